@@ -1,0 +1,124 @@
+"""What a cloud's emulator and the Kubernetes side of the sandbox say to each other.
+
+The emulator asks a ``KubeServer`` for an endpoint when it makes a cluster, says which nodes there are, and
+is called back through ``CloudHooks`` for the things Kubernetes makes in a cloud: load balancers and volumes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who is asking, as Kubernetes sees it."""
+
+    username: str
+    groups: tuple[str, ...] = ()
+    uid: str = ""
+    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+TokenReview = Callable[[str], Identity | None]
+"""Bearer token to identity; None means 401. Called for every request that carries an unknown token."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One machine of a node pool, as the node object shows it."""
+
+    name: str
+    provider_id: str
+    """``aws:///eu-west-1a/i-0abc``"""
+    instance_type: str
+    zone: str
+    region: str
+    cpu: int
+    """cores"""
+    memory: int
+    """MiB"""
+    architecture: str = "amd64"
+    internal_ip: str = "10.0.0.1"
+    labels: Mapping[str, str] = field(default_factory=dict)
+    taints: tuple[tuple[str, str, str], ...] = ()
+    """(key, value, effect), effect in Kubernetes' spelling: ``NoSchedule``"""
+
+
+class CloudHooks(Protocol):
+    """The cloud controller manager and the storage driver, as far as they act on the cloud.
+
+    All are called from threads of the Kubernetes side, never under its locks; each may raise ``RuntimeError``
+    with a message that then shows as an Event, and is tried again.
+    """
+
+    def ensure_load_balancer(
+        self, namespace: str, name: str, uid: str, annotations: Mapping[str, str]
+    ) -> str:
+        """Make (or find) the load balancer of a Service or Ingress; return its host name."""
+
+    def delete_load_balancer(self, uid: str) -> None:
+        """Remove it; a missing one is fine."""
+
+    def provisioners(self) -> Sequence[str]:
+        """Names of the CSI drivers that work at the moment (``ebs.csi.aws.com`` once the add-on is active)."""
+
+    def create_volume(
+        self, provisioner: str, name: str, size: int, parameters: Mapping[str, str], zone: str,
+        tags: Mapping[str, str],
+    ) -> str:
+        """Make a volume of ``size`` GiB; return its id. ``name`` is the PersistentVolume's name."""
+
+    def delete_volume(self, volume: str) -> None:
+        """Remove it; a missing one is fine."""
+
+
+class KubeCluster(Protocol):
+    """One cluster's Kubernetes API."""
+
+    @property
+    def ca_pem(self) -> str:
+        """The certificate authority that signed the endpoint's certificate and signs client certificates."""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The loopback (host, port) that speaks TLS for every host name given to ``open``."""
+
+    def set_nodes(self, nodes: Sequence[Node]) -> None:
+        """Make the node objects be exactly these; new ones turn Ready, vanished ones are deleted."""
+
+    def client_certificate(self, username: str, groups: Sequence[str], seconds: float) -> tuple[str, str]:
+        """A new client certificate and key (PEM) that lives ``seconds``."""
+
+    def close(self) -> None:
+        """The cluster is gone: the endpoint refuses connections."""
+
+
+class KubeServer(Protocol):
+    """The Kubernetes side: ``embedded``, ``envtest`` or ``kubeconfig:PATH``, one way of use for all."""
+
+    def open(
+        self,
+        key: str,
+        *,
+        hosts: Sequence[str],
+        version: str,
+        review: TokenReview,
+        hooks: CloudHooks,
+        admins: Sequence[str] = (),
+        objects: Sequence[Mapping[str, object]] = (),
+    ) -> KubeCluster:
+        """Start a cluster's endpoint.
+
+        ``key`` is unique in the sandbox; ``hosts`` are the names its certificate is for (the door routes
+        them here); ``version`` is ``1.34``-like and is served as ``v1.34.N`` with the vendor's suffix left out;
+        ``admins`` are user names bound to cluster-admin (groups bind by ``system:masters``); ``objects``
+        are applied before the endpoint answers (the vendor's own storage class, say).
+        """
+
+    def hosts(self) -> Mapping[str, tuple[str, int]]:
+        """Host name to loopback address, of every open cluster."""
+
+    def close(self) -> None:
+        """Close every cluster."""
