@@ -1,0 +1,33 @@
+"""The mark every owned thing carries, and names made of it.
+
+The three keys are spelled the same on every cloud and in Kubernetes, and their values keep to ``[a-z0-9-]``, the
+largest common ground of AWS tags, Alibaba tags, Google labels, Azure tags and Kubernetes labels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+
+CLUSTER = "clusterkit-cluster"
+NAME = "clusterkit-name"
+RUN = "clusterkit-run"
+KEEP = "clusterkit-keep"
+"""on things destroy leaves alone, because the profile said so when they were made"""
+
+_UNSAFE = re.compile(r"[^a-z0-9-]+")
+
+
+def digest(*parts: object, length: int = 8) -> str:
+    """A short hash of JSON-like parts, the same on every machine and run; ``length`` hex digits."""
+    text = json.dumps(parts, sort_keys=True, default=str, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+def safe(text: str, limit: int = 63) -> str:
+    """``text`` in ``[a-z0-9-]``, at most ``limit`` characters; shortened names end in a hash of the whole."""
+    name = _UNSAFE.sub("-", text.lower()).strip("-")
+    if len(name) <= limit and name:
+        return name
+    return f"{name[: limit - 9].rstrip('-')}-{digest(text)}".lstrip("-")
