@@ -5,7 +5,7 @@
     ClusterkitError            1   what, where (a resource key or file:line), what to do next
     ├─ ProfileError            2   everything wrong with a profile, at once, each with file:line
     ├─ CredentialsError        3   none, expired or refused
-    ├─ PreflightError          4   everything the cloud would refuse, at once, before anything is made
+    ├─ PreflightError          4   everything the cloud would refuse, found before anything is made
     ├─ CloudError              5   the cloud said no: code, operation, request id
     │  ├─ Retryable            5   throttled, busy, 5xx, connection lost: the engine tries again
     │  ├─ Denied               6   a permission is missing
@@ -16,8 +16,9 @@
     ├─ Diverged               11   three updates did not settle it: a bug in a driver
     └─ Stopped               130   Ctrl-C, or out of patience; ``up`` again continues
 
-``Absent`` is not among them: it says that something a resource needs is not there (yet), and never reaches
-a user. Drivers raise these and nothing else; ``<cloud>/errors.py`` is where SDK exceptions end.
+``Absent`` is not among them: it says that something a resource needs is not there (yet), and never
+reaches a user. Drivers raise these and nothing else; ``<cloud>/errors.py`` is where SDK exceptions
+end.
 """
 
 from __future__ import annotations
@@ -86,8 +87,8 @@ class PreflightError(_Findings):
 class CloudError(ClusterkitError):
     """The cloud's own refusal.
 
-    ``code`` is the vendor's error code, ``operation`` the API operation, ``request_id`` what the vendor's
-    support asks for.
+    ``code`` is the vendor's error code, ``operation`` the API operation, ``request_id`` what the
+    vendor's support asks for.
     """
 
     exit_code = 5
@@ -111,9 +112,10 @@ class CloudError(ClusterkitError):
 class Retryable(CloudError):
     """Worth another try.
 
-    ``busy``: something else must change first (a dependency is still there, an update runs), so ask again at
-    the pace of a poll; otherwise the cloud is overloaded and the engine backs off. ``after``: the cloud's own
-    Retry-After, in seconds. ``ambiguous``: the call may have had its effect (answer lost, 5xx).
+    ``busy``: something else must change first (a dependency is still there, an update runs), so ask
+    again at the pace of a poll; otherwise the cloud is overloaded and the engine backs off.
+    ``after``: the cloud's own Retry-After, in seconds. ``ambiguous``: the call may have had its
+    effect (answer lost, 5xx).
     """
 
     def __init__(
@@ -150,10 +152,11 @@ class QuotaExceeded(CloudError):
 
 
 class Rejected(CloudError):
-    """Waiting will not cure it: a request the cloud refuses, or a thing that ended in a failed state.
+    """Waiting will not cure it: a request the cloud refuses, or a thing that ended in a failed
+    state.
 
-    ``remake``: the thing failed before it ever worked and holds nothing, so a later run may remove it and make
-    it again.
+    ``remake``: the thing failed before it ever worked and holds nothing, so a later run may remove
+    it and make it again.
     """
 
     exit_code = 8

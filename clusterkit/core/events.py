@@ -21,7 +21,9 @@ class RunStarted:
 
 @dataclass(frozen=True)
 class StepStarted:
-    """A step's edges are ready and it begins; ``typical`` is in seconds here (already scaled), 0 unknown."""
+    """A step's edges are ready and it begins; ``typical`` is in seconds here (already scaled), 0
+    unknown.
+    """
 
     key: str
     op: Op

@@ -1,7 +1,8 @@
 """The mark every owned thing carries, and names made of it.
 
-The three keys are spelled the same on every cloud and in Kubernetes, and their values keep to ``[a-z0-9-]``, the
-largest common ground of AWS tags, Alibaba tags, Google labels, Azure tags and Kubernetes labels.
+The three keys are spelled the same on every cloud and in Kubernetes, and their values keep to
+``[a-z0-9-]``, the largest common ground of AWS tags, Alibaba tags, Google labels, Azure tags and
+Kubernetes labels.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ def digest(*parts: object, length: int = 8) -> str:
 
 
 def safe(text: str, limit: int = 63) -> str:
-    """``text`` in ``[a-z0-9-]``, at most ``limit`` characters; shortened names end in a hash of the whole."""
+    """``text`` in ``[a-z0-9-]``, at most ``limit`` characters; shortened names end in a hash of the
+    whole.
+    """
     name = _UNSAFE.sub("-", text.lower()).strip("-")
     if len(name) <= limit and name:
         return name

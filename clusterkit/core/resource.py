@@ -1,9 +1,9 @@
 """What a resource is: the wish, the observation, and the six verbs between them.
 
-A resource is a frozen dataclass. Its fields are the wish; a field that is a resource, or a tuple of resources,
-is an edge of the graph. What the cloud reports is another frozen dataclass, the resource's *state*. An edge is
-typed by the state it needs (``vpc: Resource[Clients, VpcState]``), so that ``cx[self.vpc].id`` is checked by mypy
-and anything that yields the state fits.
+A resource is a frozen dataclass. Its fields are the wish; a field that is a resource, or a tuple of
+resources, is an edge of the graph. What the cloud reports is another frozen dataclass, the
+resource's *state*. An edge is typed by the state it needs (``vpc: Resource[Clients, VpcState]``),
+so that ``cx[self.vpc].id`` is checked by mypy and anything that yields the state fits.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ class Ctx(Generic[K]):
     def token(self, resource: Resource[Any, Any]) -> str:
         """The idempotency token for creating this resource in this run.
 
-        It is the same for every retry of one create and another for each run, because a token made of the name
-        alone would be answered with the deleted predecessor.
+        It is the same for every retry of one create and another for each run, because a token made
+        of the name alone would be answered with the deleted predecessor.
         """
         life = self.remade[resource.key]
         return str(uuid5(self.run_id, f"{self.cluster}/{resource.key}/{life}"))
@@ -98,9 +98,13 @@ class Resource(ABC, Generic[C, S]):
     dies_with: ClassVar[str | None] = None
     """the kind whose deletion takes this one along"""
     only_on_destroy: ClassVar[bool] = False
-    """never wished for: swept, all of it, when the cluster is destroyed (what Kubernetes made in the cloud)"""
+    """never wished for: swept, all of it, when the cluster is destroyed (what Kubernetes made in
+    the cloud)
+    """
     best_effort: ClassVar[bool] = False
-    """on destroy a failing look or delete is a warning, because what it would have removed goes otherwise"""
+    """on destroy a failing look or delete is a warning, because what it would have removed goes
+    otherwise
+    """
 
     name: str
     after: tuple[Resource[Any, Any], ...] = ()
@@ -124,8 +128,9 @@ class Resource(ABC, Generic[C, S]):
     def owned(cls, cx: Ctx[C]) -> Mapping[str, S]:
         """List everything of this kind that carries our mark, to the last page, by name.
 
-        What is gone for good (``deleted``, ``terminated``) is left out; what is on its way out is not. Never reads
-        the wish. ``Absent`` where the kind cannot exist yet (no cluster, so no Kubernetes objects).
+        What is gone for good (``deleted``, ``terminated``) is left out; what is on its way out is
+        not. Never reads the wish. ``Absent`` where the kind cannot exist yet (no cluster, so no
+        Kubernetes objects).
         """
 
     @abstractmethod
@@ -146,16 +151,20 @@ class Resource(ABC, Generic[C, S]):
 
     @classmethod
     def ready(cls, have: Any) -> bool:
-        """Whether it can be used, and changed. Pure; ``Rejected`` with the cloud's reason when it has failed.
+        """Whether it can be used, and changed. Pure; ``Rejected`` with the cloud's reason when it
+        has failed.
 
-        A composite with a part missing is ready: the missing part is a difference, cured by ``update``.
+        A composite with a part missing is ready: the missing part is a difference, cured by
+        ``update``.
         """
         return True
 
     @classmethod
     @abstractmethod
     def delete(cls, cx: Ctx[C], have: Any) -> None:
-        """Remove it, knowing only the state; not found is success, already on its way out is nothing to do."""
+        """Remove it, knowing only the state; not found is success, already on its way out is
+        nothing to do.
+        """
 
     @classmethod
     def status(cls, have: Any) -> str:

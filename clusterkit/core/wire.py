@@ -1,4 +1,6 @@
-"""Where a cloud is and how to reach it: plain data, so that a driver cannot tell the sandbox from the real thing."""
+"""Where a cloud is and how to reach it: plain data, so that a driver cannot tell the sandbox from
+the real thing.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +29,8 @@ class Wire:
     ca_file: Path | None = None
     """PEM file of the only certificate authorities to trust"""
     environ: Mapping[str, str] = field(default_factory=dict)
-    """the credentials and settings that take the place of the process environment's, by the vendor's names"""
+    """the credentials and settings that take the place of the process environment's, by the
+    vendor's names
+    """
     scale: float = 1.0
     """how long a second of the real cloud lasts there (1/60 on a sandbox at pace 60)"""

@@ -1,0 +1,123 @@
+"""The only list of clouds. A cloud is a module; mypy checks each against ``Cloud``; none is
+imported until asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, assert_never, get_args
+
+from clusterkit.core.errors import ClusterkitError, Finding
+from clusterkit.core.profile import BaseProfile
+from clusterkit.core.resource import Resource
+from clusterkit.core.wire import Target, Wire
+
+if TYPE_CHECKING:
+    from clusterkit.kube.api import Access
+
+CloudName = Literal["eks"]
+CLOUDS: tuple[CloudName, ...] = get_args(CloudName)
+
+L = TypeVar("L")
+"""The cloud's clients."""
+
+
+class Facts(Protocol):
+    """What preflight found out; each cloud adds its own."""
+
+    @property
+    def account(self) -> str:
+        """The account, project or subscription that pays."""
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """What the user should know that stops nothing."""
+
+
+class Cloud(Protocol[L]):
+    """What a driver's package offers."""
+
+    @property
+    def Profile(self) -> type[Any]:
+        """The profile's model."""
+
+    @property
+    def KINDS(self) -> tuple[type[Resource[Any, Any]], ...]:
+        """Every kind, in creation order; deletion is the reverse."""
+
+    def connect(self, target: Target, wire: Wire) -> L:
+        """The clients; no network."""
+
+    def account(self, clients: L) -> str:
+        """Who pays; ``CredentialsError`` with the cure."""
+
+    def preflight(self, profile: Any, clients: L) -> Any:
+        """Everything the graph needs to know of the cloud; ``PreflightError`` with all findings."""
+
+    def graph(self, profile: Any, facts: Any) -> Sequence[Resource[Any, Any]]:
+        """Profile to resources; pure."""
+
+    def access(self, clients: L, target: Target) -> Access:
+        """How to reach the cluster's Kubernetes API; ``Absent`` while there is no running cluster."""
+
+    def credential(self, clients: L, target: Target) -> tuple[str, datetime]:
+        """A bearer token for the cluster and when it expires."""
+
+    def exec_native(self, target: Target) -> Mapping[str, Any]:
+        """The kubeconfig ``exec`` stanza that uses the vendor's own tool."""
+
+    def starter(self, name: str, region: str) -> str:
+        """A commented profile, for ``clusterkit init``."""
+
+
+def load(name: str) -> Cloud[Any]:
+    """The driver of this cloud; ``ClusterkitError`` if its SDK is not installed."""
+    try:
+        return _driver(_known(name))
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("clusterkit"):
+            raise
+        what = f"the {name} driver needs the Python package {error.name!r}, which is not installed"
+        raise ClusterkitError(what, hint=f"pip install 'clusterkit[{name}]'") from error
+
+
+def _driver(name: CloudName) -> Cloud[Any]:
+    match name:
+        case "eks":
+            from clusterkit import eks
+
+            return eks
+        case _:
+            assert_never(name)
+
+
+def model(name: str) -> type[BaseProfile]:
+    """The profile model of this cloud, without its SDK."""
+    match _known(name):
+        case "eks":
+            from clusterkit.eks.profile import EksProfile
+
+            return EksProfile
+        case unknown:
+            assert_never(unknown)
+
+
+def _known(name: str) -> CloudName:
+    for cloud in CLOUDS:
+        if cloud == name:
+            return cloud
+    raise ClusterkitError(f"there is no cloud {name!r}", hint=f"one of: {', '.join(CLOUDS)}")
+
+
+def load_sandbox() -> ModuleType:
+    """``clusterkit.sandbox.daemon``; ``ClusterkitError`` if the sandbox extra is not installed."""
+    try:
+        from clusterkit.sandbox import daemon
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("clusterkit"):
+            raise
+        what = f"the sandbox needs the Python package {error.name!r}, which is not installed"
+        raise ClusterkitError(what, hint="pip install 'clusterkit[sandbox]'") from error
+    return daemon

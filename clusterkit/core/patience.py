@@ -1,0 +1,43 @@
+"""How long to wait between two looks and before another try: the engine's only numbers about time.
+
+All are seconds of the real cloud and are multiplied by the context's scale (1, or 1/pace on a
+sandbox).
+"""
+
+from __future__ import annotations
+
+import random
+
+FIRST_POLL = 1.0
+LONGEST_POLL = 15.0
+"""the interval of the vendors' own waiters lies between 10 and 30 s"""
+SHARE = 0.03
+"""a wait is noticed to be over at most this share of its length late"""
+SETTLE = 10.0
+"""how long a list may lag behind an update before the update is made again"""
+BACKOFF_FIRST = 1.0
+BACKOFF_LONGEST = 60.0
+SHORTEST = 0.01
+"""real seconds: even a sandbox without latency is not asked in a tight loop"""
+LEAST_PATIENCE = 60.0
+"""real seconds: a fast sandbox still runs on a slow machine"""
+
+
+def poll(elapsed: float, scale: float) -> float:
+    """Seconds until the next look at something that has been waited for ``elapsed`` seconds."""
+    return max(SHORTEST, min(max(elapsed * SHARE, FIRST_POLL * scale), LONGEST_POLL * scale))
+
+
+def backoff(attempt: int, after: float | None, scale: float) -> float:
+    """Seconds before try number ``attempt`` + 1 (from 1): full jitter, never less than ``after``.
+
+    Full jitter is what AWS recommends (Architecture Blog, "Exponential Backoff And Jitter").
+    """
+    longest = min(BACKOFF_LONGEST, BACKOFF_FIRST * 2.0 ** min(attempt - 1, 10))
+    waited = max(random.uniform(0.0, longest), after or 0.0)
+    return max(SHORTEST, waited * scale)
+
+
+def deadline(patience: float, scale: float) -> float:
+    """Seconds here that a step of ``patience`` seconds may take."""
+    return max(LEAST_PATIENCE, patience * scale)
