@@ -1,0 +1,120 @@
+"""1,000 independent resources that each take 5 s to be ready, on 16 threads.
+
+``python bench/engine.py [COUNT] [SECONDS] [THREADS]`` prints wall time, processor time, looks, calls and the
+memory above the idle interpreter. Exits 1 if the goal (7 s, 100 MB for the defaults) is missed.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from clusterkit.core.plan import plan
+from clusterkit.core.resource import Change, Ctx, Resource
+from clusterkit.core.run import Run
+
+
+@dataclass(frozen=True)
+class Thing:
+    """What the cloud reports: when it will be ready."""
+
+    id: int
+    ready_at: float
+
+
+class Cloud:
+    """Answers a call in 2 ms, whatever it is asked."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.things: dict[str, Thing] = {}
+        self.lock = threading.Lock()
+        self.looks = 0
+        self.most = 0
+        self.calling = 0
+
+    def enter(self) -> None:
+        with self.lock:
+            self.calling += 1
+            self.most = max(self.most, self.calling)
+        time.sleep(0.002)
+        with self.lock:
+            self.calling -= 1
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Slow(Resource[Cloud, Thing]):
+    """Ready some seconds after it was made."""
+
+    kind: ClassVar[str] = "slow"
+
+    @classmethod
+    def owned(cls, cx: Ctx[Cloud]) -> Mapping[str, Thing]:
+        cx.clients.enter()
+        with cx.clients.lock:
+            cx.clients.looks += 1
+            return dict(cx.clients.things)
+
+    def create(self, cx: Ctx[Cloud]) -> None:
+        cx.clients.enter()
+        with cx.clients.lock:
+            made = Thing(len(cx.clients.things), time.monotonic() + cx.clients.seconds)
+            cx.clients.things[self.name] = made
+
+    def diff(self, cx: Ctx[Cloud], have: Thing) -> list[Change]:
+        return []
+
+    @classmethod
+    def ready(cls, have: Thing) -> bool:
+        return have.ready_at <= time.monotonic()
+
+    @classmethod
+    def delete(cls, cx: Ctx[Cloud], have: Thing) -> None:
+        raise AssertionError("nothing is deleted here")
+
+
+def resident() -> float:
+    """Peak resident memory so far, MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main() -> int:
+    count, seconds, threads = 1000, 5.0, 16
+    if len(sys.argv) > 1:
+        count = int(sys.argv[1])
+    if len(sys.argv) > 2:
+        seconds = float(sys.argv[2])
+    if len(sys.argv) > 3:
+        threads = int(sys.argv[3])
+    idle = resident()
+    cloud = Cloud(seconds)
+    cx = Ctx(cloud, "bench")
+    wish = [Slow(name=f"n{number}") for number in range(count)]
+    wall, processor = time.perf_counter(), time.process_time()
+    outcome = Run(cx, lambda _: None, threads=threads)(plan(wish, [Slow], cx), "up")
+    wall, processor = time.perf_counter() - wall, time.process_time() - processor
+    above = resident() - idle
+    one_by_one = count * seconds
+    print(f"{Path(__file__).name}: {count} resources, {seconds:g} s each, {threads} threads")
+    print(
+        f"  wall time            {wall:8.2f} s   ({one_by_one / wall:,.0f} times as fast as in turn)"
+    )
+    print(f"  processor time       {processor:8.2f} s")
+    print(f"  memory above idle    {above:8.1f} MB")
+    print(
+        f"  looks                {cloud.looks:8d}     (one step asking for itself: {count} or more)"
+    )
+    print(f"  calls at once, most  {cloud.most:8d}")
+    good = outcome.ok and wall < seconds + 2 and above < 100 and cloud.most <= threads
+    print("  goal (ready + 2 s, 100 MB): " + ("met" if good else "MISSED"))
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

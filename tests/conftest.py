@@ -1,0 +1,43 @@
+"""What every test has: its own state, no credentials of the machine, loopback only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+NAMES = [
+    "AWS_PROFILE",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_CA_BUNDLE",
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "CURL_CA_BUNDLE",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+    "NO_PROXY",
+    "no_proxy",
+    "KUBECONFIG",
+    "CLUSTERKIT_PROFILE",
+    "CLUSTERKIT_SANDBOX",
+    "CLUSTERKIT_SANDBOX_DIR",
+]
+
+
+@pytest.fixture(autouse=True)
+def _no_machine(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No credentials, proxies, CA bundles or state directories of whoever runs the tests."""
+    home: Path = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
