@@ -60,7 +60,7 @@ class Cloud(Protocol[L]):
         """Profile to resources; pure."""
 
     def access(self, clients: L, target: Target) -> Access:
-        """How to reach the cluster's Kubernetes API; ``Absent`` while there is no running cluster."""
+        """How to reach the Kubernetes API; ``Absent`` while there is no running cluster."""
 
     def credential(self, clients: L, target: Target) -> tuple[str, datetime]:
         """A bearer token for the cluster and when it expires."""

@@ -59,7 +59,7 @@ class Loop:
         self._due.clear()
 
     def soon(self, function: Callable[[], None]) -> None:
-        """Run ``function`` on the loop's thread; callable from any thread and from signal handlers."""
+        """Run ``function`` on the loop's thread; callable from any thread and signal handler."""
         self._results.put(function)
 
     def run(self) -> None:

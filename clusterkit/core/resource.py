@@ -56,7 +56,7 @@ class Ctx(Generic[K]):
     def __init__(
         self, clients: K, cluster: str, run_id: UUID | None = None, *, scale: float = 1.0
     ) -> None:
-        """``scale`` is how long a second of the real cloud lasts here: 1, or less on the sandbox."""
+        """``scale`` is how long a second of the real cloud lasts here: 1, less on the sandbox."""
         self._clients = clients
         self.cluster = cluster
         self.run_id = run_id or uuid4()
@@ -173,7 +173,7 @@ class Resource(ABC, Generic[C, S]):
 
     @classmethod
     def kept(cls, have: Any) -> str | None:
-        """Why destroy leaves it alone, and what it goes on costing; None for what destroy removes."""
+        """Why destroy leaves it, and what it goes on costing; None for what destroy removes."""
         return None
 
     @classmethod

@@ -1,25 +1,21 @@
-"""Run a plan: one converge loop per resource is first run, retry, wait, resume and adoption at
-once.
+"""Run a plan: order, calls, waits and ends; what to do about one resource is ``converge.py``'s.
 
-look → absent? create : failed in an earlier life? remove, then create : not ready? come back later
-: differs? update : done. Every create is preceded by a look. A failure starts nothing new, ends
-every wait at once and lets calls in flight finish; Ctrl-C takes the same path.
+A failure starts nothing new, ends every wait at once and lets calls in flight finish, so that the
+same command again continues; Ctrl-C takes the same path.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from typing import Any, Literal
 
 from clusterkit.core import patience
+from clusterkit.core.converge import Converge
 from clusterkit.core.errors import (
     Absent,
     ClusterkitError,
-    Diverged,
-    NotOurs,
-    Rejected,
     Retryable,
     Stopped,
 )
@@ -36,13 +32,10 @@ from clusterkit.core.events import (
     Warned,
 )
 from clusterkit.core.loop import Loop
-from clusterkit.core.plan import Plan, Step, refuse
-from clusterkit.core.resource import Change, Ctx
+from clusterkit.core.plan import Plan, Step
+from clusterkit.core.resource import Ctx
 from clusterkit.core.task import Task
 from clusterkit.core.watch import Watch
-
-MOST_UPDATES = 3
-MOST_DELETES = 3
 
 
 @dataclass
@@ -69,7 +62,8 @@ class Run:
         self._cx = cx
         self._emit = emit
         self._loop = Loop(threads)
-        self._watch = Watch(self._loop, cx, self._serve, self._look_failed)
+        self._converge = Converge(cx, self)
+        self._watch = Watch(self._loop, cx, self._converge.serve, self._look_failed)
         self._steps: dict[str, Step] = {}
         self._order: TopologicalSorter[str] = TopologicalSorter()
         self._sweeps: list[Task] = []
@@ -115,117 +109,21 @@ class Run:
         if step.op == "sweep":
             self._sweeps.append(task)
         self._emit(StepStarted(step.key, step.op, _typical(step) * self._cx.scale))
-        self._wait(task, 0.0)
+        self.wait(task, 0.0)
 
-    # -- what a look says ------------------------------------------------------------------------
+    # -- what decisions ask for (``converge.Desk``) ----------------------------------------------
 
-    def _serve(self, task: Task, states: Mapping[str, Any]) -> None:
-        if task.op == "sweep":
-            self._sweep(task, states)
-        elif task.removing:
-            self._remove(task, states.get(task.name))
-        else:
-            self._converge(task, states.get(task.name))
+    def now(self) -> float:
+        """Seconds on the run's clock."""
+        return self._loop.now()
 
-    def _converge(self, task: Task, have: Any) -> None:
-        wish = task.wish
-        if have is None:
-            if task.asked and task.appeared:
-                task.asked = task.appeared = False  # it was there and went: somebody removed it
-            if task.asked:
-                self._wait(task, note="made, not listed yet")
-            else:
-                self._note(task, "creating")
-                self._call(task, lambda: wish.create(self._cx), self._created)
-            return
-        task.appeared = True
-        try:
-            if not wish.ready(have):
-                self._wait(task, note=task.kind.status(have).lower() or "not ready yet")
-                return
-            changes = wish.diff(self._cx, have)
-            refuse(wish, changes)
-        except Rejected as error:
-            if error.remake and not task.made:
-                self._note(task, f"removing what failed before: {error}")
-                task.removing = True
-                self._remove(task, have)
-            else:
-                self._fail(task, error)
-            return
-        except Exception as error:
-            self._fail(task, error)
-            return
-        if not changes:
-            self._cx.seen[task.key] = have
-            self._done(task)
-        elif any(change.how == "replace" for change in changes):
-            task.removing = True
-            self._remove(task, have)
-        else:
-            self._update(task, have, changes)
-
-    def _update(self, task: Task, have: Any, changes: list[Change]) -> None:
-        if self._loop.now() < task.settled_after:
-            self._wait(task, note="updating")
-        elif task.updates == MOST_UPDATES:
-            what = f"still differs after {MOST_UPDATES} updates: {'; '.join(map(str, changes))}"
-            hint = "this is a bug in clusterkit's driver; please report it with this line"
-            self._fail(task, Diverged(what, where=task.key, hint=hint))
-        else:
-            self._note(task, "updating " + ", ".join(change.field for change in changes))
-            self._call(task, lambda: task.wish.update(self._cx, have, changes), self._updated)
-
-    def _remove(self, task: Task, have: Any) -> None:
-        if have is None:
-            if task.step.wish is None:
-                self._done(task)
-            else:
-                task.removing = task.asked = task.appeared = False
-                self._cx.remade[task.key] += 1
-                self._converge(task, None)
-            return
-        if task.asked:
-            try:
-                task.kind.ready(have)
-            except Rejected as error:
-                task.refusals += 1
-                if task.refusals > MOST_DELETES:
-                    self._fail(task, error)
-                    return
-                task.asked = False
-            self._wait(task, note=task.kind.status(have).lower() or "deleting")
-            return
-        self._note(task, "deleting")
-        self._call(task, lambda: task.kind.delete(self._cx, have), self._deleted)
-
-    def _sweep(self, task: Task, states: Mapping[str, Any]) -> None:
-        left = {name: have for name, have in states.items() if not task.kind.kept(have)}
-        if not left:
-            task.removed = len(task.swept)
-            self._done(task, note=f"{task.removed} removed" if task.removed else "none")
-            return
-        fresh = {name: have for name, have in left.items() if name not in task.swept}
-        if not fresh:
-            self._wait(task, note=f"{len(left)} going")
-            return
-        self._note(task, f"removing {len(fresh)}")
-        for name, have in fresh.items():
-            task.swept.add(name)
-            self._call(
-                task,
-                lambda have=have: task.kind.delete(self._cx, have),  # type: ignore[misc]
-                lambda task, error, name=name: self._swept(task, name, error),  # type: ignore[misc]
-            )
-
-    # -- what a call says ------------------------------------------------------------------------
-
-    def _call(
+    def call(
         self,
         task: Task,
         function: Callable[[], object],
         then: Callable[[Task, Exception | None], None],
     ) -> None:
+        """Run ``function`` on a worker, then ``then(task, error)`` on the run's thread."""
         task.calling += 1
 
         def finished(_: object, error: Exception | None) -> None:
@@ -234,78 +132,29 @@ class Run:
 
         self._loop.call(function, finished)
 
-    def _created(self, task: Task, error: Exception | None) -> None:
-        if error is None:
-            task.asked = task.made = True
-            task.attempts = 0
-            self._wait(task, 0.0)
-        elif isinstance(error, Retryable):
-            task.unsure = task.unsure or error.ambiguous
-            self._again(task, error)
-        elif isinstance(error, NotOurs) and task.unsure:
-            task.asked = True  # our own earlier try took the name; the list lags behind
-            self._wait(task, note="made, not listed yet")
-        else:
-            self._fail(task, error)
-
-    def _updated(self, task: Task, error: Exception | None) -> None:
-        if error is None:
-            task.updates += 1
-            task.attempts = 0
-            task.settled_after = self._loop.now() + patience.SETTLE * self._cx.scale
-            self._wait(task, 0.0)
-        elif isinstance(error, Retryable):
-            self._again(task, error)
-        else:
-            self._fail(task, error)
-
-    def _deleted(self, task: Task, error: Exception | None) -> None:
-        if error is None:
-            task.asked = True
-            task.attempts = 0
-            self._wait(task, 0.0)
-        elif isinstance(error, Retryable):
-            if error.busy:
-                self._sweep_again()
-            self._again(task, error)
-        else:
-            self._fail(task, error)
-
-    def _swept(self, task: Task, name: str, error: Exception | None) -> None:
-        if error is not None:
-            task.swept.discard(name)
-            if not isinstance(error, Retryable):
-                self._fail(task, error)
-                return
-            task.note = str(error)
-        if not task.calling and not task.finished:
-            self._wait(task, 0.0 if error is None else None)
-
-    def _sweep_again(self) -> None:
+    def sweep_again(self) -> None:
         """Something is in the way of a delete: what the sweeps look for may have come up since."""
         for task in self._sweeps:
             if task.finished and not task.calling:
                 task.finished = False
                 task.deadline += self._loop.now() - task.since
-                self._wait(task)
-
-    # -- waiting, ending -------------------------------------------------------------------------
+                self.wait(task)
 
     def _look_failed(self, tasks: list[Task], attempt: int, error: Exception) -> None:
         if isinstance(error, Absent):
             for task in tasks:
-                self._serve(task, {})
+                self._converge.serve(task, {})
         elif isinstance(error, Retryable):
             delay = patience.backoff(attempt, error.after, self._cx.scale)
             self._emit(StepRetried(tasks[0].key, str(error), delay))
             for task in tasks:
                 task.not_before = self._loop.now() + delay
-                self._wait(task, delay, note=task.note or str(error))
+                self.wait(task, delay, note=task.note or str(error))
         else:
             for task in tasks:
-                self._fail(task, error)
+                self.fail(task, error)
 
-    def _again(self, task: Task, error: Retryable) -> None:
+    def again(self, task: Task, error: Retryable) -> None:
         """The call is worth another try, after a look."""
         task.attempts += 1
         scale = self._cx.scale
@@ -317,12 +166,10 @@ class Run:
             delay = max(delay, patience.SETTLE * scale)
         self._emit(StepRetried(task.key, str(error), delay))
         task.not_before = self._loop.now() + delay
-        self._wait(task, delay, note=str(error))
+        self.wait(task, delay, note=str(error))
 
-    def _wait(self, task: Task, delay: float | None = None, note: str = "") -> None:
-        """Come back to the task after a look, ``delay`` seconds from now (left out: when a poll is
-        due).
-        """
+    def wait(self, task: Task, delay: float | None = None, note: str = "") -> None:
+        """Look at the task again in ``delay`` seconds, or (left out) when a poll is due."""
         now = self._loop.now()
         if self._stopping:
             self._outcome.stopped.setdefault(task.key, note or task.note)
@@ -331,20 +178,22 @@ class Run:
             minutes = (now - task.started) / 60
             what = f"no end after {minutes:.0f} min: {note or task.note}"
             hint = "nothing is lost: the same command again continues from here"
-            self._fail(task, Stopped(what, where=task.key, hint=hint))
+            self.fail(task, Stopped(what, where=task.key, hint=hint))
         else:
             if note:
-                self._note(task, note)
+                self.note(task, note)
             waited = now - task.since
             self._watch.add(task, patience.poll(waited, self._cx.scale) if delay is None else delay)
 
-    def _note(self, task: Task, note: str) -> None:
+    def note(self, task: Task, note: str) -> None:
+        """Say what the task is doing, if that is news."""
         if note != task.note:
             task.note = note
             task.since = self._loop.now()
             self._emit(StepNoted(task.key, note))
 
-    def _done(self, task: Task, note: str = "") -> None:
+    def done(self, task: Task, note: str = "") -> None:
+        """The task's wish is true; a woken sweep ends a second time, quietly."""
         first = task not in self._ended
         task.finished = True
         self._ended.add(task)
@@ -355,11 +204,12 @@ class Run:
         self._order.done(task.key)
         self._release()
 
-    def _fail(self, task: Task, error: Exception) -> None:
+    def fail(self, task: Task, error: Exception) -> None:
+        """The task has failed, and the run with it, unless it was only an attempt."""
         if task.op in ("delete", "sweep") and task.kind.best_effort:
             self._emit(Warned(task.key, str(error)))
             if not task.finished:
-                self._done(task, note="left to the sweep of the cloud")
+                self.done(task, note="left to the sweep of the cloud")
             return
         if isinstance(error, ClusterkitError) and not error.where:
             error.where = task.key

@@ -1,0 +1,50 @@
+# Two commands of the README do everything on a fresh machine: `make demo` and `make test`.
+# `make help` lists the rest.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+EXTRAS := .[eks,sandbox]
+
+.PHONY: help install demo test check fmt deep bench docs clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*##/\1\t/p' Makefile | expand -t 12
+
+install: $(READY)  ## make .venv with everything (uv if present, pip if not)
+
+$(READY): pyproject.toml constraints.txt tools/install.sh
+	@sh tools/install.sh "$(PYTHON)" "$(VENV)" "$(EXTRAS)"
+	@touch $@
+
+demo: $(READY)  ## build a cluster in the sandbox, use it, destroy it
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sh tools/demo.sh
+
+test: $(READY)  ## the tests
+	$(BIN)/pytest -q -n 2 -m "not deep"
+
+check: $(READY)  ## style, types, import rules, file lengths, generated documents
+	$(BIN)/ruff check -q
+	$(BIN)/ruff format -q --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo 2>&1 | tail -4
+	$(BIN)/python tools/check_tree.py
+	$(BIN)/python tools/gen_docs.py --check
+
+fmt: $(READY)  ## bring the code into shape
+	$(BIN)/ruff check -q --fix
+	$(BIN)/ruff format -q
+
+deep: $(READY)  ## the long matrix
+	$(BIN)/pytest -q -n 2 -m deep --timeout 900
+
+bench: $(READY)  ## measure, against Terraform where it is installed
+	$(BIN)/python bench/engine.py
+	$(BIN)/python bench/terraform.py
+
+docs: $(READY)  ## write docs/profile.md, docs/cli.md and the session in README.md anew
+	$(BIN)/python tools/gen_docs.py
+
+clean:  ## remove what the other targets made
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,31 @@
+#!/bin/sh
+# install.sh PYTHON VENV EXTRAS: a virtual environment with the project and everything its tests need.
+set -eu
+python=$1 venv=$2 extras=$3
+
+if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    for newer in python3.14 python3.13 python3.12 python3.11; do
+        if command -v "$newer" >/dev/null 2>&1; then python=$newer; break; fi
+    done
+fi
+if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    echo "clusterkit needs Python 3.11 or newer; '$python' is not. Say: make PYTHON=/path/to/python3.12 ..." >&2
+    exit 1
+fi
+
+if command -v uv >/dev/null 2>&1; then
+    echo "installing into $venv with uv (once)"
+    [ -x "$venv/bin/python" ] || uv venv -q --python "$python" "$venv"
+    uv pip install -q --python "$venv/bin/python" -c constraints.txt -e "$extras" --group dev
+    exit 0
+fi
+
+echo "installing into $venv with pip (once; about a minute)"
+if ! [ -x "$venv/bin/pip" ] && ! "$python" -m venv "$venv" 2>/dev/null; then
+    # Debian and Ubuntu ship Python without ensurepip
+    echo "this Python cannot make virtual environments. On Debian or Ubuntu: apt-get install python3-venv" >&2
+    rm -rf "$venv"
+    exit 1
+fi
+"$venv/bin/pip" install -q --disable-pip-version-check "pip>=25.1"  # the first with --group
+"$venv/bin/pip" install -q --disable-pip-version-check -c constraints.txt -e "$extras" --group dev
