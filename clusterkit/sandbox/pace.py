@@ -1,0 +1,118 @@
+"""How long the emulated clouds take: one table of real durations, divided by one factor.
+
+An emulator never invents a duration: it asks ``Pace.seconds("eks/cluster/create")``. With factor 1
+the sandbox takes as long as the real service, with 60 an hour becomes a minute, with ``inf`` nothing
+waits.
+
+Each row says where its figure comes from, and how far to trust it:
+
+- *vendor*: the vendor says so in public;
+- *reports*: what users' logs usually show; the spread is wide and the row is its middle;
+- *estimate*: our own guess of the order of magnitude, for want of anything better.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One duration of the real service."""
+
+    seconds: float
+    source: str
+
+
+RECORDED: Mapping[str, Recorded] = MappingProxyType(
+    {
+        "eks/cluster/create": Recorded(
+            540,
+            "vendor: 9 minutes or less on average (github.com/aws/containers-roadmap#1227);"
+            " users report 10 to 21 from the first call to a usable cluster",
+        ),
+        "eks/cluster/delete": Recorded(240, "estimate; a few minutes in users' Terraform logs"),
+        "eks/cluster/update": Recorded(300, "estimate; endpoint, logging and access changes"),
+        "eks/nodegroup/create": Recorded(150, "estimate; two to three minutes in Terraform logs"),
+        "eks/nodegroup/update": Recorded(180, "estimate; grows with the number of nodes replaced"),
+        "eks/nodegroup/delete": Recorded(
+            300, "reports: up to 10 minutes for 4 nodes (github.com/gruntwork-io/cloud-nuke#339)"
+        ),
+        "eks/addon/create": Recorded(20, "estimate, with nodes there to run it"),
+        "eks/addon/update": Recorded(20, "estimate, with nodes there to run it"),
+        "eks/addon/delete": Recorded(5, "estimate"),
+        "eks/addon/degraded": Recorded(10, "estimate; how soon health shows missing replicas"),
+        "eks/access/propagation": Recorded(2, "estimate; an access entry until its first use"),
+        "ec2/nat-gateway/create": Recorded(105, "estimate; one to two minutes in Terraform logs"),
+        "ec2/nat-gateway/delete": Recorded(60, "estimate; about a minute in Terraform logs"),
+        "ec2/instance/start": Recorded(30, "estimate; pending until running"),
+        "elb/interfaces/release": Recorded(30, "estimate; a deleted load balancer's interfaces"),
+        "iam/propagation": Recorded(
+            8,
+            "estimate; the vendor says only that IAM is eventually consistent"
+            " (IAM User Guide, Troubleshoot IAM: changes are not always immediately visible)",
+        ),
+        "kube/node/ready": Recorded(15, "estimate; a registered node until its network works"),
+        "kube/pod/start": Recorded(3, "estimate; small image, already near"),
+        "kube/pod/complete": Recorded(5, "estimate; the run of a short job"),
+        "kube/pod/stop": Recorded(2, "estimate; a process that obeys SIGTERM"),
+        "kube/volume/provision": Recorded(5, "estimate; CreateVolume until the claim is bound"),
+        "kube/load-balancer/provision": Recorded(20, "estimate; until the host name is in status"),
+        "kube/load-balancer/delete": Recorded(10, "estimate; until the finalizer goes"),
+    }
+)
+"""Durations of the real services in seconds, by ``service/thing/verb``."""
+
+
+class Pace:
+    """How many times faster than the real service the sandbox runs."""
+
+    def __init__(self, factor: float) -> None:
+        """``factor`` is greater than 0, ``math.inf`` waits for nothing; else ``ValueError``."""
+        if math.isnan(factor) or factor <= 0:
+            raise ValueError(f"pace {factor!r}: give a number greater than 0, or max")
+        self.factor = factor
+
+    @classmethod
+    def parse(cls, text: str) -> Pace:
+        """``60``, ``1``, ``0.5`` or ``max`` (no waiting at all); ``ValueError`` for the rest."""
+        word = text.strip().lower()
+        if word == "max":
+            return cls(math.inf)
+        try:
+            factor = float(word)
+        except ValueError:
+            factor = math.nan
+        if not 0 < factor < math.inf:
+            raise ValueError(
+                f"pace {text!r}: give how many times faster than the real cloud, like 60 or 1,"
+                " or max for no waiting at all"
+            )
+        return cls(factor)
+
+    def seconds(self, what: str) -> float:
+        """The duration of ``what``, a key of ``RECORDED``, at this pace; else ``KeyError``."""
+        try:
+            return self.scaled(RECORDED[what].seconds)
+        except KeyError:
+            raise KeyError(f"no duration is recorded for {what!r} in RECORDED") from None
+
+    def scaled(self, seconds: float) -> float:
+        """This many seconds of the real service, at this pace."""
+        return seconds / self.factor
+
+    def __str__(self) -> str:
+        """The text that ``parse`` takes."""
+        return "max" if math.isinf(self.factor) else f"{self.factor:g}"
+
+    def __repr__(self) -> str:
+        return f"Pace({self.factor!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Pace) and other.factor == self.factor
+
+    def __hash__(self) -> int:
+        return hash(self.factor)
