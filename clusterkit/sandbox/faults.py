@@ -22,9 +22,9 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 class Rule:
     """Which calls, and what happens to them.
 
-    Without ``nth``, ``times`` and ``rate`` every matching call is hit. ``nth`` (from 1) starts at the
-    n-th matching call, and hits that one only unless ``times`` says more; ``times`` alone hits the
-    first so many; ``rate`` (0 to 1) hits that share of the calls that are left, at random.
+    Without ``nth``, ``times`` and ``rate`` every matching call is hit. ``nth`` (from 1) starts at
+    the n-th matching call, and hits that one only unless ``times`` says more; ``times`` alone hits
+    the first so many; ``rate`` (0 to 1) hits that share of the calls that are left, at random.
     ``ValueError`` for figures outside their range.
     """
 

@@ -1,7 +1,7 @@
 """What was asked of the sandbox: one line per request, for tests, benchmarks and users.
 
-Only names and figures are kept. Bodies, headers and query strings carry keys, tokens and signatures,
-so they never get in here.
+Only names and figures are kept. Bodies, headers and query strings carry keys, tokens and
+signatures, so they never get in here.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Entry:
 class RequestLog:
     """The last requests, and how often each operation was asked for. Safe to use from any thread.
 
-    The last 20,000 requests are kept whole. The counts cover all of them since ``clear()``, for up to
-    2,000 different operations; any further name is counted as ``other:Other``.
+    The last 20,000 requests are kept whole. The counts cover all of them since ``clear()``, for up
+    to 2,000 different operations; any further name is counted as ``other:Other``.
     """
 
     def __init__(self) -> None:
