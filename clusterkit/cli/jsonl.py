@@ -1,0 +1,52 @@
+"""Progress as JSON lines on stdout: one object per event, ``event`` names its class."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict, is_dataclass
+from types import TracebackType
+from typing import Any, Self, TextIO
+
+from clusterkit.core.errors import ClusterkitError
+from clusterkit.core.events import Event
+
+
+class JsonLines:
+    """Writes every event as it comes."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stdout
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        return None
+
+    def __call__(self, event: Event) -> None:
+        """Write it."""
+        self.line(type(event).__name__, **asdict(event))
+
+    def line(self, name: str, **values: Any) -> None:
+        """Write a line that is no event of a run (``Plan``, ``Result``)."""
+        text = json.dumps({"event": name, **values}, default=plain)
+        print(text, file=self._stream, flush=True)
+
+
+def plain(value: object) -> object:
+    """What JSON lacks, in words: errors as their parts, dataclasses as objects, the rest as text."""
+    if isinstance(value, ClusterkitError):
+        parts = {"what": value.what, "where": value.where, "hint": value.hint}
+        code = getattr(value, "code", "")
+        return {**parts, "code": code, "exit": value.exit_code}
+    if isinstance(value, BaseException):
+        return {"what": f"{type(value).__name__}: {value}", "where": "", "hint": "", "exit": 1}
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    return str(value)

@@ -1,0 +1,129 @@
+"""Progress in a terminal: what runs now in a few redrawn lines, what is done above them for good."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.live import Live as RichLive
+from rich.table import Table
+from rich.text import Text
+
+from clusterkit.cli.words import brief, clock, done_word, verb
+from clusterkit.core.events import (
+    Event,
+    Op,
+    RunEnded,
+    RunStarted,
+    StepDone,
+    StepFailed,
+    StepNoted,
+    StepRetried,
+    StepStarted,
+    StepStopped,
+    Warned,
+)
+
+
+@dataclass
+class _Row:
+    op: Op
+    started: float
+    typical: float
+    note: str
+
+
+class Live:
+    """A header and one line per running step; fits the terminal's width and height."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = RichLive(self, console=console, refresh_per_second=8, transient=True)
+        self._rows: dict[str, _Row] = {}
+        self._title = ""
+        self._total = self._done = 0
+        self._started = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self._started = time.monotonic()
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._live.stop()
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The header, and as many rows as there is room for; the oldest first."""
+        now = time.monotonic()
+        room = max(1, options.size.height - 4)
+        rows = list(self._rows.items())
+        table = Table.grid(padding=(0, 1), expand=False)
+        table.add_column(width=1)
+        table.add_column(no_wrap=True, overflow="ellipsis", max_width=36)
+        table.add_column(no_wrap=True, justify="right", width=9)
+        table.add_column(no_wrap=True, width=11, style="dim")
+        table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+        for key, row in rows[:room]:
+            usual = f"of {clock(row.typical)}" if row.typical >= 1 else ""
+            frame = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"[int(now * 8) % 10]
+            note = row.note or verb(row.op)
+            table.add_row(frame, key, clock(now - row.started), usual, Text(brief(note)))
+        head = f"{self._title}: {self._done} of {self._total} done, {clock(now - self._started)}"
+        more = len(rows) - room
+        yield Group(
+            Text(head, style="bold", no_wrap=True, overflow="ellipsis"),
+            table,
+            *([Text(f"  and {more} more", style="dim")] if more > 0 else []),
+        )
+
+    def _say(self, mark: str, style: str, key: str, rest: str) -> None:
+        line = Text(no_wrap=True, overflow="ellipsis")
+        line.append(mark, style=style)
+        line.append(f" {key}")
+        line.append(f"  {rest}", style="dim")
+        self._console.print(line)
+
+    def __call__(self, event: Event) -> None:
+        """Draw it."""
+        match event:
+            case RunStarted(action, cluster, _, steps):
+                self._title, self._total = f"{action} {cluster}", len(steps)
+            case StepStarted(key, op, typical):
+                self._rows[key] = _Row(op, time.monotonic(), typical, "")
+            case StepNoted(key, note):
+                if row := self._rows.get(key):
+                    row.note = note
+            case StepRetried(key, reason, _):
+                if row := self._rows.get(key):
+                    row.note = f"again soon: {brief(reason)}"
+            case StepDone(key, op, seconds, note):
+                self._rows.pop(key, None)
+                if op == "sweep" and note in ("", "none"):
+                    return
+                self._done += 1
+                self._total = max(self._total, self._done)
+                more = f", {note}" if note else ""
+                self._say("✓", "green", key, f"{done_word(op)} in {clock(seconds)}{more}")
+            case StepFailed(key, _, seconds, _):
+                self._rows.pop(key, None)
+                self._say("✗", "red", key, f"failed after {clock(seconds)}")
+            case StepStopped(key, note):
+                self._rows.pop(key, None)
+                self._say("…", "yellow", key, f"not waited for any longer ({note or 'begun'})")
+            case Warned(where, what):
+                self._say("!", "yellow", where, brief(what))
+            case RunEnded(action, cluster, done, failed, stopped, seconds):
+                parts = [f"{done} done"]
+                parts += [f"{failed} failed"] if failed else []
+                parts += [f"{stopped} not waited for"] if stopped else []
+                head = f"{action} {cluster}: {', '.join(parts)} in {clock(seconds)}"
+                self._rows.clear()
+                self._console.print(Text(head, style="bold"))
