@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, WithJsonSchema
 
-from clusterkit.core.refusal import Problem, Refused, refuse, shown
+from clusterkit.core.refusal import Problem, refuse, shown
 
 SLOTS = 4
 """zones that are planned for, so that a third zone moves no subnet of the first two"""
@@ -17,6 +17,13 @@ SLOTS = 4
 SMALLEST = 24
 """longest VPC prefix ``carve`` takes: its public subnets are then /28, and no cloud has smaller
 ones"""
+
+LARGEST = 16
+"""shortest prefix of a VPC:
+https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html"""
+
+_UNUSABLE = tuple(map(IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3")))
+"""this network, loopback, link-local, multicast and above (RFC 6890)"""
 
 _FORM = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3})/(\d{1,2})", re.ASCII)
 
@@ -102,16 +109,13 @@ def overlaps(named: Sequence[tuple[str, IPv4Network | None]]) -> Iterator[Proble
                 )
 
 
-def check_carvable(cidr: IPv4Network, largest: int) -> IPv4Network:
-    """``cidr`` if subnets can be carved from it and its prefix is ``largest`` or longer, else
-    ``Refused``."""
-    if not largest <= cidr.prefixlen <= SMALLEST:
-        raise refuse(
-            f"must be between /{largest} and /{SMALLEST}, is {cidr}",
+def carvable(cidr: IPv4Network) -> Iterator[Problem]:
+    """What keeps subnets from being carved out of a network's range: its size, or a reserved
+    range."""
+    if not LARGEST <= cidr.prefixlen <= SMALLEST:
+        yield Problem(
+            f"must be between /{LARGEST} and /{SMALLEST}, is {cidr}",
             f"it is cut into {2 * SLOTS} subnets, and the smallest subnet is a /28",
         )
-    if cidr.is_loopback or cidr.is_link_local or cidr.is_multicast or cidr.is_reserved:
-        raise Refused(Problem(f"{cidr} is reserved and cannot be used", "10.0.0.0/16 is usual"))
-    if cidr.overlaps(IPv4Network("0.0.0.0/8")):
-        raise Refused(Problem(f"{cidr} is reserved and cannot be used", "10.0.0.0/16 is usual"))
-    return cidr
+    if any(cidr.overlaps(reserved) for reserved in _UNUSABLE):
+        yield Problem(f"{cidr} is reserved and cannot be used", "10.0.0.0/16 is usual")

@@ -116,7 +116,7 @@ def _explained(
 def _literal(place: Place, expected: str, given: object, is_: str) -> _Wrong:
     single = " or " not in expected
     allowed = [word.strip().strip("'") for word in expected.replace(" or ", ", ").split(",")]
-    near = difflib.get_close_matches(str(given), allowed, 1)
+    near = difflib.get_close_matches(given, allowed, 1) if isinstance(given, str) else []
     what = f"must be {expected}" if single else f"must be one of {expected}"
     return _Wrong(place, f"{what}, {is_}", f"did you mean {near[0]}?" if near else "")
 

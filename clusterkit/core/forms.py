@@ -7,11 +7,12 @@ editors.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Discriminator,
@@ -23,7 +24,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from clusterkit.core.refusal import Problem, Refused, refuse, shown
+from clusterkit.core.refusal import Problem, Refused, refuse, seen_again, shown
 
 T = TypeVar("T")
 
@@ -53,6 +54,27 @@ def choice(words: str, **kinds: type | tuple[type, ...]) -> Discriminator:
     )
 
 
+def every(check: Callable[[T], Iterable[Problem]]) -> AfterValidator:
+    """An annotation for a field: all that ``check`` yields is wrong with its value."""
+
+    def refuse_all(value: T) -> T:
+        if found := tuple(check(value)):
+            raise Refused(*found)
+        return value
+
+    return AfterValidator(refuse_all)
+
+
+def unique(word: str) -> AfterValidator:
+    """An annotation for a list: no item, called ``word`` in errors, is there twice."""
+
+    def repeated(values: tuple[object, ...]) -> Iterator[Problem]:
+        for index in seen_again(values):
+            yield Problem(f"{word} {shown(values[index])} is there twice", place=(index,))
+
+    return every(repeated)
+
+
 @dataclass(frozen=True)
 class Form:
     """An annotation for ``str`` fields: the whole text must match ``pattern`` and fit ``limit``
@@ -70,11 +92,11 @@ class Form:
 
     def check(self, text: str) -> str:
         """``text``, or ``Refused``."""
+        if len(text) > self.limit:
+            raise refuse(f"must be at most {self.limit} characters, has {len(text)}")
         if re.fullmatch(self.pattern, text, re.ASCII) is None:
             hint = self.cure(text) if self.cure else ""
             raise refuse(f"must be {self.words}, is {shown(text)}", hint)
-        if len(text) > self.limit:
-            raise refuse(f"must be at most {self.limit} characters, has {len(text)}")
         return text
 
     def __get_pydantic_core_schema__(

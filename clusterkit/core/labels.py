@@ -9,15 +9,19 @@ and ``IsQualifiedName``, ``IsValidLabelValue`` of k8s.io/apimachinery/pkg/util/v
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated
 
-from clusterkit.core.forms import Form
-from clusterkit.core.refusal import shown
+from clusterkit.core.forms import Form, every
+from clusterkit.core.refusal import Problem, shown
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
 _PREFIX = re.compile(
     r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*", re.ASCII
 )
+
+_WORDS = "at most 63 letters, digits, '-', '_' and '.', beginning and ending with a letter or digit"
 
 DnsLabel = Annotated[
     str,
@@ -40,25 +44,28 @@ DnsSubdomain = Annotated[
 """a service account's name (RFC 1123 subdomain)"""
 
 
-def key_problem(key: str) -> str | None:
-    """What is wrong with the key of a label or taint: ``[prefix/]name``, name up to 63, prefix up
-    to 253."""
+def _key_problems(key: str) -> Iterator[Problem]:
     prefix, slash, name = key.rpartition("/")
     if slash and (len(prefix) > 253 or not _PREFIX.fullmatch(prefix)):
-        return f"key {shown(key)}: the part before '/' must be a DNS name, at most 253 characters"
+        yield Problem("the part before '/' must be a DNS name, at most 253 characters")
     if len(name) > 63 or not _NAME.fullmatch(name):
-        return (
-            f"key {shown(key)}: the name must be at most 63 letters, digits, '-', '_' and '.', "
-            "beginning and ending with a letter or digit"
-        )
-    return None
+        yield Problem(f"{shown(name)} must be {_WORDS}")
 
 
-def value_problem(value: str) -> str | None:
-    """What is wrong with the value of a label or taint: up to 63 characters, may be empty."""
+def _value_problems(value: str) -> Iterator[Problem]:
     if value and (len(value) > 63 or not _NAME.fullmatch(value)):
-        return (
-            f"value {shown(value)} must be at most 63 letters, digits, '-', '_' and '.', "
-            "beginning and ending with a letter or digit"
-        )
-    return None
+        yield Problem(f"the value {shown(value)} must be empty or {_WORDS}")
+
+
+def _label_problems(labels: dict[str, str]) -> Iterator[Problem]:
+    for key, value in labels.items():
+        for problem in (*_key_problems(key), *_value_problems(value)):
+            yield replace(problem, place=(key,))
+
+
+TaintKey = Annotated[str, every(_key_problems)]
+"""``name`` or ``prefix/name``"""
+TaintValue = Annotated[str, every(_value_problems)]
+"""may be empty"""
+Labels = Annotated[dict[str, str], every(_label_problems)]
+"""keys like ``TaintKey``, values like ``TaintValue``"""

@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, Tag, WithJsonSchema
 
 from clusterkit.core.cidr import Cidr, overlaps
-from clusterkit.core.forms import Many, Strict, choice
-from clusterkit.core.refusal import Problem, repeated
+from clusterkit.core.forms import Many, Strict, choice, unique
+from clusterkit.core.refusal import Problem
 
 ANYWHERE = IPv4Network("0.0.0.0/0")
 
@@ -22,7 +22,8 @@ def _nat(value: object) -> object:
 
 
 Zones = Annotated[
-    Annotated[int, Field(ge=1), Tag("<number>")] | Annotated[Many[str], Tag("<names>")],
+    Annotated[int, Field(ge=1), Tag("<number>")]
+    | Annotated[Many[str], Field(min_length=1), unique("zone"), Tag("<names>")],
     choice("must be a number of zones, or a list of their names", number=int, names=(list, tuple)),
 ]
 Nat = Annotated[
@@ -53,11 +54,6 @@ class Network(Strict):
 
     def problems(self) -> Iterator[Problem]:
         yield from super().problems()
-        if isinstance(self.zones, tuple):
-            if not self.zones:
-                yield Problem("must name at least one zone", place=("zones",))
-            for problem in repeated(self.zones, "zone"):
-                yield Problem(problem.what, place=("zones", *problem.place))
         yield from overlaps([("cidr", self.cidr), ("pods", self.pods), ("services", self.services)])
 
 
@@ -66,7 +62,7 @@ class Endpoint(Strict):
 
     public: bool = Field(default=True, description="reachable from the Internet")
     private: bool = Field(default=True, description="reachable inside the network")
-    allowed: Many[Cidr] = Field(
+    allowed: Annotated[Many[Cidr], unique("range")] = Field(
         default=(ANYWHERE,),
         description="ranges that may reach the public address; left out: everywhere",
     )
@@ -85,5 +81,3 @@ class Endpoint(Strict):
                 "leave it out for everywhere, or say public: false",
                 ("allowed",),
             )
-        for problem in repeated(tuple(map(str, self.allowed)), "range"):
-            yield Problem(problem.what, place=("allowed", *problem.place))

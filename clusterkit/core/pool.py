@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Tag
 
-from clusterkit.core.forms import Form, Many, Strict, choice
-from clusterkit.core.labels import key_problem, value_problem
-from clusterkit.core.refusal import Problem
+from clusterkit.core.forms import Form, Many, Strict, choice, every
+from clusterkit.core.labels import Labels, TaintKey, TaintValue
+from clusterkit.core.refusal import Problem, seen_again, shown
 
 
 class Machine(Strict):
@@ -41,18 +41,18 @@ class Disk(Strict):
 class Taint(Strict):
     """Keeps pods without a matching toleration away from a pool's nodes."""
 
-    key: str = Field(description="`name` or `prefix/name`")
-    value: str = Field(default="", description="may be empty")
+    key: TaintKey = Field(description="`name` or `prefix/name`")
+    value: TaintValue = Field(default="", description="may be empty")
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] = Field(
         description="what happens to pods that do not tolerate the taint"
     )
 
-    def problems(self) -> Iterator[Problem]:
-        yield from super().problems()
-        if what := key_problem(self.key):
-            yield Problem(what, place=("key",))
-        if what := value_problem(self.value):
-            yield Problem(what, place=("value",))
+
+def repeated_taints(taints: tuple[Taint, ...]) -> Iterator[Problem]:
+    """A problem for each taint with the key and effect of an earlier one."""
+    for index in seen_again((taint.key, taint.effect) for taint in taints):
+        taint = taints[index]
+        yield Problem(f"{taint.key} with effect {taint.effect} is there twice", place=(index,))
 
 
 class Pool(Strict):
@@ -86,8 +86,10 @@ class Pool(Strict):
     spot: bool = Field(
         default=False, description="cheaper machines the cloud may take back at any time"
     )
-    labels: dict[str, str] = Field(default_factory=dict, description="Kubernetes labels")
-    taints: Many[Taint] = Field(default=(), description="Kubernetes taints")
+    labels: Labels = Field(default_factory=dict, description="Kubernetes labels")
+    taints: Annotated[Many[Taint], every(repeated_taints)] = Field(
+        default=(), description="Kubernetes taints"
+    )
 
     @property
     def minimum(self) -> int:
@@ -99,17 +101,8 @@ class Pool(Strict):
         """Most nodes."""
         return self.count.max if isinstance(self.count, Count) else self.count
 
-    def problems(self) -> Iterator[Problem]:
-        yield from super().problems()
-        for key, value in self.labels.items():
-            for what in (key_problem(key), value_problem(value)):
-                if what:
-                    yield Problem(what, place=("labels", key))
-        seen = set()
-        for index, taint in enumerate(self.taints):
-            if (taint.key, taint.effect) in seen:
-                yield Problem(
-                    f"{taint.key} with effect {taint.effect} is there twice",
-                    place=("taints", index),
-                )
-            seen.add((taint.key, taint.effect))
+
+def repeated_names(pools: tuple[Pool, ...]) -> Iterator[Problem]:
+    """A problem for each pool named like an earlier one."""
+    for index in seen_again(pool.name for pool in pools):
+        yield Problem(f"pool {shown(pools[index].name)} is there twice", place=(index, "name"))

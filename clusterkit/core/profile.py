@@ -19,11 +19,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from clusterkit.core.errors import ProfileError
 from clusterkit.core.explain import findings
-from clusterkit.core.forms import Form, Many, Strict
+from clusterkit.core.forms import Form, Many, Strict, every, unique
 from clusterkit.core.labels import DnsLabel, DnsSubdomain
 from clusterkit.core.network import ANYWHERE, Endpoint, Network
-from clusterkit.core.pool import Count, Disk, Machine, Pool, Taint
-from clusterkit.core.refusal import Problem, refuse, repeated, shown
+from clusterkit.core.pool import Count, Disk, Machine, Pool, Taint, repeated_names
+from clusterkit.core.refusal import Problem, refuse, shown
 from clusterkit.core.sshkey import SshKey
 from clusterkit.core.wire import Target
 from clusterkit.core.yamlfile import Document, Fault, read
@@ -49,14 +49,12 @@ __all__ = [
 ]
 
 
-Name = Annotated[
-    str,
-    Form(
-        r"[a-z0-9]([a-z0-9-]*[a-z0-9])?",
-        "lower-case letters, digits and '-', beginning and ending with a letter or digit",
-        40,
-    ),
-]
+NAME = Form(
+    r"[a-z0-9]([a-z0-9-]*[a-z0-9])?",
+    "lower-case letters, digits and '-', beginning and ending with a letter or digit",
+    40,
+)
+Name = Annotated[str, NAME]
 """a cluster's name: what all clouds' tags and labels take, short enough for names made of it"""
 
 
@@ -76,7 +74,7 @@ class Registry(Strict):
     """Container image repositories."""
 
     name: str = Field(description="first part of every repository's name")
-    repositories: Many[str] = Field(
+    repositories: Annotated[Many[str], unique("repository")] = Field(
         min_length=1, description="repositories to make, each `<name>/<repository>`"
     )
     cache: bool = Field(default=True, description="a layer cache `<repository>/cache` beside each")
@@ -84,8 +82,6 @@ class Registry(Strict):
 
     def problems(self) -> Iterator[Problem]:
         yield from super().problems()
-        for problem in repeated(self.repositories, "repository"):
-            yield Problem(problem.what, place=("repositories", *problem.place))
         for index, name in enumerate(self.repositories):
             if (
                 self.cache
@@ -148,6 +144,13 @@ def _version_cure(text: str) -> str:
     return f'write "{match[1]}": the cloud chooses the patch release' if match else ""
 
 
+def our_tags(tags: dict[str, str]) -> Iterator[Problem]:
+    """A problem for each tag in the place of the mark everything we make carries."""
+    for key in tags:
+        if key.lower().startswith("clusterkit-"):
+            yield Problem("tags that begin with clusterkit- are our own", place=(key,))
+
+
 class BaseProfile(Strict):
     """One cluster."""
 
@@ -168,13 +171,15 @@ class BaseProfile(Strict):
         description="path of an OpenSSH public key for the nodes (RSA of 2048 bits or more, or "
         "Ed25519); relative to the profile's folder",
     )
-    pools: Many[Pool] = Field(min_length=1, description="node pools")
+    pools: Annotated[Many[Pool], every(repeated_names)] = Field(
+        min_length=1, description="node pools"
+    )
     storage: Storage = Field(default_factory=Storage, description="persistent volumes")
     registry: Registry | None = Field(
         default=None, description="image repositories; left out: none"
     )
     ready: Ready = Field(default_factory=Ready, description="what to prepare the cluster for")
-    tags: dict[str, str] = Field(
+    tags: Annotated[dict[str, str], every(our_tags)] = Field(
         default_factory=dict, description="put on everything the cloud lets us tag"
     )
 
@@ -185,8 +190,6 @@ class BaseProfile(Strict):
 
     def problems(self) -> Iterator[Problem]:
         yield from super().problems()
-        for problem in repeated(tuple(pool.name for pool in self.pools), "pool"):
-            yield Problem(problem.what, place=("pools", *problem.place, "name"))
         if not any(map(_takes_anything, self.pools)):
             yield Problem(
                 "no pool always has a node that takes any pod, so cluster DNS could not start",
@@ -195,9 +198,6 @@ class BaseProfile(Strict):
             )
         if self.ready.kaniko and not self.registry:
             yield Problem("needs a registry to push to", "add registry:", ("ready", "kaniko"))
-        for key in self.tags:
-            if key.lower().startswith("clusterkit-"):
-                yield Problem("tags that begin with clusterkit- are our own", place=("tags", key))
 
 
 def _takes_anything(pool: Pool) -> bool:

@@ -8,7 +8,7 @@ unpacks it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 
 Place = tuple[str | int, ...]
@@ -43,10 +43,10 @@ def shown(value: object) -> str:
     return f"'{text[:59]}…'" if len(text) > 60 or text != str(value) else f"'{text}'"
 
 
-def repeated(values: tuple[str, ...], word: str) -> Iterator[Problem]:
-    """A problem for each value that is in the list a second time."""
-    first: dict[str, int] = {}
+def seen_again(values: Iterable[Hashable]) -> Iterator[int]:
+    """The index of each value that was there before."""
+    seen: set[Hashable] = set()
     for index, value in enumerate(values):
-        if value in first:
-            yield Problem(f"{word} {shown(value)} is there twice", place=(index,))
-        first.setdefault(value, index)
+        if value in seen:
+            yield index
+        seen.add(value)

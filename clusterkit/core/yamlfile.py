@@ -15,7 +15,7 @@ from pathlib import Path
 import yaml
 
 from clusterkit.core.errors import Finding, ProfileError
-from clusterkit.core.refusal import Place
+from clusterkit.core.refusal import Place, shown
 
 LARGEST = 1 << 20
 """bytes; PyYAML needs about ten seconds for them, and a profile has under ten thousand"""
@@ -102,7 +102,7 @@ def read(path: Path) -> Document:
         raise ProfileError([_syntax(path, error)]) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        what = f"the character {error.character!r} is not allowed in YAML"
+        what = f"the character {chr(error.character)!r} is not allowed in YAML"
         raise ProfileError([Finding(what, where=f"{path}:{line}")]) from None
     if root is None or (isinstance(root, yaml.ScalarNode) and root.tag == f"{_TAG}null"):
         hint = "clusterkit init writes a profile to begin with"
@@ -267,8 +267,8 @@ class _Builder:
             case "float" if _FLOAT.fullmatch(raw):
                 return float(raw)
             case "int" | "float":
-                hint = f'write a plain decimal number, or "{raw}" if it is text'
-                self.fault(node, place, f"YAML reads {raw[:40]} as a number of its own kind", hint)
+                hint = f'YAML reads it in its own way; in quotes, "{raw[:40]}", it is text'
+                self.fault(node, place, f"{shown(raw)} is no plain decimal number", hint)
                 return 0
             case _:
                 self.fault(node, place, f"the tag {_tag(node)} means nothing here", "take it out")

@@ -12,32 +12,30 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Tag
 
-from clusterkit.core.cidr import SLOTS, check_carvable
-from clusterkit.core.forms import Many, Strict, choice
+from clusterkit.core.cidr import SLOTS, Cidr, carvable
+from clusterkit.core.forms import Many, Strict, choice, every, unique
+from clusterkit.core.network import ANYWHERE, Endpoint, Network, Zones
+from clusterkit.core.pool import Disk, Machine, Pool, Taint, repeated_names, repeated_taints
 from clusterkit.core.profile import (
-    ANYWHERE,
     BaseProfile,
-    Disk,
-    Endpoint,
-    Machine,
-    Network,
-    Pool,
     Registry,
+    our_tags,
 )
-from clusterkit.core.refusal import Problem, Refused, repeated, shown
+from clusterkit.core.refusal import Problem
 from clusterkit.eks.rules import (
     LOG_DAYS,
     RESERVED_RANGES,
     SERVICE_RANGES,
     EcrName,
+    EksLabels,
+    EksTaintKey,
     InstanceType,
     PrincipalArn,
     Region,
     ServiceAccount,
     SubnetId,
     VpcId,
-    reserved_key,
-    tag_problem,
+    tag_problems,
     zone_problem,
 )
 
@@ -57,6 +55,12 @@ class EksDisk(Disk):
     encrypted: bool = Field(default=True, description="encrypted with the account's EBS key")
 
 
+class EksTaint(Taint):
+    """Keeps pods without a matching toleration away from a node group's nodes."""
+
+    key: EksTaintKey = Field(description="`name` or `prefix/name`, at most 63 characters")
+
+
 class EksPool(Pool):
     """A managed node group."""
 
@@ -69,62 +73,55 @@ class EksPool(Pool):
         ),
     ] = Field(description="a size, or an EC2 instance type such as `m7i.xlarge`")
     disk: EksDisk = Field(default_factory=EksDisk, description="root volume of each node")
+    labels: EksLabels = Field(default_factory=dict, description="Kubernetes labels")
+    taints: Annotated[Many[EksTaint], every(repeated_taints)] = Field(
+        default=(), description="Kubernetes taints"
+    )
     max_unavailable: int = Field(
         default=1, ge=1, le=100, description="nodes an update may take away at one time"
     )
-
-    def problems(self) -> Iterator[Problem]:
-        yield from super().problems()
-        for key, value in self.labels.items():
-            if reserved_key(key):
-                yield Problem(
-                    f"label {key}: EKS lets nobody set labels of kubernetes.io, k8s.io and "
-                    "eks.amazonaws.com",
-                    "use a prefix of your own",
-                    ("labels", key),
-                )
-            if len(key) > 63:
-                yield Problem(
-                    f"label {shown(key)} is longer than the 63 characters EKS takes",
-                    place=("labels", key),
-                )
-            if not value:
-                yield Problem(
-                    f"label {key} is empty, which EKS does not take",
-                    'give it a value, such as "true"',
-                    ("labels", key),
-                )
-        for index, taint in enumerate(self.taints):
-            if reserved_key(taint.key):
-                yield Problem(
-                    f"{taint.key}: EKS lets nobody set taints of kubernetes.io, k8s.io and "
-                    "eks.amazonaws.com",
-                    "use a prefix of your own",
-                    ("taints", index, "key"),
-                )
-            if len(taint.key) > 63:
-                yield Problem(
-                    f"{shown(taint.key)} is longer than the 63 characters EKS takes",
-                    place=("taints", index, "key"),
-                )
 
 
 class ExistingNetwork(Strict):
     """A VPC that is there already; it is used and never changed or removed."""
 
     vpc: VpcId = Field(description="id of the VPC")
-    subnets: Many[SubnetId] = Field(
+    subnets: Annotated[Many[SubnetId], unique("subnet")] = Field(
         min_length=2, description="ids of the subnets for the nodes, in two zones or more"
     )
-    public_subnets: Many[SubnetId] = Field(
+    public_subnets: Annotated[Many[SubnetId], unique("subnet")] = Field(
         default=(), description="ids of subnets for public load balancers"
     )
 
-    def problems(self) -> Iterator[Problem]:
-        yield from super().problems()
-        for field, ids in (("subnets", self.subnets), ("public_subnets", self.public_subnets)):
-            for problem in repeated(ids, "subnet"):
-                yield Problem(problem.what, place=(field, *problem.place))
+
+def _zones(zones: int | tuple[str, ...]) -> Iterator[Problem]:
+    number = len(zones) if isinstance(zones, tuple) else zones
+    if not 2 <= number <= SLOTS:
+        yield Problem(
+            f"must be 2 to {SLOTS} zones, is {number}",
+            "EKS puts its control plane in at least two zones",
+        )
+
+
+def _pods(pods: IPv4Network | None) -> Iterator[Problem]:
+    if pods:
+        yield Problem(
+            "cannot be set on EKS: pods take addresses of the VPC's subnets",
+            "leave it out, and give network.cidr enough room for the pods",
+        )
+
+
+def _services(services: IPv4Network | None) -> Iterator[Problem]:
+    if services is None:
+        return
+    if not any(services.subnet_of(block) for block in SERVICE_RANGES):
+        yield Problem(
+            f"{services} is not private: EKS takes parts of 10.0.0.0/8, 172.16.0.0/12 and "
+            "192.168.0.0/16",
+            "172.20.0.0/16 is usual",
+        )
+    elif not 12 <= services.prefixlen <= 24:
+        yield Problem(f"must be between /12 and /24, is {services}")
 
 
 class EksNetwork(Network):
@@ -136,57 +133,47 @@ class EksNetwork(Network):
     range: ``serviceIpv4Cidr`` of the EKS API's KubernetesNetworkConfigRequest.
     """
 
+    cidr: Annotated[Cidr, every(carvable)] = Field(
+        default=IPv4Network("10.0.0.0/16"), description="range of the VPC, /16 to /24"
+    )
+    zones: Annotated[Zones, every(_zones)] = Field(
+        default=2, description=f"number of availability zones, 2 to {SLOTS}, or their names"
+    )
+    pods: Annotated[Cidr | None, every(_pods)] = Field(
+        default=None, description="not on EKS: pods take addresses of the VPC"
+    )
+    services: Annotated[Cidr | None, every(_services)] = Field(
+        default=None, description="range of the Services, /12 to /24; left out: chosen by EKS"
+    )
     existing: ExistingNetwork | None = Field(
         default=None,
         description="use this VPC instead of making one; leave out cidr, zones and nat then",
     )
 
     def problems(self) -> Iterator[Problem]:
-        yield from super().problems()
-        if self.existing:
-            for field in ("cidr", "zones", "nat"):
-                if field in self.model_fields_set:
-                    yield Problem(
-                        "means nothing beside existing:, whose subnets decide it",
-                        "leave it out, or leave out existing",
-                        (field,),
-                    )
-        else:
-            yield from self._own()
-        if self.pods:
+        if self.existing is None:
+            yield from super().problems()
+            return
+        # the existing VPC's own range is not known here, so there is nothing to compare with
+        for field in ("cidr", "zones", "nat"):
+            if field in self.model_fields_set:
+                yield Problem(
+                    "means nothing beside existing:, whose subnets decide it",
+                    "leave it out, or leave out existing",
+                    (field,),
+                )
+
+
+def _routed(ranges: tuple[IPv4Network, ...]) -> Iterator[Problem]:
+    if len(ranges) > 40:
+        yield Problem(f"EKS takes at most 40 ranges, there are {len(ranges)}")
+    for index, allowed in enumerate(ranges):
+        if allowed != ANYWHERE and any(allowed.subnet_of(block) for block in RESERVED_RANGES):
             yield Problem(
-                "cannot be set on EKS: pods take addresses of the VPC's subnets",
-                "leave it out, and give network.cidr enough room for the pods",
-                ("pods",),
+                f"{allowed} is not an Internet address range, EKS refuses it",
+                "give the public address you are seen with; private: true serves the VPC",
+                (index,),
             )
-        if self.services:
-            yield from _services(self.services)
-
-    def _own(self) -> Iterator[Problem]:
-        try:
-            check_carvable(self.cidr, 16)
-        except Refused as refused:
-            for problem in refused.problems:
-                yield Problem(problem.what, problem.hint, ("cidr",))
-        zones = len(self.zones) if isinstance(self.zones, tuple) else self.zones
-        if not 2 <= zones <= SLOTS:
-            yield Problem(
-                f"must be 2 to {SLOTS} zones, is {zones}",
-                "EKS puts its control plane in at least two zones",
-                ("zones",),
-            )
-
-
-def _services(services: IPv4Network) -> Iterator[Problem]:
-    if not any(services.subnet_of(block) for block in SERVICE_RANGES):
-        yield Problem(
-            f"{services} is not private: EKS takes parts of 10.0.0.0/8, 172.16.0.0/12 and "
-            "192.168.0.0/16",
-            "172.20.0.0/16 is usual",
-            ("services",),
-        )
-    elif not 12 <= services.prefixlen <= 24:
-        yield Problem(f"must be between /12 and /24, is {services}", place=("services",))
 
 
 class EksEndpoint(Endpoint):
@@ -197,26 +184,17 @@ class EksEndpoint(Endpoint):
     on the Internet are refused by CreateCluster ("not allowed in publicAccessCidrs").
     """
 
-    def problems(self) -> Iterator[Problem]:
-        yield from super().problems()
-        if len(self.allowed) > 40:
-            yield Problem(
-                f"EKS takes at most 40 ranges, there are {len(self.allowed)}", place=("allowed",)
-            )
-        for index, allowed in enumerate(self.allowed):
-            if allowed != ANYWHERE and any(allowed.subnet_of(block) for block in RESERVED_RANGES):
-                yield Problem(
-                    f"{allowed} is not an Internet address range, EKS refuses it",
-                    "give the public address you are seen with; private: true serves the VPC",
-                    ("allowed", index),
-                )
+    allowed: Annotated[Many[Cidr], unique("range"), every(_routed)] = Field(
+        default=(ANYWHERE,),
+        description="ranges that may reach the public address, at most 40; left out: everywhere",
+    )
 
 
 class EksRegistry(Registry):
     """ECR repositories."""
 
     name: EcrName = Field(description="first part of every repository's name")
-    repositories: Many[EcrName] = Field(
+    repositories: Annotated[Many[EcrName], unique("repository")] = Field(
         min_length=1, description="repositories to make, each `<name>/<repository>`"
     )
     cache_days: int = Field(
@@ -224,7 +202,7 @@ class EksRegistry(Registry):
     )
     push: Annotated[
         Annotated[Literal["node"], Tag("<node>")]
-        | Annotated[Many[ServiceAccount], Tag("<accounts>")],
+        | Annotated[Many[ServiceAccount], unique("service account"), Tag("<accounts>")],
         choice(
             "must be a list of service accounts such as [builds/kaniko], or node",
             node=str,
@@ -245,9 +223,6 @@ class EksRegistry(Registry):
                     "makes a repository name of more than the 256 characters ECR takes",
                     place=("repositories", index),
                 )
-        if isinstance(self.push, tuple):
-            for problem in repeated(self.push, "service account"):
-                yield Problem(problem.what, place=("push", *problem.place))
 
 
 class EksProfile(BaseProfile):
@@ -257,17 +232,23 @@ class EksProfile(BaseProfile):
     region: Region = Field(description="AWS region such as `eu-west-1`")
     network: EksNetwork = Field(default_factory=EksNetwork, description="VPC")
     endpoint: EksEndpoint = Field(default_factory=EksEndpoint, description="address of the API")
-    pools: Many[EksPool] = Field(min_length=1, description="managed node groups")
+    pools: Annotated[Many[EksPool], every(repeated_names)] = Field(
+        min_length=1, description="managed node groups"
+    )
     registry: EksRegistry | None = Field(
         default=None, description="ECR repositories; left out: none"
     )
-    admins: Many[PrincipalArn] = Field(
+    tags: Annotated[dict[str, str], every(our_tags), every(tag_problems)] = Field(
+        default_factory=dict, description="put on everything AWS lets us tag, at most 40"
+    )
+    admins: Annotated[Many[PrincipalArn], unique("principal")] = Field(
         default=(),
         description="ARNs of IAM users and roles that administer the cluster, beside its creator",
     )
-    logging: Many[Literal["api", "audit", "authenticator", "controllerManager", "scheduler"]] = (
-        Field(default=(), description="control plane logs to send to CloudWatch")
-    )
+    logging: Annotated[
+        Many[Literal["api", "audit", "authenticator", "controllerManager", "scheduler"]],
+        unique("log"),
+    ] = Field(default=(), description="control plane logs to send to CloudWatch")
     log_days: LOG_DAYS = Field(default=30, description="days CloudWatch keeps the logs")
     deletion_protection: bool = Field(
         default=False, description="`destroy` refuses until this is set to false by `up`"
@@ -295,19 +276,7 @@ class EksProfile(BaseProfile):
 
     def problems(self) -> Iterator[Problem]:
         yield from super().problems()
-        for field in ("admins", "logging"):
-            for problem in repeated(getattr(self, field), "this"):
-                yield Problem(problem.what, place=(field, *problem.place))
         if isinstance(self.network.zones, tuple):
             for index, zone in enumerate(self.network.zones):
                 if what := zone_problem(zone, self.region):
                     yield Problem(what, place=("network", "zones", index))
-        if len(self.tags) > 40:
-            yield Problem(
-                f"at most 40 tags, there are {len(self.tags)}",
-                "AWS takes 50, and clusterkit, EKS and Kubernetes add theirs",
-                ("tags",),
-            )
-        for key, value in self.tags.items():
-            if what := tag_problem(key, value):
-                yield Problem(what, place=("tags", key))

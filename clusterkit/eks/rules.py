@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 from ipaddress import IPv4Network
 from typing import Annotated, Literal
 
-from clusterkit.core.forms import Form
-from clusterkit.core.refusal import shown
+from clusterkit.core.forms import Form, every
+from clusterkit.core.labels import Labels, TaintKey
+from clusterkit.core.refusal import Problem, shown
 
 
 def _region_cure(text: str) -> str:
@@ -16,12 +19,10 @@ def _region_cure(text: str) -> str:
     return ""
 
 
-Region = Annotated[
-    str,
-    Form(
-        r"[a-z]{2,4}(-[a-z]+){1,2}-[0-9]{1,2}", "an AWS region such as eu-west-1", 32, _region_cure
-    ),
-]
+REGION = Form(
+    r"[a-z]{2,4}(-[a-z]+){1,2}-[0-9]{1,2}", "an AWS region such as eu-west-1", 32, _region_cure
+)
+Region = Annotated[str, REGION]
 """https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html"""
 
 
@@ -126,31 +127,55 @@ RESERVED_RANGES = tuple(
 them"""
 
 
-def reserved_key(key: str) -> bool:
-    """Whether EKS refuses a label or taint: "cannot contain reserved prefixes [kubernetes.io/,
-    k8s.io/, …]"."""
-    return any(
-        f"{reserved}/" in key for reserved in ("kubernetes.io", "k8s.io", "eks.amazonaws.com")
-    )
+def _reserved(key: str) -> Iterator[Problem]:
+    # the words of CreateNodegroup's InvalidParameterException: "cannot contain reserved prefixes
+    # [kubernetes.io/, k8s.io/, eks.amazonaws.com/]"
+    if any(f"{domain}/" in key for domain in ("kubernetes.io", "k8s.io", "eks.amazonaws.com")):
+        yield Problem(
+            "EKS lets nobody set keys of kubernetes.io, k8s.io and eks.amazonaws.com",
+            "use a prefix of your own",
+        )
+    if len(key) > 63:
+        yield Problem(f"EKS takes keys of at most 63 characters, this has {len(key)}")
 
+
+def _labels(labels: dict[str, str]) -> Iterator[Problem]:
+    for key, value in labels.items():
+        for problem in _reserved(key):
+            yield replace(problem, place=(key,))
+        if not value:
+            yield Problem(
+                "is empty, which EKS does not take", 'give it a value, such as "true"', (key,)
+            )
+
+
+EksLabels = Annotated[Labels, every(_labels)]
+"""``labelKey`` and ``labelValue`` of the EKS API: 1 to 63 characters each"""
+EksTaintKey = Annotated[TaintKey, every(_reserved)]
+"""``taintKey`` of the EKS API: 1 to 63 characters"""
 
 _TAG = re.compile(r"[\w\s.:/=+\-@]*")
 
 
-def tag_problem(key: str, value: str) -> str | None:
-    """What is wrong with a tag, by
-    https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html.
+def tag_problems(tags: dict[str, str]) -> Iterator[Problem]:
+    """What AWS refuses of tags:
+    https://docs.aws.amazon.com/tag-editor/latest/userguide/tagging.html.
 
-    ``Name`` and ``kubernetes.io/cluster/`` are set by the driver and by Kubernetes.
+    Of its 50 per resource, ten are left to clusterkit, EKS and Kubernetes. ``Name`` and
+    ``kubernetes.io/cluster/`` are set by the driver and by Kubernetes.
     """
-    if not 1 <= len(key) <= 128:
-        return f"key {shown(key)} must have 1 to 128 characters"
-    if key.lower().startswith("aws:"):
-        return f"key {shown(key)}: AWS keeps the prefix aws: for itself"
-    if key == "Name" or key.startswith("kubernetes.io/cluster/"):
-        return f"key {shown(key)} is set by clusterkit itself"
-    if len(value) > 256:
-        return f"the value of {shown(key)} must have at most 256 characters, has {len(value)}"
-    if not _TAG.fullmatch(key) or not _TAG.fullmatch(value):
-        return f"{shown(key)} must be letters, digits, spaces and . : / = + - @ _ only"
-    return None
+    if len(tags) > 40:
+        yield Problem(f"at most 40 tags, there are {len(tags)}")
+    for key, value in tags.items():
+        if not 1 <= len(key) <= 128:
+            yield Problem(f"a key has 1 to 128 characters, this has {len(key)}", place=(key,))
+        if len(value) > 256:
+            yield Problem(
+                f"a value has at most 256 characters, this has {len(value)}", place=(key,)
+            )
+        if key.lower().startswith("aws:"):
+            yield Problem("AWS keeps tags that begin with aws: for itself", place=(key,))
+        if key == "Name" or key.startswith("kubernetes.io/cluster/"):
+            yield Problem("clusterkit sets this tag itself", place=(key,))
+        if not _TAG.fullmatch(key) or not _TAG.fullmatch(value):
+            yield Problem("takes letters, digits, spaces and . : / = + - @ _ only", place=(key,))

@@ -1,0 +1,267 @@
+"""What Amazon EKS would refuse is refused offline, and what is shipped validates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from clusterkit.core.errors import ProfileError
+from clusterkit.core.profile import load
+from clusterkit.eks.profile import EksProfile
+from clusterkit.eks.starter import starter
+
+GOOD = """\
+cloud: eks
+name: demo
+region: eu-west-1
+pools:
+  - {name: default, machine: m7i.xlarge}
+"""
+SHIPPED = sorted((Path(__file__).parents[2] / "profiles").glob("eks-*.yaml"))
+
+
+def loaded(folder: Path, text: str) -> EksProfile:
+    path = folder / "profile.yaml"
+    path.write_text(text)
+    profile = load(path, lambda _: EksProfile, ["eks"])
+    assert isinstance(profile, EksProfile)
+    return profile
+
+
+def said(folder: Path, text: str) -> str:
+    with pytest.raises(ProfileError) as error:
+        loaded(folder, text)
+    (finding,) = error.value.findings
+    return f"{finding.what} | {finding.hint}"
+
+
+@pytest.mark.parametrize(
+    ("more", "what"),
+    [
+        ("network: {zones: 1}", "network.zones: must be 2 to 4 zones, is 1"),
+        ("network: {zones: [eu-west-1a]}", "network.zones: must be 2 to 4 zones, is 1"),
+        (
+            "network: {zones: [eu-west-1a, eu-west-1a]}",
+            "network.zones[1]: zone 'eu-west-1a' is there",
+        ),
+        ("network: {zones: [eu-west-1a, us-east-1b]}", "network.zones[1]: 'us-east-1b' is not an"),
+        ("network: {zones: [eu-west-1a, eu-west-1-lon-1a]}", "is a Local or Wavelength Zone"),
+        ("network: {cidr: 10.0.0.0/25}", "network.cidr: must be between /16 and /24"),
+        ("network: {cidr: 169.254.0.0/16}", "network.cidr: 169.254.0.0/16 is reserved"),
+        (
+            "network: {pods: 172.30.0.0/16}",
+            "network.pods: cannot be set on EKS: pods take addresses",
+        ),
+        ("network: {services: 100.64.0.0/16}", "network.services: 100.64.0.0/16 is not private"),
+        ("network: {services: 172.20.0.0/25}", "network.services: must be between /12 and /24"),
+        (
+            "network: {nat: two}",
+            "network.nat: must be one of 'one', 'per-zone' or 'none', is 'two'",
+        ),
+        ("endpoint: {allowed: [10.0.0.0/8]}", "endpoint.allowed[0]: 10.0.0.0/8 is not an Internet"),
+        (
+            "endpoint: {allowed: [203.0.113.0/24]}",
+            "203.0.113.0/24 is not an Internet address range",
+        ),
+        ("admins: [arn:aws:iam::123456789012:root]", "not for accounts or groups"),
+        ("admins: [me]", "aws iam get-role --role-name NAME --query Role.Arn"),
+        (
+            "admins: [arn:aws:sts::123456789012:assumed-role/Dev/me]",
+            "its role is arn:aws:iam::123456789012:role/Dev",
+        ),
+        ("logging: [api, api]", "logging[1]: log 'api' is there twice"),
+        ("logging: [audits]", "did you mean audit?"),
+        ("log_days: 31", "log_days: must be one of 1, 3, 5, 7, 14, 30"),
+        ("support: forever", "support: must be one of 'standard' or 'extended'"),
+        ("tags: {aws:x: y}", "tags.aws:x: AWS keeps tags that begin with aws:"),
+        ("tags: {Name: y}", "tags.Name: clusterkit sets this tag itself"),
+        ("tags: {a: 'b?'}", "tags.a: takes letters, digits, spaces and"),
+        (f"tags: {{{'k' * 129}: y}}", "a key has 1 to 128 characters, this has 129"),
+        (f"tags: {{a: {'v' * 257}}}", "a value has at most 256 characters, this has 257"),
+        (f"tags: {{{', '.join(f'k{n}: v' for n in range(41))}}}", "at most 40 tags, there are 41"),
+        ("registry: {name: Demo, repositories: [a]}", "registry.name: must be a repository name"),
+        (
+            "registry: {name: a, repositories: [b..c]}",
+            "registry.repositories[0]: must be a repository",
+        ),
+        (f"registry: {{name: a, repositories: [{'b' * 250}]}}", "more than the 256 characters ECR"),
+        (
+            "registry: {name: a, repositories: [b], push: [kaniko]}",
+            "a service account as namespace/name",
+        ),
+        (
+            "registry: {name: a, repositories: [b], push: nodes}",
+            "registry.push: must be 'node', is",
+        ),
+        (
+            "registry: {name: a, repositories: [b], push: 7}",
+            "registry.push: must be a list of service",
+        ),
+        ("registry: {name: a, repositories: [b], cache_days: 0}", "cache_days: must be at least 1"),
+    ],
+)
+def test_refused(tmp_path: Path, more: str, what: str) -> None:
+    assert what in said(tmp_path, f"{GOOD}{more}\n")
+
+
+@pytest.mark.parametrize(
+    ("more", "what"),
+    [
+        ("labels: {node-role.kubernetes.io/ci: x}", "EKS lets nobody set keys of kubernetes.io"),
+        ("labels: {ci: ''}", "labels.ci: is empty, which EKS does not take"),
+        (f"labels: {{{'p' * 40}.io/{'n' * 30}: x}}", "EKS takes keys of at most 63 characters"),
+        (
+            "taints: [{key: eks.amazonaws.com/x, effect: PreferNoSchedule}]",
+            "taints[0].key: EKS lets",
+        ),
+        ("disk: {size: 19}", "pools[0].disk.size: must be at least 20, is the number 19"),
+        ("disk: {type: io2}", "pools[0].disk.type: must be 'gp3', is 'io2'"),
+        ("max_unavailable: 101", "max_unavailable: must be at most 100"),
+    ],
+)
+def test_refused_in_a_pool(tmp_path: Path, more: str, what: str) -> None:
+    assert what in said(tmp_path, GOOD.replace("xlarge}", f"xlarge, {more}}}"))
+
+
+@pytest.mark.parametrize(
+    ("region", "right"),
+    [
+        ("eu-west-1", True),
+        ("us-gov-west-1", True),
+        ("cn-northwest-1", True),
+        ("eusc-de-east-1", True),
+        ("ap-southeast-7", True),
+        ("mx-central-1", True),
+        ("eu-west-1a", False),
+        ("europe-west1", False),
+        ("ap-southeast", False),
+        ("EU-WEST-1", False),
+    ],
+)
+def test_regions(tmp_path: Path, region: str, right: bool) -> None:
+    text = GOOD.replace("eu-west-1", region)
+    if right:
+        assert loaded(tmp_path, text).region == region
+    else:
+        assert "region: must be an AWS region" in said(tmp_path, text)
+
+
+def test_a_zone_is_not_a_region(tmp_path: Path) -> None:
+    assert "its region is eu-west-1" in said(tmp_path, GOOD.replace("eu-west-1", "eu-west-1a"))
+
+
+@pytest.mark.parametrize(
+    ("machine", "right"),
+    [
+        ("m7i.xlarge", True), ("c7g.metal", True), ("m7i.metal-24xl", True), ("t3.nano", True),
+        ("u7i-12tb.224xlarge", True), ("m7i-flex.large", True), ("p5.48xlarge", True),
+        ("ecs.g7.xlarge", False), ("e2-standard-4", False), ("Standard_D4s_v5", False),
+        ("m7i", False), ("m7i.", False), ("M7i.large", False),
+    ],
+)  # fmt: skip
+def test_instance_types(tmp_path: Path, machine: str, right: bool) -> None:
+    text = GOOD.replace("m7i.xlarge", machine)
+    if right:
+        assert loaded(tmp_path, text).pools[0].machine == machine
+    else:
+        assert "pools[0].machine: must be an EC2 instance type" in said(tmp_path, text)
+
+
+VPC = "vpc: vpc-0123456789abcdef0"
+TWO = "subnets: [subnet-01234567, subnet-0123456789abcdef0]"
+
+
+def test_an_existing_network(tmp_path: Path) -> None:
+    network = f"network: {{existing: {{{VPC}, {TWO}}}, services: 10.0.0.0/20}}\n"
+    profile = loaded(tmp_path, GOOD + network)
+    assert profile.network.existing
+    assert profile.network.existing.vpc == "vpc-0123456789abcdef0"
+
+
+@pytest.mark.parametrize(
+    ("network", "what"),
+    [
+        (
+            f"{{existing: {{{VPC}, {TWO}}}, nat: true}}",
+            "network.nat: means nothing beside existing:",
+        ),
+        (
+            f"{{existing: {{{VPC}, {TWO}}}, zones: 2}}",
+            "network.zones: means nothing beside existing:",
+        ),
+        (
+            f"{{existing: {{{VPC}, subnets: [subnet-01234567]}}}}",
+            "subnets: needs at least 2, has 1",
+        ),
+        (f"{{existing: {{{VPC}, subnets: [subnet-01234567, subnet-01234567]}}}}", "is there twice"),
+        (f"{{existing: {{vpc: my-vpc, {TWO}}}}}", "must be the id of a VPC, vpc-…, is 'my-vpc'"),
+    ],
+)
+def test_an_existing_network_refused(tmp_path: Path, network: str, what: str) -> None:
+    assert what in said(tmp_path, f"{GOOD}network: {network}\n")
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"), [("true", "one"), ("false", "none"), ("per-zone",) * 2]
+)
+def test_nat(tmp_path: Path, given: str, meant: str) -> None:
+    assert loaded(tmp_path, f"{GOOD}network: {{nat: {given}}}\n").network.nat == meant
+
+
+@pytest.mark.parametrize(
+    ("push", "ready", "accounts"),
+    [
+        ("[]", "{}", ()),
+        ("[b/b, a/a]", "{}", ("a/a", "b/b")),
+        ("[kaniko/kaniko]", "{kaniko: {}}", ("kaniko/kaniko",)),
+        (
+            "[a/a]",
+            "{kaniko: {namespace: ci, service_account: builder}, "
+            'jenkins_x: {git_url: "https://github.com/a/b"}}',
+            ("a/a", "ci/builder", "jx/tekton-bot"),
+        ),
+        ("node", "{kaniko: {}}", ()),
+    ],
+)
+def test_who_may_push(tmp_path: Path, push: str, ready: str, accounts: tuple[str, ...]) -> None:
+    text = f"{GOOD}registry: {{name: a, repositories: [b], push: {push}}}\nready: {ready}\n"
+    assert loaded(tmp_path, text).push_accounts == accounts
+
+
+def test_the_shipped_profiles() -> None:
+    assert [path.name for path in SHIPPED] == ["eks-jenkins-x.yaml", "eks-minimal.yaml"]
+    jenkins_x, minimal = (load(path, lambda _: EksProfile, ["eks"]) for path in SHIPPED)
+    assert isinstance(jenkins_x, EksProfile)
+    assert jenkins_x.name == "jx-demo"
+    assert jenkins_x.push_accounts == ("jx/tekton-bot", "kaniko/kaniko")
+    assert (jenkins_x.pools[0].minimum, jenkins_x.pools[0].maximum) == (3, 5)
+    assert minimal.model_fields_set == {"cloud", "name", "region", "pools"}
+
+
+def test_the_starter(tmp_path: Path) -> None:
+    profile = loaded(tmp_path, starter("mine", "us-east-2"))
+    assert (profile.name, profile.region) == ("mine", "us-east-2")
+    with pytest.raises(ProfileError) as error:
+        starter("x\ny: 1", "eu-west-1a")
+    assert [finding.where for finding in error.value.findings] == ["name", "region"]
+
+
+def test_every_optional_line_of_the_starter_works(tmp_path: Path) -> None:
+    """Each commented field, taken alone, validates, and every field of the profile is there."""
+    (tmp_path / "id.pub").write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 43)
+    lines = starter("mine", "us-east-2").splitlines()
+    named = {"cloud", "name", "region", "pools", "machine", "count"}
+    for number, line in enumerate(lines):
+        key, colon, _ = line.strip().removeprefix("# ").partition(":")
+        if not (line.strip().startswith("# ") and colon and key.replace("_", "").isalpha()):
+            continue
+        if not key.islower() or " " in key:
+            continue
+        named.add(key)
+        used = line.replace("# ", "", 1).replace("~/.ssh/id_ed25519.pub", "id.pub")
+        registry = ["registry: {name: a, repositories: [b]}"] if key == "ready" else []
+        text = "\n".join([*lines[:number], used, *lines[number + 1 :], *registry])
+        assert loaded(tmp_path, text).cloud == "eks"
+    pool_fields = set(EksProfile.model_fields["pools"].annotation.__args__[0].model_fields)  # type: ignore[union-attr]
+    assert named >= set(EksProfile.model_fields) | pool_fields
