@@ -181,7 +181,7 @@ class _Builder:
     def value(self, node: yaml.Node, place: Place) -> object:
         self.count += 1
         if self.count > MOST:
-            raise self.stop(node, f"aliases make more than {MOST:,} values of this file")
+            raise self.stop(node, f"more than {MOST:,} values, with aliases followed")
         if isinstance(node, yaml.ScalarNode):
             return self.scalar(node, place)
         if id(node) in self.open:
@@ -232,7 +232,7 @@ class _Builder:
         self.open.discard(id(node))
         self.count += len(node.value)
         if self.count > MOST:
-            raise self.stop(node, f"aliases make more than {MOST:,} values of this file")
+            raise self.stop(node, f"more than {MOST:,} values, with aliases followed")
         return made
 
     def key(self, node: yaml.Node, place: Place) -> str | None:

@@ -122,10 +122,10 @@ def test_aliases_that_explode_are_stopped_soon(file: Path) -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
     began = time.monotonic()
-    assert "aliases make more than 100,000 values" in refused(file, "\n".join(lines))
+    assert "more than 100,000 values" in refused(file, "\n".join(lines))
     merges = ["m0: &m0 {a: 1}"]
     merges += [f"m{n}: &m{n} {{<<: [{', '.join([f'*m{n - 1}'] * 9)}]}}" for n in range(1, 12)]
-    assert "aliases make more than 100,000 values" in refused(file, "\n".join(merges))
+    assert "more than 100,000 values" in refused(file, "\n".join(merges))
     assert time.monotonic() - began < 10
 
 
