@@ -68,9 +68,6 @@ class Cloud(Protocol[L]):
     def exec_native(self, target: Target) -> Mapping[str, Any]:
         """The kubeconfig ``exec`` stanza that uses the vendor's own tool."""
 
-    def starter(self, name: str, region: str) -> str:
-        """A commented profile, for ``clusterkit init``."""
-
 
 def load(name: str) -> Cloud[Any]:
     """The driver of this cloud; ``ClusterkitError`` if its SDK is not installed."""
@@ -100,6 +97,17 @@ def model(name: str) -> type[BaseProfile]:
             from clusterkit.eks.profile import EksProfile
 
             return EksProfile
+        case unknown:
+            assert_never(unknown)
+
+
+def starter(name: str, cluster: str, region: str | None) -> str:
+    """A commented profile for this cloud, in its most used region unless one is named."""
+    match _known(name):
+        case "eks":
+            from clusterkit.eks.starter import starter as eks_starter
+
+            return eks_starter(cluster, region or "eu-west-1")
         case unknown:
             assert_never(unknown)
 

@@ -40,7 +40,7 @@ class JsonLines:
 
 
 def plain(value: object) -> object:
-    """What JSON lacks, in words: errors as their parts, dataclasses as objects, the rest as text."""
+    """What JSON lacks: errors as their parts, dataclasses as objects, the rest as text."""
     if isinstance(value, ClusterkitError):
         parts = {"what": value.what, "where": value.where, "hint": value.hint}
         code = getattr(value, "code", "")

@@ -1,4 +1,4 @@
-"""Progress in a terminal: what runs now in a few redrawn lines, what is done above them for good."""
+"""Progress in a terminal: what runs now in a few redrawn lines, what is done above them."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from typing import Any, TypeVar
 
 from clusterkit.core import patience
@@ -44,6 +45,20 @@ class Step:
     why: str = ""
     """for ``replace``: why it is made anew"""
 
+    @property
+    def typical(self) -> float:
+        """Seconds of the real cloud the step usually takes; 0 unknown."""
+        takes = self.kind.takes
+        match self.op:
+            case "create" | "wait":
+                return takes.create
+            case "delete" | "sweep":
+                return takes.delete if self.found else 0.0
+            case "replace":
+                return takes.create + takes.delete
+            case "update" | "keep":
+                return 0.0
+
 
 @dataclass(frozen=True)
 class Kept:
@@ -72,6 +87,17 @@ class Plan:
     def empty(self) -> bool:
         """Whether nothing is to be done."""
         return not self.todo
+
+    @property
+    def typical(self) -> float:
+        """Seconds of the real cloud the longest chain of steps usually takes."""
+        ends: dict[str, float] = {}
+        deps = {step.key: step.deps for step in self.steps} | dict(self.barriers or {})
+        takes = {step.key: step.typical for step in self.steps}
+        for key in TopologicalSorter(deps).static_order():
+            before = max((ends[dep] for dep in deps.get(key, ())), default=0.0)
+            ends[key] = before + takes.get(key, 0.0)
+        return max(ends.values(), default=0.0)
 
 
 def look(kinds: Sequence[Kind], cx: Ctx[Any], *, destroy: bool, threads: int = 16) -> list[Finding]:

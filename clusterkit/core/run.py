@@ -108,7 +108,7 @@ class Run:
         task.removing = step.op in ("delete", "replace")
         if step.op == "sweep":
             self._sweeps.append(task)
-        self._emit(StepStarted(step.key, step.op, _typical(step) * self._cx.scale))
+        self._emit(StepStarted(step.key, step.op, step.typical * self._cx.scale))
         self.wait(task, 0.0)
 
     # -- what decisions ask for (``converge.Desk``) ----------------------------------------------
@@ -227,17 +227,3 @@ class Run:
             if not task.finished and task.key not in self._outcome.failed:
                 self._outcome.stopped[task.key] = task.note
                 self._emit(StepStopped(task.key, task.note))
-
-
-def _typical(step: Step) -> float:
-    """Seconds of the real cloud the step usually takes; 0 unknown."""
-    takes = step.kind.takes
-    match step.op:
-        case "create" | "wait":
-            return takes.create
-        case "delete" | "sweep":
-            return takes.delete
-        case "replace":
-            return takes.create + takes.delete
-        case "update" | "keep":
-            return 0.0

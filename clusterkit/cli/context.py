@@ -1,0 +1,3 @@
+"""The cluster's context in the user's kubeconfig, and the token kubectl asks for."""
+
+from __future__ import annotations

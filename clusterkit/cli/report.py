@@ -1,0 +1,159 @@
+"""What the commands print besides progress: plans, results, what is left, and errors."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from clusterkit.cli.words import brief
+from clusterkit.core.errors import ClusterkitError, Finding, PreflightError, ProfileError
+from clusterkit.core.plan import Kept, Kind, Plan, Step
+from clusterkit.core.wire import Target
+
+MARKS = {"create": "+", "update": "~", "replace": "±", "wait": "…", "delete": "-", "sweep": "-"}
+STYLES = {
+    "create": "green",
+    "update": "yellow",
+    "replace": "yellow",
+    "delete": "red",
+    "sweep": "red",
+}
+
+
+def out() -> Console:
+    """The console for results."""
+    return Console(highlight=False, soft_wrap=True)
+
+
+def err() -> Console:
+    """The console for progress and errors."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def show_plan(console: Console, cluster: str, plan: Plan) -> None:
+    """Every step with something to do, grouped by what is done, with old and new values."""
+    if plan.empty:
+        console.print(Text(f"{cluster}: nothing to do"))
+        return
+    for op in ("create", "wait", "update", "replace", "delete", "sweep"):
+        steps = [step for step in plan.todo if step.op == op]
+        for step in sorted(steps, key=lambda s: s.key) if op == "create" else steps:
+            console.print(_line(step))
+            for change in step.changes:
+                console.print(Text(f"      {brief(str(change), 200)}", style="dim"))
+            if step.why and not step.changes:
+                console.print(Text(f"      {brief(step.why, 200)}", style="dim"))
+    console.print(Text(f"{cluster}: {_counts(plan.todo)}"))
+
+
+def _line(step: Step) -> Text:
+    more = ""
+    if step.op == "sweep":
+        more = f"  {step.found} there now"
+    elif step.op == "wait":
+        more = "  not ready yet"
+    line = Text("  ")
+    line.append(MARKS.get(step.op, " "), style=STYLES.get(step.op, ""))
+    line.append(f" {step.key}")
+    line.append(more, style="dim")
+    return line
+
+
+def _counts(steps: Iterable[Step]) -> str:
+    words = {"create": "create", "update": "update", "replace": "make anew", "wait": "wait for"}
+    words |= {"delete": "delete", "sweep": "sweep"}
+    count: dict[str, int] = {}
+    for step in steps:
+        count[step.op] = count.get(step.op, 0) + 1
+    return ", ".join(f"{number} to {words[op]}" for op, number in count.items())
+
+
+def show_findings(console: Console, findings: Iterable[Finding]) -> None:
+    """Warnings: what the user should know that stops nothing."""
+    for finding in findings:
+        console.print(Text.assemble(("warning: ", "yellow"), str(finding)))
+        if finding.hint:
+            console.print(Text(f"         {finding.hint}", style="dim"))
+
+
+def show_kept(console: Console, cluster: str, kept: Iterable[Kept], left: Iterable[str]) -> None:
+    """The end of a destroy: nothing, or what is left and why, and what it costs."""
+    remaining = list(left)
+    kept = list(kept)
+    if not kept and not remaining:
+        console.print(Text(f"{cluster}: nothing is left"))
+        return
+    for item in kept:
+        console.print(Text(f"  kept  {item.key}: {item.reason}"))
+    for key in remaining:
+        console.print(Text(f"  left  {key}"))
+    console.print(Text(f"{cluster}: {len(kept)} kept, {len(remaining)} left over"))
+
+
+def show_error(console: Console, error: BaseException, *, debug: bool) -> None:
+    """What went wrong, where, why, and what to do next."""
+    if debug:
+        console.print(Text("".join(traceback.format_exception(error))))
+    if isinstance(error, ProfileError | PreflightError):
+        for finding in error.findings:
+            console.print(Text.assemble(("error: ", "bold red"), str(finding)))
+            if finding.hint:
+                console.print(Text(f"       {finding.hint}"))
+        return
+    console.print(Text.assemble(("error: ", "bold red"), _what(error)))
+    if isinstance(error, ClusterkitError):
+        details = [getattr(error, part, "") for part in ("operation", "code")]
+        request = getattr(error, "request_id", "")
+        told = " ".join(d for d in details if d) + (f", request {request}" if request else "")
+        if told.strip():
+            console.print(Text(f"       ({told.strip()})", style="dim"))
+        if error.hint:
+            console.print(Text(f"       {error.hint}"))
+    elif not debug:
+        console.print(Text("       this is a bug in clusterkit; --debug shows where it happened"))
+
+
+def _what(error: BaseException) -> str:
+    return str(error) if isinstance(error, ClusterkitError) else f"{type(error).__name__}: {error}"
+
+
+def show_stopped(console: Console, stopped: Mapping[str, str], again: str, destroy: str) -> None:
+    """After Ctrl-C or a failure: what goes on in the cloud, how to continue or get rid of it."""
+    going = {key: note for key, note in stopped.items() if note}
+    if going:
+        console.print("These go on in the cloud without clusterkit:")
+        for key, note in going.items():
+            console.print(Text(f"  {key}: {brief(note)}"))
+    console.print(Text(f"To continue: {again}"))
+    if destroy != again:
+        console.print(Text(f"To get rid of it: {destroy}"))
+
+
+def show_status(
+    console: Console, target: Target, account: str, kinds: Sequence[Kind], seen: Mapping[str, Any]
+) -> None:
+    """What there is of a cluster, by kind, with the cloud's word for its state."""
+    where = f"{target.cloud}, {target.region}, account {account}"
+    if not seen:
+        console.print(Text(f"{target.name}: nothing carries its mark ({where})"))
+        return
+    console.print(Text(f"{target.name} ({where})", style="bold"))
+    table = Table.grid(padding=(0, 2))
+    for kind in kinds:
+        for key in sorted(k for k in seen if k.partition("/")[0] == kind.kind):
+            table.add_row(Text(f"  {key}"), Text(_state(kind, seen[key])))
+    console.print(table)
+
+
+def _state(kind: Kind, have: Any) -> str:
+    try:
+        ready = kind.ready(have)
+    except ClusterkitError as error:
+        return brief(f"failed: {error.what}", 100)
+    word = kind.status(have).lower()
+    return word or ("ready" if ready else "not ready")

@@ -1,0 +1,174 @@
+"""What the commands do, without printing: from a profile to a run, and back to nothing."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any, Literal
+
+from clusterkit.clouds import Cloud, Facts, load, load_sandbox
+from clusterkit.core import receipt
+from clusterkit.core.errors import ClusterkitError
+from clusterkit.core.events import Emit
+from clusterkit.core.plan import Kept, Kind, Plan, look, plan
+from clusterkit.core.profile import BaseProfile
+from clusterkit.core.resource import Ctx
+from clusterkit.core.run import Outcome, Run
+from clusterkit.core.wire import Target, Wire
+
+
+@dataclass(frozen=True)
+class Session:
+    """A cloud, connected."""
+
+    cloud: Cloud[Any]
+    target: Target
+    wire: Wire
+    clients: Any
+    account: str
+    sandbox: bool
+
+    def context(self) -> Ctx[Any]:
+        """A fresh context for one plan and run."""
+        return Ctx(self.clients, self.target.name, scale=self.wire.scale)
+
+    @property
+    def receipts(self) -> Path:
+        """Where receipts of clusters like this one are."""
+        return receipt.directory(sandbox=self.sandbox)
+
+
+def connect(target: Target, *, sandbox: bool) -> Session:
+    """Reach the cloud (on the sandbox: start it if need be) and find out who pays."""
+    cloud = load(target.cloud)
+    wire = sandbox_wire() if sandbox else Wire()
+    clients = cloud.connect(target, wire)
+    return Session(cloud, target, wire, clients, cloud.account(clients), sandbox)
+
+
+def sandbox_wire() -> Wire:
+    """How to reach the sandbox, started with its defaults if it does not run."""
+    daemon = load_sandbox()
+    info = daemon.ensure()
+    environ: Mapping[str, str] = daemon.environment(info)
+    return Wire(
+        proxy=info.proxy,
+        ca_file=Path(info.ca_file),
+        environ=environ,
+        scale=info.scale,
+    )
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A profile turned into a plan."""
+
+    session: Session
+    facts: Facts
+    cx: Ctx[Any]
+    plan: Plan
+
+
+def prepare(
+    session: Session, profile: BaseProfile, *, prune: bool, adopt: Sequence[str]
+) -> Prepared:
+    """Check what the cloud would refuse, mark what is to be adopted, look, and compare."""
+    known = receipt.read(session.receipts, session.target.cloud, session.target.name)
+    if known and (moved := receipt.moved(known, session.target, session.account)):
+        raise moved
+    cx = session.context()
+    for wanted in adopt:
+        _adopt(session, cx, wanted)
+    facts = session.cloud.preflight(profile, session.clients)
+    wish = session.cloud.graph(profile, facts)
+    return Prepared(session, facts, cx, plan(wish, session.cloud.KINDS, cx, prune=prune))
+
+
+def prepare_destroy(session: Session) -> tuple[Ctx[Any], Plan]:
+    """What destroy would remove, found by our marks alone."""
+    cx = session.context()
+    return cx, plan([], session.cloud.KINDS, cx, destroy=True)
+
+
+def left_after(session: Session) -> tuple[Sequence[Kept], Sequence[str]]:
+    """A second look after a destroy: what was kept and why, and what is still there."""
+    _, found = prepare_destroy(session)
+    return found.kept, [step.key for step in found.todo]
+
+
+def look_at(kinds: Sequence[Kind], cx: Ctx[Any]) -> None:
+    """List these kinds into ``cx.seen``; what does not answer counts as not there."""
+    look(kinds, cx, destroy=True)
+
+
+def _adopt(session: Session, cx: Ctx[Any], wanted: str) -> None:
+    key, equals, identifier = wanted.partition("=")
+    kind_name, slash, name = key.partition("/")
+    if not (equals and slash and kind_name and name and identifier):
+        raise ClusterkitError(
+            f"--adopt {wanted}: not of the form KIND/NAME=ID",
+            hint="as in --adopt vpc/main=vpc-0123456789abcdef0",
+        )
+    for kind in session.cloud.KINDS:
+        if kind.kind == kind_name:
+            kind.adopt(cx, name, identifier)
+            return
+    kinds = ", ".join(kind.kind for kind in session.cloud.KINDS if not kind.only_on_destroy)
+    raise ClusterkitError(
+        f"--adopt {wanted}: there is no kind {kind_name!r}", hint=f"one of {kinds}"
+    )
+
+
+def execute(
+    cx: Ctx[Any],
+    steps: Plan,
+    action: Literal["up", "destroy"],
+    emit: Emit,
+    interrupted: Callable[[], None],
+) -> Outcome:
+    """Run the plan; the first Ctrl-C stops it as a failure would, the second leaves at once."""
+    running = Run(cx, emit)
+    with _stops(running, interrupted):
+        return running(steps, action)
+
+
+@contextmanager
+def _stops(running: Run, interrupted: Callable[[], None]) -> Iterator[None]:
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        interrupted()
+        running.stop()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def write_receipt(
+    session: Session, cx: Ctx[Any], *, profile: Path | None, kubeconfig: Path | None
+) -> None:
+    """Remember where the cluster is; what an earlier receipt knew of its kubeconfig stays."""
+    target = session.target
+    known = receipt.read(session.receipts, target.cloud, target.name)
+    new = receipt.Receipt(
+        cloud=target.cloud,
+        name=target.name,
+        region=target.region,
+        account=session.account,
+        run=str(cx.run_id),
+        when=datetime.now(UTC).isoformat(timespec="seconds"),
+        cloud_profile=target.cloud_profile,
+        kubeconfig=str(kubeconfig) if kubeconfig else (known.kubeconfig if known else None),
+        profile=str(profile.resolve()) if profile else None,
+        sandbox=session.sandbox,
+    )
+    receipt.write(new, session.receipts)
