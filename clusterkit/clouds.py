@@ -10,11 +10,11 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, assert_never, get_args
 
 from clusterkit.core.errors import ClusterkitError, Finding
-from clusterkit.core.profile import BaseProfile
 from clusterkit.core.resource import Resource
 from clusterkit.core.wire import Target, Wire
 
 if TYPE_CHECKING:
+    from clusterkit.core.profile import BaseProfile
     from clusterkit.kube.api import Access
 
 CloudName = Literal["eks"]

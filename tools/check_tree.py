@@ -1,4 +1,4 @@
-"""The house rules no linter knows: files under 300 lines, no file that says nothing, no name of a machine."""
+"""House rules no linter knows: files under 300 lines, names that say something, no machine."""
 
 from __future__ import annotations
 

@@ -6,12 +6,15 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from clusterkit.clouds import CLOUDS, model
 from clusterkit.core import receipt
 from clusterkit.core.errors import ClusterkitError
-from clusterkit.core.profile import BaseProfile, load, load_target
 from clusterkit.core.wire import Target
+
+if TYPE_CHECKING:
+    from clusterkit.core.profile import BaseProfile
 
 HERE = Path("profile.yaml")
 
@@ -45,6 +48,8 @@ def read_profile(choice: Choice) -> tuple[BaseProfile, Path]:
             "no profile: none is named, $CLUSTERKIT_PROFILE is not set, there is no profile.yaml",
             hint="clusterkit init --cloud eks writes one to begin with",
         )
+    from clusterkit.core.profile import load
+
     return load(path, model, CLOUDS), path
 
 
@@ -60,6 +65,8 @@ def find_target(choice: Choice) -> Target:
             f"{missing} is missing", hint="give all of --cloud, --region and --name, or a profile"
         )
     if path := profile_path(choice):
+        from clusterkit.core.profile import load_target
+
         return _with_credentials(load_target(path), choice)
     found = _only_receipt(choice)
     return _with_credentials(found.target, choice)

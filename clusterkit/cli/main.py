@@ -13,7 +13,7 @@ from clusterkit.cli.sandboxed import app as sandbox_app
 
 app = typer.Typer(
     name="clusterkit",
-    help="One YAML profile in, one working Kubernetes cluster out; nothing left behind when it goes.",
+    help="One YAML profile in, one working Kubernetes cluster out, and nothing left when it goes.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -42,40 +42,35 @@ def _main(
 
 def run() -> NoReturn:
     """The console script: errors become words and exit codes, here and nowhere else."""
-    debug = "--debug" in sys.argv
     try:
         result = app(standalone_mode=False)
     except typer.Exit as stop:
         sys.exit(stop.exit_code)
-    except typer.Abort:
-        sys.exit(130)
     except SystemExit:
         raise
     except BaseException as error:
-        _end(error, debug=debug)
+        _end(error)
     sys.exit(result if isinstance(result, int) else 0)
 
 
-def _end(error: BaseException, *, debug: bool) -> NoReturn:
-    import click
-
-    if isinstance(error, click.ClickException):
-        error.show()
-        sys.exit(error.exit_code)
+def _end(error: BaseException) -> NoReturn:
     if isinstance(error, BrokenPipeError):
-        sys.stderr.close()
+        sys.stderr.close()  # or Python complains about it while it shuts down
         sys.exit(141)
+    show = getattr(error, "show", None)
+    if callable(show):  # typer's own: a wrong option, an unknown command
+        show()
+        sys.exit(int(getattr(error, "exit_code", 2)))
     from clusterkit.cli.show import end
 
-    output = "json" if "json" in _output_words() else "plain"
-    end(error, output, debug=debug)
+    end(error, json="json" in _after("--output"), debug="--debug" in sys.argv)
 
 
-def _output_words() -> list[str]:
-    words = [word.partition("=")[2] for word in sys.argv if word.startswith("--output=")]
-    return words + [
-        after for word, after in zip(sys.argv, sys.argv[1:], strict=False) if word == "--output"
-    ]
+def _after(option: str) -> list[str]:
+    """What the command line says for an option, before anything has parsed it."""
+    words = [word.partition("=")[2] for word in sys.argv if word.startswith(f"{option}=")]
+    pairs = zip(sys.argv, sys.argv[1:], strict=False)
+    return words + [after for word, after in pairs if word == option]
 
 
 @app.command(epilog="Example: clusterkit up profiles/eks-minimal.yaml --sandbox --yes")
@@ -159,7 +154,7 @@ def status(
     output: o.OutputOpt = "auto",
     debug: o.Debug = False,
 ) -> int:
-    """List everything that carries the cluster's mark, with its state; exits 1 if there is nothing."""
+    """List everything that carries the cluster's mark; exits 1 if there is nothing."""
     from clusterkit.cli import commands
     from clusterkit.cli.choice import Choice
     from clusterkit.cli.show import face

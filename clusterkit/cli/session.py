@@ -9,17 +9,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from clusterkit.cli.sandboxed import sandbox_errors
 from clusterkit.clouds import Cloud, Facts, load, load_sandbox
 from clusterkit.core import receipt
 from clusterkit.core.errors import ClusterkitError
 from clusterkit.core.events import Emit
 from clusterkit.core.plan import Kept, Kind, Plan, look, plan
-from clusterkit.core.profile import BaseProfile
 from clusterkit.core.resource import Ctx
 from clusterkit.core.run import Outcome, Run
 from clusterkit.core.wire import Target, Wire
+
+if TYPE_CHECKING:
+    from clusterkit.core.profile import BaseProfile
 
 
 @dataclass(frozen=True)
@@ -54,13 +57,12 @@ def connect(target: Target, *, sandbox: bool) -> Session:
 def sandbox_wire() -> Wire:
     """How to reach the sandbox, started with its defaults if it does not run."""
     daemon = load_sandbox()
-    info = daemon.ensure()
-    environ: Mapping[str, str] = daemon.environment(info)
+    with sandbox_errors():
+        info = daemon.ensure()
+        environ: Mapping[str, str] = daemon.environment(info)
+    # at pace max nothing is waited for, and the factor is infinite
     return Wire(
-        proxy=info.proxy,
-        ca_file=Path(info.ca_file),
-        environ=environ,
-        scale=info.scale,
+        proxy=info.proxy, ca_file=info.ca_file, environ=environ, scale=1.0 / info.pace.factor
     )
 
 

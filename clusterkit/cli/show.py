@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+import typer
 from rich.console import Console
 
 from clusterkit.cli import report
@@ -85,15 +86,15 @@ def face(output: Output, *, debug: bool) -> Face:
     return Face(report.out(), err, output, debug)
 
 
-def end(error: BaseException, shown: Face | None, *, debug: bool) -> NoReturn:
+def end(error: BaseException, *, json: bool, debug: bool) -> NoReturn:
     """Print the error and leave with its code."""
     code = error.exit_code if isinstance(error, ClusterkitError) else 1
-    if isinstance(error, KeyboardInterrupt):
-        error = Stopped("stopped", hint="nothing was changed by this command after that")
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
         code = Stopped.exit_code
-    if shown and shown.json:
-        shown.line("Error", error=error, exit=code)
-    report.show_error(shown.err if shown else report.err(), error, debug=debug)
+        error = Stopped("stopped", hint="the same command again continues")
+    if json:
+        JsonLines().line("Error", errors=[error], exit=code)
+    report.show_error(report.err(), error, debug=debug)
     sys.exit(code)
 
 

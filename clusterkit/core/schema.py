@@ -63,7 +63,7 @@ def markdown(models: Mapping[str, type[BaseModel]]) -> str:
     lines = [
         "# The profile",
         "",
-        "Made from the models by `clusterkit schema --markdown`; do not edit by hand.",
+        "Made from the models by `make docs`; do not edit by hand.",
     ]
     for cloud, rule in zip(models, schema["allOf"], strict=True):
         lines += ["", f"## `cloud: {cloud}`"]
