@@ -22,7 +22,7 @@ from clusterkit.sandbox.pace import Pace
 
 VARIABLE = "CLUSTERKIT_SANDBOX_DIR"
 """The variable that moves the sandbox elsewhere."""
-_LOCK_PATIENCE = 1.0
+_LOCK_PATIENCE = 0.3
 
 
 class SandboxError(Exception):

@@ -13,6 +13,7 @@ import secrets
 import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -46,6 +47,7 @@ _CA_VARIABLES = (
     "SSL_CERT_FILE",  # OpenSSL and Go: kubectl, terraform
 )
 _PROXY_VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY")
+_WARM_WITHIN = 30.0
 _NO_PROXY = "localhost,127.0.0.1,::1"
 
 
@@ -120,17 +122,19 @@ class Sandbox:
 
     def stop(self) -> None:
         """Close the door, forget every resource, remove the CA and all files; may be repeated."""
-        if self._door is not None:
-            self._door.stop()
-        for thread in self._warming:
-            thread.join(30)
-        for emulator in self._emulators:
-            emulator.reset()
-        if self._server is not None:
-            self._server.close()
-        self._door = self._server = None
-        self._warming, self._emulators, self._gates = [], [], []
-        shutil.rmtree(self._directory, ignore_errors=True)
+        # last in, first out, and each of them whatever becomes of the others
+        with ExitStack() as last:
+            last.callback(shutil.rmtree, self._directory, ignore_errors=True)
+            if self._server is not None:
+                last.callback(self._server.close)
+            for emulator in self._emulators:
+                last.callback(emulator.reset)
+            for thread in self._warming:
+                last.callback(thread.join, _WARM_WITHIN)
+            if self._door is not None:
+                last.callback(self._door.stop)
+            self._door = self._server = None
+            self._warming, self._emulators, self._gates = [], [], []
 
     def __enter__(self) -> Self:
         self.start()

@@ -1,0 +1,252 @@
+"""The background sandbox: started, found again, killed, healed, stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import ssl
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from clusterkit.sandbox import daemon
+from clusterkit.sandbox.daemon import AlreadyRunning, Info, SandboxError
+from clusterkit.sandbox.pace import Pace
+from clusterkit.sandbox.place import default_directory
+
+Start = Callable[..., Info]
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Iterator[Path]:
+    place = tmp_path / "sandbox"
+    yield place
+    daemon.stop(place)
+
+
+@pytest.fixture
+def start(directory: Path) -> Start:
+    """Starts one without emulators: the clouds are tested elsewhere."""
+
+    def run(pace: Pace = daemon.DEFAULT_PACE, faults: str = "") -> Info:
+        return daemon.start(pace, faults=faults, directory=directory, emulators=())
+
+    return run
+
+
+def _mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+def _until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline, "it did not come true within 20 s"
+        time.sleep(0.01)
+
+
+def test_start_status_stop(directory: Path, start: Start) -> None:
+    assert daemon.status(directory) is None
+    assert not directory.exists()
+    info = start(Pace(7))
+    assert info.pace == Pace(7)
+    assert info.kube == "embedded"
+    assert time.time() - info.started < 60
+    assert daemon.status(directory) == info
+    assert daemon.describe(info)["pace"] == "7"
+    assert daemon.stop(directory) is True
+    assert daemon.status(directory) is None
+    assert daemon.stop(directory) is False
+    assert sorted(file.name for file in directory.iterdir()) == ["daemon.log", "lock"]
+    assert (directory / "daemon.log").read_text() == ""
+
+
+def test_files_are_for_the_owner_only(directory: Path, start: Start) -> None:
+    info = start()
+    assert _mode(directory) == 0o700
+    assert _mode(directory / "run") == 0o700
+    for name in ("sandbox.json", "lock", "daemon.log"):
+        assert _mode(directory / name) == 0o600, name
+    assert json.loads((directory / "sandbox.json").read_text())["token"] == info.token
+    assert info.token not in repr(info)
+    assert "PRIVATE KEY" not in "".join(
+        file.read_text() for file in directory.rglob("*") if file.is_file()
+    )
+
+
+def test_a_second_one_is_refused_and_ensure_finds_the_first(directory: Path, start: Start) -> None:
+    info = start(Pace(7))
+    with pytest.raises(AlreadyRunning, match="runs already in") as raised:
+        start()
+    assert "clusterkit sandbox stop" in raised.value.hint
+    assert daemon.ensure(directory=directory) == info
+    assert daemon.ensure(Pace(7), "embedded", directory) == info
+    with pytest.raises(SandboxError, match="has pace 7, not 9"):
+        daemon.ensure(Pace(9), directory=directory)
+    with pytest.raises(SandboxError, match="has kube embedded, not envtest"):
+        daemon.ensure(kube="envtest", directory=directory)
+
+
+def test_kill_minus_nine_is_healed(directory: Path, start: Start) -> None:
+    info = start()
+    os.kill(info.pid, signal.SIGKILL)
+    _until(lambda: daemon.status(directory) is None)
+    assert (directory / "sandbox.json").exists()
+    again = start()
+    assert again.pid != info.pid
+    assert again.token != info.token
+    assert daemon.status(directory) == again
+
+
+def test_stop_clears_what_a_dead_one_left(directory: Path, start: Start) -> None:
+    info = start()
+    os.kill(info.pid, signal.SIGKILL)
+    _until(lambda: daemon.status(directory) is None)
+    assert daemon.stop(directory) is False
+    assert not (directory / "sandbox.json").exists()
+    assert not (directory / "run").exists()
+
+
+def test_a_process_id_used_again_is_left_alone(directory: Path, start: Start) -> None:
+    info = start()
+    os.kill(info.pid, signal.SIGKILL)
+    _until(lambda: daemon.status(directory) is None)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        (directory / "lock").write_text(f"{other.pid}\n")
+        told = json.loads((directory / "sandbox.json").read_text()) | {"pid": other.pid}
+        (directory / "sandbox.json").write_text(json.dumps(told))
+        assert daemon.status(directory) is None
+        assert daemon.stop(directory) is False
+        assert other.poll() is None
+        other.communicate(b"\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_cleanly(directory: Path, start: Start, number: int) -> None:
+    info = start()
+    os.kill(info.pid, number)
+    _until(lambda: not (directory / "run").exists())
+    _until(lambda: daemon.status(directory) is None)
+    assert not (directory / "sandbox.json").exists()
+
+
+def test_ctrl_c_in_the_terminal_that_started_it_is_not_for_it(directory: Path) -> None:
+    program = (
+        "import os, pathlib, signal, sys\n"
+        "from clusterkit.sandbox import daemon\n"
+        "daemon.start(directory=pathlib.Path(sys.argv[1]), emulators=())\n"
+        "os.killpg(0, signal.SIGINT)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(directory)],
+        start_new_session=True,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode != 0
+    info = daemon.status(directory)
+    assert info is not None
+    assert daemon.describe(info)["kube"] == "embedded"
+
+
+def test_many_who_want_one_share_it(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def one(_: int) -> Info:
+        return daemon.ensure(directory=directory)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len({info.pid for info in pool.map(one, range(4))}) == 1
+
+
+def test_a_failed_start_says_why(directory: Path, start: Start) -> None:
+    with pytest.raises(SandboxError, match="minikube") as raised:
+        daemon.start(kube="minikube", directory=directory, emulators=())
+    assert str(directory / "daemon.log") in raised.value.hint
+    assert daemon.status(directory) is None
+    with pytest.raises(SandboxError, match="fault 'brake=1'"):
+        start(faults="brake=1")
+    with pytest.raises(SandboxError, match="no emulator 'moon'"):
+        daemon.start(directory=directory, emulators=["moon"])
+    assert start().directory == directory
+
+
+def test_a_directory_that_is_not_ours_is_refused(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o755)
+    (shared / "thesis.txt").write_text("precious")
+    with pytest.raises(SandboxError, match="open to other users") as raised:
+        daemon.start(directory=shared, emulators=())
+    assert "CLUSTERKIT_SANDBOX_DIR" in raised.value.hint
+    assert _mode(shared) == 0o755
+    file = tmp_path / "file"
+    file.write_text("")
+    with pytest.raises(SandboxError, match="cannot use"):
+        daemon.start(directory=file, emulators=())
+
+
+def test_a_damaged_info_file_has_a_cure(directory: Path, start: Start) -> None:
+    start()
+    (directory / "sandbox.json").write_text("{")
+    with pytest.raises(SandboxError, match="damaged") as raised:
+        daemon.status(directory)
+    assert "sandbox stop" in raised.value.hint
+    assert daemon.stop(directory) is True
+
+
+def test_where_it_lives(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", "relative")
+    assert default_directory() == Path.home() / ".local/state/clusterkit/sandbox"
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert default_directory() == tmp_path / "clusterkit/sandbox"
+    monkeypatch.setenv("CLUSTERKIT_SANDBOX_DIR", str(tmp_path / "own"))
+    assert default_directory() == tmp_path / "own"
+
+
+def test_commands_reach_it(directory: Path, start: Start) -> None:
+    info = start(faults="throttle=0.5")
+    assert daemon.describe(info)["faults"] == "throttle=0.5"
+    daemon.set_faults(info, "pages=2")
+    assert daemon.describe(info)["faults"] == "pages=2"
+    with pytest.raises(SandboxError, match="fault 'brake'"):
+        daemon.set_faults(info, "brake")
+    daemon.reset(info)
+    assert daemon.requests(info) == []
+    daemon.stop(directory)
+    with pytest.raises(SandboxError, match="does not answer"):
+        daemon.describe(info)
+
+
+def test_a_shell_can_take_the_environment(directory: Path, start: Start) -> None:
+    info = start()
+    variables = daemon.environment(info)
+    assert variables["HTTPS_PROXY"] == info.proxy
+    assert variables["AWS_CA_BUNDLE"] == str(info.ca_file)
+    odd = 'it\'s $HOME; `rm`\n"x" \\'
+    lines = daemon.shell_exports({**variables, "ODD": odd})
+    done = subprocess.run(
+        ["sh", "-c", 'eval "$1"; printf %s "$ODD"; printf "|%s" "$HTTPS_PROXY"', "sh", lines],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"{odd}|{info.proxy}"
+    with pytest.raises(ValueError, match="no name"):
+        daemon.shell_exports({"A; rm": "x"})
+
+
+def test_its_door_refuses_the_world(start: Start) -> None:
+    info = start()
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({"https": info.proxy}),
+        urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=info.ca_file)),
+    )
+    with pytest.raises(OSError, match=r"403 the sandbox has no example\.com"):
+        opener.open("https://example.com/", timeout=10)
