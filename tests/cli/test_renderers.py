@@ -1,0 +1,106 @@
+"""The same events in a terminal, as lines and as JSON; no renderer decides anything."""
+
+from __future__ import annotations
+
+import io
+import json
+
+from rich.console import Console
+
+from clusterkit.cli.jsonl import JsonLines
+from clusterkit.cli.live import Live
+from clusterkit.cli.plain import Plain
+from clusterkit.cli.words import brief, clock
+from clusterkit.core.errors import Rejected
+from clusterkit.core.events import (
+    Event,
+    RunEnded,
+    RunStarted,
+    StepDone,
+    StepFailed,
+    StepNoted,
+    StepRetried,
+    StepStarted,
+    StepStopped,
+    Warned,
+)
+
+LONG = "x" * 300
+EVENTS: list[Event] = [
+    RunStarted("up", "demo", "run-1", (("vpc/main", "create"), ("cluster/demo", "create"))),
+    StepStarted("vpc/main", "create"),
+    StepStarted("cluster/demo", "create", 540.0),
+    StepNoted("cluster/demo", "creating"),
+    StepDone("vpc/main", "create", 1.25),
+    StepRetried("cluster/demo", f"throttled {LONG}", 12.0),
+    StepStarted("volumes/*", "sweep"),
+    StepDone("volumes/*", "sweep", 0.1, "none"),
+    Warned("ingress/*", "Kubernetes does not answer"),
+    StepFailed("cluster/demo", "create", 12.0, Rejected("no capacity", code="Stock", hint="wait")),
+    StepStopped("addon/x", "creating"),
+    RunEnded("up", "demo", 1, 1, 1, 13.0),
+]
+
+
+def test_plain_lines_fit_a_log() -> None:
+    out = io.StringIO()
+    with Plain(out) as render:
+        for event in EVENTS:
+            render(event)
+    lines = out.getvalue().splitlines()
+    assert lines[0] == "up demo: 2 to do"
+    assert "  vpc/main: created in 1.2 s" in lines
+    assert "  cluster/demo: creating (usually 9:00 min)" in lines
+    assert not any("volumes" in line for line in lines)
+    assert lines[-1] == "up demo: 1 done, 1 failed, 1 not waited for in 13 s"
+    assert max(map(len, lines)) < 200
+
+
+def test_json_lines_are_one_object_per_event() -> None:
+    out = io.StringIO()
+    with JsonLines(out) as render:
+        for event in EVENTS:
+            render(event)
+    found = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [f["event"] for f in found] == [type(e).__name__ for e in EVENTS]
+    assert found[9]["error"] == {
+        "what": "no capacity",
+        "where": "",
+        "hint": "wait",
+        "code": "Stock",
+        "exit": 8,
+    }
+
+
+def test_live_fits_eighty_columns_and_few_lines() -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=80, height=10, color_system=None)
+    with Live(console) as render:
+        for event in EVENTS[:6]:
+            render(event)
+        for number in range(40):
+            render(StepStarted(f"node-group/{number}-{LONG[:60]}", "create", 150.0))
+        lines = console.render_lines(render, pad=False)
+        for event in EVENTS[6:]:
+            render(event)
+    frame = ["".join(segment.text for segment in line) for line in lines]
+    assert len(frame) <= 10
+    assert max(map(len, frame)) <= 80
+    assert frame[0].startswith("up demo: 1 of 2 done")
+    assert "and " in frame[-1]
+    text = out.getvalue()
+    assert "✓ vpc/main" in text
+    assert "✗ cluster/demo" in text
+    assert "volumes" not in text
+
+
+def test_durations_and_reasons_in_words() -> None:
+    assert [clock(s) for s in (0.04, 9.94, 12.6, 545, 3720)] == [
+        "0.0 s",
+        "9.9 s",
+        "13 s",
+        "9:05 min",
+        "1:02 h",
+    ]
+    assert brief("a\n  b") == "a b"
+    assert len(brief("y" * 500)) == 160
