@@ -1,0 +1,223 @@
+"""The few calls clusterkit makes to a Kubernetes API server, over urllib3 and with known paths.
+
+The official client is not used: importing any part of it loads all of it (0.7 s of processor time
+and 40 MiB on top of boto3, which loads urllib3 anyway), and its dynamic client asks for the
+discovery documents before the first call. Here a look is one request.
+
+Paths are the API's own, as in ``/apis/storage.k8s.io/v1/storageclasses``; objects are its JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlencode
+
+from clusterkit.core.errors import Absent, CloudError
+from clusterkit.kube.answers import GONE, refusal
+from clusterkit.kube.line import pool, unreachable
+
+if TYPE_CHECKING:
+    import urllib3
+
+FIELD_MANAGER = "clusterkit"
+PAGE = 500
+"""objects per page of a list; what kubectl asks for (``--chunk-size``)"""
+TOKEN_LIFE = 300.0
+"""seconds a token is used before a new one is asked for; the shortest-lived, EKS's, lasts 900
+(https://docs.aws.amazon.com/cli/latest/reference/eks/get-token.html)
+"""
+GRACE = 120.0
+"""seconds for which a new cluster may refuse who made it: access entries take effect some time
+after they are made (https://docs.aws.amazon.com/eks/latest/userguide/access-entries.html)
+"""
+
+Object = dict[str, Any]
+"""a Kubernetes object as JSON"""
+Objects = list[Object]
+
+
+@dataclass(frozen=True)
+class Access:
+    """How to reach one cluster's API server, and as whom."""
+
+    server: str
+    """``https://host[:port]``"""
+    ca: str
+    """PEM of the only certificate authority to trust"""
+    token: Callable[[], str] | None = None
+    """a bearer token, good for at least ``TOKEN_LIFE`` seconds from now"""
+    client_certificate: str | None = None
+    """PEM"""
+    client_key: str | None = field(default=None, repr=False)
+    """PEM"""
+    proxy: str | None = None
+    """``http://host:port``; left out, what ``HTTPS_PROXY`` and ``NO_PROXY`` say"""
+
+
+class KubeApi:
+    """One cluster's API; connects at the first call, and may be shared by threads.
+
+    Every call raises what ``access`` raises (``Absent`` while there is no running cluster), and
+    otherwise ``Retryable`` (unreachable, overloaded, in conflict), ``Denied`` or ``Rejected``, in
+    the server's own words.
+    """
+
+    def __init__(self, access: Callable[[], Access]) -> None:
+        """``access`` is asked at the first call, and again after the server could not be reached
+        or did not know the token.
+        """
+        self._access = access
+        self._lock = threading.Lock()
+        self._line: _Line | None = None
+        self._new_until: float | None = None
+        self._was_absent = False
+
+    def list(self, path: str, *, labels: Mapping[str, str] | None = None) -> Objects:
+        """Every object of a collection that carries the labels, to the last page."""
+        query = {"limit": str(PAGE)}
+        if labels:
+            query["labelSelector"] = ",".join(f"{key}={value}" for key, value in labels.items())
+        found: Objects = []
+        while True:
+            page = self._call("GET", path, query)
+            found += page.get("items") or ()
+            more = page.get("metadata", {}).get("continue")
+            if not more:
+                return found
+            query["continue"] = more
+
+    def get(self, path: str) -> Object | None:
+        """The object, or None if there is none."""
+        try:
+            return self._call("GET", path)
+        except CloudError as error:
+            if error.code == GONE:
+                return None
+            raise
+
+    def apply(self, path: str, body: Mapping[str, Any]) -> Object:
+        """Make or change one of our own objects by server-side apply.
+
+        What ``body`` no longer has is removed; what others changed of what it has is put back
+        (https://kubernetes.io/docs/reference/using-api/server-side-apply/).
+        """
+        query = {"fieldManager": FIELD_MANAGER, "force": "true"}
+        return self._call("PATCH", path, query, body, "application/apply-patch+yaml")
+
+    def patch(self, path: str, body: Mapping[str, Any]) -> Object:
+        """Change parts of an object by JSON merge patch (RFC 7386); None removes a key."""
+        query = {"fieldManager": FIELD_MANAGER}
+        return self._call("PATCH", path, query, body, "application/merge-patch+json")
+
+    def delete(self, path: str, *, grace: int | None = None) -> None:
+        """Delete the object and, in the background, what it owns; not found is success.
+
+        ``grace``: the seconds a pod has to end, in place of what its own spec says.
+        """
+        query = {"propagationPolicy": "Background"}
+        if grace is not None:
+            query["gracePeriodSeconds"] = str(grace)
+        try:
+            self._call("DELETE", path, query)
+        except CloudError as error:
+            if error.code != GONE:
+                raise
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        content_type: str = "",
+    ) -> Object:
+        from urllib3.exceptions import HTTPError
+
+        operation = f"{method} {path}"
+        line, headers = self._connected()
+        headers |= {"Accept": "application/json", "User-Agent": FIELD_MANAGER}
+        if body is not None:
+            headers["Content-Type"] = content_type  # JSON is YAML, so it serves for apply too
+        url = line.access.server.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
+        data = None if body is None else json.dumps(body).encode()
+        try:
+            answer = line.pool.request(method, url, body=data, headers=headers, redirect=False)
+        except HTTPError as error:
+            self._drop(line)
+            raise unreachable(error, line.access.server, operation) from error
+        if 200 <= answer.status < 300:
+            self._new_until = None
+            self._was_absent = False
+            found: Object = json.loads(answer.data)
+            return found
+        if answer.status == 401:
+            self._drop(line)
+        refused = answer.status in (401, 403)
+        raise refusal(
+            answer.status, answer.data, answer.headers, operation, new=refused and self._is_new()
+        )
+
+    # -- the connection and the token -------------------------------------------------------------
+
+    def _connected(self) -> tuple[_Line, dict[str, str]]:
+        """The line to the server and the headers that say who asks."""
+        with self._lock:
+            if self._line is None:
+                try:
+                    access = self._access()
+                except Absent:
+                    self._was_absent = True
+                    raise
+                self._line = _Line(access, pool(access))
+            return self._line, self._line.who()
+
+    def _drop(self, line: _Line) -> None:
+        """Ask for the access, and with it for a token, again at the next call."""
+        with self._lock:
+            if self._line is line:
+                self._line = None
+
+    def _is_new(self) -> bool:
+        """Whether a refusal may be for the cluster's youth: it was not there when we first asked,
+        has not let us in yet, and has refused us for less than ``GRACE`` seconds.
+        """
+        with self._lock:
+            if not self._was_absent:
+                return False
+            now = time.monotonic()
+            if self._new_until is None:
+                self._new_until = now + GRACE
+            return now < self._new_until
+
+
+class _Line:
+    """A connection pool to the server, and the token in use on it."""
+
+    def __init__(self, access: Access, pool: urllib3.PoolManager) -> None:
+        self.access = access
+        self.pool = pool
+        self._token = ""
+        self._until = 0.0
+
+    def who(self) -> dict[str, str]:
+        """The header that says who asks; none with a client certificate."""
+        if self.access.token is None:
+            return {}
+        now = time.monotonic()
+        if now >= self._until:
+            self._token = self.access.token()
+            self._until = now + TOKEN_LIFE
+        return {"Authorization": f"Bearer {self._token}"}
+
+
+class HasKube(Protocol):
+    """Clients that reach a Kubernetes API: all that the resources of this package need."""
+
+    @property
+    def kube(self) -> KubeApi:
+        """The cluster's API."""
