@@ -1,0 +1,111 @@
+"""Namespaces and service accounts: what workloads need before they are installed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from clusterkit.core.resource import Ctx, Resource
+from clusterkit.kube import marks
+from clusterkit.kube.api import HasKube, Object
+
+_NAMESPACES = "/api/v1/namespaces"
+
+
+@dataclass(frozen=True)
+class NamespaceState:
+    """A namespace as the API server shows it."""
+
+    name: str
+    status: str
+    """``Active`` or ``Terminating``"""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Namespace(Resource[HasKube, NamespaceState]):
+    """A namespace; deleting it deletes whatever anybody put into it."""
+
+    kind: ClassVar[str] = "namespace"
+    dies_with: ClassVar[str | None] = "cluster"
+    best_effort: ClassVar[bool] = True
+
+    cluster: Resource[Any, Any] | None = None
+    """order only: whose API server it is in"""
+
+    @classmethod
+    def owned(cls, cx: Ctx[HasKube]) -> dict[str, NamespaceState]:
+        found = cx.clients.kube.list(_NAMESPACES, labels=marks.selector(cx))
+        states = (
+            NamespaceState(item["metadata"]["name"], item["status"]["phase"]) for item in found
+        )
+        return {state.name: state for state in states}
+
+    def create(self, cx: Ctx[HasKube]) -> None:
+        body = {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": self.name, "labels": marks.labels(cx, self.name)},
+        }
+        marks.make(cx, self.key, f"{_NAMESPACES}/{self.name}", body)
+
+    @classmethod
+    def ready(cls, have: NamespaceState) -> bool:
+        return have.status == "Active"
+
+    @classmethod
+    def delete(cls, cx: Ctx[HasKube], have: NamespaceState) -> None:
+        cx.clients.kube.delete(f"{_NAMESPACES}/{have.name}")
+
+    @classmethod
+    def adopt(cls, cx: Ctx[HasKube], name: str, identifier: str) -> None:
+        marks.take(cx, f"{cls.kind}/{name}", f"{_NAMESPACES}/{name}", identifier)
+
+
+@dataclass(frozen=True)
+class ServiceAccountState:
+    """A service account as the API server shows it."""
+
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ServiceAccount(Resource[HasKube, ServiceAccountState]):
+    """A service account; ``name`` is ``NAMESPACE/NAME``, and the namespace belongs in ``after``."""
+
+    kind: ClassVar[str] = "service-account"
+    dies_with: ClassVar[str | None] = "cluster"
+    best_effort: ClassVar[bool] = True
+
+    @classmethod
+    def owned(cls, cx: Ctx[HasKube]) -> dict[str, ServiceAccountState]:
+        found = cx.clients.kube.list("/api/v1/serviceaccounts", labels=marks.selector(cx))
+        states = (_account(item) for item in found)
+        return {f"{state.namespace}/{state.name}": state for state in states}
+
+    def create(self, cx: Ctx[HasKube]) -> None:
+        namespace, _, name = self.name.partition("/")
+        metadata = {
+            "name": name,
+            "namespace": namespace,
+            "labels": marks.labels(cx, self.name),
+        }
+        body = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+        marks.make(cx, self.key, _path(self.name), body)
+
+    @classmethod
+    def delete(cls, cx: Ctx[HasKube], have: ServiceAccountState) -> None:
+        cx.clients.kube.delete(_path(f"{have.namespace}/{have.name}"))
+
+    @classmethod
+    def adopt(cls, cx: Ctx[HasKube], name: str, identifier: str) -> None:
+        marks.take(cx, f"{cls.kind}/{name}", _path(name), identifier)
+
+
+def _account(item: Object) -> ServiceAccountState:
+    return ServiceAccountState(item["metadata"]["namespace"], item["metadata"]["name"])
+
+
+def _path(name: str) -> str:
+    namespace, _, account = name.partition("/")
+    return f"{_NAMESPACES}/{namespace}/serviceaccounts/{account}"
