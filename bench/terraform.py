@@ -1,0 +1,210 @@
+"""The same EKS stack by Terraform and by clusterkit, against the same emulator, in one run.
+
+``python bench/terraform.py [--pace max,60]`` starts a sandbox per pace and lets each tool plan,
+build, plan again and destroy, each command a process of its own, as a user runs it. It prints wall
+time, requests at the door, processor time and peak memory, and the ratios; for a finite pace also
+how long the longest chain of recorded durations is. Without terraform or its AWS provider it says
+so and exits 0. Exits 1 if a goal is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from clusterkit.sandbox import daemon
+from clusterkit.sandbox.pace import Pace
+
+HERE = Path(__file__).parent
+STEPS = ("plan", "up", "empty plan", "destroy")
+CHAIN = ("eks/cluster/create", "eks/addon/create", "eks/nodegroup/create", "eks/addon/create")
+"""what up waits for one after the other: cluster, first add-ons, nodes, last add-ons"""
+GOALS = {"up": 10.0, "destroy": 20.0, "empty plan": 10.0}
+"""how many times as fast as Terraform clusterkit is to be, at no latency"""
+OVER_CHAIN = 0.05
+"""how much longer than the chain up may take, as a share, at a finite pace"""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What one command took."""
+
+    wall: float
+    """seconds"""
+    requests: int
+    processor: float
+    """seconds, user and system, of the command and its children"""
+    memory: float
+    """peak resident set of its largest process, MB"""
+
+
+def provider_mirror() -> Path | None:
+    """The folder of a file-system mirror that holds Terraform's AWS provider, found by its name."""
+    named = os.environ.get("CLUSTERKIT_TERRAFORM_MIRROR")
+    places = [Path(named)] if named else []
+    places += [Path.home() / ".terraform.d/plugins", Path.home() / ".local/share/terraform/plugins"]
+    places += [Path("/usr/local/share/terraform/plugins"), Path("/usr/share/terraform/plugins")]
+    places += [Path("/opt")]
+    for place in places:
+        for binary in place.glob("**/hashicorp/aws/*/*/terraform-provider-aws*"):
+            return binary.parents[4]
+    return None
+
+
+class Bench:
+    """One sandbox, and a folder for each tool."""
+
+    def __init__(self, folder: Path, pace: Pace) -> None:
+        """Start the sandbox; ``close`` ends it."""
+        self.folder = folder
+        self.sandbox = folder / "sandbox"
+        self.info = daemon.start(pace, directory=self.sandbox)
+        self.env = dict(os.environ) | daemon.environment(self.info)
+        self.env |= {"XDG_STATE_HOME": str(folder / "state"), "NO_COLOR": "1"}
+        self.env |= {"KUBECONFIG": str(folder / "kubeconfig")}
+
+    def close(self) -> None:
+        """End the sandbox."""
+        daemon.stop(self.sandbox)
+
+    def run(self, command: list[str], where: Path, env: Mapping[str, str], *good: int) -> Taken:
+        """Run one command and say what it took; any exit code but ``good`` ends the benchmark."""
+        before = int(daemon.describe(self.info)["requests"])
+        with (self.folder / "output").open("w+") as output:
+            started = time.perf_counter()
+            child = subprocess.Popen(
+                command,
+                cwd=where,
+                env=dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+            _, status, usage = os.wait4(child.pid, 0)
+            wall = time.perf_counter() - started
+            child.returncode = os.waitstatus_to_exitcode(status)
+            if child.returncode not in good:
+                output.seek(0)
+                sys.exit(f"{' '.join(command)} exited {child.returncode}:\n{output.read()[-4000:]}")
+        requests = int(daemon.describe(self.info)["requests"]) - before
+        return Taken(wall, requests, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+def terraform(bench: Bench, key: str, mirror: Path) -> dict[str, Taken]:
+    """Terraform's four steps."""
+    where = bench.folder / "terraform"
+    shutil.copytree(HERE / "terraform", where)
+    settings = where / "terraform.rc"
+    settings.write_text(
+        f'provider_installation {{\n  filesystem_mirror {{\n    path = "{mirror}"\n  }}\n}}\n'
+        "disable_checkpoint = true\n"
+    )
+    env = bench.env | {"TF_CLI_CONFIG_FILE": str(settings), "TF_VAR_public_key": key}
+    env |= {"TF_IN_AUTOMATION": "1"}
+    bench.run(["terraform", "init", "-input=false"], where, env, 0)
+    plan = ["terraform", "plan", "-input=false", "-detailed-exitcode"]
+    apply = ["terraform", "apply", "-input=false", "-auto-approve"]
+    destroy = ["terraform", "destroy", "-input=false", "-auto-approve"]
+    return {
+        "plan": bench.run(plan, where, env, 2),
+        "up": bench.run(apply, where, env, 0),
+        "empty plan": bench.run(plan, where, env, 0),
+        "destroy": bench.run(destroy, where, env, 0),
+    }
+
+
+def clusterkit(bench: Bench, key: str) -> dict[str, Taken]:
+    """clusterkit's four steps; it makes the default StorageClass and the kubeconfig besides."""
+    where = bench.folder / "clusterkit"
+    where.mkdir()
+    shutil.copy(HERE / "eks.yaml", where / "profile.yaml")
+    (where / "id_ed25519.pub").write_text(key + "\n")
+    tool = [str(Path(sys.executable).parent / "clusterkit")]
+    env = bench.env | {"CLUSTERKIT_SANDBOX": "1", "CLUSTERKIT_SANDBOX_DIR": str(bench.sandbox)}
+    return {
+        "plan": bench.run([*tool, "plan"], where, env, 20),
+        "up": bench.run([*tool, "up", "--yes"], where, env, 0),
+        "empty plan": bench.run([*tool, "plan"], where, env, 0),
+        "destroy": bench.run([*tool, "destroy", "--yes"], where, env, 0),
+    }
+
+
+def table(pace: Pace, peer: Mapping[str, Taken], ours: Mapping[str, Taken]) -> list[str]:
+    """The figures of both, and how many times less clusterkit takes."""
+    lines = [f"pace {pace}", "| step | tool | wall s | requests | processor s | memory MB |"]
+    lines.append("|---|---|---|---|---|---|")
+    for step in STEPS:
+        for tool, taken in (("terraform", peer[step]), ("clusterkit", ours[step])):
+            lines.append(
+                f"| {step} | {tool} | {taken.wall:.2f} | {taken.requests} | {taken.processor:.2f} "
+                f"| {taken.memory:.0f} |"
+            )
+        a, b = peer[step], ours[step]
+        lines.append(
+            f"| | **ratio** | {a.wall / b.wall:.1f} | {a.requests / max(b.requests, 1):.1f} "
+            f"| {a.processor / b.processor:.1f} | {a.memory / b.memory:.1f} |"
+        )
+    return lines
+
+
+def verdict(pace: Pace, peer: Mapping[str, Taken], ours: Mapping[str, Taken]) -> list[str]:
+    """A line per goal."""
+    if math.isfinite(pace.factor):
+        chain = sum(pace.seconds(what) for what in CHAIN)
+        over = ours["up"].wall / chain - 1
+        met = "met" if over <= OVER_CHAIN else "MISSED"
+        return [
+            f"longest chain of recorded durations: {chain:.2f} s; up took {over:+.1%} of it "
+            f"(goal {OVER_CHAIN:.0%}): {met}"
+        ]
+    found = []
+    for step, goal in GOALS.items():
+        ratio = peer[step].wall / ours[step].wall
+        met = "met" if ratio >= goal else "MISSED"
+        found.append(f"{step}: {ratio:.1f} times as fast (goal {goal:.0f}): {met}")
+    fewer = sum(t.requests for t in ours.values()) < sum(t.requests for t in peer.values())
+    found.append(f"requests in all, fewer: {'met' if fewer else 'MISSED'}")
+    return found
+
+
+def main() -> int:
+    """Measure at every pace asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pace", default="max,60", help="paces, as in max,60")
+    paces = [Pace.parse(text) for text in parser.parse_args().pace.split(",")]
+    mirror = provider_mirror()
+    if shutil.which("terraform") is None or mirror is None:
+        print("skipped: terraform, or a file-system mirror with its AWS provider, is not here")
+        return 0
+    missed = False
+    for pace in paces:
+        with tempfile.TemporaryDirectory(prefix="clusterkit-bench-") as name:
+            folder = Path(name)
+            key_file = folder / "key"
+            subprocess.run(
+                ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(key_file)],
+                check=True,
+            )
+            key = key_file.with_suffix(".pub").read_text().strip()
+            bench = Bench(folder, pace)
+            try:
+                peer, ours = terraform(bench, key, mirror), clusterkit(bench, key)
+            finally:
+                bench.close()
+        lines = verdict(pace, peer, ours)
+        print("\n".join([*table(pace, peer, ours), *lines]), flush=True)
+        missed = missed or any("MISSED" in line for line in lines)
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

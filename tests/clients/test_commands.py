@@ -1,0 +1,249 @@
+"""The commands, their words, their exit codes, and what they leave alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import stat
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from clusterkit.sandbox import daemon
+from clusterkit.sandbox.pace import Pace
+from tests.clients.conftest import TOOL, User, new_user
+
+OTHERS = """\
+# kept by hand
+apiVersion: v1
+kind: Config
+clusters:
+- {name: mine, cluster: {server: "https://example.invalid"}}  # do not touch
+contexts:
+- {name: mine, context: {cluster: mine, user: mine}}
+users:
+- {name: mine, user: {token: abc}}
+current-context: mine
+"""
+
+
+def test_up_says_what_it_did_and_again_does_nothing(user: User) -> None:
+    profile = user.profile("twice")
+    config = Path(user.env["KUBECONFIG"])
+    config.write_text(OTHERS)
+    config.chmod(0o600)
+    first = user.tool("up", profile, "--yes")
+    assert "kubectl --context clusterkit_eks_eu-west-1_twice get nodes" in first.stdout
+    assert re.search(r"^up twice: \d+ to do$", first.stderr, re.M)
+    assert re.search(r"cluster/\S+: created in ", first.stderr)
+    assert not re.search(r"\x1b", first.stdout + first.stderr)
+    second = user.tool("up", profile, "--yes")
+    assert "twice: nothing to do" in second.stderr
+    assert user.tool("plan", profile).stdout == "twice: nothing to do\n"
+    text = config.read_text()
+    assert "# kept by hand" in text
+    assert "# do not touch" in text
+    assert "clusterkit_eks_eu-west-1_twice" in text
+    assert stat.S_IMODE(config.stat().st_mode) == 0o600
+    gone = user.tool("destroy", profile, "--yes")
+    assert gone.stdout == "twice: nothing is left\n"
+    assert "clusterkit_eks" not in config.read_text()
+    assert "# do not touch" in config.read_text()
+
+
+def test_no_secret_is_ever_printed_or_stored(user: User) -> None:
+    profile = user.profile("secret")
+    done = [
+        user.tool("up", profile, "--yes", "--output", "json"),
+        user.tool("status", profile, "--output", "json"),
+        user.tool("plan", profile, "--debug"),
+    ]
+    secrets = [v for k, v in user.vendor.items() if "SECRET" in k or "TOKEN" in k]
+    assert secrets
+    state = Path(user.env["XDG_STATE_HOME"])
+    kept = [f.read_text(errors="replace") for f in state.rglob("*") if f.is_file()]
+    kept.append(Path(user.env["KUBECONFIG"]).read_text())
+    for text in [t for d in done for t in (d.stdout, d.stderr)] + kept:
+        for secret in secrets:
+            assert secret not in text
+        assert "k8s-aws-v1." not in text
+    user.tool("destroy", profile, "--yes")
+
+
+def test_json_lines_tell_a_machine_everything(user: User) -> None:
+    profile = user.profile("json")
+    done = user.tool("up", profile, "--yes", "--output", "json")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    names = [line["event"] for line in lines]
+    assert names[0] == "Warnings"
+    assert "Plan" in names
+    assert names[-1] == "Result"
+    assert {"RunStarted", "StepStarted", "StepDone", "RunEnded"} <= set(names)
+    gone = user.tool("destroy", profile, "--yes", "--output", "json")
+    assert json.loads(gone.stdout.splitlines()[-1])["left"] == []
+
+
+def test_destroy_needs_no_profile(user: User) -> None:
+    profile = user.profile("lost")
+    user.tool("up", profile, "--yes")
+    profile.unlink()
+    words = ("--cloud", "eks", "--region", "eu-west-1", "--name", "lost")
+    done = user.tool("destroy", *words, "--yes")
+    assert done.stdout == "lost: nothing is left\n"
+    assert user.tool("status", *words, ok=1).stdout.startswith("lost: nothing carries its mark")
+    assert user.tool("destroy", *words, "--yes").stdout == "lost: nothing is left\n"
+
+
+def test_nobody_to_ask_is_an_error_before_anything(user: User) -> None:
+    profile = user.profile("asked")
+    done = user.tool("up", profile, ok=1)
+    assert "--yes" in done.stderr
+    assert user.tool("status", profile, ok=1)
+
+
+def test_a_moved_region_is_caught_by_the_receipt(user: User) -> None:
+    profile = user.profile("moved")
+    user.tool("up", profile, "--yes")
+    profile.write_text(profile.read_text().replace("eu-west-1", "eu-central-1"))
+    done = user.tool("up", profile, "--yes", ok=1)
+    assert "eu-west-1" in done.stderr
+    assert "destroy that one first" in done.stderr
+    user.tool("destroy", "--cloud", "eks", "--region", "eu-west-1", "--name", "moved", "--yes")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("validate", "nowhere.yaml"), 2, "no such file"),
+        (("up", "nowhere.yaml", "--yes"), 2, "clusterkit init"),
+        (("destroy", "--cloud", "eks", "--name", "x"), 1, "--region is missing"),
+        (
+            ("destroy", "--cloud", "oks", "--region", "r", "--name", "x", "--yes"),
+            1,
+            "no cloud 'oks'",
+        ),
+        (("up", "--adopt"), 2, "requires an argument"),
+        (("sandbox", "faults", "nonsense"), 1, "nonsense"),
+        (("sandbox", "start", "--pace", "quick"), 1, "quick"),
+    ],
+)
+def test_mistakes_are_named_with_their_cure(
+    user: User, words: tuple[str, ...], code: int, said: str
+) -> None:
+    done = user.tool(*words, ok=code)
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_stops_soon_and_says_how_to_continue(tmp_path: Path) -> None:
+    user = new_user(tmp_path, Pace(60))
+    try:
+        profile = user.profile("stopped")
+        child = user.start(TOOL, "up", str(profile), "--yes")
+        assert user.wait_for_requests(60, lambda: child.poll() is None)
+        child.send_signal(signal.SIGINT)
+        started = time.monotonic()
+        _, err = child.communicate(timeout=30)
+        assert child.returncode == 130
+        assert time.monotonic() - started < 3
+        assert f"To continue: clusterkit up {profile} --sandbox" in err
+        assert "Traceback" not in err
+        user.tool("destroy", profile, "--yes")
+        assert user.tool("status", profile, ok=1)
+    finally:
+        daemon.stop(user.info.directory)
+
+
+def test_in_a_terminal_of_eighty_columns_no_line_is_longer(user: User) -> None:
+    """A pseudo-terminal: what is drawn stays within 80 columns, and the question can be answered."""
+    profile = user.profile("drawn")
+    pid, master = pty.fork()
+    if pid == 0:
+        env = {k: v for k, v in user.env.items() if k != "NO_COLOR"}
+        env |= {"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"}
+        os.chdir(user.home)
+        os.execve(TOOL, [TOOL, "up", str(profile)], env)
+    text = ""
+    answered = False
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        ready, _, _ = select.select([master], [], [], 0.2)
+        if ready:
+            try:
+                data = os.read(master, 65536)
+            except OSError:
+                break
+            if not data:
+                break
+            text += data.decode(errors="replace")
+        if not answered and "[y/N]" in text:
+            os.write(master, b"y\n")
+            answered = True
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0, text
+    assert answered
+    assert "✓ cluster/" in text
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+    frames = [line for line in re.split(r"[\r\n]+", plain) if " done, " in line or "✓" in line]
+    assert frames
+    assert max(map(len, frames)) <= 80
+    user.tool("destroy", profile, "--yes")
+
+
+@pytest.mark.client
+def test_kubectl_uses_the_cluster_and_a_claim_binds(user: User) -> None:
+    kubectl = shutil.which("kubectl", path=user.env["PATH"])
+    if kubectl is None:
+        pytest.skip("kubectl is not installed")
+    profile = user.profile("used")
+    user.tool("up", profile, "--yes")
+    nodes = user.run(kubectl, "get", "nodes", "-o", "json")
+    assert len(json.loads(nodes.stdout)["items"]) == 2
+    classes = json.loads(user.run(kubectl, "get", "storageclass", "-o", "json").stdout)["items"]
+    default = "storageclass.kubernetes.io/is-default-class"
+    assert [
+        c["metadata"]["name"]
+        for c in classes
+        if c["metadata"].get("annotations", {}).get(default) == "true"
+    ] == ["gp3"]
+    manifest = user.home / "claim.yaml"
+    manifest.write_text(
+        "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: small}\n"
+        "spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}\n---\n"
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: user}\nspec:\n"
+        "  containers: [{name: c, image: busybox, volumeMounts: [{name: v, mountPath: /v}]}]\n"
+        "  volumes: [{name: v, persistentVolumeClaim: {claimName: small}}]\n"
+    )
+    user.run(kubectl, "apply", "-f", str(manifest))
+    user.run(kubectl, "wait", "--for=jsonpath={.status.phase}=Bound", "pvc/small", "--timeout=20s")
+    service = ("create", "service", "loadbalancer", "web", "--tcp=80:80")
+    user.run(kubectl, *service)
+    assert user.tool("destroy", profile, "--yes").stdout == "used: nothing is left\n"
+
+
+def test_aws_sees_what_clusterkit_made(user: User) -> None:
+    aws = shutil.which("aws")
+    if aws is None:
+        pytest.skip("aws is not installed")
+    profile = user.profile("seen")
+    user.tool("up", profile, "--yes")
+    shown = subprocess.run(
+        [aws, "eks", "describe-cluster", "--name", "seen", "--region", "eu-west-1"],
+        env=user.vendor | {"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    cluster = json.loads(shown.stdout)["cluster"]
+    assert cluster["status"] == "ACTIVE"
+    assert cluster["accessConfig"]["authenticationMode"] == "API"
+    assert cluster["tags"]["clusterkit-cluster"] == "seen"
+    user.tool("destroy", profile, "--yes")
