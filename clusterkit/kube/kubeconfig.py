@@ -1,0 +1,220 @@
+"""Our cluster in the user's kubeconfig: put there, kept up to date, and taken out again.
+
+The file is the user's. kubectl's rules say which one it is (``$KUBECONFIG`` may name several;
+client-go, ``tools/clientcmd``): a stanza is changed where it is, a new one goes to the first file
+that exists, or to the last of the list. What is not ours stays as it is, comments included.
+
+Our stanzas carry a mark among their ``extensions``, which kubectl keeps; only what carries it is
+ever changed or removed.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clusterkit.core.errors import NotOurs
+from clusterkit.core.wire import Target
+from clusterkit.kube.api import Access
+from clusterkit.kube.kubefile import Document, Files, scalars, text
+
+EXTENSION = "clusterkit.dev"
+_KEPT = ("namespace",)
+"""what the user sets in our context with ``kubectl config set-context``"""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A cluster, who asks, and the context that joins them."""
+
+    name: str
+    """of the cluster and the user stanza"""
+    context: str
+    mark: Mapping[str, Any]
+    cluster: Mapping[str, Any]
+    """``server``, ``certificate-authority-data``, ``proxy-url``"""
+    user: Mapping[str, Any]
+    """``exec``"""
+
+
+def entry(
+    target: Target,
+    access: Access,
+    execute: Mapping[str, Any],
+    *,
+    sandbox: bool = False,
+    context: str | None = None,
+) -> Entry:
+    """The entry of this cluster; ``execute`` is the ``exec`` stanza that gets its tokens."""
+    name = entry_name(target, sandbox=sandbox)
+    cluster = {
+        "server": access.server,
+        "certificate-authority-data": base64.b64encode(access.ca.encode()).decode(),
+    }
+    if access.proxy:
+        cluster["proxy-url"] = access.proxy
+    mark = _mark(target, sandbox=sandbox)
+    return Entry(name, context or name, mark, cluster, {"exec": dict(execute)})
+
+
+def entry_name(target: Target, *, sandbox: bool = False) -> str:
+    """``clusterkit_CLOUD_REGION_NAME``; a sandbox's never takes the place of a real cluster's."""
+    where = ("sandbox",) if sandbox else ()
+    return "_".join(("clusterkit", *where, target.cloud, target.region, target.name))
+
+
+def exec_clusterkit(target: Target, environ: Mapping[str, str]) -> dict[str, Any]:
+    """The ``exec`` stanza that has clusterkit itself get the token; ``environ`` is set for it.
+
+    ``v1beta1``, because every client knows it; some do not know ``v1``.
+    """
+    args = ["token", "--cloud", target.cloud, "--region", target.region, "--name", target.name]
+    if target.cloud_profile:
+        args += ["--cloud-profile", target.cloud_profile]
+    command, *before = _command()
+    stanza: dict[str, Any] = {
+        "apiVersion": "client.authentication.k8s.io/v1beta1",
+        "command": command,
+        "args": before + args,
+        "interactiveMode": "Never",
+        "provideClusterInfo": False,
+        "installHint": "clusterkit is not where it was: pip install clusterkit, then run "
+        "clusterkit kubeconfig",
+    }
+    if environ:
+        stanza["env"] = [{"name": name, "value": value} for name, value in environ.items()]
+    return stanza
+
+
+def _command() -> list[str]:
+    """How another shell finds clusterkit: by name only if that does not need our virtual
+    environment to be active.
+    """
+    here = Path(sys.executable).parent
+    inside = sys.prefix != sys.base_prefix
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    elsewhere = [folder for folder in folders if folder and not (inside and Path(folder) == here)]
+    if shutil.which("clusterkit", path=os.pathsep.join(elsewhere)):
+        return ["clusterkit"]
+    script = here / "clusterkit"
+    return [str(script)] if script.exists() else [sys.executable, "-m", "clusterkit"]
+
+
+def paths(environ: Mapping[str, str] = os.environ) -> list[Path]:
+    """The files kubectl reads, in its order."""
+    named = [Path(part) for part in environ.get("KUBECONFIG", "").split(os.pathsep) if part]
+    return list(dict.fromkeys(named)) or [Path.home() / ".kube" / "config"]
+
+
+def merge(files: Sequence[Path], new: Entry, *, use: bool) -> Path:
+    """Put the entry into the right one of the files, and return that one.
+
+    ``use`` makes its context the current one. ``NotOurs`` if somebody else's stanza has the name;
+    ``ClusterkitError`` naming the file if one cannot be read, locked or written, with nothing
+    changed.
+    """
+    with Files(files) as opened:
+        home = next((d for d in opened if _ours(d, "clusters", new.mark)), opened.destination)
+        for document in opened:
+            _check_free(document, new)
+        _put(home, "clusters", new.name, "cluster", _marked(new.cluster, new.mark))
+        _put(home, "users", new.name, "user", _marked(new.user, new.mark))
+        joined = {"cluster": new.name, "user": new.name}
+        _put(home, "contexts", new.context, "context", _marked(joined, new.mark))
+        if use:
+            # the first file that sets it wins, and this is the first that exists
+            opened.destination.root["current-context"] = text(new.context)
+        opened.write()
+        return home.path
+
+
+def remove(files: Sequence[Path], target: Target, *, sandbox: bool = False) -> list[Path]:
+    """Take this cluster's stanzas out of the files; returns those that had any.
+
+    A current context that is ours becomes empty, as ``kubectl config unset`` leaves it.
+    """
+    mark = _mark(target, sandbox=sandbox)
+    with Files([path for path in files if path.exists()]) as opened:
+        gone = {item["name"] for document in opened for item in _ours(document, "contexts", mark)}
+        changed: list[Path] = []
+        for document in opened:
+            before = deepcopy(document.root)
+            for kind in ("clusters", "users", "contexts"):
+                mine = _ours(document, kind, mark)
+                for item in mine:
+                    document.root[kind].remove(item)
+            if document.root.get("current-context") in gone:
+                document.root["current-context"] = ""
+            if document.root != before:
+                changed.append(document.path)
+        opened.write()
+        return changed
+
+
+def render(new: Entry) -> str:
+    """A kubeconfig of its own with nothing but this entry."""
+    document = Document.empty(Path("-"))
+    _put(document, "clusters", new.name, "cluster", _marked(new.cluster, new.mark))
+    _put(document, "users", new.name, "user", _marked(new.user, new.mark))
+    joined = {"cluster": new.name, "user": new.name}
+    _put(document, "contexts", new.context, "context", _marked(joined, new.mark))
+    document.root["current-context"] = text(new.context)
+    return document.dump()
+
+
+def _mark(target: Target, *, sandbox: bool) -> dict[str, Any]:
+    mark: dict[str, Any] = {
+        "cloud": target.cloud,
+        "region": target.region,
+        "name": target.name,
+    }
+    return mark | ({"sandbox": True} if sandbox else {})
+
+
+def _marked(stanza: Mapping[str, Any], mark: Mapping[str, Any]) -> dict[str, Any]:
+    return {**stanza, "extensions": [{"name": EXTENSION, "extension": dict(mark)}]}
+
+
+def _mark_of(item: Mapping[str, Any]) -> Any:
+    for stanza in item.values():
+        if isinstance(stanza, dict):
+            for extension in stanza.get("extensions") or ():
+                if isinstance(extension, dict) and extension.get("name") == EXTENSION:
+                    return extension.get("extension")
+    return None
+
+
+def _ours(document: Document, kind: str, mark: Mapping[str, Any]) -> list[Any]:
+    return [item for item in document.items(kind) if _mark_of(item) == mark]
+
+
+def _check_free(document: Document, new: Entry) -> None:
+    for kind, name in (("clusters", new.name), ("users", new.name), ("contexts", new.context)):
+        for item in document.items(kind):
+            if item["name"] == name and _mark_of(item) != new.mark:
+                raise NotOurs(
+                    f"the {kind[:-1]} {name!r} is there already, and is not this cluster's",
+                    where=str(document.path),
+                    hint="choose another name with --context, or another file with --file",
+                )
+
+
+def _put(document: Document, kind: str, name: str, inner: str, stanza: Mapping[str, Any]) -> None:
+    """Put the stanza in place of the one of that name, or at the end."""
+    for item in document.items(kind):
+        if item["name"] == name:
+            had = item[inner]
+            for key in [key for key in had if key not in stanza and key not in _KEPT]:
+                del had[key]
+            for key, value in stanza.items():
+                if had.get(key) != value:
+                    had[key] = scalars(value)
+            return
+    document.section(kind).append(scalars({"name": name, inner: dict(stanza)}))
