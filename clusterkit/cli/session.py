@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -48,10 +48,23 @@ class Session:
 
 def connect(target: Target, *, sandbox: bool) -> Session:
     """Reach the cloud (on the sandbox: start it if need be) and find out who pays."""
+    found = connect_quietly(target, sandbox=sandbox)
+    return replace(found, account=found.cloud.account(found.clients))
+
+
+def connect_quietly(target: Target, *, sandbox: bool) -> Session:
+    """As ``connect``, without asking the cloud who pays: for calls that must be quick."""
     cloud = load(target.cloud)
     wire = sandbox_wire() if sandbox else Wire()
-    clients = cloud.connect(target, wire)
-    return Session(cloud, target, wire, clients, cloud.account(clients), sandbox)
+    return Session(cloud, target, wire, cloud.connect(target, wire), "", sandbox)
+
+
+def sandbox_directory() -> Path:
+    """Where the sandbox of this process lives."""
+    daemon = load_sandbox()
+    with sandbox_errors():
+        directory: Path = daemon.ensure().directory
+    return directory
 
 
 def sandbox_wire() -> Wire:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from clusterkit.core.errors import ClusterkitError
@@ -80,6 +80,11 @@ def every(folder: Path) -> list[Receipt]:
         return []
     found = (_load(path) for path in sorted(folder.glob("*.json")))
     return [receipt for receipt in found if receipt is not None]
+
+
+def at_kubeconfig(known: Receipt, file: Path) -> Receipt:
+    """The receipt with another kubeconfig."""
+    return replace(known, kubeconfig=str(file.absolute()))
 
 
 def moved(receipt: Receipt, target: Target, account: str) -> ClusterkitError | None:

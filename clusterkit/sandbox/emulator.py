@@ -1,8 +1,9 @@
 """The seam between the sandbox and its emulators: what each side may expect of the other.
 
-The door (``door.py``) ends TLS and hands every request to the one emulator whose ``claims()`` takes the
-host name. An emulator is a WSGI application and knows nothing of TLS, of the daemon or of clusterkit's
-drivers. It gets a ``Surroundings`` that carries everything it shares with the rest of the sandbox.
+The door (``door.py``) ends TLS and hands every request to the one emulator whose ``claims()`` takes
+the host name. An emulator is a WSGI application and knows nothing of TLS, of the daemon or of
+clusterkit's drivers. It gets a ``Surroundings`` that carries everything it shares with the rest of
+the sandbox.
 """
 
 from __future__ import annotations
@@ -58,17 +59,21 @@ class Emulator(Protocol):
         """Answer one request."""
 
     def operation(self, environ: Environ, body: bytes) -> str:
-        """The name of the operation asked for, as faults and the request log spell it: ``ec2:CreateVpc``."""
+        """The name of the operation asked for, as faults and the request log spell it:
+        ``ec2:CreateVpc``.
+        """
 
     def refusal(self, environ: Environ, body: bytes, kind: str) -> Answer:
         """The vendor's own answer for an injected fault.
 
-        ``kind`` is ``throttle`` (the service's throttling error), ``error`` (its 5xx) or ``unimplemented``
-        (501 in the service's error format).
+        ``kind`` is ``throttle`` (the service's throttling error), ``error`` (its 5xx) or
+        ``unimplemented`` (501 in the service's error format).
         """
 
     def environment(self) -> Mapping[str, str]:
-        """The variables this cloud's own clients need besides the proxy and the CA (keys, region, config files)."""
+        """The variables this cloud's own clients need besides the proxy and the CA (keys, region,
+        config files).
+        """
 
     def warm(self) -> None:
         """Load what the first request would have to wait for; called once on a thread of its own."""

@@ -40,7 +40,7 @@ def test_up_says_what_it_did_and_again_does_nothing(user: User) -> None:
     config.write_text(OTHERS)
     config.chmod(0o600)
     first = user.tool("up", profile, "--yes")
-    assert "kubectl --context clusterkit_eks_eu-west-1_twice get nodes" in first.stdout
+    assert "kubectl --context clusterkit_sandbox_eks_eu-west-1_twice get nodes" in first.stdout
     assert re.search(r"^up twice: \d+ to do$", first.stderr, re.M)
     assert re.search(r"cluster/\S+: created in ", first.stderr)
     assert not re.search(r"\x1b", first.stdout + first.stderr)
@@ -50,11 +50,11 @@ def test_up_says_what_it_did_and_again_does_nothing(user: User) -> None:
     text = config.read_text()
     assert "# kept by hand" in text
     assert "# do not touch" in text
-    assert "clusterkit_eks_eu-west-1_twice" in text
+    assert "clusterkit_sandbox_eks_eu-west-1_twice" in text
     assert stat.S_IMODE(config.stat().st_mode) == 0o600
     gone = user.tool("destroy", profile, "--yes")
     assert gone.stdout == "twice: nothing is left\n"
-    assert "clusterkit_eks" not in config.read_text()
+    assert "clusterkit_" not in config.read_text()
     assert "# do not touch" in config.read_text()
 
 

@@ -1,7 +1,8 @@
 """What a cloud's emulator and the Kubernetes side of the sandbox say to each other.
 
-The emulator asks a ``KubeServer`` for an endpoint when it makes a cluster, says which nodes there are, and
-is called back through ``CloudHooks`` for the things Kubernetes makes in a cloud: load balancers and volumes.
+The emulator asks a ``KubeServer`` for an endpoint when it makes a cluster, says which nodes there
+are, and is called back through ``CloudHooks`` for the things Kubernetes makes in a cloud: load
+balancers and volumes.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ class Identity:
 
 
 TokenReview = Callable[[str], Identity | None]
-"""Bearer token to identity; None means 401. Called for every request that carries an unknown token."""
+"""Bearer token to identity; None means 401. Called for every request that carries an unknown token.
+"""
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,8 @@ class Node:
 class CloudHooks(Protocol):
     """The cloud controller manager and the storage driver, as far as they act on the cloud.
 
-    All are called from threads of the Kubernetes side, never under its locks; each may raise ``RuntimeError``
-    with a message that then shows as an Event, and is tried again.
+    All are called from threads of the Kubernetes side, never under its locks; each may raise
+    ``RuntimeError`` with a message that then shows as an Event, and is tried again.
     """
 
     def ensure_load_balancer(
@@ -62,10 +64,17 @@ class CloudHooks(Protocol):
         """Remove it; a missing one is fine."""
 
     def provisioners(self) -> Sequence[str]:
-        """Names of the CSI drivers that work at the moment (``ebs.csi.aws.com`` once the add-on is active)."""
+        """Names of the CSI drivers that work at the moment (``ebs.csi.aws.com`` once the add-on is
+        active).
+        """
 
     def create_volume(
-        self, provisioner: str, name: str, size: int, parameters: Mapping[str, str], zone: str,
+        self,
+        provisioner: str,
+        name: str,
+        size: int,
+        parameters: Mapping[str, str],
+        zone: str,
         tags: Mapping[str, str],
     ) -> str:
         """Make a volume of ``size`` GiB; return its id. ``name`` is the PersistentVolume's name."""
@@ -79,7 +88,9 @@ class KubeCluster(Protocol):
 
     @property
     def ca_pem(self) -> str:
-        """The certificate authority that signed the endpoint's certificate and signs client certificates."""
+        """The certificate authority that signed the endpoint's certificate and signs client
+        certificates.
+        """
 
     @property
     def address(self) -> tuple[str, int]:
@@ -88,7 +99,9 @@ class KubeCluster(Protocol):
     def set_nodes(self, nodes: Sequence[Node]) -> None:
         """Make the node objects be exactly these; new ones turn Ready, vanished ones are deleted."""
 
-    def client_certificate(self, username: str, groups: Sequence[str], seconds: float) -> tuple[str, str]:
+    def client_certificate(
+        self, username: str, groups: Sequence[str], seconds: float
+    ) -> tuple[str, str]:
         """A new client certificate and key (PEM) that lives ``seconds``."""
 
     def close(self) -> None:
@@ -96,7 +109,9 @@ class KubeCluster(Protocol):
 
 
 class KubeServer(Protocol):
-    """The Kubernetes side: ``embedded``, ``envtest`` or ``kubeconfig:PATH``, one way of use for all."""
+    """The Kubernetes side: ``embedded``, ``envtest`` or ``kubeconfig:PATH``, one way of use for
+    all.
+    """
 
     def open(
         self,
@@ -111,10 +126,11 @@ class KubeServer(Protocol):
     ) -> KubeCluster:
         """Start a cluster's endpoint.
 
-        ``key`` is unique in the sandbox; ``hosts`` are the names its certificate is for (the door routes
-        them here); ``version`` is ``1.34``-like and is served as ``v1.34.N`` with the vendor's suffix left out;
-        ``admins`` are user names bound to cluster-admin (groups bind by ``system:masters``); ``objects``
-        are applied before the endpoint answers (the vendor's own storage class, say).
+        ``key`` is unique in the sandbox; ``hosts`` are the names its certificate is for (the door
+        routes them here); ``version`` is ``1.34``-like and is served as ``v1.34.N`` with the
+        vendor's suffix left out; ``admins`` are user names bound to cluster-admin (groups bind by
+        ``system:masters``); ``objects`` are applied before the endpoint answers (the vendor's own
+        storage class, say).
         """
 
     def hosts(self) -> Mapping[str, tuple[str, int]]:
