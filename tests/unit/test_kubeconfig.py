@@ -1,0 +1,369 @@
+"""The user's kubeconfig: what is written where, what stays, who else may write."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from clusterkit.core.errors import ClusterkitError, NotOurs
+from clusterkit.core.wire import Target
+from clusterkit.kube import kubeconfig, kubefile
+from clusterkit.kube.api import Access
+
+TARGET = Target("eks", "demo", "eu-west-1")
+NAME = "clusterkit_eks_eu-west-1_demo"
+OTHERS = """\
+# kept by hand
+apiVersion: v1
+kind: Config
+preferences: {}   # nothing
+clusters:
+- {name: mine, cluster: {server: "https://example.invalid"}}  # do not touch
+contexts:
+- context:
+    cluster: mine
+    user: mine
+  name: mine
+users:
+- {name: mine, user: {token: abc}}
+current-context: mine
+something: {new: [1, 2]}
+"""
+
+
+def entry(
+    target: Target = TARGET,
+    server: str = "https://abc.example",
+    *,
+    context: str | None = None,
+    sandbox: bool = False,
+    proxy: str | None = None,
+) -> kubeconfig.Entry:
+    execute = kubeconfig.exec_clusterkit(target, {"CLUSTERKIT_SANDBOX": "1"} if sandbox else {})
+    access = Access(server, "-----BEGIN CERTIFICATE-----\n", proxy=proxy)
+    return kubeconfig.entry(target, access, execute, context=context, sandbox=sandbox)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "config"
+    path.write_text(OTHERS)
+    path.chmod(0o644)
+    return path
+
+
+def named(path: Path, kind: str) -> dict[str, dict[str, object]]:
+    found = yaml.safe_load(path.read_text()) or {}
+    return {item["name"]: item[kind] for item in found.get(f"{kind}s") or ()}
+
+
+def test_a_new_file_is_made_for_its_owner_only(tmp_path: Path) -> None:
+    path = tmp_path / ".kube" / "config"
+    assert kubeconfig.merge([path], entry(), use=True) == path
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert list(path.parent.iterdir()) == [path]
+    found = yaml.safe_load(path.read_text())
+    assert found["apiVersion"] == "v1"
+    assert found["kind"] == "Config"
+    assert found["current-context"] == NAME
+    context = named(path, "context")[NAME]
+    assert (context["cluster"], context["user"]) == (NAME, NAME)
+    assert named(path, "cluster")[NAME]["server"] == "https://abc.example"
+    assert named(path, "cluster")[NAME]["certificate-authority-data"] == (
+        "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCg=="
+    )
+
+
+def test_everything_else_stays_comments_included(config: Path) -> None:
+    kubeconfig.merge([config], entry(), use=False)
+    lines = config.read_text().splitlines()
+    for line in OTHERS.splitlines():
+        assert line in lines, line
+    assert yaml.safe_load(config.read_text())["current-context"] == "mine"
+    assert stat.S_IMODE(config.stat().st_mode) == 0o600
+    kubeconfig.remove([config], TARGET)
+    assert config.read_text() == OTHERS
+
+
+def test_a_second_time_changes_nothing_at_all(config: Path) -> None:
+    kubeconfig.merge([config], entry(), use=True)
+    before = config.stat().st_ino, config.read_text()
+    kubeconfig.merge([config], entry(), use=True)
+    assert (config.stat().st_ino, config.read_text()) == before
+
+
+def test_our_entry_is_brought_up_to_date_and_the_namespace_kept(config: Path) -> None:
+    kubeconfig.merge([config], entry(proxy="http://127.0.0.1:1"), use=True)
+    text = config.read_text().replace(
+        f"    user: {NAME}", f"    user: {NAME}\n    namespace: jx  # where I work"
+    )
+    config.write_text(text)
+    kubeconfig.merge([config], entry(server="https://def.example"), use=True)
+    cluster = named(config, "cluster")[NAME]
+    assert cluster["server"] == "https://def.example"
+    assert "proxy-url" not in cluster
+    assert named(config, "context")[NAME]["namespace"] == "jx"
+    assert "# where I work" in config.read_text()
+    assert len(named(config, "user")) == 2
+
+
+def test_somebody_elses_stanza_of_the_name_is_never_changed(config: Path) -> None:
+    with pytest.raises(NotOurs, match="the context 'mine' is there already") as caught:
+        kubeconfig.merge([config], entry(context="mine"), use=True)
+    assert caught.value.where == str(config)
+    assert "--context" in caught.value.hint
+    assert config.read_text() == OTHERS
+
+
+def test_the_sandbox_and_the_real_cluster_stand_side_by_side(config: Path) -> None:
+    kubeconfig.merge([config], entry(), use=True)
+    kubeconfig.merge([config], entry(sandbox=True), use=True)
+    assert len(named(config, "context")) == 3
+    kubeconfig.remove([config], TARGET, sandbox=True)
+    assert set(named(config, "context")) == {"mine", NAME}
+    assert set(named(config, "user")) == {"mine", NAME}
+
+
+def test_remove_takes_every_context_of_the_cluster_and_only_those(config: Path) -> None:
+    other = Target("eks", "demo2", "eu-west-1")
+    kubeconfig.merge([config], entry(), use=False)
+    kubeconfig.merge([config], entry(context="short"), use=True)
+    kubeconfig.merge([config], entry(other), use=False)
+    assert kubeconfig.remove([config], TARGET) == [config]
+    assert set(named(config, "context")) == {"mine", "clusterkit_eks_eu-west-1_demo2"}
+    assert yaml.safe_load(config.read_text())["current-context"] == ""
+    assert kubeconfig.remove([config], TARGET) == []
+
+
+def test_remove_leaves_a_current_context_of_others_and_missing_files_alone(config: Path) -> None:
+    kubeconfig.merge([config], entry(), use=False)
+    missing = config.with_name("missing")
+    assert kubeconfig.remove([missing, config], TARGET) == [config]
+    assert config.read_text() == OTHERS
+    assert not missing.exists()
+
+
+def test_which_file_of_several(tmp_path: Path) -> None:
+    first, second, third = (tmp_path / name for name in ("first", "second", "third"))
+    # kubectl's rule for something new: the first that exists, the last if none does
+    assert kubeconfig.merge([first, second], entry(), use=False) == second
+    third.write_text(OTHERS)
+    # what is there already is changed where it is; the current context is set where it counts
+    assert kubeconfig.merge([third, second], entry(server="https://x.example"), use=True) == second
+    assert yaml.safe_load(third.read_text())["current-context"] == NAME
+    assert "https://x.example" in second.read_text()
+    new = entry(Target("eks", "new", "eu-west-1"))
+    assert kubeconfig.merge([first, third, second], new, use=False) == third
+    assert not first.exists()
+    assert kubeconfig.remove([third, second], TARGET) == [third, second]
+
+
+def test_the_list_of_files_is_kubectls(tmp_path: Path) -> None:
+    home = Path(os.environ["HOME"])
+    assert kubeconfig.paths({}) == [home / ".kube" / "config"]
+    assert kubeconfig.paths({"KUBECONFIG": ""}) == [home / ".kube" / "config"]
+    assert kubeconfig.paths({"KUBECONFIG": ":/a::/b:/a"}) == [Path("/a"), Path("/b")]
+
+
+def test_a_link_stays_a_link(tmp_path: Path, config: Path) -> None:
+    link = tmp_path / "elsewhere" / "config"
+    link.parent.mkdir()
+    link.symlink_to(config)
+    assert kubeconfig.merge([link], entry(), use=True) == link
+    assert link.is_symlink()
+    assert NAME in config.read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("clusters: [", "not valid YAML (line 1)"),
+        ("a: 1\na: secret-thing\n", "not valid YAML (line 2)"),
+        ("- 1\n", "holds no mapping"),
+        ("kind: Pod\n", "its kind is not Config"),
+        ("clusters: {}\n", "its clusters are no list"),
+        ("users: [{name: x}]\n", "one of its users has no name or user"),
+        ("contexts: [3]\n", "one of its contexts has no name or context"),
+        ("a: 1\n---\nb: secret-thing\n", "not valid YAML"),
+    ],
+)
+def test_a_damaged_file_is_named_and_not_touched(tmp_path: Path, text: str, what: str) -> None:
+    path = tmp_path / "config"
+    path.write_text(text)
+    for change in (
+        lambda: kubeconfig.merge([path], entry(), use=True),
+        lambda: kubeconfig.remove([path], TARGET),
+    ):
+        with pytest.raises(ClusterkitError) as caught:
+            change()
+        assert what in caught.value.what
+        assert caught.value.where == str(path)
+        assert "left as it is" in caught.value.hint
+        assert "secret-thing" not in str(caught.value)
+    assert path.read_text() == text
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_bytes_that_are_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ClusterkitError, match="not UTF-8"):
+        kubeconfig.merge([path], entry(), use=True)
+
+
+def test_a_folder_in_place_of_the_file(tmp_path: Path) -> None:
+    with pytest.raises(ClusterkitError, match="Is a directory"):
+        kubeconfig.merge([tmp_path], entry(), use=True)
+
+
+@pytest.mark.parametrize("text", ["", "# only words\n", "# no newline"])
+def test_an_empty_file_is_filled_and_its_comments_kept(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "config"
+    path.write_text(text)
+    kubeconfig.merge([path], entry(), use=True)
+    assert path.read_text().startswith(text)
+    assert named(path, "context")[NAME]
+
+
+def test_a_file_in_json_stays_readable_as_json(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_text('{"apiVersion": "v1", "kind": "Config", "clusters": [], "users": null}')
+    kubeconfig.merge([path], entry(), use=True)
+    assert named(path, "cluster")[NAME]
+    assert named(path, "user")[NAME]
+
+
+def test_anchors_survive(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_text(
+        "users:\n- name: a\n  user: &u {token: x}\n- name: b\n  user: *u\nclusters:\ncontexts:\n"
+    )
+    kubeconfig.merge([path], entry(), use=True)
+    assert "*u" in path.read_text()
+    assert set(named(path, "user")) == {"a", "b", NAME}
+
+
+def test_names_that_yaml_would_take_for_something_else(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    target = Target("eks", "on", "eu-west-1", "0123")
+    kubeconfig.merge([path], entry(target, context="yes"), use=True)
+    found = yaml.safe_load(path.read_text())  # YAML 1.1, like kubectl
+    assert found["current-context"] == "yes"
+    assert found["contexts"][0]["name"] == "yes"
+    args = found["users"][0]["user"]["exec"]["args"]
+    assert args == [
+        *("token", "--cloud", "eks", "--region", "eu-west-1", "--name", "on"),
+        *("--cloud-profile", "0123"),
+    ]
+
+
+def test_a_lock_that_stays_is_named(
+    tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kubefile, "LOCK_PATIENCE", 0.05)
+    lock = tmp_path / "config.lock"
+    lock.touch()
+    with pytest.raises(ClusterkitError, match="is locked") as caught:
+        kubeconfig.merge([config], entry(), use=True)
+    assert str(lock) in caught.value.hint
+    assert config.read_text() == OTHERS
+    assert lock.exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_file_that_may_not_be_written(tmp_path: Path, config: Path) -> None:
+    config.chmod(0o400)
+    with pytest.raises(ClusterkitError, match="read-only"):
+        kubeconfig.merge([config], entry(), use=True)
+    assert kubeconfig.remove([config], TARGET) == []
+
+
+def test_nothing_is_left_behind_when_the_disk_refuses(
+    tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ClusterkitError, match="No space left"):
+        kubeconfig.merge([config], entry(), use=True)
+    assert config.read_text() == OTHERS
+    assert list(tmp_path.iterdir()) == [config]
+
+
+def _write(path: Path, number: int) -> None:
+    for round_ in range(3):
+        target = Target("eks", f"c{number}-{round_}", "eu-west-1")
+        kubeconfig.merge([path], entry(target), use=False)
+
+
+def test_writers_side_by_side_lose_nothing(tmp_path: Path, config: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=_write, args=(config, number)) for number in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+        assert writer.exitcode == 0
+    assert len(named(config, "context")) == 1 + 4 * 3
+    assert list(tmp_path.iterdir()) == [config]
+
+
+def test_the_command_is_found_by_other_shells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = Path(sys.executable).parent
+    monkeypatch.setenv("PATH", str(here))
+    command = kubeconfig.exec_clusterkit(TARGET, {})["command"]
+    assert Path(command).is_absolute()
+    assert os.access(command, os.X_OK)
+    script = tmp_path / "clusterkit"
+    script.touch(mode=0o755)
+    monkeypatch.setenv("PATH", f"{here}{os.pathsep}{tmp_path}")
+    stanza = kubeconfig.exec_clusterkit(TARGET, {"A": "1"})
+    assert stanza["command"] == "clusterkit"
+    assert stanza["interactiveMode"] == "Never"
+    assert stanza["apiVersion"] == "client.authentication.k8s.io/v1beta1"
+    assert stanza["env"] == [{"name": "A", "value": "1"}]
+
+
+def kubectl(path: Path, *args: str) -> str:
+    found = shutil.which("kubectl", path=os.defpath + os.pathsep + os.environ["PATH"])
+    if found is None:
+        pytest.skip("kubectl is not installed")
+    command = [found, f"--kubeconfig={path}", *args]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.mark.client
+def test_kubectl_reads_it_and_keeps_our_mark(config: Path) -> None:
+    kubeconfig.merge([config], entry(proxy="http://127.0.0.1:1", context="off"), use=True)
+    view = json.loads(kubectl(config, "config", "view", "--raw", "-o", "json"))
+    assert view["current-context"] == "off"
+    cluster = next(c for c in view["clusters"] if c["name"] == NAME)
+    assert cluster["cluster"]["proxy-url"] == "http://127.0.0.1:1"
+    user = next(u for u in view["users"] if u["name"] == NAME)
+    assert user["user"]["exec"]["interactiveMode"] == "Never"
+    kubectl(config, "config", "rename-context", "off", "renamed")
+    kubectl(config, "config", "set-context", "renamed", "--namespace=jx")
+    assert kubeconfig.remove([config], TARGET) == [config]
+    assert set(named(config, "context")) == {"mine"}
+    assert set(named(config, "cluster")) == {"mine"}
+
+
+def test_rendered_it_is_a_kubeconfig_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_text(kubeconfig.render(entry()))
+    found = yaml.safe_load(path.read_text())
+    assert found["current-context"] == NAME
+    assert [c["name"] for c in found["clusters"]] == [NAME]
