@@ -61,8 +61,8 @@ def _proxy_of_environment(server: str) -> str | None:
 def unreachable(error: urllib3.exceptions.HTTPError, server: str, operation: str) -> CloudError:
     """The error for a request that got no answer."""
     reason: BaseException = error
-    while reason.__cause__ is not None:
-        reason = reason.__cause__
+    while inner := reason.__cause__ or reason.__context__:
+        reason = inner
     if isinstance(reason, ssl.SSLCertVerificationError):
         return Rejected(
             f"{server} shows a certificate the cluster's authority did not sign: "
