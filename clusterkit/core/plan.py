@@ -22,7 +22,7 @@ from clusterkit.core.errors import (
 )
 from clusterkit.core.events import Op
 from clusterkit.core.loop import Loop
-from clusterkit.core.resource import Change, Ctx, Resource, closure
+from clusterkit.core.resource import Change, Ctx, Given, Resource, closure
 
 T = TypeVar("T")
 
@@ -156,6 +156,7 @@ def plan(
     looked = [k for k in kinds if destroy or not k.only_on_destroy]
     warnings = look(looked, cx, destroy=destroy, threads=threads)
     wished = closure(wish)
+    cx.seen |= {resource.key: resource.state for resource in wished if isinstance(resource, Given)}
     steps: list[Step] = []
     refused: list[Immutable] = []
     for resource in wished:

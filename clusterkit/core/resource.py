@@ -186,6 +186,31 @@ class Resource(ABC, Generic[C, S]):
         )
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Given(Resource[Any, S]):
+    """Something that is there already and is not ours: used, never made, changed or removed.
+
+    It fits wherever a resource of the same state does.
+    """
+
+    kind: ClassVar[str] = "given"
+    state: S
+
+    @classmethod
+    def owned(cls, cx: Ctx[Any]) -> Mapping[str, S]:
+        """Nothing of it is ours."""
+        return {}
+
+    def create(self, cx: Ctx[Any]) -> None:
+        """Never asked for: the plan knows its state."""
+        raise ClusterkitError("is given and cannot be made", where=self.key)
+
+    @classmethod
+    def delete(cls, cx: Ctx[Any], have: Any) -> None:
+        """Never asked for: it is not in any cloud's ``KINDS``."""
+        raise ClusterkitError("is given and is not ours to remove", where=cls.kind)
+
+
 def one_each(found: Iterable[tuple[str, T]]) -> dict[str, T]:
     """Name to state; ``NotOurs`` if two things claim one name, naming both instead of guessing."""
     out: dict[str, T] = {}

@@ -1,0 +1,134 @@
+"""Amazon EKS: what ``clouds.Cloud`` asks of a driver."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from clusterkit.core.errors import Absent
+from clusterkit.core.names import CLUSTER
+from clusterkit.core.resource import Ctx, Resource
+from clusterkit.core.wire import Target, Wire
+from clusterkit.eks import leftovers, token
+from clusterkit.eks.addons import Addon, PodIdentity
+from clusterkit.eks.clients import Clients
+from clusterkit.eks.cluster import AccessEntry, Cluster
+from clusterkit.eks.errors import Gone, call
+from clusterkit.eks.graph import graph
+from clusterkit.eks.iam import Role, keeps_volumes
+from clusterkit.eks.keypair import KeyPair
+from clusterkit.eks.network import ElasticIp, InternetGateway, NatGateway, Subnet, Vpc
+from clusterkit.eks.nodes import LaunchTemplate, NodeGroup
+from clusterkit.eks.preflight import Facts
+from clusterkit.eks.preflight import preflight as _preflight
+from clusterkit.eks.profile import EksProfile
+from clusterkit.eks.registry import LogGroup, Repository
+from clusterkit.eks.routes import RouteTable
+from clusterkit.kube import drain
+from clusterkit.kube.api import Access
+from clusterkit.kube.storage import StorageClass
+
+__all__ = [
+    "KINDS",
+    "Profile",
+    "access",
+    "account",
+    "connect",
+    "credential",
+    "exec_native",
+    "graph",
+    "preflight",
+]
+
+Profile = EksProfile
+
+
+class VolumeClaims(drain.VolumeClaims):
+    """Claims whose volumes go with the cluster, unless the profile kept them."""
+
+    @classmethod
+    def keeps(cls, cx: Ctx[Any]) -> bool:
+        return keeps_volumes(cx) is not False
+
+
+KINDS: tuple[type[Resource[Any, Any]], ...] = (
+    KeyPair,
+    Role,
+    Repository,
+    LogGroup,
+    Vpc,
+    Subnet,
+    InternetGateway,
+    ElasticIp,
+    RouteTable,
+    NatGateway,
+    LaunchTemplate,
+    leftovers.Volumes,
+    leftovers.SecurityGroups,
+    leftovers.NetworkInterfaces,
+    leftovers.TargetGroups,
+    leftovers.LoadBalancers,
+    leftovers.ClassicLoadBalancers,
+    Cluster,
+    AccessEntry,
+    PodIdentity,
+    Addon,
+    NodeGroup,
+    StorageClass,
+    VolumeClaims,
+    drain.Ingresses,
+    drain.LoadBalancerServices,
+)
+
+
+def connect(target: Target, wire: Wire) -> Clients:
+    """The clients; no network."""
+    return Clients(target, wire, lambda clients: access(clients, target))
+
+
+def account(clients: Clients) -> str:
+    """The account's 12 digits; ``CredentialsError`` with the cure."""
+    return call(clients.sts.get_caller_identity)["Account"]
+
+
+def preflight(profile: EksProfile, clients: Clients) -> Facts:
+    """What the graph needs to know of AWS; ``PreflightError`` with all findings."""
+    return _preflight(profile, clients, account(clients))
+
+
+def access(clients: Clients, target: Target) -> Access:
+    """How to reach the cluster's Kubernetes API; ``Absent`` while none of ours is active."""
+    try:
+        shown = call(clients.eks.describe_cluster, name=target.name)["cluster"]
+    except Gone:
+        raise Absent(target.name) from None
+    ours = shown.get("tags", {}).get(CLUSTER) == target.name
+    if not ours or not shown.get("endpoint") or shown["status"] in ("CREATING", "DELETING"):
+        raise Absent(target.name)
+    return Access(
+        server=shown["endpoint"],
+        ca=base64.b64decode(shown["certificateAuthority"]["data"]).decode(),
+        token=lambda: token.bearer(clients)[0],
+        proxy=clients.wire.proxy,
+    )
+
+
+def credential(clients: Clients, _: Target) -> tuple[str, datetime]:
+    """A bearer token for the cluster and when it expires (UTC)."""
+    return token.bearer(clients)
+
+
+def exec_native(target: Target) -> Mapping[str, Any]:
+    """The ``exec`` stanza ``aws eks update-kubeconfig`` writes."""
+    args = ["--region", target.region, "eks", "get-token", "--cluster-name", target.name]
+    stanza: dict[str, Any] = {
+        "apiVersion": "client.authentication.k8s.io/v1beta1",
+        "command": "aws",
+        "args": [*args, "--output", "json"],
+        "interactiveMode": "Never",
+    }
+    if target.cloud_profile:
+        stanza["env"] = [{"name": "AWS_PROFILE", "value": target.cloud_profile}]
+    return stanza

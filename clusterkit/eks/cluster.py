@@ -1,0 +1,328 @@
+"""The EKS cluster, and who may administer it.
+
+``accessConfig`` is always sent: the API's own default is still the aws-auth ConfigMap. The support
+policy too: its default, EXTENDED, costs more. Durations: "9 minutes or less on average"
+(aws/containers-roadmap#1227); deletion from published logs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from clusterkit.core.errors import NotOurs, Rejected
+from clusterkit.core.names import CLUSTER, NAME, RUN, digest
+from clusterkit.core.resource import Change, Ctx, Resource, Takes, one_each
+from clusterkit.eks.clients import Clients
+from clusterkit.eks.errors import Gone, call, gone_is_fine, pages
+from clusterkit.eks.iam import RoleState
+from clusterkit.eks.marks import Marked, Tags
+from clusterkit.eks.network import SubnetState
+
+LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
+
+
+@dataclass(frozen=True)
+class ClusterState:
+    """A cluster as DescribeCluster shows it."""
+
+    name: str
+    arn: str
+    status: str
+    version: str
+    endpoint: str
+    ca: str
+    """base64 of PEM"""
+    security_group: str
+    subnets: frozenset[str]
+    public: bool
+    private: bool
+    allowed: frozenset[str]
+    services: str
+    logging: frozenset[str]
+    support: str
+    protected: bool
+    issues: str = ""
+    tags: Tags = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Cluster(Marked[Clients, ClusterState]):
+    """The control plane."""
+
+    kind: ClassVar[str] = "cluster"
+    patience: ClassVar[float] = 2400.0
+    takes: ClassVar[Takes] = Takes(create=540, delete=240)
+
+    version: str
+    role: Resource[Clients, RoleState]
+    subnets: tuple[Resource[Clients, SubnetState], ...]
+    public: bool = True
+    private: bool = True
+    allowed: tuple[str, ...] = ("0.0.0.0/0",)
+    services: str | None = None
+    logging: tuple[str, ...] = ()
+    support: Literal["STANDARD", "EXTENDED"] = "STANDARD"
+    protected: bool = False
+
+    @classmethod
+    def owned(cls, cx: Ctx[Clients]) -> Mapping[str, ClusterState]:
+        try:
+            shown = call(cx.clients.eks.describe_cluster, name=cx.cluster)["cluster"]
+        except Gone:
+            return {}
+        tags = shown.get("tags", {})
+        if tags.get(CLUSTER) != cx.cluster:
+            return {}
+        return {tags.get(NAME, cx.cluster): _state(shown)}
+
+    def create(self, cx: Ctx[Clients]) -> None:
+        parameters: dict[str, Any] = {}
+        if self.services:
+            parameters["kubernetesNetworkConfig"] = {"serviceIpv4Cidr": self.services}
+        if self.logging:
+            parameters["logging"] = _logging(self.logging)
+        try:
+            call(
+                cx.clients.eks.create_cluster,
+                name=cx.cluster,
+                version=self.version,
+                roleArn=cx[self.role].arn,
+                resourcesVpcConfig=self._access(cx[subnet].id for subnet in self.subnets),
+                accessConfig={
+                    "authenticationMode": "API",
+                    "bootstrapClusterCreatorAdminPermissions": True,
+                },
+                upgradePolicy={"supportType": self.support},
+                bootstrapSelfManagedAddons=False,
+                deletionProtection=self.protected,
+                clientRequestToken=cx.token(self),
+                tags=self.wanted_tags(cx),
+                **parameters,
+            )
+        except Exception as error:
+            if getattr(error, "code", "") == "ResourceInUseException":
+                raise NotOurs(
+                    f"a cluster {cx.cluster!r} is there already without our mark",
+                    where=self.key,
+                    hint=f"choose another name, or --adopt cluster/{self.name}={cx.cluster}",
+                ) from error
+            raise
+
+    def _access(self, subnets: Iterable[str] = ()) -> Any:
+        access: dict[str, Any] = {
+            "endpointPublicAccess": self.public,
+            "endpointPrivateAccess": self.private,
+        }
+        if ids := list(subnets):
+            access["subnetIds"] = ids
+        if self.public:
+            access["publicAccessCidrs"] = list(self.allowed)
+        return access
+
+    @classmethod
+    def ready(cls, have: ClusterState) -> bool:
+        if have.status == "FAILED":
+            raise Rejected(have.issues or "the cluster failed", code="FAILED", remake=True)
+        return have.status == "ACTIVE"
+
+    def diff(self, cx: Ctx[Clients], have: ClusterState) -> list[Change]:
+        changes = self.tag_changes(have.tags)
+        changes += _version_changes(have.version, self.version)
+        ids = frozenset(cx[subnet].id for subnet in self.subnets)
+        pairs: list[tuple[str, object, object]] = [
+            ("subnets", have.subnets, ids),
+            ("public endpoint", have.public, self.public),
+            ("private endpoint", have.private, self.private),
+            ("logging", have.logging, frozenset(self.logging)),
+            ("support", have.support, self.support),
+            ("deletion protection", have.protected, self.protected),
+        ]
+        if self.public:
+            pairs.append(("allowed", have.allowed, frozenset(self.allowed)))
+        changes += [Change(what, _plain(a), _plain(b)) for what, a, b in pairs if a != b]
+        if self.services and have.services != self.services:
+            why = "EKS fixes it when the cluster is made: destroy the cluster and make it anew"
+            changes.append(Change("services", have.services, self.services, "refuse", why))
+        return changes
+
+    def update(self, cx: Ctx[Clients], have: ClusterState, changes: list[Change]) -> None:
+        """One change a call: EKS runs one update of a cluster at a time."""
+        eks, name = cx.clients.eks, cx.cluster
+        fields = {change.field for change in changes}
+        if any(field.startswith("tags.") for field in fields):
+            call(eks.tag_resource, resourceArn=have.arn, tags=dict(self.tags))
+        if "deletion protection" in fields:
+            call(eks.update_cluster_config, name=name, deletionProtection=self.protected)
+        elif "support" in fields:
+            policy: Any = {"supportType": self.support}
+            call(eks.update_cluster_config, name=name, upgradePolicy=policy)
+        elif fields & {"public endpoint", "private endpoint", "allowed"}:
+            call(eks.update_cluster_config, name=name, resourcesVpcConfig=self._access())
+        elif "subnets" in fields:
+            ids = [cx[subnet].id for subnet in self.subnets]
+            call(eks.update_cluster_config, name=name, resourcesVpcConfig={"subnetIds": ids})
+        elif "logging" in fields:
+            call(eks.update_cluster_config, name=name, logging=_logging(self.logging))
+        elif "version" in fields:
+            call(eks.update_cluster_version, name=name, version=self.version)
+
+    @classmethod
+    def delete(cls, cx: Ctx[Clients], have: ClusterState) -> None:
+        if have.status == "DELETING":
+            return
+        if have.protected:
+            raise Rejected(
+                "deletion protection is on",
+                hint="set deletion_protection: false in the profile, run up, then destroy",
+            )
+        gone_is_fine(cx.clients.eks.delete_cluster, name=have.name)
+
+    @classmethod
+    def adopt(cls, cx: Ctx[Clients], name: str, identifier: str) -> None:
+        if identifier != cx.cluster:
+            raise NotOurs(f"this profile's cluster is called {cx.cluster!r}, not {identifier!r}")
+        shown = call(cx.clients.eks.describe_cluster, name=identifier)["cluster"]
+        mark = {CLUSTER: cx.cluster, NAME: name, RUN: str(cx.run_id)}
+        call(cx.clients.eks.tag_resource, resourceArn=shown["arn"], tags=mark)
+
+
+def _plain(value: object) -> object:
+    return sorted(value) if isinstance(value, frozenset) else value
+
+
+def _logging(wanted: tuple[str, ...]) -> Any:
+    off = [kind for kind in LOG_TYPES if kind not in wanted]
+    setup = [{"types": list(wanted), "enabled": True}] if wanted else []
+    return {"clusterLogging": setup + ([{"types": off, "enabled": False}] if off else [])}
+
+
+def _version_changes(have: str, want: str) -> list[Change]:
+    if have == want:
+        return []
+    is_, to = (tuple(map(int, v.split("."))) for v in (have, want))
+    if to < is_:
+        why = f"EKS does not go back: set kubernetes to {have!r} or newer"
+        return [Change("version", have, want, "refuse", why)]
+    if to[1] > is_[1] + 1:
+        why = f"one minor version at a time: set kubernetes to '{is_[0]}.{is_[1] + 1}' first"
+        return [Change("version", have, want, "refuse", why)]
+    return [Change("version", have, want)]
+
+
+def _state(shown: Any) -> ClusterState:
+    vpc, health = shown["resourcesVpcConfig"], shown.get("health", {}).get("issues", [])
+    logs = shown.get("logging", {}).get("clusterLogging", [])
+    on = (kind for setup in logs if setup.get("enabled") for kind in setup.get("types", ()))
+    return ClusterState(
+        name=shown["name"],
+        arn=shown["arn"],
+        status=shown["status"],
+        version=shown["version"],
+        endpoint=shown.get("endpoint", ""),
+        ca=shown.get("certificateAuthority", {}).get("data", ""),
+        security_group=vpc.get("clusterSecurityGroupId", ""),
+        subnets=frozenset(vpc.get("subnetIds", ())),
+        public=vpc.get("endpointPublicAccess", True),
+        private=vpc.get("endpointPrivateAccess", False),
+        allowed=frozenset(vpc.get("publicAccessCidrs", ())),
+        services=shown.get("kubernetesNetworkConfig", {}).get("serviceIpv4Cidr", ""),
+        logging=frozenset(on),
+        support=shown.get("upgradePolicy", {}).get("supportType", ""),
+        protected=bool(shown.get("deletionProtection")),
+        issues="; ".join(f"{i.get('code')}: {i.get('message')}" for i in health),
+        tags=shown.get("tags", {}),
+    )
+
+
+@dataclass(frozen=True)
+class AccessState:
+    """An access entry."""
+
+    principal: str
+    policies: frozenset[str]
+    tags: Tags = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AccessEntry(Marked[Clients, AccessState]):
+    """An IAM principal that administers the cluster.
+
+    https://docs.aws.amazon.com/eks/latest/userguide/access-policy-permissions.html
+    """
+
+    kind: ClassVar[str] = "access-entry"
+    dies_with: ClassVar[str | None] = "cluster"
+    cluster: Resource[Clients, ClusterState]
+    principal: str
+
+    @classmethod
+    def owned(cls, cx: Ctx[Clients]) -> Mapping[str, AccessState]:
+        eks, name = cx.clients.eks, cx.cluster
+        found = []
+        try:
+            for principal in pages(eks, "list_access_entries", "accessEntries", clusterName=name):
+                entry = call(eks.describe_access_entry, clusterName=name, principalArn=principal)
+                tags = entry["accessEntry"].get("tags", {})
+                if tags.get(CLUSTER) != name:
+                    continue
+                listed = pages(
+                    eks,
+                    "list_associated_access_policies",
+                    "associatedAccessPolicies",
+                    clusterName=name,
+                    principalArn=principal,
+                )
+                policies = frozenset(policy["policyArn"] for policy in listed)
+                found.append((tags.get(NAME, principal), AccessState(principal, policies, tags)))
+        except Gone:
+            return {}
+        return one_each(found)
+
+    @staticmethod
+    def _policy(cx: Ctx[Clients]) -> str:
+        partition = cx.clients.partition
+        return f"arn:{partition}:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
+
+    def create(self, cx: Ctx[Clients]) -> None:
+        call(
+            cx.clients.eks.create_access_entry,
+            clusterName=cx.cluster,
+            principalArn=self.principal,
+            clientRequestToken=cx.token(self),
+            tags=self.wanted_tags(cx),
+        )
+
+    def diff(self, cx: Ctx[Clients], have: AccessState) -> list[Change]:
+        policy = self._policy(cx)
+        missing = [] if policy in have.policies else [Change("policy", None, policy)]
+        return self.tag_changes(have.tags) + missing
+
+    def update(self, cx: Ctx[Clients], have: AccessState, changes: list[Change]) -> None:
+        policy = self._policy(cx)
+        if policy not in have.policies:
+            call(
+                cx.clients.eks.associate_access_policy,
+                clusterName=cx.cluster,
+                principalArn=self.principal,
+                policyArn=policy,
+                accessScope={"type": "cluster"},
+            )
+        if self.tag_changes(have.tags):
+            arn = call(
+                cx.clients.eks.describe_access_entry,
+                clusterName=cx.cluster,
+                principalArn=self.principal,
+            )["accessEntry"]["accessEntryArn"]
+            call(cx.clients.eks.tag_resource, resourceArn=arn, tags=dict(self.tags))
+
+    @classmethod
+    def delete(cls, cx: Ctx[Clients], have: AccessState) -> None:
+        delete = cx.clients.eks.delete_access_entry
+        gone_is_fine(delete, clusterName=cx.cluster, principalArn=have.principal)
+
+
+def entry_name(principal: str) -> str:
+    """The resource's name for a principal."""
+    return digest(principal)

@@ -1,0 +1,83 @@
+"""How the mark is spelled on AWS: tags, put on in the call that makes a thing.
+
+Keys and values fit every service's rules (EC2: 128 and 256 characters; IAM and EKS the same).
+IAM lists by path, not by tag, so roles carry their mark in the path as well (``iam.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from clusterkit.core.names import CLUSTER, NAME, RUN
+from clusterkit.core.resource import C, Change, Ctx, Resource, S
+from clusterkit.eks.errors import call
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.literals import ResourceTypeType
+    from mypy_boto3_ec2.type_defs import FilterTypeDef, TagSpecificationTypeDef
+
+    from clusterkit.eks.clients import Clients
+
+Tags = dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Marked(Resource[C, S]):
+    """A thing with tags: the mark, a ``Name`` for people, and the profile's own."""
+
+    tags: tuple[tuple[str, str], ...] = ()
+
+    def wanted_tags(self, cx: Ctx[Any]) -> Tags:
+        """Every tag the thing is made with."""
+        mark = {CLUSTER: cx.cluster, NAME: self.name, RUN: str(cx.run_id)}
+        return {"Name": f"{cx.cluster}-{self.name}", **dict(self.tags), **mark}
+
+    def tag_changes(self, have: Mapping[str, str]) -> list[Change]:
+        """The profile's tags that are missing or differ; other people's tags are left alone."""
+        return [
+            Change(f"tags.{key}", have.get(key), value)
+            for key, value in self.tags
+            if have.get(key) != value
+        ]
+
+
+def ours(cx: Ctx[Any]) -> FilterTypeDef:
+    """The EC2 filter for this cluster's things."""
+    return {"Name": f"tag:{CLUSTER}", "Values": [cx.cluster]}
+
+
+def read_tags(tags: Iterable[Any]) -> Tags:
+    """``[{"Key": …, "Value": …}]`` as a mapping."""
+    return {tag["Key"]: tag["Value"] for tag in tags}
+
+
+def write_tags(tags: Mapping[str, str]) -> list[Any]:
+    """A mapping as ``[{"Key": …, "Value": …}]``."""
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def name_of(tags: Mapping[str, str]) -> str:
+    """The name within its kind; a thing that lost the tag counts under its ``Name``."""
+    return tags.get(NAME) or tags.get("Name") or "?"
+
+
+def specification(
+    cx: Ctx[Any], resource: Marked[Any, Any], kind: ResourceTypeType
+) -> list[TagSpecificationTypeDef]:
+    """``TagSpecifications`` of an EC2 create call."""
+    return [{"ResourceType": kind, "Tags": write_tags(resource.wanted_tags(cx))}]
+
+
+def tag_ec2(cx: Ctx[Clients], resource: Marked[Any, Any], identifier: str) -> None:
+    """Put the profile's tags on an EC2 thing."""
+    if resource.tags:
+        ec2 = cx.clients.ec2
+        call(ec2.create_tags, Resources=[identifier], Tags=write_tags(dict(resource.tags)))
+
+
+def adopt_ec2(cx: Ctx[Clients], name: str, identifier: str) -> None:
+    """Mark an EC2 thing as ours."""
+    mark = {CLUSTER: cx.cluster, NAME: name, RUN: str(cx.run_id)}
+    call(cx.clients.ec2.create_tags, Resources=[identifier], Tags=write_tags(mark))

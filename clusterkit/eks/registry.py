@@ -1,0 +1,183 @@
+"""ECR repositories, and the log group of the control plane."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from clusterkit.core.names import CLUSTER, KEEP, NAME
+from clusterkit.core.resource import Change, Ctx, one_each
+from clusterkit.eks.clients import Clients
+from clusterkit.eks.errors import Gone, call, gone_is_fine, pages
+from clusterkit.eks.marks import Marked, Tags, read_tags, write_tags
+
+
+@dataclass(frozen=True)
+class RepositoryState:
+    """An ECR repository."""
+
+    name: str
+    arn: str
+    expires: int | None
+    """days after which our lifecycle policy removes images"""
+    scan: bool
+    tags: Tags = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Repository(Marked[Clients, RepositoryState]):
+    """A repository; ``name`` is ECR's, unique in account and region."""
+
+    kind: ClassVar[str] = "repository"
+    expires: int | None = None
+    keep: bool = True
+
+    def wanted_tags(self, cx: Ctx[object]) -> Tags:
+        return {**super().wanted_tags(cx), KEEP: str(self.keep).lower()}
+
+    @classmethod
+    def owned(cls, cx: Ctx[Clients]) -> Mapping[str, RepositoryState]:
+        # ECR cannot list by tag: each repository of the account is asked once per process
+        ecr, found, foreign = cx.clients.ecr, [], cx.clients.foreign
+        for shown in list(pages(ecr, "describe_repositories", "repositories")):
+            arn, name = shown["repositoryArn"], shown["repositoryName"]
+            if arn in foreign:
+                continue
+            try:
+                tags = read_tags(call(ecr.list_tags_for_resource, resourceArn=arn)["tags"])
+            except Gone:
+                continue
+            if tags.get(CLUSTER) != cx.cluster:
+                foreign.add(arn)
+                continue
+            scan = bool(shown.get("imageScanningConfiguration", {}).get("scanOnPush"))
+            state = RepositoryState(name, arn, _expires(cx, name), scan, tags)
+            found.append((tags.get(NAME, name), state))
+        return one_each(found)
+
+    def create(self, cx: Ctx[Clients]) -> None:
+        call(
+            cx.clients.ecr.create_repository,
+            repositoryName=self.name,
+            imageTagMutability="MUTABLE",
+            imageScanningConfiguration={"scanOnPush": True},
+            tags=write_tags(self.wanted_tags(cx)),
+        )
+
+    def diff(self, cx: Ctx[Clients], have: RepositoryState) -> list[Change]:
+        changes = self.tag_changes(have.tags)
+        if have.tags.get(KEEP) != str(self.keep).lower():
+            changes.append(Change("keep", have.tags.get(KEEP), self.keep))
+        if have.expires != self.expires:
+            changes.append(Change("images expire (days)", have.expires, self.expires))
+        return changes
+
+    def update(self, cx: Ctx[Clients], have: RepositoryState, changes: list[Change]) -> None:
+        ecr, name = cx.clients.ecr, have.name
+        tags = {**dict(self.tags), KEEP: str(self.keep).lower()}
+        call(ecr.tag_resource, resourceArn=have.arn, tags=write_tags(tags))
+        if self.expires is None:
+            gone_is_fine(ecr.delete_lifecycle_policy, repositoryName=name)
+        elif have.expires != self.expires:
+            policy = _policy(self.expires)
+            call(ecr.put_lifecycle_policy, repositoryName=name, lifecyclePolicyText=policy)
+
+    @classmethod
+    def delete(cls, cx: Ctx[Clients], have: RepositoryState) -> None:
+        gone_is_fine(cx.clients.ecr.delete_repository, repositoryName=have.name, force=True)
+
+    @classmethod
+    def kept(cls, have: RepositoryState) -> str | None:
+        if have.tags.get(KEEP) == "true":
+            return (
+                "the profile keeps the registry (registry.keep); "
+                "images cost by the GB stored and month"
+            )
+        return None
+
+    @classmethod
+    def adopt(cls, cx: Ctx[Clients], name: str, identifier: str) -> None:
+        ecr = cx.clients.ecr
+        shown = call(ecr.describe_repositories, repositoryNames=[identifier])["repositories"][0]
+        mark = write_tags({CLUSTER: cx.cluster, NAME: name, KEEP: "true"})
+        call(ecr.tag_resource, resourceArn=shown["repositoryArn"], tags=mark)
+        cx.clients.foreign.discard(shown["repositoryArn"])
+
+
+def _policy(days: int) -> str:
+    """https://docs.aws.amazon.com/AmazonECR/latest/userguide/LifecyclePolicies.html"""
+    selection = {
+        "tagStatus": "any",
+        "countType": "sinceImagePushed",
+        "countUnit": "days",
+        "countNumber": days,
+    }
+    rule = {"rulePriority": 1, "selection": selection, "action": {"type": "expire"}}
+    return json.dumps({"rules": [rule]})
+
+
+def _expires(cx: Ctx[Clients], name: str) -> int | None:
+    try:
+        text = call(cx.clients.ecr.get_lifecycle_policy, repositoryName=name)["lifecyclePolicyText"]
+        found: int = json.loads(text)["rules"][0]["selection"]["countNumber"]
+    except (Gone, KeyError, IndexError, ValueError):
+        return None
+    return found
+
+
+@dataclass(frozen=True)
+class LogGroupState:
+    """A CloudWatch log group."""
+
+    group: str
+    arn: str
+    days: int | None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LogGroup(Marked[Clients, LogGroupState]):
+    """Where EKS writes the control plane's logs; made before the cluster, so that they expire.
+
+    EKS uses ``/aws/eks/CLUSTER/cluster``
+    (https://docs.aws.amazon.com/eks/latest/userguide/control-plane-logs.html).
+    """
+
+    kind: ClassVar[str] = "log-group"
+    days: int = 30
+
+    @classmethod
+    def owned(cls, cx: Ctx[Clients]) -> Mapping[str, LogGroupState]:
+        logs, wanted = cx.clients.logs, _group_name(cx)
+        for shown in pages(logs, "describe_log_groups", "logGroups", logGroupNamePrefix=wanted):
+            if shown["logGroupName"] != wanted:
+                continue
+            arn = shown["arn"].removesuffix(":*")
+            tags = call(logs.list_tags_for_resource, resourceArn=arn)["tags"]
+            if tags.get(CLUSTER) == cx.cluster:
+                state = LogGroupState(wanted, arn, shown.get("retentionInDays"))
+                return {tags.get(NAME, "control-plane"): state}
+        return {}
+
+    def create(self, cx: Ctx[Clients]) -> None:
+        call(
+            cx.clients.logs.create_log_group,
+            logGroupName=_group_name(cx),
+            tags=self.wanted_tags(cx),
+        )
+
+    def diff(self, cx: Ctx[Clients], have: LogGroupState) -> list[Change]:
+        return [Change("days", have.days, self.days)] if have.days != self.days else []
+
+    def update(self, cx: Ctx[Clients], have: LogGroupState, changes: list[Change]) -> None:
+        put = cx.clients.logs.put_retention_policy
+        call(put, logGroupName=have.group, retentionInDays=self.days)
+
+    @classmethod
+    def delete(cls, cx: Ctx[Clients], have: LogGroupState) -> None:
+        gone_is_fine(cx.clients.logs.delete_log_group, logGroupName=have.group)
+
+
+def _group_name(cx: Ctx[Clients]) -> str:
+    return f"/aws/eks/{cx.cluster}/cluster"

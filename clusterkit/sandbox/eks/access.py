@@ -1,0 +1,282 @@
+"""Access entries, pod identity associations, and who a token of EKS is."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+from uuid import uuid4
+
+from clusterkit.sandbox.eks.account import ACCOUNT
+from clusterkit.sandbox.eks.catalog import ACCESS_POLICIES
+from clusterkit.sandbox.eks.records import Access, ClusterRecord, Shown
+from clusterkit.sandbox.eks.refusals import Refusal, in_use, invalid, not_found
+from clusterkit.sandbox.eks.service import Eks, now, operation
+from clusterkit.sandbox.eks.signature import Unsigned, check_token
+from clusterkit.sandbox.kube.spec import Identity, TokenReview
+
+POLICY = "arn:aws:eks::aws:cluster-access-policy/"
+GROUPS = {
+    f"{POLICY}AmazonEKSClusterAdminPolicy": "system:masters",
+    f"{POLICY}AmazonEKSAdminPolicy": "eks:admin",
+    f"{POLICY}AmazonEKSEditPolicy": "eks:edit",
+    f"{POLICY}AmazonEKSViewPolicy": "eks:view",
+}
+"""EKS authorises access policies by itself, beside RBAC; here they become groups"""
+
+
+def reviewer(eks: Eks, region: str, cluster: str) -> TokenReview:
+    """The server half of aws-iam-authenticator for one cluster."""
+
+    def review(token: str) -> Identity | None:
+        try:
+            key = check_token(token, cluster, eks.account.secrets)
+        except Unsigned:
+            return None
+        arn = eks.account.arn_of(key)
+        with eks.account.lock:
+            record = eks.regions[region].clusters.get(cluster) if region in eks.regions else None
+            entry = record.access.get(arn) if record else None
+            if entry is None:
+                return None
+            groups = [*entry.shown["kubernetesGroups"]]
+            groups += [GROUPS[p] for p in entry.policies if p in GROUPS]
+            user = entry.shown["username"]
+        extra = {"arn": (arn,), "accessKeyId": (key,), "canonicalArn": (arn,)}
+        everyone = (*groups, "system:authenticated")
+        return Identity(user, everyone, f"aws-iam-authenticator:{ACCOUNT}:{arn}", extra)
+
+    return review
+
+
+def add_entry(
+    eks: Eks,
+    record: ClusterRecord,
+    principal: str,
+    kind: str,
+    policies: list[str],
+    asked: dict[str, Any] | None = None,
+) -> Shown:
+    """Put an access entry into a cluster."""
+    asked = asked or {}
+    name = record.shown["name"]
+    nodes = kind.startswith("EC2")
+    what, _, short = principal.rpartition(":")[2].partition("/")
+    shown: Shown = {
+        "clusterName": name,
+        "principalArn": principal,
+        "kubernetesGroups": asked.get("kubernetesGroups") or (["system:nodes"] if nodes else []),
+        "accessEntryArn": eks.arn(
+            "access-entry", name, what, ACCOUNT, short.rpartition("/")[2], str(uuid4())
+        ),
+        "createdAt": now(),
+        "modifiedAt": now(),
+        "tags": asked.get("tags") or {},
+        "username": asked.get("username")
+        or ("system:node:{{EC2PrivateDNSName}}" if nodes else principal),
+        "type": kind,
+    }
+    entry = Access(shown)
+    record.access[principal] = entry
+    for policy in policies:
+        _associate(entry, policy, {"type": "cluster"})
+    return shown
+
+
+def _associate(entry: Access, policy: str, scope: dict[str, Any]) -> Shown:
+    found: Shown = {
+        "policyArn": policy,
+        "accessScope": scope,
+        "associatedAt": now(),
+        "modifiedAt": now(),
+    }
+    entry.policies[policy] = found
+    return found
+
+
+def _entry(eks: Eks, asked: dict[str, Any]) -> Access:
+    found = eks.cluster(asked["clusterName"]).access.get(asked["principalArn"])
+    if found is None:
+        raise not_found(
+            "The specified principalArn could not be found. You can view your available access "
+            "entries with 'list-access-entries'."
+        )
+    return found
+
+
+@operation
+def create_access_entry(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    record = eks.active(asked["clusterName"])
+    if record.shown["accessConfig"]["authenticationMode"] == "CONFIG_MAP":
+        raise Refusal(
+            "InvalidRequestException",
+            "The cluster's authentication mode must be set to one of [API, API_AND_CONFIG_MAP] to "
+            "perform this operation.",
+        )
+    if asked["principalArn"] in record.access:
+        raise in_use("The specified access entry resource is already in use on this cluster.")
+    if any(group.startswith("system:") for group in asked.get("kubernetesGroups") or []):
+        raise invalid("The kubernetes group name must not begin with system:")
+    _principal(eks, asked["principalArn"])
+    kind = asked.get("type", "STANDARD")
+    return {"accessEntry": add_entry(eks, record, asked["principalArn"], kind, [], asked)}
+
+
+def _principal(eks: Eks, arn: str) -> None:
+    if arn.startswith("arn:aws:sts::"):
+        raise invalid("The principalArn must be an IAM user or role, not an assumed role")
+    kind, _, name = arn.rpartition(":")[2].partition("/")
+    ours = kind == "role" and f":{ACCOUNT}:" in arn
+    if ours and not any(role.arn == arn for role in eks.account.iam().roles.values()):
+        raise invalid(f"The specified principalArn is invalid: invalid principal {name}.")
+
+
+@operation
+def describe_access_entry(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    return {"accessEntry": _entry(eks, asked).shown}
+
+
+@operation
+def update_access_entry(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    shown = _entry(eks, asked).shown
+    shown |= {k: asked[k] for k in ("kubernetesGroups", "username") if asked.get(k) is not None}
+    shown["modifiedAt"] = now()
+    return {"accessEntry": shown}
+
+
+@operation
+def list_access_entries(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    entries = eks.cluster(asked["clusterName"]).access
+    policy = asked.get("associatedPolicyArn")
+    names = [arn for arn, e in sorted(entries.items()) if not policy or policy in e.policies]
+    page, token = eks.page(names, asked)
+    return {"accessEntries": page, "nextToken": token}
+
+
+@operation
+def delete_access_entry(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    _entry(eks, asked)
+    del eks.cluster(asked["clusterName"]).access[asked["principalArn"]]
+    return {}
+
+
+@operation
+def list_access_policies(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    offers = [{"name": name, "arn": POLICY + name} for name in ACCESS_POLICIES]
+    page, token = eks.page(offers, asked)
+    return {"accessPolicies": page, "nextToken": token}
+
+
+@operation
+def associate_access_policy(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    entry, policy = _entry(eks, asked), asked["policyArn"]
+    if policy.removeprefix(POLICY) not in ACCESS_POLICIES:
+        raise invalid("The policyArn parameter format is not valid")
+    if entry.shown["type"] != "STANDARD":
+        raise Refusal("InvalidRequestException", "Policies need an entry of type STANDARD")
+    scope = asked["accessScope"]
+    if scope.get("type") == "namespace" and not scope.get("namespaces"):
+        raise invalid("namespaces must not be empty for a namespace scope")
+    return {
+        "clusterName": asked["clusterName"],
+        "principalArn": asked["principalArn"],
+        "associatedAccessPolicy": _associate(entry, policy, scope),
+    }
+
+
+@operation
+def disassociate_access_policy(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    if _entry(eks, asked).policies.pop(asked["policyArn"], None) is None:
+        raise not_found("No associated access policy found for the access entry")
+    return {}
+
+
+@operation
+def list_associated_access_policies(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    page, token = eks.page(_entry(eks, asked).policies.values(), asked)
+    return {
+        "clusterName": asked["clusterName"],
+        "principalArn": asked["principalArn"],
+        "associatedAccessPolicies": page,
+        "nextToken": token,
+    }
+
+
+# -- pod identity --------------------------------------------------------------------------------
+
+
+def _identity(eks: Eks, asked: dict[str, Any]) -> Shown:
+    found = eks.cluster(asked["clusterName"]).identities.get(asked["associationId"])
+    if found is None:
+        raise not_found(f"No association found with id: {asked['associationId']}")
+    return found
+
+
+@operation
+def create_pod_identity_association(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    record = eks.active(asked["clusterName"])
+    eks.account.role(asked["roleArn"], "pods.eks.amazonaws.com", eks.age(), now().timestamp())
+    for other in record.identities.values():
+        if all(other[key] == asked[key] for key in ("namespace", "serviceAccount")):
+            raise in_use(
+                "Association already exists: a pod identity association for service account "
+                f"{asked['serviceAccount']} in namespace {asked['namespace']}"
+            )
+    identifier = "a-" + secrets.token_hex(9)[:17]
+    shown: Shown = {
+        "clusterName": asked["clusterName"],
+        "namespace": asked["namespace"],
+        "serviceAccount": asked["serviceAccount"],
+        "roleArn": asked["roleArn"],
+        "associationArn": eks.arn("podidentityassociation", asked["clusterName"], identifier),
+        "associationId": identifier,
+        "tags": asked.get("tags") or {},
+        "createdAt": now(),
+        "modifiedAt": now(),
+    }
+    if asked.get("ownerArn"):
+        shown["ownerArn"] = asked["ownerArn"]
+    record.identities[identifier] = shown
+    return {"association": shown}
+
+
+@operation
+def describe_pod_identity_association(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    return {"association": _identity(eks, asked)}
+
+
+@operation
+def update_pod_identity_association(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    shown = _identity(eks, asked)
+    if asked.get("roleArn"):
+        eks.account.role(asked["roleArn"], "pods.eks.amazonaws.com", eks.age(), now().timestamp())
+        shown["roleArn"] = asked["roleArn"]
+    shown["modifiedAt"] = now()
+    return {"association": shown}
+
+
+@operation
+def delete_pod_identity_association(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    shown = _identity(eks, asked)
+    del eks.cluster(asked["clusterName"]).identities[asked["associationId"]]
+    return {"association": shown}
+
+
+@operation
+def list_pod_identity_associations(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    found = [
+        {
+            key: shown[key]
+            for key in (
+                "clusterName",
+                "namespace",
+                "serviceAccount",
+                "associationArn",
+                "associationId",
+            )
+        }
+        for shown in eks.cluster(asked["clusterName"]).identities.values()
+        if asked.get("namespace") in (None, shown["namespace"])
+        and asked.get("serviceAccount") in (None, shown["serviceAccount"])
+    ]
+    page, token = eks.page(found, asked)
+    return {"associations": page, "nextToken": token}

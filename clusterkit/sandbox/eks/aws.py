@@ -1,0 +1,242 @@
+"""AWS at one address: signatures checked, EKS answered here, the rest by moto behind a lock."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import parse_qs
+
+from clusterkit.sandbox.eks import guards, refusals
+from clusterkit.sandbox.eks.account import REGION, Account, write_profile
+from clusterkit.sandbox.eks.parameters import Parameters
+from clusterkit.sandbox.eks.refusals import Refusal
+from clusterkit.sandbox.eks.service import Eks
+from clusterkit.sandbox.eks.signature import Scope, Unsigned, check, scope_of
+from clusterkit.sandbox.emulator import (
+    Answer,
+    Environ,
+    StartResponse,
+    Surroundings,
+    Wsgi,
+)
+
+SERVICES = (
+    "ec2",
+    "eks",
+    "iam",
+    "sts",
+    "ecr",
+    "api.ecr",
+    "elasticloadbalancing",
+    "logs",
+)
+_HOST = re.compile(
+    rf"(?:{'|'.join(map(re.escape, SERVICES))})(?:\.[a-z]{{2}}(?:-[a-z]+)+-\d)?\.amazonaws\.com"
+)
+_V2 = "2015-12-01"
+"""the API version of application and network load balancers"""
+
+
+class AwsEmulator:
+    """Implements ``clusterkit.sandbox.emulator.Emulator``."""
+
+    name = "eks"
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._surroundings = surroundings
+        self._account = Account()
+        self._eks = Eks(self._account, surroundings)
+        self._parameters = Parameters()
+        self._moto: Wsgi | None = None
+        self._files = write_profile(surroundings.directory, self._account)
+
+    def claims(self, host: str) -> bool:
+        """The endpoints of the services that are emulated, of every region."""
+        return _HOST.fullmatch(host) is not None
+
+    def environment(self) -> Mapping[str, str]:
+        """Keys of the sandbox's own account, by variable and by file."""
+        config, credentials = self._files
+        return {
+            "AWS_ACCESS_KEY_ID": self._account.key,
+            "AWS_SECRET_ACCESS_KEY": self._account.secret,
+            "AWS_SESSION_TOKEN": "",
+            "AWS_PROFILE": "",
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_CONFIG_FILE": str(config),
+            "AWS_SHARED_CREDENTIALS_FILE": str(credentials),
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def warm(self) -> None:
+        """Load moto's EC2 and IAM, which take a second."""
+        with self._account.lock:
+            self._application()
+            self._account.ec2(REGION)
+            self._account.iam()
+            self._account.elb(REGION)
+        self._parameters.warm()
+
+    def reset(self) -> None:
+        """Forget every resource."""
+        with self._account.lock:
+            self._eks.reset()
+            if self._moto is not None:
+                self._account.reset()
+
+    def _application(self) -> Wsgi:
+        if self._moto is None:
+            self._moto = self._account.load()
+            guards.install(self._surroundings)
+            self._account.reset()
+        return self._moto
+
+    # -- names -----------------------------------------------------------------------------------
+
+    def operation(self, environ: Environ, body: bytes) -> str:
+        """``ec2:CreateVpc``; ``?`` where it cannot be told."""
+        scope = scope_of(environ)
+        service = scope.service if scope else "?"
+        if service == "eks":
+            found = self._eks.description.match(environ["REQUEST_METHOD"], _raw(environ)[0])
+            return f"eks:{found[0].name if found else '?'}"
+        if target := environ.get("HTTP_X_AMZ_TARGET"):
+            return f"{service}:{target.rpartition('.')[2]}"
+        asked = parse_qs(body.decode(errors="replace"))
+        if service == "elasticloadbalancing":
+            service = "elbv2" if asked.get("Version") == [_V2] else "elb"
+        return f"{service}:{asked.get('Action', ['?'])[0]}"
+
+    def refusal(self, environ: Environ, body: bytes, kind: str) -> Answer:
+        """The service's own answer for an injected fault."""
+        scope = scope_of(environ)
+        return refusals.injected(scope.service if scope else "sts", kind)
+
+    # -- requests --------------------------------------------------------------------------------
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        body = environ["wsgi.input"].read(length) if length else b""
+        answer = self._answer(environ, body)
+        start_response(
+            f"{answer.status} {_REASONS.get(answer.status, 'Error')}",
+            list(answer.headers),
+        )
+        return [answer.body]
+
+    def _answer(self, environ: Environ, body: bytes) -> Answer:
+        path, query = _raw(environ)
+        claimed = scope_of(environ)
+        service = claimed.service if claimed else environ.get("HTTP_HOST", "").partition(".")[0]
+        raw = f"{path}?{query}" if query else path
+        try:
+            scope = check(environ, raw, body, self._account.secrets)
+        except Unsigned as error:
+            code = _CODES.get((service, error.code), error.code)
+            status = 401 if service == "ec2" else 403
+            return refusals.answer(service, code, str(error), status)
+        if service == "eks":
+            return self._ask_eks(environ, scope, path, query, body)
+        try:
+            paged = self._parameters.check(self.operation(environ, body), environ, body)
+        except Refusal as error:
+            return refusals.answer(service, error.code, error.message, error.status)
+        with self._account.lock:
+            application = self._application()
+            if scope.service in ("ec2", "elasticloadbalancing"):
+                self._eks.tick()
+                guards.settle(self._account.ec2(scope.region))
+            if self.operation(environ, body) == "sts:GetCallerIdentity":
+                return _identity(self._account, scope)
+            answer = _ask_moto(application, environ, body, service)
+        return paged(answer, self._surroundings.faults.page_size)
+
+    def _ask_eks(
+        self, environ: Environ, scope: Scope, path: str, query: str, body: bytes
+    ) -> Answer:
+        found = self._eks.description.match(environ["REQUEST_METHOD"], path)
+        try:
+            if found is None:
+                raise Refusal("UnknownOperationException", f"no operation at {path}", 404)
+            operation, uri = found
+            call = self._eks.description.parse(operation, uri, query, body)
+            with self._account.lock:
+                self._application()
+                caller = self._account.arn_of(scope.key)
+                guards.settle(self._account.ec2(scope.region))
+                shown = self._eks.run(call.operation, call.parameters, scope.region, caller)
+                self._eks.tick()
+                text = self._eks.description.answer(call.operation, shown)
+        except Refusal as error:
+            return refusals.answer("eks", error.code, error.message, error.status, **error.members)
+        headers = (("Content-Type", refusals.JSON), ("x-amzn-RequestId", "sandbox"))
+        return Answer(200, headers, text)
+
+
+_REASONS = {
+    200: "OK",
+    400: "Bad Request",
+    403: "Forbidden",
+    404: "Not Found",
+    409: "Conflict",
+}
+_CODES = {
+    ("ec2", "InvalidClientTokenId"): "AuthFailure",
+    ("ec2", "SignatureDoesNotMatch"): "AuthFailure",
+    ("eks", "InvalidClientTokenId"): "UnrecognizedClientException",
+    ("ecr", "InvalidClientTokenId"): "UnrecognizedClientException",
+    ("logs", "InvalidClientTokenId"): "UnrecognizedClientException",
+    ("eks", "SignatureDoesNotMatch"): "InvalidSignatureException",
+    ("ecr", "SignatureDoesNotMatch"): "InvalidSignatureException",
+    ("logs", "SignatureDoesNotMatch"): "InvalidSignatureException",
+}
+"""EC2 says AuthFailure for both, the JSON services have names of their own"""
+
+
+def _raw(environ: Environ) -> tuple[str, str]:
+    """Path and query as they were sent: ARNs in EKS's paths are encoded."""
+    target = environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ.get("PATH_INFO", "/")
+    path, _, query = str(target).partition("?")
+    return path, query
+
+
+def _identity(account: Account, scope: Scope) -> Answer:
+    arn = account.arn_of(scope.key)
+    body = (
+        '<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">'
+        f"<GetCallerIdentityResult><Arn>{arn}</Arn><UserId>{scope.key}</UserId>"
+        f"<Account>{arn.split(':')[4]}</Account></GetCallerIdentityResult>"
+        "<ResponseMetadata><RequestId>sandbox</RequestId></ResponseMetadata>"
+        "</GetCallerIdentityResponse>"
+    )
+    return Answer(200, (("Content-Type", "text/xml"),), body.encode())
+
+
+def _ask_moto(application: Wsgi, environ: Environ, body: bytes, service: str) -> Answer:
+    """Moto's answer; what it has not, as 501 in the service's format instead of its HTML."""
+    inner = {
+        **environ,
+        "wsgi.input": io.BytesIO(body),
+        "CONTENT_LENGTH": str(len(body)),
+    }
+    got: list[Any] = []
+
+    def start(status: str, headers: list[tuple[str, str]], _: Any = None) -> None:
+        got[:] = [int(status.split()[0]), headers]
+
+    try:
+        chunks = application(inner, start)
+        data = b"".join(chunks)
+    except NotImplementedError as error:
+        return refusals.answer(service, "NotImplemented", f"not in the sandbox: {error}", 501)
+    status, headers = got
+    html = any(k.lower() == "content-type" and "html" in v for k, v in headers)
+    if status == 500 or (html and status >= 400 and data.lstrip()[:1] != b"{"):
+        text = re.sub(rb"<[^>]+>|\s+", b" ", data).decode(errors="replace").strip()[:300]
+        return refusals.answer(service, "NotImplemented", f"not in the sandbox: {text}", 501)
+    kept = tuple((k, v) for k, v in headers if k.lower() not in ("content-length", "connection"))
+    return Answer(status, kept, data)

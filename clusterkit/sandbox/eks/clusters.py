@@ -1,0 +1,305 @@
+"""Clusters: made, described, updated, deleted, with what EKS puts into EC2 for them."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import string
+from typing import Any
+from uuid import uuid4
+
+from clusterkit.sandbox.eks import machines
+from clusterkit.sandbox.eks.access import add_entry, reviewer
+from clusterkit.sandbox.eks.catalog import DEFAULT, REFUSED_ZONES, VERSIONS
+from clusterkit.sandbox.eks.controllers import Controllers
+from clusterkit.sandbox.eks.records import ClusterRecord, Shown
+from clusterkit.sandbox.eks.refusals import Refusal, in_use, invalid
+from clusterkit.sandbox.eks.service import Eks, now, operation
+
+LOG_TYPES = ["api", "audit", "authenticator", "controllerManager", "scheduler"]
+ADMIN = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
+
+
+@operation
+def describe_cluster_versions(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    found = []
+    for name, version in sorted(VERSIONS.items(), key=lambda item: item[1].released, reverse=True):
+        status = version.status(now())
+        if status == "UNSUPPORTED" and not asked.get("includeAll"):
+            continue
+        if asked.get("clusterVersions") and name not in asked["clusterVersions"]:
+            continue
+        if asked.get("defaultOnly") and name != DEFAULT:
+            continue
+        if asked.get("versionStatus") not in (None, status):
+            continue
+        found.append(
+            {
+                "clusterVersion": name,
+                "clusterType": "eks",
+                "defaultPlatformVersion": "eks.5",
+                "defaultVersion": name == DEFAULT,
+                "releaseDate": version.released,
+                "endOfStandardSupportDate": version.standard_until,
+                "endOfExtendedSupportDate": version.extended_until,
+                "status": status.lower().replace("_", "-"),
+                "versionStatus": status,
+                "kubernetesPatchVersion": f"{name}.2",
+            }
+        )
+    page, token = eks.page(found, asked)
+    return {"clusterVersions": page, "nextToken": token}
+
+
+@operation
+def create_cluster(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    name, network = asked["name"], asked["resourcesVpcConfig"]
+    if name in eks.region.clusters:
+        raise in_use(f"Cluster already exists with name: {name}", clusterName=name)
+    version = asked.get("version") or DEFAULT
+    if version not in VERSIONS or VERSIONS[version].status(now()) == "UNSUPPORTED":
+        raise invalid(f"unsupported Kubernetes version: {version}", clusterName=name)
+    access = asked.get("accessConfig") or {}
+    mode = access.get("authenticationMode", "CONFIG_MAP")
+    _reachable(network)
+    subnets = eks.account.subnets(eks.name, network.get("subnetIds") or [], 2, REFUSED_ZONES)
+    eks.account.role(asked["roleArn"], "eks.amazonaws.com", eks.age(), now().timestamp())
+    group = machines.cluster_group(eks.account.ec2(eks.name), name, subnets[0].vpc_id)
+    interfaces = machines.control_plane(eks.account.ec2(eks.name), name, subnets, group)
+    identity = "".join(secrets.choice("0123456789ABCDEF") for _ in range(32))
+    part = "".join(secrets.choice(string.ascii_lowercase) for _ in range(3))
+    host = f"{identity.lower()}.{part}.{eks.name}.eks.amazonaws.com"
+    services = (asked.get("kubernetesNetworkConfig") or {}).get("serviceIpv4Cidr", "172.20.0.0/16")
+    shown: Shown = {
+        "name": name,
+        "arn": eks.arn("cluster", name),
+        "createdAt": now(),
+        "version": version,
+        "roleArn": asked["roleArn"],
+        "status": "CREATING",
+        "platformVersion": "eks.5",
+        "tags": asked.get("tags") or {},
+        "health": {"issues": []},
+        "resourcesVpcConfig": {
+            "subnetIds": network["subnetIds"],
+            "securityGroupIds": network.get("securityGroupIds") or [],
+            "clusterSecurityGroupId": group,
+            "vpcId": subnets[0].vpc_id,
+            "endpointPublicAccess": network.get("endpointPublicAccess", True),
+            "endpointPrivateAccess": network.get("endpointPrivateAccess", False),
+            "publicAccessCidrs": network.get("publicAccessCidrs") or ["0.0.0.0/0"],
+        },
+        "kubernetesNetworkConfig": {
+            "ipFamily": "ipv4",
+            "serviceIpv4Cidr": services,
+            "elasticLoadBalancing": {"enabled": False},
+        },
+        "logging": asked.get("logging")
+        or {"clusterLogging": [{"types": LOG_TYPES, "enabled": False}]},
+        "identity": {
+            "oidc": {"issuer": f"https://oidc.eks.{eks.name}.amazonaws.com/id/{identity}"}
+        },
+        "accessConfig": {
+            "authenticationMode": mode,
+            "bootstrapClusterCreatorAdminPermissions": access.get(
+                "bootstrapClusterCreatorAdminPermissions", True
+            ),
+        },
+        "upgradePolicy": asked.get("upgradePolicy") or {"supportType": "EXTENDED"},
+        "encryptionConfig": asked.get("encryptionConfig") or [],
+        "deletionProtection": asked.get("deletionProtection", False),
+        "zonalShiftConfig": asked.get("zonalShiftConfig") or {"enabled": False},
+    }
+    record = ClusterRecord(shown, region=eks.name, host=host, interfaces=interfaces)
+    eks.region.clusters[name] = record
+    if access.get("bootstrapClusterCreatorAdminPermissions", True) and mode != "CONFIG_MAP":
+        add_entry(eks, record, eks.caller, "STANDARD", [ADMIN])
+    failing = eks.surroundings.faults.terminal("eks:CreateCluster")
+    if failing:
+        issue = {
+            "code": "InternalFailure",
+            "message": "The cluster could not be created",
+            "resourceIds": [name],
+        }
+        shown["health"]["issues"].append(issue)
+    then = "FAILED" if failing else "ACTIVE"
+    opening = None if failing else lambda: _open(eks, record)
+    record.go("CREATING", eks.due("eks/cluster/create"), then, opening)
+    return {"cluster": shown}
+
+
+def _reachable(network: dict[str, Any]) -> None:
+    public = network.get("endpointPublicAccess", True)
+    if not public and not network.get("endpointPrivateAccess", False):
+        raise invalid("Private and public endpoint access cannot be false")
+
+
+def _open(eks: Eks, record: ClusterRecord) -> None:
+    """The cluster is up: its endpoint answers."""
+    shown, region = record.shown, record.region
+    record.kube = eks.surroundings.kube.open(
+        f"eks/{region}/{shown['name']}",
+        hosts=[record.host],
+        version=shown["version"],
+        review=reviewer(eks, region, shown["name"]),
+        hooks=Controllers(eks, region, shown["name"], shown["resourcesVpcConfig"]["vpcId"]),
+        objects=[GP2],
+    )
+    shown["endpoint"] = f"https://{record.host}"
+    shown["certificateAuthority"] = {"data": base64.b64encode(record.kube.ca_pem.encode()).decode()}
+
+
+GP2 = {
+    "apiVersion": "storage.k8s.io/v1",
+    "kind": "StorageClass",
+    "metadata": {"name": "gp2"},
+    "provisioner": "kubernetes.io/aws-ebs",
+    "parameters": {"type": "gp2", "fsType": "ext4"},
+    "reclaimPolicy": "Delete",
+    "volumeBindingMode": "WaitForFirstConsumer",
+}
+"""in every cluster, and no default since 1.30
+(https://docs.aws.amazon.com/eks/latest/userguide/create-storage-class.html)"""
+
+
+@operation
+def describe_cluster(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    return {"cluster": eks.cluster(asked["name"]).shown}
+
+
+@operation
+def list_clusters(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    names, token = eks.page(sorted(eks.region.clusters), asked)
+    return {"clusters": names, "nextToken": token}
+
+
+@operation
+def delete_cluster(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    name = asked["name"]
+    record = eks.cluster(name)
+    if record.shown["deletionProtection"]:
+        raise Refusal(
+            "InvalidRequestException",
+            "Cannot delete cluster because deletion protection is enabled",
+            400,
+            clusterName=name,
+        )
+    if record.groups:
+        raise in_use(
+            "Cluster has nodegroups attached",
+            clusterName=name,
+            nodegroupName=",".join(record.groups),
+        )
+    if record.status in ("CREATING", "DELETING", "UPDATING"):
+        raise in_use(f"Cluster is in {record.status} state", clusterName=name)
+    record.go("DELETING", eks.due("eks/cluster/delete"), None, lambda: _close(eks, record))
+    return {"cluster": record.shown}
+
+
+def _close(eks: Eks, record: ClusterRecord) -> None:
+    """The cluster is gone, with what EKS had put into EC2 for it."""
+    if record.kube is not None:
+        record.kube.close()
+    ec2 = eks.account.ec2(record.region)
+    for interface in record.interfaces:
+        ec2.enis.pop(interface, None)
+    machines.remove_group(ec2, record.shown["resourcesVpcConfig"]["clusterSecurityGroupId"])
+    eks.regions[record.region].tokens = {
+        token: answer
+        for token, answer in eks.regions[record.region].tokens.items()
+        if answer[1].get("cluster") is not record.shown
+    }
+
+
+@operation
+def update_cluster_config(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    name = asked["name"]
+    record = eks.active(name)
+    eks.busy(name)
+    wanted = {k: v for k, v in asked.items() if k not in ("name", "clientRequestToken")}
+    if len(wanted) != 1:
+        raise invalid("Only one type of update can be specified at a time", clusterName=name)
+    (field, value), shown = next(iter(wanted.items())), record.shown
+    kind = {
+        "logging": "LoggingUpdate",
+        "accessConfig": "AccessConfigUpdate",
+        "upgradePolicy": "UpgradePolicyUpdate",
+        "deletionProtection": "DeletionProtectionUpdate",
+        "zonalShiftConfig": "ZonalShiftConfigUpdate",
+    }.get(field, "EndpointAccessUpdate")
+    if field == "resourcesVpcConfig":
+        if "subnetIds" in value or "securityGroupIds" in value:
+            kind = "VpcConfigUpdate"
+            if value.keys() - {"subnetIds", "securityGroupIds"}:
+                raise invalid("Only one type of update can be specified at a time")
+            eks.account.subnets(eks.name, value.get("subnetIds") or [], 2, REFUSED_ZONES)
+        merged = {**shown["resourcesVpcConfig"], **value}
+        _reachable(merged)
+        if merged == shown["resourcesVpcConfig"]:
+            raise invalid("Cluster is already at the desired configuration", clusterName=name)
+        new: Any = merged
+    elif field == "logging":
+        if _on(value) <= _on(shown["logging"]) and not _off(value) & _on(shown["logging"]):
+            raise invalid("No changes needed for the logging config provided", clusterName=name)
+        on = (_on(shown["logging"]) | _on(value)) - _off(value)
+        off = [kind_ for kind_ in LOG_TYPES if kind_ not in on]
+        new = {
+            "clusterLogging": [
+                {"types": types, "enabled": flag}
+                for types, flag in ((sorted(on), True), (off, False))
+                if types
+            ]
+        }
+    else:
+        new = {**shown[field], **value} if isinstance(value, dict) else value
+
+    def done() -> None:
+        shown[field] = new
+        shown["status"] = "ACTIVE"
+
+    shown["status"] = "UPDATING"
+    return {"update": eks.update(record, kind, "eks/cluster/update", done)}
+
+
+def _on(logging: dict[str, Any]) -> set[str]:
+    return {t for s in logging.get("clusterLogging", []) if s.get("enabled") for t in s["types"]}
+
+
+def _off(logging: dict[str, Any]) -> set[str]:
+    return {
+        t for s in logging.get("clusterLogging", []) if not s.get("enabled") for t in s["types"]
+    }
+
+
+@operation
+def update_cluster_version(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    name, version = asked["name"], asked["version"]
+    record = eks.active(name)
+    eks.busy(name)
+    if version not in VERSIONS:
+        raise invalid(f"unsupported Kubernetes version: {version}", clusterName=name)
+    here, there = (int(v.partition(".")[2]) for v in (record.shown["version"], version))
+    if there != here + 1:
+        raise invalid(
+            f"Unsupported Kubernetes minor version update from {record.shown['version']} to "
+            f"{version}",
+            clusterName=name,
+        )
+
+    def done() -> None:
+        record.shown["version"] = version
+        record.shown["status"] = "ACTIVE"
+
+    record.shown["status"] = "UPDATING"
+    return {"update": eks.update(record, "VersionUpdate", "eks/cluster/update", done)}
+
+
+@operation
+def list_insights(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    eks.cluster(asked["clusterName"])
+    return {"insights": []}
+
+
+def new_id() -> str:
+    """A UUID, as ARNs of node groups and add-ons end."""
+    return str(uuid4())

@@ -1,0 +1,337 @@
+"""Managed node groups."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+from clusterkit.sandbox.eks import machines
+from clusterkit.sandbox.eks.access import add_entry
+from clusterkit.sandbox.eks.addons import look_after
+from clusterkit.sandbox.eks.catalog import CNI_ADDON
+from clusterkit.sandbox.eks.records import ClusterRecord, Group, Shown
+from clusterkit.sandbox.eks.refusals import in_use, invalid, not_found
+from clusterkit.sandbox.eks.service import Eks, now, operation
+
+NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEKSWorkerNodeMinimalPolicy")
+
+
+def _group(eks: Eks, asked: dict[str, Any]) -> Group:
+    cluster, name = asked["clusterName"], asked["nodegroupName"]
+    found = eks.cluster(cluster).groups.get(name)
+    if found is None:
+        raise not_found(
+            f"No node group found for name: {name}.",
+            clusterName=cluster,
+            nodegroupName=name,
+        )
+    return found
+
+
+@operation
+def create_nodegroup(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    cluster, name = asked["clusterName"], asked["nodegroupName"]
+    record, ec2 = eks.active(cluster), eks.account.ec2(eks.name)
+    where = {"clusterName": cluster, "nodegroupName": name}
+    if name in record.groups:
+        raise in_use(
+            f"NodeGroup already exists with name {name} and cluster name {cluster}",
+            **where,
+        )
+    eks.account.role(asked["nodeRole"], "ec2.amazonaws.com", eks.age(), now().timestamp())
+    subnets = eks.account.subnets(eks.name, asked["subnets"], 1, frozenset())
+    if subnets[0].vpc_id != record.shown["resourcesVpcConfig"]["vpcId"]:
+        raise invalid("Subnets are not in the VPC of the cluster", **where)
+    template, remote = asked.get("launchTemplate"), asked.get("remoteAccess")
+    if template:
+        _template(ec2, template, asked, where)
+    if remote and remote.get("ec2SshKey") not in ec2.key_pairs:
+        raise invalid(f"The key pair '{remote.get('ec2SshKey')}' does not exist", **where)
+    version = asked.get("version") or record.shown["version"]
+    _version(version, record)
+    ami = asked.get("amiType") or "AL2023_x86_64_STANDARD"
+    types = asked.get("instanceTypes") or ["t3.medium"]
+    _types(eks, types, ami, subnets, where)
+    scaling = asked.get("scalingConfig") or {
+        "minSize": 1,
+        "maxSize": 2,
+        "desiredSize": 2,
+    }
+    scaling = {"minSize": 1, "maxSize": 2, "desiredSize": 2} | scaling
+    _scaling(scaling, where)
+    identifier = str(uuid4())
+    group = record.shown["resourcesVpcConfig"]["clusterSecurityGroupId"]
+    own = None
+    if remote:
+        own = ec2.create_security_group(
+            f"eks-remoteAccess-{identifier}",
+            "Security group for all nodes in the nodeGroup to allow SSH access",
+            vpc_id=subnets[0].vpc_id,
+        ).id
+    shown: Shown = {
+        "nodegroupName": name,
+        "nodegroupArn": eks.arn("nodegroup", cluster, name, identifier),
+        "clusterName": cluster,
+        "version": version,
+        "releaseVersion": asked.get("releaseVersion") or f"{version}.2-20261110",
+        "createdAt": now(),
+        "modifiedAt": now(),
+        "status": "CREATING",
+        "capacityType": asked.get("capacityType", "ON_DEMAND"),
+        "scalingConfig": scaling,
+        "instanceTypes": types,
+        "subnets": asked["subnets"],
+        "remoteAccess": remote,
+        "amiType": ami,
+        "nodeRole": asked["nodeRole"],
+        "labels": asked.get("labels") or {},
+        "taints": asked.get("taints") or [],
+        "diskSize": None if template else asked.get("diskSize", 20),
+        "health": {"issues": []},
+        "updateConfig": asked.get("updateConfig") or {"maxUnavailable": 1},
+        "nodeRepairConfig": asked.get("nodeRepairConfig"),
+        "launchTemplate": template,
+        "tags": asked.get("tags") or {},
+        "resources": {
+            "autoScalingGroups": [{"name": f"eks-{name}-{identifier}"}],
+            "remoteAccessSecurityGroup": own,
+        },
+    }
+    made = Group(shown, security_group=own)
+    record.groups[name] = made
+    if asked["nodeRole"] not in record.access:
+        add_entry(eks, record, asked["nodeRole"], "EC2_LINUX", [])
+    made.instances, made.interfaces = machines.add_nodes(
+        ec2, cluster, name, subnets, group, scaling["desiredSize"]
+    )
+    if issue := _trouble(eks, record, shown, subnets):
+        shown["health"]["issues"].append({**issue, "resourceIds": made.instances or [name]})
+        made.go("CREATING", eks.due("eks/nodegroup/create"), "CREATE_FAILED")
+    else:
+        made.go(
+            "CREATING",
+            eks.due("eks/nodegroup/create"),
+            "ACTIVE",
+            lambda: _joined(eks, record, made),
+        )
+    return {"nodegroup": shown}
+
+
+def _template(
+    ec2: Any, template: dict[str, Any], asked: dict[str, Any], where: dict[str, Any]
+) -> None:
+    if asked.get("diskSize"):
+        raise invalid("Disk size must be specified within the launch template.", **where)
+    if asked.get("remoteAccess"):
+        raise invalid("Remote access configuration cannot be specified with a launch template.")
+    known = [
+        t
+        for t in ec2.launch_templates.values()
+        if template.get("id") == t.id or template.get("name") == t.name
+    ]
+    if not known:
+        raise invalid("Launch template was not found", **where)
+    number = template.get("version", "$Default")
+    if number not in ("$Default", "$Latest") and not any(
+        str(v.number) == number for v in known[0].versions
+    ):
+        raise invalid(f"Launch template version {number} was not found", **where)
+    template.setdefault("id", known[0].id)
+    template.setdefault("name", known[0].name)
+    template["id"], template["name"] = known[0].id, known[0].name
+    template["version"] = str(known[0].versions[-1].number) if number[0] == "$" else number
+
+
+def _version(version: str, record: ClusterRecord) -> None:
+    here, there = (int(v.partition(".")[2]) for v in (record.shown["version"], version))
+    if there > here or here - there > 3:
+        raise invalid(
+            f"Requested Nodegroup release version {version} is invalid for cluster version "
+            f"{record.shown['version']}"
+        )
+
+
+def _types(eks: Eks, types: list[str], ami: str, subnets: list[Any], where: dict[str, Any]) -> None:
+    known = machines.instance_types()
+    for name in types:
+        kind = known.get(name)
+        if kind is None:
+            raise invalid(f"The following supplied instance types do not exist: [{name}]", **where)
+        arm = kind["ProcessorInfo"]["SupportedArchitectures"] == ["arm64"]
+        if arm != ("ARM_64" in ami):
+            raise invalid(f"[{name}] is not a valid instance type for requested amiType {ami}")
+        if not any(machines.offered(eks.name, name, s.availability_zone) for s in subnets):
+            raise invalid(f"Instance type {name} is not offered in the subnets' zones", **where)
+
+
+def _scaling(scaling: dict[str, Any], where: dict[str, Any]) -> None:
+    low, high, size = scaling["minSize"], scaling["maxSize"], scaling["desiredSize"]
+    if low > size:
+        raise invalid(f"Minimum capacity {low} can't be greater than desired size {size}", **where)
+    if size > high:
+        raise invalid(f"Desired capacity {size} can't be greater than max size {high}", **where)
+
+
+def _trouble(
+    eks: Eks, record: ClusterRecord, shown: Shown, subnets: list[Any]
+) -> dict[str, str] | None:
+    """Why the nodes will not join, if they will not."""
+    lost = {
+        "code": "NodeCreationFailure",
+        "message": "Instances failed to join the kubernetes cluster",
+    }
+    if eks.surroundings.faults.terminal("eks:CreateNodegroup"):
+        return {
+            "code": "AsgInstanceLaunchFailures",
+            "message": "Could not launch On-Demand Instances. InsufficientInstanceCapacity - We "
+            "currently do not have sufficient capacity in the Availability Zone you requested.",
+        }
+    role = next(r for r in eks.account.iam().roles.values() if r.arn == shown["nodeRole"])
+    names = {arn.rpartition("/")[2] for arn in role.managed_policies}
+    if not names & set(NODE_POLICIES):
+        return {
+            "code": "AccessDenied",
+            "message": "The node role lacks AmazonEKSWorkerNodePolicy",
+        }
+    if shown["scalingConfig"]["desiredSize"] == 0:
+        return None
+    if CNI_ADDON not in record.addons and not record.shown.get("selfManaged"):
+        return {
+            **lost,
+            "message": "Unhealthy nodes in the kubernetes cluster: no CNI plugin",
+        }
+    for subnet in subnets:
+        gateway = eks.account.default_route(eks.name, subnet)
+        if gateway is None:
+            return lost
+        public = gateway.startswith("igw-")
+        if public and str(subnet.map_public_ip_on_launch).lower() != "true":
+            return {
+                "code": "Ec2SubnetInvalidConfiguration",
+                "message": "One or more Amazon EC2 Subnets of "
+                f"[{subnet.id}] for node group {shown['nodegroupName']} does not automatically "
+                "assign public IP addresses to instances launched into it.",
+            }
+    return None
+
+
+def _joined(eks: Eks, record: ClusterRecord, group: Group) -> None:
+    group.shown["status"] = "ACTIVE"
+    show_nodes(eks, record)
+
+
+def show_nodes(eks: Eks, record: ClusterRecord) -> None:
+    """Let Kubernetes know which nodes there are."""
+    if record.kube is not None:
+        types, found = machines.instance_types(), []
+        for group in record.groups.values():
+            if group.status in ("ACTIVE", "UPDATING", "DEGRADED"):
+                ec2 = eks.account.ec2(record.region)
+                found += machines.nodes_of(ec2, record.region, group, types)
+        record.kube.set_nodes(found)
+    look_after(record)
+
+
+@operation
+def describe_nodegroup(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    return {"nodegroup": _group(eks, asked).shown}
+
+
+@operation
+def list_nodegroups(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    names, token = eks.page(sorted(eks.cluster(asked["clusterName"]).groups), asked)
+    return {"nodegroups": names, "nextToken": token}
+
+
+@operation
+def delete_nodegroup(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    record, group = eks.cluster(asked["clusterName"]), _group(eks, asked)
+    if group.status in ("CREATING", "UPDATING", "DELETING"):
+        raise in_use(
+            f"NodeGroup is in {group.status} state",
+            nodegroupName=asked["nodegroupName"],
+        )
+
+    def gone() -> None:
+        ec2 = eks.account.ec2(record.region)
+        for interface in group.interfaces:
+            ec2.enis.pop(interface, None)
+        if group.security_group:
+            machines.remove_group(ec2, group.security_group)
+
+    group.go("DELETING", eks.due("eks/nodegroup/delete"), None, gone)
+    show_nodes(eks, record)
+    return {"nodegroup": group.shown}
+
+
+@operation
+def update_nodegroup_config(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    record, group = eks.active(asked["clusterName"]), _group(eks, asked)
+    where = {
+        "clusterName": asked["clusterName"],
+        "nodegroupName": asked["nodegroupName"],
+    }
+    if group.status != "ACTIVE":
+        raise in_use(f"NodeGroup is in {group.status} state", **where)
+    shown = group.shown
+    scaling = {**shown["scalingConfig"], **(asked.get("scalingConfig") or {})}
+    _scaling(scaling, where)
+
+    def done() -> None:
+        labels, taints = asked.get("labels") or {}, asked.get("taints") or {}
+        kept = {k: v for k, v in shown["labels"].items() if k not in labels.get("removeLabels", [])}
+        shown["labels"] = kept | labels.get("addOrUpdateLabels", {})
+        gone = {(t["key"], t["effect"]) for t in taints.get("removeTaints", [])}
+        added = {(t["key"], t["effect"]): t for t in taints.get("addOrUpdateTaints", [])}
+        old = {(t["key"], t["effect"]): t for t in shown["taints"]}
+        shown["taints"] = [t for key, t in (old | added).items() if key not in gone or key in added]
+        if asked.get("updateConfig"):
+            shown["updateConfig"] = asked["updateConfig"]
+        _resize(eks, record, group, scaling)
+        shown["status"], shown["modifiedAt"] = "ACTIVE", now()
+        show_nodes(eks, record)
+
+    shown["status"] = "UPDATING"
+    return {"update": eks.update(record, "ConfigUpdate", "eks/nodegroup/update", done)}
+
+
+def _resize(eks: Eks, record: ClusterRecord, group: Group, scaling: dict[str, Any]) -> None:
+    ec2, shown = eks.account.ec2(record.region), group.shown
+    wanted = scaling["desiredSize"]
+    for interface in group.interfaces[wanted:]:
+        ec2.enis.pop(interface, None)
+    del group.interfaces[wanted:], group.instances[wanted:]
+    if (missing := wanted - len(group.instances)) > 0:
+        subnets = eks.account.subnets(record.region, shown["subnets"], 1, frozenset())
+        security = record.shown["resourcesVpcConfig"]["clusterSecurityGroupId"]
+        name = shown["nodegroupName"]
+        more = machines.add_nodes(ec2, record.shown["name"], name, subnets, security, missing)
+        group.instances += more[0]
+        group.interfaces += more[1]
+    shown["scalingConfig"] = scaling
+
+
+@operation
+def update_nodegroup_version(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    record, group = eks.active(asked["clusterName"]), _group(eks, asked)
+    if group.status != "ACTIVE":
+        raise in_use(
+            f"NodeGroup is in {group.status} state",
+            nodegroupName=asked["nodegroupName"],
+        )
+    version = asked.get("version") or record.shown["version"]
+    _version(version, record)
+    template = asked.get("launchTemplate")
+    if template:
+        _template(eks.account.ec2(eks.name), template, {}, {})
+
+    def done() -> None:
+        group.shown["version"] = version
+        group.shown["releaseVersion"] = f"{version}.2-20261110"
+        if template:
+            group.shown["launchTemplate"] = template
+        group.shown["status"] = "ACTIVE"
+        show_nodes(eks, record)
+
+    group.shown["status"] = "UPDATING"
+    return {"update": eks.update(record, "VersionUpdate", "eks/nodegroup/update", done)}
