@@ -12,20 +12,23 @@ from clusterkit.core.names import CLUSTER
 from clusterkit.core.resource import Ctx, Resource
 from clusterkit.core.wire import Target, Wire
 from clusterkit.eks import leftovers, token
+from clusterkit.eks.access import AccessEntry
 from clusterkit.eks.addons import Addon, PodIdentity
 from clusterkit.eks.clients import Clients
-from clusterkit.eks.cluster import AccessEntry, Cluster
+from clusterkit.eks.cluster import Cluster
 from clusterkit.eks.errors import Gone, call
 from clusterkit.eks.graph import graph
 from clusterkit.eks.iam import Role, keeps_volumes
 from clusterkit.eks.keypair import KeyPair
-from clusterkit.eks.network import ElasticIp, InternetGateway, NatGateway, Subnet, Vpc
-from clusterkit.eks.nodes import LaunchTemplate, NodeGroup
+from clusterkit.eks.nat import ElasticIp, NatGateway
+from clusterkit.eks.network import InternetGateway, Subnet, Vpc
+from clusterkit.eks.nodes import NodeGroup
 from clusterkit.eks.preflight import Facts
 from clusterkit.eks.preflight import preflight as _preflight
 from clusterkit.eks.profile import EksProfile
 from clusterkit.eks.registry import LogGroup, Repository
 from clusterkit.eks.routes import RouteTable
+from clusterkit.eks.templates import LaunchTemplate
 from clusterkit.kube import drain
 from clusterkit.kube.api import Access
 from clusterkit.kube.storage import StorageClass

@@ -8,17 +8,20 @@ from typing import Any
 from clusterkit.core.cidr import carve
 from clusterkit.core.names import digest
 from clusterkit.core.resource import Given, Resource
+from clusterkit.eks.access import AccessEntry, entry_name
 from clusterkit.eks.addons import Addon, PodIdentity
 from clusterkit.eks.clients import Clients
-from clusterkit.eks.cluster import AccessEntry, Cluster, entry_name
+from clusterkit.eks.cluster import Cluster
 from clusterkit.eks.iam import CLUSTER_ROLE, KEEP_VOLUMES, Role, push_policy
 from clusterkit.eks.keypair import KeyPair, key_name
-from clusterkit.eks.network import ElasticIp, InternetGateway, NatGateway, Subnet, SubnetState, Vpc
-from clusterkit.eks.nodes import AMI, LaunchTemplate, NodeGroup
+from clusterkit.eks.nat import ElasticIp, NatGateway
+from clusterkit.eks.network import InternetGateway, Subnet, SubnetState, Vpc
+from clusterkit.eks.nodes import AMI, NodeGroup
 from clusterkit.eks.preflight import Facts, machine_text
 from clusterkit.eks.profile import EksPool, EksProfile
 from clusterkit.eks.registry import LogGroup, Repository
 from clusterkit.eks.routes import RouteTable
+from clusterkit.eks.templates import LaunchTemplate
 from clusterkit.kube.storage import StorageClass
 
 Any_ = Resource[Any, Any]

@@ -20,100 +20,16 @@ from clusterkit.eks.clients import Clients
 from clusterkit.eks.cluster import ClusterState
 from clusterkit.eks.errors import Gone, call, gone_is_fine, pages
 from clusterkit.eks.iam import RoleState
-from clusterkit.eks.keypair import KeyPairState
 from clusterkit.eks.marks import (
     Marked,
     Tags,
-    adopt_ec2,
-    name_of,
-    ours,
-    read_tags,
-    specification,
-    tag_ec2,
-    write_tags,
 )
 from clusterkit.eks.network import SubnetState
+from clusterkit.eks.templates import TemplateState
 
-ROOT = "/dev/xvda"
-"""the root device of Amazon Linux 2023"""
 AMI = {"amd64": "AL2023_x86_64_STANDARD", "arm64": "AL2023_ARM_64_STANDARD"}
 MACHINE = "clusterkit-machine"
 """tag that records what was asked for, so that a newer type of the same size changes nothing"""
-
-
-@dataclass(frozen=True)
-class TemplateState:
-    """A launch template."""
-
-    id: str
-    tags: Tags = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class LaunchTemplate(Marked[Clients, TemplateState]):
-    """How a node's machine is set up; never changed, its name holds a hash of it."""
-
-    kind: ClassVar[str] = "launch-template"
-    disk: int
-    """GiB"""
-    encrypted: bool = True
-    key_pair: Resource[Clients, KeyPairState] | None = None
-
-    @classmethod
-    def owned(cls, cx: Ctx[Clients]) -> Mapping[str, TemplateState]:
-        found = pages(
-            cx.clients.ec2, "describe_launch_templates", "LaunchTemplates", Filters=[ours(cx)]
-        )
-        states = (TemplateState(t["LaunchTemplateId"], read_tags(t["Tags"])) for t in found)
-        return one_each((name_of(state.tags), state) for state in states)
-
-    def create(self, cx: Ctx[Clients]) -> None:
-        tags = write_tags(self.wanted_tags(cx))
-        data: dict[str, Any] = {
-            "MetadataOptions": {
-                "HttpTokens": "required",
-                "HttpPutResponseHopLimit": 2,
-                "HttpEndpoint": "enabled",
-            },
-            "BlockDeviceMappings": [
-                {
-                    "DeviceName": ROOT,
-                    "Ebs": {
-                        "VolumeSize": self.disk,
-                        "VolumeType": "gp3",
-                        "Encrypted": self.encrypted,
-                        "DeleteOnTermination": True,
-                    },
-                }
-            ],
-            "TagSpecifications": [
-                {"ResourceType": kind, "Tags": tags}
-                for kind in ("instance", "volume", "network-interface")
-            ],
-        }
-        if self.key_pair is not None:
-            data["KeyName"] = cx[self.key_pair].key_name
-        call(
-            cx.clients.ec2.create_launch_template,
-            LaunchTemplateName=f"clusterkit-{cx.cluster}-{self.name}",
-            ClientToken=cx.token(self),
-            LaunchTemplateData=data,  # type: ignore[arg-type]
-            TagSpecifications=specification(cx, self, "launch-template"),
-        )
-
-    def diff(self, cx: Ctx[Clients], have: TemplateState) -> list[Change]:
-        return self.tag_changes(have.tags)
-
-    def update(self, cx: Ctx[Clients], have: TemplateState, changes: list[Change]) -> None:
-        tag_ec2(cx, self, have.id)
-
-    @classmethod
-    def delete(cls, cx: Ctx[Clients], have: TemplateState) -> None:
-        gone_is_fine(cx.clients.ec2.delete_launch_template, LaunchTemplateId=have.id)
-
-    @classmethod
-    def adopt(cls, cx: Ctx[Clients], name: str, identifier: str) -> None:
-        adopt_ec2(cx, name, identifier)
 
 
 @dataclass(frozen=True)

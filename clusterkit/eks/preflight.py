@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from clusterkit.core.errors import Finding, PreflightError
 from clusterkit.core.names import CLUSTER
 from clusterkit.core.profile import Machine
-from clusterkit.core.resource import Ctx
 from clusterkit.eks import machines
 from clusterkit.eks.clients import Clients
 from clusterkit.eks.errors import Gone, call, pages
@@ -23,21 +21,12 @@ from clusterkit.eks.marks import ours, read_tags
 from clusterkit.eks.network import SubnetState, VpcState
 from clusterkit.eks.nodes import MACHINE
 from clusterkit.eks.profile import EksPool, EksProfile
+from clusterkit.eks.versions import AddonVersion, Versions
 
 REFUSED_ZONES = frozenset({"use1-az3", "usw1-az2", "cac1-az3"})
 """zone ids EKS puts no control plane in
 (https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html)"""
 ADDONS = ("eks-pod-identity-agent", "vpc-cni", "kube-proxy", "coredns", "aws-ebs-csi-driver")
-WARN_BEFORE = timedelta(days=90)
-STANDARD = "STANDARD_SUPPORT"
-
-
-@dataclass(frozen=True)
-class AddonVersion:
-    """The default version of an add-on for the cluster's version, and what fits besides."""
-
-    default: str
-    compatible: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -74,16 +63,8 @@ def machine_text(pool: EksPool) -> str:
     return machine
 
 
-class _Preflight:
+class _Preflight(Versions):
     """Collects findings while it looks."""
-
-    def __init__(self, profile: EksProfile, clients: Clients, account: str) -> None:
-        self.profile = profile
-        self.clients = clients
-        self.account = account
-        self.cx = Ctx(clients, profile.name)
-        self.wrong: list[Finding] = []
-        self.warnings: list[Finding] = []
 
     def run(self) -> Facts:
         with ThreadPoolExecutor(8) as pool:
@@ -211,70 +192,7 @@ class _Preflight:
             self.wrong.append(Finding(what, f"{where}.subnets"))
         return VpcState(wanted.vpc, vpc["CidrBlock"], bool(dns)), found
 
-    def addon(self, name: str, version: str) -> AddonVersion | None:
-        listed = pages(
-            self.clients.eks,
-            "describe_addon_versions",
-            "addons",
-            addonName=name,
-            kubernetesVersion=version,
-        )
-        versions = [v for item in listed for v in item["addonVersions"]]
-        if not versions:
-            what = f"EKS offers no {name} for Kubernetes {version}"
-            self.wrong.append(Finding(what, "kubernetes", "choose another version"))
-            return None
-        default = next(
-            (
-                v["addonVersion"]
-                for v in versions
-                if any(c.get("defaultVersion") for c in v.get("compatibilities", ()))
-            ),
-            versions[0]["addonVersion"],
-        )
-        return AddonVersion(default, tuple(v["addonVersion"] for v in versions))
-
     # -- decisions -------------------------------------------------------------------------------
-
-    def version(self, cluster: Any, versions: list[Any]) -> str:
-        offered = {v["clusterVersion"]: v for v in versions}
-        standard = [
-            name
-            for name, v in offered.items()
-            if (v.get("versionStatus") or v.get("status", "").upper()) == STANDARD
-        ]
-        newest = max(standard, key=_number, default="")
-        wanted = self.profile.kubernetes or (cluster["version"] if cluster else newest)
-        known = offered.get(wanted)
-        if known is None or (wanted not in standard and not cluster):
-            fine = ", ".join(sorted(standard, key=_number))
-            extended = sorted(set(offered) - set(standard), key=_number)
-            if wanted in extended and self.profile.support == "extended":
-                return wanted
-            what = f"Kubernetes {wanted} is not in standard support"
-            hint = f"one of {fine}; with support: extended also {', '.join(extended)}"
-            self.wrong.append(Finding(what, "kubernetes", hint))
-            return wanted
-        self.support_ends(wanted, known.get("endOfStandardSupportDate"))
-        return wanted
-
-    def support_ends(self, version: str, end: datetime | None) -> None:
-        if end is None:
-            return
-        left = end - datetime.now(UTC)
-        if left >= WARN_BEFORE:
-            return
-        if left.days >= 0:
-            what = f"standard support of Kubernetes {version} ends in {left.days} days"
-        else:
-            what = f"standard support of Kubernetes {version} ended on {end:%Y-%m-%d}"
-        then = (
-            "EKS then upgrades the cluster by itself"
-            if self.profile.support == "standard"
-            else "extended support costs more for every hour"
-        )
-        hint = f"{then}; go to the next version before: kubernetes: in the profile, then up"
-        self.warnings.append(Finding(what, "kubernetes", hint))
 
     def choose_zones(
         self,
@@ -353,10 +271,6 @@ class _Preflight:
             what = "the Kubernetes API can be reached from everywhere (with credentials)"
             hint = "name the networks that may in endpoint.allowed"
             self.warnings.append(Finding(what, "endpoint.allowed", hint))
-
-
-def _number(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("."))
 
 
 def preflight(profile: EksProfile, clients: Clients, account: str) -> Facts:

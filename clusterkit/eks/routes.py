@@ -19,7 +19,8 @@ from clusterkit.eks.marks import (
     specification,
     tag_ec2,
 )
-from clusterkit.eks.network import GatewayState, NatState, SubnetState, VpcState
+from clusterkit.eks.nat import NatState
+from clusterkit.eks.network import GatewayState, SubnetState, VpcState
 
 EVERYWHERE = "0.0.0.0/0"
 

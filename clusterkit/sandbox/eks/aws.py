@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
-from clusterkit.sandbox.eks import guards, refusals
+from clusterkit.sandbox.eks import guards, refusals, slow
 from clusterkit.sandbox.eks.account import REGION, Account, write_profile
 from clusterkit.sandbox.eks.parameters import Parameters
 from clusterkit.sandbox.eks.refusals import Refusal
@@ -149,7 +149,7 @@ class AwsEmulator:
             application = self._application()
             if scope.service in ("ec2", "elasticloadbalancing"):
                 self._eks.tick()
-                guards.settle(self._account.ec2(scope.region))
+                slow.settle(self._account.ec2(scope.region))
             if self.operation(environ, body) == "sts:GetCallerIdentity":
                 return _identity(self._account, scope)
             answer = _ask_moto(application, environ, body, service)
@@ -167,7 +167,7 @@ class AwsEmulator:
             with self._account.lock:
                 self._application()
                 caller = self._account.arn_of(scope.key)
-                guards.settle(self._account.ec2(scope.region))
+                slow.settle(self._account.ec2(scope.region))
                 shown = self._eks.run(call.operation, call.parameters, scope.region, caller)
                 self._eks.tick()
                 text = self._eks.description.answer(call.operation, shown)

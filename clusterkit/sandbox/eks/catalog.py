@@ -94,3 +94,14 @@ ACCESS_POLICIES = (
 EBS_DRIVER = "ebs.csi.aws.com"
 EBS_ADDON = "aws-ebs-csi-driver"
 CNI_ADDON = "vpc-cni"
+GP2 = {
+    "apiVersion": "storage.k8s.io/v1",
+    "kind": "StorageClass",
+    "metadata": {"name": "gp2"},
+    "provisioner": "kubernetes.io/aws-ebs",
+    "parameters": {"type": "gp2", "fsType": "ext4"},
+    "reclaimPolicy": "Delete",
+    "volumeBindingMode": "WaitForFirstConsumer",
+}
+"""in every cluster, and no default since 1.30
+(https://docs.aws.amazon.com/eks/latest/userguide/create-storage-class.html)"""

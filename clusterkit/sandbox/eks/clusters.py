@@ -6,11 +6,10 @@ import base64
 import secrets
 import string
 from typing import Any
-from uuid import uuid4
 
 from clusterkit.sandbox.eks import machines
 from clusterkit.sandbox.eks.access import add_entry, reviewer
-from clusterkit.sandbox.eks.catalog import DEFAULT, REFUSED_ZONES, VERSIONS
+from clusterkit.sandbox.eks.catalog import DEFAULT, GP2, REFUSED_ZONES, VERSIONS
 from clusterkit.sandbox.eks.controllers import Controllers
 from clusterkit.sandbox.eks.records import ClusterRecord, Shown
 from clusterkit.sandbox.eks.refusals import Refusal, in_use, invalid
@@ -149,19 +148,6 @@ def _open(eks: Eks, record: ClusterRecord) -> None:
     shown["certificateAuthority"] = {"data": base64.b64encode(record.kube.ca_pem.encode()).decode()}
 
 
-GP2 = {
-    "apiVersion": "storage.k8s.io/v1",
-    "kind": "StorageClass",
-    "metadata": {"name": "gp2"},
-    "provisioner": "kubernetes.io/aws-ebs",
-    "parameters": {"type": "gp2", "fsType": "ext4"},
-    "reclaimPolicy": "Delete",
-    "volumeBindingMode": "WaitForFirstConsumer",
-}
-"""in every cluster, and no default since 1.30
-(https://docs.aws.amazon.com/eks/latest/userguide/create-storage-class.html)"""
-
-
 @operation
 def describe_cluster(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     return {"cluster": eks.cluster(asked["name"]).shown}
@@ -298,8 +284,3 @@ def update_cluster_version(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
 def list_insights(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     eks.cluster(asked["clusterName"])
     return {"insights": []}
-
-
-def new_id() -> str:
-    """A UUID, as ARNs of node groups and add-ons end."""
-    return str(uuid4())

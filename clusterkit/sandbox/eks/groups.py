@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
-from clusterkit.sandbox.eks import machines
+from clusterkit.sandbox.eks import joining, machines
 from clusterkit.sandbox.eks.access import add_entry
 from clusterkit.sandbox.eks.addons import look_after
-from clusterkit.sandbox.eks.catalog import CNI_ADDON
 from clusterkit.sandbox.eks.records import ClusterRecord, Group, Shown
 from clusterkit.sandbox.eks.refusals import in_use, invalid, not_found
 from clusterkit.sandbox.eks.service import Eks, now, operation
-
-NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEKSWorkerNodeMinimalPolicy")
 
 
 def _group(eks: Eks, asked: dict[str, Any]) -> Group:
@@ -44,21 +41,21 @@ def create_nodegroup(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
         raise invalid("Subnets are not in the VPC of the cluster", **where)
     template, remote = asked.get("launchTemplate"), asked.get("remoteAccess")
     if template:
-        _template(ec2, template, asked, where)
+        joining.template(ec2, template, asked, where)
     if remote and remote.get("ec2SshKey") not in ec2.key_pairs:
         raise invalid(f"The key pair '{remote.get('ec2SshKey')}' does not exist", **where)
     version = asked.get("version") or record.shown["version"]
-    _version(version, record)
+    joining.version(version, record)
     ami = asked.get("amiType") or "AL2023_x86_64_STANDARD"
     types = asked.get("instanceTypes") or ["t3.medium"]
-    _types(eks, types, ami, subnets, where)
+    joining.types(eks, types, ami, subnets, where)
     scaling = asked.get("scalingConfig") or {
         "minSize": 1,
         "maxSize": 2,
         "desiredSize": 2,
     }
     scaling = {"minSize": 1, "maxSize": 2, "desiredSize": 2} | scaling
-    _scaling(scaling, where)
+    joining.scaling(scaling, where)
     identifier = str(uuid4())
     group = record.shown["resourcesVpcConfig"]["clusterSecurityGroupId"]
     own = None
@@ -104,7 +101,7 @@ def create_nodegroup(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     made.instances, made.interfaces = machines.add_nodes(
         ec2, cluster, name, subnets, group, scaling["desiredSize"]
     )
-    if issue := _trouble(eks, record, shown, subnets):
+    if issue := joining.trouble(eks, record, shown, subnets):
         shown["health"]["issues"].append({**issue, "resourceIds": made.instances or [name]})
         made.go("CREATING", eks.due("eks/nodegroup/create"), "CREATE_FAILED")
     else:
@@ -115,104 +112,6 @@ def create_nodegroup(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
             lambda: _joined(eks, record, made),
         )
     return {"nodegroup": shown}
-
-
-def _template(
-    ec2: Any, template: dict[str, Any], asked: dict[str, Any], where: dict[str, Any]
-) -> None:
-    if asked.get("diskSize"):
-        raise invalid("Disk size must be specified within the launch template.", **where)
-    if asked.get("remoteAccess"):
-        raise invalid("Remote access configuration cannot be specified with a launch template.")
-    known = [
-        t
-        for t in ec2.launch_templates.values()
-        if template.get("id") == t.id or template.get("name") == t.name
-    ]
-    if not known:
-        raise invalid("Launch template was not found", **where)
-    number = template.get("version", "$Default")
-    if number not in ("$Default", "$Latest") and not any(
-        str(v.number) == number for v in known[0].versions
-    ):
-        raise invalid(f"Launch template version {number} was not found", **where)
-    template.setdefault("id", known[0].id)
-    template.setdefault("name", known[0].name)
-    template["id"], template["name"] = known[0].id, known[0].name
-    template["version"] = str(known[0].versions[-1].number) if number[0] == "$" else number
-
-
-def _version(version: str, record: ClusterRecord) -> None:
-    here, there = (int(v.partition(".")[2]) for v in (record.shown["version"], version))
-    if there > here or here - there > 3:
-        raise invalid(
-            f"Requested Nodegroup release version {version} is invalid for cluster version "
-            f"{record.shown['version']}"
-        )
-
-
-def _types(eks: Eks, types: list[str], ami: str, subnets: list[Any], where: dict[str, Any]) -> None:
-    known = machines.instance_types()
-    for name in types:
-        kind = known.get(name)
-        if kind is None:
-            raise invalid(f"The following supplied instance types do not exist: [{name}]", **where)
-        arm = kind["ProcessorInfo"]["SupportedArchitectures"] == ["arm64"]
-        if arm != ("ARM_64" in ami):
-            raise invalid(f"[{name}] is not a valid instance type for requested amiType {ami}")
-        if not any(machines.offered(eks.name, name, s.availability_zone) for s in subnets):
-            raise invalid(f"Instance type {name} is not offered in the subnets' zones", **where)
-
-
-def _scaling(scaling: dict[str, Any], where: dict[str, Any]) -> None:
-    low, high, size = scaling["minSize"], scaling["maxSize"], scaling["desiredSize"]
-    if low > size:
-        raise invalid(f"Minimum capacity {low} can't be greater than desired size {size}", **where)
-    if size > high:
-        raise invalid(f"Desired capacity {size} can't be greater than max size {high}", **where)
-
-
-def _trouble(
-    eks: Eks, record: ClusterRecord, shown: Shown, subnets: list[Any]
-) -> dict[str, str] | None:
-    """Why the nodes will not join, if they will not."""
-    lost = {
-        "code": "NodeCreationFailure",
-        "message": "Instances failed to join the kubernetes cluster",
-    }
-    if eks.surroundings.faults.terminal("eks:CreateNodegroup"):
-        return {
-            "code": "AsgInstanceLaunchFailures",
-            "message": "Could not launch On-Demand Instances. InsufficientInstanceCapacity - We "
-            "currently do not have sufficient capacity in the Availability Zone you requested.",
-        }
-    role = next(r for r in eks.account.iam().roles.values() if r.arn == shown["nodeRole"])
-    names = {arn.rpartition("/")[2] for arn in role.managed_policies}
-    if not names & set(NODE_POLICIES):
-        return {
-            "code": "AccessDenied",
-            "message": "The node role lacks AmazonEKSWorkerNodePolicy",
-        }
-    if shown["scalingConfig"]["desiredSize"] == 0:
-        return None
-    if CNI_ADDON not in record.addons and not record.shown.get("selfManaged"):
-        return {
-            **lost,
-            "message": "Unhealthy nodes in the kubernetes cluster: no CNI plugin",
-        }
-    for subnet in subnets:
-        gateway = eks.account.default_route(eks.name, subnet)
-        if gateway is None:
-            return lost
-        public = gateway.startswith("igw-")
-        if public and str(subnet.map_public_ip_on_launch).lower() != "true":
-            return {
-                "code": "Ec2SubnetInvalidConfiguration",
-                "message": "One or more Amazon EC2 Subnets of "
-                f"[{subnet.id}] for node group {shown['nodegroupName']} does not automatically "
-                "assign public IP addresses to instances launched into it.",
-            }
-    return None
 
 
 def _joined(eks: Eks, record: ClusterRecord, group: Group) -> None:
@@ -275,7 +174,7 @@ def update_nodegroup_config(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
         raise in_use(f"NodeGroup is in {group.status} state", **where)
     shown = group.shown
     scaling = {**shown["scalingConfig"], **(asked.get("scalingConfig") or {})}
-    _scaling(scaling, where)
+    joining.scaling(scaling, where)
 
     def done() -> None:
         labels, taints = asked.get("labels") or {}, asked.get("taints") or {}
@@ -320,10 +219,10 @@ def update_nodegroup_version(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
             nodegroupName=asked["nodegroupName"],
         )
     version = asked.get("version") or record.shown["version"]
-    _version(version, record)
+    joining.version(version, record)
     template = asked.get("launchTemplate")
     if template:
-        _template(eks.account.ec2(eks.name), template, {}, {})
+        joining.template(eks.account.ec2(eks.name), template, {}, {})
 
     def done() -> None:
         group.shown["version"] = version
