@@ -76,7 +76,7 @@ class Emulator(Protocol):
         """
 
     def warm(self) -> None:
-        """Load what the first request would have to wait for; called once on a thread of its own."""
+        """Load what the first request would wait for; called once on a thread of its own."""
 
     def reset(self) -> None:
         """Forget every resource."""

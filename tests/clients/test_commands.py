@@ -162,7 +162,7 @@ def test_ctrl_c_stops_soon_and_says_how_to_continue(tmp_path: Path) -> None:
 
 
 def test_in_a_terminal_of_eighty_columns_no_line_is_longer(user: User) -> None:
-    """A pseudo-terminal: what is drawn stays within 80 columns, and the question can be answered."""
+    """A pseudo-terminal: what is drawn stays within 80 columns."""
     profile = user.profile("drawn")
     pid, master = pty.fork()
     if pid == 0:

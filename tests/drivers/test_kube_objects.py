@@ -26,9 +26,6 @@ from clusterkit.kube.storage import StorageClass
 from clusterkit.sandbox.kube.spec import Identity, Node
 from clusterkit.sandbox.pace import Pace
 
-if not hasattr(sandbox_kube, "kube_server"):
-    pytest.skip("the sandbox has no Kubernetes yet", allow_module_level=True)
-
 CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
 DEFAULT = "storageclass.kubernetes.io/is-default-class"
 BETA = "storageclass.beta.kubernetes.io/is-default-class"
@@ -63,7 +60,7 @@ class Cloud:
     _count: Iterator[int] = field(default_factory=itertools.count)
 
     def ensure_load_balancer(
-        self, namespace: str, name: str, uid: str, annotations: Mapping[str, str]
+        self, kind: str, namespace: str, name: str, uid: str, annotations: Mapping[str, str]
     ) -> str:
         return self.balancers.setdefault(uid, f"{namespace}-{name}.example")
 

@@ -27,9 +27,13 @@ class Controllers:
         return {f"kubernetes.io/cluster/{self._cluster}": "owned"}
 
     def ensure_load_balancer(
-        self, namespace: str, name: str, uid: str, annotations: Mapping[str, str]
+        self, kind: str, namespace: str, name: str, uid: str, annotations: Mapping[str, str]
     ) -> str:
-        """A classic load balancer in the public subnets (the tagged ones)."""
+        """A classic load balancer in the public subnets (the tagged ones); nothing for an Ingress,
+        as long as nobody installs a controller for it.
+        """
+        if kind != "Service":
+            return ""
         account = self._eks.account
         with account.lock:
             elb, ec2 = account.elb(self._region), account.ec2(self._region)

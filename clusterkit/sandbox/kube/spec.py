@@ -56,9 +56,11 @@ class CloudHooks(Protocol):
     """
 
     def ensure_load_balancer(
-        self, namespace: str, name: str, uid: str, annotations: Mapping[str, str]
+        self, kind: str, namespace: str, name: str, uid: str, annotations: Mapping[str, str]
     ) -> str:
-        """Make (or find) the load balancer of a Service or Ingress; return its host name."""
+        """Make (or find) the load balancer of a ``Service`` or ``Ingress``; return its host name,
+        empty if no controller of this cluster is responsible for the kind.
+        """
 
     def delete_load_balancer(self, uid: str) -> None:
         """Remove it; a missing one is fine."""
@@ -97,7 +99,7 @@ class KubeCluster(Protocol):
         """The loopback (host, port) that speaks TLS for every host name given to ``open``."""
 
     def set_nodes(self, nodes: Sequence[Node]) -> None:
-        """Make the node objects be exactly these; new ones turn Ready, vanished ones are deleted."""
+        """Make the node objects be exactly these: new ones turn Ready, vanished ones go."""
 
     def client_certificate(
         self, username: str, groups: Sequence[str], seconds: float

@@ -1,0 +1,255 @@
+"""The kinds the endpoint serves: Kubernetes' own, shared by all clusters, and a cluster's custom
+ones.
+
+The data (resources and OpenAPI definitions of Kubernetes 1.36) is packed by
+``tools/gen_kube_schema.py``; it is read once per process.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import lzma
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any
+
+Object = dict[str, Any]
+"""A Kubernetes object as JSON. One that is stored is never changed again; writers copy."""
+
+Schema = Mapping[str, Any]
+"""An OpenAPI v3 schema."""
+
+GroupPlural = tuple[str, str]
+"""What identifies a resource whatever its version: ``("apps", "deployments")``."""
+
+_REF = "#/components/schemas/"
+_META = "io.k8s.apimachinery.pkg.apis.meta.v1."
+CUSTOM_VERBS = (
+    "create",
+    "delete",
+    "deletecollection",
+    "get",
+    "list",
+    "patch",
+    "update",
+    "watch",
+)
+
+
+def clone(found: Any) -> Any:
+    """A deep copy of JSON values; several times as fast as ``copy.deepcopy``."""
+    if isinstance(found, dict):
+        return {name: clone(value) for name, value in found.items()}
+    if isinstance(found, list):
+        return [clone(item) for item in found]
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Resource:
+    """One kind at one version, and what discovery says about it."""
+
+    group: str
+    version: str
+    kind: str
+    plural: str
+    namespaced: bool
+    verbs: tuple[str, ...]
+    schema: Schema
+    singular: str
+    list_kind: str
+    short: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    subresources: frozenset[str] = frozenset()
+    custom: bool = False
+    columns: tuple[Mapping[str, Any], ...] = ()
+    """``additionalPrinterColumns`` of a custom kind"""
+    scale: Mapping[str, str] = field(default_factory=dict)
+    """the ``scale`` subresource of a custom kind: ``specReplicasPath``, ``statusReplicasPath``"""
+    selectable: tuple[str, ...] = ()
+    """``selectableFields`` of a custom kind, as paths without the leading dot"""
+
+    @property
+    def key(self) -> GroupPlural:
+        """Where its objects are stored."""
+        return self.group, self.plural
+
+    @property
+    def group_version(self) -> str:
+        """``apps/v1``, ``v1``"""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def group_resource(self) -> str:
+        """``deployments.apps``, ``pods``"""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    @property
+    def has_status(self) -> bool:
+        """Whether status is written apart from the rest."""
+        return "status" in self.subresources
+
+    @property
+    def is_namespace(self) -> bool:
+        """Whether it is ``namespaces`` of the core group."""
+        return self.key == ("", "namespaces")
+
+
+@functools.cache
+def _data() -> dict[str, Any]:
+    packed = resources.files(__package__).joinpath("data/kubernetes.json.xz").read_bytes()
+    found: dict[str, Any] = json.loads(lzma.decompress(packed))
+    return found
+
+
+@functools.cache
+def definitions() -> Mapping[str, Schema]:
+    """Every OpenAPI definition by its long name."""
+    found: Mapping[str, Schema] = _data()["definitions"]
+    return found
+
+
+@functools.cache
+def built_in() -> tuple[Resource, ...]:
+    """Kubernetes' own stable resources."""
+    return tuple(
+        Resource(
+            group=row["group"],
+            version=row["version"],
+            kind=row["kind"],
+            plural=row["plural"],
+            namespaced=row["namespaced"],
+            verbs=tuple(row["verbs"]),
+            schema={"$ref": _REF + row["schema"]},
+            singular=row["kind"].lower(),
+            list_kind=row["kind"] + "List",
+            short=tuple(row["short"]),
+            categories=tuple(row["categories"]),
+            subresources=frozenset(row["subresources"]),
+        )
+        for row in _data()["resources"]
+    )
+
+
+def definition_name(ref: str) -> str:
+    """The long name a ``$ref`` points at."""
+    return ref[len(_REF) :]
+
+
+def resolve(schema: Schema | None) -> Schema:
+    """The schema itself, references followed; ``{}`` for none."""
+    while schema:
+        if "$ref" in schema:
+            target = definitions()[definition_name(schema["$ref"])]
+            if len(schema) == 1:
+                schema = target
+            else:
+                schema = {**target, **{k: v for k, v in schema.items() if k != "$ref"}}
+        elif len(schema.get("allOf", ())) == 1:
+            inner = schema["allOf"][0]
+            schema = {**inner, **{k: v for k, v in schema.items() if k != "allOf"}}
+        else:
+            return schema
+    return {}
+
+
+def member(schema: Schema, name: str) -> Schema | None:
+    """The schema of one field of a resolved object or map schema; None if there is none."""
+    found = schema.get("properties", {}).get(name)
+    if found is None and isinstance(schema.get("additionalProperties"), dict):
+        found = schema["additionalProperties"]
+    return found if isinstance(found, dict) else None
+
+
+def custom(crd: Object) -> Iterator[Resource]:
+    """The served versions of a CustomResourceDefinition that has passed validation."""
+    spec = crd["spec"]
+    names = spec["names"]
+    meta = {
+        "apiVersion": {"type": "string"},
+        "kind": {"type": "string"},
+        "metadata": {"$ref": f"{_REF}{_META}ObjectMeta"},
+    }
+    for version in spec["versions"]:
+        if not version.get("served"):
+            continue
+        schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
+        subresources = version.get("subresources") or {}
+        yield Resource(
+            group=spec["group"],
+            version=version["name"],
+            kind=names["kind"],
+            plural=names["plural"],
+            namespaced=spec["scope"] == "Namespaced",
+            verbs=CUSTOM_VERBS,
+            schema={**schema, "properties": {**schema.get("properties", {}), **meta}},
+            singular=names.get("singular") or names["kind"].lower(),
+            list_kind=names.get("listKind") or names["kind"] + "List",
+            short=tuple(names.get("shortNames") or ()),
+            categories=tuple(names.get("categories") or ()),
+            subresources=frozenset(subresources),
+            custom=True,
+            columns=tuple(version.get("additionalPrinterColumns") or ()),
+            scale=subresources.get("scale") or {},
+            selectable=tuple(
+                item["jsonPath"].removeprefix(".") for item in version.get("selectableFields") or ()
+            ),
+        )
+
+
+class Catalogue:
+    """What one cluster serves."""
+
+    def __init__(self) -> None:
+        self._served: dict[tuple[str, str, str], Resource] = {}
+        self._current: dict[GroupPlural, Resource] = {}
+        for resource in built_in():
+            self._add(resource)
+
+    def _add(self, resource: Resource) -> None:
+        self._served[resource.group, resource.version, resource.plural] = resource
+        self._current.setdefault(resource.key, resource)
+
+    def find(self, group: str, version: str, plural: str) -> Resource | None:
+        """The resource at exactly this version."""
+        return self._served.get((group, version, plural))
+
+    def current(self, key: GroupPlural) -> Resource:
+        """The resource at the version its objects are stored in; ``KeyError`` if not served."""
+        return self._current[key]
+
+    def by_kind(self, api_version: str, kind: str) -> Resource | None:
+        """The resource of an object's ``apiVersion`` and ``kind``."""
+        for resource in self._served.values():
+            if resource.kind == kind and resource.group_version == api_version:
+                return resource
+        return None
+
+    def __iter__(self) -> Iterator[Resource]:
+        return iter(list(self._served.values()))
+
+    def serves(self, key: GroupPlural) -> bool:
+        """Whether a resource is served, at whatever version."""
+        return key in self._current
+
+    def groups(self) -> dict[str, dict[str, list[Resource]]]:
+        """Group to version to resources; the core group is ``""``."""
+        found: dict[str, dict[str, list[Resource]]] = {}
+        for resource in self._served.values():
+            found.setdefault(resource.group, {}).setdefault(resource.version, []).append(resource)
+        return found
+
+    def set_custom(self, crd: Object) -> None:
+        """Serve what this CustomResourceDefinition says, and nothing it said before."""
+        self.remove_custom(crd)
+        storage = next(v["name"] for v in crd["spec"]["versions"] if v.get("storage"))
+        for resource in sorted(custom(crd), key=lambda found: found.version != storage):
+            self._add(resource)
+
+    def remove_custom(self, crd: Object) -> None:
+        """Serve it no longer."""
+        key = (crd["spec"]["group"], crd["spec"]["names"]["plural"])
+        self._current.pop(key, None)
+        self._served = {k: v for k, v in self._served.items() if v.key != key}
