@@ -107,6 +107,9 @@ class Converge:
             self._update(task, have, changes)
 
     def _update(self, task: Task, have: Any, changes: list[Change]) -> None:
+        if task.updates and len(changes) < task.differences:
+            task.updates = 0  # some services take one change at a time, and this one took it
+        task.differences = len(changes)
         if self._desk.now() < task.settled_after:
             self._desk.wait(task, note="updating")
         elif task.updates == MOST_UPDATES:
@@ -145,7 +148,8 @@ class Converge:
         left = {name: have for name, have in states.items() if not task.kind.kept(have)}
         if not left:
             task.removed = len(task.swept)
-            self._desk.done(task, note=f"{task.removed} removed" if task.removed else "none")
+            none = "gone already" if task.step.found else "none"
+            self._desk.done(task, note=f"{task.removed} removed" if task.removed else none)
             return
         fresh = {name: have for name, have in left.items() if name not in task.swept}
         if not fresh:

@@ -199,7 +199,8 @@ class Run:
         self._ended.add(task)
         if not first:
             return
-        self._outcome.done += 1
+        if task.step.found or task.removed:
+            self._outcome.done += 1
         self._emit(StepDone(task.key, task.op, self._loop.now() - task.started, note))
         self._order.done(task.key)
         self._release()
@@ -207,7 +208,7 @@ class Run:
     def fail(self, task: Task, error: Exception) -> None:
         """The task has failed, and the run with it, unless it was only an attempt."""
         if task.op in ("delete", "sweep") and task.kind.best_effort:
-            self._emit(Warned(task.key, str(error)))
+            self._emit(Warned(task.key, error.what if isinstance(error, Stopped) else str(error)))
             if not task.finished:
                 self.done(task, note="left to the sweep of the cloud")
             return

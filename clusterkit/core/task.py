@@ -28,6 +28,8 @@ class Task:
     """a create may have had its effect although it failed"""
     appeared: bool = False
     updates: int = 0
+    """since the number of differences last shrank"""
+    differences: int = 0
     refusals: int = 0
     attempts: int = 0
     settled_after: float = 0.0

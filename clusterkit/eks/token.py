@@ -25,10 +25,12 @@ def bearer(clients: Clients) -> tuple[str, datetime]:
     """A token for the clients' cluster, and when it expires (UTC)."""
     sts = clients.sts
     events = sts.meta.events
-    events.register("before-sign.sts.GetCallerIdentity", _name_cluster, unique_id="clusterkit")
-    events.register(
-        "provide-client-params.sts.GetCallerIdentity", _take_cluster, unique_id="clusterkit"
-    )
+    # an id registers once, whatever the event: so one for each
+    for event, handler in (
+        ("provide-client-params.sts.GetCallerIdentity", _take_cluster),
+        ("before-sign.sts.GetCallerIdentity", _name_cluster),
+    ):
+        events.register(event, handler, unique_id=f"clusterkit-{event}")
     made = datetime.now(UTC)
     url: str = call(
         sts.generate_presigned_url,

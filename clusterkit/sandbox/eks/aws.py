@@ -63,7 +63,10 @@ class AwsEmulator:
             "AWS_ACCESS_KEY_ID": self._account.key,
             "AWS_SECRET_ACCESS_KEY": self._account.secret,
             "AWS_SESSION_TOKEN": "",
-            "AWS_PROFILE": "",
+            # the AWS CLI takes an empty name for a profile of that name, and this one from the file
+            "AWS_PROFILE": "default",
+            "AWS_DEFAULT_PROFILE": "default",
+            "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_CONFIG_FILE": str(config),

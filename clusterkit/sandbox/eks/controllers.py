@@ -11,6 +11,7 @@ from typing import Any
 
 from clusterkit.sandbox.eks.catalog import EBS_ADDON, EBS_DRIVER
 from clusterkit.sandbox.eks.service import Eks
+from clusterkit.sandbox.eks.slow import settle
 
 
 class Controllers:
@@ -85,6 +86,7 @@ class Controllers:
             )
             if short in elb.load_balancers:
                 elb.delete_load_balancer(short)
+            settle(ec2)
             for group in list(ec2.describe_security_groups()):
                 if group.name != f"k8s-elb-{short}":
                     continue

@@ -46,9 +46,17 @@ def gateways(backend: Any, current: list[Surroundings]) -> None:
         settle(self)
         return nat
 
-    def describe(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def describe(self: Any, filters: Any, nat_gateway_ids: Any) -> Any:
+        from moto.ec2.utils import tag_filter_matches
+
         settle(self)
-        return show(self, *args, **kwargs)
+        # moto leaves out the filters tag:KEY and tag-key, which the service has
+        tags = {name: v for name, v in (filters or {}).items() if name.startswith("tag")}
+        return [
+            nat
+            for nat in show(self, filters, nat_gateway_ids)
+            if all(tag_filter_matches(nat, name, values) for name, values in tags.items())
+        ]
 
     backend.create_nat_gateway = create
     backend.delete_nat_gateway = delete
@@ -94,6 +102,8 @@ def balancers(current: list[Surroundings]) -> None:
 
     def create(self: Any, name: str, *args: Any, **kwargs: Any) -> Any:
         found = classic(self, name, *args, **kwargs)
+        # moto knows one region only when it names them
+        found.dns_name = found.dns_name.replace(".us-east-1.", f".{self.region_name}.")
         made(self, name, found.subnets, found.security_groups)
         return found
 
