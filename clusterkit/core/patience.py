@@ -17,6 +17,8 @@ SETTLE = 10.0
 """how long a list may lag behind an update before the update is made again"""
 BACKOFF_FIRST = 1.0
 BACKOFF_LONGEST = 60.0
+BEST_EFFORT_TRIES = 3
+"""looks at what destroy can do without, before it goes on without"""
 SHORTEST = 0.01
 """real seconds: even a sandbox without latency is not asked in a tight loop"""
 LEAST_PATIENCE = 60.0

@@ -117,6 +117,10 @@ def look(kinds: Sequence[Kind], cx: Ctx[Any], *, destroy: bool, threads: int = 1
             elif isinstance(error, Absent):
                 found[kind] = {}
             elif destroy and kind.best_effort and isinstance(error, CloudError):
+                if isinstance(error, Retryable) and attempt < patience.BEST_EFFORT_TRIES:
+                    delay = patience.backoff(attempt, error.after, cx.scale)
+                    loop.later(delay, lambda: ask(kind, attempt + 1))
+                    return
                 found[kind] = {}
                 warnings.append(Finding(str(error), where=kind.kind, hint=error.hint))
             elif isinstance(error, Retryable) and not failed and loop.now() < give_up:
@@ -179,7 +183,11 @@ def plan(
                 orphans[kind].append(key)
     if not (destroy or prune):
         orphans = {k: [] for k in looked}
-    removals, barriers = _removals(looked, orphans, keys, destroy)
+    # what could not be looked at now would be waited for in vain
+    dead = {finding.where for finding in warnings}
+    removals, barriers = _removals(
+        [kind for kind in looked if kind.kind not in dead], orphans, keys, destroy
+    )
     return Plan((*steps, *removals), tuple(kept), tuple(warnings), barriers)
 
 

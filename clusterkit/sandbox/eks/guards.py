@@ -43,6 +43,7 @@ def _dependency(message: str) -> Exception:
 
 def _install() -> None:
     from moto.ec2.models import EC2Backend
+    from moto.ec2.models.launch_templates import LaunchTemplate
 
     def before(name: str, check: Callable[[Any, dict[str, Any]], None]) -> None:
         inner = getattr(EC2Backend, name)
@@ -66,7 +67,27 @@ def _install() -> None:
     before("create_route", _target_exists)
     slow.gateways(EC2Backend, _current)
     slow.balancers(_current)
+    # moto shows the tags a template was made with, whatever became of them
+    LaunchTemplate.tags = property(lambda self: self.get_tags(), lambda self, _: None)  # type: ignore[assignment]
+    _keys_by_id()
     _trust()
+
+
+def _keys_by_id() -> None:
+    """DeleteKeyPair takes the name or the id; moto knows the name alone."""
+    from moto.ec2.responses.key_pairs import KeyPairs
+
+    delete = KeyPairs.delete_key_pair
+
+    def by_either(self: Any) -> Any:
+        wanted = self._get_param("KeyPairId")
+        for name, pair in self.ec2_backend.key_pairs.items():
+            if pair.id == wanted:
+                self.params["KeyName"] = name
+                break
+        return delete(self)
+
+    KeyPairs.delete_key_pair = by_either  # type: ignore[method-assign]
 
 
 def _vpc_quota(self: Any, _: dict[str, Any]) -> None:

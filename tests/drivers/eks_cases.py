@@ -1,0 +1,252 @@
+"""EKS profiles for the generic suite."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tests.drivers.aws import Account, inventory
+from tests.drivers.world import Case, Edits, World
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJkKd3JqBUnTc8bDqcAMFCgZpVLv0XYJXtSxZk1rN7Qm me@here"
+OTHER_KEY = (
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEaQ0P5zmBfFvHRmTbXoKOyK2j2v5u9lY2s0hXb0yNqd me@there"
+)
+ADMIN = "arn:aws:iam::123456789012:role/Admin"
+OTHER_ADMIN = "arn:aws:iam::123456789012:user/other"
+
+FILES = {"me.pub": KEY, "other.pub": OTHER_KEY}
+TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "ec2.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+            }
+        ],
+    }
+)
+
+MINIMAL: Mapping[str, Any] = {
+    "cloud": "eks",
+    "name": "demo",
+    "region": "eu-west-1",
+    "kubernetes": "1.34",
+    "pools": [{"name": "default", "machine": "m6i.large"}],
+}
+
+FULL: Mapping[str, Any] = {
+    **MINIMAL,
+    "network": {"cidr": "10.20.0.0/16", "zones": 3, "nat": "per-zone"},
+    "ssh_key": "me.pub",
+    "endpoint": {"allowed": ["8.8.8.0/24"]},
+    "admins": [ADMIN],
+    "logging": ["api", "audit"],
+    "pools": [
+        {
+            "name": "build",
+            "machine": {"cpu": 4, "memory": 16},
+            "count": {"min": 1, "max": 3},
+            "spot": True,
+            "labels": {"role": "build"},
+            "taints": [{"key": "build", "value": "yes", "effect": "NoSchedule"}],
+            "disk": {"size": 120},
+        },
+        {"name": "arm", "machine": "m7g.large", "count": 1},
+    ],
+    "registry": {
+        "name": "demo",
+        "repositories": ["app", "web"],
+        "push": ["builds/kaniko"],
+        "keep": False,
+    },
+    "tags": {"team": "ci"},
+}
+
+
+def _admins(world: World) -> Edits:
+    iam = Account(world).iam
+    iam.create_role(RoleName="Admin", AssumeRolePolicyDocument=TRUST)
+    iam.create_user(UserName="other")
+    return {}
+
+
+def _vpc(world: World) -> Edits:
+    """A VPC of somebody else: private and public subnets, with a way out."""
+    ec2 = Account(world).ec2
+    vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})
+    ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsSupport={"Value": True})
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+    table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+    ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+    subnets = []
+    for index, zone in enumerate(("a", "b")):
+        made = ec2.create_subnet(
+            VpcId=vpc, CidrBlock=f"10.9.{index}.0/24", AvailabilityZone=f"eu-west-1{zone}"
+        )
+        subnets.append(made["Subnet"]["SubnetId"])
+        ec2.associate_route_table(RouteTableId=table, SubnetId=subnets[-1])
+        ec2.modify_subnet_attribute(SubnetId=subnets[-1], MapPublicIpOnLaunch={"Value": True})
+    return {"network": {"existing": {"vpc": vpc, "subnets": subnets}}}
+
+
+def _twins(world: World) -> None:
+    """Things that look like ours: the names, but not the mark."""
+    account = Account(world)
+    name = {"Key": "Name", "Value": "demo-main"}
+    tags = [{"ResourceType": "vpc", "Tags": [name]}]
+    vpc = account.ec2.create_vpc(CidrBlock="10.0.0.0/16", TagSpecifications=tags)["Vpc"]["VpcId"]
+    account.ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")
+    account.ec2.create_volume(AvailabilityZone="eu-west-1a", Size=1, VolumeType="gp3")
+    account.ec2.create_security_group(GroupName="demo", Description="x", VpcId=vpc)
+    account.ec2.allocate_address(Domain="vpc")
+    account.iam.create_role(RoleName="demo-cluster", AssumeRolePolicyDocument=TRUST)
+    account.ecr.create_repository(repositoryName="demo-app")
+    account.logs.create_log_group(logGroupName="/aws/eks/demo2/cluster")
+
+
+def _busy(world: World) -> None:
+    """A claim, a load balancer by Kubernetes, and one of a controller that is no more."""
+    kube = world.clients().kube
+    core = "/api/v1/namespaces/default"
+    kube.apply(
+        f"{core}/persistentvolumeclaims/data",
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": "data"},
+            "spec": {
+                "accessModes": ["ReadWriteOnce"],
+                "resources": {"requests": {"storage": "8Gi"}},
+            },
+        },
+    )
+    volume = {"name": "data", "persistentVolumeClaim": {"claimName": "data"}}
+    kube.apply(
+        f"{core}/pods/user",
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "user"},
+            "spec": {
+                "containers": [{"name": "main", "image": "example.test/app"}],
+                "volumes": [volume],
+                "tolerations": [{"operator": "Exists"}],
+            },
+        },
+    )
+    kube.apply(
+        f"{core}/services/web",
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "web"},
+            "spec": {"type": "LoadBalancer", "ports": [{"port": 80}]},
+        },
+    )
+    account = Account(world)
+    cluster = account.eks.describe_cluster(name=world.profile.name)["cluster"]
+    network = cluster["resourcesVpcConfig"]
+    mark = [{"Key": "elbv2.k8s.aws/cluster", "Value": world.profile.name}]
+    group = account.ec2.create_security_group(
+        GroupName="k8s-traffic-demo",
+        Description="of a load balancer controller",
+        VpcId=network["vpcId"],
+        TagSpecifications=[{"ResourceType": "security-group", "Tags": mark}],
+    )["GroupId"]
+    account.elbv2.create_load_balancer(
+        Name="k8s-default-site",
+        Subnets=network["subnetIds"][:2],
+        SecurityGroups=[group],
+        Type="application",
+        Tags=mark,
+    )
+    account.elbv2.create_target_group(
+        Name="k8s-default-site", Protocol="HTTP", Port=80, VpcId=network["vpcId"], Tags=mark
+    )
+
+
+MINIMAL_CASE = Case(
+    cloud="eks",
+    label="minimal",
+    profile=MINIMAL,
+    look=inventory,
+    files=FILES,
+    twins=_twins,
+    busy=_busy,
+    changes=(
+        ("count", {"pools.0.count": {"min": 1, "max": 4}}),
+        ("labels", {"pools.0.labels": {"a": "b"}}),
+        ("another pool", {"pools": [*MINIMAL["pools"], {"name": "more", "machine": "m6i.xlarge"}]}),
+        ("no pool more", {"pools": MINIMAL["pools"]}),
+        ("machine", {"pools.0.machine": "m6i.2xlarge"}),
+        ("version", {"kubernetes": "1.35"}),
+        ("endpoint", {"endpoint": {"allowed": ["8.8.8.0/24"], "private": True}}),
+        ("key", {"ssh_key": "me.pub"}),
+        ("protection", {"deletion_protection": True}),
+        ("no protection", {"deletion_protection": False}),
+    ),
+    refused=(
+        ("cidr", {"network.cidr": "10.7.0.0/16"}, "vpc/main"),
+        (
+            "services",
+            {"network.services": "172.31.0.0/16"},
+            "EKS fixes it when the cluster is made",
+        ),
+        ("back", {"kubernetes": "1.33"}, "EKS does not go back"),
+    ),
+)
+
+FULL_CASE = Case(
+    cloud="eks",
+    label="full",
+    profile=FULL,
+    look=inventory,
+    files=FILES,
+    prepare=_admins,
+    changes=(
+        ("tags", {"tags": {"team": "ops"}}),
+        ("taints", {"pools.0.taints": [{"key": "x", "effect": "NoExecute"}]}),
+        ("labels", {"pools.0.labels": {"role": "other"}}),
+        ("disk", {"pools.1.disk": {"size": 50}}),
+        ("key", {"ssh_key": "other.pub"}),
+        ("admins", {"admins": [OTHER_ADMIN]}),
+        ("logging", {"logging": ["audit"], "log_days": 90}),
+        ("push by node", {"registry.push": "node"}),
+        ("push by others", {"registry.push": ["a/b", "c/d"]}),
+        ("repositories", {"registry.repositories": ["app", "third"]}),
+        ("cache days", {"registry.cache_days": 3}),
+        ("support", {"support": "extended"}),
+        ("many at once", {
+            "support": "standard", "logging": ["api", "scheduler"], "tags": {"team": "x"},
+            "endpoint": {"private": True, "allowed": ["9.9.9.0/24"]}, "kubernetes": "1.35",
+        }),
+    ),
+)  # fmt: skip
+
+EXISTING_CASE = Case(
+    cloud="eks",
+    label="existing",
+    profile={**MINIMAL, "registry": {"name": "demo", "repositories": ["app"]}},
+    look=inventory,
+    files=FILES,
+    prepare=_vpc,
+    kept=("repository",),
+    changes=(("count", {"pools.0.count": 3}),),
+)
+
+BARE_CASE = Case(
+    cloud="eks",
+    label="bare",
+    profile={**MINIMAL, "network": {"nat": "none"}},
+    look=inventory,
+    files=FILES,
+    changes=(("labels", {"pools.0.labels": {"a": "b"}}), ("zones", {"network.zones": 3})),
+)
+
+CASES = (MINIMAL_CASE, FULL_CASE, EXISTING_CASE, BARE_CASE)

@@ -1,0 +1,194 @@
+"""What goes wrong on the way: deaths, lost answers, pages of one, slowness, failure, throttling."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from clusterkit.core.errors import ClusterkitError
+from clusterkit.core.names import CLUSTER
+from clusterkit.core.resource import Given
+from clusterkit.kube.storage import StorageClass
+from clusterkit.sandbox.faults import Rule
+from clusterkit.sandbox.pace import Pace
+from tests.drivers.eks_cases import FULL_CASE, MINIMAL_CASE
+from tests.drivers.world import Case, Died, Mortal, World, world
+
+CASES = (MINIMAL_CASE, FULL_CASE)
+every_case = pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
+deep = pytest.mark.skipif(not os.environ.get("CLUSTERKIT_DEEP"), reason="make deep runs it")
+
+
+def complete(found: World) -> None:
+    """Everything that was wished for is there, marked, and once; nothing is left to do."""
+    left = found.plan()
+    assert left.empty, [(step.op, step.key, step.changes) for step in left.todo]
+    wished = Counter(
+        step.key.split("/")[0]
+        for step in left.steps
+        if step.wish is not None and not isinstance(step.wish, Given | StorageClass)
+    )
+    there = Counter(
+        thing.kind
+        for thing in found.case.look(found)
+        if thing.marks.get(CLUSTER) == found.profile.name
+    )
+    assert there == wished
+
+
+def nothing(found: World, before: Counter[str]) -> None:
+    """Only what was there before."""
+    assert found.look() == before
+    assert found.destroy_plan().empty
+
+
+@every_case
+def test_the_process_dies_after_every_single_change(case: Case, tmp_path: Path) -> None:
+    """``up``, dead after one call that changes something, again and again until it is done; then
+    ``destroy`` the same way.
+    """
+    with world(case, tmp_path) as found:
+        before = found.look()
+        deaths = _one_by_one(found, destroy=False)
+        assert deaths > 20
+        complete(found)
+        assert _one_by_one(found, destroy=True) > 10
+        nothing(found, before)
+
+
+def _one_by_one(found: World, *, destroy: bool) -> int:
+    for deaths in range(1000):
+        clients = found.clients()
+        Mortal(clients, after=1)
+        with suppress(Died):
+            outcome = found.destroy(clients=clients) if destroy else found.up(clients=clients)
+            found.settle(outcome)
+            return deaths
+    raise AssertionError("no end")
+
+
+@deep
+@every_case
+@pytest.mark.timeout(3000)
+def test_the_process_dies_after_any_number_of_changes(case: Case, tmp_path: Path) -> None:
+    """Dead after the n-th change, for every n; then ``up`` finishes, or ``destroy`` removes all."""
+    with world(case, tmp_path) as found:
+        before = found.look()
+        clients = found.clients()
+        counted = Mortal(clients)
+        found.settle(found.up(clients=clients))
+        found.settle(found.destroy())
+        for calls in range(1, counted.calls):
+            for finish in (True, False):
+                clients = found.clients()
+                Mortal(clients, after=calls)
+                with suppress(Died):
+                    found.up(clients=clients)
+                if finish:
+                    found.settle(found.up())
+                    complete(found)
+                found.settle(found.destroy())
+                nothing(found, before)
+
+
+@every_case
+@pytest.mark.parametrize("seed", range(3))
+def test_answers_are_lost(case: Case, seed: int, tmp_path: Path) -> None:
+    """A fifth of all calls have their effect and no answer."""
+    with world(case, tmp_path) as found:
+        found.sandbox.faults._seed = seed
+        found.wish()
+        before = found.look()
+        found.sandbox.faults.set([Rule("*", "lost", rate=0.2)])
+        found.settle(found.up())
+        found.sandbox.faults.clear()
+        complete(found)
+        found.sandbox.faults.set([Rule("*", "lost", rate=0.2)])
+        found.settle(found.destroy())
+        found.sandbox.faults.clear()
+        nothing(found, before)
+
+
+@every_case
+@pytest.mark.parametrize("kind", ["throttle", "error"])
+def test_the_cloud_is_busy(case: Case, kind: str, tmp_path: Path) -> None:
+    """A third of all calls are throttled, or fail with the service's own trouble."""
+    with world(case, tmp_path) as found:
+        found.wish()
+        before = found.look()
+        found.sandbox.faults.set([Rule("*", kind, rate=0.3)])  # type: ignore[arg-type]
+        found.settle(found.up())
+        found.sandbox.faults.clear()
+        complete(found)
+        found.sandbox.faults.set([Rule("*", kind, rate=0.3)])  # type: ignore[arg-type]
+        found.settle(found.destroy())
+        found.sandbox.faults.clear()
+        nothing(found, before)
+
+
+@every_case
+def test_lists_have_pages_of_one(case: Case, tmp_path: Path) -> None:
+    with world(case, tmp_path) as found:
+        before = found.look()
+        found.sandbox.faults.page_size = 1
+        found.settle(found.up())
+        assert found.plan().empty
+        found.sandbox.faults.page_size = None
+        complete(found)
+        found.sandbox.faults.page_size = 1
+        found.settle(found.destroy())
+        found.sandbox.faults.page_size = None
+        nothing(found, before)
+
+
+def test_the_clouds_own_states_are_waited_for(tmp_path: Path) -> None:
+    """Everything passes through the service's states, with the durations of a fast day."""
+    with world(MINIMAL_CASE, tmp_path, Pace(600)) as found:
+        before = found.look()
+        found.settle(found.up())
+        complete(found)
+        found.settle(found.destroy())
+        nothing(found, before)
+
+
+TERMINAL = (
+    ("eks:CreateCluster", "cluster/demo"),
+    ("eks:CreateNodegroup", "node-group/"),
+    ("eks:CreateAddon", "addon/"),
+    ("ec2:CreateNatGateway", "nat-gateway/a"),
+)
+
+
+@pytest.mark.parametrize(("operation", "key"), TERMINAL)
+def test_what_fails_in_the_end_says_why_and_is_made_anew(
+    operation: str, key: str, tmp_path: Path
+) -> None:
+    with world(MINIMAL_CASE, tmp_path) as found:
+        before = found.look()
+        found.sandbox.faults.set([Rule(operation, "terminal")])
+        outcome = found.up()
+        failed = {name: error for name, error in outcome.failed.items() if name.startswith(key)}
+        assert failed, outcome
+        for error in failed.values():
+            assert isinstance(error, ClusterkitError)
+            assert "timed out" not in str(error)
+            assert len(error.what) > 10, error.what
+        found.sandbox.faults.clear()
+        found.settle(found.up())
+        complete(found)
+        found.settle(found.destroy())
+        nothing(found, before)
+
+
+def test_destroy_takes_what_failed(tmp_path: Path) -> None:
+    with world(MINIMAL_CASE, tmp_path) as found:
+        before = found.look()
+        rules = [Rule(operation, "terminal") for operation, _ in TERMINAL[1:]]
+        found.sandbox.faults.set(rules)
+        assert found.up().failed
+        found.settle(found.destroy())
+        nothing(found, before)

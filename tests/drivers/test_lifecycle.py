@@ -1,0 +1,115 @@
+"""Every cloud and profile from nothing to a cluster, through every change, and back to nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from clusterkit.core.errors import ClusterkitError
+from clusterkit.core.names import CLUSTER
+from clusterkit.core.profile import BaseProfile
+from tests.drivers.eks_cases import CASES, MINIMAL_CASE
+from tests.drivers.world import Case, World, edited, world
+
+every_case = pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
+
+
+@every_case
+def test_up_every_change_and_destroy(case: Case, tmp_path: Path) -> None:
+    with world(case, tmp_path) as found:
+        before = found.things()
+        found.settle(found.up())
+        assert found.plan().empty
+        made = {key: thing for key, thing in found.things().items() if key not in before}
+        unmarked = [key for key, t in made.items() if t.marks.get(CLUSTER) != "demo"]
+        assert {kind for kind, _ in unmarked} <= _MADE_BY_THE_CLOUD, unmarked
+        profile = dict(found.case.profile)
+        for label, edits in case.changes:
+            profile = edited(profile, edits)
+            changed = found.load(profile)
+            assert not found.plan(changed).empty, label
+            found.settle(found.up(changed))
+            left = found.plan(changed)
+            assert left.empty, (label, [(step.op, step.key, step.changes) for step in left.todo])
+        for label, edits, words in case.refused:
+            wrong = found.load(edited(profile, edits))
+            snapshot = found.things().keys()
+            assert words in _refusal(found, wrong), label
+            assert found.things().keys() == snapshot, label
+        _end(found, before.keys(), case)
+
+
+def _refusal(found: World, profile: BaseProfile) -> str:
+    """What a plan or a run says that cannot be."""
+    try:
+        outcome = found.up(profile)
+    except ClusterkitError as error:
+        return f"{error} {error.hint}"
+    return " ".join(f"{key}: {error}" for key, error in outcome.failed.items())
+
+
+_MADE_BY_THE_CLOUD = {"security-group", "network-interface", "access-entry"}
+"""the cluster's own group and interfaces, the entries of its maker and of its nodes"""
+
+
+def _end(found: World, before: object, case: Case) -> None:
+    outcome = found.destroy()
+    found.settle(outcome)
+    again = found.destroy_plan()
+    assert again.empty
+    left = [key for key in found.things() if key not in before]  # type: ignore[operator]
+    assert {kind for kind, _ in left} == set(case.kept), left
+    assert {step.split("/")[0] for step in (kept.key for kept in again.kept)} == set(case.kept)
+
+
+def test_the_neighbours_are_left_alone(tmp_path: Path) -> None:
+    """A cluster of ours of another name, and things of our names without our mark."""
+    case = MINIMAL_CASE
+    with world(case, tmp_path) as found:
+        decoy = found.load(edited(case.profile, {"name": "demo2"}))
+        found.settle(found.up(decoy))
+        case.twins(found)
+        before = found.things()
+        found.settle(found.up())
+        assert found.plan(decoy).empty
+        found.settle(found.destroy())
+        assert found.things() == before
+        assert found.plan(decoy).empty
+
+
+def test_what_kubernetes_made_goes_with_the_cluster(tmp_path: Path) -> None:
+    case = MINIMAL_CASE
+    with world(case, tmp_path) as found:
+        before = found.look()
+        found.settle(found.up())
+        idle = found.look()
+        case.busy(found)
+        _until_used(found, idle)
+        found.settle(found.destroy())
+        assert found.look() == before
+        assert found.destroy_plan().empty
+
+
+def test_a_dead_kubernetes_stops_no_destroy(tmp_path: Path) -> None:
+    case = MINIMAL_CASE
+    with world(case, tmp_path) as found:
+        before = found.look()
+        found.settle(found.up())
+        idle = found.look()
+        case.busy(found)
+        _until_used(found, idle)
+        assert found.sandbox._server is not None
+        found.sandbox._server._clusters["eks/eu-west-1/demo"].close()  # type: ignore[attr-defined]
+        found.settle(found.destroy())
+        assert found.look() == before
+
+
+def _until_used(found: World, idle: Counter[str]) -> None:
+    import time
+
+    end = time.monotonic() + 20
+    while found.look()["volume"] == idle["volume"] or not found.look()["classic-load-balancer"]:
+        assert time.monotonic() < end
+        time.sleep(0.05)

@@ -1,0 +1,269 @@
+"""What the generic suite needs of every cloud: a sandbox, a case, and the tool without its command.
+
+Nothing here knows a cloud: a case brings its profile, the changes that are to be tried on it, and
+an inventory of the account taken without the driver.
+"""
+
+from __future__ import annotations
+
+import atexit
+import copy
+import math
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from clusterkit import clouds
+from clusterkit.core.events import Event
+from clusterkit.core.plan import Plan, plan
+from clusterkit.core.profile import BaseProfile, load
+from clusterkit.core.resource import Ctx, Resource
+from clusterkit.core.run import Outcome, Run
+from clusterkit.core.wire import Target, Wire
+from clusterkit.sandbox.pace import Pace
+from clusterkit.sandbox.sandbox import Sandbox
+
+Edits = Mapping[str, Any]
+"""dotted path in the profile to its new value; None removes it, ``pools.0.count`` is an index"""
+
+
+@dataclass(frozen=True)
+class Thing:
+    """Something in the account that costs money or stands in the way."""
+
+    kind: str
+    id: str
+    marks: Mapping[str, str] = field(default_factory=dict, hash=False)
+    shown: Any = field(default=None, hash=False)
+
+
+Inventory = Sequence[Thing]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A cloud, a profile, and what is to be tried on it."""
+
+    cloud: str
+    label: str
+    profile: Mapping[str, Any]
+    look: Callable[[World], Inventory]
+    """everything in the account, asked for with the vendor's SDK alone"""
+    changes: Sequence[tuple[str, Edits]] = ()
+    """mutable fields: each is changed, one after the other"""
+    refused: Sequence[tuple[str, Edits, str]] = ()
+    """immutable fields, and the words of the refusal"""
+    kept: Sequence[str] = ()
+    """kinds that destroy keeps with this profile"""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """what lies beside the profile"""
+    prepare: Callable[[World], Edits] = lambda world: {}
+    """what must be there before, and what the profile has to say of it"""
+    twins: Callable[[World], None] = lambda world: None
+    """make things of the same names without our mark"""
+    busy: Callable[[World], None] = lambda world: None
+    """use the cluster: volumes, load balancers"""
+
+    @property
+    def id(self) -> str:
+        """How pytest calls it."""
+        return f"{self.cloud}-{self.label}"
+
+
+def edited(profile: Mapping[str, Any], edits: Edits) -> dict[str, Any]:
+    """A copy of the profile with these changes."""
+    found = copy.deepcopy(dict(profile))
+    for path, value in edits.items():
+        *steps, last = path.split(".")
+        node: Any = found
+        for step in steps:
+            node = node[int(step)] if isinstance(node, list) else node.setdefault(step, {})
+        if isinstance(node, list):
+            node[int(last)] = value
+        elif value is None:
+            node.pop(last, None)
+        else:
+            node[last] = value
+    return found
+
+
+class World:
+    """One account of a sandbox, and a person in it with a profile."""
+
+    def __init__(self, sandbox: Sandbox, case: Case, folder: Path) -> None:
+        self.sandbox = sandbox
+        self.case = case
+        self.folder = folder
+        self.cloud = clouds.load(case.cloud)
+        for name, text in case.files.items():
+            (folder / name).write_text(text)
+        self.profile = self.load(case.profile)
+        self.events: list[Event] = []
+
+    @property
+    def wire(self) -> Wire:
+        """How the sandbox is reached."""
+        return Wire(
+            proxy=self.sandbox.proxy,
+            ca_file=self.sandbox.ca_file,
+            environ=self.sandbox.environment(),
+            scale=1.0 / self.sandbox.pace.factor,
+        )
+
+    def target(self, name: str | None = None) -> Target:
+        """The cluster of the profile, or another one of this name."""
+        return Target(self.case.cloud, name or self.profile.name, self.profile.region)
+
+    def load(self, profile: Mapping[str, Any]) -> BaseProfile:
+        """The profile as the command would read it."""
+        path = self.folder / "profile.yaml"
+        path.write_text(yaml.safe_dump(dict(profile)))
+        return load(path, clouds.model, clouds.CLOUDS)
+
+    def clients(self, name: str | None = None) -> Any:
+        """Fresh clients: a new process."""
+        return self.cloud.connect(self.target(name), self.wire)
+
+    def wish(self, profile: BaseProfile | None = None) -> list[Resource[Any, Any]]:
+        """The graph of a profile; facts are asked for once."""
+        profile = profile or self.profile
+        key = profile.model_dump_json()
+        if key not in _FACTS:
+            clients = self.clients(profile.name)
+            _FACTS[key] = self.cloud.preflight(profile, clients)
+        return list(self.cloud.graph(profile, _FACTS[key]))
+
+    def context(self, name: str | None = None, clients: Any = None) -> Ctx[Any]:
+        """A fresh context."""
+        clients = clients or self.clients(name)
+        return Ctx(clients, name or self.profile.name, scale=self.wire.scale)
+
+    def plan(self, profile: BaseProfile | None = None) -> Plan:
+        """What ``plan`` would say."""
+        profile = profile or self.profile
+        cx = self.context(profile.name)
+        return plan(self.wish(profile), self.cloud.KINDS, cx)
+
+    def up(
+        self, profile: BaseProfile | None = None, *, clients: Any = None, threads: int = 16
+    ) -> Outcome:
+        """What ``up`` would do."""
+        profile = profile or self.profile
+        wish = self.wish(profile)
+        cx = self.context(profile.name, clients)
+        steps = plan(wish, self.cloud.KINDS, cx)
+        return Run(cx, self.events.append, threads=threads)(steps, "up")
+
+    def destroy(self, name: str | None = None, *, clients: Any = None) -> Outcome:
+        """What ``destroy`` would do; it knows cloud, region and name only."""
+        cx = self.context(name, clients)
+        return Run(cx, self.events.append)(self.destroy_plan(cx), "destroy")
+
+    def destroy_plan(self, cx: Ctx[Any] | None = None) -> Plan:
+        """What ``destroy`` would remove."""
+        return plan([], self.cloud.KINDS, cx or self.context(), destroy=True)
+
+    def look(self) -> Counter[str]:
+        """How many of each kind there are, whoever's."""
+        return Counter(thing.kind for thing in self.case.look(self))
+
+    def things(self) -> dict[tuple[str, str], Thing]:
+        """Everything in the account."""
+        return {(thing.kind, thing.id): thing for thing in self.case.look(self)}
+
+    def settle(self, outcome: Outcome) -> None:
+        """The run went well and there is nothing left to do."""
+        assert outcome.ok, {key: repr(error) for key, error in outcome.failed.items()}
+
+
+_FACTS: dict[str, Any] = {}
+"""what preflight found for a profile: the same in every sandbox"""
+_SANDBOXES: dict[tuple[str, Pace], Sandbox] = {}
+"""by cloud and pace; starting one takes longer than most tests"""
+AT_ONCE = Pace(math.inf)
+
+
+@contextmanager
+def world(case: Case, folder: Path, pace: Pace = AT_ONCE) -> Iterator[World]:
+    """The account a case starts from, in a sandbox that is otherwise empty."""
+    key = case.cloud, pace
+    if key not in _SANDBOXES:
+        home = Path(tempfile.mkdtemp(prefix="clusterkit-test-"))
+        _SANDBOXES[key] = sandbox = Sandbox(directory=home, pace=pace, emulators=[case.cloud])
+        sandbox.start()
+        atexit.register(shutil.rmtree, home, ignore_errors=True)
+        atexit.register(sandbox.stop)
+    sandbox = _SANDBOXES[key]
+    try:
+        made = World(sandbox, case, folder)
+        edits = case.prepare(made)
+        if edits:
+            case = replace(case, profile=edited(case.profile, edits))
+            made = World(sandbox, case, folder)
+        yield made
+    finally:
+        sandbox.faults.clear()
+        sandbox.reset()
+
+
+class Died(BaseException):
+    """The process is dead."""
+
+
+class Mortal:
+    """Kills the process after so many calls that change something; counts them without a limit."""
+
+    def __init__(self, clients: Any, after: int | None = None) -> None:
+        self.calls = 0
+        self._after = after
+        _watch_kube(clients, self)
+        _WATCH[clients.target.cloud](clients, self)
+
+    def before(self) -> None:
+        """A call is about to leave."""
+        if self._after is not None and self.calls >= self._after:
+            raise Died
+
+    def after(self) -> None:
+        """A call that changes something has been answered."""
+        self.calls += 1
+        self.before()
+
+
+def _watch_kube(clients: Any, mortal: Mortal) -> None:
+    kube, call = clients.kube, clients.kube._call
+
+    def watched(method: str, *args: Any, **kwargs: Any) -> Any:
+        mortal.before()
+        answer = call(method, *args, **kwargs)
+        if method != "GET":
+            mortal.after()
+        return answer
+
+    kube._call = watched
+
+
+def _watch_aws(clients: Any, mortal: Mortal) -> None:
+    events = clients._open_session().events
+    reading = ("Describe", "List", "Get", "BatchGet")
+
+    def before(**_: Any) -> None:
+        mortal.before()
+
+    def after(model: Any, **_: Any) -> None:
+        if not model.name.startswith(reading):
+            mortal.after()
+
+    events.register("before-send", before)
+    events.register("after-call", after)
+
+
+_WATCH: dict[str, Callable[[Any, Mortal], None]] = {"eks": _watch_aws}
+"""how a cloud's SDK tells of its calls"""
