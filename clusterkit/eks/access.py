@@ -14,6 +14,7 @@ from clusterkit.eks.errors import Gone, call, gone_is_fine, pages
 from clusterkit.eks.marks import (
     Marked,
     Tags,
+    retags,
 )
 
 
@@ -90,7 +91,7 @@ class AccessEntry(Marked[Clients, AccessState]):
                 policyArn=policy,
                 accessScope={"type": "cluster"},
             )
-        if self.tag_changes(have.tags):
+        if retags(changes):
             arn = call(
                 cx.clients.eks.describe_access_entry,
                 clusterName=cx.cluster,

@@ -18,7 +18,8 @@ from clusterkit.eks.clients import Clients
 from clusterkit.eks.cluster import ClusterState
 from clusterkit.eks.errors import Gone, call, gone_is_fine, pages
 from clusterkit.eks.iam import RoleState
-from clusterkit.eks.marks import Marked, Tags
+from clusterkit.eks.marks import Marked, Tags, retags
+from clusterkit.eks.updates import update
 
 
 @dataclass(frozen=True)
@@ -107,13 +108,15 @@ class Addon(Marked[Clients, AddonState]):
 
     def update(self, cx: Ctx[Clients], have: AddonState, changes: list[Change]) -> None:
         fields = {change.field for change in changes}
-        if any(name.startswith("tags.") for name in fields):
+        if retags(changes):
             call(cx.clients.eks.tag_resource, resourceArn=have.arn, tags=dict(self.tags))
         if fields & {"version", "configuration"}:
             more: dict[str, Any] = {}
             if self.configuration:
                 more["configurationValues"] = json.dumps(dict(self.configuration), sort_keys=True)
-            call(
+            update(
+                cx,
+                self.key,
                 cx.clients.eks.update_addon,
                 clusterName=cx.cluster,
                 addonName=self.name,
@@ -224,7 +227,7 @@ class PodIdentity(Marked[Clients, PodIdentityState]):
                 associationId=have.id,
                 roleArn=cx[self.role].arn,
             )
-        if self.tag_changes(have.tags):
+        if retags(changes):
             call(cx.clients.eks.tag_resource, resourceArn=have.arn, tags=dict(self.tags))
 
     @classmethod

@@ -47,6 +47,8 @@ class Clients:
         self._made: dict[str, Any] = {}
         self.foreign: set[str] = set()
         """ARNs of things seen to be somebody else's, where only asking one by one tells"""
+        self.updates: dict[str, dict[str, str]] = {}
+        """the last update begun in this process, by the resource's key"""
 
     @property
     def partition(self) -> str:

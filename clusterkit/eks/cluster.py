@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 from clusterkit.core.errors import NotOurs, Rejected
@@ -17,8 +18,9 @@ from clusterkit.core.resource import Change, Ctx, Resource, Takes
 from clusterkit.eks.clients import Clients
 from clusterkit.eks.errors import Gone, call, gone_is_fine
 from clusterkit.eks.iam import RoleState
-from clusterkit.eks.marks import Marked, Tags
+from clusterkit.eks.marks import Marked, Tags, retags
 from clusterkit.eks.network import SubnetState
+from clusterkit.eks.updates import update
 
 LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 
@@ -151,22 +153,23 @@ class Cluster(Marked[Clients, ClusterState]):
         """One change a call: EKS runs one update of a cluster at a time."""
         eks, name = cx.clients.eks, cx.cluster
         fields = {change.field for change in changes}
-        if any(field.startswith("tags.") for field in fields):
+        if retags(changes):
             call(eks.tag_resource, resourceArn=have.arn, tags=dict(self.tags))
+        change = partial(update, cx, self.key)
         if "deletion protection" in fields:
-            call(eks.update_cluster_config, name=name, deletionProtection=self.protected)
+            change(eks.update_cluster_config, name=name, deletionProtection=self.protected)
         elif "support" in fields:
             policy: Any = {"supportType": self.support}
-            call(eks.update_cluster_config, name=name, upgradePolicy=policy)
+            change(eks.update_cluster_config, name=name, upgradePolicy=policy)
         elif fields & {"public endpoint", "private endpoint", "allowed"}:
-            call(eks.update_cluster_config, name=name, resourcesVpcConfig=self._access())
+            change(eks.update_cluster_config, name=name, resourcesVpcConfig=self._access())
         elif "subnets" in fields:
             ids = [cx[subnet].id for subnet in self.subnets]
-            call(eks.update_cluster_config, name=name, resourcesVpcConfig={"subnetIds": ids})
+            change(eks.update_cluster_config, name=name, resourcesVpcConfig={"subnetIds": ids})
         elif "logging" in fields:
-            call(eks.update_cluster_config, name=name, logging=_logging(self.logging))
+            change(eks.update_cluster_config, name=name, logging=_logging(self.logging))
         elif "version" in fields:
-            call(eks.update_cluster_version, name=name, version=self.version)
+            change(eks.update_cluster_version, name=name, version=self.version)
 
     @classmethod
     def delete(cls, cx: Ctx[Clients], have: ClusterState) -> None:

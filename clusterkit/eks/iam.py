@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from urllib.parse import unquote
 
@@ -17,7 +17,7 @@ from clusterkit.core.names import KEEP, safe
 from clusterkit.core.resource import Change, Ctx, one_each
 from clusterkit.eks.clients import Clients
 from clusterkit.eks.errors import Gone, call, gone_is_fine, pages
-from clusterkit.eks.marks import Marked, write_tags
+from clusterkit.eks.marks import Marked, Tags, read_tags, retags, write_tags
 
 Document = dict[str, Any]
 LONGEST_NAME = 64
@@ -58,6 +58,7 @@ class RoleState:
     managed: frozenset[str]
     """ARNs"""
     inline: Mapping[str, Document]
+    tags: Tags = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -98,7 +99,7 @@ class Role(Marked[Clients, RoleState]):
         )
 
     def diff(self, cx: Ctx[Clients], have: RoleState) -> list[Change]:
-        changes = []
+        changes = self.tag_changes(have.tags)
         wanted = self._managed(cx)
         if have.managed != wanted:
             changes.append(Change("policies", sorted(have.managed), sorted(wanted)))
@@ -111,6 +112,8 @@ class Role(Marked[Clients, RoleState]):
 
     def update(self, cx: Ctx[Clients], have: RoleState, changes: list[Change]) -> None:
         iam, name = cx.clients.iam, have.name
+        if retags(changes):
+            call(iam.tag_role, RoleName=name, Tags=write_tags(dict(self.tags)))
         wanted = self._managed(cx)
         for arn in sorted(wanted - have.managed):
             call(iam.attach_role_policy, RoleName=name, PolicyArn=arn)
@@ -155,7 +158,12 @@ def _state(cx: Ctx[Clients], role: Any) -> RoleState:
         shown = call(iam.get_role_policy, RoleName=name, PolicyName=policy)
         inline[policy] = _document(shown["PolicyDocument"])
     return RoleState(
-        name, role["Arn"], _document(role["AssumeRolePolicyDocument"]), managed, inline
+        name,
+        role["Arn"],
+        _document(role["AssumeRolePolicyDocument"]),
+        managed,
+        inline,
+        read_tags(pages(iam, "list_role_tags", "Tags", RoleName=name)),
     )
 
 
@@ -184,10 +192,8 @@ def _normal(document: Document) -> Any:
 def keeps_volumes(cx: Ctx[Clients]) -> bool | None:
     """Whether the profile wanted volumes kept, by the tag on the cluster's role; None: no role."""
     try:
-        listed = pages(
-            cx.clients.iam, "list_role_tags", "Tags", RoleName=role_name(cx, CLUSTER_ROLE)
-        )
-        tags = {tag["Key"]: tag["Value"] for tag in listed}
+        name = role_name(cx, CLUSTER_ROLE)
+        tags = read_tags(pages(cx.clients.iam, "list_role_tags", "Tags", RoleName=name))
     except Gone:
         return None
     return tags.get(KEEP_VOLUMES) == "true"

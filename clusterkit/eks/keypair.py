@@ -55,7 +55,7 @@ class KeyPair(Marked[Clients, KeyPairState]):
         return self.tag_changes(have.tags)
 
     def update(self, cx: Ctx[Clients], have: KeyPairState, changes: list[Change]) -> None:
-        tag_ec2(cx, self, have.id)
+        tag_ec2(cx, self, have.id, changes)
 
     @classmethod
     def delete(cls, cx: Ctx[Clients], have: KeyPairState) -> None:

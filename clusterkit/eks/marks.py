@@ -70,9 +70,16 @@ def specification(
     return [{"ResourceType": kind, "Tags": write_tags(resource.wanted_tags(cx))}]
 
 
-def tag_ec2(cx: Ctx[Clients], resource: Marked[Any, Any], identifier: str) -> None:
-    """Put the profile's tags on an EC2 thing."""
-    if resource.tags:
+def retags(changes: Iterable[Change]) -> bool:
+    """Whether tags are among the changes."""
+    return any(change.field.startswith("tags.") for change in changes)
+
+
+def tag_ec2(
+    cx: Ctx[Clients], resource: Marked[Any, Any], identifier: str, changes: Iterable[Change]
+) -> None:
+    """Put the profile's tags on an EC2 thing, if they are among the changes."""
+    if retags(changes):
         ec2 = cx.clients.ec2
         call(ec2.create_tags, Resources=[identifier], Tags=write_tags(dict(resource.tags)))
 

@@ -58,7 +58,7 @@ class ElasticIp(Marked[Clients, AddressState]):
         return self.tag_changes(have.tags)
 
     def update(self, cx: Ctx[Clients], have: AddressState, changes: list[Change]) -> None:
-        tag_ec2(cx, self, have.id)
+        tag_ec2(cx, self, have.id, changes)
 
     @classmethod
     def delete(cls, cx: Ctx[Clients], have: AddressState) -> None:
@@ -129,7 +129,7 @@ class NatGateway(Marked[Clients, NatState]):
         return changes
 
     def update(self, cx: Ctx[Clients], have: NatState, changes: list[Change]) -> None:
-        tag_ec2(cx, self, have.id)
+        tag_ec2(cx, self, have.id, changes)
 
     @classmethod
     def delete(cls, cx: Ctx[Clients], have: NatState) -> None:

@@ -81,7 +81,7 @@ class Vpc(Marked[Clients, VpcState]):
         if not have.hostnames:
             # DNS support is on in every new VPC; hostnames are not
             call(ec2.modify_vpc_attribute, VpcId=have.id, EnableDnsHostnames={"Value": True})
-        tag_ec2(cx, self, have.id)
+        tag_ec2(cx, self, have.id, changes)
 
     @classmethod
     def delete(cls, cx: Ctx[Clients], have: VpcState) -> None:
@@ -153,7 +153,7 @@ class Subnet(Marked[Clients, SubnetState]):
                 SubnetId=have.id,
                 MapPublicIpOnLaunch={"Value": self.public_addresses},
             )
-        tag_ec2(cx, self, have.id)
+        tag_ec2(cx, self, have.id, changes)
 
     @classmethod
     def delete(cls, cx: Ctx[Clients], have: SubnetState) -> None:
@@ -221,7 +221,7 @@ class InternetGateway(Marked[Clients, GatewayState]):
         if have.vpc is None:
             attach = cx.clients.ec2.attach_internet_gateway
             call(attach, InternetGatewayId=have.id, VpcId=cx[self.vpc].id)
-        tag_ec2(cx, self, have.id)
+        tag_ec2(cx, self, have.id, changes)
 
     @classmethod
     def delete(cls, cx: Ctx[Clients], have: GatewayState) -> None:

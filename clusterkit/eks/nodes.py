@@ -20,12 +20,10 @@ from clusterkit.eks.clients import Clients
 from clusterkit.eks.cluster import ClusterState
 from clusterkit.eks.errors import Gone, call, gone_is_fine, pages
 from clusterkit.eks.iam import RoleState
-from clusterkit.eks.marks import (
-    Marked,
-    Tags,
-)
+from clusterkit.eks.marks import Marked, Tags, retags
 from clusterkit.eks.network import SubnetState
 from clusterkit.eks.templates import TemplateState
+from clusterkit.eks.updates import update
 
 AMI = {"amd64": "AL2023_x86_64_STANDARD", "arm64": "AL2023_ARM_64_STANDARD"}
 MACHINE = "clusterkit-machine"
@@ -153,13 +151,15 @@ class NodeGroup(Marked[Clients, NodeGroupState]):
 
     def update(self, cx: Ctx[Clients], have: NodeGroupState, changes: list[Change]) -> None:
         eks, fields = cx.clients.eks, {change.field for change in changes}
-        if any(name.startswith("tags.") for name in fields):
+        if retags(changes):
             call(eks.tag_resource, resourceArn=have.arn, tags=dict(self.tags))
         if fields & {"count", "labels", "taints", "max_unavailable"}:
             shown = call(eks.describe_nodegroup, clusterName=cx.cluster, nodegroupName=have.name)
             desired = shown["nodegroup"]["scalingConfig"].get("desiredSize", self.minimum)
             taints = frozenset(self.taints)
-            call(
+            update(
+                cx,
+                self.key,
                 eks.update_nodegroup_config,
                 clusterName=cx.cluster,
                 nodegroupName=have.name,
@@ -175,7 +175,9 @@ class NodeGroup(Marked[Clients, NodeGroupState]):
                 },
             )
         elif "version" in fields:
-            call(
+            update(
+                cx,
+                self.key,
                 eks.update_nodegroup_version,
                 clusterName=cx.cluster,
                 nodegroupName=have.name,

@@ -11,7 +11,7 @@ from clusterkit.core.names import CLUSTER, KEEP, NAME
 from clusterkit.core.resource import Change, Ctx, one_each
 from clusterkit.eks.clients import Clients
 from clusterkit.eks.errors import Gone, call, gone_is_fine, pages
-from clusterkit.eks.marks import Marked, Tags, read_tags, write_tags
+from clusterkit.eks.marks import Marked, Tags, read_tags, retags, write_tags
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,14 @@ class Repository(Marked[Clients, RepositoryState]):
 
     def update(self, cx: Ctx[Clients], have: RepositoryState, changes: list[Change]) -> None:
         ecr, name = cx.clients.ecr, have.name
-        tags = {**dict(self.tags), KEEP: str(self.keep).lower()}
-        call(ecr.tag_resource, resourceArn=have.arn, tags=write_tags(tags))
+        if retags(changes) or "keep" in {change.field for change in changes}:
+            tags = {**dict(self.tags), KEEP: str(self.keep).lower()}
+            call(ecr.tag_resource, resourceArn=have.arn, tags=write_tags(tags))
+        if have.expires == self.expires:
+            return
         if self.expires is None:
             gone_is_fine(ecr.delete_lifecycle_policy, repositoryName=name)
-        elif have.expires != self.expires:
+        else:
             policy = _policy(self.expires)
             call(ecr.put_lifecycle_policy, repositoryName=name, lifecyclePolicyText=policy)
 
@@ -134,6 +137,7 @@ class LogGroupState:
     group: str
     arn: str
     days: int | None
+    tags: Tags = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -156,7 +160,7 @@ class LogGroup(Marked[Clients, LogGroupState]):
             arn = shown["arn"].removesuffix(":*")
             tags = call(logs.list_tags_for_resource, resourceArn=arn)["tags"]
             if tags.get(CLUSTER) == cx.cluster:
-                state = LogGroupState(wanted, arn, shown.get("retentionInDays"))
+                state = LogGroupState(wanted, arn, shown.get("retentionInDays"), tags)
                 return {tags.get(NAME, "control-plane"): state}
         return {}
 
@@ -168,11 +172,17 @@ class LogGroup(Marked[Clients, LogGroupState]):
         )
 
     def diff(self, cx: Ctx[Clients], have: LogGroupState) -> list[Change]:
-        return [Change("days", have.days, self.days)] if have.days != self.days else []
+        changes = self.tag_changes(have.tags)
+        if have.days != self.days:
+            changes.append(Change("days", have.days, self.days))
+        return changes
 
     def update(self, cx: Ctx[Clients], have: LogGroupState, changes: list[Change]) -> None:
-        put = cx.clients.logs.put_retention_policy
-        call(put, logGroupName=have.group, retentionInDays=self.days)
+        logs = cx.clients.logs
+        if retags(changes):
+            call(logs.tag_resource, resourceArn=have.arn, tags=dict(self.tags))
+        if have.days != self.days:
+            call(logs.put_retention_policy, logGroupName=have.group, retentionInDays=self.days)
 
     @classmethod
     def delete(cls, cx: Ctx[Clients], have: LogGroupState) -> None:

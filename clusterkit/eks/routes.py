@@ -95,7 +95,7 @@ class RouteTable(Marked[Clients, RouteTableState]):
                 call(change, **table, **{way: gateway})
         for subnet in self._missing(cx, have):
             call(ec2.associate_route_table, RouteTableId=have.id, SubnetId=subnet)
-        tag_ec2(cx, self, have.id)
+        tag_ec2(cx, self, have.id, changes)
 
     @classmethod
     def delete(cls, cx: Ctx[Clients], have: RouteTableState) -> None:

@@ -93,7 +93,7 @@ class LaunchTemplate(Marked[Clients, TemplateState]):
         return self.tag_changes(have.tags)
 
     def update(self, cx: Ctx[Clients], have: TemplateState, changes: list[Change]) -> None:
-        tag_ec2(cx, self, have.id)
+        tag_ec2(cx, self, have.id, changes)
 
     @classmethod
     def delete(cls, cx: Ctx[Clients], have: TemplateState) -> None:

@@ -16,7 +16,7 @@ from clusterkit.kube.storage import StorageClass
 from clusterkit.sandbox.faults import Rule
 from clusterkit.sandbox.pace import Pace
 from tests.drivers.eks_cases import FULL_CASE, MINIMAL_CASE
-from tests.drivers.world import Case, Died, Mortal, World, world
+from tests.drivers.world import Case, Died, Edits, Mortal, World, edited, world
 
 CASES = (MINIMAL_CASE, FULL_CASE)
 every_case = pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
@@ -54,7 +54,7 @@ def test_the_process_dies_after_every_single_change(case: Case, tmp_path: Path) 
     with world(case, tmp_path) as found:
         before = found.look()
         deaths = _one_by_one(found, destroy=False)
-        assert deaths > 20
+        assert deaths > 10
         complete(found)
         assert _one_by_one(found, destroy=True) > 10
         nothing(found, before)
@@ -182,6 +182,29 @@ def test_what_fails_in_the_end_says_why_and_is_made_anew(
         complete(found)
         found.settle(found.destroy())
         nothing(found, before)
+
+
+UPDATES = (
+    ("eks:UpdateCluster", {"kubernetes": "1.35"}, "cluster/demo"),
+    ("eks:UpdateNodegroup", {"pools.0.labels": {"a": "b"}}, "node-group/"),
+)
+
+
+@pytest.mark.parametrize(("operation", "edits", "key"), UPDATES)
+def test_an_update_that_fails_says_why(
+    operation: str, edits: Edits, key: str, tmp_path: Path
+) -> None:
+    with world(MINIMAL_CASE, tmp_path) as found:
+        found.settle(found.up())
+        changed = found.load(edited(found.case.profile, edits))
+        found.wish(changed)
+        found.sandbox.faults.set([Rule(operation, "terminal")])
+        failed = found.up(changed).failed
+        [error] = [error for name, error in failed.items() if name.startswith(key)]
+        assert "InsufficientFreeAddresses" in str(error)
+        found.sandbox.faults.clear()
+        found.settle(found.up(changed))
+        assert found.plan(changed).empty
 
 
 def test_destroy_takes_what_failed(tmp_path: Path) -> None:

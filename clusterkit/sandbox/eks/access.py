@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from typing import Any
 from uuid import uuid4
@@ -22,6 +23,16 @@ GROUPS = {
     f"{POLICY}AmazonEKSViewPolicy": "eks:view",
 }
 """EKS authorises access policies by itself, beside RBAC; here they become groups"""
+TYPES = (
+    "STANDARD",
+    "EC2_LINUX",
+    "EC2_WINDOWS",
+    "FARGATE_LINUX",
+    "EC2",
+    "HYBRID_LINUX",
+    "HYPERPOD_LINUX",
+)
+"""https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateAccessEntry.html"""
 
 
 def reviewer(eks: Eks, region: str, cluster: str) -> TokenReview:
@@ -103,27 +114,44 @@ def _entry(eks: Eks, asked: dict[str, Any]) -> Access:
     return found
 
 
-@operation
-def create_access_entry(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
-    record = eks.active(asked["clusterName"])
+def _by_api(record: ClusterRecord) -> None:
     if record.shown["accessConfig"]["authenticationMode"] == "CONFIG_MAP":
         raise Refusal(
             "InvalidRequestException",
             "The cluster's authentication mode must be set to one of [API, API_AND_CONFIG_MAP] to "
             "perform this operation.",
         )
-    if asked["principalArn"] in record.access:
-        raise in_use("The specified access entry resource is already in use on this cluster.")
+
+
+def _groups(asked: dict[str, Any]) -> None:
     if any(group.startswith("system:") for group in asked.get("kubernetesGroups") or []):
         raise invalid("The kubernetes group name must not begin with system:")
+
+
+@operation
+def create_access_entry(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    record = eks.active(asked["clusterName"])
+    _by_api(record)
+    if asked["principalArn"] in record.access:
+        raise in_use("The specified access entry resource is already in use on this cluster.")
+    kind = asked.get("type") or "STANDARD"
+    if kind not in TYPES:
+        raise invalid(f"The type {kind} is not valid; one of {', '.join(TYPES)}")
+    if kind != "STANDARD" and (asked.get("kubernetesGroups") or asked.get("username")):
+        raise Refusal(
+            "InvalidRequestException",
+            f"Groups and a username cannot be given for an access entry of type {kind}",
+        )
+    _groups(asked)
     _principal(eks, asked["principalArn"])
-    kind = asked.get("type", "STANDARD")
     return {"accessEntry": add_entry(eks, record, asked["principalArn"], kind, [], asked)}
 
 
 def _principal(eks: Eks, arn: str) -> None:
     if arn.startswith("arn:aws:sts::"):
         raise invalid("The principalArn must be an IAM user or role, not an assumed role")
+    if not re.fullmatch(r"arn:aws:iam::\d{12}:(?:root|(?:user|role)/.+)", arn):
+        raise invalid("The specified principalArn is invalid: invalid principal.")
     kind, _, name = arn.rpartition(":")[2].partition("/")
     ours = kind == "role" and f":{ACCOUNT}:" in arn
     if ours and not any(role.arn == arn for role in eks.account.iam().roles.values()):
@@ -138,6 +166,7 @@ def describe_access_entry(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
 @operation
 def update_access_entry(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     shown = _entry(eks, asked).shown
+    _groups(asked)
     shown |= {k: asked[k] for k in ("kubernetesGroups", "username") if asked.get(k) is not None}
     shown["modifiedAt"] = now()
     return {"accessEntry": shown}
@@ -145,7 +174,9 @@ def update_access_entry(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
 
 @operation
 def list_access_entries(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
-    entries = eks.cluster(asked["clusterName"]).access
+    record = eks.cluster(asked["clusterName"])
+    _by_api(record)
+    entries = record.access
     policy = asked.get("associatedPolicyArn")
     names = [arn for arn, e in sorted(entries.items()) if not policy or policy in e.policies]
     page, token = eks.page(names, asked)
@@ -176,6 +207,8 @@ def associate_access_policy(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     scope = asked["accessScope"]
     if scope.get("type") == "namespace" and not scope.get("namespaces"):
         raise invalid("namespaces must not be empty for a namespace scope")
+    if scope.get("type") == "cluster" and scope.get("namespaces"):
+        raise invalid("namespaces must be empty for a cluster scope")
     return {
         "clusterName": asked["clusterName"],
         "principalArn": asked["principalArn"],
@@ -244,9 +277,15 @@ def describe_pod_identity_association(eks: Eks, asked: dict[str, Any]) -> dict[s
     return {"association": _identity(eks, asked)}
 
 
+def _unowned(shown: Shown) -> None:
+    if owner := shown.get("ownerArn"):
+        raise Refusal("InvalidRequestException", f"The association is owned by {owner}")
+
+
 @operation
 def update_pod_identity_association(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     shown = _identity(eks, asked)
+    _unowned(shown)
     if asked.get("roleArn"):
         eks.account.role(asked["roleArn"], "pods.eks.amazonaws.com", eks.age(), now().timestamp())
         shown["roleArn"] = asked["roleArn"]
@@ -257,6 +296,7 @@ def update_pod_identity_association(eks: Eks, asked: dict[str, Any]) -> dict[str
 @operation
 def delete_pod_identity_association(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     shown = _identity(eks, asked)
+    _unowned(shown)
     del eks.cluster(asked["clusterName"]).identities[asked["associationId"]]
     return {"association": shown}
 
@@ -272,7 +312,9 @@ def list_pod_identity_associations(eks: Eks, asked: dict[str, Any]) -> dict[str,
                 "serviceAccount",
                 "associationArn",
                 "associationId",
+                "ownerArn",
             )
+            if key in shown
         }
         for shown in eks.cluster(asked["clusterName"]).identities.values()
         if asked.get("namespace") in (None, shown["namespace"])

@@ -9,7 +9,7 @@ from uuid import uuid4
 from clusterkit.sandbox.eks.access import create_pod_identity_association
 from clusterkit.sandbox.eks.catalog import EBS_ADDON, VERSIONS, addons
 from clusterkit.sandbox.eks.records import ClusterRecord, Record, Shown
-from clusterkit.sandbox.eks.refusals import in_use, invalid, not_found
+from clusterkit.sandbox.eks.refusals import Refusal, in_use, invalid, not_found
 from clusterkit.sandbox.eks.service import Eks, now, operation
 
 
@@ -101,19 +101,7 @@ def create_addon(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     _check_version(version, offer.versions, record, name)
     _check_configuration(asked.get("configurationValues"))
     arn = eks.arn("addon", cluster, name, str(uuid4()))
-    identities = [
-        create_pod_identity_association(
-            eks,
-            {
-                "clusterName": cluster,
-                "namespace": "kube-system",
-                "serviceAccount": item["serviceAccount"],
-                "roleArn": item["roleArn"],
-                "ownerArn": arn,
-            },
-        )["association"]["associationArn"]
-        for item in asked.get("podIdentityAssociations") or []
-    ]
+    identities = _identities(eks, record, arn, asked.get("podIdentityAssociations") or [])
     shown: Shown = {
         "addonName": name,
         "clusterName": cluster,
@@ -142,6 +130,33 @@ def create_addon(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
         addon.go("CREATING", eks.due("eks/addon/create"), "ACTIVE", lambda: None)
         addon.then = _healthy(record, addon)
     return {"addon": shown}
+
+
+def _identities(
+    eks: Eks, record: ClusterRecord, owner: str, wanted: list[dict[str, Any]]
+) -> list[str]:
+    """The pod identity associations an add-on brings along: all of them or none."""
+    made: list[str] = []
+    try:
+        for item in wanted:
+            asked = {
+                "clusterName": record.shown["name"],
+                "namespace": "kube-system",
+                "serviceAccount": item["serviceAccount"],
+                "roleArn": item["roleArn"],
+                "ownerArn": owner,
+            }
+            shown = create_pod_identity_association(eks, asked)["association"]
+            made.append(shown["associationArn"])
+    except Refusal:
+        _forget(record, made)
+        raise
+    return made
+
+
+def _forget(record: ClusterRecord, arns: list[str]) -> None:
+    for arn in arns:
+        record.identities.pop(arn.rpartition("/")[2], None)
 
 
 def _check_version(
@@ -224,6 +239,20 @@ def update_addon(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     version = asked.get("addonVersion") or shown["addonVersion"]
     _check_version(version, addons(record.shown["version"])[name].versions, record, name)
     _check_configuration(asked.get("configurationValues"))
+    wanted = asked.get("podIdentityAssociations")
+    if wanted is not None:  # an empty list takes them away, none leaves them
+        before = [
+            (arn.rpartition("/")[2], record.identities.get(arn.rpartition("/")[2]))
+            for arn in shown.get("podIdentityAssociations") or []
+        ]
+        _forget(record, shown.get("podIdentityAssociations") or [])
+        try:
+            shown["podIdentityAssociations"] = (
+                _identities(eks, record, shown["addonArn"], wanted) or None
+            )
+        except Refusal:
+            record.identities |= {key: old for key, old in before if old is not None}
+            raise
 
     def done() -> None:
         shown["addonVersion"] = version
@@ -234,8 +263,7 @@ def update_addon(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
         shown["modifiedAt"] = now()
         shown["status"] = _healthy(record, addon)
 
-    shown["status"] = "UPDATING"
-    return {"update": eks.update(record, "AddonUpdate", "eks/addon/update", done)}
+    return {"update": eks.update(record, addon, "AddonUpdate", "eks/addon/update", done)}
 
 
 @operation
@@ -243,7 +271,6 @@ def delete_addon(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     record, addon = eks.cluster(asked["clusterName"]), _addon(eks, asked)
     if addon.status == "DELETING":
         raise in_use(f"Addon {asked['addonName']} is in DELETING state")
-    for arn in addon.shown.get("podIdentityAssociations") or []:
-        record.identities.pop(arn.rpartition("/")[2], None)
+    _forget(record, addon.shown.get("podIdentityAssociations") or [])
     addon.go("DELETING", eks.due("eks/addon/delete"), None)
     return {"addon": addon.shown}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -21,6 +22,8 @@ from clusterkit.sandbox.emulator import (
     Surroundings,
     Wsgi,
 )
+
+_LOG = logging.getLogger(__name__)
 
 SERVICES = (
     "ec2",
@@ -139,9 +142,7 @@ class AwsEmulator:
         try:
             scope = check(environ, raw, body, self._account.secrets)
         except Unsigned as error:
-            code = _CODES.get((service, error.code), error.code)
-            status = 401 if service == "ec2" else 403
-            return refusals.answer(service, code, str(error), status)
+            return _unsigned(service, error)
         if service == "eks":
             return self._ask_eks(environ, scope, path, query, body)
         try:
@@ -172,8 +173,9 @@ class AwsEmulator:
                 caller = self._account.arn_of(scope.key)
                 slow.settle(self._account.ec2(scope.region))
                 shown = self._eks.run(call.operation, call.parameters, scope.region, caller)
-                self._eks.tick()
+                # what was begun shows its first state, however fast the sandbox is
                 text = self._eks.description.answer(call.operation, shown)
+                self._eks.tick()
         except Refusal as error:
             return refusals.answer("eks", error.code, error.message, error.status, **error.members)
         headers = (("Content-Type", refusals.JSON), ("x-amzn-RequestId", "sandbox"))
@@ -187,17 +189,26 @@ _REASONS = {
     404: "Not Found",
     409: "Conflict",
 }
-_CODES = {
-    ("ec2", "InvalidClientTokenId"): "AuthFailure",
-    ("ec2", "SignatureDoesNotMatch"): "AuthFailure",
-    ("eks", "InvalidClientTokenId"): "UnrecognizedClientException",
-    ("ecr", "InvalidClientTokenId"): "UnrecognizedClientException",
-    ("logs", "InvalidClientTokenId"): "UnrecognizedClientException",
-    ("eks", "SignatureDoesNotMatch"): "InvalidSignatureException",
-    ("ecr", "SignatureDoesNotMatch"): "InvalidSignatureException",
-    ("logs", "SignatureDoesNotMatch"): "InvalidSignatureException",
+_JSON_CODES = {
+    "InvalidClientTokenId": "UnrecognizedClientException",
+    "SignatureDoesNotMatch": "InvalidSignatureException",
+    "RequestExpired": "InvalidSignatureException",
+    "MissingAuthenticationToken": "MissingAuthenticationTokenException",
+    "IncompleteSignature": "IncompleteSignatureException",
 }
-"""EC2 says AuthFailure for both, the JSON services have names of their own"""
+_EC2_CODES = {"InvalidClientTokenId": "AuthFailure", "SignatureDoesNotMatch": "AuthFailure"}
+_QUERY_CODES = {"RequestExpired": "SignatureDoesNotMatch"}
+
+
+def _unsigned(service: str, error: Unsigned) -> Answer:
+    """A request that is not soundly signed, refused in the names each service has for it."""
+    if service == "ec2":
+        # EC2 alone tells an old request from a forged one
+        status = 400 if error.code == "RequestExpired" else 401
+        text = "Request has expired." if error.code == "RequestExpired" else str(error)
+        return refusals.answer(service, _EC2_CODES.get(error.code, error.code), text, status)
+    codes = _JSON_CODES if service in refusals.PROTOCOLS else _QUERY_CODES
+    return refusals.answer(service, codes.get(error.code, error.code), str(error), 403)
 
 
 def _raw(environ: Environ) -> tuple[str, str]:
@@ -240,6 +251,9 @@ def _ask_moto(application: Wsgi, environ: Environ, body: bytes, service: str) ->
     html = any(k.lower() == "content-type" and "html" in v for k, v in headers)
     if status == 500 or (html and status >= 400 and data.lstrip()[:1] != b"{"):
         text = re.sub(rb"<[^>]+>|\s+", b" ", data).decode(errors="replace").strip()[:300]
+        # a 501 stops every client at once; the log keeps what moto said, with no traceback to show:
+        # what moto raises passes through here and is logged by the gate
+        _LOG.error("moto answered %s to %s: %s", status, service, text)
         return refusals.answer(service, "NotImplemented", f"not in the sandbox: {text}", 501)
     kept = tuple((k, v) for k, v in headers if k.lower() not in ("content-length", "connection"))
     return Answer(status, kept, data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import secrets
 import string
+from ipaddress import IPv4Network, ip_network
 from typing import Any
 
 from clusterkit.sandbox.eks import machines
@@ -15,6 +16,21 @@ from clusterkit.sandbox.eks.records import ClusterRecord, Shown
 from clusterkit.sandbox.eks.refusals import Refusal, in_use, invalid
 from clusterkit.sandbox.eks.service import Eks, now, operation
 
+CLUSTERS = 100
+"""per region (https://docs.aws.amazon.com/eks/latest/userguide/service-quotas.html)"""
+SERVICES = ("172.20.0.0/16", "10.100.0.0/16")
+"""what EKS takes for Services, unless told"""
+PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+NOT_HERE = (
+    "outpostConfig",
+    "remoteNetworkConfig",
+    "controlPlaneScalingConfig",
+    "kubeApiServerConfig",
+    "kubeSchedulerConfig",
+    "kubeControllerManagerConfig",
+)
+MODES = ("CONFIG_MAP", "API_AND_CONFIG_MAP", "API")
+"""how people are let in; a cluster can go on in this order, and never back"""
 LOG_TYPES = ["api", "audit", "authenticator", "controllerManager", "scheduler"]
 ADMIN = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
 
@@ -53,8 +69,15 @@ def describe_cluster_versions(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]
 @operation
 def create_cluster(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     name, network = asked["name"], asked["resourcesVpcConfig"]
+    _emulated(asked)
     if name in eks.region.clusters:
         raise in_use(f"Cluster already exists with name: {name}", clusterName=name)
+    if len(eks.region.clusters) >= CLUSTERS:
+        raise Refusal(
+            "ResourceLimitExceededException",
+            f"An account can have at most {CLUSTERS} clusters in a region",
+            clusterName=name,
+        )
     version = asked.get("version") or DEFAULT
     if version not in VERSIONS or VERSIONS[version].status(now()) == "UNSUPPORTED":
         raise invalid(f"unsupported Kubernetes version: {version}", clusterName=name)
@@ -62,13 +85,17 @@ def create_cluster(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     mode = access.get("authenticationMode", "CONFIG_MAP")
     _reachable(network)
     subnets = eks.account.subnets(eks.name, network.get("subnetIds") or [], 2, REFUSED_ZONES)
+    _groups_exist(eks, network, subnets[0].vpc_id)
+    services = _services(
+        (asked.get("kubernetesNetworkConfig") or {}).get("serviceIpv4Cidr"),
+        eks.account.ec2(eks.name).vpcs[subnets[0].vpc_id].cidr_block,
+    )
     eks.account.role(asked["roleArn"], "eks.amazonaws.com", eks.age(), now().timestamp())
     group = machines.cluster_group(eks.account.ec2(eks.name), name, subnets[0].vpc_id)
     interfaces = machines.control_plane(eks.account.ec2(eks.name), name, subnets, group)
     identity = "".join(secrets.choice("0123456789ABCDEF") for _ in range(32))
     part = "".join(secrets.choice(string.ascii_lowercase) for _ in range(3))
     host = f"{identity.lower()}.{part}.{eks.name}.eks.amazonaws.com"
-    services = (asked.get("kubernetesNetworkConfig") or {}).get("serviceIpv4Cidr", "172.20.0.0/16")
     shown: Shown = {
         "name": name,
         "arn": eks.arn("cluster", name),
@@ -108,6 +135,8 @@ def create_cluster(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
         "encryptionConfig": asked.get("encryptionConfig") or [],
         "deletionProtection": asked.get("deletionProtection", False),
         "zonalShiftConfig": asked.get("zonalShiftConfig") or {"enabled": False},
+        # not of the API: the CNI plugin and others that EKS installs without add-ons
+        "selfManaged": asked.get("bootstrapSelfManagedAddons", True),
     }
     record = ClusterRecord(shown, region=eks.name, host=host, interfaces=interfaces)
     eks.region.clusters[name] = record
@@ -127,7 +156,60 @@ def create_cluster(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     return {"cluster": shown}
 
 
+def _emulated(asked: dict[str, Any]) -> None:
+    """What the sandbox has not is refused; silently left out, it would be a lie."""
+    network = asked.get("kubernetesNetworkConfig") or {}
+    wanted = {
+        "computeConfig": (asked.get("computeConfig") or {}).get("enabled"),
+        "storageConfig": ((asked.get("storageConfig") or {}).get("blockStorage") or {}).get(
+            "enabled"
+        ),
+        "kubernetesNetworkConfig.elasticLoadBalancing": (
+            network.get("elasticLoadBalancing") or {}
+        ).get("enabled"),
+        "kubernetesNetworkConfig.ipFamily ipv6": network.get("ipFamily") == "ipv6",
+        **{key: asked.get(key) for key in NOT_HERE},
+    }
+    for what, value in wanted.items():
+        if value:
+            raise Refusal("NotImplemented", f"{what} is not in the sandbox", 501)
+
+
+def _groups_exist(eks: Eks, network: dict[str, Any], vpc: str) -> None:
+    groups = eks.account.ec2(eks.name).groups.get(vpc, {})
+    for group in network.get("securityGroupIds") or []:
+        if group not in groups:
+            raise invalid(
+                f"The security group '{group}' does not exist in VPC '{vpc}' (Service: AmazonEC2; "
+                "Status Code: 400; Error Code: InvalidGroup.NotFound)"
+            )
+
+
+def _services(wanted: str | None, vpc: str) -> str:
+    """The range of Services: the one wanted if it will do, else one that is not the VPC's."""
+    theirs = ip_network(vpc)
+    if wanted is None:
+        return next(one for one in SERVICES if not ip_network(one).overlaps(theirs))
+    try:
+        found = IPv4Network(wanted)
+    except ValueError as error:
+        raise invalid(f"Invalid service CIDR {wanted}: {error}") from error
+    if not 12 <= found.prefixlen <= 24 or not any(found.subnet_of(one) for one in PRIVATE):
+        raise invalid(
+            f"Service CIDR {wanted} must be between /24 and /12, within 10.0.0.0/8, 172.16.0.0/12 "
+            "or 192.168.0.0/16"
+        )
+    if found.overlaps(theirs):
+        raise invalid(f"Service CIDR {wanted} overlaps with the CIDR of the VPC, {vpc}")
+    return wanted
+
+
 def _reachable(network: dict[str, Any]) -> None:
+    for block in network.get("publicAccessCidrs") or []:
+        try:
+            ip_network(block, strict=False)
+        except ValueError as error:
+            raise invalid(f"The following CIDRs are invalid: [{block}]") from error
     public = network.get("endpointPublicAccess", True)
     if not public and not network.get("endpointPrivateAccess", False):
         raise invalid("Private and public endpoint access cannot be false")
@@ -190,11 +272,6 @@ def _close(eks: Eks, record: ClusterRecord) -> None:
     for interface in record.interfaces:
         ec2.enis.pop(interface, None)
     machines.remove_group(ec2, record.shown["resourcesVpcConfig"]["clusterSecurityGroupId"])
-    eks.regions[record.region].tokens = {
-        token: answer
-        for token, answer in eks.regions[record.region].tokens.items()
-        if answer[1].get("cluster") is not record.shown
-    }
 
 
 @operation
@@ -218,7 +295,9 @@ def update_cluster_config(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
             kind = "VpcConfigUpdate"
             if value.keys() - {"subnetIds", "securityGroupIds"}:
                 raise invalid("Only one type of update can be specified at a time")
-            eks.account.subnets(eks.name, value.get("subnetIds") or [], 2, REFUSED_ZONES)
+            if "subnetIds" in value:
+                eks.account.subnets(eks.name, value["subnetIds"], 2, REFUSED_ZONES)
+            _groups_exist(eks, value, shown["resourcesVpcConfig"]["vpcId"])
         merged = {**shown["resourcesVpcConfig"], **value}
         _reachable(merged)
         if merged == shown["resourcesVpcConfig"]:
@@ -236,15 +315,24 @@ def update_cluster_config(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
                 if types
             ]
         }
+    elif field not in shown:
+        raise Refusal("NotImplemented", f"{field} is not in the sandbox", 501)
     else:
+        if field == "accessConfig":
+            _onwards(shown["accessConfig"]["authenticationMode"], value)
         new = {**shown[field], **value} if isinstance(value, dict) else value
 
     def done() -> None:
         shown[field] = new
         shown["status"] = "ACTIVE"
 
-    shown["status"] = "UPDATING"
-    return {"update": eks.update(record, kind, "eks/cluster/update", done)}
+    return {"update": eks.update(record, record, kind, "eks/cluster/update", done)}
+
+
+def _onwards(here: str, value: dict[str, Any]) -> None:
+    there = value.get("authenticationMode", here)
+    if MODES.index(there) <= MODES.index(here):
+        raise invalid(f"Unsupported authentication mode update from {here} to {there}")
 
 
 def _on(logging: dict[str, Any]) -> set[str]:
@@ -276,8 +364,7 @@ def update_cluster_version(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
         record.shown["version"] = version
         record.shown["status"] = "ACTIVE"
 
-    record.shown["status"] = "UPDATING"
-    return {"update": eks.update(record, "VersionUpdate", "eks/cluster/update", done)}
+    return {"update": eks.update(record, record, "VersionUpdate", "eks/cluster/update", done)}
 
 
 @operation

@@ -9,8 +9,11 @@ from clusterkit.sandbox.eks import joining, machines
 from clusterkit.sandbox.eks.access import add_entry
 from clusterkit.sandbox.eks.addons import look_after
 from clusterkit.sandbox.eks.records import ClusterRecord, Group, Shown
-from clusterkit.sandbox.eks.refusals import in_use, invalid, not_found
+from clusterkit.sandbox.eks.refusals import Refusal, in_use, invalid, not_found
 from clusterkit.sandbox.eks.service import Eks, now, operation
+
+GROUPS = 30
+"""per cluster (https://docs.aws.amazon.com/eks/latest/userguide/service-quotas.html)"""
 
 
 def _group(eks: Eks, asked: dict[str, Any]) -> Group:
@@ -33,6 +36,12 @@ def create_nodegroup(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     if name in record.groups:
         raise in_use(
             f"NodeGroup already exists with name {name} and cluster name {cluster}",
+            **where,
+        )
+    if len(record.groups) >= GROUPS:
+        raise Refusal(
+            "ResourceLimitExceededException",
+            f"A cluster can have at most {GROUPS} managed node groups",
             **where,
         )
     eks.account.role(asked["nodeRole"], "ec2.amazonaws.com", eks.age(), now().timestamp())
@@ -190,8 +199,7 @@ def update_nodegroup_config(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
         shown["status"], shown["modifiedAt"] = "ACTIVE", now()
         show_nodes(eks, record)
 
-    shown["status"] = "UPDATING"
-    return {"update": eks.update(record, "ConfigUpdate", "eks/nodegroup/update", done)}
+    return {"update": eks.update(record, group, "ConfigUpdate", "eks/nodegroup/update", done)}
 
 
 def _resize(eks: Eks, record: ClusterRecord, group: Group, scaling: dict[str, Any]) -> None:
@@ -232,5 +240,4 @@ def update_nodegroup_version(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
         group.shown["status"] = "ACTIVE"
         show_nodes(eks, record)
 
-    group.shown["status"] = "UPDATING"
-    return {"update": eks.update(record, "VersionUpdate", "eks/nodegroup/update", done)}
+    return {"update": eks.update(record, group, "VersionUpdate", "eks/nodegroup/update", done)}

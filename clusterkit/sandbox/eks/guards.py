@@ -68,9 +68,29 @@ def _install() -> None:
     slow.gateways(EC2Backend, _current)
     slow.balancers(_current)
     # moto shows the tags a template was made with, whatever became of them
-    LaunchTemplate.tags = property(lambda self: self.get_tags(), lambda self, _: None)  # type: ignore[assignment]
+    LaunchTemplate.tags = property(lambda self: self.get_tags(), lambda *_: None)  # type: ignore[assignment]
     _keys_by_id()
+    _policies_once()
     _trust()
+
+
+def _policies_once() -> None:
+    """The policies of AWS are read once: moto reads all 1500 per partition, and at every reset."""
+    from moto.iam.models import IAMBackend
+
+    inner = IAMBackend._init_aws_policies
+    kept: list[Any] = []
+
+    def policies(self: Any) -> list[Any]:
+        if self.region_name != "aws":  # moto looks for keys in every partition there is
+            return []
+        if not kept:
+            kept.extend(inner(self))
+        for policy in kept:
+            policy.attachment_count = 0
+        return list(kept)
+
+    IAMBackend._init_aws_policies = policies  # type: ignore[method-assign]
 
 
 def _keys_by_id() -> None:

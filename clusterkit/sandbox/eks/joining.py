@@ -20,6 +20,8 @@ def template(
         raise invalid("Disk size must be specified within the launch template.", **where)
     if asked.get("remoteAccess"):
         raise invalid("Remote access configuration cannot be specified with a launch template.")
+    if template.get("id") and template.get("name"):
+        raise invalid("Launch template must have either an id or a name, not both", **where)
     known = [
         t
         for t in ec2.launch_templates.values()
@@ -27,15 +29,14 @@ def template(
     ]
     if not known:
         raise invalid("Launch template was not found", **where)
-    number = template.get("version", "$Default")
+    number = template.get("version") or "$Default"
     if number not in ("$Default", "$Latest") and not any(
         str(v.number) == number for v in known[0].versions
     ):
         raise invalid(f"Launch template version {number} was not found", **where)
-    template.setdefault("id", known[0].id)
-    template.setdefault("name", known[0].name)
     template["id"], template["name"] = known[0].id, known[0].name
-    template["version"] = str(known[0].versions[-1].number) if number[0] == "$" else number
+    named = {"$Latest": known[0].latest_version_number, "$Default": known[0].default_version_number}
+    template["version"] = str(named.get(number, number))
 
 
 def version(version: str, record: ClusterRecord) -> None:

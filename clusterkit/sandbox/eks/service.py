@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from typing import Any
 from uuid import uuid4
@@ -66,12 +67,14 @@ class Eks:
             raise Refusal("NotImplemented", f"{name} is not in the sandbox", 501)
         self.name, self.caller = region, caller
         self.tick()
+        if name.startswith("Create") and _reserved(parameters.get("tags")):
+            raise invalid(_RESERVED)
         token = parameters.get("clientRequestToken")
         if not token:
             return function(self, parameters)
         rest = {k: v for k, v in parameters.items() if k != "clientRequestToken"}
         digest = sha256(json.dumps([name, rest], sort_keys=True, default=str).encode()).hexdigest()
-        if token in self.region.tokens:
+        if token in self.region.tokens and self._lives(self.region.tokens[token][1]):
             before, answer = self.region.tokens[token]
             if before != digest:
                 raise invalid("The client request token was used with other parameters")
@@ -79,6 +82,14 @@ class Eks:
         answer = function(self, parameters)
         self.region.tokens[token] = (digest, answer)
         return answer
+
+    def _lives(self, answer: dict[str, Any]) -> bool:
+        """Whether what an answer showed is still there; a token outlives nothing it made."""
+        for cluster in self.region.clusters.values():
+            for shown in (*_things(cluster), *cluster.updates.values()):
+                if any(shown is value for value in answer.values()):
+                    return True
+        return False
 
     # -- time ------------------------------------------------------------------------------------
 
@@ -110,7 +121,7 @@ class Eks:
                 moved |= self._arrive(things, key, thing)
         for update in [u for u in cluster.running if u[0] <= time.time()]:
             cluster.running.remove(update)
-            update[1]["status"] = "Successful"
+            update[1]["status"] = "Successful"  # unless what follows knows better
             update[2]()
             moved = True
         return moved | self._arrive(region.clusters, cluster.shown["name"], cluster)
@@ -156,12 +167,16 @@ class Eks:
     def update(
         self,
         cluster: ClusterRecord,
+        thing: Record,
         kind: str,
         what: str,
         done: Callable[[], None],
-        **more: str,
     ) -> Shown:
-        """Begin an update; ``done`` is called when it ends."""
+        """Begin an update of the cluster or of a ``thing`` in it; ``done`` is called when it ends.
+
+        The fault ``terminal`` on ``eks:UpdateCluster``, ``eks:UpdateNodegroup`` or
+        ``eks:UpdateAddon`` makes it fail in the end.
+        """
         shown: Shown = {
             "id": str(uuid4()),
             "status": "InProgress",
@@ -169,8 +184,14 @@ class Eks:
             "params": [],
             "createdAt": now(),
             "errors": [],
-            **more,
+            # not of the API's object: what describe_update and list_updates ask for
+            **{key: thing.shown[key] for key in _OF if key in thing.shown},
         }
+        operation = {"eks/cluster/update": "Cluster", "eks/addon/update": "Addon"}
+        subject = operation.get(what, "Nodegroup")
+        if self.surroundings.faults.terminal(f"eks:Update{subject}"):
+            done = partial(_fail, shown, thing.shown)
+        thing.shown["status"] = "UPDATING"
         cluster.updates[shown["id"]] = shown
         cluster.running.append((self.due(what), shown, done))
         return shown
@@ -199,12 +220,7 @@ class Eks:
     def tagged(self, arn: str) -> Shown:
         """The object of this ARN."""
         for cluster in self.region.clusters.values():
-            groups: list[Shown] = [cluster.shown]
-            groups += [g.shown for g in cluster.groups.values()]
-            groups += [a.shown for a in cluster.addons.values()]
-            groups += [a.shown for a in cluster.access.values()]
-            groups += list(cluster.identities.values())
-            for shown in groups:
+            for shown in _things(cluster):
                 if arn in (shown.get(key) for key in _ARNS):
                     return shown
         raise Refusal("NotFoundException", f"The resource {arn} was not found", 404)
@@ -218,7 +234,24 @@ class Eks:
         self.regions.clear()
 
 
+def _things(cluster: ClusterRecord) -> list[Shown]:
+    """The cluster and everything in it."""
+    return [
+        cluster.shown,
+        *(group.shown for group in cluster.groups.values()),
+        *(addon.shown for addon in cluster.addons.values()),
+        *(entry.shown for entry in cluster.access.values()),
+        *cluster.identities.values(),
+    ]
+
+
 _ARNS = ("arn", "nodegroupArn", "addonArn", "accessEntryArn", "associationArn")
+_OF = ("nodegroupName", "addonName")
+_RESERVED = "Tag keys that begin with aws: are reserved"
+
+
+def _reserved(tags: dict[str, str] | None) -> bool:
+    return any(key.lower().startswith("aws:") for key in tags or {})
 
 
 @operation
@@ -229,9 +262,12 @@ def list_tags_for_resource(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
 @operation
 def tag_resource(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     shown = eks.tagged(asked["resourceArn"])
-    shown["tags"] = {**(shown.get("tags") or {}), **asked["tags"]}
-    if len(shown["tags"]) > 50:
+    tags = {**(shown.get("tags") or {}), **asked["tags"]}
+    if len(tags) > 50:
         raise Refusal("BadRequestException", "A resource can have at most 50 tags", 400)
+    if _reserved(asked["tags"]):
+        raise Refusal("BadRequestException", _RESERVED, 400)
+    shown["tags"] = tags
     return {}
 
 
@@ -243,16 +279,37 @@ def untag_resource(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def _of(update: Shown, asked: dict[str, Any]) -> bool:
+    """Whether an update is of the node group or add-on asked for; of the cluster without one."""
+    return all(update.get(key) == asked.get(key) for key in _OF)
+
+
 @operation
 def describe_update(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     cluster = eks.cluster(asked["name"])
     found = cluster.updates.get(asked["updateId"])
-    if found is None:
+    if found is None or not _of(found, asked):
         raise not_found(f"No update found for id: {asked['updateId']}", clusterName=asked["name"])
     return {"update": found}
 
 
 @operation
 def list_updates(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
-    ids, token = eks.page(eks.cluster(asked["name"]).updates, asked)
+    updates = eks.cluster(asked["name"]).updates
+    ids, token = eks.page([key for key, shown in updates.items() if _of(shown, asked)], asked)
     return {"updateIds": ids, "nextToken": token}
+
+
+def _fail(update: Shown, thing: Shown) -> None:
+    """The end of an update that changes nothing (EKS API, ``ErrorDetail``)."""
+    update["status"] = "Failed"
+    update["errors"] = [
+        {
+            "errorCode": "InsufficientFreeAddresses",
+            "errorMessage": "One or more of the subnets associated with your cluster does not have"
+            " enough available IP addresses for Amazon EKS to perform cluster management"
+            " operations.",
+            "resourceIds": [],
+        }
+    ]
+    thing["status"] = "ACTIVE"

@@ -11,7 +11,7 @@ import hmac
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -19,6 +19,7 @@ SKEW = 900
 """seconds a request's date may differ from the clock; tokens of EKS live as long"""
 TOKEN_PREFIX = "k8s-aws-v1."
 CLUSTER_HEADER = "x-k8s-aws-id"
+_STAMP = "%Y%m%dT%H%M%SZ"
 _AUTHORIZATION = re.compile(
     r"AWS4-HMAC-SHA256 Credential=(?P<credential>[^,]+), ?SignedHeaders=(?P<headers>[^,]+), ?"
     r"Signature=(?P<signature>[0-9a-f]{64})"
@@ -133,11 +134,23 @@ def check_token(token: str, cluster: str, secrets: Mapping[str, str]) -> str:
 
 def _fresh(stamp: str) -> None:
     try:
-        made = datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        made = datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC)
     except ValueError as error:
         raise Unsigned("IncompleteSignature", f"Date {stamp!r} is not valid") from error
-    if abs((datetime.now(UTC) - made).total_seconds()) > SKEW:
-        raise Unsigned("RequestExpired", "Request has expired.")
+    now = datetime.now(UTC)
+    allowed = timedelta(seconds=SKEW)
+    if made < now - allowed:
+        raise Unsigned(
+            "RequestExpired",
+            f"Signature expired: {stamp} is now earlier than {now - allowed:{_STAMP}} "
+            f"({now:{_STAMP}} - {SKEW // 60} min.)",
+        )
+    if made > now + allowed:
+        raise Unsigned(
+            "RequestExpired",
+            f"Signature not yet current: {stamp} is still later than {now + allowed:{_STAMP}} "
+            f"({now:{_STAMP}} + {SKEW // 60} min.)",
+        )
 
 
 def _query(pairs: Iterable[tuple[str, str]]) -> str:
