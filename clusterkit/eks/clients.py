@@ -7,7 +7,7 @@ Retries are off: the engine owns retrying. Clients are thread-safe, sessions are
 from __future__ import annotations
 
 import threading
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from clusterkit import __version__
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import boto3
+    from botocore.loaders import Loader
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ecr import ECRClient
     from mypy_boto3_eks import EKSClient
@@ -32,6 +33,15 @@ READ_TIMEOUT = 30
 """seconds; the slowest call the driver makes, CreateCluster, answers within a few"""
 CONNECTIONS = 16
 """as many as the engine has threads"""
+
+
+@cache
+def _models() -> Loader:
+    """The service models, read once per process: each takes longer than most calls."""
+    from botocore.loaders import create_loader
+
+    found: Loader = create_loader()
+    return found
 
 
 class Clients:
@@ -83,12 +93,16 @@ class Clients:
     def _open_session(self) -> boto3.Session:
         if self._session is None:
             import boto3
+            from botocore.session import get_session
 
             from clusterkit.eks.errors import call
 
             environ = self.wire.environ
+            session = get_session()
+            session.register_component("data_loader", _models())
             self._session = call(
                 boto3.Session,
+                botocore_session=session,
                 region_name=self.target.region,
                 profile_name=self.target.cloud_profile,
                 aws_access_key_id=environ.get("AWS_ACCESS_KEY_ID"),

@@ -6,8 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import boto3
+from botocore.loaders import create_loader
+from botocore.session import get_session
 
 from tests.drivers.world import Thing, World
+
+LOADER = create_loader()
 
 
 class Account:
@@ -17,7 +21,10 @@ class Account:
         from botocore.config import Config
 
         environ = world.sandbox.environment()
+        session = get_session()
+        session.register_component("data_loader", LOADER)
         self._session = boto3.Session(
+            botocore_session=session,
             aws_access_key_id=environ["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=environ["AWS_SECRET_ACCESS_KEY"],
             region_name=region or world.profile.region,

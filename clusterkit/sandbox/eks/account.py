@@ -45,10 +45,15 @@ class Account:
         """Moto's WSGI application; the first call takes a second or two."""
         os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
         os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
+        from moto import backends
         from moto.moto_server.werkzeug_app import (
             DomainDispatcherApplication,
             create_backend_app,
         )
+
+        # moto lists its own folders at every request
+        modules = list(backends.list_of_moto_modules())
+        backends.list_of_moto_modules = lambda: iter(modules)
 
         return DomainDispatcherApplication(create_backend_app)
 
