@@ -56,7 +56,7 @@ def provider_mirror() -> Path | None:
     places += [Path("/opt")]
     for place in places:
         for binary in place.glob("**/hashicorp/aws/*/*/terraform-provider-aws*"):
-            return binary.parents[4]
+            return binary.parents[5]
     return None
 
 
