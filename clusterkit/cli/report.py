@@ -81,18 +81,12 @@ def show_findings(console: Console, findings: Iterable[Finding]) -> None:
             console.print(Text(f"         {finding.hint}", style="dim"))
 
 
-def show_kept(console: Console, cluster: str, kept: Iterable[Kept], left: Iterable[str]) -> None:
-    """The end of a destroy: nothing, or what is left and why, and what it costs."""
-    remaining = list(left)
-    kept = list(kept)
-    if not kept and not remaining:
-        console.print(Text(f"{cluster}: nothing is left"))
-        return
+def show_kept(console: Console, cluster: str, kept: Sequence[Kept]) -> None:
+    """The end of a destroy: nothing is left, or what was kept and why, and what it costs."""
     for item in kept:
         console.print(Text(f"  kept  {item.key}: {item.reason}"))
-    for key in remaining:
-        console.print(Text(f"  left  {key}"))
-    console.print(Text(f"{cluster}: {len(kept)} kept, {len(remaining)} left over"))
+    told = f"nothing is left but the {len(kept)} kept" if kept else "nothing is left"
+    console.print(Text(f"{cluster}: {told}"))
 
 
 def show_error(console: Console, error: BaseException, *, debug: bool) -> None:

@@ -16,7 +16,7 @@ from clusterkit.clouds import Cloud, Facts, load, load_sandbox
 from clusterkit.core import receipt
 from clusterkit.core.errors import ClusterkitError
 from clusterkit.core.events import Emit
-from clusterkit.core.plan import Kept, Kind, Plan, look, plan
+from clusterkit.core.plan import Kind, Plan, look, plan
 from clusterkit.core.resource import Ctx
 from clusterkit.core.run import Outcome, Run
 from clusterkit.core.wire import Target, Wire
@@ -108,12 +108,6 @@ def prepare_destroy(session: Session) -> tuple[Ctx[Any], Plan]:
     """What destroy would remove, found by our marks alone."""
     cx = session.context()
     return cx, plan([], session.cloud.KINDS, cx, destroy=True)
-
-
-def left_after(session: Session) -> tuple[Sequence[Kept], Sequence[str]]:
-    """A second look after a destroy: what was kept and why, and what is still there."""
-    _, found = prepare_destroy(session)
-    return found.kept, [step.key for step in found.todo]
 
 
 def look_at(kinds: Sequence[Kind], cx: Ctx[Any]) -> None:

@@ -19,6 +19,8 @@ BACKOFF_FIRST = 1.0
 BACKOFF_LONGEST = 60.0
 BEST_EFFORT_TRIES = 3
 """looks at what destroy can do without, before it goes on without"""
+FRESH = 5.0
+"""real seconds: a step that begins so soon after the plan's look does without one of its own"""
 SHORTEST = 0.01
 """real seconds: even a sandbox without latency is not asked in a tight loop"""
 LEAST_PATIENCE = 60.0

@@ -108,6 +108,7 @@ def look(kinds: Sequence[Kind], cx: Ctx[Any], *, destroy: bool, threads: int = 1
     failed: list[Exception] = []
     warnings: list[Finding] = []
     loop = Loop(threads)
+    began = loop.now()
     give_up = loop.now() + patience.deadline(300.0, cx.scale)
 
     def ask(kind: Kind, attempt: int = 1) -> None:
@@ -139,6 +140,7 @@ def look(kinds: Sequence[Kind], cx: Ctx[Any], *, destroy: bool, threads: int = 1
     if failed:
         raise failed[0]
     cx.seen = {f"{k.kind}/{name}": state for k in kinds for name, state in found[k].items()}
+    cx.looked = began
     return warnings
 
 

@@ -8,6 +8,7 @@ so that ``cx[self.vpc].id`` is checked by mypy and anything that yields the stat
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -62,6 +63,8 @@ class Ctx(Generic[K]):
         self.run_id = run_id or uuid4()
         self.scale = scale
         self.seen: dict[str, Any] = {}
+        self.looked = -math.inf
+        """when the plan's look began, on the loop's clock"""
         self.remade: Counter[str] = Counter()
 
     @property

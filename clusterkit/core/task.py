@@ -20,6 +20,8 @@ class Task:
     """when the wait it is in began"""
     removing: bool = False
     """on the way to not being there (delete, and the first half of a replacement)"""
+    served: bool = False
+    """has been shown a look"""
     asked: bool = False
     """a create or delete was accepted and its effect is awaited"""
     made: bool = False

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from clusterkit.core import patience
 from clusterkit.core.loop import Loop
 from clusterkit.core.plan import Kind
 from clusterkit.core.resource import Ctx
@@ -71,11 +72,20 @@ class Watch:
         if not served:
             self._rearm(kind)
             return
+        if now - self._cx.looked < patience.FRESH and not any(task.served for task in served):
+            self._looked(kind, served, self._planned(kind), None)
+            return
         self._looking.add(kind)
         self._loop.call(
             lambda: kind.owned(self._cx),
             lambda states, error: self._looked(kind, served, states, error),
         )
+
+    def _planned(self, kind: Kind) -> dict[str, Any]:
+        """What the plan's look saw of a kind, and what has become ready since."""
+        prefix = f"{kind.kind}/"
+        seen = self._cx.seen.items()
+        return {key[len(prefix) :]: state for key, state in seen if key.startswith(prefix)}
 
     def _looked(self, kind: Kind, served: list[Task], states: Any, error: Exception | None) -> None:
         self._looking.discard(kind)
@@ -85,6 +95,7 @@ class Watch:
         if error is None:
             self._failures[kind] = 0
             for task in still:
+                task.served = True
                 self._serve(task, states)
         elif still:
             self._failures[kind] += 1

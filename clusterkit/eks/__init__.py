@@ -62,10 +62,11 @@ KINDS: tuple[type[Resource[Any, Any]], ...] = (
     Repository,
     LogGroup,
     Vpc,
-    Subnet,
     InternetGateway,
-    ElasticIp,
+    # a subnet that goes takes its associations along
     RouteTable,
+    Subnet,
+    ElasticIp,
     NatGateway,
     LaunchTemplate,
     leftovers.Volumes,
@@ -93,7 +94,7 @@ def connect(target: Target, wire: Wire) -> Clients:
 
 def account(clients: Clients) -> str:
     """The account's 12 digits; ``CredentialsError`` with the cure."""
-    return call(clients.sts.get_caller_identity)["Account"]
+    return clients.recall("account", lambda: call(clients.sts.get_caller_identity)["Account"])
 
 
 def preflight(profile: EksProfile, clients: Clients) -> Facts:

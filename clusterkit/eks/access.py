@@ -75,6 +75,7 @@ class AccessEntry(Marked[Clients, AccessState]):
             clientRequestToken=cx.token(self),
             tags=self.wanted_tags(cx),
         )
+        self.finish(cx, AccessState(self.principal, frozenset(), self.wanted_tags(cx)))
 
     def diff(self, cx: Ctx[Clients], have: AccessState) -> list[Change]:
         policy = self._policy(cx)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 from clusterkit.core.errors import Rejected
@@ -63,9 +64,13 @@ class Addon(Marked[Clients, AddonState]):
         eks, found = cx.clients.eks, {}
         try:
             for name in list(pages(eks, "list_addons", "addons", clusterName=cx.cluster)):
-                shown = call(eks.describe_addon, clusterName=cx.cluster, addonName=name)["addon"]
-                if shown.get("tags", {}).get(CLUSTER) == cx.cluster:
-                    found[name] = _state(shown)
+                key = f"addon {name}"
+                state = cx.clients.recall(key, partial(_shown, cx, name))
+                if state is None:
+                    continue
+                found[name] = state
+                if state.phase != "ACTIVE":
+                    cx.clients.forget(key)
         except Gone:
             return found
         return found
@@ -78,6 +83,7 @@ class Addon(Marked[Clients, AddonState]):
             ]
         if self.configuration:
             more["configurationValues"] = json.dumps(dict(self.configuration), sort_keys=True)
+        cx.clients.forget(f"addon {self.name}")
         call(
             cx.clients.eks.create_addon,
             clusterName=cx.cluster,
@@ -108,6 +114,7 @@ class Addon(Marked[Clients, AddonState]):
 
     def update(self, cx: Ctx[Clients], have: AddonState, changes: list[Change]) -> None:
         fields = {change.field for change in changes}
+        cx.clients.forget(f"addon {self.name}")
         if retags(changes):
             call(cx.clients.eks.tag_resource, resourceArn=have.arn, tags=dict(self.tags))
         if fields & {"version", "configuration"}:
@@ -128,8 +135,19 @@ class Addon(Marked[Clients, AddonState]):
     @classmethod
     def delete(cls, cx: Ctx[Clients], have: AddonState) -> None:
         if have.phase != "DELETING":
+            cx.clients.forget(f"addon {have.name}")
             delete = cx.clients.eks.delete_addon
             gone_is_fine(delete, clusterName=cx.cluster, addonName=have.name)
+
+
+def _shown(cx: Ctx[Clients], name: str) -> AddonState | None:
+    """The add-on; None if it is gone or not ours."""
+    describe = cx.clients.eks.describe_addon
+    try:
+        shown = call(describe, clusterName=cx.cluster, addonName=name)["addon"]
+    except Gone:
+        return None
+    return _state(shown) if shown.get("tags", {}).get(CLUSTER) == cx.cluster else None
 
 
 def _state(shown: Any) -> AddonState:
@@ -180,6 +198,8 @@ class PodIdentity(Marked[Clients, PodIdentityState]):
                 eks, "list_pod_identity_associations", "associations", clusterName=cx.cluster
             )
             for item in list(listed):
+                if item.get("ownerArn"):
+                    continue  # part of an add-on
                 shown = call(
                     eks.describe_pod_identity_association,
                     clusterName=cx.cluster,

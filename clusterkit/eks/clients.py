@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from clusterkit import __version__
 from clusterkit.core.wire import Target, Wire
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_sts import STSClient
+
+T = TypeVar("T")
 
 CONNECT_TIMEOUT = 5
 READ_TIMEOUT = 30
@@ -55,10 +57,22 @@ class Clients:
         self._lock = threading.Lock()
         self._session: boto3.Session | None = None
         self._made: dict[str, Any] = {}
-        self.foreign: set[str] = set()
-        """ARNs of things seen to be somebody else's, where only asking one by one tells"""
+        self._known: dict[str, Any] = {}
         self.updates: dict[str, dict[str, str]] = {}
         """the last update begun in this process, by the resource's key"""
+
+    def recall(self, key: str, read: Callable[[], T]) -> T:
+        """What takes a request for each thing to find out, asked once per process; anew after
+        ``forget``, which every change of the thing calls.
+        """
+        if key not in self._known:
+            self._known[key] = read()
+        found: T = self._known[key]
+        return found
+
+    def forget(self, key: str) -> None:
+        """The thing is being changed."""
+        self._known.pop(key, None)
 
     @property
     def partition(self) -> str:

@@ -43,6 +43,7 @@ BUSY = {
     "InvalidNetworkInterface.InUse", "InvalidParameterValue.InUse", "DeleteConflict",
     "ConcurrentModification", "ConcurrentModificationException", "Gateway.NotAttached",
     "InvalidAttachment.NotFound", "OperationInProgress", "Resource.AlreadyAssociated",
+    "RouteAlreadyExists",
 }  # fmt: skip
 TAKEN = {
     "EntityAlreadyExists", "EntityAlreadyExistsException", "InvalidKeyPair.Duplicate",

@@ -10,9 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import unquote
 
+from clusterkit.core.errors import Retryable
 from clusterkit.core.names import KEEP, safe
 from clusterkit.core.resource import Change, Ctx, one_each
 from clusterkit.eks.clients import Clients
@@ -83,20 +85,24 @@ class Role(Marked[Clients, RoleState]):
         states = []
         for role in found:
             try:
-                states.append((role["Path"].rstrip("/").rpartition("/")[2], _state(cx, role)))
+                state = cx.clients.recall(role["RoleName"], partial(_state, cx, role))
+                states.append((role["Path"].rstrip("/").rpartition("/")[2], state))
             except Gone:
                 continue
         return one_each(states)
 
     def create(self, cx: Ctx[Clients]) -> None:
-        call(
+        name, document = role_name(cx, self.name), trust(self.service)
+        made = call(
             cx.clients.iam.create_role,
             Path=path(cx, self.name),
-            RoleName=role_name(cx, self.name),
-            AssumeRolePolicyDocument=json.dumps(trust(self.service)),
+            RoleName=name,
+            AssumeRolePolicyDocument=json.dumps(document),
             Description=f"{cx.cluster} in {cx.clients.target.region}, made by clusterkit",
             Tags=write_tags(self.wanted_tags(cx)),
         )
+        arn, tags = made["Role"]["Arn"], self.wanted_tags(cx)
+        self.finish(cx, RoleState(name, arn, document, frozenset(), {}, tags))
 
     def diff(self, cx: Ctx[Clients], have: RoleState) -> list[Change]:
         changes = self.tag_changes(have.tags)
@@ -112,6 +118,7 @@ class Role(Marked[Clients, RoleState]):
 
     def update(self, cx: Ctx[Clients], have: RoleState, changes: list[Change]) -> None:
         iam, name = cx.clients.iam, have.name
+        cx.clients.forget(name)
         if retags(changes):
             call(iam.tag_role, RoleName=name, Tags=write_tags(dict(self.tags)))
         wanted = self._managed(cx)
@@ -131,11 +138,14 @@ class Role(Marked[Clients, RoleState]):
     @classmethod
     def delete(cls, cx: Ctx[Clients], have: RoleState) -> None:
         iam, name = cx.clients.iam, have.name
+        cx.clients.forget(name)
         for arn in sorted(have.managed):
             gone_is_fine(iam.detach_role_policy, RoleName=name, PolicyArn=arn)
         for policy in have.inline:
             gone_is_fine(iam.delete_role_policy, RoleName=name, PolicyName=policy)
         try:
+            gone_is_fine(iam.delete_role, RoleName=name)
+        except Retryable:
             # EKS makes an instance profile for the node role and may leave it behind
             listed = pages(
                 iam, "list_instance_profiles_for_role", "InstanceProfiles", RoleName=name
@@ -144,9 +154,7 @@ class Role(Marked[Clients, RoleState]):
                 instance = profile["InstanceProfileName"]
                 remove = iam.remove_role_from_instance_profile
                 gone_is_fine(remove, InstanceProfileName=instance, RoleName=name)
-            call(iam.delete_role, RoleName=name)
-        except Gone:
-            return
+            gone_is_fine(iam.delete_role, RoleName=name)
 
 
 def _state(cx: Ctx[Clients], role: Any) -> RoleState:
@@ -191,12 +199,16 @@ def _normal(document: Document) -> Any:
 
 def keeps_volumes(cx: Ctx[Clients]) -> bool | None:
     """Whether the profile wanted volumes kept, by the tag on the cluster's role; None: no role."""
-    try:
-        name = role_name(cx, CLUSTER_ROLE)
-        tags = read_tags(pages(cx.clients.iam, "list_role_tags", "Tags", RoleName=name))
-    except Gone:
-        return None
-    return tags.get(KEEP_VOLUMES) == "true"
+    name = role_name(cx, CLUSTER_ROLE)
+
+    def read() -> bool | None:
+        try:
+            tags = read_tags(pages(cx.clients.iam, "list_role_tags", "Tags", RoleName=name))
+        except Gone:
+            return None
+        return tags.get(KEEP_VOLUMES) == "true"
+
+    return cx.clients.recall(f"{name} {KEEP_VOLUMES}", read)
 
 
 def push_policy(partition: str, region: str, account: str, prefix: str) -> str:

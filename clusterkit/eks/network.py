@@ -62,7 +62,9 @@ class Vpc(Marked[Clients, VpcState]):
 
     def create(self, cx: Ctx[Clients]) -> None:
         marks = specification(cx, self, "vpc")
-        call(cx.clients.ec2.create_vpc, CidrBlock=self.cidr, TagSpecifications=marks)
+        made = call(cx.clients.ec2.create_vpc, CidrBlock=self.cidr, TagSpecifications=marks)
+        tags = self.wanted_tags(cx)
+        self.finish(cx, VpcState(made["Vpc"]["VpcId"], self.cidr, hostnames=False, tags=tags))
 
     @classmethod
     def ready(cls, have: VpcState) -> bool:
@@ -123,13 +125,14 @@ class Subnet(Marked[Clients, SubnetState]):
         return one_each((name_of(read_tags(s["Tags"])), _subnet(s)) for s in found)
 
     def create(self, cx: Ctx[Clients]) -> None:
-        call(
+        made = call(
             cx.clients.ec2.create_subnet,
             VpcId=cx[self.vpc].id,
             CidrBlock=self.cidr,
             AvailabilityZone=self.zone,
             TagSpecifications=specification(cx, self, "subnet"),
         )
+        self.finish(cx, _subnet(made["Subnet"]))
 
     @classmethod
     def ready(cls, have: SubnetState) -> bool:
@@ -206,7 +209,9 @@ class InternetGateway(Marked[Clients, GatewayState]):
 
     def create(self, cx: Ctx[Clients]) -> None:
         marks = specification(cx, self, "internet-gateway")
-        call(cx.clients.ec2.create_internet_gateway, TagSpecifications=marks)
+        made = call(cx.clients.ec2.create_internet_gateway, TagSpecifications=marks)
+        gateway = made["InternetGateway"]["InternetGatewayId"]
+        self.finish(cx, GatewayState(gateway, None, self.wanted_tags(cx)))
 
     def diff(self, cx: Ctx[Clients], have: GatewayState) -> list[Change]:
         changes = self.tag_changes(have.tags)

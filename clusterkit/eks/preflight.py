@@ -76,13 +76,12 @@ class _Preflight(Versions):
             known = pool.submit(self.known_types)
             existing = pool.submit(self.existing)
             version = self.version(cluster.result(), versions.result())
-            addons = [pool.submit(self.addon, name, version) for name in ADDONS]
+            addons = pool.submit(self.addons, ADDONS, version)
             offered, offers = types.result()
             chosen_zones = self.choose_zones(
                 zones.result(), subnets.result(), offers, existing.result()[1]
             )
             chosen = self.choose_types(chosen_zones, offered, offers, known.result())
-            found = {name: addon.result() for name, addon in zip(ADDONS, addons, strict=True)}
         vpc, given = existing.result()
         self.exposure()
         if self.wrong:
@@ -93,7 +92,7 @@ class _Preflight(Versions):
             version=version,
             zones=chosen_zones,
             pools=chosen,
-            addons={name: addon for name, addon in found.items() if addon},
+            addons=addons.result(),
             vpc=vpc,
             subnets=given,
             warnings=tuple(self.warnings),

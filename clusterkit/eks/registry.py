@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from functools import partial
+from typing import Any, ClassVar
 
 from clusterkit.core.names import CLUSTER, KEEP, NAME
 from clusterkit.core.resource import Change, Ctx, one_each
@@ -40,31 +41,29 @@ class Repository(Marked[Clients, RepositoryState]):
     @classmethod
     def owned(cls, cx: Ctx[Clients]) -> Mapping[str, RepositoryState]:
         # ECR cannot list by tag: each repository of the account is asked once per process
-        ecr, found, foreign = cx.clients.ecr, [], cx.clients.foreign
+        ecr, found = cx.clients.ecr, []
         for shown in list(pages(ecr, "describe_repositories", "repositories")):
             arn, name = shown["repositoryArn"], shown["repositoryName"]
-            if arn in foreign:
-                continue
             try:
-                tags = read_tags(call(ecr.list_tags_for_resource, resourceArn=arn)["tags"])
+                state = cx.clients.recall(arn, partial(_repository, cx, shown))
             except Gone:
                 continue
-            if tags.get(CLUSTER) != cx.cluster:
-                foreign.add(arn)
+            if state is None:
                 continue
-            scan = bool(shown.get("imageScanningConfiguration", {}).get("scanOnPush"))
-            state = RepositoryState(name, arn, _expires(cx, name), scan, tags)
-            found.append((tags.get(NAME, name), state))
+            found.append((state.tags.get(NAME, name), state))
         return one_each(found)
 
     def create(self, cx: Ctx[Clients]) -> None:
-        call(
+        tags = self.wanted_tags(cx)
+        made = call(
             cx.clients.ecr.create_repository,
             repositoryName=self.name,
             imageTagMutability="MUTABLE",
             imageScanningConfiguration={"scanOnPush": True},
-            tags=write_tags(self.wanted_tags(cx)),
+            tags=write_tags(tags),
         )
+        arn = made["repository"]["repositoryArn"]
+        self.finish(cx, RepositoryState(self.name, arn, None, scan=True, tags=tags))
 
     def diff(self, cx: Ctx[Clients], have: RepositoryState) -> list[Change]:
         changes = self.tag_changes(have.tags)
@@ -76,6 +75,7 @@ class Repository(Marked[Clients, RepositoryState]):
 
     def update(self, cx: Ctx[Clients], have: RepositoryState, changes: list[Change]) -> None:
         ecr, name = cx.clients.ecr, have.name
+        cx.clients.forget(have.arn)
         if retags(changes) or "keep" in {change.field for change in changes}:
             tags = {**dict(self.tags), KEEP: str(self.keep).lower()}
             call(ecr.tag_resource, resourceArn=have.arn, tags=write_tags(tags))
@@ -106,7 +106,7 @@ class Repository(Marked[Clients, RepositoryState]):
         shown = call(ecr.describe_repositories, repositoryNames=[identifier])["repositories"][0]
         mark = write_tags({CLUSTER: cx.cluster, NAME: name, KEEP: "true"})
         call(ecr.tag_resource, resourceArn=shown["repositoryArn"], tags=mark)
-        cx.clients.foreign.discard(shown["repositoryArn"])
+        cx.clients.forget(shown["repositoryArn"])
 
 
 def _policy(days: int) -> str:
@@ -119,6 +119,17 @@ def _policy(days: int) -> str:
     }
     rule = {"rulePriority": 1, "selection": selection, "action": {"type": "expire"}}
     return json.dumps({"rules": [rule]})
+
+
+def _repository(cx: Ctx[Clients], shown: Any) -> RepositoryState | None:
+    """A repository with what is asked for apart; None if it is not ours."""
+    arn, name = shown["repositoryArn"], shown["repositoryName"]
+    listed = call(cx.clients.ecr.list_tags_for_resource, resourceArn=arn)["tags"]
+    tags = read_tags(listed)
+    if tags.get(CLUSTER) != cx.cluster:
+        return None
+    scan = bool(shown.get("imageScanningConfiguration", {}).get("scanOnPush"))
+    return RepositoryState(name, arn, _expires(cx, name), scan, tags)
 
 
 def _expires(cx: Ctx[Clients], name: str) -> int | None:
@@ -165,11 +176,9 @@ class LogGroup(Marked[Clients, LogGroupState]):
         return {}
 
     def create(self, cx: Ctx[Clients]) -> None:
-        call(
-            cx.clients.logs.create_log_group,
-            logGroupName=_group_name(cx),
-            tags=self.wanted_tags(cx),
-        )
+        group, tags = _group_name(cx), self.wanted_tags(cx)
+        call(cx.clients.logs.create_log_group, logGroupName=group, tags=tags)
+        self.finish(cx, LogGroupState(group, "", None, tags))
 
     def diff(self, cx: Ctx[Clients], have: LogGroupState) -> list[Change]:
         changes = self.tag_changes(have.tags)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from clusterkit.core.errors import Retryable
 from clusterkit.core.resource import Change, Ctx, Resource, one_each
 from clusterkit.eks.clients import Clients
 from clusterkit.eks.errors import call, gone_is_fine, pages
@@ -55,12 +56,13 @@ class RouteTable(Marked[Clients, RouteTableState]):
         return one_each((name_of(state.tags), state) for state in states)
 
     def create(self, cx: Ctx[Clients]) -> None:
-        call(
+        made = call(
             cx.clients.ec2.create_route_table,
             VpcId=cx[self.vpc].id,
             ClientToken=cx.token(self),
             TagSpecifications=specification(cx, self, "route-table"),
         )
+        self.finish(cx, _state(made["RouteTable"]))
 
     def _gateway(self, cx: Ctx[Clients]) -> str | None:
         if self.gateway is None:
@@ -100,9 +102,13 @@ class RouteTable(Marked[Clients, RouteTableState]):
     @classmethod
     def delete(cls, cx: Ctx[Clients], have: RouteTableState) -> None:
         ec2 = cx.clients.ec2
-        for association in have.subnets.values():
-            gone_is_fine(ec2.disassociate_route_table, AssociationId=association)
-        gone_is_fine(ec2.delete_route_table, RouteTableId=have.id)
+        try:
+            gone_is_fine(ec2.delete_route_table, RouteTableId=have.id)
+        except Retryable:
+            # subnets take their associations along; these are of subnets that stay
+            for association in have.subnets.values():
+                gone_is_fine(ec2.disassociate_route_table, AssociationId=association)
+            raise
 
     @classmethod
     def adopt(cls, cx: Ctx[Clients], name: str, identifier: str) -> None:

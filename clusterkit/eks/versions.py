@@ -5,6 +5,7 @@ The dates and the support status come from DescribeClusterVersions, never from a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -39,28 +40,22 @@ class Versions:
         self.wrong: list[Finding] = []
         self.warnings: list[Finding] = []
 
-    def addon(self, name: str, version: str) -> AddonVersion | None:
+    def addons(self, names: Iterable[str], version: str) -> dict[str, AddonVersion]:
+        """The AWS add-ons of these names for a version of Kubernetes, in one call for all."""
         listed = pages(
             self.clients.eks,
             "describe_addon_versions",
             "addons",
-            addonName=name,
             kubernetesVersion=version,
+            owners=["aws"],
+            publishers=["eks"],
         )
-        versions = [v for item in listed for v in item["addonVersions"]]
-        if not versions:
-            what = f"EKS offers no {name} for Kubernetes {version}"
-            self.wrong.append(Finding(what, "kubernetes", "choose another version"))
-            return None
-        default = next(
-            (
-                v["addonVersion"]
-                for v in versions
-                if any(c.get("defaultVersion") for c in v.get("compatibilities", ()))
-            ),
-            versions[0]["addonVersion"],
-        )
-        return AddonVersion(default, tuple(v["addonVersion"] for v in versions))
+        offered = {item["addonName"]: item["addonVersions"] for item in listed}
+        for name in names:
+            if not offered.get(name):
+                what = f"EKS offers no {name} for Kubernetes {version}"
+                self.wrong.append(Finding(what, "kubernetes", "choose another version"))
+        return {name: _addon(offered[name]) for name in names if offered.get(name)}
 
     def version(self, cluster: Any, versions: list[Any]) -> str:
         offered = {v["clusterVersion"]: v for v in versions}
@@ -105,3 +100,15 @@ class Versions:
 
 def _number(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
+
+
+def _addon(versions: list[Any]) -> AddonVersion:
+    default = next(
+        (
+            v["addonVersion"]
+            for v in versions
+            if any(c.get("defaultVersion") for c in v.get("compatibilities", ()))
+        ),
+        versions[0]["addonVersion"],
+    )
+    return AddonVersion(default, tuple(v["addonVersion"] for v in versions))

@@ -87,7 +87,7 @@ def test_json_lines_tell_a_machine_everything(user: User) -> None:
     assert names[-1] == "Result"
     assert {"RunStarted", "StepStarted", "StepDone", "RunEnded"} <= set(names)
     gone = user.tool("destroy", profile, "--yes", "--output", "json")
-    assert json.loads(gone.stdout.splitlines()[-1])["left"] == []
+    assert json.loads(gone.stdout.splitlines()[-1])["kept"] == []
 
 
 def test_destroy_needs_no_profile(user: User) -> None:

@@ -340,9 +340,14 @@ def test_parameters_are_checked_by_the_service_too(aws: Aws) -> None:
 
     assert "Value null at 'roleArn'" in message(eks.create_cluster, name="demo")
     assert "regular expression pattern" in message(eks.create_cluster, name="_demo", **ours)
+    assert "regular expression pattern" in message(eks.create_cluster, name="demo!", **ours)
     assert "at most 100" in message(eks.create_cluster, name="d" * 101, **ours)
-    assert "must be a list" in message(
-        eks.create_cluster, name="demo", roleArn="arn", resourcesVpcConfig={"subnetIds": {}}
+    assert "logging.clusterLogging[0].types[0]" in message(
+        eks.create_cluster,
+        name="demo",
+        roleArn="arn",
+        resourcesVpcConfig={"subnetIds": []},
+        logging={"clusterLogging": [{"types": ["cats"]}]},
     )
     assert "must be a boolean" in message(
         eks.create_cluster, name="demo", deletionProtection="yes", **ours
@@ -680,7 +685,9 @@ def test_a_launch_template_takes_the_place_of_disk_and_key(aws: Aws) -> None:
         cluster=cluster,
         launchTemplate={**template, "version": "7"},
     )
-    aws.ec2.create_launch_template_version(LaunchTemplateName="template", LaunchTemplateData={})
+    aws.ec2.create_launch_template_version(
+        LaunchTemplateName="template", LaunchTemplateData={"KeyName": "key"}
+    )
     shown = aws.group(cluster, launchTemplate=template)
     assert shown["launchTemplate"] == {**both, "version": "1"}  # the default, not the latest
     assert "diskSize" not in shown

@@ -41,6 +41,9 @@ def describe_addon_versions(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
                     "platformVersions": ["*"],
                 }
                 found.setdefault(name, {}).setdefault(number, []).append(fits)
+    for filter_, value in (("owners", "aws"), ("publishers", "eks"), ("types", "networking")):
+        if asked.get(filter_) and value not in asked[filter_]:
+            found.clear()
     if asked.get("addonName") and not found:
         raise invalid(f"Addon {asked['addonName']} specified is not supported")
     shown = [

@@ -15,6 +15,7 @@ from clusterkit.sandbox.eks.parameters import Parameters
 from clusterkit.sandbox.eks.refusals import Refusal
 from clusterkit.sandbox.eks.service import Eks
 from clusterkit.sandbox.eks.signature import Scope, Unsigned, check, scope_of
+from clusterkit.sandbox.eks.tokens import Tokens
 from clusterkit.sandbox.emulator import (
     Answer,
     Environ,
@@ -52,6 +53,7 @@ class AwsEmulator:
         self._account = Account()
         self._eks = Eks(self._account, surroundings)
         self._parameters = Parameters()
+        self._tokens = Tokens()
         self._moto: Wsgi | None = None
         self._files = write_profile(surroundings.directory, self._account)
 
@@ -90,6 +92,7 @@ class AwsEmulator:
         """Forget every resource."""
         with self._account.lock:
             self._eks.reset()
+            self._tokens.forget()
             if self._moto is not None:
                 self._account.reset()
 
@@ -146,7 +149,9 @@ class AwsEmulator:
         if service == "eks":
             return self._ask_eks(environ, scope, path, query, body)
         try:
-            paged = self._parameters.check(self.operation(environ, body), environ, body)
+            operation = self.operation(environ, body)
+            forced = self._surroundings.faults.page_size
+            page, inner = self._parameters.check(operation, environ, body, forced)
         except Refusal as error:
             return refusals.answer(service, error.code, error.message, error.status)
         with self._account.lock:
@@ -154,10 +159,17 @@ class AwsEmulator:
             if scope.service in ("ec2", "elasticloadbalancing"):
                 self._eks.tick()
                 slow.settle(self._account.ec2(scope.region))
-            if self.operation(environ, body) == "sts:GetCallerIdentity":
+            if operation == "sts:GetCallerIdentity":
                 return _identity(self._account, scope)
-            answer = _ask_moto(application, environ, body, service)
-        return paged(answer, self._surroundings.faults.page_size)
+            try:
+                known = self._tokens.known(scope.region, operation, body)
+            except Refusal as error:
+                return refusals.answer(service, error.code, error.message, error.status)
+            if known is not None:
+                return known
+            answer = _ask_moto(application, environ, inner, service)
+            self._tokens.keep(scope.region, operation, body, answer)
+        return page.cut(answer) if page is not None else answer
 
     def _ask_eks(
         self, environ: Environ, scope: Scope, path: str, query: str, body: bytes

@@ -134,7 +134,8 @@ def create_cluster(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
         "upgradePolicy": asked.get("upgradePolicy") or {"supportType": "EXTENDED"},
         "encryptionConfig": asked.get("encryptionConfig") or [],
         "deletionProtection": asked.get("deletionProtection", False),
-        "zonalShiftConfig": asked.get("zonalShiftConfig") or {"enabled": False},
+        # shown only where it was asked for: Terraform's provider takes any other for a change
+        "zonalShiftConfig": asked.get("zonalShiftConfig"),
         # not of the API: the CNI plugin and others that EKS installs without add-ons
         "selfManaged": asked.get("bootstrapSelfManagedAddons", True),
     }
@@ -320,7 +321,7 @@ def update_cluster_config(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     else:
         if field == "accessConfig":
             _onwards(shown["accessConfig"]["authenticationMode"], value)
-        new = {**shown[field], **value} if isinstance(value, dict) else value
+        new = {**(shown.get(field) or {}), **value} if isinstance(value, dict) else value
 
     def done() -> None:
         shown[field] = new

@@ -150,7 +150,7 @@ def _broken(kind: str, rules: Any, value: Any, size: Any) -> list[str]:
             found.append(f"Member must have a length or value of at most {rules['max']}")
     if kind == "string" and rules.get("enum") and value not in rules["enum"]:
         found.append(f"Member must satisfy enum value set: [{', '.join(rules['enum'])}]")
-    if kind == "string" and rules.get("pattern") and not re.search(rules["pattern"], value):
+    if kind == "string" and rules.get("pattern") and not re.fullmatch(rules["pattern"], value):
         found.append(f"Member must satisfy regular expression pattern: {rules['pattern']}")
     return found
 

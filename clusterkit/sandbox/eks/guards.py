@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from clusterkit.sandbox.eks import slow
@@ -19,22 +21,29 @@ VPCS = 5
 ADDRESSES = 5
 """per region (https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html)"""
 
+POLICIES = 10
+TRUST = 2048
+"""policies of a role, and characters of its trust policy"""
+
 _current: list[Surroundings] = []
 """the surroundings of the sandbox that runs; moto's backends are the process's, not ours"""
 
 
-class Limits:
-    """The quotas, as a switch; on, as every new account has them."""
+GONE = ("failed", "deleted")
+"""states of a NAT gateway that holds nothing"""
+QUOTAS = "CLUSTERKIT_SANDBOX_QUOTAS"
 
-    on = True
+
+def _limited() -> bool:
+    """Every new account has the quotas; ``CLUSTERKIT_SANDBOX_QUOTAS=off`` lifts them."""
+    return os.environ.get(QUOTAS) != "off"
 
 
 def install(surroundings: Surroundings) -> None:
     """Guard moto; again for another sandbox in the same process."""
-    first = not _current
+    if not _current:
+        _install()  # first: if it fails, the next request tries again and fails, too
     _current[:] = [surroundings]
-    if first:
-        _install()
 
 
 def _dependency(message: str) -> Exception:
@@ -65,11 +74,18 @@ def _install() -> None:
     before("delete_internet_gateway", _gateway_attached)
     before("release_address", _address_in_use)
     before("create_route", _target_exists)
+    before("replace_route", _target_exists)
+    before("delete_network_interface", _interface_in_use)
+    before("create_launch_template", _own_tags_apart)
+    _associations_go(EC2Backend)
     slow.gateways(EC2Backend, _current)
     slow.balancers(_current)
     # moto shows the tags a template was made with, whatever became of them
     LaunchTemplate.tags = property(lambda self: self.get_tags(), lambda *_: None)  # type: ignore[assignment]
     _keys_by_id()
+    _defaults_stay()
+    _roles_end_somewhere()
+    _registry_tokens()
     _policies_once()
     _trust()
 
@@ -93,6 +109,88 @@ def _policies_once() -> None:
     IAMBackend._init_aws_policies = policies  # type: ignore[method-assign]
 
 
+def _defaults_stay() -> None:
+    """A VPC's own group and table go with it, and no other way: refused above what moto calls."""
+    from moto.ec2.responses.route_tables import RouteTables
+    from moto.ec2.responses.security_groups import SecurityGroups
+
+    group, table = SecurityGroups.delete_security_group, RouteTables.delete_route_table
+
+    def delete_group(self: Any) -> Any:
+        wanted = self._get_param("GroupId")
+        for groups in self.ec2_backend.groups.values():
+            if wanted in groups and groups[wanted].name == "default":
+                raise error(
+                    "CannotDelete",
+                    f'the specified group: "{wanted}" name: "default" cannot be deleted by a user',
+                )
+        return group(self)
+
+    def delete_table(self: Any) -> Any:
+        found = self.ec2_backend.route_tables.get(self._get_param("RouteTableId"))
+        if found is not None and found.main_association_id is not None:
+            raise _dependency(
+                f"The routeTable '{found.id}' has dependencies and cannot be deleted."
+            )
+        return table(self)
+
+    SecurityGroups.delete_security_group = delete_group  # type: ignore[method-assign]
+    RouteTables.delete_route_table = delete_table  # type: ignore[method-assign]
+
+
+def _roles_end_somewhere() -> None:
+    """Quotas of a role (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html)"""
+    from moto.iam.exceptions import LimitExceededException
+    from moto.iam.models import IAMBackend
+
+    attach, create = IAMBackend.attach_role_policy, IAMBackend.create_role
+    update = IAMBackend.update_assume_role_policy
+
+    def exceeded(what: str, quota: int) -> Exception:
+        refusal: Exception = LimitExceededException(f"Cannot exceed quota for {what}: {quota}")
+        return refusal
+
+    def attach_role_policy(self: Any, policy_arn: str, role_name: str) -> Any:
+        policies = self.get_role(role_name).managed_policies
+        if policy_arn not in policies and len(policies) >= POLICIES:
+            raise exceeded("PoliciesPerRole", POLICIES)
+        return attach(self, policy_arn, role_name)
+
+    def short(document: str) -> None:
+        if len("".join(document.split())) > TRUST:
+            raise exceeded("ACLSizePerRole", TRUST)
+
+    def create_role(
+        self: Any, role_name: str, assume_role_policy_document: str, *a: Any, **k: Any
+    ) -> Any:
+        short(assume_role_policy_document)
+        return create(self, role_name, assume_role_policy_document, *a, **k)
+
+    def update_assume_role_policy(self: Any, role_name: str, policy_document: str) -> Any:
+        short(policy_document)
+        return update(self, role_name, policy_document)
+
+    IAMBackend.attach_role_policy = attach_role_policy  # type: ignore[method-assign]
+    IAMBackend.create_role = create_role  # type: ignore[method-assign]
+    IAMBackend.update_assume_role_policy = update_assume_role_policy  # type: ignore[method-assign]
+
+
+def _registry_tokens() -> None:
+    """A token of ECR is good for twelve hours; moto's are out of date."""
+    from moto.ecr.responses import ECRResponse
+
+    inner = ECRResponse.get_authorization_token
+
+    def get_authorization_token(self: Any) -> Any:
+        answer = inner(self)
+        shown: Any = answer.result
+        for item in shown["authorizationData"]:
+            item["expiresAt"] = datetime.now(UTC) + timedelta(hours=12)
+        return answer
+
+    ECRResponse.get_authorization_token = get_authorization_token  # type: ignore[method-assign]
+
+
 def _keys_by_id() -> None:
     """DeleteKeyPair takes the name or the id; moto knows the name alone."""
     from moto.ec2.responses.key_pairs import KeyPairs
@@ -111,12 +209,12 @@ def _keys_by_id() -> None:
 
 
 def _vpc_quota(self: Any, _: dict[str, Any]) -> None:
-    if Limits.on and len(self.vpcs) >= VPCS:
+    if _limited() and len(self.vpcs) >= VPCS:
         raise error("VpcLimitExceeded", "The maximum number of VPCs has been reached.")
 
 
 def _address_quota(self: Any, _: dict[str, Any]) -> None:
-    if Limits.on and len(self.addresses) >= ADDRESSES:
+    if _limited() and len(self.addresses) >= ADDRESSES:
         raise error("AddressLimitExceeded", "The maximum number of addresses has been reached.")
 
 
@@ -163,7 +261,7 @@ def _group_in_use(self: Any, asked: dict[str, Any]) -> None:
         for groups in self.groups.values()
         for other in groups.values()
         if other.id != group_id
-        for rule in other.ingress_rules
+        for rule in (*other.ingress_rules, *other.egress_rules)
         for pair in [rule.source_group or {}]
     )
     if used or referred:
@@ -172,12 +270,13 @@ def _group_in_use(self: Any, asked: dict[str, Any]) -> None:
 
 def _gateway_mapped(self: Any, asked: dict[str, Any]) -> None:
     vpc_id = asked["vpc_id"]
-    nats = any(n.vpc_id == vpc_id and n.state != "deleted" for n in self.nat_gateways.values())
+    nats = any(n.vpc_id == vpc_id and n.state not in GONE for n in self.nat_gateways.values())
     balanced = any(
         e.subnet.vpc_id == vpc_id and (e.description or "").startswith("ELB ")
         for e in self.enis.values()
     )
-    if nats or balanced:
+    mapped = any(a.eni is not None and a.eni.subnet.vpc_id == vpc_id for a in self.addresses)
+    if nats or balanced or mapped:
         raise _dependency(
             f"Network {vpc_id} has some mapped public address(es). Please unmap those public "
             "address(es) before detaching the gateway."
@@ -197,19 +296,72 @@ def _address_in_use(self: Any, asked: dict[str, Any]) -> None:
     allocation_id = asked.get("allocation_id")
     for nat in self.nat_gateways.values():
         held = {item.get("allocationId") for item in nat.address_set}
-        if nat.state != "deleted" and allocation_id in held:
+        if nat.state not in GONE and allocation_id in held:
+            raise error(
+                "InvalidIPAddress.InUse",
+                f"The address with allocation id [{allocation_id}] is in use.",
+            )
+
+    for address in self.addresses:
+        if allocation_id == address.allocation_id and address.association_id:
             raise error(
                 "InvalidIPAddress.InUse",
                 f"The address with allocation id [{allocation_id}] is in use.",
             )
 
 
+def _interface_in_use(self: Any, asked: dict[str, Any]) -> None:
+    interface = self.enis.get(asked["eni_id"])
+    if interface is not None and (interface.status == "in-use" or interface.attachment is not None):
+        raise error(
+            "InvalidParameterValue", f"Network interface '{interface.id}' is currently in use."
+        )
+
+
+def _associations_go(backend: Any) -> None:
+    """A subnet that is deleted takes its route table association along; moto keeps it."""
+    delete = backend.delete_subnet
+
+    def deleted(self: Any, subnet_id: str) -> Any:
+        answer = delete(self, subnet_id)
+        for table in self.route_tables.values():
+            for association, subnet in list(table._associations.items()):
+                if subnet == subnet_id:
+                    del table._associations[association]
+        return answer
+
+    backend.delete_subnet = deleted
+
+
+def _own_tags_apart(_: Any, asked: dict[str, Any]) -> None:
+    """The tags of a launch template itself are no part of its data; moto puts them there."""
+    data = asked["template_data"]
+    kept = [
+        item
+        for item in data.pop("TagSpecifications", [])
+        if item.get("ResourceType") != "launch-template"
+    ]
+    if kept:
+        data["TagSpecifications"] = kept
+
+
 def _target_exists(self: Any, asked: dict[str, Any]) -> None:
     nat_gateway_id = asked.get("nat_gateway_id")
-    if nat_gateway_id and nat_gateway_id not in self.nat_gateways:
+    nat = self.nat_gateways.get(nat_gateway_id)
+    if nat_gateway_id and (nat is None or nat.state in ("failed", "deleting", "deleted")):
         raise error(
             "InvalidNatGatewayID.NotFound",
             f"The NAT gateway ID '{nat_gateway_id}' does not exist",
+        )
+    gateway_id = asked.get("gateway_id")
+    gateway = self.internet_gateways.get(gateway_id)
+    if gateway is None and str(gateway_id).startswith("igw-"):
+        raise error("InvalidGatewayID.NotFound", f"The gateway ID '{gateway_id}' does not exist")
+    table = self.route_tables.get(asked["route_table_id"])
+    if gateway is not None and table is not None and getattr(gateway.vpc, "id", "") != table.vpc_id:
+        raise error(
+            "InvalidParameterValue",
+            f"route table {table.id} and network gateway {gateway.id} belong to different networks",
         )
 
 

@@ -40,6 +40,7 @@ def control_plane(ec2: Any, cluster: str, subnets: list[Any], group: str) -> lis
             interface = ec2.create_network_interface(
                 subnet, None, group_ids=[group], description=f"Amazon EKS {cluster}"
             )
+            interface.status = "in-use"
             made.append(interface.id)
     return made
 
@@ -51,7 +52,7 @@ def remove_group(ec2: Any, group: str) -> None:
         (rule.source_group or {}).get("GroupId") == group
         for other in ec2.describe_security_groups()
         if other.id != group
-        for rule in other.ingress_rules
+        for rule in (*other.ingress_rules, *other.egress_rules)
     )
     if not used and not referred:
         ec2.delete_security_group(group_id=group)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from typing import Any
 
@@ -18,11 +19,32 @@ def error(code: str, message: str) -> Exception:
 def gateways(backend: Any, current: list[Surroundings]) -> None:
     """NAT gateways take time to come and go, keep their tokens, and stay listed for a while."""
     make, show = backend.create_nat_gateway, backend.describe_nat_gateways
+    signature = inspect.signature(make)
 
     def create(self: Any, *args: Any, **kwargs: Any) -> Any:
-        nat = make(self, *args, **kwargs)
+        asked = signature.bind(self, *args, **kwargs).arguments
+        if asked.get("connectivity_type") != "private" and not asked.get("allocation_id"):
+            raise error(
+                "MissingParameter",
+                "The request must include the AllocationId parameter. Add the required parameter "
+                "and retry the request.",
+            )
+        before = set(self.enis)
+        try:
+            nat = make(self, *args, **kwargs)
+        except Exception:
+            # moto makes the interface first, and forgets it when the address is taken
+            for interface in set(self.enis) - before:
+                del self.enis[interface]
+            raise
         failed = current[0].faults.terminal("ec2:CreateNatGateway")
-        nat.state = "pending"
+        if nat.connectivity_type != "private" and not any(
+            getattr(gateway.vpc, "id", None) == nat.vpc_id
+            for gateway in self.internet_gateways.values()
+        ):
+            failed, nat.failure_code = True, "Gateway.NotAttached"
+            nat.failure_message = f"Network {nat.vpc_id} has no Internet gateway attached"
+        nat.state, nat._eni.status = "pending", "in-use"
         nat.due = time.time() + current[0].pace.seconds("ec2/nat-gateway/create")
         nat.then = "failed" if failed else "available"
         return nat
@@ -50,6 +72,9 @@ def gateways(backend: Any, current: list[Surroundings]) -> None:
         from moto.ec2.utils import tag_filter_matches
 
         settle(self)
+        for wanted in nat_gateway_ids or []:
+            if wanted not in self.nat_gateways:
+                raise error("NatGatewayNotFound", f"NAT gateway {wanted} was not found")
         # moto leaves out the filters tag:KEY and tag-key, which the service has
         tags = {name: v for name, v in (filters or {}).items() if name.startswith("tag")}
         return [
