@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +19,6 @@ from tests.drivers.world import Case, Died, Edits, Mortal, World, edited, world
 
 CASES = (MINIMAL_CASE, FULL_CASE)
 every_case = pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
-deep = pytest.mark.skipif(not os.environ.get("CLUSTERKIT_DEEP"), reason="make deep runs it")
 
 
 def complete(found: World) -> None:
@@ -71,7 +69,7 @@ def _one_by_one(found: World, *, destroy: bool) -> int:
     raise AssertionError("no end")
 
 
-@deep
+@pytest.mark.deep
 @every_case
 @pytest.mark.timeout(3000)
 def test_the_process_dies_after_any_number_of_changes(case: Case, tmp_path: Path) -> None:
@@ -96,7 +94,9 @@ def test_the_process_dies_after_any_number_of_changes(case: Case, tmp_path: Path
 
 
 @every_case
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.deep) for seed in range(1, 8))]
+)
 def test_answers_are_lost(case: Case, seed: int, tmp_path: Path) -> None:
     """A fifth of all calls have their effect and no answer."""
     with world(case, tmp_path) as found:

@@ -6,8 +6,8 @@ import json
 from typing import Any
 from uuid import uuid4
 
-from clusterkit.sandbox.eks.access import create_pod_identity_association
 from clusterkit.sandbox.eks.catalog import EBS_ADDON, VERSIONS, addons
+from clusterkit.sandbox.eks.identities import create_pod_identity_association
 from clusterkit.sandbox.eks.records import ClusterRecord, Record, Shown
 from clusterkit.sandbox.eks.refusals import Refusal, in_use, invalid, not_found
 from clusterkit.sandbox.eks.service import Eks, now, operation

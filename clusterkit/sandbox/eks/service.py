@@ -42,7 +42,15 @@ class Eks:
     """One account's EKS, all regions; call it with the account's lock held."""
 
     def __init__(self, account: Account, surroundings: Surroundings) -> None:
-        from clusterkit.sandbox.eks import access, addons, clusters, groups  # noqa: F401
+        from clusterkit.sandbox.eks import (  # noqa: F401
+            access,
+            addons,
+            changes,
+            clusters,
+            generic,
+            groups,
+            identities,
+        )
 
         self.account = account
         self.surroundings = surroundings
@@ -67,8 +75,8 @@ class Eks:
             raise Refusal("NotImplemented", f"{name} is not in the sandbox", 501)
         self.name, self.caller = region, caller
         self.tick()
-        if name.startswith("Create") and _reserved(parameters.get("tags")):
-            raise invalid(_RESERVED)
+        if name.startswith("Create") and reserved(parameters.get("tags")):
+            raise invalid(RESERVED)
         token = parameters.get("clientRequestToken")
         if not token:
             return function(self, parameters)
@@ -185,7 +193,7 @@ class Eks:
             "createdAt": now(),
             "errors": [],
             # not of the API's object: what describe_update and list_updates ask for
-            **{key: thing.shown[key] for key in _OF if key in thing.shown},
+            **{key: thing.shown[key] for key in PARTS if key in thing.shown},
         }
         operation = {"eks/cluster/update": "Cluster", "eks/addon/update": "Addon"}
         subject = operation.get(what, "Nodegroup")
@@ -234,72 +242,6 @@ class Eks:
         self.regions.clear()
 
 
-def _things(cluster: ClusterRecord) -> list[Shown]:
-    """The cluster and everything in it."""
-    return [
-        cluster.shown,
-        *(group.shown for group in cluster.groups.values()),
-        *(addon.shown for addon in cluster.addons.values()),
-        *(entry.shown for entry in cluster.access.values()),
-        *cluster.identities.values(),
-    ]
-
-
-_ARNS = ("arn", "nodegroupArn", "addonArn", "accessEntryArn", "associationArn")
-_OF = ("nodegroupName", "addonName")
-_RESERVED = "Tag keys that begin with aws: are reserved"
-
-
-def _reserved(tags: dict[str, str] | None) -> bool:
-    return any(key.lower().startswith("aws:") for key in tags or {})
-
-
-@operation
-def list_tags_for_resource(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
-    return {"tags": eks.tagged(asked["resourceArn"]).get("tags") or {}}
-
-
-@operation
-def tag_resource(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
-    shown = eks.tagged(asked["resourceArn"])
-    tags = {**(shown.get("tags") or {}), **asked["tags"]}
-    if len(tags) > 50:
-        raise Refusal("BadRequestException", "A resource can have at most 50 tags", 400)
-    if _reserved(asked["tags"]):
-        raise Refusal("BadRequestException", _RESERVED, 400)
-    shown["tags"] = tags
-    return {}
-
-
-@operation
-def untag_resource(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
-    shown = eks.tagged(asked["resourceArn"])
-    gone = set(asked["tagKeys"])
-    shown["tags"] = {k: v for k, v in (shown.get("tags") or {}).items() if k not in gone}
-    return {}
-
-
-def _of(update: Shown, asked: dict[str, Any]) -> bool:
-    """Whether an update is of the node group or add-on asked for; of the cluster without one."""
-    return all(update.get(key) == asked.get(key) for key in _OF)
-
-
-@operation
-def describe_update(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
-    cluster = eks.cluster(asked["name"])
-    found = cluster.updates.get(asked["updateId"])
-    if found is None or not _of(found, asked):
-        raise not_found(f"No update found for id: {asked['updateId']}", clusterName=asked["name"])
-    return {"update": found}
-
-
-@operation
-def list_updates(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
-    updates = eks.cluster(asked["name"]).updates
-    ids, token = eks.page([key for key, shown in updates.items() if _of(shown, asked)], asked)
-    return {"updateIds": ids, "nextToken": token}
-
-
 def _fail(update: Shown, thing: Shown) -> None:
     """The end of an update that changes nothing (EKS API, ``ErrorDetail``)."""
     update["status"] = "Failed"
@@ -313,3 +255,27 @@ def _fail(update: Shown, thing: Shown) -> None:
         }
     ]
     thing["status"] = "ACTIVE"
+
+
+def _things(cluster: ClusterRecord) -> list[Shown]:
+    """The cluster and everything in it."""
+    return [
+        cluster.shown,
+        *(group.shown for group in cluster.groups.values()),
+        *(addon.shown for addon in cluster.addons.values()),
+        *(entry.shown for entry in cluster.access.values()),
+        *cluster.identities.values(),
+    ]
+
+
+_ARNS = ("arn", "nodegroupArn", "addonArn", "accessEntryArn", "associationArn")
+
+
+PARTS = ("nodegroupName", "addonName")
+
+
+RESERVED = "Tag keys that begin with aws: are reserved"
+
+
+def reserved(tags: dict[str, str] | None) -> bool:
+    return any(key.lower().startswith("aws:") for key in tags or {})

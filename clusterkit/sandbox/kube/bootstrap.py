@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from clusterkit.sandbox.kube import roles
 from clusterkit.sandbox.kube.admission import SERVICES
+from clusterkit.sandbox.kube.intent import Intent
 from clusterkit.sandbox.kube.kinds import Object, clone
 from clusterkit.sandbox.kube.state import ClusterState
-from clusterkit.sandbox.kube.writes import Intent, Writer
+from clusterkit.sandbox.kube.writes import Writer
 
 _NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 _PRIORITIES = {"system-cluster-critical": 2000000000, "system-node-critical": 2000001000}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from clusterkit.sandbox.kube.intent import Intent
 from clusterkit.sandbox.kube.kinds import Catalogue, Resource
 from clusterkit.sandbox.kube.rbac import Attributes
 from clusterkit.sandbox.kube.refusals import (
@@ -18,7 +19,6 @@ from clusterkit.sandbox.kube.refusals import (
 )
 from clusterkit.sandbox.kube.spec import Identity
 from clusterkit.sandbox.kube.table import Shape
-from clusterkit.sandbox.kube.writes import Intent
 
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _STREAMS = ("attach", "exec", "portforward", "proxy")

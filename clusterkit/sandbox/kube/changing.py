@@ -8,6 +8,7 @@ from clusterkit.sandbox.kube import rbac, subresources
 from clusterkit.sandbox.kube.calls import Call
 from clusterkit.sandbox.kube.decoding import parse, parse_object, typed
 from clusterkit.sandbox.kube.deletion import delete
+from clusterkit.sandbox.kube.intent import Intent
 from clusterkit.sandbox.kube.kinds import Object, clone
 from clusterkit.sandbox.kube.patches import json_patch, merge_patch, strategic_merge_patch
 from clusterkit.sandbox.kube.reading import Reader
@@ -20,7 +21,7 @@ from clusterkit.sandbox.kube.refusals import (
     unsupported_media,
 )
 from clusterkit.sandbox.kube.state import ClusterState
-from clusterkit.sandbox.kube.writes import Intent, Writer
+from clusterkit.sandbox.kube.writes import Writer
 
 Outcome = tuple[Object, int, Intent]
 """body, HTTP status, and the intent with its warnings"""

@@ -12,11 +12,19 @@ from pathlib import Path
 from clusterkit.sandbox.kube.accounts import TokenIssuer
 from clusterkit.sandbox.kube.bootstrap import populate
 from clusterkit.sandbox.kube.certificates import ClusterAuthority
-from clusterkit.sandbox.kube.controllers import balancers, garbage, jobs, namespaces, pods, volumes
+from clusterkit.sandbox.kube.controllers import (
+    balancers,
+    garbage,
+    jobs,
+    namespaces,
+    pods,
+    sets,
+    volumes,
+    workloads,
+)
 from clusterkit.sandbox.kube.controllers.nodes import NodeController
 from clusterkit.sandbox.kube.controllers.runtime import Runtime
 from clusterkit.sandbox.kube.controllers.scheduler import Scheduler
-from clusterkit.sandbox.kube.controllers.workloads import controllers as workloads
 from clusterkit.sandbox.kube.endpoint import Endpoint
 from clusterkit.sandbox.kube.serving import EventLoop, Listener
 from clusterkit.sandbox.kube.spec import CloudHooks, Node, TokenReview
@@ -146,7 +154,10 @@ class EmbeddedCluster:
                 volumes.VolumeController(self._runtime),
                 balancers.BalancerController(self._runtime),
                 jobs.JobController(self._runtime),
-                *workloads(self._runtime),
+                workloads.ReplicaSetController(self._runtime),
+                workloads.DeploymentController(self._runtime),
+                sets.StatefulSetController(self._runtime),
+                sets.DaemonSetController(self._runtime),
             ]
         )
         self._endpoint = Endpoint(state, writer, issuer, review, _BOOKMARK_SECONDS)

@@ -16,6 +16,7 @@ from clusterkit.sandbox.kube.accounts import TokenIssuer
 from clusterkit.sandbox.kube.authentication import Authenticator
 from clusterkit.sandbox.kube.calls import Call
 from clusterkit.sandbox.kube.changing import Changer, Outcome
+from clusterkit.sandbox.kube.intent import Intent
 from clusterkit.sandbox.kube.rbac import Attributes, Authorizer, denied
 from clusterkit.sandbox.kube.reading import Reader
 from clusterkit.sandbox.kube.refusals import (
@@ -26,7 +27,7 @@ from clusterkit.sandbox.kube.refusals import (
 from clusterkit.sandbox.kube.spec import TokenReview
 from clusterkit.sandbox.kube.state import ClusterState
 from clusterkit.sandbox.kube.subresources import Subresources, scale
-from clusterkit.sandbox.kube.writes import Intent, Writer
+from clusterkit.sandbox.kube.writes import Writer
 
 _LOG = logging.getLogger(__name__)
 _LARGEST = 3 * 1024 * 1024  # apiserver's MaxRequestBodyBytes

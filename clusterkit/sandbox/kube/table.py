@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from clusterkit.sandbox.kube.columns import COLUMNS, DEFAULT_COLUMNS, Column, since
+from clusterkit.sandbox.kube.cells import since
+from clusterkit.sandbox.kube.columns import COLUMNS, DEFAULT_COLUMNS, Column
 from clusterkit.sandbox.kube.kinds import Object, Resource
 
 _STEP = re.compile(r"\.([A-Za-z0-9_-]+)|\[\?\(@\.(\w+)\s*==\s*[\"']([^\"']*)[\"']\)\]|\[([0-9]+)\]")

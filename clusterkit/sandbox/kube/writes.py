@@ -9,12 +9,12 @@ from __future__ import annotations
 import secrets
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from clusterkit.sandbox.kube import admission, defaults, rules
 from clusterkit.sandbox.kube.apply import applied
 from clusterkit.sandbox.kube.decoding import Decoder, typed
+from clusterkit.sandbox.kube.intent import Intent, counted, may_go, wish, without_times
 from clusterkit.sandbox.kube.kinds import GroupPlural, Object, Resource, clone
 from clusterkit.sandbox.kube.ownership import now, updated
 from clusterkit.sandbox.kube.refusals import (
@@ -40,28 +40,6 @@ _SYSTEM_FIELDS = (
     "name",
     "namespace",
 )
-_COUNTED_GROUPS = {
-    "admissionregistration.k8s.io",
-    "apiextensions.k8s.io",
-    "apps",
-    "batch",
-    "flowcontrol.apiserver.k8s.io",
-    "networking.k8s.io",
-    "policy",
-}
-
-
-@dataclass
-class Intent:
-    """How a write is meant: the query parameters that go with it."""
-
-    manager: str
-    dry_run: bool = False
-    validation: str = "Warn"
-    """``Strict``, ``Warn`` or ``Ignore``"""
-    subresource: str = ""
-    warnings: list[str] = field(default_factory=list)
-    """filled by the write: the texts of ``Warning`` headers"""
 
 
 class Writer:
@@ -219,7 +197,7 @@ class Writer:
         metadata["uid"] = str(uuid.uuid4())
         metadata["creationTimestamp"] = now()
         metadata.pop("generation", None)
-        if _counted(resource):
+        if counted(resource):
             metadata["generation"] = 1
         if resource.has_status and resource.key != ("", "nodes"):
             # a node comes with the status its kubelet found
@@ -301,37 +279,12 @@ class Writer:
         new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
         if not new["metadata"].get("finalizers"):
             new["metadata"].pop("finalizers", None)
-        if _without_times(new) == _without_times(old):
+        if without_times(new) == without_times(old):
             return old
-        if _counted(resource) and intent.subresource != "status" and _wish(new) != _wish(old):
+        if counted(resource) and intent.subresource != "status" and wish(new) != wish(old):
             new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
         if intent.dry_run:
             return new
-        if _may_go(new):
+        if may_go(new):
             return self._state.store.remove(resource.key, new)
         return self._state.store.put(resource.key, new)
-
-
-def _counted(resource: Resource) -> bool:
-    return resource.custom or resource.group in _COUNTED_GROUPS or resource.key == ("", "pods")
-
-
-def _wish(found: Object) -> Object:
-    return {name: value for name, value in found.items() if name not in ("metadata", "status")}
-
-
-def _without_times(found: Object) -> Object:
-    managed = [
-        {name: value for name, value in item.items() if name != "time"}
-        for item in found["metadata"].get("managedFields") or ()
-    ]
-    return {**found, "metadata": {**found["metadata"], "managedFields": managed}}
-
-
-def _may_go(found: Object) -> bool:
-    metadata = found["metadata"]
-    if not metadata.get("deletionTimestamp") or metadata.get("finalizers"):
-        return False
-    if metadata.get("deletionGracePeriodSeconds"):
-        return False
-    return not (found.get("kind") == "Namespace" and found["spec"].get("finalizers"))

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import uuid
 
+from clusterkit.sandbox.kube.intent import Intent
 from clusterkit.sandbox.kube.kinds import GroupPlural, Object
 from clusterkit.sandbox.kube.ownership import now
 from clusterkit.sandbox.kube.state import ClusterState
-from clusterkit.sandbox.kube.writes import Intent, Writer
+from clusterkit.sandbox.kube.writes import Writer
 
 EVENTS: GroupPlural = ("", "events")
 _KEPT = 1000

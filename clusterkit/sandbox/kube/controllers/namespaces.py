@@ -12,12 +12,12 @@ from collections.abc import Iterable
 from clusterkit.sandbox.kube.accounts import SERVICE_ACCOUNTS, TokenIssuer
 from clusterkit.sandbox.kube.controllers.runtime import Ref, Runtime, ref_of
 from clusterkit.sandbox.kube.deletion import delete
+from clusterkit.sandbox.kube.intent import Intent
 from clusterkit.sandbox.kube.kinds import GroupPlural, Object
 from clusterkit.sandbox.kube.rbac import CLUSTER_ROLES
 from clusterkit.sandbox.kube.selectors import matches
 from clusterkit.sandbox.kube.state import NAMESPACES
 from clusterkit.sandbox.kube.store import Change
-from clusterkit.sandbox.kube.writes import Intent
 
 _CONFIG_MAPS: GroupPlural = ("", "configmaps")
 _SECRETS: GroupPlural = ("", "secrets")

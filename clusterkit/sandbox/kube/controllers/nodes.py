@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from clusterkit.sandbox.kube.controllers.runtime import Ref, Runtime, ref_of
+from clusterkit.sandbox.kube.intent import Intent
 from clusterkit.sandbox.kube.kinds import GroupPlural, Object
 from clusterkit.sandbox.kube.ownership import now
 from clusterkit.sandbox.kube.spec import Node
 from clusterkit.sandbox.kube.store import Change
-from clusterkit.sandbox.kube.writes import Intent
 
 NODES: GroupPlural = ("", "nodes")
 NOT_READY = "node.kubernetes.io/not-ready"

@@ -8,9 +8,15 @@ works there.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from clusterkit.sandbox.kube.admission import CLAIM_PROTECTION, VOLUME_PROTECTION
+from clusterkit.sandbox.kube.controllers.binding import (
+    BINDER,
+    FINALIZER,
+    bind_claim,
+    provisioned,
+    suits,
+)
 from clusterkit.sandbox.kube.controllers.nodes import NODES, ZONE_LABEL
 from clusterkit.sandbox.kube.controllers.runtime import Ref, Runtime, ref_of
 from clusterkit.sandbox.kube.controllers.scheduler import (
@@ -22,15 +28,12 @@ from clusterkit.sandbox.kube.controllers.scheduler import (
     claims_of,
 )
 from clusterkit.sandbox.kube.deletion import delete
+from clusterkit.sandbox.kube.intent import Intent
 from clusterkit.sandbox.kube.kinds import Object
-from clusterkit.sandbox.kube.quantities import gibibytes, parse
+from clusterkit.sandbox.kube.quantities import gibibytes
 from clusterkit.sandbox.kube.selectors import dig
 from clusterkit.sandbox.kube.store import Change
-from clusterkit.sandbox.kube.writes import Intent
 
-_BINDER = "persistentvolume-controller"
-_PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
-_FINALIZER = "external-provisioner.volume.kubernetes.io/finalizer"
 _FOR = "kubernetes.io/created-for/"
 
 
@@ -66,7 +69,7 @@ class ClaimController:
         if dig(claim, "status.phase") == "Bound":
             return None
         if dig(claim, "status.phase") is None:
-            self._runtime.writer.set_status(CLAIMS, claim, _BINDER, phase="Pending")
+            self._runtime.writer.set_status(CLAIMS, claim, BINDER, phase="Pending")
         return self._bind(claim)
 
     def _release(self, claim: Object) -> None:
@@ -87,17 +90,17 @@ class ClaimController:
         name = spec.get("storageClassName")
         if spec.get("volumeName") or not name:
             told = "no persistent volumes available for this claim and no storage class is set"
-            runtime.events.normal(claim, "FailedBinding", told, _BINDER)
+            runtime.events.normal(claim, "FailedBinding", told, BINDER)
             return None
         found = runtime.state.get(CLASSES, "", name)
         if found is None:
             told = f'storageclass.storage.k8s.io "{name}" not found'
-            runtime.events.warning(claim, "ProvisioningFailed", told, _BINDER)
+            runtime.events.warning(claim, "ProvisioningFailed", told, BINDER)
             return None
         selected = (claim["metadata"].get("annotations") or {}).get(SELECTED_NODE)
         if found.get("volumeBindingMode") == "WaitForFirstConsumer" and not selected:
             told = "waiting for first consumer to be created before binding"
-            runtime.events.normal(claim, "WaitForFirstConsumer", told, _BINDER)
+            runtime.events.normal(claim, "WaitForFirstConsumer", told, BINDER)
             return None
         left = runtime.left(("provision", claim["metadata"]["uid"]), "kube/volume/provision")
         return left or self._provision(claim, found, self._zone(selected))
@@ -115,7 +118,7 @@ class ClaimController:
                 if volume["metadata"]["name"] == spec["volumeName"] and (not reference or ours):
                     return volume
                 continue
-            if ours or (not reference and _suits(volume, spec)):
+            if ours or (not reference and suits(volume, spec)):
                 return volume
         return None
 
@@ -154,9 +157,9 @@ class ClaimController:
                     " is delayed, please verify that the provisioner is running and correctly"
                     " registered."
                 )
-                runtime.events.normal(claim, "ExternalProvisioning", told, _BINDER)
+                runtime.events.normal(claim, "ExternalProvisioning", told, BINDER)
                 return
-            made = _volume(name, volume, size, zone, claim, found)
+            made = provisioned(name, volume, size, zone, claim, found)
             resource = runtime.state.catalogue.current(VOLUMES)
             made = runtime.writer.create(resource, "", made, Intent(provisioner))
             told = f"Successfully provisioned volume {name}"
@@ -201,13 +204,13 @@ class VolumeController:
             if volume["metadata"].get("deletionTimestamp"):
                 runtime.writer.remove_finalizer(VOLUMES, volume, VOLUME_PROTECTION)
             elif phase != "Available":
-                runtime.writer.set_status(VOLUMES, volume, _BINDER, phase="Available")
+                runtime.writer.set_status(VOLUMES, volume, BINDER, phase="Available")
             return None
         claim = runtime.state.get(CLAIMS, reference["namespace"], reference["name"])
         if claim is not None and claim["metadata"]["uid"] == reference["uid"]:
             return None
         if phase != "Released":
-            runtime.writer.set_status(VOLUMES, volume, _BINDER, phase="Released")
+            runtime.writer.set_status(VOLUMES, volume, BINDER, phase="Released")
         if volume["spec"].get("persistentVolumeReclaimPolicy") == "Delete":
             self._reclaim(volume)
             return runtime.retry()
@@ -229,7 +232,7 @@ class VolumeController:
                 self._forget(latest)
 
         def failed(words: str) -> None:
-            runtime.events.warning(volume, "VolumeFailedDelete", words, _BINDER)
+            runtime.events.warning(volume, "VolumeFailedDelete", words, BINDER)
 
         runtime.call(("reclaim", volume["metadata"]["uid"]), work, done, failed)
 
@@ -239,79 +242,7 @@ class VolumeController:
             volume, gone = delete(state, state.catalogue.current(VOLUMES), volume)
             if gone:
                 return
-        for finalizer in (VOLUME_PROTECTION, _FINALIZER):
+        for finalizer in (VOLUME_PROTECTION, FINALIZER):
             latest = state.current(VOLUMES, volume)
             if latest is not None:
                 writer.remove_finalizer(VOLUMES, latest, finalizer)
-
-
-def bind_claim(runtime: Runtime, claim: Object, volume: Object) -> None:
-    """Point a claim and a volume at each other."""
-    reference = _reference(claim)
-    name = volume["metadata"]["name"]
-
-    def point(new: Object) -> None:
-        new["spec"]["claimRef"] = reference
-
-    def take(new: Object) -> None:
-        new["spec"]["volumeName"] = name
-        annotations = new["metadata"].setdefault("annotations", {})
-        annotations["pv.kubernetes.io/bind-completed"] = "yes"
-
-    runtime.writer.edit(VOLUMES, volume, point, _BINDER)
-    runtime.writer.set_status(VOLUMES, volume, _BINDER, phase="Bound")
-    runtime.writer.edit(CLAIMS, claim, take, _BINDER)
-    runtime.writer.set_status(
-        CLAIMS,
-        claim,
-        _BINDER,
-        phase="Bound",
-        accessModes=volume["spec"]["accessModes"],
-        capacity=volume["spec"]["capacity"],
-    )
-
-
-def _reference(claim: Object) -> Object:
-    metadata = claim["metadata"]
-    return {
-        "kind": "PersistentVolumeClaim",
-        "apiVersion": "v1",
-        "namespace": metadata["namespace"],
-        "name": metadata["name"],
-        "uid": metadata["uid"],
-    }
-
-
-def _suits(volume: Object, spec: Object) -> bool:
-    wanted = volume["spec"]
-    return (
-        (wanted.get("storageClassName") or "") == (spec.get("storageClassName") or "")
-        and set(spec["accessModes"]) <= set(wanted["accessModes"])
-        and parse(wanted["capacity"]["storage"]) >= parse(spec["resources"]["requests"]["storage"])
-        and dig(volume, "status.phase") == "Available"
-    )
-
-
-def _volume(
-    name: str, handle: str, size: int, zone: str, claim: Object, found: Object
-) -> dict[str, Any]:
-    expression = {"key": ZONE_LABEL, "operator": "In", "values": [zone]}
-    return {
-        "metadata": {
-            "name": name,
-            "annotations": {_PROVISIONED_BY: found["provisioner"]},
-            "finalizers": [_FINALIZER],
-        },
-        "spec": {
-            "capacity": {"storage": f"{size}Gi"},
-            "claimRef": _reference(claim),
-            "accessModes": list(claim["spec"]["accessModes"]),
-            "persistentVolumeReclaimPolicy": found.get("reclaimPolicy") or "Delete",
-            "storageClassName": found["metadata"]["name"],
-            "volumeMode": claim["spec"].get("volumeMode") or "Filesystem",
-            "nodeAffinity": {
-                "required": {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}
-            },
-            "csi": {"driver": found["provisioner"], "volumeHandle": handle},
-        },
-    }
