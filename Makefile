@@ -43,7 +43,7 @@ bench: $(READY)  ## measure, against Terraform where it is installed
 	$(BIN)/python bench/engine.py
 	$(BIN)/python bench/terraform.py
 
-docs: $(READY)  ## write docs/profile.md, docs/cli.md and the session in README.md anew
+docs: $(READY)  ## write docs/profile.md and docs/cli.md anew
 	$(BIN)/python tools/gen_docs.py
 
 clean:  ## remove what the other targets made

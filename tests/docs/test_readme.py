@@ -1,0 +1,102 @@
+"""What README shows is what happens: the session, the profile, the links."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from clusterkit import clouds
+from clusterkit.core.profile import load
+
+ROOT = Path(__file__).parent.parent.parent
+README = (ROOT / "README.md").read_text()
+_CHANGING = (
+    (re.compile(r"process \d+|127\.0\.0\.1:\d+|pace \w+"), "#"),
+    (re.compile(r"ip-[\d-]+"), "ip-#"),
+    (re.compile(r"\b\d+(\.\d+)? (s|min)\b|\b\d+:\d\d min\b|\b\d+(m\d+)?s\b"), "#"),
+    (re.compile(r"v1\.\d+\.\d+"), "v#"),
+    (re.compile(r"\s+"), " "),
+)
+
+
+def plain(line: str) -> str:
+    """A line without what is different every time."""
+    for pattern, instead in _CHANGING:
+        line = pattern.sub(instead, line)
+    return line.strip()
+
+
+def session() -> list[tuple[str, list[str]]]:
+    """The commands of the session, each with the lines shown; ``...`` stands for more."""
+    block = README.split("<!-- session: begin -->")[1].split("<!-- session: end -->")[0]
+    found: list[tuple[str, list[str]]] = []
+    for line in block.strip().strip("`").splitlines():
+        if line.startswith("$ "):
+            found.append((line[2:], []))
+        elif line.strip() not in ("", "..."):
+            found[-1][1].append(plain(line))
+    return found
+
+
+@pytest.mark.client
+def test_the_session_of_the_readme_is_what_happens(tmp_path: Path) -> None:
+    if shutil.which("kubectl") is None:
+        pytest.skip("kubectl is not installed")
+    keep = {name: os.environ[name] for name in ("LANG",) if name in os.environ}
+    env = keep | {
+        "HOME": str(tmp_path),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "XDG_STATE_HOME": str(tmp_path / "state"),
+        "CLUSTERKIT_SANDBOX_DIR": str(tmp_path / "sandbox"),
+        "CLUSTERKIT_SANDBOX": "1",
+        "KUBECONFIG": str(tmp_path / "kubeconfig"),
+    }
+
+    def run(command: str) -> list[str]:
+        done = subprocess.run(
+            ["sh", "-c", command],
+            cwd=ROOT,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}"
+        return [plain(line) for line in done.stdout.splitlines()]
+
+    commands = session()
+    assert len(commands) > 5
+    assert commands[0][0] == "clusterkit sandbox start"
+    try:
+        for command, shown in commands:
+            fast = " --pace max" if command == "clusterkit sandbox start" else ""
+            printed = run(command + fast)
+            for line in shown:
+                assert line in printed, f"{command}: {line!r} is not in\n" + "\n".join(printed)
+    finally:
+        run("clusterkit sandbox stop")
+
+
+def test_the_profile_of_the_readme_is_valid(tmp_path: Path) -> None:
+    block = README.split("```yaml")[1].split("```")[0]
+    path = tmp_path / "profile.yaml"
+    path.write_text(block)
+    assert load(path, clouds.model, clouds.CLOUDS).name == "demo"
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
