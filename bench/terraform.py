@@ -26,8 +26,14 @@ from clusterkit.sandbox.pace import Pace
 
 HERE = Path(__file__).parent
 STEPS = ("plan", "up", "empty plan", "destroy")
-CHAIN = ("eks/cluster/create", "eks/addon/create", "eks/nodegroup/create", "eks/addon/create")
-"""what up waits for one after the other: cluster, first add-ons, nodes, last add-ons"""
+CHAIN = (
+    "iam/propagation",
+    "eks/cluster/create",
+    "eks/addon/create",
+    "eks/nodegroup/create",
+    "eks/addon/create",
+)
+"""what up waits for one after the other: the role, cluster, first add-ons, nodes, last add-ons"""
 GOALS = {"up": 10.0, "destroy": 20.0, "empty plan": 10.0}
 """how many times as fast as Terraform clusterkit is to be, at no latency"""
 OVER_CHAIN = 0.05

@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import threading
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -38,6 +39,7 @@ class Parameters:
     """The descriptions of the services moto answers for."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._models: dict[str, Any] = {}
         self._paginators: dict[str, Any] = {}
         self._filters: dict[str, frozenset[str]] = {}
@@ -48,13 +50,14 @@ class Parameters:
             self._model(service)
 
     def _model(self, service: str) -> Any:
-        if service not in self._models:
-            import botocore.session
+        with self._lock:
+            if service not in self._models:
+                import botocore.session
 
-            session = botocore.session.get_session()
-            self._models[service] = session.get_service_model(service)
-            self._paginators[service] = session.get_paginator_model(service)
-        return self._models[service]
+                session = botocore.session.get_session()
+                self._paginators[service] = session.get_paginator_model(service)
+                self._models[service] = session.get_service_model(service)
+            return self._models[service]
 
     def check(
         self, operation: str, environ: Environ, body: bytes, forced: int | None
