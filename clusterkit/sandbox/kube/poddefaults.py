@@ -66,7 +66,6 @@ def _probe(probe: Object) -> None:
 
 def template(found: Object) -> None:
     template = found.get("spec", {}).get("template") or {}
-    template.setdefault("metadata", {})
     if isinstance(template.get("spec"), dict):
         pod_spec(template["spec"])
 

@@ -52,11 +52,13 @@ class Writer:
         """Store a new object; ``body`` is not changed. ``Refusal`` if it may not be."""
         new = self._decode(resource, typed(body, resource), intent)
         self._prepare(resource, namespace, new)
+        defaults.fill(resource, new)
+        # what admission adds belongs to nobody
+        managed = updated(resource, new, None, intent.manager)
         self._complete(resource, new, None)
         name = new["metadata"]["name"]
         if self._state.get(resource.key, new["metadata"].get("namespace", ""), name):
             raise already_exists(resource, name)
-        managed = updated(resource, new, None, intent.manager)
         return self._commit(resource, new, managed, intent)
 
     def update(
@@ -67,8 +69,10 @@ class Writer:
         new = self._decode(resource, body, intent)
         self._match(resource, new, old)
         new = self._part(resource, new, old, intent.subresource)
-        self._complete(resource, new, old, intent.subresource)
+        if not intent.subresource:
+            defaults.fill(resource, new)
         managed = updated(resource, new, old, intent.manager, intent.subresource)
+        self._complete(resource, new, old, intent.subresource)
         return self._replace(resource, new, old, managed, intent)
 
     def apply(

@@ -1,0 +1,300 @@
+"""The official Python client against the sandbox's Kubernetes."""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from kubernetes import client, config, dynamic, watch
+from kubernetes.client.exceptions import ApiException
+
+from clusterkit.sandbox.kube import kube_server
+from clusterkit.sandbox.pace import Pace
+from tests.sandbox.kubes import GP3, HOST, TOKENS, Cloud, kubeconfig, node
+
+
+class Cluster:
+    """A cluster, and clients of it by who they are."""
+
+    def __init__(self, opened: Any, folder: Path) -> None:
+        self.opened = opened
+        self.folder = folder
+
+    def client(self, token: str = "admin") -> client.ApiClient:
+        """The official client, with a bearer token."""
+        path = kubeconfig(self.opened, self.folder, token)
+        return config.new_client_from_config(str(path))
+
+    def dynamic(self) -> dynamic.DynamicClient:
+        """The dynamic client; its cache is ours."""
+        return dynamic.DynamicClient(self.client(), cache_file=str(self.folder / "cache.json"))
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    server = kube_server("embedded", Pace(math.inf), tmp_path)
+    opened = server.open(
+        "c", hosts=[HOST], version="1.35", review=TOKENS.get, hooks=Cloud(), objects=[GP3]
+    )
+    yield Cluster(opened, tmp_path)
+    server.close()
+
+
+def refused(work: Any, *args: Any, **more: Any) -> ApiException:
+    """What the server refuses a call with."""
+    with pytest.raises(ApiException) as caught:
+        work(*args, **more)
+    return caught.value
+
+
+def said(error: ApiException) -> str:
+    """The message of the server's Status."""
+    return str(json.loads(error.body)["message"])
+
+
+def settings(name: str = "s", **data: str) -> client.V1ConfigMap:
+    return client.V1ConfigMap(metadata=client.V1ObjectMeta(name=name), data=data)
+
+
+def test_who_may_do_what(cluster: Cluster) -> None:
+    core = client.CoreV1Api(cluster.client())
+    core.create_namespaced_config_map("default", settings())
+    developer = client.CoreV1Api(cluster.client("nobody"))
+    error = refused(developer.list_namespaced_config_map, "default")
+    assert error.status == 403
+    assert 'User "nobody" cannot list resource "configmaps"' in said(error)
+    assert refused(client.CoreV1Api(cluster.client("wrong")).list_node).status == 401
+    rbac = client.RbacAuthorizationV1Api(cluster.client())
+    rbac.create_namespaced_role_binding(
+        "default",
+        client.V1RoleBinding(
+            metadata=client.V1ObjectMeta(name="developers"),
+            role_ref=client.V1RoleRef(
+                api_group="rbac.authorization.k8s.io", kind="ClusterRole", name="view"
+            ),
+            subjects=[client.RbacV1Subject(kind="Group", name="developers")],
+        ),
+    )
+    assert [i.metadata.name for i in developer.list_namespaced_config_map("default").items]
+    assert refused(developer.delete_namespaced_config_map, "s", "default").status == 403
+    assert refused(developer.list_namespaced_secret, "default").status == 403
+
+
+def test_a_client_certificate_says_who_comes(cluster: Cluster) -> None:
+    certificate, key = cluster.opened.client_certificate("boss", ["system:masters"], 600)
+    for name, text in (("c.pem", certificate), ("k.pem", key)):
+        (cluster.folder / name).write_text(text)
+    path = kubeconfig(cluster.opened, cluster.folder)
+    made = yaml.safe_load(path.read_text())
+    made["users"][0]["user"] = {
+        "client-certificate": str(cluster.folder / "c.pem"),
+        "client-key": str(cluster.folder / "k.pem"),
+    }
+    path.write_text(yaml.safe_dump(made))
+    found = config.new_client_from_config(str(path))
+    who = client.AuthenticationV1Api(found).create_self_subject_review({})
+    assert who.status.user_info.username == "boss"
+
+
+def test_objects_are_made_changed_and_lost(cluster: Cluster) -> None:
+    core = client.CoreV1Api(cluster.client())
+    made = core.create_namespaced_config_map("default", settings(a="1"))
+    assert refused(core.create_namespaced_config_map, "default", settings()).status == 409
+    core.patch_namespaced_config_map("s", "default", {"data": {"b": "2"}})
+    made.data = {"c": "3"}
+    stale = refused(core.replace_namespaced_config_map, "s", "default", made)
+    assert stale.status == 409
+    assert "the object has been modified" in said(stale)
+    made.metadata.resource_version = None
+    assert core.replace_namespaced_config_map("s", "default", made).data == {"c": "3"}
+    core.patch_namespaced_config_map("s", "default", {"data": {"d": "4"}}, dry_run="All")
+    assert core.read_namespaced_config_map("s", "default").data == {"c": "3"}
+    core.delete_namespaced_config_map("s", "default")
+    missing = refused(core.read_namespaced_config_map, "s", "default")
+    assert missing.status == 404
+    assert 'configmaps "s" not found' in said(missing)
+    wrong = refused(core.create_namespaced_config_map, "default", settings("Not_A_Name"))
+    assert wrong.status == 422
+    assert "RFC 1123" in said(wrong)
+
+
+def test_appliers_own_what_they_applied(cluster: Cluster) -> None:
+    maps = cluster.dynamic().resources.get(api_version="v1", kind="ConfigMap")
+
+    def apply(manager: str, *, force: bool = False, **data: str) -> Any:
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "s"}, "data": data}
+        return maps.server_side_apply(
+            body, name="s", namespace="default", field_manager=manager, force_conflicts=force
+        )
+
+    apply("one", a="1", b="1")
+    with pytest.raises(dynamic.exceptions.ConflictError) as caught:
+        apply("two", a="2")
+    assert 'conflict with "one"' in str(caught.value.body)
+    apply("two", force=True, a="2")
+    left = apply("one", b="1")
+    assert left.data.to_dict() == {"a": "2", "b": "1"}
+    assert apply("one").data.to_dict() == {"a": "2"}
+
+
+def test_a_watch_tells_every_change_once(cluster: Cluster) -> None:
+    core = client.CoreV1Api(cluster.client())
+    start = core.list_namespaced_config_map("default").metadata.resource_version
+
+    def change() -> None:
+        other = client.CoreV1Api(cluster.client())
+        other.create_namespaced_config_map("default", settings("w"))
+        other.patch_namespaced_config_map("w", "default", {"data": {"x": "y"}})
+        other.delete_namespaced_config_map("w", "default")
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    seen = []
+    for event in watch.Watch().stream(
+        core.list_namespaced_config_map, "default", resource_version=start, timeout_seconds=20
+    ):
+        if event["object"].metadata.name == "w":
+            seen.append(event["type"])
+        if seen[-1:] == ["DELETED"]:
+            break
+    thread.join()
+    assert seen == ["ADDED", "MODIFIED", "DELETED"]
+
+
+def test_lists_have_pages_and_selectors(cluster: Cluster) -> None:
+    core = client.CoreV1Api(cluster.client())
+    for number in range(7):
+        body = settings(f"p{number}")
+        body.metadata.labels = {"even": str(number % 2 == 0).lower()}
+        core.create_namespaced_config_map("default", body)
+    names: list[str] = []
+    token = None
+    while token is None or token:
+        page = core.list_namespaced_config_map("default", limit=3, _continue=token)
+        names += [item.metadata.name for item in page.items]
+        token = page.metadata._continue or ""
+    assert [name for name in names if name.startswith("p")] == [f"p{n}" for n in range(7)]
+    even = core.list_namespaced_config_map("default", label_selector="even=true").items
+    assert len(even) == 4
+    one = core.list_namespaced_config_map("default", field_selector="metadata.name=p3").items
+    assert [item.metadata.name for item in one] == ["p3"]
+
+
+def test_finalizers_hold_and_namespaces_take_everything(cluster: Cluster) -> None:
+    core = client.CoreV1Api(cluster.client())
+    core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name="ns")))
+    body = settings("held")
+    body.metadata.finalizers = ["example.test/hold"]
+    core.create_namespaced_config_map("ns", body)
+    core.delete_namespace("ns")
+    held = core.read_namespaced_config_map("held", "ns")
+    assert held.metadata.deletion_timestamp is not None
+    assert core.read_namespace("ns").status.phase == "Terminating"
+    late = refused(core.create_namespaced_config_map, "ns", settings("late"))
+    assert late.status == 403
+    core.patch_namespaced_config_map("held", "ns", {"metadata": {"finalizers": None}})
+    assert refused(core.read_namespace, "ns").status == 404
+
+
+def test_a_service_accounts_token_lives_as_long_as_the_account(cluster: Cluster) -> None:
+    core = client.CoreV1Api(cluster.client())
+    core.create_namespaced_service_account(
+        "default", client.V1ServiceAccount(metadata=client.V1ObjectMeta(name="bot"))
+    )
+    spec = client.V1TokenRequestSpec(audiences=[], expiration_seconds=600)
+    made = core.create_namespaced_service_account_token(
+        "bot", "default", client.AuthenticationV1TokenRequest(spec=spec)
+    )
+    bot = cluster.client(made.status.token)
+    who = client.AuthenticationV1Api(bot).create_self_subject_review({})
+    assert who.status.user_info.username == "system:serviceaccount:default:bot"
+    core.delete_namespaced_service_account("bot", "default")
+    again = refused(client.AuthenticationV1Api(bot).create_self_subject_review, {})
+    assert again.status == 401
+
+
+def test_custom_kinds_are_served_and_checked(cluster: Cluster) -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "spec": {
+                "type": "object",
+                "required": ["size"],
+                "properties": {
+                    "size": {"type": "integer", "minimum": 1},
+                    "color": {"type": "string", "default": "blue"},
+                },
+            }
+        },
+    }
+    crd = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "things.example.test"},
+        "spec": {
+            "group": "example.test",
+            "names": {"plural": "things", "kind": "Thing", "singular": "thing"},
+            "scope": "Namespaced",
+            "versions": [
+                {
+                    "name": "v1",
+                    "served": True,
+                    "storage": True,
+                    "schema": {"openAPIV3Schema": schema},
+                }
+            ],
+        },
+    }
+    made = cluster.dynamic()
+    made.resources.get(
+        api_version="apiextensions.k8s.io/v1", kind="CustomResourceDefinition"
+    ).create(crd)
+    things = client.CustomObjectsApi(cluster.client())
+    where = ("example.test", "v1", "default", "things")
+
+    def thing(size: int) -> dict[str, Any]:
+        return {
+            "apiVersion": "example.test/v1",
+            "kind": "Thing",
+            "metadata": {"name": "t"},
+            "spec": {"size": size},
+        }
+
+    assert refused(things.create_namespaced_custom_object, *where, thing(0)).status == 422
+    stored = things.create_namespaced_custom_object(*where, thing(2))
+    assert stored["spec"] == {"size": 2, "color": "blue"}
+
+
+def test_pods_run_and_wait_for_what_they_need(cluster: Cluster) -> None:
+    core = client.CoreV1Api(cluster.client())
+    body = {
+        "metadata": {"name": "p"},
+        "spec": {
+            "containers": [{"name": "main", "image": "x", "resources": {"requests": {"cpu": "1"}}}],
+            "nodeSelector": {"kubernetes.io/arch": "arm64"},
+            "restartPolicy": "Never",
+        },
+    }
+    core.create_namespaced_pod("default", body)
+    cluster.opened.set_nodes([node(1)])
+    waiting = core.read_namespaced_pod("p", "default")
+    assert waiting.status.phase == "Pending"
+    told = [c.message for c in waiting.status.conditions if c.type == "PodScheduled"]
+    assert "didn't match Pod's node affinity/selector" in told[0]
+    cluster.opened.set_nodes([node(1), node(2, architecture="arm64")])
+    for event in watch.Watch().stream(
+        core.list_namespaced_pod, "default", field_selector="metadata.name=p", timeout_seconds=20
+    ):
+        if event["object"].status.phase == "Succeeded":
+            assert event["object"].spec.node_name == "node-2"
+            break
+    else:
+        raise AssertionError("it never ran")
+    cluster.opened.set_nodes([node(1)])
+    assert refused(core.read_namespaced_pod, "p", "default").status == 404
