@@ -136,7 +136,7 @@ def test_appliers_own_what_they_applied(cluster: Cluster) -> None:
     apply("one", a="1", b="1")
     with pytest.raises(dynamic.exceptions.ConflictError) as caught:
         apply("two", a="2")
-    assert 'conflict with "one"' in str(caught.value.body)
+    assert 'conflict with "one"' in said(caught.value)
     apply("two", force=True, a="2")
     left = apply("one", b="1")
     assert left.data.to_dict() == {"a": "2", "b": "1"}
