@@ -9,7 +9,18 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
-from clusterkit.sandbox.eks import guards, refusals, slow
+from clusterkit.sandbox.eks import (
+    access,
+    addons,
+    changes,
+    clusters,
+    generic,
+    groups,
+    guards,
+    identities,
+    refusals,
+    slow,
+)
 from clusterkit.sandbox.eks.account import REGION, Account, write_profile
 from clusterkit.sandbox.eks.parameters import Parameters
 from clusterkit.sandbox.eks.refusals import Refusal
@@ -41,6 +52,9 @@ _HOST = re.compile(
 )
 _V2 = "2015-12-01"
 """the API version of application and network load balancers"""
+
+OPERATIONS = (access, addons, changes, clusters, generic, groups, identities)
+"""where the operations of EKS are; each registers its own when it is loaded"""
 
 
 class AwsEmulator:

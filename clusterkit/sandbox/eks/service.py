@@ -42,16 +42,6 @@ class Eks:
     """One account's EKS, all regions; call it with the account's lock held."""
 
     def __init__(self, account: Account, surroundings: Surroundings) -> None:
-        from clusterkit.sandbox.eks import (  # noqa: F401
-            access,
-            addons,
-            changes,
-            clusters,
-            generic,
-            groups,
-            identities,
-        )
-
         self.account = account
         self.surroundings = surroundings
         self.description = Description("eks")

@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from clusterkit.sandbox.ca import key_usage
+
 _BACK = timedelta(minutes=5)
 _LIFE = timedelta(days=3650)
 _COMMON_NAME_LIMIT = 64  # RFC 5280, ub-common-name
@@ -33,7 +35,7 @@ class ClusterAuthority:
         self._certificate = (
             _builder(name, name, public, datetime.now(UTC) + _LIFE)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_usage(authority=True), critical=True)
+            .add_extension(key_usage(authority=True), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
             .sign(self._key, hashes.SHA256())
         )
@@ -100,7 +102,7 @@ class ClusterAuthority:
         builder = (
             _builder(subject, self._certificate.subject, public, until)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_usage(authority=False), critical=True)
+            .add_extension(key_usage(authority=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
             .add_extension(authority, critical=False)
@@ -130,18 +132,4 @@ def _builder(
         .serial_number(x509.random_serial_number())
         .not_valid_before(datetime.now(UTC) - _BACK)
         .not_valid_after(until)
-    )
-
-
-def _usage(*, authority: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not authority,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=authority,
-        crl_sign=authority,
-        encipher_only=False,
-        decipher_only=False,
     )
