@@ -1,12 +1,15 @@
 """Reading and writing the user's kubeconfig files: locked, atomic, the rest as it was.
 
 kubectl locks every file it may write with ``FILE.lock``, made exclusively, and fails at once if one
-is there (client-go, ``tools/clientcmd/config.go``). So do we, except that we wait. kubectl writes
-in place; we put a finished file in its place, so that no reader ever sees half of one.
+is there (client-go, ``tools/clientcmd/config.go``). So do we, except that we wait, and that a lock of
+ours ends with its process: it is also held by flock, so that the next one knows a lock nobody holds
+and breaks it. kubectl writes in place; we put a finished file in its place, so that no reader ever
+sees half of one.
 """
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
 import tempfile
@@ -28,6 +31,8 @@ SECTIONS = ("clusters", "users", "contexts")
 LOCK_PATIENCE = 10.0
 """seconds; a kubectl holds a lock for milliseconds"""
 _LOCK_POLL = 0.02
+_OURS = b"clusterkit"
+"""what our locks say; those of kubectl are empty"""
 _UNTOUCHED = "it was left as it is: repair it or move it away, or name another with --file"
 
 
@@ -149,8 +154,10 @@ class Files:
         end = time.monotonic() + LOCK_PATIENCE
         while True:
             try:
-                os.close(os.open(lock, os.O_CREAT | os.O_EXCL, 0))
+                number = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
             except FileExistsError:
+                if _abandoned(lock):
+                    continue
                 if time.monotonic() > end:
                     raise ClusterkitError(
                         "is locked: another program is writing the kubeconfig, or left the lock "
@@ -164,8 +171,34 @@ class Files:
                 self._unlocked.add(path)
                 return
             else:
+                stack.callback(os.close, number)
                 stack.callback(lock.unlink, missing_ok=True)
+                with suppress(
+                    OSError
+                ):  # some file systems cannot: then it is a lock like kubectl's
+                    fcntl.flock(number, fcntl.LOCK_EX)  # before it says whose: see _abandoned
+                    os.write(number, _OURS)
                 return
+
+
+def _abandoned(lock: Path) -> bool:
+    """Whether the lock was ours and its process is gone; then it is removed."""
+    try:
+        number = os.open(lock, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        if os.read(number, len(_OURS)) != _OURS:
+            return False
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(number).st_ino == lock.stat().st_ino:  # else another was quicker
+            lock.unlink()
+    except OSError:
+        return False
+    else:
+        return True
+    finally:
+        os.close(number)
 
 
 def scalars(value: Any) -> Any:

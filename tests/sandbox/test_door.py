@@ -32,6 +32,8 @@ class World:
     """A door with one emulator behind it, and a place for clusters."""
 
     def __init__(self, directory: Path) -> None:
+        # another test of this process may keep a sandbox running
+        self.others = set(threading.enumerate())
         self.authority = Authority(directory)
         self.clusters: dict[str, tuple[str, int]] = {}
         gate = FaultGate(Echo(), Faults(), RequestLog())
@@ -42,6 +44,14 @@ class World:
             lambda: "It emulates: echo.",
         )
         self.door.start()
+
+    def threads(self) -> list[threading.Thread]:
+        """The door's own."""
+        return [
+            thread
+            for thread in threading.enumerate()
+            if thread.name.startswith("sandbox-") and thread not in self.others
+        ]
 
     @property
     def proxies(self) -> dict[str, str]:
@@ -76,11 +86,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     made = World(tmp_path)
     yield made
     made.door.stop()
-    assert not _threads()
-
-
-def _threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith("sandbox-")]
+    assert not made.threads()
 
 
 def _until(true: Callable[[], bool]) -> None:
@@ -239,7 +245,7 @@ def test_a_half_closed_tunnel_still_hears_the_answer(world: World) -> None:
         assert b"".join(iter(lambda: plain.recv(100), b"")) == b"1000000 bytes"
     thread.join()
     listener.close()
-    _until(lambda: len(_threads()) == 1)
+    _until(lambda: len(world.threads()) == 1)
 
 
 def test_a_dead_cluster_is_a_bad_gateway(world: World) -> None:
@@ -265,7 +271,7 @@ def test_two_hundred_clients_at_once(world: World) -> None:
 
     with ThreadPoolExecutor(200) as pool:
         assert sum(pool.map(client, range(200))) == 200
-    _until(lambda: len(_threads()) == 1)
+    _until(lambda: len(world.threads()) == 1)
 
 
 def test_clients_that_go_away_leave_nothing(world: World) -> None:
@@ -286,7 +292,7 @@ def test_clients_that_go_away_leave_nothing(world: World) -> None:
     assert connection.sock is not None
     connection.sock.sendall(b"PUT /x HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf")
     connection.close()
-    _until(lambda: len(_threads()) == 1)
+    _until(lambda: len(world.threads()) == 1)
     with world.session() as session:
         assert session.get(f"https://{HOST}/Describe").ok
 

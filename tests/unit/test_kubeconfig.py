@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -278,6 +279,24 @@ def test_a_lock_that_stays_is_named(
     assert str(lock) in caught.value.hint
     assert config.read_text() == OTHERS
     assert lock.exists()
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from clusterkit.kube.kubefile import Files
+with Files([Path(sys.argv[1])]):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_lock_ends_with_its_process(tmp_path: Path, config: Path) -> None:
+    died = subprocess.run([sys.executable, "-c", KILLED, config], check=False)
+    assert died.returncode == -signal.SIGKILL
+    assert (tmp_path / "config.lock").exists()
+    kubeconfig.merge([config], entry(), use=True)
+    assert not (tmp_path / "config.lock").exists()
+    assert NAME in config.read_text()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
