@@ -1,10 +1,10 @@
 """Reading and writing the user's kubeconfig files: locked, atomic, the rest as it was.
 
 kubectl locks every file it may write with ``FILE.lock``, made exclusively, and fails at once if one
-is there (client-go, ``tools/clientcmd/config.go``). So do we, except that we wait, and that a lock of
-ours ends with its process: it is also held by flock, so that the next one knows a lock nobody holds
-and breaks it. kubectl writes in place; we put a finished file in its place, so that no reader ever
-sees half of one.
+is there (client-go, ``tools/clientcmd/config.go``). So do we, except that we wait, and that a lock
+of ours ends with its process: it is held by flock too, so that the next one knows a lock that
+nobody holds any more, and breaks it. kubectl writes in place; we put a finished file in its place,
+so that no reader ever sees half of one.
 """
 
 from __future__ import annotations

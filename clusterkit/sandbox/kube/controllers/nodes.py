@@ -34,9 +34,10 @@ class NodeController:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self._machines: dict[str, Node] = {}
 
     def set(self, nodes: Sequence[Node]) -> None:
-        """Have exactly these nodes; one that is known stays as it is."""
+        """Have exactly these nodes; of one that is known only labels and taints change."""
         state = self._runtime.state
         wanted = {node.name: node for node in nodes}
         for found in state.store.list(NODES):
@@ -45,9 +46,29 @@ class NodeController:
                 state.store.remove(NODES, found)
         resource = state.catalogue.current(NODES)
         for node in nodes:
-            if state.get(NODES, "", node.name) is None:
+            known = state.get(NODES, "", node.name)
+            if known is None:
                 body = node_object(node, state.version)
                 self._runtime.writer.create(resource, "", body, Intent(_KUBELET))
+            elif node != self._machines[node.name]:
+                self._relabel(known, self._machines[node.name], node)
+        self._machines = wanted
+
+    def _relabel(self, found: Object, old: Node, new: Node) -> None:
+        """What the pool gives its machines changed; what anyone else gave them stays."""
+
+        def relabel(node: Object) -> None:
+            labels, spec = node["metadata"]["labels"], node["spec"]
+            for key in old.labels.keys() - new.labels.keys():
+                labels.pop(key, None)
+            labels.update(new.labels)
+            gone = _taints(old)
+            kept = [taint for taint in spec.get("taints") or () if taint not in gone]
+            spec["taints"] = kept + [taint for taint in _taints(new) if taint not in kept]
+            if not spec["taints"]:
+                del spec["taints"]
+
+        self._runtime.writer.edit(NODES, found, relabel, _KUBELET)
 
     def concerns(self, change: Change) -> Iterable[Ref]:
         """New nodes."""
@@ -130,9 +151,7 @@ def node_object(node: Node, version: str) -> Object:
         ZONE_LABEL: node.zone,
         **node.labels,
     }
-    taints: list[Object] = [{"key": NOT_READY, "effect": "NoSchedule"}]
-    for key, value, effect in node.taints:
-        taints.append({"key": key, "effect": effect} | ({"value": value} if value else {}))
+    taints = [{"key": NOT_READY, "effect": "NoSchedule"}, *_taints(node)]
     amounts = {
         "cpu": str(node.cpu),
         "memory": f"{node.memory}Mi",
@@ -165,3 +184,10 @@ def node_object(node: Node, version: str) -> Object:
             "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
         },
     }
+
+
+def _taints(node: Node) -> list[Object]:
+    return [
+        {"key": key, "effect": effect} | ({"value": value} if value else {})
+        for key, value, effect in node.taints
+    ]

@@ -3,18 +3,19 @@ Lifecycle").
 
 No container really runs. A pod that is to run once (``restartPolicy`` Never or OnFailure) succeeds
 after a while; every other runs until it is deleted. A pod waits for the Secrets and ConfigMaps it
-mounts, as on a real node.
+mounts or reads its environment from, as on a real node.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from clusterkit.sandbox.kube.controllers.nodes import NODES
 from clusterkit.sandbox.kube.controllers.runtime import Ref, Runtime, ref_of
 from clusterkit.sandbox.kube.controllers.scheduler import PODS, ended
+from clusterkit.sandbox.kube.controllers.settings import unmounted, unset
 from clusterkit.sandbox.kube.kinds import Object
 from clusterkit.sandbox.kube.ownership import now
 from clusterkit.sandbox.kube.selectors import dig
@@ -42,7 +43,7 @@ class Kubelet:
             for pod in self._runtime.state.store.list(PODS):
                 if dig(pod, "spec.nodeName") == name:
                     yield ref_of(PODS, pod)
-        elif change.key in (("", "secrets"), ("", "configmaps")) and change.type == "ADDED":
+        elif change.key in (("", "secrets"), ("", "configmaps")) and change.type != "DELETED":
             namespace = change.object["metadata"]["namespace"]
             for pod in self._runtime.state.store.list(PODS, namespace):
                 if dig(pod, "spec.nodeName") and dig(pod, "status.phase") == "Pending":
@@ -72,10 +73,13 @@ class Kubelet:
         if not dig(pod, "status.containerStatuses"):
             self._waiting(pod)
             return 0.0
-        missing = next(self._missing(pod), None)
-        if missing:
-            told = f'MountVolume.SetUp failed for volume "{missing[0]}" : {missing[1]} not found'
+        for volume, problem in unmounted(runtime, pod):
+            told = f'MountVolume.SetUp failed for volume "{volume}" : {problem}'
             runtime.events.warning(pod, "FailedMount", told, _KUBELET)
+            return None
+        problems = [unset(runtime, pod, container) for container in pod["spec"]["containers"]]
+        if any(problems):
+            self._unset(pod, problems)
             return None
         left = runtime.left(("start", pod["metadata"]["uid"]), "kube/pod/start")
         if left:
@@ -110,6 +114,19 @@ class Kubelet:
             conditions=_conditions(pod, ready=False),
             containerStatuses=_statuses(pod, state, ready=False),
         )
+
+    def _unset(self, pod: Object, problems: list[str | None]) -> None:
+        waiting = {"waiting": {"reason": "ContainerCreating"}}
+        statuses = _statuses(pod, waiting, ready=False)
+        for status, problem in zip(statuses, problems, strict=True):
+            if problem:
+                told = {"reason": "CreateContainerConfigError", "message": problem}
+                status["state"] = {"waiting": told}
+        if statuses == dig(pod, "status.containerStatuses"):
+            return
+        for problem in filter(None, problems):
+            self._runtime.events.warning(pod, "Failed", f"Error: {problem}", _KUBELET)
+        self._runtime.writer.set_status(PODS, pod, _KUBELET, containerStatuses=statuses)
 
     def _complete(self, pod: Object) -> float | None:
         if pod["spec"].get("restartPolicy") == "Always":
@@ -164,20 +181,6 @@ class Kubelet:
             if item["type"] == "InternalIP":
                 return str(item["address"])
         return None
-
-    def _missing(self, pod: Object) -> Iterator[tuple[str, str]]:
-        namespace = pod["metadata"]["namespace"]
-        for volume in pod["spec"].get("volumes") or ():
-            for kind, plural, field in (
-                ("secret", "secrets", "secretName"),
-                ("configMap", "configmaps", "name"),
-            ):
-                source = volume.get(kind)
-                if not source or source.get("optional"):
-                    continue
-                name = source[field]
-                if self._runtime.state.get(("", plural), namespace, name) is None:
-                    yield volume["name"], f'{kind.lower()} "{name}"'
 
 
 def _conditions(pod: Object, *, ready: bool, reason: str | None = None) -> list[Object]:

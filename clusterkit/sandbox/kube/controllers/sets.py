@@ -60,11 +60,10 @@ class StatefulSetController(Owning):
                 body["spec"].setdefault("volumes", []).extend(_claim_volumes(found, title))
                 body["spec"] |= {"hostname": title, "subdomain": spec.get("serviceName") or ""}
                 pod = pods[title] = self.make(PODS, found, body)
-            elif pod["metadata"]["labels"].get(_CONTROLLER_HASH) != mark and running(pod):
-                self.drop(PODS, pod)
-                break
             if ordered and not running(pod):
                 break
+        else:
+            self._roll(pods, mark)
         surplus = [pods[title] for title in pods if _number(title) >= wanted]
         for pod in sorted(surplus, key=lambda pod: -_number(pod["metadata"]["name"])):
             if not pod["metadata"].get("deletionTimestamp"):
@@ -89,6 +88,18 @@ class StatefulSetController(Owning):
             collisionCount=0,
         )
         return None
+
+    def _roll(self, pods: dict[str, Object], mark: str) -> None:
+        """Delete the last pod of an older template once those behind it run again."""
+        for title in sorted(pods, key=_number, reverse=True):
+            pod = pods[title]
+            if pod["metadata"].get("deletionTimestamp"):
+                return
+            if pod["metadata"]["labels"].get(_CONTROLLER_HASH) != mark:
+                self.drop(PODS, pod)
+                return
+            if not running(pod):
+                return
 
     def _claims(self, found: Object, pod: str) -> None:
         state, namespace = self.runtime.state, found["metadata"]["namespace"]
