@@ -22,7 +22,7 @@ demo: $(READY)  ## build a cluster in the sandbox, use it, destroy it
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh tools/demo.sh
 
 test: $(READY)  ## the tests
-	$(BIN)/pytest -q -n 2 -m "not deep"
+	$(BIN)/pytest -q -n 2 --dist worksteal -m "not deep"
 
 check: $(READY)  ## style, types, import rules, file lengths, generated documents
 	$(BIN)/ruff check -q

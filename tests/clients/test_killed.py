@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import json
 import signal
+from typing import Any
 
 import pytest
 
 from tests.clients.conftest import TOOL, User
+
+
+def deep(*values: int) -> list[Any]:
+    """These only in the long matrix."""
+    return [pytest.param(value, marks=pytest.mark.deep) for value in values]
 
 
 def resources(user: User, profile: str) -> set[str]:
@@ -40,7 +46,7 @@ def whole(user: User) -> set[str]:
     return {key.replace("decoy", "NAME") for key in found}
 
 
-@pytest.mark.parametrize("requests", [5, 25, 45, 65, 85, 105])
+@pytest.mark.parametrize("requests", [65, *deep(5, 25, 45, 85, 105)])
 def test_up_continues_and_destroy_leaves_nothing(
     user: User, whole: set[str], requests: int
 ) -> None:
@@ -55,7 +61,7 @@ def test_up_continues_and_destroy_leaves_nothing(
     assert resources(user, profile) == set()
 
 
-@pytest.mark.parametrize("requests", [15, 55, 95])
+@pytest.mark.parametrize("requests", [55, *deep(15, 95)])
 def test_destroy_of_what_up_began_leaves_nothing(
     user: User, whole: set[str], requests: int
 ) -> None:

@@ -45,23 +45,23 @@ def nothing(found: World, before: Counter[str]) -> None:
 
 
 @every_case
-def test_the_process_dies_after_every_single_change(case: Case, tmp_path: Path) -> None:
-    """``up``, dead after one call that changes something, again and again until it is done; then
+@pytest.mark.parametrize("changes", [pytest.param(1, marks=pytest.mark.deep), 5])
+def test_the_process_dies_again_and_again(case: Case, changes: int, tmp_path: Path) -> None:
+    """``up``, dead after every so many calls that change something, until it is done; then
     ``destroy`` the same way.
     """
     with world(case, tmp_path) as found:
         before = found.look()
-        deaths = _one_by_one(found, destroy=False)
-        assert deaths > 10
+        assert _bit_by_bit(found, changes, destroy=False) > 15 / changes
         complete(found)
-        assert _one_by_one(found, destroy=True) > 10
+        assert _bit_by_bit(found, changes, destroy=True) > 15 / changes
         nothing(found, before)
 
 
-def _one_by_one(found: World, *, destroy: bool) -> int:
+def _bit_by_bit(found: World, changes: int, *, destroy: bool) -> int:
     for deaths in range(1000):
         clients = found.clients()
-        Mortal(clients, after=1)
+        Mortal(clients, after=changes)
         with suppress(Died):
             outcome = found.destroy(clients=clients) if destroy else found.up(clients=clients)
             found.settle(outcome)

@@ -13,10 +13,36 @@ from clusterkit.core.profile import BaseProfile
 from tests.drivers.eks_cases import CASES, MINIMAL_CASE
 from tests.drivers.world import Case, World, edited, world
 
+MANY = 10
+"""changes; more are left to the long matrix"""
+
 every_case = pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
+quick_cases = pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, marks=[pytest.mark.deep] if len(case.changes) > MANY else [])
+        for case in CASES
+    ],
+    ids=lambda case: case.id,
+)
 
 
 @every_case
+def test_all_changes_at_once(case: Case, tmp_path: Path) -> None:
+    with world(case, tmp_path) as found:
+        before = found.things()
+        found.settle(found.up())
+        profile = dict(found.case.profile)
+        for _, edits in case.changes:
+            profile = edited(profile, edits)
+        changed = found.load(profile)
+        found.settle(found.up(changed))
+        left = found.plan(changed)
+        assert left.empty, [(step.op, step.key, step.changes) for step in left.todo]
+        _end(found, before.keys(), case)
+
+
+@quick_cases
 def test_up_every_change_and_destroy(case: Case, tmp_path: Path) -> None:
     with world(case, tmp_path) as found:
         before = found.things()
@@ -29,8 +55,9 @@ def test_up_every_change_and_destroy(case: Case, tmp_path: Path) -> None:
         for label, edits in case.changes:
             profile = edited(profile, edits)
             changed = found.load(profile)
-            assert not found.plan(changed).empty, label
             found.settle(found.up(changed))
+            assert found.planned is not None
+            assert not found.planned.empty, label
             left = found.plan(changed)
             assert left.empty, (label, [(step.op, step.key, step.changes) for step in left.todo])
         for label, edits, words in case.refused:

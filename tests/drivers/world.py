@@ -106,6 +106,8 @@ class World:
             (folder / name).write_text(text)
         self.profile = self.load(case.profile)
         self.events: list[Event] = []
+        self.planned: Plan | None = None
+        """what the last ``up`` set out to do"""
 
     @property
     def wire(self) -> Wire:
@@ -158,8 +160,8 @@ class World:
         profile = profile or self.profile
         wish = self.wish(profile)
         cx = self.context(profile.name, clients)
-        steps = plan(wish, self.cloud.KINDS, cx)
-        return Run(cx, self.events.append, threads=threads)(steps, "up")
+        self.planned = plan(wish, self.cloud.KINDS, cx)
+        return Run(cx, self.events.append, threads=threads)(self.planned, "up")
 
     def destroy(self, name: str | None = None, *, clients: Any = None) -> Outcome:
         """What ``destroy`` would do; it knows cloud, region and name only."""

@@ -139,10 +139,11 @@ def test_a_signal_ends_it_cleanly(directory: Path, start: Start, number: int) ->
 
 def test_ctrl_c_in_the_terminal_that_started_it_is_not_for_it(directory: Path) -> None:
     program = (
-        "import os, pathlib, signal, sys\n"
+        "import os, pathlib, signal, sys, time\n"
         "from clusterkit.sandbox import daemon\n"
         "daemon.start(directory=pathlib.Path(sys.argv[1]), emulators=())\n"
         "os.killpg(0, signal.SIGINT)\n"
+        "time.sleep(30)\n"  # until the signal has come
     )
     done = subprocess.run(
         [sys.executable, "-c", program, str(directory)],

@@ -271,6 +271,7 @@ def mirror() -> Path:
     pytest.skip("no file-system mirror holds Terraform's AWS provider")
 
 
+@pytest.mark.deep
 @pytest.mark.timeout(600)
 def test_terraform(sandbox: Sandbox, tmp_path: Path) -> None:
     terraform, where = program("terraform"), tmp_path / "stack"

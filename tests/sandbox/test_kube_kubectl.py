@@ -17,7 +17,7 @@ from clusterkit.sandbox.pace import Pace
 from tests.sandbox.kubes import GP3, HOST, TOKENS, Cloud, kubeconfig, node
 
 pytestmark = pytest.mark.client
-VERSIONS = ("1.29", "1.30", "1.31", "1.32", "1.33")
+OLDER, NEWEST = ("1.29", "1.30", "1.31", "1.32"), "1.33"
 Run = Callable[..., str]
 
 APP = """\
@@ -68,7 +68,7 @@ def binary(version: str) -> str | None:
     return found if f"v{version}." in told.stdout else None
 
 
-@pytest.fixture(params=VERSIONS)
+@pytest.fixture(params=[*(pytest.param(v, marks=pytest.mark.deep) for v in OLDER), NEWEST])
 def run(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Run]:
     """Runs kubectl of one version against a fresh cluster and returns what it prints."""
     program = binary(request.param)

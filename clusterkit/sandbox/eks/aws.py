@@ -111,9 +111,11 @@ class AwsEmulator:
                 self._account.reset()
 
     def _application(self) -> Wsgi:
+        first = self._moto is None
         if self._moto is None:
             self._moto = self._account.load()
-            guards.install(self._surroundings)
+        guards.install(self._surroundings)  # every time: another sandbox of this process had them
+        if first:
             self._account.reset()
         return self._moto
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -33,6 +34,8 @@ ADDRESSES = 5
 _current: list[Surroundings] = []
 """the surroundings of the sandbox that runs; moto's backends are the process's, not ours"""
 
+_LOCK = threading.Lock()
+"""two sandboxes of one process may start at once"""
 
 GONE = ("failed", "deleted")
 """states of a NAT gateway that holds nothing"""
@@ -46,9 +49,10 @@ def _limited() -> bool:
 
 def install(surroundings: Surroundings) -> None:
     """Guard moto; again for another sandbox in the same process."""
-    if not _current:
-        _install()  # first: if it fails, the next request tries again and fails, too
-    _current[:] = [surroundings]
+    with _LOCK:
+        if not _current:
+            _install()  # first: if it fails, the next request tries again and fails, too
+        _current[:] = [surroundings]
 
 
 def dependency(message: str) -> Exception:
