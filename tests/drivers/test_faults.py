@@ -17,8 +17,11 @@ from clusterkit.sandbox.pace import Pace
 from tests.drivers.eks_cases import FULL_CASE, MINIMAL_CASE
 from tests.drivers.world import Case, Died, Edits, Mortal, World, edited, world
 
-CASES = (MINIMAL_CASE, FULL_CASE)
-every_case = pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
+every_case = pytest.mark.parametrize(
+    "case",
+    [pytest.param(MINIMAL_CASE, marks=pytest.mark.deep), FULL_CASE],
+    ids=lambda case: case.id,
+)
 
 
 def complete(found: World) -> None:

@@ -13,21 +13,14 @@ from clusterkit.core.profile import BaseProfile
 from tests.drivers.eks_cases import CASES, MINIMAL_CASE
 from tests.drivers.world import Case, World, edited, world
 
-MANY = 10
-"""changes; more are left to the long matrix"""
+MANY = 5
+"""changes; so many are made one by one in the long matrix only"""
 
-every_case = pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
-quick_cases = pytest.mark.parametrize(
-    "case",
-    [
-        pytest.param(case, marks=[pytest.mark.deep] if len(case.changes) > MANY else [])
-        for case in CASES
-    ],
-    ids=lambda case: case.id,
-)
+QUICK = [case for case in CASES if len(case.changes) < MANY]
+LONG = [case for case in CASES if case not in QUICK]
 
 
-@every_case
+@pytest.mark.parametrize("case", LONG, ids=[case.id for case in LONG])
 def test_all_changes_at_once(case: Case, tmp_path: Path) -> None:
     with world(case, tmp_path) as found:
         before = found.things()
@@ -42,7 +35,11 @@ def test_all_changes_at_once(case: Case, tmp_path: Path) -> None:
         _end(found, before.keys(), case)
 
 
-@quick_cases
+@pytest.mark.parametrize(
+    "case",
+    [*QUICK, *(pytest.param(case, marks=pytest.mark.deep) for case in LONG)],
+    ids=lambda case: case.id,
+)
 def test_up_every_change_and_destroy(case: Case, tmp_path: Path) -> None:
     with world(case, tmp_path) as found:
         before = found.things()
