@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from clusterkit.cli.words import brief
@@ -137,11 +136,10 @@ def show_status(
         console.print(Text(f"{target.name}: nothing carries its mark ({where})"))
         return
     console.print(Text(f"{target.name} ({where})", style="bold"))
-    table = Table.grid(padding=(0, 2))
+    width = max(map(len, seen))
     for kind in kinds:
         for key in sorted(k for k in seen if k.partition("/")[0] == kind.kind):
-            table.add_row(Text(f"  {key}"), Text(_state(kind, seen[key])))
-    console.print(table)
+            console.print(Text(f"  {key:<{width}}  {_state(kind, seen[key])}"))
 
 
 def _state(kind: Kind, have: Any) -> str:

@@ -96,7 +96,14 @@ def tag_ec2(
         call(ec2.create_tags, Resources=[identifier], Tags=write_tags(dict(resource.tags)))
 
 
-def adopt_ec2(cx: Ctx[Clients], name: str, identifier: str) -> None:
-    """Mark an EC2 thing as ours."""
-    mark = {CLUSTER: cx.cluster, NAME: name, RUN: str(cx.run_id)}
-    call(cx.clients.ec2.create_tags, Resources=[identifier], Tags=write_tags(mark))
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Ec2Marked(Marked["Clients", S]):
+    """A thing of EC2 that is tagged by its id (``have.id``), made by us or adopted."""
+
+    def update(self, cx: Ctx[Clients], have: Any, changes: list[Change]) -> None:
+        tag_ec2(cx, self, have.id, changes)
+
+    @classmethod
+    def adopt(cls, cx: Ctx[Clients], name: str, identifier: str) -> None:
+        mark = {CLUSTER: cx.cluster, NAME: name, RUN: str(cx.run_id)}
+        call(cx.clients.ec2.create_tags, Resources=[identifier], Tags=write_tags(mark))

@@ -14,14 +14,12 @@ from clusterkit.core.resource import Change, Ctx, Resource, Takes, one_each
 from clusterkit.eks.clients import Clients
 from clusterkit.eks.errors import call, gone_is_fine, pages
 from clusterkit.eks.marks import (
-    Marked,
+    Ec2Marked,
     Tags,
-    adopt_ec2,
     name_of,
     ours,
     read_tags,
     specification,
-    tag_ec2,
 )
 from clusterkit.eks.network import REFUSED, SubnetState
 
@@ -36,7 +34,7 @@ class AddressState:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ElasticIp(Marked[Clients, AddressState]):
+class ElasticIp(Ec2Marked[AddressState]):
     """A public address for a NAT gateway."""
 
     kind: ClassVar[str] = "elastic-ip"
@@ -57,16 +55,9 @@ class ElasticIp(Marked[Clients, AddressState]):
     def diff(self, cx: Ctx[Clients], have: AddressState) -> list[Change]:
         return self.tag_changes(have.tags)
 
-    def update(self, cx: Ctx[Clients], have: AddressState, changes: list[Change]) -> None:
-        tag_ec2(cx, self, have.id, changes)
-
     @classmethod
     def delete(cls, cx: Ctx[Clients], have: AddressState) -> None:
         gone_is_fine(cx.clients.ec2.release_address, AllocationId=have.id)
-
-    @classmethod
-    def adopt(cls, cx: Ctx[Clients], name: str, identifier: str) -> None:
-        adopt_ec2(cx, name, identifier)
 
 
 @dataclass(frozen=True)
@@ -81,7 +72,7 @@ class NatState:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class NatGateway(Marked[Clients, NatState]):
+class NatGateway(Ec2Marked[NatState]):
     """Lets private nodes reach the Internet."""
 
     kind: ClassVar[str] = "nat-gateway"
@@ -127,9 +118,6 @@ class NatGateway(Marked[Clients, NatState]):
         if have.subnet != subnet:
             changes.append(Change("subnet", have.subnet, subnet, "refuse", REFUSED))
         return changes
-
-    def update(self, cx: Ctx[Clients], have: NatState, changes: list[Change]) -> None:
-        tag_ec2(cx, self, have.id, changes)
 
     @classmethod
     def delete(cls, cx: Ctx[Clients], have: NatState) -> None:

@@ -15,14 +15,12 @@ from clusterkit.core.resource import Change, Ctx, Resource, one_each
 from clusterkit.eks.clients import Clients
 from clusterkit.eks.errors import call, gone_is_fine, pages
 from clusterkit.eks.marks import (
-    Marked,
+    Ec2Marked,
     Tags,
-    adopt_ec2,
     name_of,
     ours,
     read_tags,
     specification,
-    tag_ec2,
 )
 
 REFUSED = "destroy the cluster and make it anew, or change the profile back"
@@ -40,7 +38,7 @@ class VpcState:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Vpc(Marked[Clients, VpcState]):
+class Vpc(Ec2Marked[VpcState]):
     """A VPC with DNS on, which nodes and private endpoints need."""
 
     kind: ClassVar[str] = "vpc"
@@ -83,15 +81,11 @@ class Vpc(Marked[Clients, VpcState]):
         if not have.hostnames:
             # DNS support is on in every new VPC; hostnames are not
             call(ec2.modify_vpc_attribute, VpcId=have.id, EnableDnsHostnames={"Value": True})
-        tag_ec2(cx, self, have.id, changes)
+        super().update(cx, have, changes)
 
     @classmethod
     def delete(cls, cx: Ctx[Clients], have: VpcState) -> None:
         gone_is_fine(cx.clients.ec2.delete_vpc, VpcId=have.id)
-
-    @classmethod
-    def adopt(cls, cx: Ctx[Clients], name: str, identifier: str) -> None:
-        adopt_ec2(cx, name, identifier)
 
 
 @dataclass(frozen=True)
@@ -107,7 +101,7 @@ class SubnetState:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Subnet(Marked[Clients, SubnetState]):
+class Subnet(Ec2Marked[SubnetState]):
     """One zone's subnet; ``role`` is the tag by which load balancers find it.
 
     https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html, "Subnet tagging".
@@ -156,15 +150,11 @@ class Subnet(Marked[Clients, SubnetState]):
                 SubnetId=have.id,
                 MapPublicIpOnLaunch={"Value": self.public_addresses},
             )
-        tag_ec2(cx, self, have.id, changes)
+        super().update(cx, have, changes)
 
     @classmethod
     def delete(cls, cx: Ctx[Clients], have: SubnetState) -> None:
         gone_is_fine(cx.clients.ec2.delete_subnet, SubnetId=have.id)
-
-    @classmethod
-    def adopt(cls, cx: Ctx[Clients], name: str, identifier: str) -> None:
-        adopt_ec2(cx, name, identifier)
 
 
 def _subnet(shown: Any) -> SubnetState:
@@ -188,7 +178,7 @@ class GatewayState:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class InternetGateway(Marked[Clients, GatewayState]):
+class InternetGateway(Ec2Marked[GatewayState]):
     """The VPC's way to the Internet."""
 
     kind: ClassVar[str] = "internet-gateway"
@@ -226,7 +216,7 @@ class InternetGateway(Marked[Clients, GatewayState]):
         if have.vpc is None:
             attach = cx.clients.ec2.attach_internet_gateway
             call(attach, InternetGatewayId=have.id, VpcId=cx[self.vpc].id)
-        tag_ec2(cx, self, have.id, changes)
+        super().update(cx, have, changes)
 
     @classmethod
     def delete(cls, cx: Ctx[Clients], have: GatewayState) -> None:
@@ -234,7 +224,3 @@ class InternetGateway(Marked[Clients, GatewayState]):
         if have.vpc:
             gone_is_fine(ec2.detach_internet_gateway, InternetGatewayId=have.id, VpcId=have.vpc)
         gone_is_fine(ec2.delete_internet_gateway, InternetGatewayId=have.id)
-
-    @classmethod
-    def adopt(cls, cx: Ctx[Clients], name: str, identifier: str) -> None:
-        adopt_ec2(cx, name, identifier)

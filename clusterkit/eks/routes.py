@@ -11,14 +11,12 @@ from clusterkit.core.resource import Change, Ctx, Resource, one_each
 from clusterkit.eks.clients import Clients
 from clusterkit.eks.errors import call, gone_is_fine, pages
 from clusterkit.eks.marks import (
-    Marked,
+    Ec2Marked,
     Tags,
-    adopt_ec2,
     name_of,
     ours,
     read_tags,
     specification,
-    tag_ec2,
 )
 from clusterkit.eks.nat import NatState
 from clusterkit.eks.network import GatewayState, SubnetState, VpcState
@@ -41,7 +39,7 @@ class RouteTableState:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class RouteTable(Marked[Clients, RouteTableState]):
+class RouteTable(Ec2Marked[RouteTableState]):
     """Sends what leaves the VPC through a gateway, for the subnets named; None: nowhere."""
 
     kind: ClassVar[str] = "route-table"
@@ -97,7 +95,7 @@ class RouteTable(Marked[Clients, RouteTableState]):
                 call(change, **table, **{way: gateway})
         for subnet in self._missing(cx, have):
             call(ec2.associate_route_table, RouteTableId=have.id, SubnetId=subnet)
-        tag_ec2(cx, self, have.id, changes)
+        super().update(cx, have, changes)
 
     @classmethod
     def delete(cls, cx: Ctx[Clients], have: RouteTableState) -> None:
@@ -109,10 +107,6 @@ class RouteTable(Marked[Clients, RouteTableState]):
             for association in have.subnets.values():
                 gone_is_fine(ec2.disassociate_route_table, AssociationId=association)
             raise
-
-    @classmethod
-    def adopt(cls, cx: Ctx[Clients], name: str, identifier: str) -> None:
-        adopt_ec2(cx, name, identifier)
 
 
 def _state(table: Any) -> RouteTableState:

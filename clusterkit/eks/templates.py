@@ -14,14 +14,12 @@ from clusterkit.eks.clients import Clients
 from clusterkit.eks.errors import call, gone_is_fine, pages
 from clusterkit.eks.keypair import KeyPairState
 from clusterkit.eks.marks import (
-    Marked,
+    Ec2Marked,
     Tags,
-    adopt_ec2,
     name_of,
     ours,
     read_tags,
     specification,
-    tag_ec2,
     write_tags,
 )
 
@@ -38,7 +36,7 @@ class TemplateState:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class LaunchTemplate(Marked[Clients, TemplateState]):
+class LaunchTemplate(Ec2Marked[TemplateState]):
     """How a node's machine is set up; never changed, its name holds a hash of it."""
 
     kind: ClassVar[str] = "launch-template"
@@ -92,13 +90,6 @@ class LaunchTemplate(Marked[Clients, TemplateState]):
     def diff(self, cx: Ctx[Clients], have: TemplateState) -> list[Change]:
         return self.tag_changes(have.tags)
 
-    def update(self, cx: Ctx[Clients], have: TemplateState, changes: list[Change]) -> None:
-        tag_ec2(cx, self, have.id, changes)
-
     @classmethod
     def delete(cls, cx: Ctx[Clients], have: TemplateState) -> None:
         gone_is_fine(cx.clients.ec2.delete_launch_template, LaunchTemplateId=have.id)
-
-    @classmethod
-    def adopt(cls, cx: Ctx[Clients], name: str, identifier: str) -> None:
-        adopt_ec2(cx, name, identifier)
