@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 
 from clusterkit.sandbox.kube.controllers.runtime import Ref, Runtime, ref_of
@@ -27,7 +28,7 @@ _REVISION = "deployment.kubernetes.io/revision"
 _MANAGER = "kube-controller-manager"
 
 
-class Owning:
+class Owning(ABC):
     """What the controllers of workloads share: one resource, and the children it makes."""
 
     def __init__(self, runtime: Runtime, key: GroupPlural, children: GroupPlural) -> None:
@@ -54,9 +55,9 @@ class Owning:
             return None
         return self.sync(found)
 
+    @abstractmethod
     def sync(self, found: Object) -> float | None:
         """One workload that is to live."""
-        raise NotImplementedError
 
     def owned(self, found: Object) -> list[Object]:
         """Its children, the ones that go left out."""
