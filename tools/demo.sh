@@ -3,7 +3,7 @@
 # Everything of the demo lives in a folder of its own; the user's kubeconfig and sandbox are not touched.
 set -eu
 here=$(mktemp -d "${TMPDIR:-/tmp}/clusterkit-demo.XXXXXX")
-export CLUSTERKIT_SANDBOX=1 CLUSTERKIT_SANDBOX_DIR="$here/sandbox" XDG_STATE_HOME="$here/state"
+export CLUSTERKIT_SANDBOX_DIR="$here/sandbox" XDG_STATE_HOME="$here/state"
 export KUBECONFIG="$here/kubeconfig"
 trap 'clusterkit sandbox stop >/dev/null 2>&1 || true; rm -rf "$here"' EXIT INT TERM
 
@@ -13,14 +13,14 @@ run() {
 }
 
 run clusterkit sandbox start
-run clusterkit up profiles/eks-minimal.yaml --yes
+run clusterkit up profiles/eks-minimal.yaml --sandbox --yes
 if command -v kubectl >/dev/null 2>&1; then
     run kubectl get nodes
     run kubectl get storageclass
 else
     printf '\n(kubectl is not installed; with it: kubectl get nodes)\n'
-    run clusterkit status profiles/eks-minimal.yaml
+    run clusterkit status profiles/eks-minimal.yaml --sandbox
 fi
-run clusterkit up profiles/eks-minimal.yaml --yes
-run clusterkit destroy profiles/eks-minimal.yaml --yes
+run clusterkit up profiles/eks-minimal.yaml --sandbox --yes
+run clusterkit destroy profiles/eks-minimal.yaml --sandbox --yes
 run clusterkit sandbox stop

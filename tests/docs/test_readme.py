@@ -54,7 +54,6 @@ def test_the_session_of_the_readme_is_what_happens(tmp_path: Path) -> None:
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "XDG_STATE_HOME": str(tmp_path / "state"),
         "CLUSTERKIT_SANDBOX_DIR": str(tmp_path / "sandbox"),
-        "CLUSTERKIT_SANDBOX": "1",
         "KUBECONFIG": str(tmp_path / "kubeconfig"),
     }
 
@@ -76,6 +75,10 @@ def test_the_session_of_the_readme_is_what_happens(tmp_path: Path) -> None:
     commands = session()
     assert len(commands) > 5
     assert commands[0][0] == "clusterkit sandbox start"
+    # who copies a line must not build on an account of their own
+    changing = [command for command, _ in commands if re.search(" (up|destroy) ", command)]
+    assert changing
+    assert all("--sandbox" in command for command in changing)
     try:
         for command, shown in commands:
             fast = " --pace max" if command == "clusterkit sandbox start" else ""
