@@ -5,7 +5,6 @@ imported until asked for.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, assert_never, get_args
 
@@ -15,7 +14,7 @@ from clusterkit.core.wire import Target, Wire
 
 if TYPE_CHECKING:
     from clusterkit.core.profile import BaseProfile
-    from clusterkit.kube.api import Access
+    from clusterkit.kube.api import Access, Credential
 
 CloudName = Literal["eks"]
 CLOUDS: tuple[CloudName, ...] = get_args(CloudName)
@@ -53,6 +52,11 @@ class Cloud(Protocol[L]):
     def account(self, clients: L) -> str:
         """Who pays; ``CredentialsError`` with the cure."""
 
+    def activate(self, profile: Any, clients: L) -> Sequence[str]:
+        """Switch on what the account lacks for this profile, and say what; asked for by
+        ``up --activate`` only.
+        """
+
     def preflight(self, profile: Any, clients: L) -> Any:
         """Everything the graph needs to know of the cloud; ``PreflightError`` with all findings."""
 
@@ -62,8 +66,8 @@ class Cloud(Protocol[L]):
     def access(self, clients: L, target: Target) -> Access:
         """How to reach the Kubernetes API; ``Absent`` while there is no running cluster."""
 
-    def credential(self, clients: L, target: Target) -> tuple[str, datetime]:
-        """A bearer token for the cluster and when it expires."""
+    def credential(self, clients: L, target: Target) -> Credential:
+        """A short-lived credential for the cluster's API."""
 
     def exec_native(self, target: Target) -> Mapping[str, Any]:
         """The kubeconfig ``exec`` stanza that uses the vendor's own tool."""

@@ -49,6 +49,9 @@ __all__ = [
 ]
 
 
+JENKINS_X_ACCOUNT = "jx/tekton-bot"
+"""the service account Jenkins X 3 runs its pipelines under"""
+
 NAME = Form(
     r"[a-z0-9]([a-z0-9-]*[a-z0-9])?",
     "lower-case letters, digits and '-', beginning and ending with a letter or digit",
@@ -137,6 +140,13 @@ class Ready(Strict):
         default=None, description="builds with kaniko; `{}` for the defaults"
     )
     jenkins_x: JenkinsX | None = Field(default=None, description="Jenkins X 3")
+
+    @property
+    def pushers(self) -> tuple[str, ...]:
+        """The service accounts ``namespace/name`` that have to push images."""
+        kaniko = self.kaniko
+        builds = (f"{kaniko.namespace}/{kaniko.service_account}",) if kaniko else ()
+        return builds + ((JENKINS_X_ACCOUNT,) if self.jenkins_x else ())
 
 
 def _version_cure(text: str) -> str:
