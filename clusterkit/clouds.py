@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from clusterkit.core.profile import BaseProfile
     from clusterkit.kube.api import Access, Credential
 
-CloudName = Literal["eks"]
+CloudName = Literal["alibaba", "eks"]
 CLOUDS: tuple[CloudName, ...] = get_args(CloudName)
 
 L = TypeVar("L")
@@ -86,6 +86,10 @@ def load(name: str) -> Cloud[Any]:
 
 def _driver(name: CloudName) -> Cloud[Any]:
     match name:
+        case "alibaba":
+            from clusterkit import alibaba
+
+            return alibaba
         case "eks":
             from clusterkit import eks
 
@@ -97,6 +101,10 @@ def _driver(name: CloudName) -> Cloud[Any]:
 def model(name: str) -> type[BaseProfile]:
     """The profile model of this cloud, without its SDK."""
     match _known(name):
+        case "alibaba":
+            from clusterkit.alibaba.profile import AlibabaProfile
+
+            return AlibabaProfile
         case "eks":
             from clusterkit.eks.profile import EksProfile
 
@@ -108,6 +116,10 @@ def model(name: str) -> type[BaseProfile]:
 def starter(name: str, cluster: str, region: str | None) -> str:
     """A commented profile for this cloud, in its most used region unless one is named."""
     match _known(name):
+        case "alibaba":
+            from clusterkit.alibaba.starter import starter as alibaba_starter
+
+            return alibaba_starter(cluster, region or "ap-southeast-1")
         case "eks":
             from clusterkit.eks.starter import starter as eks_starter
 

@@ -214,6 +214,15 @@ def _takes_anything(pool: Pool) -> bool:
     return pool.minimum > 0 and all(taint.effect == "PreferNoSchedule" for taint in pool.taints)
 
 
+def _guess(
+    document: Document, models: Callable[[str], type[BaseProfile]], clouds: Sequence[str]
+) -> str | None:
+    """The cloud whose older way of saying things the document speaks, if it names none."""
+    if "cloud" in document.data:
+        return None
+    return next((c for c in clouds if models(c).outdated.keys() & document.data.keys()), None)
+
+
 class _Named(BaseModel):
     """What ``destroy`` and ``kubeconfig`` need to know."""
 
@@ -233,10 +242,10 @@ def load(
     ``ProfileError`` with everything that is wrong, each with its line, in the order of the file.
     """
     document = read(path)
-    cloud = document.data.get("cloud")
+    cloud = document.data.get("cloud") or _guess(document, models, clouds)
     if not isinstance(cloud, str) or cloud not in clouds:
         _refuse_cloud(document, clouds)
-    model = models(str(cloud))
+    model = models(cloud)
     profile, error = None, None
     try:
         profile = model.model_validate(document.data, context={"folder": path.parent})
