@@ -5,7 +5,6 @@ imported until asked for.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, assert_never, get_args
 
@@ -15,9 +14,9 @@ from clusterkit.core.wire import Target, Wire
 
 if TYPE_CHECKING:
     from clusterkit.core.profile import BaseProfile
-    from clusterkit.kube.api import Access
+    from clusterkit.kube.api import Access, Credential
 
-CloudName = Literal["eks"]
+CloudName = Literal["alibaba", "eks"]
 CLOUDS: tuple[CloudName, ...] = get_args(CloudName)
 
 L = TypeVar("L")
@@ -53,6 +52,11 @@ class Cloud(Protocol[L]):
     def account(self, clients: L) -> str:
         """Who pays; ``CredentialsError`` with the cure."""
 
+    def activate(self, profile: Any, clients: L) -> Sequence[str]:
+        """Switch on what the account lacks for this profile, and say what; asked for by
+        ``up --activate`` only.
+        """
+
     def preflight(self, profile: Any, clients: L) -> Any:
         """Everything the graph needs to know of the cloud; ``PreflightError`` with all findings."""
 
@@ -62,8 +66,8 @@ class Cloud(Protocol[L]):
     def access(self, clients: L, target: Target) -> Access:
         """How to reach the Kubernetes API; ``Absent`` while there is no running cluster."""
 
-    def credential(self, clients: L, target: Target) -> tuple[str, datetime]:
-        """A bearer token for the cluster and when it expires."""
+    def credential(self, clients: L, target: Target) -> Credential:
+        """A short-lived credential for the cluster's API."""
 
     def exec_native(self, target: Target) -> Mapping[str, Any]:
         """The kubeconfig ``exec`` stanza that uses the vendor's own tool."""
@@ -82,6 +86,10 @@ def load(name: str) -> Cloud[Any]:
 
 def _driver(name: CloudName) -> Cloud[Any]:
     match name:
+        case "alibaba":
+            from clusterkit import alibaba
+
+            return alibaba
         case "eks":
             from clusterkit import eks
 
@@ -93,6 +101,10 @@ def _driver(name: CloudName) -> Cloud[Any]:
 def model(name: str) -> type[BaseProfile]:
     """The profile model of this cloud, without its SDK."""
     match _known(name):
+        case "alibaba":
+            from clusterkit.alibaba.profile import AlibabaProfile
+
+            return AlibabaProfile
         case "eks":
             from clusterkit.eks.profile import EksProfile
 
@@ -104,6 +116,10 @@ def model(name: str) -> type[BaseProfile]:
 def starter(name: str, cluster: str, region: str | None) -> str:
     """A commented profile for this cloud, in its most used region unless one is named."""
     match _known(name):
+        case "alibaba":
+            from clusterkit.alibaba.starter import starter as alibaba_starter
+
+            return alibaba_starter(cluster, region or "ap-southeast-1")
         case "eks":
             from clusterkit.eks.starter import starter as eks_starter
 

@@ -40,12 +40,15 @@ def _command(verb: str, choice: Choice) -> str:
     return " ".join(words + (["--sandbox"] if choice.sandbox else []))
 
 
-def _prepare(choice: Choice, shown: Face, *, prune: bool, adopt: Sequence[str]) -> session.Prepared:
+def _prepare(
+    choice: Choice, shown: Face, *, prune: bool, adopt: Sequence[str], activate: bool = False
+) -> session.Prepared:
     profile, _ = read_profile(choice)
     target = Target(profile.cloud, profile.name, profile.region, choice.cloud_profile)
     with shown.working(f"looking at {target.name} in {target.region}"):
         connected = session.connect(target, sandbox=choice.sandbox)
-        prepared = session.prepare(connected, profile, prune=prune, adopt=adopt)
+        consent = shown.say if activate else None
+        prepared = session.prepare(connected, profile, prune=prune, adopt=adopt, activate=consent)
     warnings = (*prepared.facts.warnings, *prepared.plan.warnings)
     if shown.json:
         shown.line("Warnings", warnings=[asdict(w) for w in warnings])
@@ -64,10 +67,17 @@ def plan(choice: Choice, shown: Face, *, prune: bool) -> int:
 
 
 def up(
-    choice: Choice, shown: Face, *, yes: bool, prune: bool, adopt: Sequence[str], use: bool
+    choice: Choice,
+    shown: Face,
+    *,
+    yes: bool,
+    prune: bool,
+    adopt: Sequence[str],
+    use: bool,
+    activate: bool,
 ) -> int:
     """Make the profile true, then write the kubeconfig."""
-    prepared = _prepare(choice, shown, prune=prune, adopt=adopt)
+    prepared = _prepare(choice, shown, prune=prune, adopt=adopt, activate=activate)
     here, steps, cx = prepared.session, prepared.plan, prepared.cx
     name = here.target.name
     _plan_line(shown, steps)

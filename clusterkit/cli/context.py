@@ -14,6 +14,7 @@ from clusterkit.cli.choice import Choice, find_target
 from clusterkit.core import receipt
 from clusterkit.core.errors import Absent, ClusterkitError
 from clusterkit.kube import kubeconfig as files
+from clusterkit.kube.api import Credential
 
 EXEC_VERSIONS = (
     "client.authentication.k8s.io/v1beta1",
@@ -98,18 +99,24 @@ def token(choice: Choice) -> int:
     """``clusterkit token``: an ExecCredential of the version the caller asks for."""
     target = find_target(choice)
     here = session.connect_quietly(target, sandbox=choice.sandbox)
-    bearer, expires = here.cloud.credential(here.clients, target)
+    found = here.cloud.credential(here.clients, target)
     credential = {
         "apiVersion": _asked_version(os.environ.get("KUBERNETES_EXEC_INFO", "")),
         "kind": "ExecCredential",
         "spec": {},
-        "status": {
-            "token": bearer,
-            "expirationTimestamp": expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        },
+        "status": _status(found),
     }
     sys.stdout.write(json.dumps(credential) + "\n")
     return 0
+
+
+def _status(found: Credential) -> dict[str, str]:
+    """``ExecCredentialStatus``: a token, or a client certificate with its key."""
+    status = {"expirationTimestamp": found.expires.strftime("%Y-%m-%dT%H:%M:%SZ")}
+    if found.token:
+        return {"token": found.token, **status}
+    pair = {"clientCertificateData": found.certificate, "clientKeyData": found.key}
+    return {**pair, **status}
 
 
 def _asked_version(info: str) -> str:

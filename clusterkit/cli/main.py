@@ -82,6 +82,13 @@ def up(
     use: Annotated[
         bool, typer.Option("--use/--no-use", help="Make the new context kubectl's current one.")
     ] = True,
+    activate: Annotated[
+        bool,
+        typer.Option(
+            "--activate",
+            help="Switch on the cloud services and make the service roles the account lacks.",
+        ),
+    ] = False,
     cloud_profile: o.CloudProfile = None,
     sandbox: o.Sandbox = False,
     output: o.OutputOpt = "auto",
@@ -97,7 +104,9 @@ def up(
 
     choice = Choice(profile, cloud_profile=cloud_profile, sandbox=sandbox)
     shown = face(output, debug=debug)
-    return commands.up(choice, shown, yes=yes, prune=prune, adopt=adopt or [], use=use)
+    return commands.up(
+        choice, shown, yes=yes, prune=prune, adopt=adopt or [], use=use, activate=activate
+    )
 
 
 @app.command(epilog="Example: clusterkit plan profiles/eks-minimal.yaml --sandbox")

@@ -90,15 +90,26 @@ class Prepared:
 
 
 def prepare(
-    session: Session, profile: BaseProfile, *, prune: bool, adopt: Sequence[str]
+    session: Session,
+    profile: BaseProfile,
+    *,
+    prune: bool,
+    adopt: Sequence[str],
+    activate: Callable[[str], None] | None = None,
 ) -> Prepared:
-    """Check what the cloud would refuse, mark what is to be adopted, look, and compare."""
+    """Check what the cloud would refuse, mark what is to be adopted, look, and compare.
+
+    ``activate`` is the consent to switch on what the account lacks, and is told what was.
+    """
     known = receipt.read(session.receipts, session.target.cloud, session.target.name)
     if known and (moved := receipt.moved(known, session.target, session.account)):
         raise moved
     cx = session.context()
     for wanted in adopt:
         _adopt(session, cx, wanted)
+    if activate is not None:
+        for done in session.cloud.activate(profile, session.clients):
+            activate(done)
     facts = session.cloud.preflight(profile, session.clients)
     wish = session.cloud.graph(profile, facts)
     return Prepared(session, facts, cx, plan(wish, session.cloud.KINDS, cx, prune=prune))

@@ -11,6 +11,7 @@
     │  ├─ Denied               6   a permission is missing
     │  ├─ QuotaExceeded        7   a quota is used up
     │  └─ Rejected             8   waiting will not cure it
+    │     └─ Gone              8   the thing is not there
     ├─ NotOurs                 9   our name without our mark, or two things that claim one name
     ├─ Immutable              10   cannot be changed in place
     ├─ Diverged               11   three updates did not settle it: a bug in a driver
@@ -176,6 +177,10 @@ class Rejected(CloudError):
             what, where=where, hint=hint, code=code, operation=operation, request_id=request_id
         )
         self.remake = remake
+
+
+class Gone(Rejected):
+    """The thing is not there; success for a delete."""
 
 
 class NotOurs(ClusterkitError):

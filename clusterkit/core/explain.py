@@ -77,7 +77,7 @@ def _explained(
         field = _fields(model, place[:-1]).get(str(place[-1]))
         return _Wrong(place, "is missing", field or "", kind)
     if kind == "extra_forbidden":
-        return _unknown(place, _fields(model, place[:-1]))
+        return _unknown(place, _fields(model, place[:-1]), _at(model, place[:-1]))
     if given is None:
         return _Wrong(place, "is empty", "give it a value, or leave the key out")
     is_ = _is(document.raw(place), given)
@@ -125,7 +125,9 @@ def _meant(key: str) -> str:
     return f"did you mean '{key}'?"
 
 
-def _unknown(place: Place, known: dict[str, str]) -> _Wrong:
+def _unknown(place: Place, known: dict[str, str], model: type[BaseModel] | None) -> _Wrong:
+    if today := getattr(model, "outdated", {}).get(place[-1]):
+        return _Wrong(place, "is not how it is said today", today)
     near = difflib.get_close_matches(str(place[-1]), known, 1, cutoff=0.6)
     hint = _meant(near[0]) if near else f"known here: {', '.join(known)}"
     return _Wrong(place, "is not a known key", hint, "extra_forbidden")
@@ -151,15 +153,21 @@ def _digits(given: object) -> bool:
 
 def _fields(model: type[BaseModel], place: Iterable[str | int]) -> dict[str, str]:
     """Names and descriptions of the fields of the model at a place below ``model``."""
+    found = _at(model, place)
+    if found is None:
+        return {}
+    return {name: field.description or "" for name, field in found.model_fields.items()}
+
+
+def _at(model: type[BaseModel], place: Iterable[str | int]) -> type[BaseModel] | None:
+    """The model at a place below ``model``."""
     found: type[BaseModel] | None = model
     for part in place:
         if isinstance(part, int) or found is None:
             continue
         field = found.model_fields.get(part)
         found = next(_models(field.annotation), None) if field else None
-    if found is None:
-        return {}
-    return {name: field.description or "" for name, field in found.model_fields.items()}
+    return found
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:

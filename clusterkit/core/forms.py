@@ -7,9 +7,9 @@ editors.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -114,6 +114,8 @@ class Strict(BaseModel):
     """What all parts of a profile share."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+    outdated: ClassVar[Mapping[str, str]] = {}
+    """keys of an older way to say it, and what to write today"""
 
     def problems(self) -> Iterator[Problem]:
         """Everything wrong with a part whose single fields are right; subclasses add theirs to

@@ -44,6 +44,16 @@ DnsSubdomain = Annotated[
 """a service account's name (RFC 1123 subdomain)"""
 
 
+ServiceAccount = Annotated[
+    str,
+    Form(
+        r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?/[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?",
+        "a service account as namespace/name",
+        317,
+    ),
+]
+
+
 def _key_problems(key: str) -> Iterator[Problem]:
     prefix, slash, name = key.rpartition("/")
     if slash and (len(prefix) > 253 or not _PREFIX.fullmatch(prefix)):

@@ -17,6 +17,9 @@ RUN = "clusterkit-run"
 KEEP = "clusterkit-keep"
 """on things destroy leaves alone, because the profile said so when they were made"""
 
+MACHINE = "clusterkit-machine"
+"""on pools: the machine asked for, so that a newer type of the same size changes nothing"""
+
 _UNSAFE = re.compile(r"[^a-z0-9-]+")
 
 

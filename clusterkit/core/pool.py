@@ -102,6 +102,14 @@ class Pool(Strict):
         return self.count.max if isinstance(self.count, Count) else self.count
 
 
+def machine_text(pool: Pool) -> str:
+    """What was asked for, as a tag on the pool records it: ``4x16-amd64``, or the type's name."""
+    machine = pool.machine
+    if isinstance(machine, Machine):
+        return f"{machine.cpu}x{machine.memory}-{machine.arch}"
+    return machine
+
+
 def repeated_names(pools: tuple[Pool, ...]) -> Iterator[Problem]:
     """A problem for each pool named like an earlier one."""
     for index in seen_again(pool.name for pool in pools):

@@ -49,6 +49,9 @@ __all__ = [
 ]
 
 
+JENKINS_X_ACCOUNT = "jx/tekton-bot"
+"""the service account Jenkins X 3 runs its pipelines under"""
+
 NAME = Form(
     r"[a-z0-9]([a-z0-9-]*[a-z0-9])?",
     "lower-case letters, digits and '-', beginning and ending with a letter or digit",
@@ -138,6 +141,13 @@ class Ready(Strict):
     )
     jenkins_x: JenkinsX | None = Field(default=None, description="Jenkins X 3")
 
+    @property
+    def pushers(self) -> tuple[str, ...]:
+        """The service accounts ``namespace/name`` that have to push images."""
+        kaniko = self.kaniko
+        builds = (f"{kaniko.namespace}/{kaniko.service_account}",) if kaniko else ()
+        return builds + ((JENKINS_X_ACCOUNT,) if self.jenkins_x else ())
+
 
 def _version_cure(text: str) -> str:
     match = re.match(r"v?(1\.\d{1,2})\b", text)
@@ -204,6 +214,15 @@ def _takes_anything(pool: Pool) -> bool:
     return pool.minimum > 0 and all(taint.effect == "PreferNoSchedule" for taint in pool.taints)
 
 
+def _guess(
+    document: Document, models: Callable[[str], type[BaseProfile]], clouds: Sequence[str]
+) -> str | None:
+    """The cloud whose older way of saying things the document speaks, if it names none."""
+    if "cloud" in document.data:
+        return None
+    return next((c for c in clouds if models(c).outdated.keys() & document.data.keys()), None)
+
+
 class _Named(BaseModel):
     """What ``destroy`` and ``kubeconfig`` need to know."""
 
@@ -223,10 +242,10 @@ def load(
     ``ProfileError`` with everything that is wrong, each with its line, in the order of the file.
     """
     document = read(path)
-    cloud = document.data.get("cloud")
+    cloud = document.data.get("cloud") or _guess(document, models, clouds)
     if not isinstance(cloud, str) or cloud not in clouds:
         _refuse_cloud(document, clouds)
-    model = models(str(cloud))
+    model = models(cloud)
     profile, error = None, None
     try:
         profile = model.model_validate(document.data, context={"folder": path.parent})

@@ -214,6 +214,16 @@ class Given(Resource[Any, S]):
         raise ClusterkitError("is given and is not ours to remove", where=cls.kind)
 
 
+class Swept(Resource[C, S]):
+    """What others made in the cloud: never wished for, all of it removed on destroy."""
+
+    only_on_destroy: ClassVar[bool] = True
+
+    def create(self, cx: Ctx[C]) -> None:
+        """Never asked for: nothing wishes for it."""
+        raise ClusterkitError("is only ever swept", where=self.key, hint="report this bug")
+
+
 def one_each(found: Iterable[tuple[str, T]]) -> dict[str, T]:
     """Name to state; ``NotOurs`` if two things claim one name, naming both instead of guessing."""
     out: dict[str, T] = {}

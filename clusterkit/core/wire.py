@@ -34,3 +34,10 @@ class Wire:
     """
     scale: float = 1.0
     """how long a second of the real cloud lasts there (1/60 on a sandbox at pace 60)"""
+
+
+def proxy_of_environment(host: str) -> str | None:
+    """The proxy for HTTPS to ``host[:port]`` by ``HTTPS_PROXY`` and ``NO_PROXY``."""
+    from urllib.request import getproxies, proxy_bypass
+
+    return None if proxy_bypass(host) else getproxies().get("https")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clusterkit.core.errors import Absent
@@ -30,7 +29,7 @@ from clusterkit.eks.registry import LogGroup, Repository
 from clusterkit.eks.routes import RouteTable
 from clusterkit.eks.templates import LaunchTemplate
 from clusterkit.kube import drain
-from clusterkit.kube.api import Access
+from clusterkit.kube.api import Access, Credential
 from clusterkit.kube.storage import StorageClass
 
 __all__ = [
@@ -38,6 +37,7 @@ __all__ = [
     "Profile",
     "access",
     "account",
+    "activate",
     "connect",
     "credential",
     "exec_native",
@@ -97,6 +97,11 @@ def account(clients: Clients) -> str:
     return clients.recall("account", lambda: call(clients.sts.get_caller_identity)["Account"])
 
 
+def activate(_: EksProfile, __: Clients) -> Sequence[str]:
+    """AWS services need no activation."""
+    return ()
+
+
 def preflight(profile: EksProfile, clients: Clients) -> Facts:
     """What the graph needs to know of AWS; ``PreflightError`` with all findings."""
     return _preflight(profile, clients, account(clients))
@@ -119,9 +124,10 @@ def access(clients: Clients, target: Target) -> Access:
     )
 
 
-def credential(clients: Clients, _: Target) -> tuple[str, datetime]:
-    """A bearer token for the cluster and when it expires (UTC)."""
-    return token.bearer(clients)
+def credential(clients: Clients, _: Target) -> Credential:
+    """A bearer token for the cluster."""
+    bearer, expires = token.bearer(clients)
+    return Credential(expires, token=bearer)
 
 
 def exec_native(target: Target) -> Mapping[str, Any]:

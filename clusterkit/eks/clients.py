@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import threading
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from clusterkit import __version__
+from clusterkit.core.memory import Memory
 from clusterkit.core.wire import Target, Wire
 from clusterkit.kube.api import Access, KubeApi
 
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_sts import STSClient
 
-T = TypeVar("T")
-
 CONNECT_TIMEOUT = 5
 READ_TIMEOUT = 30
 """seconds; the slowest call the driver makes, CreateCluster, answers within a few"""
@@ -46,33 +45,20 @@ def _models() -> Loader:
     return found
 
 
-class Clients:
+class Clients(Memory):
     """One account and region; nothing is connected before the first call."""
 
     def __init__(self, target: Target, wire: Wire, access: Callable[[Clients], Access]) -> None:
         """``access`` says how to reach the cluster's Kubernetes API once there is one."""
+        super().__init__()
         self.target = target
         self.wire = wire
         self.kube = KubeApi(partial(access, self))
         self._lock = threading.Lock()
         self._session: boto3.Session | None = None
         self._made: dict[str, Any] = {}
-        self._known: dict[str, Any] = {}
         self.updates: dict[str, dict[str, str]] = {}
         """the last update begun in this process, by the resource's key"""
-
-    def recall(self, key: str, read: Callable[[], T]) -> T:
-        """What takes a request for each thing to find out, asked once per process; anew after
-        ``forget``, which every change of the thing calls.
-        """
-        if key not in self._known:
-            self._known[key] = read()
-        found: T = self._known[key]
-        return found
-
-    def forget(self, key: str) -> None:
-        """The thing is being changed."""
-        self._known.pop(key, None)
 
     @property
     def partition(self) -> str:

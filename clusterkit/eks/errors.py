@@ -20,6 +20,7 @@ from clusterkit.core.errors import (
     Rejected,
     Retryable,
 )
+from clusterkit.core.errors import Gone as Gone
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -81,10 +82,6 @@ CreateAddon and CreatePodIdentityAssociation give it as InvalidParameterExceptio
 InvalidRequestException)"""
 ROLE_CODES = {"InvalidParameterException", "InvalidRequestException"}
 QUOTAS = "https://console.aws.amazon.com/servicequotas"
-
-
-class Gone(Rejected):
-    """The thing is not there; success for a delete."""
 
 
 def call(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:

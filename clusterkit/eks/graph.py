@@ -7,6 +7,7 @@ from typing import Any
 
 from clusterkit.core.cidr import carve
 from clusterkit.core.names import digest
+from clusterkit.core.pool import machine_text
 from clusterkit.core.resource import Given, Resource
 from clusterkit.eks.access import AccessEntry, entry_name
 from clusterkit.eks.addons import Addon, PodIdentity
@@ -17,7 +18,7 @@ from clusterkit.eks.keypair import KeyPair, key_name
 from clusterkit.eks.nat import ElasticIp, NatGateway
 from clusterkit.eks.network import InternetGateway, Subnet, SubnetState, Vpc
 from clusterkit.eks.nodes import AMI, NodeGroup
-from clusterkit.eks.preflight import Facts, machine_text
+from clusterkit.eks.preflight import Facts
 from clusterkit.eks.profile import EksPool, EksProfile
 from clusterkit.eks.registry import LogGroup, Repository
 from clusterkit.eks.routes import RouteTable

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
-from clusterkit.core.errors import ClusterkitError
-from clusterkit.core.resource import Ctx, Resource, S, Takes
+from clusterkit.core.resource import Ctx, S, Swept, Takes
 from clusterkit.eks.clients import Clients
 from clusterkit.eks.errors import call, gone_is_fine, pages
 from clusterkit.eks.iam import keeps_volumes
@@ -45,13 +44,8 @@ def _batches(items: Iterable[T]) -> Iterator[list[T]]:
         rest = rest[BATCH:]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Leftover(Resource[Clients, S]):
-    only_on_destroy: ClassVar[bool] = True
+class _Leftover(Swept[Clients, S]):
     patience: ClassVar[float] = 900.0
-
-    def create(self, cx: Ctx[Clients]) -> None:
-        raise ClusterkitError("is only ever swept", where=self.key, hint="report this bug")
 
 
 @dataclass(frozen=True)

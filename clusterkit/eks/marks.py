@@ -7,14 +7,16 @@ IAM lists by path, not by tag, so roles carry their mark in the path as well (``
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from clusterkit.core.errors import Retryable
-from clusterkit.core.names import CLUSTER, NAME, RUN
-from clusterkit.core.resource import C, Change, Ctx, Resource, S
-from clusterkit.eks.errors import Gone, call
+from clusterkit.core import marked
+from clusterkit.core.marked import Tags as Tags
+from clusterkit.core.marked import mark
+from clusterkit.core.marked import retags as retags
+from clusterkit.core.names import CLUSTER, NAME
+from clusterkit.core.resource import C, Change, Ctx, S
+from clusterkit.eks.errors import call
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.literals import ResourceTypeType
@@ -22,37 +24,13 @@ if TYPE_CHECKING:
 
     from clusterkit.eks.clients import Clients
 
-Tags = dict[str, str]
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Marked(Resource[C, S]):
+class Marked(marked.Marked[C, S]):
     """A thing with tags: the mark, a ``Name`` for people, and the profile's own."""
 
-    tags: tuple[tuple[str, str], ...] = ()
-
     def wanted_tags(self, cx: Ctx[Any]) -> Tags:
-        """Every tag the thing is made with."""
-        mark = {CLUSTER: cx.cluster, NAME: self.name, RUN: str(cx.run_id)}
-        return {"Name": f"{cx.cluster}-{self.name}", **dict(self.tags), **mark}
-
-    def finish(self, cx: Ctx[C], made: Any) -> None:
-        """Do to what was just made what an update would do, at once: a death in between costs one
-        look more, and every other run one less.
-
-        What comes too early for a service that is consistent in the end is left to that update.
-        """
-        with suppress(Gone, Retryable):
-            if changes := self.diff(cx, made):
-                self.update(cx, made, changes)
-
-    def tag_changes(self, have: Mapping[str, str]) -> list[Change]:
-        """The profile's tags that are missing or differ; other people's tags are left alone."""
-        return [
-            Change(f"tags.{key}", have.get(key), value)
-            for key, value in self.tags
-            if have.get(key) != value
-        ]
+        return {"Name": f"{cx.cluster}-{self.name}", **super().wanted_tags(cx)}
 
 
 def ours(cx: Ctx[Any]) -> FilterTypeDef:
@@ -82,11 +60,6 @@ def specification(
     return [{"ResourceType": kind, "Tags": write_tags(resource.wanted_tags(cx))}]
 
 
-def retags(changes: Iterable[Change]) -> bool:
-    """Whether tags are among the changes."""
-    return any(change.field.startswith("tags.") for change in changes)
-
-
 def tag_ec2(
     cx: Ctx[Clients], resource: Marked[Any, Any], identifier: str, changes: Iterable[Change]
 ) -> None:
@@ -105,5 +78,5 @@ class Ec2Marked(Marked["Clients", S]):
 
     @classmethod
     def adopt(cls, cx: Ctx[Clients], name: str, identifier: str) -> None:
-        mark = {CLUSTER: cx.cluster, NAME: name, RUN: str(cx.run_id)}
-        call(cx.clients.ec2.create_tags, Resources=[identifier], Tags=write_tags(mark))
+        marks = write_tags(mark(cx, name))
+        call(cx.clients.ec2.create_tags, Resources=[identifier], Tags=marks)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from clusterkit.core.errors import Rejected
-from clusterkit.core.names import CLUSTER, NAME
+from clusterkit.core.names import CLUSTER, MACHINE, NAME
 from clusterkit.core.resource import Change, Ctx, Resource, Takes, one_each
 from clusterkit.eks.clients import Clients
 from clusterkit.eks.cluster import ClusterState
@@ -26,8 +26,6 @@ from clusterkit.eks.templates import TemplateState
 from clusterkit.eks.updates import update
 
 AMI = {"amd64": "AL2023_x86_64_STANDARD", "arm64": "AL2023_ARM_64_STANDARD"}
-MACHINE = "clusterkit-machine"
-"""tag that records what was asked for, so that a newer type of the same size changes nothing"""
 
 
 @dataclass(frozen=True)

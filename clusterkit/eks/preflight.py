@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clusterkit.core.errors import Finding, PreflightError
-from clusterkit.core.names import CLUSTER
+from clusterkit.core.names import CLUSTER, MACHINE
+from clusterkit.core.pool import machine_text
 from clusterkit.core.profile import Machine
 from clusterkit.eks import machines
 from clusterkit.eks.clients import Clients
 from clusterkit.eks.errors import Gone, call, pages
 from clusterkit.eks.marks import ours, read_tags
 from clusterkit.eks.network import SubnetState, VpcState
-from clusterkit.eks.nodes import MACHINE
-from clusterkit.eks.profile import EksPool, EksProfile
+from clusterkit.eks.profile import EksProfile
 from clusterkit.eks.versions import AddonVersion, Versions
 
 REFUSED_ZONES = frozenset({"use1-az3", "usw1-az2", "cac1-az3"})
@@ -53,14 +53,6 @@ class Facts:
     subnets: Mapping[str, SubnetState] = field(default_factory=dict)
     """the existing subnets, by id"""
     warnings: tuple[Finding, ...] = ()
-
-
-def machine_text(pool: EksPool) -> str:
-    """What was asked for, as the node group's tag records it."""
-    machine = pool.machine
-    if isinstance(machine, Machine):
-        return f"{machine.cpu}x{machine.memory}-{machine.arch}"
-    return machine
 
 
 class _Preflight(Versions):

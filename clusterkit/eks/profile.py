@@ -14,6 +14,7 @@ from pydantic import Field, Tag
 
 from clusterkit.core.cidr import SLOTS, Cidr, carvable
 from clusterkit.core.forms import Many, Strict, choice, every, unique
+from clusterkit.core.labels import ServiceAccount
 from clusterkit.core.network import ANYWHERE, Endpoint, Network, Zones
 from clusterkit.core.pool import Disk, Machine, Pool, Taint, repeated_names, repeated_taints
 from clusterkit.core.profile import (
@@ -32,15 +33,11 @@ from clusterkit.eks.rules import (
     InstanceType,
     PrincipalArn,
     Region,
-    ServiceAccount,
     SubnetId,
     VpcId,
     tag_problems,
     zone_problem,
 )
-
-JENKINS_X_ACCOUNT = "jx/tekton-bot"
-"""the service account Jenkins X 3 runs its pipelines under"""
 
 
 class EksDisk(Disk):
@@ -267,12 +264,7 @@ class EksProfile(BaseProfile):
         """
         if self.registry is None or self.registry.push == "node":
             return ()
-        accounts = set(self.registry.push)
-        if kaniko := self.ready.kaniko:
-            accounts.add(f"{kaniko.namespace}/{kaniko.service_account}")
-        if self.ready.jenkins_x:
-            accounts.add(JENKINS_X_ACCOUNT)
-        return tuple(sorted(accounts))
+        return tuple(sorted({*self.registry.push, *self.ready.pushers}))
 
     def problems(self) -> Iterator[Problem]:
         yield from super().problems()

@@ -95,15 +95,6 @@ EcrName = Annotated[
 ]
 """``repositoryName`` of the ECR API"""
 
-ServiceAccount = Annotated[
-    str,
-    Form(
-        r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?/[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?",
-        "a service account as namespace/name",
-        317,
-    ),
-]
-
 LOG_DAYS = Literal[
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922,
     3288, 3653,

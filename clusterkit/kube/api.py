@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlencode
 
@@ -42,6 +43,19 @@ Objects = list[Object]
 
 
 @dataclass(frozen=True)
+class Credential:
+    """What ``clusterkit token`` hands to kubectl: a bearer token, or a client certificate."""
+
+    expires: datetime
+    """UTC"""
+    token: str = field(default="", repr=False)
+    certificate: str = field(default="", repr=False)
+    """PEM"""
+    key: str = field(default="", repr=False)
+    """PEM"""
+
+
+@dataclass(frozen=True)
 class Access:
     """How to reach one cluster's API server, and as whom."""
 
@@ -57,6 +71,8 @@ class Access:
     """PEM"""
     proxy: str | None = None
     """``http://host:port``; left out, what ``HTTPS_PROXY`` and ``NO_PROXY`` say"""
+    until: datetime | None = None
+    """when the client certificate has to be replaced by asking for the access again (UTC)"""
 
 
 class KubeApi:
@@ -167,6 +183,8 @@ class KubeApi:
     def _connected(self) -> tuple[_Line, dict[str, str]]:
         """The line to the server and the headers that say who asks."""
         with self._lock:
+            if self._line is not None and self._line.old():
+                self._line = None
             if self._line is None:
                 try:
                     access = self._access()
@@ -203,6 +221,11 @@ class _Line:
         self.pool = pool
         self._token = ""
         self._until = 0.0
+
+    def old(self) -> bool:
+        """Whether the certificate has had its time."""
+        until = self.access.until
+        return until is not None and datetime.now(UTC) >= until
 
     def who(self) -> dict[str, str]:
         """The header that says who asks; none with a client certificate."""

@@ -12,8 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from clusterkit.core.errors import ClusterkitError
-from clusterkit.core.resource import Ctx, Resource, S
+from clusterkit.core.resource import Ctx, S, Swept
 from clusterkit.kube.api import HasKube, Object
 
 POD_GRACE = 30
@@ -28,17 +27,12 @@ class DrainedState:
     status: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Swept(Resource[HasKube, S]):
-    """Never wished for."""
+class _Swept(Swept[HasKube, S]):
+    """An attempt: the cloud's own sweep finds what stays."""
 
-    only_on_destroy: ClassVar[bool] = True
     best_effort: ClassVar[bool] = True
     patience: ClassVar[float] = 300.0
     """what Kubernetes does here takes a minute or two; the cloud's sweep waits for the rest"""
-
-    def create(self, cx: Ctx[HasKube]) -> None:
-        raise ClusterkitError("is only ever swept", where=self.key, hint="report this bug")
 
 
 class _Drained(_Swept[DrainedState]):

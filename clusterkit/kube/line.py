@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from clusterkit.core.errors import CloudError, Rejected, Retryable
+from clusterkit.core.wire import proxy_of_environment
 
 if TYPE_CHECKING:
     import urllib3
@@ -32,7 +33,7 @@ def pool(access: Access) -> urllib3.PoolManager:
         "ssl_context": _context(access),
         "timeout": urllib3.Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT),
     }
-    if proxy := access.proxy or _proxy_of_environment(access.server):
+    if proxy := access.proxy or proxy_of_environment(urlsplit(access.server).netloc):
         return urllib3.ProxyManager(proxy, **settings)
     return urllib3.PoolManager(**settings)
 
@@ -49,13 +50,6 @@ def _context(access: Access) -> ssl.SSLContext:
             pair.write_text(f"{access.client_certificate}\n{access.client_key}\n")
             context.load_cert_chain(pair)
     return context
-
-
-def _proxy_of_environment(server: str) -> str | None:
-    from urllib.request import getproxies, proxy_bypass
-
-    host = urlsplit(server).netloc
-    return None if proxy_bypass(host) else getproxies().get("https")
 
 
 def unreachable(error: urllib3.exceptions.HTTPError, server: str, operation: str) -> CloudError:

@@ -1,0 +1,331 @@
+"""One thin client over the vendor's SDK, which cures its traps; shared by all threads.
+
+Each rule has a test in ``tests/unit/test_alibaba_clients.py``:
+
+- plain HTTP is the SDK's default, and HTTPS is chosen by identity: ``protocol_type.HTTPS`` itself;
+- endpoints are set for each request; left to itself the SDK asks a locator for some of them;
+- ``ALIYUN_ACCESS_KEY_ID`` of the environment beats explicit security tokens: a signer of our own;
+- retries are off, the engine owns them; tokens for idempotency are the engine's;
+- proxies are the wire's, or the environment's with ``NO_PROXY`` respected; no ``.netrc``;
+- the SDK's loggers print signed URLs and headers: silenced;
+- Container Service goes through one generic ROA request: the vendor's classes for it end in 2020.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import cache, partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from clusterkit import __version__
+from clusterkit.alibaba import credentials
+from clusterkit.alibaba.credentials import Key
+from clusterkit.alibaba.errors import refusal, unreachable
+from clusterkit.core.memory import Memory
+from clusterkit.core.wire import Target, Wire, proxy_of_environment
+from clusterkit.kube.api import Access, KubeApi
+
+if TYPE_CHECKING:
+    from aliyunsdkcore.client import AcsClient
+    from aliyunsdkcore.request import AcsRequest
+
+CONNECT_TIMEOUT = 10
+READ_TIMEOUT = 60
+"""seconds; the SDK's own are 5 and 10, and CreateCluster takes longer"""
+CONNECTIONS = 16
+"""as many as the engine has threads"""
+EARLY = timedelta(minutes=5)
+"""how long before its end an assumed role is assumed again"""
+PAGE = 50
+"""the most that VPC 2016-04-28 gives at a time"""
+
+VERSIONS = {
+    "vpc": "2016-04-28", "ecs": "2014-05-26", "ram": "2015-05-01", "sts": "2015-04-01",
+    "cr": "2018-12-01", "slb": "2014-05-15", "nlb": "2022-04-30",
+}  # fmt: skip
+CS_VERSION = "2015-12-15"
+_CENTRAL = ("ram",)
+
+Answer = dict[str, Any]
+
+
+def endpoint(product: str, region: str) -> str:
+    """The host of a product in a region: the SDK's own table first, then the vendor's pattern."""
+    try:
+        data = import_module(f"aliyunsdk{product}.endpoint").endpoint_data
+        if known := data.getEndpointMap().get(region):
+            return str(known)
+    except ModuleNotFoundError:
+        pass
+    if product in _CENTRAL:
+        return f"{product}.aliyuncs.com"
+    return f"{product}.{region}.aliyuncs.com"
+
+
+class Clients(Memory):
+    """One account and region; nothing is connected before the first call.
+
+    Every call raises clusterkit's errors and nothing else.
+    """
+
+    def __init__(self, target: Target, wire: Wire, access: Callable[[Clients], Access]) -> None:
+        """``access`` says how to reach the cluster's Kubernetes API once there is one."""
+        super().__init__()
+        self.target = target
+        self.wire = wire
+        self.kube = KubeApi(partial(access, self))
+        self._lock = threading.RLock()
+        self._made: dict[str, AcsClient] = {}
+        self._source: credentials.Source | None = None
+        self._key: tuple[Key, datetime | None] | None = None
+        self.watch: Callable[[str, bool], None] | None = None
+        """told of each call, (operation, whether it was answered); for tests"""
+
+    @property
+    def region(self) -> str:
+        """The cluster's region."""
+        return self.target.region
+
+    def vpc(self, action: str, **parameters: Any) -> Answer:
+        """A call to VPC 2016-04-28."""
+        return self._rpc("vpc", action, parameters)
+
+    def ecs(self, action: str, **parameters: Any) -> Answer:
+        """A call to ECS 2014-05-26."""
+        return self._rpc("ecs", action, parameters)
+
+    def ram(self, action: str, **parameters: Any) -> Answer:
+        """A call to RAM 2015-05-01."""
+        return self._rpc("ram", action, parameters)
+
+    def sts(self, action: str, **parameters: Any) -> Answer:
+        """A call to STS 2015-04-01."""
+        return self._rpc("sts", action, parameters)
+
+    def cr(self, action: str, **parameters: Any) -> Answer:
+        """A call to Container Registry 2018-12-01."""
+        return self._rpc("cr", action, parameters)
+
+    def slb(self, action: str, **parameters: Any) -> Answer:
+        """A call to SLB 2014-05-15 (classic load balancers)."""
+        return self._rpc("slb", action, parameters)
+
+    def nlb(self, action: str, **parameters: Any) -> Answer:
+        """A call to NLB 2022-04-30."""
+        return self._rpc("nlb", action, parameters)
+
+    def pages(
+        self, call: Callable[..., Answer], action: str, path: str, **parameters: Any
+    ) -> Iterator[Any]:
+        """The items at ``path`` (``Vpcs.Vpc``) of every page of a list that counts in pages."""
+        number, seen = 1, 0
+        while True:
+            page = call(action, PageNumber=number, PageSize=PAGE, **parameters)
+            items: Any = page
+            for step in path.split("."):
+                items = items.get(step) or {}
+            yield from items or ()
+            seen += len(items)
+            if not items or seen >= int(page.get("TotalCount") or 0):
+                return
+            number += 1
+
+    def cs(
+        self,
+        action: str,
+        method: str,
+        path: str,
+        body: Any = None,
+        **query: object,
+    ) -> Any:
+        """A call to Container Service 2015-12-15: ``cs("X", "DELETE", "/clusters/c1")``.
+
+        Returns the answer's JSON, None if it is empty.
+        """
+        from aliyunsdkcore.http import protocol_type
+        from aliyunsdkcore.request import RoaRequest
+
+        request = RoaRequest(
+            "CS", CS_VERSION, action, method=method, uri_pattern=path,
+            protocol=protocol_type.HTTPS,
+        )  # fmt: skip
+        for name, value in query.items():
+            if value is not None:
+                request.add_query_param(name, _text(value))
+        if body is not None:
+            # bytes: the SDK encodes text as Latin-1
+            request.set_content(json.dumps(body).encode())
+            request.set_content_type("application/json")
+        return self._send("cs", f"CS.{action}", request)
+
+    def _rpc(self, product: str, action: str, parameters: Mapping[str, Any]) -> Answer:
+        from aliyunsdkcore.http import protocol_type
+
+        request = _request(product, action)
+        request.set_protocol_type(protocol_type.HTTPS)
+        for name, value in _flat(parameters):
+            request.add_query_param(name, value)
+        found: Answer = self._send(product, f"{product.upper()}.{action}", request) or {}
+        if found.get("IsSuccess") is False:  # Container Registry says so with status 200
+            code, words = str(found.get("Code") or ""), str(found.get("Message") or "")
+            raise refusal(
+                f"CR.{action}", 200, code, words or code, str(found.get("RequestId") or "")
+            )
+        return found
+
+    def _send(self, product: str, operation: str, request: AcsRequest) -> Any:
+        from aliyunsdkcore.acs_exception.exceptions import ClientException, ServerException
+
+        client = self._client(product)
+        host = endpoint(product, self.region)
+        request.set_endpoint(host)
+        if self.watch:
+            self.watch(operation, False)
+        try:
+            data = client.do_action_with_exception(request)
+        except ServerException as error:
+            raise refusal(
+                operation,
+                int(error.get_http_status() or 0),
+                str(error.get_error_code()),
+                str(error.get_error_msg()),
+                str(error.get_request_id() or ""),
+            ) from None
+        except ClientException as error:
+            raise unreachable(operation, host, str(error.get_error_msg())) from None
+        except IndexError:
+            # the SDK looks for the string to sign in a refusal that does not hold it
+            raise refusal(operation, 400, "SignatureDoesNotMatch", "", "") from None
+        if self.watch:
+            self.watch(operation, True)
+        try:
+            return json.loads(data) if data else None
+        except ValueError:
+            raise unreachable(operation, host, "an answer that is not the vendor's") from None
+
+    # -- the SDK's client and whose key it signs with ---------------------------------------------
+
+    def _client(self, product: str) -> AcsClient:
+        with self._lock:
+            if product not in self._made:
+                self._made[product] = self._make(endpoint(product, self.region), self.key)
+            return self._made[product]
+
+    def _make(self, host: str, key: Callable[[], Key]) -> AcsClient:
+        from aliyunsdkcore.client import AcsClient
+
+        _silence()
+        proxy = self.wire.proxy or proxy_of_environment(host)
+        client = AcsClient(
+            "signed by", "_signer",
+            self.region,
+            auto_retry=False,
+            user_agent=f"clusterkit/{__version__}",
+            port=443,
+            connect_timeout=CONNECT_TIMEOUT,
+            timeout=READ_TIMEOUT,
+            verify=str(self.wire.ca_file) if self.wire.ca_file else None,
+            pool_size=CONNECTIONS,
+            # an empty mapping would send it to the environment's proxies, NO_PROXY or not
+            proxy={"http": None, "https": proxy},
+        )  # fmt: skip
+        client.session.trust_env = False
+        client._signer = _signer(key)
+        return client
+
+    def key(self) -> Key:
+        """The key to sign with; an assumed role is assumed again before its time is over."""
+        with self._lock:
+            now = datetime.now(UTC)
+            if self._key is None or (self._key[1] is not None and now >= self._key[1] - EARLY):
+                self._key = self._find_key()
+            return self._key[0]
+
+    def _find_key(self) -> tuple[Key, datetime | None]:
+        if self._source is None:
+            given = self.wire.environ
+            environ = given or credentials.process_environment()
+            name = self.target.cloud_profile
+            self._source = credentials.find(name, environ, only=bool(given) and name is None)
+        source = self._source
+        if not source.role:
+            return source.key, None
+        asker = Clients(self.target, self.wire, lambda _: _nowhere())
+        asker._key = (source.key, None)
+        found = asker.sts(
+            "AssumeRole",
+            RoleArn=source.role,
+            RoleSessionName=source.session,
+            DurationSeconds=source.seconds,
+        )["Credentials"]
+        key = Key(found["AccessKeyId"], found["AccessKeySecret"], found["SecurityToken"])
+        return key, datetime.fromisoformat(found["Expiration"])
+
+
+def _nowhere() -> Access:
+    raise NotImplementedError
+
+
+def _request(product: str, action: str) -> AcsRequest:
+    """The vendor's own class for the call if its package has one, a generic request if not."""
+    version = VERSIONS[product]
+    try:
+        folder = f"aliyunsdk{product}.request.v{version.replace('-', '')}"
+        made: AcsRequest = getattr(import_module(f"{folder}.{action}Request"), f"{action}Request")()
+    except ModuleNotFoundError:
+        from aliyunsdkcore.request import RpcRequest
+
+        made = RpcRequest(product.capitalize(), version, action)
+    made.set_method("POST")
+    return made
+
+
+def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """``Tag=[{"Key": "a"}]`` as ``Tag.1.Key=a``: how RPC spells lists and structures."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _flat(inner, f"{prefix}.{key}" if prefix else str(key))
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(value, 1):
+            yield from _flat(inner, f"{prefix}.{index}")
+    elif value is not None:
+        yield prefix, _text(value)
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@cache
+def _silence() -> None:
+    for name in ("aliyunsdkcore.client", "aliyunsdkcore.http.http_response"):
+        import_module(name)
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.disabled = True
+
+
+def _signer(key: Callable[[], Key]) -> Any:
+    from aliyunsdkcore.auth import credentials as theirs
+    from aliyunsdkcore.auth.signers.access_key_signer import AccessKeySigner
+    from aliyunsdkcore.auth.signers.signer import Signer
+    from aliyunsdkcore.auth.signers.sts_token_signer import StsTokenSigner
+
+    class OurSigner(Signer):  # type: ignore[misc]
+        """Signs with the key of the moment."""
+
+        def sign(self, region_id: str, request: AcsRequest) -> Any:
+            now = key()
+            if now.token:
+                temporary = theirs.StsTokenCredential(now.id, now.secret, now.token)
+                return StsTokenSigner(temporary).sign(region_id, request)
+            return AccessKeySigner(theirs.AccessKeyCredential(now.id, now.secret)).sign(
+                region_id, request
+            )
+
+    return OurSigner()

@@ -1,0 +1,128 @@
+"""Whose calls they are: access keys as Alibaba Cloud's users have them.
+
+The order is that of the vendor's own tools: what is asked for by name (``--cloud-profile``), the
+environment (``ALIBABA_CLOUD_ACCESS_KEY_ID``, ``_SECRET``, ``_SECURITY_TOKEN``), a profile named in
+``ALIBABA_CLOUD_PROFILE``, and the current profile of the aliyun program's configuration file,
+``~/.aliyun/config.json``. The SDK reads none of these but names of its own from older days, which
+are never looked at here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from clusterkit.core.errors import CredentialsError
+
+HINT = (
+    "aliyun configure, or ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, "
+    "or --cloud-profile NAME; then try again"
+)
+MODES = ("AK", "StsToken", "RamRoleArn")
+SESSION = "clusterkit"
+SESSION_SECONDS = 3600
+"""of an assumed role, unless the profile says otherwise; the most a role allows by default"""
+
+
+@dataclass(frozen=True)
+class Key:
+    """An access key, with a security token if it is a temporary one."""
+
+    id: str
+    secret: str = field(repr=False)
+    token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A key, and the role to assume with it."""
+
+    key: Key
+    role: str = ""
+    """ARN; empty: the key is used as it is"""
+    session: str = SESSION
+    seconds: int = SESSION_SECONDS
+
+
+def find(name: str | None, environ: Mapping[str, str], *, only: bool = False) -> Source:
+    """Whose key to use; ``CredentialsError`` with the cure.
+
+    ``name`` is a profile of the configuration file. With ``only`` nothing but ``environ`` is read:
+    a sandbox's credentials are never mixed with the user's.
+    """
+    if name is None and (found := _of_environment(environ)):
+        return found
+    if only:
+        raise CredentialsError("the sandbox gave no credentials", hint="clusterkit sandbox stop")
+    file = Path.home() / ".aliyun" / "config.json"
+    profiles, current = _read(file)
+    wanted = name or environ.get("ALIBABA_CLOUD_PROFILE") or current
+    if not profiles:
+        raise CredentialsError("there are no Alibaba Cloud credentials", hint=HINT)
+    if wanted not in profiles:
+        known = ", ".join(sorted(profiles))
+        what = f"there is no profile {wanted!r} in {file}"
+        raise CredentialsError(what, hint=f"there are {known}")
+    return _source(profiles[wanted], wanted)
+
+
+def process_environment() -> Mapping[str, str]:
+    """The environment of this process."""
+    return os.environ
+
+
+def _of_environment(environ: Mapping[str, str]) -> Source | None:
+    key = environ.get("ALIBABA_CLOUD_ACCESS_KEY_ID", "")
+    secret = environ.get("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "")
+    if bool(key) != bool(secret):
+        missing = "SECRET" if key else "ID"
+        raise CredentialsError(f"ALIBABA_CLOUD_ACCESS_KEY_{missing} is not set", hint=HINT)
+    if not key:
+        return None
+    return Source(Key(key, secret, environ.get("ALIBABA_CLOUD_SECURITY_TOKEN", "")))
+
+
+def _read(file: Path) -> tuple[dict[str, Any], str]:
+    """The profiles of the configuration file by name, and the current one's name."""
+    try:
+        found = json.loads(file.read_text("utf-8"))
+        profiles = {str(profile["name"]): profile for profile in found.get("profiles", ())}
+    except FileNotFoundError:
+        return {}, ""
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        # the parser's own words may quote what is in the file
+        what = f"{file} cannot be read as the aliyun program's configuration"
+        raise CredentialsError(what, hint="aliyun configure writes it anew") from None
+    return profiles, str(found.get("current") or "default")
+
+
+def _source(profile: Mapping[str, Any], name: str) -> Source:
+    mode = profile.get("mode") or "AK"
+    if mode not in MODES:
+        what = f"profile {name!r} is of mode {mode}, which clusterkit cannot use"
+        cure = f"{', '.join(MODES)} can be used: aliyun configure --mode AK --profile {name}"
+        raise CredentialsError(what, hint=cure)
+    key = Key(
+        str(profile.get("access_key_id") or ""),
+        str(profile.get("access_key_secret") or ""),
+        str(profile.get("sts_token") or "") if mode != "AK" else "",
+    )
+    if not key.id or not key.secret or (mode == "StsToken" and not key.token):
+        raise CredentialsError(
+            f"profile {name!r} is incomplete", hint=f"aliyun configure --mode {mode}"
+        )
+    if mode != "RamRoleArn":
+        return Source(key)
+    role = str(profile.get("ram_role_arn") or "")
+    if not role:
+        raise CredentialsError(f"profile {name!r} names no role", hint="aliyun configure")
+    return Source(
+        key,
+        role,
+        str(profile.get("ram_session_name") or SESSION),
+        int(profile.get("expired_seconds") or SESSION_SECONDS),
+    )
