@@ -1,8 +1,8 @@
 """What happens later: changes of the emulated cloud that come due.
 
 Due changes are made by whoever comes first: the next request, which then sees them made, or a
-thread of the clock, so that nodes appear and clusters go although nobody asks. A change is called
-without any lock held.
+thread of the clock, so that nodes appear and clusters go although nobody asks. Whoever comes while a
+change is being made waits for it. A change is called with no other lock held than that.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ class Clock:
 
     def __init__(self) -> None:
         self._wake = threading.Condition()
+        self._making = threading.RLock()
         self._heap: list[tuple[float, int, Change]] = []
         self._numbers = itertools.count()
         self._thread: threading.Thread | None = None
@@ -46,19 +47,20 @@ class Clock:
 
     def advance(self) -> None:
         """Make every change that is due, in the order they came due."""
-        while True:
-            with self._wake:
-                if not self._heap or self._heap[0][0] > self.now:
-                    return
-                change = heapq.heappop(self._heap)[2]
-            try:
-                change()
-            except Exception:
-                _LOG.exception("a change of the emulated Alibaba Cloud failed")
+        with self._making:
+            while True:
+                with self._wake:
+                    if not self._heap or self._heap[0][0] > self.now:
+                        return
+                    change = heapq.heappop(self._heap)[2]
+                try:
+                    change()
+                except Exception:
+                    _LOG.exception("a change of the emulated Alibaba Cloud failed")
 
     def clear(self) -> None:
-        """Forget what was to come, and end the thread."""
-        with self._wake:
+        """Forget what was to come, once the change in work is made, and end the thread."""
+        with self._making, self._wake:
             self._heap.clear()
             self._life += 1
             thread, self._thread = self._thread, None

@@ -85,6 +85,9 @@ class ClusterLife:
                     tasks.end(self._store, task, ("InternalError", str(error)))
                 return
             with self._store.lock:
+                if self._store.get(Cluster, cluster.id) is None:
+                    endpoint.close()
+                    return
                 self._endpoints[cluster.id] = endpoint
                 cluster.state = "running"
                 tasks.end(self._store, task)
@@ -104,30 +107,40 @@ class ClusterLife:
             objects=storage_classes() if "csi-plugin" in cluster.addons else (),
         )
 
-    def change(self, cluster: Cluster, task: Task, what: str, state: str = "updating") -> None:
-        """Keep the cluster in ``state`` while ``what`` takes its time."""
+    def change(
+        self,
+        cluster: Cluster,
+        task: Task,
+        what: str,
+        state: str = "updating",
+        then: Callable[[], None] | None = None,
+    ) -> None:
+        """Keep the cluster in ``state`` while ``what`` takes its time; ``then`` makes the change,
+        with the store's lock.
+        """
         cluster.state, cluster.updated = state, time.time()
 
         def done() -> None:
             with self._store.lock:
                 if cluster.state == state:
-                    cluster.state = "running"
+                    cluster.state, cluster.updated = "running", time.time()
+                if then is not None:
+                    then()
                 tasks.end(self._store, task)
 
         self._store.later(what, done)
 
-    def after(self, what: str, done: Callable[[], None]) -> None:
-        """Do something, with the store's lock, when ``what`` has taken its time."""
-
-        def locked() -> None:
-            with self._store.lock:
-                done()
-
-        self._store.later(what, locked)
-
-    def scale(self, pool: NodePool, task: Task, what: str, *, terminal: bool = False) -> None:
+    def scale(
+        self,
+        pool: NodePool,
+        task: Task,
+        what: str,
+        *,
+        state: str = "scaling",
+        terminal: bool = False,
+    ) -> None:
         """Bring the pool to its desired size; or let its machines fail to join."""
-        pool.state = "scaling"
+        pool.state = state
 
         def scaled() -> None:
             with self._store.lock:
@@ -135,7 +148,7 @@ class ClusterLife:
                     return
                 error = settle(self._store, pool, joining=not terminal)
                 tasks.end(self._store, task, error)
-                if pool.state == "scaling":
+                if pool.state == state:
                     pool.state = "active"
             self.sync(pool.cluster)
 

@@ -64,11 +64,13 @@ class ClusterHooks:
         self._cluster = cluster
 
     def ensure_load_balancer(
-        self, namespace: str, name: str, uid: str, annotations: Mapping[str, str]
+        self, kind: str, namespace: str, name: str, uid: str, annotations: Mapping[str, str]
     ) -> str:
-        """A network load balancer, or a classic one if an annotation that only those have says so
+        """Nothing for an Ingress, for which no controller is emulated. For a Service a network load balancer, or a classic one if an annotation that only those have says so
         (``...-loadbalancer-spec``). Both are protected against deletion, as the vendor's are.
         """
+        if kind != "Service":
+            return ""
         with self._store.lock:
             cluster = self._require()
             found = self._find(uid)

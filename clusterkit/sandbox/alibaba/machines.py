@@ -1,4 +1,4 @@
-"""ECS 2014-05-26: machines, disks and network interfaces: what clusters leave behind."""
+"""ECS 2014-05-26: machines and network interfaces: what clusters leave behind."""
 
 from __future__ import annotations
 
@@ -6,14 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from clusterkit.sandbox.alibaba.catalogue import (
-    DEFAULT_LEVEL,
-    DISKS,
-    INSTANCE_TYPES,
-    least_size,
-    zones,
-)
-from clusterkit.sandbox.alibaba.failure import Failure, bad, missing
+from clusterkit.sandbox.alibaba.catalogue import INSTANCE_TYPES
+from clusterkit.sandbox.alibaba.failure import Failure, bad
 from clusterkit.sandbox.alibaba.service import (
     Call,
     Handler,
@@ -25,7 +19,6 @@ from clusterkit.sandbox.alibaba.service import (
     tag_key_value,
 )
 from clusterkit.sandbox.alibaba.things import (
-    Disk,
     Instance,
     NetworkInterface,
     SecurityGroup,
@@ -35,7 +28,8 @@ from clusterkit.sandbox.alibaba.things import (
 from clusterkit.sandbox.alibaba.vpc import RESOURCE_GROUP
 
 
-def _ids(call: Call, field: str) -> list[str]:
+def ids_of(call: Call, field: str) -> list[str]:
+    """The ids in a parameter that is a JSON array."""
     try:
         found = json.loads(call.get(field, "[]"))
     except ValueError:
@@ -45,7 +39,7 @@ def _ids(call: Call, field: str) -> list[str]:
     return [str(one) for one in found]
 
 
-def _some(call: Call, found: Sequence[Thing], most: int) -> tuple[Json, Sequence[Any]]:
+def some_of(call: Call, found: Sequence[Thing], most: int) -> tuple[Json, Sequence[Any]]:
     """By token if one of its parameters is there, else by number."""
     if call.get("MaxResults") or call.get("NextToken"):
         token, things = call.slice(found, default=10, most=most)
@@ -54,7 +48,7 @@ def _some(call: Call, found: Sequence[Thing], most: int) -> tuple[Json, Sequence
 
 
 def _instances(call: Call) -> object:
-    ids = _ids(call, "InstanceIds")
+    ids = ids_of(call, "InstanceIds")
     found = [
         i
         for i in call.here(Instance)
@@ -64,7 +58,7 @@ def _instances(call: Call) -> object:
         and asked_for(call, InstanceName=i.name, Status=_instance_status(call, i))
         and has_tags(i, call)
     ]
-    figures, instances = _some(call, found, 100)
+    figures, instances = some_of(call, found, 100)
     described = [
         {
             "InstanceId": i.id,
@@ -98,110 +92,6 @@ def _instances(call: Call) -> object:
 
 def _instance_status(call: Call, instance: Instance) -> str:
     return "Starting" if call.store.pending(instance) else "Running"
-
-
-def check_disk(category: str, level: str | None, size: int) -> None:
-    """Refuse a data disk that cannot be made; codes of the vendor's CreateDisk."""
-    if category not in DISKS:
-        raise bad("InvalidDiskCategory.ValueNotSupported", f"There is no category {category!r}.")
-    try:
-        least = least_size(category, level)
-    except KeyError:
-        raise bad(
-            "InvalidPerformanceLevel.Malformed", "The specified PerformanceLevel is not valid."
-        ) from None
-    if not least <= size <= DISKS[category].data[1]:
-        raise bad(
-            "InvalidDiskSize.NotSupported",
-            f"The specified disk size is not supported: a {category} disk"
-            f"{f' of level {level or DEFAULT_LEVEL}' if DISKS[category].levels else ''}"
-            f" has at least {least} GiB, not {size}.",
-        )
-
-
-def _create_disk(call: Call) -> object:
-    zone = call.get("ZoneId")
-    if zone is None:
-        raise missing("ZoneId")
-    if zone not in zones(call.region):
-        raise Failure(404, "InvalidZoneId.NotFound", "The specified ZoneId does not exist.")
-    if call.get("Size") is None:
-        raise missing("Size")
-    category, level = call.get("DiskCategory", "cloud_efficiency"), call.get("PerformanceLevel")
-    check_disk(category, level, call["Size"])
-    tags = given_tags(call)
-
-    def make() -> Json:
-        disk = Disk(
-            id=call.store.new_id("d"),
-            region=call.region,
-            name=call.get("DiskName", ""),
-            description=call.get("Description", ""),
-            tags=tags,
-            category=category,
-            level=(level or DEFAULT_LEVEL) if DISKS[category].levels else "",
-            size=call["Size"],
-            zone=zone,
-            system=False,
-            encrypted=bool(call.get("Encrypted", False)),
-        )
-        return {"DiskId": call.store.add(disk).id}
-
-    return call.once(make)
-
-
-def _disk_status(disk: Disk) -> str:
-    return "In_use" if disk.instance else "Available"
-
-
-def _disks(call: Call) -> object:
-    ids = _ids(call, "DiskIds")
-    found = [
-        d
-        for d in call.here(Disk)
-        if (not ids or d.id in ids)
-        and asked_for(call, DiskName=d.name, ZoneId=d.zone, Category=d.category)
-        and asked_for(call, InstanceId=d.instance, Status=_disk_status(d))
-        and call.get("DiskType", "all") in ("all", "system" if d.system else "data")
-        and has_tags(d, call)
-    ]
-    figures, disks = _some(call, found, 100)
-    described = [
-        {
-            "DiskId": d.id,
-            "DiskName": d.name,
-            "Description": d.description,
-            "RegionId": d.region,
-            "ZoneId": d.zone,
-            "Category": d.category,
-            "PerformanceLevel": d.level,
-            "Size": d.size,
-            "Type": "system" if d.system else "data",
-            "Status": _disk_status(d),
-            "Encrypted": d.encrypted,
-            "InstanceId": d.instance,
-            "DiskChargeType": "PostPaid",
-            "DeleteWithInstance": d.system,
-            "Portable": not d.system,
-            "CreationTime": iso(d.created),
-            "ResourceGroupId": RESOURCE_GROUP,
-            "Tags": {"Tag": tag_key_value(d.tags)},
-        }
-        for d in disks
-    ]
-    return figures | {"Disks": {"Disk": described}}
-
-
-def _delete_disk(call: Call) -> object:
-    disk = call.store.get(Disk, call["DiskId"])
-    if disk is None:
-        raise Failure(404, "InvalidDiskId.NotFound", "The specified DiskId does not exist.")
-    if disk.instance:
-        raise Failure(
-            403, "IncorrectDiskStatus", "The current disk status does not support this operation."
-        )
-    call.store.remove(disk)
-    return {}
 
 
 def _create_interface(call: Call) -> object:
@@ -274,7 +164,7 @@ def _interfaces(call: Call) -> object:
         and call.get("SecurityGroupId") in (None, *i.groups)
         and has_tags(i, call)
     ]
-    figures, interfaces = _some(call, found, 500)
+    figures, interfaces = some_of(call, found, 500)
     described = [_interface_fields(i) for i in interfaces]
     return figures | {"NetworkInterfaceSets": {"NetworkInterfaceSet": described}}
 
@@ -295,11 +185,8 @@ def _delete_interface(call: Call) -> object:
 
 
 OPERATIONS: Mapping[str, Handler] = {
-    "ecs:CreateDisk": _create_disk,
     "ecs:CreateNetworkInterface": _create_interface,
-    "ecs:DeleteDisk": _delete_disk,
     "ecs:DeleteNetworkInterface": _delete_interface,
-    "ecs:DescribeDisks": _disks,
     "ecs:DescribeInstances": _instances,
     "ecs:DescribeNetworkInterfaces": _interfaces,
 }

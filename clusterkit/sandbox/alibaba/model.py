@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any
+from urllib.parse import unquote
 
 from clusterkit.sandbox.alibaba.failure import Failure, not_emulated
 from clusterkit.sandbox.alibaba.request import Request
@@ -32,12 +33,6 @@ HOSTS: Mapping[str, str] = {
 }
 """Product file to the first label of its host names (personal and enterprise registry share one).
 """
-_JSON_TYPES: Mapping[str, tuple[type, ...]] = {
-    "string": (str,),
-    "integer": (int,),
-    "number": (int, float),
-    "boolean": (bool,),
-}
 
 
 @dataclass(frozen=True)
@@ -58,9 +53,28 @@ class Operation:
         """``vpc:CreateVpc``"""
         return f"{self.product}:{self.name}"
 
+    def deprecated(self, parameters: Mapping[str, Any]) -> Iterator[str]:
+        """Which of these parameters the vendor calls deprecated; it still takes them."""
+        yield from _deprecated(self.parameters, parameters, "")
+
+
+def _deprecated(shape: Shape, value: Any, place: str) -> Iterator[str]:
+    if isinstance(shape, str):
+        return
+    if "array" in shape and isinstance(value, list):
+        for item in value:
+            yield from _deprecated(shape["array"], item, f"{place}[].")
+    elif "fields" in shape and isinstance(value, dict):
+        for name in value:
+            if name in shape.get("deprecated", ()):
+                yield place + name
+            yield from _deprecated(shape["fields"][name], value[name], f"{place}{name}.")
+
 
 @dataclass(frozen=True)
-class _Product:
+class Product:
+    """One API of one version."""
+
     name: str
     operations: Mapping[str, Operation]
     others: frozenset[str]
@@ -68,9 +82,9 @@ class _Product:
 
 
 @cache
-def products() -> Mapping[tuple[str, str], _Product]:
+def products() -> Mapping[tuple[str, str], Product]:
     """Every product, by host label and API version."""
-    found: dict[tuple[str, str], _Product] = {}
+    found: dict[tuple[str, str], Product] = {}
     data = resources.files("clusterkit.sandbox.alibaba") / "data"
     for name, host in HOSTS.items():
         raw = json.loads(lzma.decompress((data / f"{name}.json.xz").read_bytes()))
@@ -90,7 +104,7 @@ def products() -> Mapping[tuple[str, str], _Product]:
             routes.append((entry["method"], _route(entry["path"]), action))
         for action, (method, path) in raw["others"].items():
             routes.append((method, _route(path), action))
-        found[host, raw["version"]] = _Product(
+        found[host, raw["version"]] = Product(
             name, operations, frozenset(raw["others"]), tuple(routes)
         )
     return found
@@ -105,25 +119,28 @@ def _route(path: str) -> re.Pattern[str]:
     return re.compile("".join(parts) + "/?")
 
 
+def named(request: Request) -> tuple[Product | None, str | None, Mapping[str, str]]:
+    """Product and operation asked for, as far as they exist, and what the path carries."""
+    product = products().get((request.product, request.version))
+    if product is None or request.action is not None:
+        return product, request.action, {}
+    for method, pattern, name in product.routes:
+        if method == request.method and (found := pattern.fullmatch(request.path)):
+            return product, name, {k: unquote(v) for k, v in found.groupdict().items()}
+    return product, None, {}
+
+
 def find(request: Request) -> tuple[Operation, Mapping[str, str]]:
     """The operation asked for, and what its path carries.
 
     Raises the gateway's refusal for what does not exist, and 501 for what exists and is not
     emulated.
     """
-    product = products().get((request.product, request.version))
+    product, action, path = named(request)
     if product is None:
-        if request.product not in HOSTS.values():
-            raise not_emulated(f"the service at {request.host}")
         raise Failure(
             404, "InvalidVersion", "Specified parameter Version is not valid.", gateway=True
         )
-    action, path = request.action, {}
-    if action is None:
-        for method, pattern, name in product.routes:
-            if method == request.method and (found := pattern.fullmatch(request.path)):
-                action, path = name, found.groupdict()
-                break
     operation = product.operations.get(action or "")
     if operation is not None and operation.style == request.style:
         return operation, path
@@ -135,32 +152,3 @@ def find(request: Request) -> tuple[Operation, Mapping[str, str]]:
         "Specified api is not found, please check your url and method.",
         gateway=True,
     )
-
-
-def differences(shape: Shape | None, value: object, place: str) -> Iterator[str]:
-    """Where an answer is not what the vendor publishes; nothing if it is."""
-    if value is None or shape is None or shape == "any":
-        if shape is None and value is not None:
-            yield f"{place}: has a body"
-        return
-    if isinstance(shape, str):
-        fits = isinstance(value, _JSON_TYPES[shape])
-        if not fits or (isinstance(value, bool) and shape != "boolean"):
-            yield f"{place}: {type(value).__name__} instead of {shape}"
-    elif "array" in shape:
-        if not isinstance(value, list):
-            yield f"{place}: {type(value).__name__} instead of array"
-            return
-        for item in value:
-            yield from differences(shape["array"], item, f"{place}[]")
-    elif not isinstance(value, dict):
-        yield f"{place}: {type(value).__name__} instead of object"
-    elif "map" in shape:
-        for name, item in value.items():
-            yield from differences(shape["map"], item, f"{place}.{name}")
-    else:
-        for name, item in value.items():
-            if name not in shape["fields"]:
-                yield f"{place}.{name}: not published"
-            else:
-                yield from differences(shape["fields"][name], item, f"{place}.{name}")

@@ -12,7 +12,9 @@ from urllib.parse import parse_qsl
 from clusterkit.sandbox.alibaba.failure import Failure, bad
 from clusterkit.sandbox.emulator import Environ
 
-_CENTRAL = re.compile(r"(?P<product>[a-z]+)(?:-(?P<region>[a-z]+-[a-z0-9-]+))?\.aliyuncs\.com")
+_CENTRAL = re.compile(
+    r"(?P<product>[a-z]+)(?:-readonly|-(?P<region>[a-z]+-[a-z0-9-]+))?\.aliyuncs\.com"
+)
 _REGIONAL = re.compile(
     r"(?P<product>[a-z]+)(?:-vpc|-anonymous|-openapi)?\.(?P<region>[a-z0-9-]+)\.aliyuncs\.com"
 )

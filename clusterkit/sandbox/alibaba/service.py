@@ -74,7 +74,7 @@ class Call:
         """Whether what this call makes is to end in its failed state."""
         return self.store.faults.terminal(self.operation)
 
-    def once(self, make: Callable[[], Json], token: str = "ClientToken") -> Any:
+    def once(self, make: Callable[[], object], token: str = "ClientToken") -> Any:
         """Make it, or answer as before to the same client token.
 
         Another request with a used token is ``IdempotentParameterMismatch`` (vendor: ECS "How to

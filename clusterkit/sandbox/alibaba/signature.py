@@ -27,7 +27,7 @@ from email.utils import parsedate_to_datetime
 from itertools import product
 from urllib.parse import quote
 
-from clusterkit.sandbox.alibaba.failure import missing, unauthorised
+from clusterkit.sandbox.alibaba.failure import Failure, unauthorised
 from clusterkit.sandbox.alibaba.request import Request
 
 SKEW = 15 * 60
@@ -88,7 +88,7 @@ class Signatures:
 
     def _key(self, identifier: str | None, token: str | None) -> AccessKey:
         if not identifier:
-            raise missing("AccessKeyId")
+            raise _missing("AccessKeyId")
         with self._lock:
             key = self._keys.get(identifier)
         if key is None:
@@ -121,7 +121,7 @@ class Signatures:
         needed = ("Signature", "SignatureMethod", "SignatureVersion", "SignatureNonce", "Timestamp")
         for name in needed:
             if not flat.get(name):
-                raise missing(name)
+                raise _missing(name)
         if (flat["SignatureMethod"], flat["SignatureVersion"]) != ("HMAC-SHA1", "1.0"):
             raise unauthorised(
                 "InvalidSignatureMethod", "Specified signature method is not supported."
@@ -170,7 +170,7 @@ class Signatures:
             )
         for name in ("x-acs-date", "x-acs-signature-nonce", "x-acs-content-sha256"):
             if not headers.get(name):
-                raise missing(name)
+                raise _missing(name)
         key = self._key(found[1], headers.get("x-acs-security-token"))
         _fresh(_iso(headers["x-acs-date"]))
         if hashlib.sha256(request.body).hexdigest() != headers["x-acs-content-sha256"]:
@@ -193,6 +193,10 @@ class Signatures:
             raise _mismatch(canonical)
         self._once(headers["x-acs-signature-nonce"])
         return key
+
+
+def _missing(name: str) -> Failure:
+    return unauthorised(f"Missing{name}", f"{name} is mandatory for this action.")
 
 
 def _pct(text: str) -> str:
@@ -218,7 +222,7 @@ def _compare(got: str, texts: Sequence[str], secret: str) -> None:
     raise _mismatch(texts[0])
 
 
-def _mismatch(text: str) -> Exception:
+def _mismatch(text: str) -> Failure:
     return unauthorised(
         "SignatureDoesNotMatch",
         f"Specified signature is not matched with our calculation. server string to sign is:{text}",
@@ -246,7 +250,7 @@ def _http_date(text: str) -> float:
         raise _malformed() from None
 
 
-def _malformed() -> Exception:
+def _malformed() -> Failure:
     return unauthorised(
         "InvalidTimeStamp.Format", "Specified time stamp or date value is not well formatted."
     )

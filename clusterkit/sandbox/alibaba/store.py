@@ -7,13 +7,21 @@ import random
 import string
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
 from clusterkit.sandbox.alibaba.clock import Clock
 from clusterkit.sandbox.alibaba.signature import Signatures
-from clusterkit.sandbox.alibaba.things import Eip, Instance, NetworkInterface, Thing, VSwitch
+from clusterkit.sandbox.alibaba.things import (
+    Cluster,
+    Eip,
+    Instance,
+    LoadBalancer,
+    NetworkInterface,
+    Thing,
+    VSwitch,
+)
 from clusterkit.sandbox.faults import Faults
 from clusterkit.sandbox.pace import Pace
 
@@ -76,7 +84,6 @@ class Store:
             self._tables.clear()
             self.tokens.clear()
             self.signatures.forget_temporary()
-            self.activated = self.conditions.activated
 
     # resources
 
@@ -136,6 +143,8 @@ class Store:
     def public_address(self) -> str:
         """A free address of the ranges for documentation (RFC 5737)."""
         taken = {eip.address for eip in self.all(Eip)}
+        taken |= {cluster.public_address for cluster in self.all(Cluster)}
+        taken |= {balancer.address for balancer in self.all(LoadBalancer)}
         ranges = ("203.0.113.0/24", "198.51.100.0/24", "192.0.2.0/24")
         free = [
             str(address)
@@ -145,10 +154,14 @@ class Store:
         ]
         return self._random.choice(free)
 
-    def private_address(self, vswitch: VSwitch) -> str | None:
-        """A free address of a vSwitch; the first one and the last three are the vendor's own."""
-        taken = {i.address for i in self.all(Instance) if i.vswitch == vswitch.id}
+    def private_address(self, vswitch: VSwitch, besides: Iterable[str] = ()) -> str | None:
+        """A free address of a vSwitch, none of ``besides``; the first one and the last three are
+        the vendor's own.
+        """
+        taken = set(besides)
+        taken |= {i.address for i in self.all(Instance) if i.vswitch == vswitch.id}
         taken |= {i.address for i in self.all(NetworkInterface) if i.vswitch == vswitch.id}
+        taken |= {b.address for b in self.all(LoadBalancer) if vswitch.id in b.vswitches}
         last = vswitch.cidr.num_addresses - 4
         for number in range(1, last + 1):
             address = str(vswitch.cidr[number])
@@ -160,4 +173,5 @@ class Store:
         """How many more the vSwitch can give."""
         used = sum(i.vswitch == vswitch.id for i in self.all(Instance))
         used += sum(i.vswitch == vswitch.id for i in self.all(NetworkInterface))
+        used += sum(b.kind == "clb" and vswitch.id in b.vswitches for b in self.all(LoadBalancer))
         return vswitch.cidr.num_addresses - 4 - used
