@@ -139,11 +139,11 @@ def open_public(store: Store, cluster: Cluster) -> None:
 
 def take_snat(store: Store, cluster: Cluster, vswitches: Sequence[VSwitch]) -> None:
     """A NAT gateway with an address, through which the vSwitches reach the internet."""
-    owned = {"region": cluster.region, "owner": cluster.id}
     nat = store.add(
         NatGateway(
             id=store.new_id("ngw"),
-            **owned,
+            region=cluster.region,
+            owner=cluster.id,
             name=f"ack-nat-{cluster.id}",
             tags={"ack.aliyun.com": cluster.id},
             vpc=cluster.vpc,
@@ -157,7 +157,8 @@ def take_snat(store: Store, cluster: Cluster, vswitches: Sequence[VSwitch]) -> N
     eip = store.add(
         Eip(
             id=store.new_id("eip"),
-            **owned,
+            region=cluster.region,
+            owner=cluster.id,
             name=f"ack-nat-{cluster.id}",
             tags={"ack.aliyun.com": cluster.id},
             address=store.public_address(),
@@ -171,7 +172,8 @@ def take_snat(store: Store, cluster: Cluster, vswitches: Sequence[VSwitch]) -> N
         store.add(
             SnatEntry(
                 id=store.new_id("snat"),
-                **owned,
+                region=cluster.region,
+                owner=cluster.id,
                 nat=nat.id,
                 table=nat.snat_table,
                 address=eip.address,

@@ -1,8 +1,8 @@
 """What happens later: changes of the emulated cloud that come due.
 
 Due changes are made by whoever comes first: the next request, which then sees them made, or a
-thread of the clock, so that nodes appear and clusters go although nobody asks. Whoever comes while a
-change is being made waits for it. A change is called with no other lock held than that.
+thread of the clock, so that nodes appear and clusters go although nobody asks. Whoever comes while
+a change is being made waits for it. A change is called with no other lock held than that.
 """
 
 from __future__ import annotations

@@ -66,12 +66,12 @@ def check_quota(call: Call) -> None:
     if len(clusters) >= quotas["cluster"]:
         raise bad("ErrorQuotaExceeded", f"You can have {quotas['cluster']} clusters.")
     standard = [c for c in clusters if c.body["cluster_spec"] == "ack.standard"]
-    if call.get("cluster_spec", "ack.standard") == "ack.standard":
-        if len(standard) >= quotas["standard-cluster"]:
-            raise bad(
-                "ErrorQuotaExceeded",
-                f"You can have {quotas['standard-cluster']} clusters of ack.standard.",
-            )
+    wanted = call.get("cluster_spec", "ack.standard")
+    if wanted == "ack.standard" and len(standard) >= quotas["standard-cluster"]:
+        raise bad(
+            "ErrorQuotaExceeded",
+            f"You can have {quotas['standard-cluster']} clusters of ack.standard.",
+        )
 
 
 def version(call: Call) -> str:
@@ -149,13 +149,13 @@ def networks(call: Call, vpc: Vpc, installed: dict[str, str]) -> tuple[str, str]
 
 
 def _block(text: str, field: str, shortest: int, longest: int) -> IPv4Network:
+    refusal = bad(f"Invalid{field.title().replace('_', '')}", f"{field} {text} is not valid.")
     try:
         block = IPv4Network(text)
-        fits = shortest <= block.prefixlen <= longest and any(map(block.subnet_of, PRIVATE))
     except ValueError:
-        fits = False
-    if not fits:
-        raise bad(f"Invalid{field.title().replace('_', '')}", f"{field} {text} is not valid.")
+        raise refusal from None
+    if not (shortest <= block.prefixlen <= longest and any(map(block.subnet_of, PRIVATE))):
+        raise refusal
     return block
 
 

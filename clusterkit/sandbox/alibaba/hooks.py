@@ -66,8 +66,11 @@ class ClusterHooks:
     def ensure_load_balancer(
         self, kind: str, namespace: str, name: str, uid: str, annotations: Mapping[str, str]
     ) -> str:
-        """Nothing for an Ingress, for which no controller is emulated. For a Service a network load balancer, or a classic one if an annotation that only those have says so
-        (``...-loadbalancer-spec``). Both are protected against deletion, as the vendor's are.
+        """Nothing for an Ingress, for which no controller is emulated.
+
+        For a Service a network load balancer, or a classic one if an annotation that only those
+        have says so (``...-loadbalancer-spec``). Both are protected against deletion, as the
+        vendor's are.
         """
         if kind != "Service":
             return ""

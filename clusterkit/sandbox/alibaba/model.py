@@ -66,7 +66,8 @@ def _deprecated(shape: Shape, value: Any, place: str) -> Iterator[str]:
             yield from _deprecated(shape["array"], item, f"{place}[].")
     elif "fields" in shape and isinstance(value, dict):
         for name in value:
-            if name in shape.get("deprecated", ()):
+            # the newer SDKs send every list they know, empty
+            if name in shape.get("deprecated", ()) and value[name] not in ([], {}):
                 yield place + name
             yield from _deprecated(shape["fields"][name], value[name], f"{place}{name}.")
 

@@ -53,7 +53,7 @@ def read(request: Request, operation: Operation) -> dict[str, Any]:
     known = {name: fields[name] for name in operation.query}
     query = {k: v for k, v in _nested(dict(request.query)).items() if k not in _ROA_OWN}
     required = operation.parameters.get("required", ())
-    found = _Wire(operation).fields(
+    found: dict[str, Any] = _Wire(operation).fields(
         query, {"fields": known, "required": [n for n in required if n in known]}, ""
     )
     rest = {name: shape for name, shape in fields.items() if name not in known}
@@ -75,7 +75,9 @@ class _Body:
     def __init__(self, operation: Operation) -> None:
         self._comma = operation.comma
 
-    def fields(self, sent: Mapping[str, Any], shape: Mapping[str, Any], place: str) -> Any:
+    def fields(
+        self, sent: Mapping[str, Any], shape: Mapping[str, Any], place: str
+    ) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for name, value in sent.items():
             if name not in shape["fields"]:

@@ -55,7 +55,7 @@ class Call:
     @property
     def region(self) -> str:
         """The region asked for, which exists."""
-        if self.region_asked not in REGIONS:
+        if self.region_asked is None or self.region_asked not in REGIONS:
             raise Failure(404, "InvalidRegionId.NotFound", "The specified RegionId does not exist.")
         return self.region_asked
 

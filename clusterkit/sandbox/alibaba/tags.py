@@ -112,8 +112,7 @@ def _rows(call: Call, kind: type[Thing], wanted: Sequence[str]) -> list[tuple[Th
 def _list(service: str, call: Call) -> object:
     name = call.get("ResourceType", "")
     rows = _rows(call, _kind(service, name), call.get("ResourceId", []))
-    most = {"most": 50} if "MaxResults" in call.parameters else {}
-    token, some = call.slice(rows, default=20, **most)
+    token, some = call.slice(rows, most=50)
     found = [
         {"ResourceId": thing.id, "ResourceType": name, "TagKey": key, "TagValue": value}
         for thing, key, value in some

@@ -146,12 +146,13 @@ def _modify_vpc(call: Call) -> object:
 
 def _delete_vpc(call: Call) -> object:
     vpc = find_vpc(call)
-    for kind, what in (
-        (VSwitch, "VSwitch"),
-        (NatGateway, "NatGateway"),
-        (SecurityGroup, "SecurityGroup"),
-    ):
-        if any(thing.vpc == vpc.id for thing in call.here(kind)):
+    guests = {
+        "VSwitch": any(v.vpc == vpc.id for v in call.here(VSwitch)),
+        "NatGateway": any(n.vpc == vpc.id for n in call.here(NatGateway)),
+        "SecurityGroup": any(g.vpc == vpc.id for g in call.here(SecurityGroup)),
+    }
+    for what, there in guests.items():
+        if there:
             raise bad(
                 f"DependencyViolation.{what}", f"Specified object has dependent resources: {what}."
             )
