@@ -30,7 +30,7 @@ from clusterkit.sandbox.requestlog import RequestLog
 
 _LOG = logging.getLogger(__name__)
 
-EMULATORS = ("eks",)
+EMULATORS = ("alibaba", "eks")
 """Every cloud there is an emulator for."""
 Make = Callable[[Surroundings], Emulator]
 
@@ -213,6 +213,14 @@ def _make(emulator: str | Make) -> Make:
     if not isinstance(emulator, str):
         return emulator
     match emulator:
+        case "alibaba":
+
+            def make_alibaba(surroundings: Surroundings) -> Emulator:
+                from clusterkit.sandbox import alibaba
+
+                return alibaba.emulator(surroundings)
+
+            return make_alibaba
         case "eks":
 
             def make(surroundings: Surroundings) -> Emulator:

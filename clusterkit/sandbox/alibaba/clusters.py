@@ -1,0 +1,197 @@
+"""CS 2015-12-15: clusters, made, changed, upgraded and deleted.
+
+``ErrorClusterNotFound``, ``ClusterNameAlreadyExist``, ``MissingPodVswitchIds``,
+``DependencyViolation.Resource`` and ``InstanceRouterExist`` have been seen in public; the codes for
+a cluster in the wrong state and for deletion protection are not documented.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from clusterkit.sandbox.alibaba import tasks
+from clusterkit.sandbox.alibaba.activation import require_account
+from clusterkit.sandbox.alibaba.birth import new_cluster, open_public, take_snat
+from clusterkit.sandbox.alibaba.catalogue import REGIONS, upgrade_of
+from clusterkit.sandbox.alibaba.clusterlife import made_by
+from clusterkit.sandbox.alibaba.clusterrules import (
+    addons,
+    check_group,
+    check_kind,
+    check_name,
+    check_pool,
+    check_quota,
+    networks,
+    switches,
+    version,
+)
+from clusterkit.sandbox.alibaba.failure import bad, not_emulated
+from clusterkit.sandbox.alibaba.nodepools import new_pool
+from clusterkit.sandbox.alibaba.service import Accepted, Call, Handler, check_tags
+from clusterkit.sandbox.alibaba.tasks import find_cluster
+from clusterkit.sandbox.alibaba.things import Cluster, Eip, NatGateway, NodePool, Task
+
+_KEEPS = ("ALB", "SLS_Data", "SLS_ControlPlane", "PrivateZone")
+"""What delete_options can name besides SLB, and is kept unless it says otherwise (vendor:
+DeleteCluster); none of it is emulated.
+"""
+_MODIFIED = {
+    "api_server_eip",
+    "client_token",
+    "cluster_name",
+    "deletion_protection",
+    "enable_rrsa",
+    "vswitch_ids",
+}
+
+
+def _create(call: Call) -> object:
+    if call["region_id"] not in REGIONS:
+        raise bad("InvalidRegionId.NotFound", "The specified RegionId does not exist.")
+    check_kind(call)
+    require_account(call)
+    tags = {str(t.get("key", "")): str(t.get("value", "")) for t in call.get("tags", [])}
+    check_tags(tags)
+
+    def make() -> object:
+        check_name(call, call["name"])
+        check_quota(call)
+        wanted = version(call)
+        vpc, found = switches(call)
+        installed = addons(call)
+        service, pods = networks(call, vpc, installed)
+        if call.get("security_group_id"):
+            check_group(call, call["security_group_id"], vpc.id)
+        for body in call.get("nodepools", []):
+            check_pool(call, vpc.id, call["region_id"], body)
+        if call.get("snat_entry", False) and any(
+            nat.vpc == vpc.id for nat in call.store.all(NatGateway)
+        ):
+            raise bad("InstanceRouterExist", "0.0.0.0/0 route entry already exist")
+        cluster = new_cluster(call, vpc, found, wanted, (service, pods), installed, tags)
+        if call.get("snat_entry", False):
+            take_snat(call.store, cluster, found)
+        task = tasks.begin(call.store, "cluster_create", cluster)
+        pools: list[tuple[NodePool, Task]] = []
+        for body in call.get("nodepools", []):
+            pool = new_pool(call.store, cluster, body)
+            pools.append((pool, tasks.begin(call.store, "nodepool_create", cluster, pool.id)))
+        call.clusters.create(cluster, task, pools, call.terminal())
+        return _accepted(call, cluster, task)
+
+    return call.once(make, "client_token")
+
+
+def _accepted(call: Call, cluster: Cluster, task: Task) -> Accepted:
+    return Accepted({"cluster_id": cluster.id, "request_id": call.request_id, "task_id": task.id})
+
+
+def require_state(cluster: Cluster, *states: str) -> None:
+    """Refuse what a cluster does not take in the state it is in."""
+    if cluster.state not in states:
+        raise bad(
+            "ErrorClusterState",
+            f"The state of cluster {cluster.id} is {cluster.state}, it must be"
+            f" {' or '.join(states)}.",
+        )
+
+
+def _delete(call: Call) -> object:
+    cluster = find_cluster(call)
+    if cluster.body.get("deletion_protection", False):
+        raise bad(
+            "ErrorDeletionProtection", f"Deletion protection of cluster {cluster.id} is enabled."
+        )
+    require_state(cluster, "running", "failed", "delete_failed", "unavailable", "inactive")
+    for pool in call.store.all(NodePool):
+        if pool.cluster == cluster.id and pool.state != "active":
+            raise bad(
+                "DependencyViolation.Resource",
+                f"The node pool {pool.id} of the cluster is {pool.state}.",
+            )
+    balancers = True
+    for option in call.get("delete_options", []):
+        mode, kind = option.get("delete_mode"), option.get("resource_type")
+        if mode not in ("delete", "retain"):
+            raise bad("InvalidParameter", "delete_mode must be delete or retain.")
+        if kind == "SLB":
+            balancers = mode == "delete"
+        elif kind not in _KEEPS:
+            raise bad("InvalidParameter", f"resource_type {kind!r} is not valid.")
+    if call.get("keep_slb", False):
+        balancers = False
+    retained = set(call.get("retain_resources", []))
+    if call.get("retain_all_resources", False):
+        retained = {thing.id for thing in made_by(call.store, cluster)}
+    cluster.retained = retained
+    task = tasks.begin(call.store, "cluster_delete", cluster)
+    call.clusters.delete(cluster, task, balancers)
+    return _accepted(call, cluster, task)
+
+
+def _modify(call: Call) -> object:
+    cluster = find_cluster(call)
+    others = sorted(call.parameters.keys() - _MODIFIED)
+    if others:
+        raise not_emulated(f"a change of {', '.join(others)}")
+    require_state(cluster, "running")
+    name = call.get("cluster_name", cluster.name)
+    if name != cluster.name:
+        check_name(call, name)
+    if call.get("enable_rrsa") is False and cluster.body["rrsa_config"]["enabled"]:
+        # vendor: RRSA cannot be disabled; the code is not documented
+        raise bad("InvalidParameter", "RRSA cannot be disabled.")
+    moved = call.get("vswitch_ids")
+    if moved is not None:
+        vpc, found = switches(call)
+        if vpc.id != cluster.vpc:
+            raise bad("InvalidVSwitchId.NotFound", f"The vSwitches are not in {cluster.vpc}.")
+        cluster.vswitches = [vswitch.id for vswitch in found]
+    cluster.name = name
+    for field in ("deletion_protection",):
+        if call.get(field) is not None:
+            cluster.body[field] = call[field]
+    if call.get("enable_rrsa", False):
+        cluster.body["rrsa_config"] = {"enabled": True}
+    if call.get("api_server_eip") is not None:
+        _expose(call, cluster, call["api_server_eip"])
+    task = tasks.begin(call.store, "cluster_modify", cluster)
+    call.clusters.change(cluster, task, "cluster/update")
+    return _accepted(call, cluster, task)
+
+
+def _expose(call: Call, cluster: Cluster, public: bool) -> None:
+    if public and not cluster.public:
+        open_public(call.store, cluster)
+    elif not public and cluster.public:
+        for eip in call.store.all(Eip):
+            if eip.id == cluster.endpoint_eip:
+                call.store.remove(eip)
+        cluster.public, cluster.endpoint_eip = False, ""
+
+
+def _upgrade(call: Call) -> object:
+    cluster = find_cluster(call)
+    require_state(cluster, "running")
+    wanted = call.get("next_version") or call.get("version") or upgrade_of(cluster.version)
+    if not wanted or wanted != upgrade_of(cluster.version):
+        # the code is not documented
+        raise bad(
+            "UnsupportedKubernetesVersion",
+            f"{cluster.version} can be upgraded to {upgrade_of(cluster.version) or 'nothing'}.",
+        )
+
+    def upgraded() -> None:
+        cluster.version = wanted
+
+    task = tasks.begin(call.store, "cluster_upgrade", cluster)
+    call.clusters.change(cluster, task, "cluster/upgrade", "upgrading", upgraded)
+    return _accepted(call, cluster, task)
+
+
+OPERATIONS: Mapping[str, Handler] = {
+    "cs:CreateCluster": _create,
+    "cs:DeleteCluster": _delete,
+    "cs:ModifyCluster": _modify,
+    "cs:UpgradeCluster": _upgrade,
+}

@@ -1,0 +1,165 @@
+"""VPC 2016-04-28: elastic IP addresses.
+
+Codes as in terraform-provider-alicloud, resource_alicloud_eip_address.go and _eip_association.go;
+the quota's is on the vendor's page of AllocateEipAddress.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from clusterkit.sandbox.alibaba.failure import Failure, bad
+from clusterkit.sandbox.alibaba.nat import find_nat
+from clusterkit.sandbox.alibaba.service import (
+    Call,
+    Handler,
+    Json,
+    asked_for,
+    given_tags,
+    has_tags,
+    iso,
+    key_value,
+)
+from clusterkit.sandbox.alibaba.things import Eip, SnatEntry
+from clusterkit.sandbox.alibaba.vpc import RESOURCE_GROUP
+
+
+def _allocate(call: Call) -> object:
+    tags, region = given_tags(call), call.region
+
+    def make() -> Json:
+        if len(call.here(Eip)) >= call.store.conditions.quotas["eip"]:
+            raise bad("QuotaExceeded.Eip", "Elastic IP address quota exceeded")
+        eip = Eip(
+            id=call.store.new_id("eip"),
+            region=region,
+            name=call.get("Name", ""),
+            description=call.get("Description", ""),
+            tags=tags,
+            address=call.store.public_address(),
+            bandwidth=call.get("Bandwidth", "5"),
+            internet_charge_type=call.get("InternetChargeType", "PayByBandwidth"),
+        )
+        call.store.add(eip)
+        return {
+            "AllocationId": eip.id,
+            "EipAddress": eip.address,
+            "ResourceGroupId": RESOURCE_GROUP,
+        }
+
+    return call.once(make)
+
+
+def _eip_status(call: Call, eip: Eip) -> str:
+    if call.store.pending(eip):
+        return "Associating" if eip.instance else "Unassociating"
+    return "InUse" if eip.instance else "Available"
+
+
+def _describe_eips(call: Call) -> object:
+    ids = str(call.get("AllocationId", "")).split(",")
+    addresses = str(call.get("EipAddress", "")).split(",")
+    found = [
+        e
+        for e in call.here(Eip)
+        if (ids == [""] or e.id in ids)
+        and (addresses == [""] or e.address in addresses)
+        and asked_for(call, AssociatedInstanceId=e.instance, EipName=e.name)
+        and asked_for(call, AssociatedInstanceType=e.instance_type, Status=_eip_status(call, e))
+        and has_tags(e, call)
+    ]
+    figures, eips = call.page(found, most=100)
+    described = [
+        {
+            "AllocationId": e.id,
+            "Name": e.name,
+            "Description": e.description,
+            "RegionId": e.region,
+            "IpAddress": e.address,
+            "Status": _eip_status(call, e),
+            "Bandwidth": e.bandwidth,
+            "EipBandwidth": e.bandwidth,
+            "InternetChargeType": e.internet_charge_type,
+            "ChargeType": "PostPaid",
+            "BusinessStatus": "Normal",
+            "AllocationTime": iso(e.created),
+            "InstanceId": e.instance,
+            "InstanceType": e.instance_type,
+            "InstanceRegionId": e.region if e.instance else "",
+            "ResourceGroupId": RESOURCE_GROUP,
+            "Tags": {"Tag": key_value(e.tags)},
+        }
+        for e in eips
+    ]
+    return figures | {"EipAddresses": {"EipAddress": described}}
+
+
+def _find_eip(call: Call) -> Eip:
+    return call.find(
+        Eip,
+        call["AllocationId"],
+        "InvalidAllocationId.NotFound",
+        "Specified allocation ID is not found",
+    )
+
+
+def _busy_eip() -> Failure:
+    return bad("IncorrectEipStatus", "Current elastic IP status does not support this operation.")
+
+
+def _associate(call: Call) -> object:
+    eip = _find_eip(call)
+    if call.get("ClientToken") and eip.instance == call["InstanceId"]:
+        return {}
+    if eip.instance or call.store.pending(eip):
+        raise _busy_eip()
+    kind = call.get("InstanceType", "EcsInstance")
+    if kind == "Nat":
+        nat = find_nat(call, call["InstanceId"])
+        if call.store.pending(nat):
+            raise bad("IncorrectStatus.NatGateway", "The NAT gateway status does not support it.")
+    elif kind != "SlbInstance":
+        raise bad("InvalidInstanceId.NotFound", f"There is no {kind} {call['InstanceId']}.")
+    eip.instance, eip.instance_type = call["InstanceId"], kind
+    eip.due = call.store.due("eip/associate")
+    return {}
+
+
+def _unassociate(call: Call) -> object:
+    eip = _find_eip(call)
+    if any(e.address == eip.address for e in call.store.all(SnatEntry)):
+        raise bad(
+            "InvalidIpStatus.HasBeenUsedBySnatTable",
+            "The specified EIP has been used by a SNAT table.",
+        )
+    if not eip.instance or call.store.pending(eip):
+        raise _busy_eip()
+    eip.instance = eip.instance_type = ""
+    eip.due = call.store.due("eip/associate")
+    return {}
+
+
+def _modify_eip(call: Call) -> object:
+    eip = _find_eip(call)
+    eip.name = call.get("Name", eip.name)
+    eip.description = call.get("Description", eip.description)
+    eip.bandwidth = call.get("Bandwidth", eip.bandwidth)
+    return {}
+
+
+def _release(call: Call) -> object:
+    eip = _find_eip(call)
+    if eip.instance or call.store.pending(eip):
+        raise _busy_eip()
+    call.store.remove(eip)
+    return {}
+
+
+OPERATIONS: Mapping[str, Handler] = {
+    "vpc:AllocateEipAddress": _allocate,
+    "vpc:AssociateEipAddress": _associate,
+    "vpc:DescribeEipAddresses": _describe_eips,
+    "vpc:ModifyEipAddressAttribute": _modify_eip,
+    "vpc:ReleaseEipAddress": _release,
+    "vpc:UnassociateEipAddress": _unassociate,
+}

@@ -1,0 +1,232 @@
+"""ECS 2014-05-26: security groups.
+
+``DependencyViolation`` (403) for a group in use is on the vendor's page of DeleteSecurityGroup.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from clusterkit.sandbox.alibaba.failure import Failure, bad
+from clusterkit.sandbox.alibaba.service import (
+    Call,
+    Handler,
+    Json,
+    asked_for,
+    given_tags,
+    has_tags,
+    iso,
+    tag_key_value,
+)
+from clusterkit.sandbox.alibaba.things import (
+    Instance,
+    NetworkInterface,
+    Rule,
+    SecurityGroup,
+    Vpc,
+)
+from clusterkit.sandbox.alibaba.vpc import RESOURCE_GROUP
+
+_RULE = (
+    "IpProtocol",
+    "PortRange",
+    "SourceCidrIp",
+    "SourceGroupId",
+    "DestCidrIp",
+    "SourcePortRange",
+    "Policy",
+    "Priority",
+    "Description",
+)
+_IDENTITY = _RULE[:-1]
+
+
+def _create(call: Call) -> object:
+    tags = given_tags(call)
+    kind = call.get("SecurityGroupType", "normal")
+    if kind not in ("normal", "enterprise"):
+        raise bad("InvalidSecurityGroupType", "The specified SecurityGroupType is not valid.")
+    vpc = call.get("VpcId", "")
+    if vpc:
+        call.find(Vpc, vpc, "InvalidVpcId.NotFound", "Specified VPC does not exist.")
+
+    def make() -> Json:
+        if len(call.here(SecurityGroup)) >= call.store.conditions.quotas["security-group"]:
+            raise Failure(403, "QuotaExceed.SecurityGroup", "Security group quota exceeded.")
+        group = SecurityGroup(
+            id=call.store.new_id("sg"),
+            region=call.region,
+            name=call.get("SecurityGroupName", ""),
+            description=call.get("Description", ""),
+            tags=tags,
+            vpc=vpc,
+            kind=kind,
+        )
+        return {"SecurityGroupId": call.store.add(group).id}
+
+    return call.once(make)
+
+
+def _find(call: Call) -> SecurityGroup:
+    return call.find(
+        SecurityGroup,
+        call["SecurityGroupId"],
+        "InvalidSecurityGroupId.NotFound",
+        "The specified SecurityGroupId does not exist.",
+    )
+
+
+def _describe(call: Call) -> object:
+    ids = json.loads(call.get("SecurityGroupIds", "[]"))
+    found = [
+        g
+        for g in call.here(SecurityGroup)
+        if (not ids or g.id in ids)
+        and asked_for(call, SecurityGroupId=g.id, VpcId=g.vpc, SecurityGroupName=g.name)
+        and asked_for(call, SecurityGroupType=g.kind)
+        and has_tags(g, call)
+    ]
+    figures: Json
+    if call.get("MaxResults") or call.get("NextToken"):
+        token, groups = call.slice(found)
+        figures = {"NextToken": token}
+    else:
+        figures, groups = call.page(found, most=100)
+    described = [
+        {
+            "SecurityGroupId": g.id,
+            "SecurityGroupName": g.name,
+            "Description": g.description,
+            "VpcId": g.vpc,
+            "SecurityGroupType": g.kind,
+            "CreationTime": iso(g.created),
+            "RuleCount": len(g.rules),
+            "ResourceGroupId": RESOURCE_GROUP,
+            "ServiceManaged": False,
+            "Tags": {"Tag": tag_key_value(g.tags)},
+        }
+        for g in groups
+    ]
+    return figures | {"RegionId": call.region, "SecurityGroups": {"SecurityGroup": described}}
+
+
+def _describe_rules(call: Call) -> object:
+    group = _find(call)
+    direction = call.get("Direction", "all")
+    rules = group.rules if direction in ("all", "ingress") else []
+    token, some = call.slice(rules, default=500, most=1000)
+    described = [
+        {
+            "SecurityGroupRuleId": rule.id,
+            "Direction": "ingress",
+            "NicType": "intranet",
+            "CreateTime": iso(rule.created),
+            **{k: v.capitalize() if k == "Policy" else v for k, v in rule.fields.items()},
+        }
+        for rule in some
+    ]
+    return {
+        "RegionId": group.region,
+        "SecurityGroupId": group.id,
+        "SecurityGroupName": group.name,
+        "Description": group.description,
+        "VpcId": group.vpc,
+        "InnerAccessPolicy": "Accept" if group.kind == "normal" else "Drop",
+        "NextToken": token,
+        "Permissions": {"Permission": described},
+    }
+
+
+def _modify(call: Call) -> object:
+    group = _find(call)
+    group.name = call.get("SecurityGroupName", group.name)
+    group.description = call.get("Description", group.description)
+    return {}
+
+
+def _rules(call: Call) -> list[dict[str, str]]:
+    """The rules of a call: a list, or the older single fields."""
+    sent: list[Mapping[str, Any]] = call.get("Permissions") or [call.parameters]
+    found = []
+    for one in sent:
+        fields = {name: str(one[name]) for name in _RULE if one.get(name) is not None}
+        fields.setdefault("Policy", "accept")
+        fields.setdefault("Priority", "1")
+        fields["IpProtocol"] = fields.get("IpProtocol", "").upper()
+        fields["Policy"] = fields["Policy"].lower()
+        if fields["IpProtocol"] not in ("TCP", "UDP", "ICMP", "ICMPV6", "GRE", "ALL"):
+            raise bad("InvalidIpProtocol.ValueNotSupported", "IpProtocol is not supported.")
+        if not fields.get("PortRange"):
+            raise bad("InvalidParam.PortRange", "The specified PortRange is not valid.")
+        if not fields.get("SourceCidrIp") and not fields.get("SourceGroupId"):
+            raise bad("MissingParameter.Source", "One of the source parameters is needed.")
+        found.append(fields)
+    return found
+
+
+def _authorize(call: Call) -> object:
+    group = _find(call)
+    known = [_identity(rule.fields) for rule in group.rules]
+    # the vendor takes the same rule twice without complaint, and keeps one
+    for fields in _rules(call):
+        if _identity(fields) not in known:
+            group.rules.append(Rule(id=call.store.new_id("sgr"), fields=fields))
+    return {}
+
+
+def _revoke(call: Call) -> object:
+    group = _find(call)
+    ids = call.get("SecurityGroupRuleId", [])
+    if ids:
+        unknown = set(ids) - {rule.id for rule in group.rules}
+        if unknown:
+            raise Failure(404, "InvalidSecurityGroupRule.NotFound", "The rule does not exist.")
+        group.rules = [rule for rule in group.rules if rule.id not in ids]
+        return {}
+    gone = [_identity(fields) for fields in _rules(call)]
+    group.rules = [rule for rule in group.rules if _identity(rule.fields) not in gone]
+    return {}
+
+
+def _identity(fields: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(fields.get(name, "") for name in _IDENTITY)
+
+
+def in_use(call: Call, group: SecurityGroup) -> bool:
+    """Whether a machine, an interface or another group's rule refers to it."""
+    store = call.store
+    return (
+        any(i.security_group == group.id for i in store.all(Instance))
+        or any(group.id in i.groups for i in store.all(NetworkInterface))
+        or any(
+            rule.fields.get("SourceGroupId") == group.id
+            for other in store.all(SecurityGroup)
+            if other.id != group.id
+            for rule in other.rules
+        )
+    )
+
+
+def _delete(call: Call) -> object:
+    group = _find(call)
+    if in_use(call, group):
+        raise Failure(
+            403,
+            "DependencyViolation",
+            "There is still instance(s) in the specified security group.",
+        )
+    call.store.remove(group)
+    return {}
+
+
+OPERATIONS: Mapping[str, Handler] = {
+    "ecs:AuthorizeSecurityGroup": _authorize,
+    "ecs:CreateSecurityGroup": _create,
+    "ecs:DeleteSecurityGroup": _delete,
+    "ecs:DescribeSecurityGroupAttribute": _describe_rules,
+    "ecs:DescribeSecurityGroups": _describe,
+    "ecs:ModifySecurityGroupAttribute": _modify,
+    "ecs:RevokeSecurityGroup": _revoke,
+}

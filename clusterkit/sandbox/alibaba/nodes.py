@@ -1,0 +1,150 @@
+"""The machines of a node pool: where they are made, and what Kubernetes sees of them."""
+
+from __future__ import annotations
+
+from clusterkit.sandbox.alibaba.catalogue import INSTANCE_TYPES
+from clusterkit.sandbox.alibaba.offers import in_stock
+from clusterkit.sandbox.alibaba.store import Store
+from clusterkit.sandbox.alibaba.things import Cluster, Disk, Instance, NodePool, VSwitch
+from clusterkit.sandbox.kube.spec import Node
+
+_ARCHITECTURES = {"X86": "amd64", "ARM": "arm64"}
+_NO_STOCK = (
+    "OperationDenied.NoStock",
+    "The requested resource is sold out in the specified zone; try other types of resources or"
+    " other regions and zones.",
+)
+"""The vendor's own words for it (ECS RunInstances)."""
+
+
+def settle(store: Store, pool: NodePool, *, joining: bool) -> tuple[str, str] | None:
+    """Make or remove machines until the pool has as many as it should; say why it could not.
+
+    Machines that were not ``joining`` stay, counted as failed, as they do at the vendor's.
+    """
+    from clusterkit.sandbox.alibaba.clusterlife import remove_instance
+
+    machines = [i for i in store.all(Instance) if i.pool == pool.id]
+    for instance in machines[pool.desired :]:
+        remove_instance(store, instance)
+    error: tuple[str, str] | None = None
+    for _ in range(pool.desired - len(machines)):
+        made = _make(store, pool, joining)
+        if isinstance(made, tuple):
+            error = made
+            break
+    if not joining:
+        error = ("NodeJoinFailed", "The machines did not become nodes of the cluster in time.")
+    pool.failed = sum(i.pool == pool.id and not i.joined for i in store.all(Instance))
+    pool.failure = "" if error is None else f"{error[0]}: {error[1]}"
+    return error
+
+
+def _make(store: Store, pool: NodePool, joining: bool) -> Instance | tuple[str, str]:
+    group = pool.body["scaling_group"]
+    cluster = store.get(Cluster, pool.cluster)
+    assert cluster is not None
+    vswitches = [v for i in group["vswitch_ids"] if (v := store.get(VSwitch, i)) is not None]
+    if group.get("multi_az_policy") == "BALANCE":
+        load = [i.vswitch for i in store.all(Instance) if i.pool == pool.id]
+        vswitches.sort(key=lambda v: load.count(v.id))
+    full = False
+    for vswitch in vswitches:
+        for kind in group["instance_types"]:
+            if not in_stock(store, kind, vswitch.zone):
+                continue
+            address = store.private_address(vswitch)
+            if address is None:
+                full = True
+                break
+            return _instance(store, pool, cluster, vswitch, kind, address, joining)
+    if full:
+        return "InvalidVSwitchId.IpNotEnough", "The specified vSwitch has not enough addresses."
+    return _NO_STOCK
+
+
+def _instance(
+    store: Store,
+    pool: NodePool,
+    cluster: Cluster,
+    vswitch: VSwitch,
+    kind: str,
+    address: str,
+    joining: bool,
+) -> Instance:
+    group = pool.body["scaling_group"]
+    instance = Instance(
+        id=store.new_id("i"),
+        region=cluster.region,
+        name=f"worker-k8s-for-cs-{cluster.id}-{pool.id[2:8]}",
+        tags={
+            "ack.aliyun.com": cluster.id,
+            "ack.alibabacloud.com/nodepool-id": pool.id,
+            **{t["key"]: t.get("value", "") for t in group.get("tags", [])},
+        },
+        kind=kind,
+        zone=vswitch.zone,
+        vpc=vswitch.vpc,
+        vswitch=vswitch.id,
+        address=address,
+        security_group=(group.get("security_group_ids") or [cluster.security_group])[0],
+        key_pair=group.get("key_pair", ""),
+        spot=group.get("spot_strategy", "NoSpot"),
+        cluster=cluster.id,
+        pool=pool.id,
+        joined=joining,
+    )
+    label(instance, pool)
+    store.add(instance)
+    category = (group.get("system_disk_categories") or [group.get("system_disk_category")])[0]
+    store.add(
+        Disk(
+            id=store.new_id("d"),
+            region=cluster.region,
+            tags=dict(instance.tags),
+            category=category,
+            level=group.get("system_disk_performance_level", ""),
+            size=group.get("system_disk_size", 120),
+            zone=vswitch.zone,
+            system=True,
+            instance=instance.id,
+        )
+    )
+    return instance
+
+
+def label(instance: Instance, pool: NodePool) -> None:
+    """Give the machine the pool's labels and taints of now."""
+    kubernetes = pool.body.get("kubernetes_config", {})
+    instance.labels = {
+        "alibabacloud.com/nodepool-id": pool.id,
+        "ack.aliyun.com": pool.cluster,
+        "topology.diskplugin.csi.alibabacloud.com/zone": instance.zone,
+        **{one["key"]: one.get("value", "") for one in kubernetes.get("labels", [])},
+    }
+    instance.taints = tuple(
+        (one["key"], one.get("value", ""), one["effect"]) for one in kubernetes.get("taints", [])
+    )
+
+
+def node_name(instance: Instance) -> str:
+    """``ap-southeast-1.10.0.0.5``, as ACK names nodes."""
+    return f"{instance.region}.{instance.address}"
+
+
+def node(instance: Instance) -> Node:
+    """The machine as the cloud controller manager describes it."""
+    kind = INSTANCE_TYPES[instance.kind]
+    return Node(
+        name=node_name(instance),
+        provider_id=f"{instance.region}.{instance.id}",
+        instance_type=kind.name,
+        zone=instance.zone,
+        region=instance.region,
+        cpu=kind.cpu,
+        memory=kind.memory * 1024,
+        architecture=_ARCHITECTURES[kind.architecture],
+        internal_ip=instance.address,
+        labels=instance.labels,
+        taints=instance.taints,
+    )

@@ -1,0 +1,256 @@
+"""What an Alibaba Cloud account can hold, as far as it is emulated."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network
+from typing import Any
+
+
+@dataclass(kw_only=True)
+class Thing:
+    """What all of them have."""
+
+    id: str
+    region: str
+    name: str = ""
+    description: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
+    created: float = field(default_factory=time.time)
+    """seconds since the epoch"""
+    due: float = 0
+    """by the store's clock: until then the thing is still being made"""
+    owner: str = ""
+    """the cluster that made it, for itself; empty for the user's own"""
+
+
+@dataclass(kw_only=True)
+class Vpc(Thing):
+    cidr: IPv4Network
+    router: str
+    route_table: str
+
+
+@dataclass(kw_only=True)
+class VSwitch(Thing):
+    vpc: str
+    zone: str
+    cidr: IPv4Network
+
+
+@dataclass(kw_only=True)
+class NatGateway(Thing):
+    vpc: str
+    vswitch: str
+    network_type: str
+    eip_bind_mode: str
+    snat_table: str
+    forward_table: str
+
+
+@dataclass(kw_only=True)
+class Eip(Thing):
+    address: str
+    bandwidth: str
+    internet_charge_type: str
+    instance: str = ""
+    instance_type: str = ""
+
+
+@dataclass(kw_only=True)
+class SnatEntry(Thing):
+    nat: str
+    table: str
+    address: str
+    vswitch: str
+    cidr: str
+
+
+@dataclass(kw_only=True)
+class KeyPair(Thing):
+    """``id`` is the name: key pairs have no other, and one region's are not another's."""
+
+    fingerprint: str
+    public_key: str
+
+
+@dataclass(kw_only=True)
+class Rule:
+    """One rule of a security group."""
+
+    id: str
+    fields: dict[str, str]
+    created: float = field(default_factory=time.time)
+
+
+@dataclass(kw_only=True)
+class SecurityGroup(Thing):
+    vpc: str
+    kind: str
+    rules: list[Rule] = field(default_factory=list)
+
+
+@dataclass(kw_only=True)
+class Instance(Thing):
+    kind: str
+    zone: str
+    vpc: str
+    vswitch: str
+    address: str
+    security_group: str
+    key_pair: str
+    spot: str
+    cluster: str
+    pool: str
+    labels: dict[str, str] = field(default_factory=dict)
+    taints: tuple[tuple[str, str, str], ...] = ()
+    joined: bool = True
+    """False for a machine that never became a node"""
+
+
+@dataclass(kw_only=True)
+class Disk(Thing):
+    category: str
+    level: str
+    size: int
+    """GiB"""
+    zone: str
+    system: bool
+    encrypted: bool = False
+    instance: str = ""
+
+
+@dataclass(kw_only=True)
+class NetworkInterface(Thing):
+    vpc: str
+    vswitch: str
+    zone: str
+    address: str
+    mac: str
+    groups: list[str]
+    kind: str = "Secondary"
+    instance: str = ""
+    managed: bool = False
+    """made by another service, which alone may delete it"""
+
+
+@dataclass(kw_only=True)
+class LoadBalancer(Thing):
+    """Classic (``clb``) or network (``nlb``)."""
+
+    kind: str
+    vpc: str
+    vswitches: list[str]
+    address: str
+    address_type: str
+    protected: bool
+    modification_protected: bool
+    ports: list[int]
+    acls: dict[int, tuple[str, str, str]] = field(default_factory=dict)
+    """listener port to (access control list, ``on`` or ``off``, ``white`` or ``black``)"""
+
+
+@dataclass(kw_only=True)
+class Acl(Thing):
+    entries: dict[str, str] = field(default_factory=dict)
+    """CIDR block to comment"""
+
+
+@dataclass(kw_only=True)
+class Role(Thing):
+    """``id`` is the role's name; ``number`` its RoleId."""
+
+    number: str
+    document: str
+    session: int
+    policies: dict[tuple[str, str], float] = field(default_factory=dict)
+    """(type, name) of each attached policy, to when"""
+
+
+@dataclass(kw_only=True)
+class Policy(Thing):
+    """A custom policy; ``id`` is its name."""
+
+    versions: dict[str, tuple[str, float]]
+    default: str
+
+
+@dataclass(kw_only=True)
+class RegistryInstance(Thing):
+    specification: str
+    endpoints: dict[str, bool] = field(default_factory=dict)
+    acl: dict[str, dict[str, str]] = field(default_factory=dict)
+    linked: dict[str, str] = field(default_factory=dict)
+    """VPC to vSwitch"""
+
+
+@dataclass(kw_only=True)
+class Namespace(Thing):
+    instance: str
+    """empty for the personal edition"""
+    auto_create: bool
+    default_type: str
+
+
+@dataclass(kw_only=True)
+class Repository(Thing):
+    instance: str
+    namespace: str
+    kind: str
+    summary: str
+    detail: str
+    immutable: bool = False
+
+
+@dataclass(kw_only=True)
+class Task(Thing):
+    kind: str
+    cluster: str
+    target: str = ""
+    state: str = "running"
+    error: dict[str, str] | None = None
+    updated: float = field(default_factory=time.time)
+
+
+@dataclass(kw_only=True)
+class Event(Thing):
+    cluster: str
+    task: str
+    kind: str
+    level: str
+    reason: str
+    message: str
+
+
+@dataclass(kw_only=True)
+class NodePool(Thing):
+    cluster: str
+    body: dict[str, Any]
+    """the request's structure, with the defaults filled in"""
+    desired: int
+    state: str = "scaling"
+    failed: int = 0
+    failure: str = ""
+
+
+@dataclass(kw_only=True)
+class Cluster(Thing):
+    body: dict[str, Any]
+    version: str
+    vpc: str
+    vswitches: list[str]
+    service_cidr: str
+    container_cidr: str
+    security_group: str
+    load_balancer: str
+    worker_role: str
+    public_address: str
+    private_address: str
+    public: bool
+    addons: dict[str, str] = field(default_factory=dict)
+    """name to configuration"""
+    state: str = "initial"
+    endpoint_eip: str = ""
+    retained: set[str] = field(default_factory=set)
+    updated: float = field(default_factory=time.time)
