@@ -1,0 +1,127 @@
+"""What there is in an Alibaba Cloud account, asked for with the vendor's newer SDK alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from tests.drivers.world import Thing, World
+from tests.sandbox.aliyun import Aliyun, ask
+
+PAGE = 50
+_DESCRIBED = re.compile(r"clusterkit (?P<region>\S+)/(?P<cluster>\S+)/(?P<name>\S+)")
+"""the mark of what takes no tags"""
+
+
+class Account:
+    """The account of a sandbox, without clusterkit's driver: ``account("vpc:DescribeVpcs")``."""
+
+    def __init__(self, world: World) -> None:
+        self.region = world.profile.region
+        self._aliyun = Aliyun(world.sandbox, None)  # type: ignore[arg-type]
+        self._clients: dict[str, Any] = {}
+
+    def __call__(self, name: str, /, *path: str, **wire: Any) -> Any:
+        """An operation by its wire names; the answer's body."""
+        product, _, action = name.partition(":")
+        if product not in self._clients:
+            self._clients[product] = self._aliyun.client(product, self.region)
+        if product in ("vpc", "ecs", "slb"):
+            wire = {"RegionId": self.region, **wire}
+        return ask(self._clients[product], product, action, *path, **wire)
+
+    def every(self, name: str, *keys: str, size: str = "PageSize", **wire: Any) -> Iterator[Any]:
+        """Every item of a list, ``keys`` leading to it, from all its pages."""
+        number = 1
+        seen = 0
+        while True:
+            page = self(name, PageNumber=number, **{size: PAGE}, **wire)
+            items: Any = page
+            for key in keys:
+                items = items.get(key) or {}
+            items = items or []
+            yield from items
+            seen += len(items)
+            if not items or seen >= int(page.get("TotalCount") or 0):
+                return
+            number += 1
+
+
+def inventory(world: World) -> list[Thing]:
+    """Everything but what Alibaba Cloud itself puts into an account."""
+    account = Account(world)
+    return [*_network(account), *_machines(account), *_rest(account), *_clusters(account)]
+
+
+def _tags(found: Mapping[str, Any]) -> dict[str, str]:
+    listed = (found.get("Tags") or {}).get("Tag") or []
+    return {tag.get("Key") or tag["TagKey"]: tag.get("Value") or tag["TagValue"] for tag in listed}
+
+
+def _of(kind: str, found: Iterable[Any], key: str) -> Iterator[Thing]:
+    for item in found:
+        yield Thing(kind, item[key], _tags(item), item)
+
+
+def _network(account: Account) -> Iterator[Thing]:
+    yield from _of("vpc", account.every("vpc:DescribeVpcs", "Vpcs", "Vpc"), "VpcId")
+    vswitches = account.every("vpc:DescribeVSwitches", "VSwitches", "VSwitch")
+    yield from _of("vswitch", vswitches, "VSwitchId")
+    nats = account.every("vpc:DescribeNatGateways", "NatGateways", "NatGateway")
+    living = [nat for nat in nats if nat["Status"] != "Deleting"]
+    yield from _of("nat-gateway", living, "NatGatewayId")
+    addresses = account.every("vpc:DescribeEipAddresses", "EipAddresses", "EipAddress")
+    yield from _of("eip", addresses, "AllocationId")
+
+
+def _machines(account: Account) -> Iterator[Thing]:
+    pairs = account.every("ecs:DescribeKeyPairs", "KeyPairs", "KeyPair")
+    yield from _of("key-pair", pairs, "KeyPairName")
+    groups = account.every("ecs:DescribeSecurityGroups", "SecurityGroups", "SecurityGroup")
+    yield from _of("security-group", groups, "SecurityGroupId")
+    yield from _of("disk", account.every("ecs:DescribeDisks", "Disks", "Disk"), "DiskId")
+    interfaces = account.every(
+        "ecs:DescribeNetworkInterfaces", "NetworkInterfaceSets", "NetworkInterfaceSet"
+    )
+    yield from _of("network-interface", interfaces, "NetworkInterfaceId")
+    machines = account.every("ecs:DescribeInstances", "Instances", "Instance")
+    yield from _of("instance", machines, "InstanceId")
+
+
+def _rest(account: Account) -> Iterator[Thing]:
+    for role in account("ram:ListRoles", MaxItems=1000)["Roles"].get("Role") or ():
+        if role["RoleName"].startswith("Aliyun"):
+            continue
+        described = account("ram:GetRole", RoleName=role["RoleName"])["Role"]
+        yield Thing("role", role["RoleName"], _described(described.get("Description")), described)
+    for policy in account("ram:ListPolicies", PolicyType="Custom")["Policies"].get("Policy") or ():
+        yield Thing("policy", policy["PolicyName"], {}, policy)
+    balancers = account.every("slb:DescribeLoadBalancers", "LoadBalancers", "LoadBalancer")
+    yield from _of("classic-load-balancer", balancers, "LoadBalancerId")
+    for balancer in account("nlb:ListLoadBalancers")["LoadBalancers"] or ():
+        yield Thing("network-load-balancer", balancer["LoadBalancerId"], {}, balancer)
+    for instance in account("cr:ListInstance")["Instances"] or ():
+        listed = account("cr:ListRepository", InstanceId=instance["InstanceId"], RepoStatus="ALL")
+        for item in listed.get("Repositories") or ():
+            name = f"{item['RepoNamespaceName']}/{item['RepoName']}"
+            yield Thing("repository", name, _described(item.get("Summary")), item)
+
+
+def _described(text: str | None) -> dict[str, str]:
+    found = _DESCRIBED.match(text or "")
+    return {"clusterkit-cluster": found["cluster"]} if found else {}
+
+
+def _clusters(account: Account) -> Iterator[Thing]:
+    for cluster in account("cs:DescribeClustersV1")["clusters"] or ():
+        identifier = cluster["cluster_id"]
+        shown = account("cs:DescribeClusterDetail", identifier)
+        yield Thing("cluster", identifier, _cs_tags(shown), shown)
+        for pool in account("cs:DescribeClusterNodePools", identifier)["nodepools"] or ():
+            marks = _cs_tags(pool["scaling_group"])
+            yield Thing("node-pool", pool["nodepool_info"]["nodepool_id"], marks, pool)
+
+
+def _cs_tags(found: Mapping[str, Any]) -> dict[str, str]:
+    return {tag["key"]: tag.get("value") or "" for tag in found.get("tags") or ()}

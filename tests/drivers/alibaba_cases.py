@@ -1,0 +1,124 @@
+"""Alibaba Cloud profiles for the generic suite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tests.drivers.alibaba import Account, inventory
+from tests.drivers.eks_cases import FILES
+from tests.drivers.world import Case, Edits, World
+
+REGION = "ap-southeast-1"
+
+MINIMAL: Mapping[str, Any] = {
+    "cloud": "alibaba",
+    "name": "demo",
+    "region": REGION,
+    "pools": [{"name": "default", "machine": "ecs.g7.xlarge"}],
+}
+
+FULL: Mapping[str, Any] = {
+    **MINIMAL,
+    "network": {"cidr": "10.20.0.0/16", "zones": 3},
+    "ssh_key": "me.pub",
+    "endpoint": {"allowed": ["8.8.8.0/24"]},
+    "pools": [
+        {
+            "name": "build",
+            "machine": {"cpu": 4, "memory": 16},
+            "count": {"min": 1, "max": 3},
+            "spot": True,
+            "labels": {"role": "build"},
+            "taints": [{"key": "build", "value": "yes", "effect": "NoSchedule"}],
+            "disk": {"size": 120},
+        },
+        {"name": "small", "machine": {"cpu": 2, "memory": 8}, "count": 1},
+    ],
+    "tags": {"team": "ci"},
+}
+
+
+def _vpc(world: World) -> Edits:
+    """A VPC of somebody else, with VSwitches in two zones."""
+    account = Account(world)
+    vpc = account("vpc:CreateVpc", CidrBlock="10.9.0.0/16")["VpcId"]
+    vswitches = [
+        account(
+            "vpc:CreateVSwitch", VpcId=vpc, ZoneId=f"{REGION}{zone}", CidrBlock=f"10.9.{index}.0/24"
+        )["VSwitchId"]
+        for index, zone in enumerate("ab")
+    ]
+    return {"network": {"existing": {"vpc": vpc, "vswitches": vswitches}}}
+
+
+def _twins(world: World) -> None:
+    """Things that look like ours: the names, but not the mark."""
+    account = Account(world)
+    vpc = account("vpc:CreateVpc", CidrBlock="10.0.0.0/16", VpcName="clusterkit-demo-main")["VpcId"]
+    account("vpc:CreateVSwitch", VpcId=vpc, ZoneId=f"{REGION}a", CidrBlock="10.0.0.0/24")
+    account("ecs:CreateDisk", ZoneId=f"{REGION}a", Size=20, DiskCategory="cloud_essd")
+    account("ecs:CreateSecurityGroup", SecurityGroupName="demo", VpcId=vpc)
+    account("vpc:AllocateEipAddress")
+
+
+MINIMAL_CASE = Case(
+    cloud="alibaba",
+    label="minimal",
+    profile=MINIMAL,
+    look=inventory,
+    files=FILES,
+    twins=_twins,
+    changes=(
+        ("count", {"pools.0.count": 2}),
+        ("scaling", {"pools.0.count": {"min": 1, "max": 4}}),
+        ("labels", {"pools.0.labels": {"a": "b"}}),
+        ("another pool", {"pools": [*MINIMAL["pools"], {"name": "more", "machine": "ecs.c7.xlarge"}]}),
+        ("no pool more", {"pools": MINIMAL["pools"]}),
+        ("endpoint", {"endpoint": {"allowed": ["8.8.8.0/24"]}}),
+        ("key", {"ssh_key": "me.pub"}),
+        ("tags", {"tags": {"team": "ops"}}),
+        ("protection", {"deletion_protection": True}),
+        ("no protection", {"deletion_protection": False}),
+    ),
+    refused=(
+        ("cidr", {"network.cidr": "10.7.0.0/16"}, "vpc/main"),
+        ("services", {"network.services": "172.31.0.0/16"}, "cluster/demo"),
+    ),
+)  # fmt: skip
+
+FULL_CASE = Case(
+    cloud="alibaba",
+    label="full",
+    profile=FULL,
+    look=inventory,
+    files=FILES,
+    changes=(
+        ("tags", {"tags": {"team": "ops"}}),
+        ("taints", {"pools.0.taints": [{"key": "x", "effect": "NoExecute"}]}),
+        ("labels", {"pools.0.labels": {"role": "other"}}),
+        ("disk", {"pools.1.disk": {"size": 50}}),
+        ("key", {"ssh_key": "other.pub"}),
+    ),
+)
+
+EXISTING_CASE = Case(
+    cloud="alibaba",
+    label="existing",
+    profile=MINIMAL,
+    look=inventory,
+    files=FILES,
+    prepare=_vpc,
+    changes=(("count", {"pools.0.count": 3}),),
+)
+
+TERWAY_CASE = Case(
+    cloud="alibaba",
+    label="terway",
+    profile={**MINIMAL, "network": {"plugin": "terway"}, "edition": "standard"},
+    look=inventory,
+    files=FILES,
+    changes=(("labels", {"pools.0.labels": {"a": "b"}}),),
+)
+
+CASES = (MINIMAL_CASE, FULL_CASE, EXISTING_CASE, TERWAY_CASE)
