@@ -16,6 +16,9 @@ OTHER_KEY = (
 ADMIN = "arn:aws:iam::123456789012:role/Admin"
 OTHER_ADMIN = "arn:aws:iam::123456789012:user/other"
 
+NO_ADDRESSES = "InsufficientFreeAddresses"
+"""what the sandbox's failed updates say; EKS API Reference, ErrorDetail"""
+
 FILES = {"me.pub": KEY, "other.pub": OTHER_KEY}
 TRUST = json.dumps(
     {
@@ -171,14 +174,29 @@ def _busy(world: World) -> None:
     )
 
 
+UNMARKED = ("security-group", "network-interface", "access-entry")
+"""the cluster's own group and interfaces, the entries of its maker and of its nodes"""
+
 MINIMAL_CASE = Case(
     cloud="eks",
     label="minimal",
     profile=MINIMAL,
     look=inventory,
+    unmarked=UNMARKED,
     files=FILES,
     twins=_twins,
     busy=_busy,
+    used=("volume", "classic-load-balancer"),
+    terminal=(
+        ("eks:CreateCluster", "cluster/demo"),
+        ("eks:CreateNodegroup", "node-group/"),
+        ("eks:CreateAddon", "addon/"),
+        ("ec2:CreateNatGateway", "nat-gateway/a"),
+    ),
+    failing=(
+        ("eks:UpdateCluster", {"kubernetes": "1.35"}, "cluster/demo", NO_ADDRESSES),
+        ("eks:UpdateNodegroup", {"pools.0.labels": {"a": "b"}}, "node-group/", NO_ADDRESSES),
+    ),
     changes=(
         ("count", {"pools.0.count": {"min": 1, "max": 4}}),
         ("labels", {"pools.0.labels": {"a": "b"}}),
@@ -207,6 +225,7 @@ FULL_CASE = Case(
     label="full",
     profile=FULL,
     look=inventory,
+    unmarked=UNMARKED,
     files=FILES,
     prepare=_admins,
     changes=(
@@ -234,6 +253,7 @@ EXISTING_CASE = Case(
     label="existing",
     profile={**MINIMAL, "registry": {"name": "demo", "repositories": ["app"]}},
     look=inventory,
+    unmarked=UNMARKED,
     files=FILES,
     prepare=_vpc,
     kept=("repository",),
@@ -245,6 +265,7 @@ BARE_CASE = Case(
     label="bare",
     profile={**MINIMAL, "network": {"nat": "none"}},
     look=inventory,
+    unmarked=UNMARKED,
     files=FILES,
     changes=(("labels", {"pools.0.labels": {"a": "b"}}), ("zones", {"network.zones": 3})),
 )

@@ -14,14 +14,11 @@ from clusterkit.core.resource import Given
 from clusterkit.kube.storage import StorageClass
 from clusterkit.sandbox.faults import Rule
 from clusterkit.sandbox.pace import Pace
-from tests.drivers.eks_cases import FULL_CASE, MINIMAL_CASE
+from tests.drivers.cases import FULL, MINIMAL, each
 from tests.drivers.world import Case, Died, Edits, Mortal, World, edited, world
 
-every_case = pytest.mark.parametrize(
-    "case",
-    [pytest.param(MINIMAL_CASE, marks=pytest.mark.deep), FULL_CASE],
-    ids=lambda case: case.id,
-)
+every_case = each(FULL, deep=MINIMAL)
+all_minimal = each(MINIMAL)
 
 
 def complete(found: World) -> None:
@@ -86,7 +83,7 @@ def test_the_process_dies_after_any_number_of_changes(case: Case, tmp_path: Path
         counted = Mortal(clients)
         found.settle(found.up(clients=clients))
         found.settle(found.destroy())
-        for calls in range(1, counted.calls, 1 if case is MINIMAL_CASE else 5):
+        for calls in range(1, counted.calls, 5 if case in FULL else 1):
             for finish in (True, False):
                 clients = found.clients()
                 Mortal(clients, after=calls)
@@ -151,9 +148,10 @@ def test_lists_have_pages_of_one(case: Case, tmp_path: Path) -> None:
         nothing(found, before)
 
 
-def test_the_clouds_own_states_are_waited_for(tmp_path: Path) -> None:
+@all_minimal
+def test_the_clouds_own_states_are_waited_for(case: Case, tmp_path: Path) -> None:
     """Everything passes through the service's states, with the durations of a fast day."""
-    with world(MINIMAL_CASE, tmp_path, Pace(600)) as found:
+    with world(case, tmp_path, Pace(600)) as found:
         before = found.look()
         found.settle(found.up())
         complete(found)
@@ -161,19 +159,17 @@ def test_the_clouds_own_states_are_waited_for(tmp_path: Path) -> None:
         nothing(found, before)
 
 
-TERMINAL = (
-    ("eks:CreateCluster", "cluster/demo"),
-    ("eks:CreateNodegroup", "node-group/"),
-    ("eks:CreateAddon", "addon/"),
-    ("ec2:CreateNatGateway", "nat-gateway/a"),
+TERMINAL = [(case, *one) for case in MINIMAL for one in case.terminal]
+FAILING = [(case, *one) for case in MINIMAL for one in case.failing]
+
+
+@pytest.mark.parametrize(
+    ("case", "operation", "key"), TERMINAL, ids=[operation for _, operation, _ in TERMINAL]
 )
-
-
-@pytest.mark.parametrize(("operation", "key"), TERMINAL)
 def test_what_fails_in_the_end_says_why_and_is_made_anew(
-    operation: str, key: str, tmp_path: Path
+    case: Case, operation: str, key: str, tmp_path: Path
 ) -> None:
-    with world(MINIMAL_CASE, tmp_path) as found:
+    with world(case, tmp_path) as found:
         before = found.look()
         found.sandbox.faults.set([Rule(operation, "terminal")])
         outcome = found.up()
@@ -190,33 +186,33 @@ def test_what_fails_in_the_end_says_why_and_is_made_anew(
         nothing(found, before)
 
 
-UPDATES = (
-    ("eks:UpdateCluster", {"kubernetes": "1.35"}, "cluster/demo"),
-    ("eks:UpdateNodegroup", {"pools.0.labels": {"a": "b"}}, "node-group/"),
+@pytest.mark.parametrize(
+    ("case", "operation", "edits", "key", "reason"), FAILING, ids=[one[1] for one in FAILING]
 )
-
-
-@pytest.mark.parametrize(("operation", "edits", "key"), UPDATES)
 def test_an_update_that_fails_says_why(
-    operation: str, edits: Edits, key: str, tmp_path: Path
+    case: Case, operation: str, edits: Edits, key: str, reason: str, tmp_path: Path
 ) -> None:
-    with world(MINIMAL_CASE, tmp_path) as found:
+    with world(case, tmp_path) as found:
         found.settle(found.up())
         changed = found.load(edited(found.case.profile, edits))
         found.wish(changed)
         found.sandbox.faults.set([Rule(operation, "terminal")])
         failed = found.up(changed).failed
         [error] = [error for name, error in failed.items() if name.startswith(key)]
-        assert "InsufficientFreeAddresses" in str(error)
+        assert reason in str(error)
         found.sandbox.faults.clear()
         found.settle(found.up(changed))
         assert found.plan(changed).empty
 
 
-def test_destroy_takes_what_failed(tmp_path: Path) -> None:
-    with world(MINIMAL_CASE, tmp_path) as found:
+@all_minimal
+def test_destroy_takes_what_failed(case: Case, tmp_path: Path) -> None:
+    with world(case, tmp_path) as found:
         before = found.look()
-        rules = [Rule(operation, "terminal") for operation, _ in TERMINAL[1:]]
+        # all but the cluster, so that there is one for them to fail in
+        rules = [
+            Rule(op, "terminal") for op, key in case.terminal if not key.startswith("cluster/")
+        ]
         found.sandbox.faults.set(rules)
         assert found.up().failed
         found.settle(found.destroy())

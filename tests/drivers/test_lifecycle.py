@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-import pytest
-
 from clusterkit.core.errors import ClusterkitError
 from clusterkit.core.names import CLUSTER
 from clusterkit.core.profile import BaseProfile
-from tests.drivers.eks_cases import CASES, MINIMAL_CASE
+from tests.drivers.cases import CASES, MINIMAL, each
 from tests.drivers.world import Case, World, edited, world
 
 MANY = 5
@@ -20,7 +18,7 @@ QUICK = [case for case in CASES if len(case.changes) < MANY]
 LONG = [case for case in CASES if case not in QUICK]
 
 
-@pytest.mark.parametrize("case", LONG, ids=[case.id for case in LONG])
+@each(LONG)
 def test_all_changes_at_once(case: Case, tmp_path: Path) -> None:
     with world(case, tmp_path) as found:
         before = found.things()
@@ -35,11 +33,7 @@ def test_all_changes_at_once(case: Case, tmp_path: Path) -> None:
         _end(found, before.keys(), case)
 
 
-@pytest.mark.parametrize(
-    "case",
-    [*QUICK, *(pytest.param(case, marks=pytest.mark.deep) for case in LONG)],
-    ids=lambda case: case.id,
-)
+@each(QUICK, deep=LONG)
 def test_up_every_change_and_destroy(case: Case, tmp_path: Path) -> None:
     with world(case, tmp_path) as found:
         before = found.things()
@@ -47,7 +41,7 @@ def test_up_every_change_and_destroy(case: Case, tmp_path: Path) -> None:
         assert found.plan().empty
         made = {key: thing for key, thing in found.things().items() if key not in before}
         unmarked = [key for key, t in made.items() if t.marks.get(CLUSTER) != "demo"]
-        assert {kind for kind, _ in unmarked} <= _MADE_BY_THE_CLOUD, unmarked
+        assert {kind for kind, _ in unmarked} <= set(case.unmarked), unmarked
         profile = dict(found.case.profile)
         for label, edits in case.changes:
             profile = edited(profile, edits)
@@ -74,10 +68,6 @@ def _refusal(found: World, profile: BaseProfile) -> str:
     return " ".join(f"{key}: {error}" for key, error in outcome.failed.items())
 
 
-_MADE_BY_THE_CLOUD = {"security-group", "network-interface", "access-entry"}
-"""the cluster's own group and interfaces, the entries of its maker and of its nodes"""
-
-
 def _end(found: World, before: object, case: Case) -> None:
     outcome = found.destroy()
     found.settle(outcome)
@@ -88,9 +78,9 @@ def _end(found: World, before: object, case: Case) -> None:
     assert {step.split("/")[0] for step in (kept.key for kept in again.kept)} == set(case.kept)
 
 
-def test_the_neighbours_are_left_alone(tmp_path: Path) -> None:
+@each(MINIMAL)
+def test_the_neighbours_are_left_alone(case: Case, tmp_path: Path) -> None:
     """A cluster of ours of another name, and things of our names without our mark."""
-    case = MINIMAL_CASE
     with world(case, tmp_path) as found:
         decoy = found.load(edited(case.profile, {"name": "demo2"}))
         found.settle(found.up(decoy))
@@ -103,8 +93,8 @@ def test_the_neighbours_are_left_alone(tmp_path: Path) -> None:
         assert found.plan(decoy).empty
 
 
-def test_what_kubernetes_made_goes_with_the_cluster(tmp_path: Path) -> None:
-    case = MINIMAL_CASE
+@each(MINIMAL)
+def test_what_kubernetes_made_goes_with_the_cluster(case: Case, tmp_path: Path) -> None:
     with world(case, tmp_path) as found:
         before = found.look()
         found.settle(found.up())
@@ -116,8 +106,8 @@ def test_what_kubernetes_made_goes_with_the_cluster(tmp_path: Path) -> None:
         assert found.destroy_plan().empty
 
 
-def test_a_dead_kubernetes_stops_no_destroy(tmp_path: Path) -> None:
-    case = MINIMAL_CASE
+@each(MINIMAL)
+def test_a_dead_kubernetes_stops_no_destroy(case: Case, tmp_path: Path) -> None:
     with world(case, tmp_path) as found:
         before = found.look()
         found.settle(found.up())
@@ -125,7 +115,8 @@ def test_a_dead_kubernetes_stops_no_destroy(tmp_path: Path) -> None:
         case.busy(found)
         _until_used(found, idle)
         assert found.sandbox._server is not None
-        found.sandbox._server._clusters["eks/eu-west-1/demo"].close()  # type: ignore[attr-defined]
+        for cluster in [*found.sandbox._server._clusters.values()]:  # type: ignore[attr-defined]
+            cluster.close()
         found.settle(found.destroy())
         assert found.look() == before
 
@@ -134,6 +125,6 @@ def _until_used(found: World, idle: Counter[str]) -> None:
     import time
 
     end = time.monotonic() + 20
-    while found.look()["volume"] == idle["volume"] or not found.look()["classic-load-balancer"]:
+    while not all(found.look()[kind] > idle[kind] for kind in found.case.used):
         assert time.monotonic() < end
         time.sleep(0.05)

@@ -70,6 +70,14 @@ class Case:
     """make things of the same names without our mark"""
     busy: Callable[[World], None] = lambda world: None
     """use the cluster: volumes, load balancers"""
+    used: Sequence[str] = ()
+    """the kinds there are more of then"""
+    unmarked: Sequence[str] = ()
+    """kinds the cloud itself makes for a cluster"""
+    terminal: Sequence[tuple[str, str]] = ()
+    """operations whose thing may end in failure, and the beginning of its key"""
+    failing: Sequence[tuple[str, Edits, str, str]] = ()
+    """operations whose update may fail, what brings it about, key and the cloud's reason"""
 
     @property
     def id(self) -> str:
@@ -267,5 +275,20 @@ def _watch_aws(clients: Any, mortal: Mortal) -> None:
     events.register("after-call", after)
 
 
-_WATCH: dict[str, Callable[[Any, Mortal], None]] = {"eks": _watch_aws}
+def _watch_alibaba(clients: Any, mortal: Mortal) -> None:
+    reading = ("Describe", "List", "Get", "Check", "AssumeRole")
+
+    def watch(operation: str, answered: bool) -> None:
+        if not answered:
+            mortal.before()
+        elif not operation.partition(":")[2].startswith(reading):
+            mortal.after()
+
+    clients.watch = watch
+
+
+_WATCH: dict[str, Callable[[Any, Mortal], None]] = {
+    "alibaba": _watch_alibaba,
+    "eks": _watch_aws,
+}
 """how a cloud's SDK tells of its calls"""
