@@ -69,11 +69,15 @@ MINIMAL_CASE = Case(
     look=inventory,
     files=FILES,
     twins=_twins,
+    terminal=(("cs:CreateCluster", "cluster/demo"), ("cs:CreateClusterNodePool", "node-pool/")),
     changes=(
         ("count", {"pools.0.count": 2}),
         ("scaling", {"pools.0.count": {"min": 1, "max": 4}}),
         ("labels", {"pools.0.labels": {"a": "b"}}),
-        ("another pool", {"pools": [*MINIMAL["pools"], {"name": "more", "machine": "ecs.c7.xlarge"}]}),
+        (
+            "another pool",
+            {"pools": [*MINIMAL["pools"], {"name": "more", "machine": "ecs.c7.xlarge"}]},
+        ),
         ("no pool more", {"pools": MINIMAL["pools"]}),
         ("endpoint", {"endpoint": {"allowed": ["8.8.8.0/24"]}}),
         ("key", {"ssh_key": "me.pub"}),
@@ -85,7 +89,7 @@ MINIMAL_CASE = Case(
         ("cidr", {"network.cidr": "10.7.0.0/16"}, "vpc/main"),
         ("services", {"network.services": "172.31.0.0/16"}, "cluster/demo"),
     ),
-)  # fmt: skip
+)
 
 FULL_CASE = Case(
     cloud="alibaba",

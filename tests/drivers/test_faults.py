@@ -209,10 +209,9 @@ def test_an_update_that_fails_says_why(
 def test_destroy_takes_what_failed(case: Case, tmp_path: Path) -> None:
     with world(case, tmp_path) as found:
         before = found.look()
-        # all but the cluster, so that there is one for them to fail in
-        rules = [
-            Rule(op, "terminal") for op, key in case.terminal if not key.startswith("cluster/")
-        ]
+        # there has to be a cluster for the others to fail in
+        failing = [op for op, key in case.terminal if not key.startswith("cluster/")]
+        rules = [Rule(operation, "terminal") for operation in failing]
         found.sandbox.faults.set(rules)
         assert found.up().failed
         found.settle(found.destroy())
