@@ -225,16 +225,27 @@ class Swept(Resource[C, S]):
 
 
 def one_each(found: Iterable[tuple[str, T]]) -> dict[str, T]:
-    """Name to state; ``NotOurs`` if two things claim one name, naming both instead of guessing."""
+    """Name to state; ``NotOurs`` if two things claim one name, naming both instead of guessing.
+
+    One thing may be listed twice, when others came or went between two pages.
+    """
     out: dict[str, T] = {}
     for name, state in found:
-        if name in out:
+        if name in out and not _same(out[name], state):
             raise NotOurs(
                 f"two things claim to be {name!r}: {out[name]} and {state}",
                 hint="delete the one that is not in use, or remove its clusterkit-name tag",
             )
         out[name] = state
     return out
+
+
+def _same(one: object, other: object) -> bool:
+    """Whether two observations are of one thing: states name it by ``id`` or ``arn``."""
+    if one == other:
+        return True
+    names = [name for name in ("id", "arn") if hasattr(one, name)]
+    return any(getattr(one, name) == getattr(other, name, None) for name in names)
 
 
 def closure(roots: Iterable[Resource[T, Any]]) -> list[Resource[T, Any]]:

@@ -136,6 +136,7 @@ def test_the_cloud_is_busy(case: Case, kind: str, tmp_path: Path) -> None:
 @every_case
 def test_lists_have_pages_of_one(case: Case, tmp_path: Path) -> None:
     with world(case, tmp_path) as found:
+        found.wish()  # hundreds of machine types, each a page, are only slow
         before = found.look()
         found.sandbox.faults.page_size = 1
         found.settle(found.up())

@@ -14,7 +14,7 @@ from clusterkit.core import patience
 from clusterkit.core.errors import Diverged, Immutable, NotOurs, Rejected, Retryable, Stopped
 from clusterkit.core.events import Event, StepFailed, StepRetried, StepStopped, Warned
 from clusterkit.core.plan import Plan, plan
-from clusterkit.core.resource import Change, Ctx, Resource
+from clusterkit.core.resource import Change, Ctx, Resource, one_each
 from clusterkit.core.run import Outcome, Run
 from tests.engine.dictcloud import DictCloud, Faults, Thing
 from tests.engine.kinds import KINDS, Ground, Item, Lamp, Roof, Wall
@@ -355,3 +355,18 @@ def test_only_resources_are_edges() -> None:
     wall = Wall(name="w", on=(ground,), after=(ground,))
     edges: list[Resource[DictCloud, Thing]] = list(wall.needs())
     assert edges == [ground, ground]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a list shows."""
+
+    id: str
+    status: str = ""
+
+
+def test_a_thing_on_two_pages_is_one_thing() -> None:
+    found = [("a", Seen("1", "pending")), ("b", Seen("2")), ("a", Seen("1", "there"))]
+    assert one_each(found) == {"a": Seen("1", "there"), "b": Seen("2")}
+    with pytest.raises(NotOurs, match="two things claim"):
+        one_each([*found, ("a", Seen("3"))])
