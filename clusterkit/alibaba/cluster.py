@@ -1,7 +1,6 @@
 """The ACK managed cluster, made without nodes: pools are their own kind (``nodes.py``).
 
-Container Service has no call that lists by tag: clusters are listed by name, which is not unique,
-and told apart by our tag. ``profile`` and ``cluster_spec`` are always sent, because their defaults
+``profile`` and ``cluster_spec`` are always sent, because their defaults
 have changed. An empty cluster of edition pro has been seen to take 160 to 219 s.
 """
 
@@ -9,56 +8,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from clusterkit.alibaba import apiacl
 from clusterkit.alibaba.clients import Clients
+from clusterkit.alibaba.clusterstate import ClusterState, listed, minor, ours, read
 from clusterkit.alibaba.errors import gone_is_fine
-from clusterkit.alibaba.events import reason
-from clusterkit.alibaba.marks import REFUSED, Marked, Tags, read_cs_tags, retags, write_cs_tags
+from clusterkit.alibaba.marks import REFUSED, Marked, Tags, retags, write_cs_tags
 from clusterkit.alibaba.network import VpcState, VSwitchState
 from clusterkit.alibaba.securitygroup import (
-    CLUSTER_ID,
     SecurityGroupState,
     remember,
-    remembered,
 )
 from clusterkit.core.errors import NotOurs, Rejected
 from clusterkit.core.marked import mark
-from clusterkit.core.names import CLUSTER
 from clusterkit.core.resource import Change, Ctx, Resource, Takes
 
-FINISHED = "deleted"
-"""the state of what is only history"""
 RETAINED_BY_DEFAULT = ("SLB", "ALB", "SLS_Data", "SLS_ControlPlane", "PrivateZone")
 """``resource_type`` of DeleteCluster's ``delete_options``: all but the first stay if not named"""
 SPECS = {"pro": "ack.pro.small", "standard": "ack.standard"}
-
-
-@dataclass(frozen=True)
-class ClusterState:
-    """A cluster as DescribeClustersV1 and DescribeClusterDetail show it."""
-
-    id: str
-    status: str
-    version: str
-    """``1.35.7-aliyun.1``"""
-    spec: str
-    vpc: str
-    vswitches: frozenset[str]
-    security_group: str
-    pods: str
-    services: str
-    public: bool
-    protected: bool
-    recorded: bool = True
-    """whether our security group remembers the cluster's id"""
-    oidc_arn: str = ""
-    """of the provider by which pods get roles (RRSA); empty while that is off"""
-    issuer: str = ""
-    issues: str = ""
-    tags: Tags = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -81,20 +50,22 @@ class Cluster(Marked[Clients, ClusterState]):
     """with Flannel"""
     services: str
     public: bool = True
+    allowed: tuple[str, ...] = ()
+    """ranges that may reach the public address; empty: everywhere"""
     rrsa: bool = False
     addons: tuple[str, ...] = ()
     protected: bool = False
 
     @classmethod
     def owned(cls, cx: Ctx[Clients]) -> Mapping[str, ClusterState]:
-        found = [shown for shown in listed(cx) if read_cs_tags(shown).get(CLUSTER) == cx.cluster]
+        found = ours(cx)
         if len(found) > 1:
             ids = " and ".join(shown["cluster_id"] for shown in found)
             raise NotOurs(
                 f"two clusters claim to be {cx.cluster!r}: {ids}",
                 hint="delete the one that is not in use, or remove its clusterkit-cluster tag",
             )
-        return {cx.cluster: _state(cx, found[0])} if found else {}
+        return {cx.cluster: read(cx, found[0])} if found else {}
 
     def create(self, cx: Ctx[Clients]) -> None:
         if there := listed(cx):
@@ -147,6 +118,7 @@ class Cluster(Marked[Clients, ClusterState]):
             ("public endpoint", have.public, self.public),
             ("deletion protection", have.protected, self.protected),
             ("remembered", have.recorded, True),
+            ("allowed", sorted(have.allowed), sorted(self._allowed(cx))),
         ]
         if self.rrsa and not have.oidc_arn:
             pairs.append(("RRSA", False, True))
@@ -164,6 +136,12 @@ class Cluster(Marked[Clients, ClusterState]):
             if is_ != want and is_
         ]
 
+    def _allowed(self, cx: Ctx[Clients]) -> frozenset[str]:
+        """With the nodes, who come from inside the VPC."""
+        if not self.allowed:
+            return frozenset()
+        return frozenset({*self.allowed, *apiacl.ALWAYS, cx[self.vpc].cidr})
+
     def update(self, cx: Ctx[Clients], have: ClusterState, changes: list[Change]) -> None:
         """One call for what ModifyCluster changes; an upgrade only when nothing else is to do."""
         cs, fields = cx.clients.cs, {change.field for change in changes}
@@ -171,13 +149,13 @@ class Cluster(Marked[Clients, ClusterState]):
         if "remembered" in fields:
             remember(cx, have.id)
         if retags(changes):
-            body = {
-                "region_id": cx.clients.region,
-                "resource_type": "CLUSTER",
-                "resource_ids": [have.id],
-                "tags": write_cs_tags(dict(self.tags)),
-            }
-            cs("TagResources", "PUT", "/tags", body)
+            _tag(cx, have.id, dict(self.tags))
+        if "allowed" in fields and self.allowed:
+            acl = apiacl.restrict(cx, have.acl, have.balancer, self._allowed(cx))
+            _tag(cx, have.id, {apiacl.ACL: acl})
+        elif "allowed" in fields:
+            apiacl.open_up(cx, have.acl, have.balancer)
+            _tag(cx, have.id, {apiacl.ACL: ""})
         change: dict[str, Any] = {}
         if "deletion protection" in fields:
             change["deletion_protection"] = self.protected
@@ -206,6 +184,8 @@ class Cluster(Marked[Clients, ClusterState]):
             )
         if not have.recorded:
             remember(cx, have.id)
+        if have.acl:
+            apiacl.open_up(cx, have.acl, have.balancer)
         options = [{"resource_type": kind, "delete_mode": "delete"} for kind in RETAINED_BY_DEFAULT]
         gone_is_fine(
             cx.clients.cs,
@@ -218,35 +198,17 @@ class Cluster(Marked[Clients, ClusterState]):
 
     @classmethod
     def adopt(cls, cx: Ctx[Clients], name: str, identifier: str) -> None:
-        body = {
-            "region_id": cx.clients.region,
-            "resource_type": "CLUSTER",
-            "resource_ids": [identifier],
-            "tags": write_cs_tags(mark(cx, name)),
-        }
-        cx.clients.cs("TagResources", "PUT", "/tags", body)
+        _tag(cx, identifier, mark(cx, name))
 
 
-def listed(cx: Ctx[Clients]) -> list[Any]:
-    """Every cluster of this very name in the region, whoever's: the API's own filter is fuzzy."""
-    found: list[Any] = []
-    number = 1
-    while True:
-        page = cx.clients.cs(
-            "DescribeClustersV1",
-            "GET",
-            "/api/v1/clusters",
-            name=cx.cluster,
-            region_id=cx.clients.region,
-            page_number=number,
-            page_size=50,
-        )
-        items = page.get("clusters") or []
-        found += items
-        if not items or number * 50 >= int((page.get("page_info") or {}).get("total_count") or 0):
-            break
-        number += 1
-    return [item for item in found if item["name"] == cx.cluster and item["state"] != FINISHED]
+def _tag(cx: Ctx[Clients], identifier: str, tags: Tags) -> None:
+    body = {
+        "region_id": cx.clients.region,
+        "resource_type": "CLUSTER",
+        "resource_ids": [identifier],
+        "tags": write_cs_tags(tags),
+    }
+    cx.clients.cs("TagResources", "PUT", "/tags", body)
 
 
 def _addon(name: str) -> dict[str, Any]:
@@ -265,53 +227,3 @@ def _version_changes(have: str, want: str) -> list[Change]:
         why = f"one minor version at a time: set kubernetes to '{is_[0]}.{is_[1] + 1}' first"
         return [Change("version", have, want, "refuse", why)]
     return [Change("version", have, want)]
-
-
-def minor(version: str) -> tuple[int, int]:
-    """``1.35.7-aliyun.1`` is (1, 35)."""
-    first, second, *_ = version.split(".")
-    return int(first), int(second.partition("-")[0])
-
-
-def _detail(cx: Ctx[Clients], identifier: str) -> Any:
-    return cx.clients.cs("DescribeClusterDetail", "GET", f"/clusters/{identifier}")
-
-
-def _state(cx: Ctx[Clients], shown: Any) -> ClusterState:
-    identifier, status = shown["cluster_id"], shown["state"]
-    if status == "running":
-        read = partial(_detail, cx, identifier)
-        detail: dict[str, Any] = cx.clients.recall(f"detail {identifier}", read)
-        shown = {**shown, **detail}
-        shown["state"] = status
-    else:
-        cx.clients.forget(f"detail {identifier}")
-    rrsa = shown.get("rrsa_config") or {}
-    tags = remembered(cx)
-    return ClusterState(
-        id=identifier,
-        status=status,
-        version=shown.get("current_version") or shown.get("init_version") or "0.0",
-        spec=shown.get("cluster_spec") or "",
-        vpc=shown.get("vpc_id") or "",
-        vswitches=frozenset(shown.get("vswitch_ids") or ()),
-        security_group=shown.get("security_group_id") or "",
-        pods=shown.get("container_cidr") or shown.get("subnet_cidr") or "",
-        services=shown.get("service_cidr") or "",
-        public=bool(_endpoints(shown.get("master_url")).get("api_server_endpoint")),
-        protected=bool(shown.get("deletion_protection")),
-        recorded=tags is None or tags.get(CLUSTER_ID) == identifier,
-        oidc_arn=(rrsa.get("oidc_arn") or "") if rrsa.get("enabled") else "",
-        issuer=(rrsa.get("issuer") or "") if rrsa.get("enabled") else "",
-        issues=reason(cx, identifier) if status in ("failed", "delete_failed") else "",
-        tags=read_cs_tags(shown),
-    )
-
-
-def _endpoints(text: object) -> dict[str, str]:
-    """``master_url`` is JSON in a string."""
-    try:
-        found = json.loads(str(text or "{}"))
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}

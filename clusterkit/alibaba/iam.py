@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from clusterkit.alibaba.clients import Clients
-from clusterkit.alibaba.cluster import ClusterState
+from clusterkit.alibaba.clusterstate import ClusterState
 from clusterkit.alibaba.errors import gone_is_fine
 from clusterkit.alibaba.marks import Marked, Tags, write_tags
 from clusterkit.core.errors import Gone, NotOurs

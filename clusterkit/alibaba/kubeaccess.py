@@ -14,11 +14,10 @@ from typing import Any
 
 import yaml
 
+from clusterkit.alibaba import clusterstate
 from clusterkit.alibaba.clients import Clients
-from clusterkit.alibaba.cluster import ClusterState, listed
-from clusterkit.alibaba.marks import read_cs_tags
+from clusterkit.alibaba.clusterstate import ClusterState, ours
 from clusterkit.core.errors import Absent, CloudError
-from clusterkit.core.names import CLUSTER
 from clusterkit.core.resource import Ctx
 from clusterkit.core.wire import Target
 from clusterkit.kube.api import Access, Credential
@@ -58,13 +57,11 @@ def temporary(clients: Clients, target: Target) -> Kubeconfig:
 
 
 def _running(clients: Clients, target: Target) -> ClusterState:
-    from clusterkit.alibaba.cluster import Cluster
-
     cx = Ctx(clients, target.name)
-    ours = [c for c in listed(cx) if read_cs_tags(c).get(CLUSTER) == target.name]
-    if not ours or ours[0]["state"] not in REACHABLE:
+    found = ours(cx)
+    if not found or found[0]["state"] not in REACHABLE:
         raise Absent(target.name)
-    return Cluster.owned(cx)[target.name]
+    return clusterstate.read(cx, found[0])
 
 
 def read(text: str, expiration: str) -> Kubeconfig:

@@ -17,6 +17,7 @@ from clusterkit.alibaba.clients import Clients
 from clusterkit.alibaba.errors import gone_is_fine
 from clusterkit.alibaba.marks import read_tags
 from clusterkit.alibaba.securitygroup import CLUSTER_ID, keeps_volumes, remembered
+from clusterkit.core.errors import CloudError
 from clusterkit.core.names import CLUSTER
 from clusterkit.core.resource import Ctx, S, Swept, Takes
 
@@ -196,3 +197,43 @@ class NetworkLoadBalancers(_Balancers):
     @classmethod
     def delete(cls, cx: Ctx[Clients], have: LeftoverState) -> None:
         gone_is_fine(cx.clients.nlb, "DeleteLoadBalancer", LoadBalancerId=have.id)
+
+
+class LogProjects(_Leftover[LeftoverState]):
+    """The log project of the cluster, ``k8s-log-ID``: Log Service's own interface is not one
+    clusterkit speaks, and DeleteCluster is asked to remove it; what stays is told.
+    """
+
+    kind: ClassVar[str] = "log-projects"
+
+    @classmethod
+    def owned(cls, cx: Ctx[Clients]) -> Mapping[str, LeftoverState]:
+        identifier = (remembered(cx) or {}).get(CLUSTER_ID)
+        known = cx.clients.recall("log project", lambda: _log_project(cx, identifier or ""))
+        return {known: LeftoverState(known, "kept")} if known else {}
+
+    @classmethod
+    def delete(cls, cx: Ctx[Clients], have: LeftoverState) -> None:
+        """Never asked for: it is kept."""
+
+    @classmethod
+    def kept(cls, have: LeftoverState) -> str | None:
+        return (
+            "Log Service may keep the cluster's logs and goes on charging for them; "
+            f"aliyunlog log delete_project --project_name={have.id} removes them"
+        )
+
+
+def _log_project(cx: Ctx[Clients], cluster: str) -> str:
+    """The cluster's log project, if it has one, as long as it can be asked."""
+    if not cluster:
+        return ""
+    path = f"/clusters/{cluster}/resources"
+    try:
+        found = cx.clients.cs("DescribeClusterResources", "GET", path, with_addon_resources=True)
+    except CloudError:
+        return ""
+    for item in found or ():
+        if str(item.get("resource_type") or "").upper().startswith("SLS"):
+            return str(item["instance_id"])
+    return ""

@@ -80,16 +80,16 @@ def _described(clients: Clients, **parameters: Any) -> list[InstanceType]:
     token: str | None = None
     while True:
         page = clients.ecs("DescribeInstanceTypes", MaxResults=PAGE, NextToken=token, **parameters)
-        for item in (page.get("InstanceTypes") or {}).get("InstanceType") or ():
-            if not int(item.get("GPUAmount") or 0):
-                found.append(
-                    InstanceType(
-                        item["InstanceTypeId"],
-                        int(item["CpuCoreCount"]),
-                        float(item["MemorySize"]),
-                        str(item.get("CpuArchitecture") or "X86"),
-                    )
-                )
+        found += [
+            InstanceType(
+                item["InstanceTypeId"],
+                int(item["CpuCoreCount"]),
+                float(item["MemorySize"]),
+                str(item.get("CpuArchitecture") or "X86"),
+            )
+            for item in (page.get("InstanceTypes") or {}).get("InstanceType") or ()
+            if not int(item.get("GPUAmount") or 0)
+        ]
         token = page.get("NextToken") or None
         if not token:
             return found

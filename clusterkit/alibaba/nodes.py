@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from clusterkit.alibaba.clients import Clients
-from clusterkit.alibaba.cluster import ClusterState, listed
+from clusterkit.alibaba.clusterstate import ClusterState, ours
 from clusterkit.alibaba.errors import gone_is_fine
 from clusterkit.alibaba.events import reason
 from clusterkit.alibaba.keypair import KeyPairState
@@ -83,9 +83,7 @@ class NodePool(Marked[Clients, NodePoolState]):
     @classmethod
     def owned(cls, cx: Ctx[Clients]) -> Mapping[str, NodePoolState]:
         found = []
-        for cluster in listed(cx):
-            if read_cs_tags(cluster).get(CLUSTER) != cx.cluster:
-                continue
+        for cluster in ours(cx):
             for shown in pools(cx, cluster["cluster_id"]):
                 tags = read_cs_tags(shown.get("scaling_group") or {})
                 if tags.get(CLUSTER) == cx.cluster:

@@ -1,7 +1,8 @@
 """Repositories in an existing Container Registry Enterprise Edition instance, and the login to it.
 
-Neither namespaces nor repositories take tags: a repository's mark is its summary, which CreateRepository
-wants anyway. A namespace is made with the first repository in it and goes with the last.
+Neither namespaces nor repositories take tags: a repository's mark is its summary, which
+CreateRepository wants anyway. A namespace is made with the first repository in it and goes with the
+last.
 """
 
 from __future__ import annotations
