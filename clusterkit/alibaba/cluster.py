@@ -21,7 +21,7 @@ from clusterkit.alibaba.securitygroup import (
     SecurityGroupState,
     remember,
 )
-from clusterkit.core.errors import NotOurs, Rejected
+from clusterkit.core.errors import Finding, NotOurs, Rejected
 from clusterkit.core.marked import mark
 from clusterkit.core.resource import Change, Ctx, Resource, Takes
 
@@ -177,11 +177,6 @@ class Cluster(Marked[Clients, ClusterState]):
     def delete(cls, cx: Ctx[Clients], have: ClusterState) -> None:
         if have.status == "deleting":
             return
-        if have.protected:
-            raise Rejected(
-                "deletion protection is on",
-                hint="set deletion_protection: false in the profile, run up, then destroy",
-            )
         if not have.recorded:
             remember(cx, have.id)
         if have.acl:
@@ -195,6 +190,13 @@ class Cluster(Marked[Clients, ClusterState]):
             delete_options=json.dumps(options),
             retain_all_resources=False,
         )
+
+    @classmethod
+    def guarded(cls, have: ClusterState) -> Finding | None:
+        if not have.protected:
+            return None
+        cure = "set deletion_protection: false in the profile, run up, then destroy"
+        return Finding("deletion protection is on", hint=cure)
 
     @classmethod
     def adopt(cls, cx: Ctx[Clients], name: str, identifier: str) -> None:
