@@ -7,6 +7,7 @@ Each rule has a test in ``tests/unit/test_alibaba_clients.py``:
 - ``ALIYUN_ACCESS_KEY_ID`` of the environment beats explicit security tokens: a signer of our own;
 - retries are off, the engine owns them; tokens for idempotency are the engine's;
 - proxies are the wire's, or the environment's with ``NO_PROXY`` respected; no ``.netrc``;
+- its TLS context is one of Python's oldest: a context of our own;
 - the SDK's loggers print signed URLs and headers: silenced;
 - Container Service goes through one generic ROA request: the vendor's classes for it end in 2020.
 """
@@ -24,7 +25,7 @@ from clusterkit import __version__
 from clusterkit.alibaba import credentials
 from clusterkit.alibaba.credentials import Key
 from clusterkit.alibaba.errors import refusal, unreachable
-from clusterkit.alibaba.requests import endpoint, flat, signer, silence, text
+from clusterkit.alibaba.requests import adapter, endpoint, flat, signer, silence, text
 from clusterkit.alibaba.requests import request as make_request
 from clusterkit.core.memory import Memory
 from clusterkit.core.wire import Target, Wire, proxy_of_environment
@@ -216,6 +217,7 @@ class Clients(Memory):
             proxy={"http": None, "https": proxy},
         )  # fmt: skip
         client.session.trust_env = False
+        client.session.mount("https://", adapter(CONNECTIONS))
         client._signer = signer(key)
         return client
 

@@ -91,3 +91,23 @@ def signer(key: Callable[[], Key]) -> Any:
             )
 
     return OurSigner()
+
+
+def adapter(connections: int) -> Any:
+    """The SDK's connection pool, with a TLS context of today's Python: its own is deprecated."""
+    import ssl
+
+    from aliyunsdkcore.vendored.requests.adapters import HTTPAdapter
+
+    class Adapter(HTTPAdapter):  # type: ignore[misc]
+        """Whom it trusts is still said by the client's ``verify``."""
+
+        def init_poolmanager(self, *args: Any, **kwargs: Any) -> Any:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            return super().init_poolmanager(*args, ssl_context=context, **kwargs)
+
+        def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            return super().proxy_manager_for(proxy, ssl_context=context, **kwargs)
+
+    return Adapter(connections, connections)

@@ -54,11 +54,19 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response_only(200)
         self.end_headers()
         self.wfile.flush()
-        tls = self.authority.context(host).wrap_socket(self.connection, server_side=True)
-        inner = type("Inner", (_Handler,), {"target": host})
-        with suppress(OSError):
-            inner(tls, self.client_address, self.server)
         self.close_connection = True
+        server: Any = self.server
+        context = self.authority.context(host)
+        inner = type("Inner", (_Handler,), {"target": host})
+        with (
+            suppress(OSError),
+            context.wrap_socket(
+                self.connection, server_side=True, do_handshake_on_connect=False
+            ) as tls,
+        ):
+            server.open.append(tls)
+            tls.do_handshake()
+            inner(tls, self.client_address, self.server)
 
     def _go(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -86,6 +94,7 @@ class _Handler(BaseHTTPRequestHandler):
 class _Server:
     def __init__(self, loopback: Loopback) -> None:
         self.loopback = loopback
+        self.open: list[socket.socket] = []
 
 
 @contextmanager
@@ -97,6 +106,8 @@ def loopback(folder: Path, answer: Callable[[Heard], Answer]) -> Iterator[Loopba
     handler = type("Handler", (_Handler,), {"authority": authority})
     server: Any = _Server(found)
 
+    threads: list[threading.Thread] = []
+
     def serve(connection: socket.socket, address: Any) -> None:
         with suppress(OSError), connection:
             handler(connection, address, server)
@@ -105,10 +116,23 @@ def loopback(folder: Path, answer: Callable[[Heard], Answer]) -> Iterator[Loopba
         with suppress(OSError):
             while True:
                 connection, address = listener.accept()
-                threading.Thread(target=serve, args=(connection, address), daemon=True).start()
+                server.open.append(connection)
+                threads.append(
+                    threading.Thread(target=serve, args=(connection, address), daemon=True)
+                )
+                threads[-1].start()
 
-    threading.Thread(target=accept, daemon=True).start()
+    acceptor = threading.Thread(target=accept, daemon=True)
+    acceptor.start()
     try:
         yield found
     finally:
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        acceptor.join()
         listener.close()
+        for connection in server.open:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        for thread in threads:
+            thread.join(5)
