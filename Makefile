@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-EXTRAS := .[eks,sandbox]
+EXTRAS := .[alibaba,eks,sandbox]
 
 .PHONY: help install demo test check fmt deep bench docs clean
 

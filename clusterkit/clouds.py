@@ -70,7 +70,9 @@ class Cloud(Protocol[L]):
         """A short-lived credential for the cluster's API."""
 
     def exec_native(self, target: Target) -> Mapping[str, Any]:
-        """The kubeconfig ``exec`` stanza that uses the vendor's own tool."""
+        """The kubeconfig ``exec`` stanza that uses the vendor's own tool; ``ClusterkitError`` where
+        there is none.
+        """
 
 
 def load(name: str) -> Cloud[Any]:

@@ -1,0 +1,117 @@
+"""Alibaba Cloud ACK: what ``clouds.Cloud`` asks of a driver."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from clusterkit.alibaba import kubeaccess, leftovers, services
+from clusterkit.alibaba.clients import Clients
+from clusterkit.alibaba.cluster import Cluster
+from clusterkit.alibaba.graph import graph
+from clusterkit.alibaba.iam import Role
+from clusterkit.alibaba.keypair import KeyPair
+from clusterkit.alibaba.nat import Eip, NatGateway
+from clusterkit.alibaba.network import Vpc, VSwitch
+from clusterkit.alibaba.nodes import NodePool
+from clusterkit.alibaba.preflight import Facts
+from clusterkit.alibaba.preflight import preflight as _preflight
+from clusterkit.alibaba.profile import AlibabaProfile
+from clusterkit.alibaba.registry import RegistryLogin, Repository
+from clusterkit.alibaba.securitygroup import SecurityGroup, keeps_volumes
+from clusterkit.core.errors import ClusterkitError
+from clusterkit.core.resource import Ctx, Resource
+from clusterkit.core.wire import Target, Wire
+from clusterkit.kube import drain
+from clusterkit.kube.api import Access, Credential
+from clusterkit.kube.objects import Namespace, ServiceAccount
+from clusterkit.kube.storage import StorageClass
+
+__all__ = [
+    "KINDS",
+    "Profile",
+    "access",
+    "account",
+    "activate",
+    "connect",
+    "credential",
+    "exec_native",
+    "graph",
+    "preflight",
+]
+
+Profile = AlibabaProfile
+
+
+class VolumeClaims(drain.VolumeClaims):
+    """Claims whose disks go with the cluster, unless the profile kept them."""
+
+    @classmethod
+    def keeps(cls, cx: Ctx[Any]) -> bool:
+        return keeps_volumes(cx) is not False
+
+
+KINDS: tuple[type[Resource[Any, Any]], ...] = (
+    KeyPair,
+    Repository,
+    Vpc,
+    VSwitch,
+    Eip,
+    NatGateway,
+    SecurityGroup,
+    leftovers.Disks,
+    leftovers.SecurityGroups,
+    leftovers.NetworkInterfaces,
+    leftovers.ClassicLoadBalancers,
+    leftovers.NetworkLoadBalancers,
+    leftovers.LogProjects,
+    Cluster,
+    Role,
+    NodePool,
+    StorageClass,
+    Namespace,
+    ServiceAccount,
+    RegistryLogin,
+    VolumeClaims,
+    drain.Ingresses,
+    drain.LoadBalancerServices,
+)
+
+
+def connect(target: Target, wire: Wire) -> Clients:
+    """The clients; no network."""
+    return Clients(target, wire, lambda clients: access(clients, target))
+
+
+def account(clients: Clients) -> str:
+    """The account's number; ``CredentialsError`` with the cure."""
+    return clients.recall("account", lambda: str(clients.sts("GetCallerIdentity")["AccountId"]))
+
+
+def activate(profile: AlibabaProfile, clients: Clients) -> Sequence[str]:
+    """Activate Container Service and make the service roles that are missing."""
+    return services.activate(profile, clients)
+
+
+def preflight(profile: AlibabaProfile, clients: Clients) -> Facts:
+    """What the graph needs to know of Alibaba Cloud; ``PreflightError`` with all findings."""
+    return _preflight(profile, clients, account(clients))
+
+
+def access(clients: Clients, target: Target) -> Access:
+    """How to reach the cluster's Kubernetes API; ``Absent`` while none of ours is running."""
+    return kubeaccess.access(clients, target)
+
+
+def credential(clients: Clients, target: Target) -> Credential:
+    """A client certificate for the cluster, good for an hour."""
+    return kubeaccess.credential(clients, target)
+
+
+def exec_native(target: Target) -> Mapping[str, Any]:
+    """ACK's own tool for kubectl, ack-ram-authenticator, has to be set up in the cluster first."""
+    raise ClusterkitError(
+        "Alibaba Cloud's own tools give kubectl no credentials by themselves",
+        where=target.name,
+        hint="leave --auth out: clusterkit gets a client certificate for an hour each time",
+    )

@@ -7,6 +7,7 @@ Each rule has a test in ``tests/unit/test_alibaba_clients.py``:
 - ``ALIYUN_ACCESS_KEY_ID`` of the environment beats explicit security tokens: a signer of our own;
 - retries are off, the engine owns them; tokens for idempotency are the engine's;
 - proxies are the wire's, or the environment's with ``NO_PROXY`` respected; no ``.netrc``;
+- its TLS context is one of Python's oldest: a context of our own;
 - the SDK's loggers print signed URLs and headers: silenced;
 - Container Service goes through one generic ROA request: the vendor's classes for it end in 2020.
 """
@@ -14,18 +15,18 @@ Each rule has a test in ``tests/unit/test_alibaba_clients.py``:
 from __future__ import annotations
 
 import json
-import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from functools import cache, partial
-from importlib import import_module
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from clusterkit import __version__
 from clusterkit.alibaba import credentials
 from clusterkit.alibaba.credentials import Key
 from clusterkit.alibaba.errors import refusal, unreachable
+from clusterkit.alibaba.requests import adapter, endpoint, flat, signer, silence, text
+from clusterkit.alibaba.requests import request as make_request
 from clusterkit.core.memory import Memory
 from clusterkit.core.wire import Target, Wire, proxy_of_environment
 from clusterkit.kube.api import Access, KubeApi
@@ -44,27 +45,8 @@ EARLY = timedelta(minutes=5)
 PAGE = 50
 """the most that VPC 2016-04-28 gives at a time"""
 
-VERSIONS = {
-    "vpc": "2016-04-28", "ecs": "2014-05-26", "ram": "2015-05-01", "sts": "2015-04-01",
-    "cr": "2018-12-01", "slb": "2014-05-15", "nlb": "2022-04-30",
-}  # fmt: skip
 CS_VERSION = "2015-12-15"
-_CENTRAL = ("ram",)
-
 Answer = dict[str, Any]
-
-
-def endpoint(product: str, region: str) -> str:
-    """The host of a product in a region: the SDK's own table first, then the vendor's pattern."""
-    try:
-        data = import_module(f"aliyunsdk{product}.endpoint").endpoint_data
-        if known := data.getEndpointMap().get(region):
-            return str(known)
-    except ModuleNotFoundError:
-        pass
-    if product in _CENTRAL:
-        return f"{product}.aliyuncs.com"
-    return f"{product}.{region}.aliyuncs.com"
 
 
 class Clients(Memory):
@@ -156,7 +138,7 @@ class Clients(Memory):
         )  # fmt: skip
         for name, value in query.items():
             if value is not None:
-                request.add_query_param(name, _text(value))
+                request.add_query_param(name, text(value))
         if body is not None:
             # bytes: the SDK encodes text as Latin-1
             request.set_content(json.dumps(body).encode())
@@ -166,9 +148,9 @@ class Clients(Memory):
     def _rpc(self, product: str, action: str, parameters: Mapping[str, Any]) -> Answer:
         from aliyunsdkcore.http import protocol_type
 
-        request = _request(product, action)
+        request = make_request(product, action)
         request.set_protocol_type(protocol_type.HTTPS)
-        for name, value in _flat(parameters):
+        for name, value in flat(parameters):
             request.add_query_param(name, value)
         found: Answer = self._send(product, f"{product.upper()}.{action}", request) or {}
         if found.get("IsSuccess") is False:  # Container Registry says so with status 200
@@ -219,7 +201,7 @@ class Clients(Memory):
     def _make(self, host: str, key: Callable[[], Key]) -> AcsClient:
         from aliyunsdkcore.client import AcsClient
 
-        _silence()
+        silence()
         proxy = self.wire.proxy or proxy_of_environment(host)
         client = AcsClient(
             "signed by", "_signer",
@@ -235,7 +217,8 @@ class Clients(Memory):
             proxy={"http": None, "https": proxy},
         )  # fmt: skip
         client.session.trust_env = False
-        client._signer = _signer(key)
+        client.session.mount("https://", adapter(CONNECTIONS))
+        client._signer = signer(key)
         return client
 
     def key(self) -> Key:
@@ -269,63 +252,3 @@ class Clients(Memory):
 
 def _nowhere() -> Access:
     raise NotImplementedError
-
-
-def _request(product: str, action: str) -> AcsRequest:
-    """The vendor's own class for the call if its package has one, a generic request if not."""
-    version = VERSIONS[product]
-    try:
-        folder = f"aliyunsdk{product}.request.v{version.replace('-', '')}"
-        made: AcsRequest = getattr(import_module(f"{folder}.{action}Request"), f"{action}Request")()
-    except ModuleNotFoundError:
-        from aliyunsdkcore.request import RpcRequest
-
-        made = RpcRequest(product.capitalize(), version, action)
-    made.set_method("POST")
-    return made
-
-
-def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """``Tag=[{"Key": "a"}]`` as ``Tag.1.Key=a``: how RPC spells lists and structures."""
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _flat(inner, f"{prefix}.{key}" if prefix else str(key))
-    elif isinstance(value, list | tuple):
-        for index, inner in enumerate(value, 1):
-            yield from _flat(inner, f"{prefix}.{index}")
-    elif value is not None:
-        yield prefix, _text(value)
-
-
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-@cache
-def _silence() -> None:
-    for name in ("aliyunsdkcore.client", "aliyunsdkcore.http.http_response"):
-        import_module(name)
-        logger = logging.getLogger(name)
-        logger.handlers.clear()
-        logger.disabled = True
-
-
-def _signer(key: Callable[[], Key]) -> Any:
-    from aliyunsdkcore.auth import credentials as theirs
-    from aliyunsdkcore.auth.signers.access_key_signer import AccessKeySigner
-    from aliyunsdkcore.auth.signers.signer import Signer
-    from aliyunsdkcore.auth.signers.sts_token_signer import StsTokenSigner
-
-    class OurSigner(Signer):  # type: ignore[misc]
-        """Signs with the key of the moment."""
-
-        def sign(self, region_id: str, request: AcsRequest) -> Any:
-            now = key()
-            if now.token:
-                temporary = theirs.StsTokenCredential(now.id, now.secret, now.token)
-                return StsTokenSigner(temporary).sign(region_id, request)
-            return AccessKeySigner(theirs.AccessKeyCredential(now.id, now.secret)).sign(
-                region_id, request
-            )
-
-    return OurSigner()

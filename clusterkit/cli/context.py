@@ -46,16 +46,15 @@ def entry(
             where=target.name,
             hint="clusterkit status shows what there is, clusterkit up makes the rest",
         ) from None
-    native = here.cloud.exec_native(target)
     if auth == "clusterkit":
         stanza: Mapping[str, object] = files.exec_clusterkit(target, sandbox_environ(here))
-    elif auth == native["command"]:
-        stanza = native
     else:
-        raise ClusterkitError(
-            f"--auth {auth}: not known for {target.cloud}",
-            hint=f"clusterkit, or {native['command']}",
-        )
+        stanza = here.cloud.exec_native(target)
+        if auth != stanza["command"]:
+            raise ClusterkitError(
+                f"--auth {auth}: not known for {target.cloud}",
+                hint=f"clusterkit, or {stanza['command']}",
+            )
     return files.entry(target, access, stanza, sandbox=here.sandbox, context=context)
 
 

@@ -161,6 +161,8 @@ def plan(
     """
     looked = [k for k in kinds if destroy or not k.only_on_destroy]
     warnings = look(looked, cx, destroy=destroy, threads=threads)
+    if destroy:
+        _unguarded(looked, cx)
     wished = closure(wish)
     cx.seen |= {resource.key: resource.state for resource in wished if isinstance(resource, Given)}
     steps: list[Step] = []
@@ -191,6 +193,14 @@ def plan(
         [kind for kind in looked if kind.kind not in dead], orphans, keys, destroy
     )
     return Plan((*steps, *removals), tuple(kept), tuple(warnings), barriers)
+
+
+def _unguarded(kinds: Sequence[Kind], cx: Ctx[Any]) -> None:
+    """Raise ``Rejected`` if something must not be destroyed, before anything is."""
+    for kind in kinds:
+        for key, state in cx.seen.items():
+            if key.partition("/")[0] == kind.kind and (reason := kind.guarded(state)):
+                raise Rejected(reason.what, where=key, hint=reason.hint)
 
 
 def _removals(

@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 from uuid import UUID, uuid4, uuid5
 
-from clusterkit.core.errors import Absent, ClusterkitError, NotOurs
+from clusterkit.core.errors import Absent, ClusterkitError, Finding, NotOurs
 
 C = TypeVar("C", contravariant=True)
 """The clients a resource needs (``eks.Clients``, or only ``HasKube``)."""
@@ -177,6 +177,11 @@ class Resource(ABC, Generic[C, S]):
     @classmethod
     def kept(cls, have: Any) -> str | None:
         """Why destroy leaves it, and what it goes on costing; None for what destroy removes."""
+        return None
+
+    @classmethod
+    def guarded(cls, have: Any) -> Finding | None:
+        """Why destroy may not begin at all, and the cure; None for nearly everything."""
         return None
 
     @classmethod

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BeforeValidator, PlainSerializer, ValidationInfo, WithJsonSchema
 
+from clusterkit.core.names import digest
 from clusterkit.core.refusal import refuse, shown
 
 LARGEST = 16_384
@@ -38,6 +40,12 @@ class PublicKey:
     """``ssh-ed25519`` or ``ssh-rsa``"""
     text: str
     """``<algorithm> <base64>``, without a comment"""
+
+
+def fingerprint(public_key: str) -> str:
+    """A name for ``<algorithm> <base64>``: another key, another name."""
+    _, _, blob = public_key.partition(" ")
+    return digest(hashlib.sha256(base64.b64decode(blob)).hexdigest())
 
 
 def parse(text: str, path: str) -> PublicKey:

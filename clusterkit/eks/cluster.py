@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar, Literal
 
-from clusterkit.core.errors import NotOurs, Rejected
+from clusterkit.core.errors import Finding, NotOurs, Rejected
 from clusterkit.core.names import CLUSTER, NAME, RUN
 from clusterkit.core.resource import Change, Ctx, Resource, Takes
 from clusterkit.eks.clients import Clients
@@ -175,12 +175,14 @@ class Cluster(Marked[Clients, ClusterState]):
     def delete(cls, cx: Ctx[Clients], have: ClusterState) -> None:
         if have.status == "DELETING":
             return
-        if have.protected:
-            raise Rejected(
-                "deletion protection is on",
-                hint="set deletion_protection: false in the profile, run up, then destroy",
-            )
         gone_is_fine(cx.clients.eks.delete_cluster, name=have.name)
+
+    @classmethod
+    def guarded(cls, have: ClusterState) -> Finding | None:
+        if not have.protected:
+            return None
+        cure = "set deletion_protection: false in the profile, run up, then destroy"
+        return Finding("deletion protection is on", hint=cure)
 
     @classmethod
     def adopt(cls, cx: Ctx[Clients], name: str, identifier: str) -> None:

@@ -9,12 +9,13 @@ from clusterkit.core.cidr import carve
 from clusterkit.core.names import digest
 from clusterkit.core.pool import machine_text
 from clusterkit.core.resource import Given, Resource
+from clusterkit.core.sshkey import fingerprint
 from clusterkit.eks.access import AccessEntry, entry_name
 from clusterkit.eks.addons import Addon, PodIdentity
 from clusterkit.eks.clients import Clients
 from clusterkit.eks.cluster import Cluster
 from clusterkit.eks.iam import CLUSTER_ROLE, KEEP_VOLUMES, Role, push_policy
-from clusterkit.eks.keypair import KeyPair, key_name
+from clusterkit.eks.keypair import KeyPair
 from clusterkit.eks.nat import ElasticIp, NatGateway
 from clusterkit.eks.network import InternetGateway, Subnet, SubnetState, Vpc
 from clusterkit.eks.nodes import AMI, NodeGroup
@@ -108,7 +109,7 @@ def graph(profile: EksProfile, facts: Facts) -> list[Resource[Any, Any]]:
     ]
     key = None
     if text := profile.ssh_public_key:
-        key = KeyPair(name=key_name(text), public_key=text, tags=tags)
+        key = KeyPair(name=fingerprint(text), public_key=text, tags=tags)
     groups = [
         _group(pool, facts, cluster, node_role, network, key, tuple(first), tags)
         for pool in profile.pools

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from clusterkit.core.names import digest
 from clusterkit.core.resource import Change, Ctx, one_each
 from clusterkit.eks.clients import Clients
 from clusterkit.eks.errors import call, gone_is_fine
@@ -61,9 +58,3 @@ class KeyPair(Marked[Clients, KeyPairState]):
     def delete(cls, cx: Ctx[Clients], have: KeyPairState) -> None:
         # DeleteKeyPair of a missing one succeeds (EC2 API Reference)
         gone_is_fine(cx.clients.ec2.delete_key_pair, KeyPairId=have.id)
-
-
-def key_name(public_key: str) -> str:
-    """The resource's name for this key: another key, another name."""
-    _, _, blob = public_key.partition(" ")
-    return digest(hashlib.sha256(base64.b64decode(blob)).hexdigest())

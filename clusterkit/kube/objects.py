@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from clusterkit.core.resource import Ctx, Resource
+from clusterkit.core.resource import Change, Ctx, Resource
 from clusterkit.kube import marks
 from clusterkit.kube.api import HasKube, Object
 
@@ -19,6 +20,7 @@ class NamespaceState:
     name: str
     status: str
     """``Active`` or ``Terminating``"""
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,22 +33,35 @@ class Namespace(Resource[HasKube, NamespaceState]):
 
     cluster: Resource[Any, Any] | None = None
     """order only: whose API server it is in"""
+    labels: tuple[tuple[str, str], ...] = ()
+    """beside our own"""
 
     @classmethod
     def owned(cls, cx: Ctx[HasKube]) -> dict[str, NamespaceState]:
         found = cx.clients.kube.list(_NAMESPACES, labels=marks.selector(cx))
         states = (
-            NamespaceState(item["metadata"]["name"], item["status"]["phase"]) for item in found
+            NamespaceState(
+                item["metadata"]["name"],
+                item["status"]["phase"],
+                item["metadata"].get("labels", {}),
+            )
+            for item in found
         )
         return {state.name: state for state in states}
 
     def create(self, cx: Ctx[HasKube]) -> None:
-        body = {
-            "apiVersion": "v1",
-            "kind": "Namespace",
-            "metadata": {"name": self.name, "labels": marks.labels(cx, self.name)},
-        }
-        marks.make(cx, self.key, f"{_NAMESPACES}/{self.name}", body)
+        marks.make(cx, self.key, f"{_NAMESPACES}/{self.name}", self._body(cx))
+
+    def _body(self, cx: Ctx[HasKube]) -> Object:
+        labels = {**dict(self.labels), **marks.labels(cx, self.name)}
+        metadata = {"name": self.name, "labels": labels}
+        return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+
+    def diff(self, cx: Ctx[HasKube], have: NamespaceState) -> list[Change]:
+        return _missing("label", have.labels, self.labels)
+
+    def update(self, cx: Ctx[HasKube], have: NamespaceState, changes: list[Change]) -> None:
+        cx.clients.kube.apply(f"{_NAMESPACES}/{self.name}", self._body(cx))
 
     @classmethod
     def ready(cls, have: NamespaceState) -> bool:
@@ -67,6 +82,7 @@ class ServiceAccountState:
 
     namespace: str
     name: str
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,6 +93,8 @@ class ServiceAccount(Resource[HasKube, ServiceAccountState]):
     dies_with: ClassVar[str | None] = "cluster"
     best_effort: ClassVar[bool] = True
 
+    annotations: tuple[tuple[str, str], ...] = ()
+
     @classmethod
     def owned(cls, cx: Ctx[HasKube]) -> dict[str, ServiceAccountState]:
         found = cx.clients.kube.list("/api/v1/serviceaccounts", labels=marks.selector(cx))
@@ -84,14 +102,24 @@ class ServiceAccount(Resource[HasKube, ServiceAccountState]):
         return {f"{state.namespace}/{state.name}": state for state in states}
 
     def create(self, cx: Ctx[HasKube]) -> None:
+        marks.make(cx, self.key, _path(self.name), self._body(cx))
+
+    def _body(self, cx: Ctx[HasKube]) -> Object:
         namespace, _, name = self.name.partition("/")
-        metadata = {
+        metadata: Object = {
             "name": name,
             "namespace": namespace,
             "labels": marks.labels(cx, self.name),
         }
-        body = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
-        marks.make(cx, self.key, _path(self.name), body)
+        if self.annotations:
+            metadata["annotations"] = dict(self.annotations)
+        return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+
+    def diff(self, cx: Ctx[HasKube], have: ServiceAccountState) -> list[Change]:
+        return _missing("annotation", have.annotations, self.annotations)
+
+    def update(self, cx: Ctx[HasKube], have: ServiceAccountState, changes: list[Change]) -> None:
+        cx.clients.kube.apply(_path(self.name), self._body(cx))
 
     @classmethod
     def delete(cls, cx: Ctx[HasKube], have: ServiceAccountState) -> None:
@@ -103,7 +131,17 @@ class ServiceAccount(Resource[HasKube, ServiceAccountState]):
 
 
 def _account(item: Object) -> ServiceAccountState:
-    return ServiceAccountState(item["metadata"]["namespace"], item["metadata"]["name"])
+    metadata = item["metadata"]
+    annotations = metadata.get("annotations") or {}
+    return ServiceAccountState(metadata["namespace"], metadata["name"], annotations)
+
+
+def _missing(what: str, have: Mapping[str, str], want: tuple[tuple[str, str], ...]) -> list[Change]:
+    return [
+        Change(f"{what} {key}", have.get(key), value)
+        for key, value in want
+        if have.get(key) != value
+    ]
 
 
 def _path(name: str) -> str:

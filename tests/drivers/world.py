@@ -276,19 +276,16 @@ def _watch_aws(clients: Any, mortal: Mortal) -> None:
 
 
 def _watch_alibaba(clients: Any, mortal: Mortal) -> None:
-    reading = ("Describe", "List", "Get", "Check", "AssumeRole")
+    reading = ("Describe", "List", "Get", "Check")
 
     def watch(operation: str, answered: bool) -> None:
         if not answered:
             mortal.before()
-        elif not operation.partition(":")[2].startswith(reading):
+        elif not operation.partition(".")[2].startswith(reading):
             mortal.after()
 
     clients.watch = watch
 
 
-_WATCH: dict[str, Callable[[Any, Mortal], None]] = {
-    "alibaba": _watch_alibaba,
-    "eks": _watch_aws,
-}
+_WATCH: dict[str, Callable[[Any, Mortal], None]] = {"alibaba": _watch_alibaba, "eks": _watch_aws}
 """how a cloud's SDK tells of its calls"""

@@ -23,7 +23,7 @@ pools:
 
 
 def models(cloud: str) -> type[BaseProfile]:
-    assert cloud == "eks"
+    assert cloud in CLOUDS
     return EksProfile
 
 

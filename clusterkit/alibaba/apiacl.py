@@ -1,0 +1,83 @@
+"""Who may reach the API server's public address: an access control list on its load balancer.
+
+CreateCluster has no parameter for it (``access_control_list`` is for registered clusters): ACK's
+own way is the list of the load balancer's listener on port 6443
+(https://www.alibabacloud.com/help/en/ack/, "Configure access control policies for the API server").
+The list's id is a tag of the cluster, so that only who uses it pays for its look.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import Any
+
+from clusterkit.alibaba.clients import Clients
+from clusterkit.alibaba.errors import gone_is_fine
+from clusterkit.core.errors import Gone, Rejected
+from clusterkit.core.resource import Ctx
+
+ACL = "clusterkit-api-acl"
+"""tag of the cluster: the id of the list"""
+PORT = 6443
+ALWAYS = ("100.64.0.0/10",)
+"""the load balancer's own checks and ACK's management come from there"""
+
+
+def entries(cx: Ctx[Clients], acl: str) -> frozenset[str]:
+    """The ranges on the list, asked once per process; empty without a list."""
+    return cx.clients.recall(f"acl {acl}", partial(_read, cx, acl)) if acl else frozenset()
+
+
+def _read(cx: Ctx[Clients], acl: str) -> frozenset[str]:
+    try:
+        shown = cx.clients.slb(
+            "DescribeAccessControlListAttribute", RegionId=cx.clients.region, AclId=acl
+        )
+    except Gone:
+        return frozenset()
+    found = (shown.get("AclEntrys") or {}).get("AclEntry") or ()
+    return frozenset(item["AclEntryIP"] for item in found)
+
+
+def restrict(cx: Ctx[Clients], acl: str, balancer: str, allowed: frozenset[str]) -> str:
+    """Make the list say exactly this, and the listener use it; returns the list's id."""
+    if not balancer.startswith("lb-"):
+        raise Rejected(
+            "the API server's load balancer is not a classic one, whose listeners take lists",
+            where="endpoint.allowed",
+            hint="restrict it by its security groups in the console, and leave allowed out",
+        )
+    slb, region = cx.clients.slb, cx.clients.region
+    if not acl:
+        name = f"clusterkit-{cx.cluster}-api"
+        acl = slb("CreateAccessControlList", RegionId=region, AclName=name)["AclId"]
+    have = entries(cx, acl)
+    cx.clients.forget(f"acl {acl}")
+    for action, ranges in (
+        ("AddAccessControlListEntry", allowed - have),
+        ("RemoveAccessControlListEntry", have - allowed),
+    ):
+        if ranges:
+            listed = [{"entry": cidr, "comment": "clusterkit"} for cidr in sorted(ranges)]
+            slb(action, RegionId=region, AclId=acl, AclEntrys=json.dumps(listed))
+    _listener(cx, balancer, AclStatus="on", AclType="white", AclId=acl)
+    return acl
+
+
+def open_up(cx: Ctx[Clients], acl: str, balancer: str) -> None:
+    """Take the list from the listener, and remove it."""
+    cx.clients.forget(f"acl {acl}")
+    _listener(cx, balancer, AclStatus="off")
+    gone_is_fine(cx.clients.slb, "DeleteAccessControlList", RegionId=cx.clients.region, AclId=acl)
+
+
+def _listener(cx: Ctx[Clients], balancer: str, **parameters: Any) -> None:
+    gone_is_fine(
+        cx.clients.slb,
+        "SetLoadBalancerTCPListenerAttribute",
+        RegionId=cx.clients.region,
+        LoadBalancerId=balancer,
+        ListenerPort=PORT,
+        **parameters,
+    )

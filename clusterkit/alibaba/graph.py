@@ -1,0 +1,214 @@
+"""From a profile and the facts to resources; pure, and read like a picture of the cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from clusterkit.alibaba.clients import Clients
+from clusterkit.alibaba.cluster import SPECS, Cluster
+from clusterkit.alibaba.iam import Role, push_policy, role_name
+from clusterkit.alibaba.keypair import KeyPair
+from clusterkit.alibaba.nat import Eip, NatGateway
+from clusterkit.alibaba.network import Vpc, VpcState, VSwitch, VSwitchState
+from clusterkit.alibaba.nodes import NodePool
+from clusterkit.alibaba.preflight import NODES, Facts
+from clusterkit.alibaba.profile import AlibabaPool, AlibabaProfile
+from clusterkit.alibaba.registry import RegistryLogin, Repository
+from clusterkit.alibaba.securitygroup import KEEP_VOLUMES, SecurityGroup
+from clusterkit.core.cidr import carve
+from clusterkit.core.names import digest
+from clusterkit.core.network import ANYWHERE
+from clusterkit.core.pool import Count, machine_text
+from clusterkit.core.resource import Given, Resource
+from clusterkit.core.sshkey import fingerprint
+from clusterkit.kube.objects import Namespace, ServiceAccount
+from clusterkit.kube.storage import StorageClass
+
+Any_ = Resource[Any, Any]
+Tags = tuple[tuple[str, str], ...]
+
+PLUGINS = {"flannel": "flannel", "terway": "terway-eniip"}
+ADDONS = ("csi-plugin", "managed-csiprovisioner", "!nginx-ingress-controller")
+"""``!``: not installed, though ACK would"""
+PULL_ADDON = "managed-aliyun-acr-credential-helper"
+IDENTITY_ADDON = "ack-pod-identity-webhook"
+INJECT = ("pod-identity.alibabacloud.com/injection", "on")
+"""label of the namespaces in which pods get their service account's role"""
+ROLE_NAME = "pod-identity.alibabacloud.com/role-name"
+LOGIN = "clusterkit-registry"
+"""name of the Secret to log in to the registry with"""
+PUSH = "push"
+
+
+@dataclass(frozen=True)
+class _Network:
+    """Where the cluster lives, and what must be there before nodes can join."""
+
+    vpc: Resource[Clients, VpcState]
+    nodes: tuple[Resource[Clients, VSwitchState], ...]
+    pods: tuple[Resource[Clients, VSwitchState], ...] = ()
+    ways: tuple[Any_, ...] = ()
+
+
+def graph(profile: AlibabaProfile, facts: Facts) -> list[Resource[Any, Any]]:
+    """Every resource of the cluster."""
+    tags = tuple(sorted(profile.tags.items()))
+    network = _given(facts, profile) if facts.vpc else _made(profile, facts, tags)
+    pods = profile.network.pod_range
+    keep = ((KEEP_VOLUMES, str(profile.storage.keep_volumes).lower()),)
+    group = SecurityGroup(
+        name="nodes", vpc=network.vpc, pods=str(pods) if pods else None, tags=tags + keep
+    )
+    pushes = bool(profile.push_accounts)
+    addons: tuple[str, ...] = (PLUGINS[profile.network.plugin], *ADDONS)
+    addons += ((PULL_ADDON,) if profile.registry else ()) + ((IDENTITY_ADDON,) if pushes else ())
+    allowed = profile.endpoint.allowed if profile.endpoint.public else (ANYWHERE,)
+    cluster = Cluster(
+        name=profile.name,
+        version=facts.version,
+        spec=SPECS[profile.edition],
+        vpc=network.vpc,
+        vswitches=network.nodes,
+        pod_vswitches=network.pods,
+        security_group=group,
+        pods=str(pods) if pods else None,
+        services=str(profile.network.service_range),
+        public=profile.endpoint.public,
+        allowed=() if ANYWHERE in allowed else tuple(map(str, allowed)),
+        rrsa=pushes,
+        addons=addons,
+        protected=profile.deletion_protection,
+        tags=tags,
+    )
+    key = None
+    if text := profile.ssh_public_key:
+        key = KeyPair(name=fingerprint(text), public_key=text, tags=tags)
+    out: list[Any_] = [cluster, *network.ways]
+    out += [_pool(pool, facts, cluster, network, key, tags) for pool in profile.pools]
+    out.append(
+        StorageClass(
+            name="clusterkit-ssd",
+            provisioner="diskplugin.csi.alibabacloud.com",
+            # claims under 20 GiB, which ESSD refuses, are rounded up
+            parameters=(
+                ("fstype", "ext4"),
+                ("type", "cloud_essd,cloud_auto"),
+                ("volumeSizeAutoAvailable", "true"),
+            ),
+            cluster=cluster,
+        )
+    )
+    return out + _registry(profile, facts, cluster, tags)
+
+
+def _made(profile: AlibabaProfile, facts: Facts, tags: Tags) -> _Network:
+    """A VPC of our own: a VSwitch a zone, two with Terway, and the way out."""
+    vpc = Vpc(name="main", cidr=str(profile.network.cidr), tags=tags)
+    terway = profile.network.plugin == "terway"
+    nodes, pods = [], []
+    carved = carve(profile.network.cidr, len(facts.zones))
+    for letter, zone, (quarter, half) in zip("abcdefgh", facts.zones, carved, strict=False):
+        cidr = str(quarter if terway else half)
+        nodes.append(VSwitch(name=f"{NODES}{letter}", vpc=vpc, cidr=cidr, zone=zone, tags=tags))
+        if terway:
+            pods.append(
+                VSwitch(name=f"pods-{letter}", vpc=vpc, cidr=str(half), zone=zone, tags=tags)
+            )
+    if profile.network.nat == "none":
+        return _Network(vpc, tuple(nodes), tuple(pods))
+    inside = [vswitch for vswitch in nodes if vswitch.zone in facts.nat_zones] or nodes
+    nat = NatGateway(
+        name="main",
+        vpc=vpc,
+        vswitch=inside[0],
+        address=Eip(name="nat", tags=tags),
+        sources=(*nodes, *pods),
+        tags=tags,
+    )
+    return _Network(vpc, tuple(nodes), tuple(pods), (nat,))
+
+
+def _given(facts: Facts, profile: AlibabaProfile) -> _Network:
+    """An existing VPC and its VSwitches: used, never changed."""
+    existing = profile.network.existing
+    if existing is None or facts.vpc is None:
+        raise ValueError("the profile has no existing network")
+    made = {name: Given(name=name, state=state) for name, state in facts.vswitches.items()}
+    return _Network(
+        Given(name=facts.vpc.id, state=facts.vpc),
+        tuple(made[name] for name in existing.vswitches),
+        tuple(made[name] for name in existing.pod_vswitches),
+    )
+
+
+def _pool(
+    pool: AlibabaPool,
+    facts: Facts,
+    cluster: Cluster,
+    network: _Network,
+    key: KeyPair | None,
+    tags: Tags,
+) -> NodePool:
+    types = facts.pools[pool.name]
+    where = [vswitch.name for vswitch in network.nodes]
+    disk = (pool.disk.size, pool.disk.type, pool.disk.encrypted)
+    fixed = digest(types, disk, pool.spot, key.name if key else "", where)
+    return NodePool(
+        name=f"{pool.name}-{fixed}",
+        cluster=cluster,
+        vswitches=network.nodes,
+        key_pair=key,
+        types=types,
+        disk=pool.disk.size,
+        disk_type=pool.disk.type,
+        encrypted=pool.disk.encrypted,
+        minimum=pool.minimum,
+        maximum=pool.maximum,
+        automatic=isinstance(pool.count, Count),
+        spot=pool.spot,
+        labels=tuple(sorted(pool.labels.items())),
+        taints=tuple((t.key, t.value, t.effect) for t in pool.taints),
+        machine=machine_text(pool),
+        tags=tags,
+        after=network.ways,
+    )
+
+
+def _registry(profile: AlibabaProfile, facts: Facts, cluster: Cluster, tags: Tags) -> list[Any_]:
+    """Repositories, who may push to them, and how."""
+    registry = profile.registry
+    if registry is None:
+        return []
+    out: list[Any_] = []
+    for repository in registry.repositories:
+        names = [repository] + ([f"{repository}-cache"] if registry.cache else [])
+        out += [
+            Repository(
+                name=f"{registry.name}/{name}", instance=registry.instance, keep=registry.keep
+            )
+            for name in names
+        ]
+    if not profile.push_accounts:
+        return out
+    policy = push_policy(profile.region, facts.account, registry.instance, registry.name)
+    role = Role(
+        name=PUSH, cluster=cluster, accounts=profile.push_accounts, policy=policy, tags=tags
+    )
+    assumed = (ROLE_NAME, role_name(profile.region, profile.name, PUSH))
+    for name in sorted({account.partition("/")[0] for account in profile.push_accounts}):
+        namespace = Namespace(name=name, cluster=cluster, labels=(INJECT,))
+        out.append(
+            RegistryLogin(
+                name=f"{name}/{LOGIN}",
+                instance=registry.instance,
+                servers=facts.registry,
+                after=(namespace,),
+            )
+        )
+        out += [
+            ServiceAccount(name=account, annotations=(assumed,), after=(namespace, role))
+            for account in profile.push_accounts
+            if account.startswith(f"{name}/")
+        ]
+    return out

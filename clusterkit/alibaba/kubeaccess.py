@@ -1,0 +1,114 @@
+"""Into the cluster's Kubernetes: ACK has no bearer tokens, but client certificates for a time.
+
+``TemporaryDurationMinutes`` of DescribeClusterUserKubeconfig is 15 to 4320; without it the
+certificate lives for years, which is why it is always sent.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import yaml
+
+from clusterkit.alibaba import clusterstate
+from clusterkit.alibaba.clients import Clients
+from clusterkit.alibaba.clusterstate import ClusterState, ours
+from clusterkit.core.errors import Absent, CloudError
+from clusterkit.core.resource import Ctx
+from clusterkit.core.wire import Target
+from clusterkit.kube.api import Access, Credential
+
+MINUTES = 60
+"""of a certificate; asked for anew before"""
+EARLY = timedelta(minutes=5)
+REACHABLE = ("running", "updating", "upgrading", "scaling", "draining", "removing")
+"""states in which the API server answers"""
+
+
+@dataclass(frozen=True)
+class Kubeconfig:
+    """What is in the kubeconfig ACK gives."""
+
+    server: str
+    ca: str
+    """PEM"""
+    certificate: str = field(repr=False)
+    """PEM"""
+    key: str = field(repr=False)
+    """PEM"""
+    expires: datetime
+
+
+def temporary(clients: Clients, target: Target) -> Kubeconfig:
+    """Credentials for an hour; ``Absent`` while there is no running cluster of ours."""
+    cluster = _running(clients, target)
+    found = clients.cs(
+        "DescribeClusterUserKubeconfig",
+        "GET",
+        f"/k8s/{cluster.id}/user_config",
+        PrivateIpAddress=not cluster.public,
+        TemporaryDurationMinutes=MINUTES,
+    )
+    return read(found["config"], str(found.get("expiration") or ""))
+
+
+def _running(clients: Clients, target: Target) -> ClusterState:
+    cx = Ctx(clients, target.name)
+    found = ours(cx)
+    if not found or found[0]["state"] not in REACHABLE:
+        raise Absent(target.name)
+    return clusterstate.read(cx, found[0])
+
+
+def read(text: str, expiration: str) -> Kubeconfig:
+    """The one cluster and user of a kubeconfig; ``CloudError``, without its words, if it is not
+    what ACK gives.
+    """
+    try:
+        document: Any = yaml.safe_load(text)
+        cluster, user = document["clusters"][0]["cluster"], document["users"][0]["user"]
+        return Kubeconfig(
+            server=cluster["server"],
+            ca=_pem(cluster["certificate-authority-data"]),
+            certificate=_pem(user["client-certificate-data"]),
+            key=_pem(user["client-key-data"]),
+            expires=_time(expiration),
+        )
+    except (yaml.YAMLError, KeyError, IndexError, TypeError, ValueError, binascii.Error):
+        raise CloudError(
+            "Container Service gave a kubeconfig that is not one",
+            operation="CS.DescribeClusterUserKubeconfig",
+            hint="try again; this looks like a fault of the service",
+        ) from None
+
+
+def _pem(data: str) -> str:
+    return base64.b64decode(data).decode()
+
+
+def _time(text: str) -> datetime:
+    found = datetime.fromisoformat(text) if text else datetime.now(UTC) + timedelta(minutes=MINUTES)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def access(clients: Clients, target: Target) -> Access:
+    """How to reach the Kubernetes API, until shortly before the certificate's end."""
+    config = temporary(clients, target)
+    return Access(
+        server=config.server,
+        ca=config.ca,
+        client_certificate=config.certificate,
+        client_key=config.key,
+        proxy=clients.wire.proxy,
+        until=config.expires - EARLY,
+    )
+
+
+def credential(clients: Clients, target: Target) -> Credential:
+    """A client certificate for kubectl."""
+    config = temporary(clients, target)
+    return Credential(config.expires, certificate=config.certificate, key=config.key)

@@ -1,0 +1,213 @@
+"""Node pools.
+
+What cannot be changed (types, disk, key pair, spot, VSwitches) is hashed into the name: another
+value is another pool, made before the old one goes. The system disk's kind is always sent: the
+API's own default, cloud_efficiency, is refused in pools since 2025. ACK tags nothing but the pool's
+machines, so the pool's mark is among the tags of its machines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from clusterkit.alibaba.clients import Clients
+from clusterkit.alibaba.clusterstate import ClusterState, ours
+from clusterkit.alibaba.errors import gone_is_fine
+from clusterkit.alibaba.events import reason
+from clusterkit.alibaba.keypair import KeyPairState
+from clusterkit.alibaba.marks import Marked, Tags, read_cs_tags, retags, write_cs_tags
+from clusterkit.alibaba.network import VSwitchState
+from clusterkit.core.errors import Gone, Rejected
+from clusterkit.core.names import CLUSTER, MACHINE, NAME
+from clusterkit.core.resource import Change, Ctx, Resource, Takes, one_each
+
+Taint = tuple[str, str, str]
+"""key, value, effect"""
+
+
+@dataclass(frozen=True)
+class NodePoolState:
+    """A node pool as DescribeClusterNodePools shows it."""
+
+    id: str
+    cluster: str
+    phase: str
+    """active, scaling, updating, removing, deleting"""
+    automatic: bool
+    minimum: int
+    maximum: int
+    labels: Mapping[str, str]
+    taints: frozenset[Taint]
+    types: tuple[str, ...]
+    healthy: int
+    failed: int
+    issues: str = ""
+    tags: Tags = field(default_factory=dict)
+
+    @property
+    def status(self) -> str:
+        """The phase and how many nodes work."""
+        return f"{self.phase}, {self.healthy} of {self.minimum} nodes"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NodePool(Marked[Clients, NodePoolState]):
+    """A pool of machines; ``name`` is the node pool's own."""
+
+    kind: ClassVar[str] = "node-pool"
+    patience: ClassVar[float] = 2400.0
+    takes: ClassVar[Takes] = Takes(create=240, delete=420)
+
+    cluster: Resource[Clients, ClusterState]
+    vswitches: tuple[Resource[Clients, VSwitchState], ...]
+    key_pair: Resource[Clients, KeyPairState] | None = None
+    types: tuple[str, ...]
+    """the wanted one first, then others of its size, for when it is out of stock"""
+    disk: int
+    """GiB"""
+    disk_type: str = "cloud_essd"
+    encrypted: bool = False
+    minimum: int
+    maximum: int
+    automatic: bool = False
+    spot: bool = False
+    labels: tuple[tuple[str, str], ...] = ()
+    taints: tuple[Taint, ...] = ()
+    machine: str = ""
+
+    def wanted_tags(self, cx: Ctx[Any]) -> Tags:
+        return {**super().wanted_tags(cx), MACHINE: self.machine}
+
+    @classmethod
+    def owned(cls, cx: Ctx[Clients]) -> Mapping[str, NodePoolState]:
+        found = []
+        for cluster in ours(cx):
+            for shown in pools(cx, cluster["cluster_id"]):
+                tags = read_cs_tags(shown.get("scaling_group") or {})
+                if tags.get(CLUSTER) == cx.cluster:
+                    name = tags.get(NAME) or shown["nodepool_info"]["name"]
+                    found.append((name, _state(cx, cluster["cluster_id"], shown, tags)))
+        return one_each(found)
+
+    def create(self, cx: Ctx[Clients]) -> None:
+        group: dict[str, Any] = {
+            "instance_types": list(self.types),
+            "vswitch_ids": [cx[vswitch].id for vswitch in self.vswitches],
+            "instance_charge_type": "PostPaid",
+            "system_disk_category": self.disk_type,
+            "system_disk_size": self.disk,
+            "system_disk_encrypted": self.encrypted,
+            "image_type": "AliyunLinux3",
+            "multi_az_policy": "BALANCE",
+            "tags": write_cs_tags(self.wanted_tags(cx)),
+        }
+        if self.key_pair is not None:
+            group["key_pair"] = cx[self.key_pair].key_name
+        if self.spot:
+            group |= {"spot_strategy": "SpotAsPriceGo", "multi_az_policy": "COST_OPTIMIZED"}
+        if not self.automatic:
+            group["desired_size"] = self.minimum
+        body = {
+            "nodepool_info": {"name": self.name, "type": "ess"},
+            "scaling_group": group,
+            "kubernetes_config": self._kubernetes(),
+            "auto_scaling": self._scaling(),
+        }
+        path = f"/clusters/{cx[self.cluster].id}/nodepools"
+        cx.clients.cs("CreateClusterNodePool", "POST", path, body)
+
+    def _kubernetes(self) -> dict[str, Any]:
+        return {
+            "labels": [{"key": key, "value": value} for key, value in self.labels],
+            "taints": [{"key": k, "value": v, "effect": e} for k, v, e in self.taints],
+        }
+
+    def _scaling(self) -> dict[str, Any]:
+        if not self.automatic:
+            return {"enable": False}
+        kind = "spot" if self.spot else "cpu"
+        counts = {"min_instances": self.minimum, "max_instances": max(self.maximum, 1)}
+        return {"enable": True, "type": kind, **counts}
+
+    @classmethod
+    def ready(cls, have: NodePoolState) -> bool:
+        if have.phase == "active" and have.failed and have.healthy < have.minimum:
+            what = have.issues or f"{have.failed} nodes failed, and the pool does not say why"
+            raise Rejected(what, code="failed_nodes", remake=not have.healthy)
+        return have.phase == "active" and have.healthy >= have.minimum
+
+    def diff(self, cx: Ctx[Clients], have: NodePoolState) -> list[Change]:
+        changes = self.tag_changes(have.tags)
+        is_, want = (
+            f"{state.minimum} to {state.maximum}" if state.automatic else str(state.minimum)
+            for state in (have, self)
+        )
+        if is_ != want:
+            changes.append(Change("count", is_, want))
+        labels = dict(self.labels)
+        have_labels = {key: have.labels.get(key) for key in labels}
+        if have_labels != labels or have.labels.keys() - labels.keys():
+            changes.append(Change("labels", dict(have.labels), labels))
+        if have.taints != frozenset(self.taints):
+            changes.append(Change("taints", sorted(have.taints), sorted(self.taints)))
+        return changes
+
+    def update(self, cx: Ctx[Clients], have: NodePoolState, changes: list[Change]) -> None:
+        fields = {change.field for change in changes}
+        body: dict[str, Any] = {"update_nodes": True}
+        if retags(changes):
+            tags = {**have.tags, **dict(self.tags)}
+            body["scaling_group"] = {"tags": write_cs_tags(tags)}
+        if "count" in fields:
+            body["auto_scaling"] = self._scaling()
+            if not self.automatic:
+                body.setdefault("scaling_group", {})["desired_size"] = self.minimum
+        if fields & {"labels", "taints"}:
+            body["kubernetes_config"] = self._kubernetes()
+        path = f"/clusters/{have.cluster}/nodepools/{have.id}"
+        cx.clients.cs("ModifyClusterNodePool", "PUT", path, body)
+
+    @classmethod
+    def delete(cls, cx: Ctx[Clients], have: NodePoolState) -> None:
+        """With ``force`` the machines go too; without, a pool with nodes is refused."""
+        if have.phase not in ("deleting", "removing"):
+            path = f"/clusters/{have.cluster}/nodepools/{have.id}"
+            gone_is_fine(cx.clients.cs, "DeleteClusterNodepool", "DELETE", path, force=True)
+
+
+def pools(cx: Ctx[Clients], cluster: str) -> list[Any]:
+    """Every node pool of the cluster; none if there is no cluster any more."""
+    path = f"/clusters/{cluster}/nodepools"
+    try:
+        found = cx.clients.cs("DescribeClusterNodePools", "GET", path)
+    except Gone:
+        return []
+    return list((found or {}).get("nodepools") or ())
+
+
+def _state(cx: Ctx[Clients], cluster: str, shown: Any, tags: Tags) -> NodePoolState:
+    group, status = shown.get("scaling_group") or {}, shown.get("status") or {}
+    config, scaling = shown.get("kubernetes_config") or {}, shown.get("auto_scaling") or {}
+    automatic = bool(scaling.get("enable"))
+    desired = int(group.get("desired_size") or 0)
+    failed = int(status.get("failed_nodes") or 0)
+    identifier = shown["nodepool_info"]["nodepool_id"]
+    return NodePoolState(
+        id=identifier,
+        cluster=cluster,
+        phase=status.get("state") or "",
+        automatic=automatic,
+        minimum=int(scaling.get("min_instances") or 0) if automatic else desired,
+        maximum=int(scaling.get("max_instances") or 0) if automatic else desired,
+        labels={label["key"]: label.get("value") or "" for label in config.get("labels") or ()},
+        taints=frozenset(
+            (t["key"], t.get("value") or "", t["effect"]) for t in config.get("taints") or ()
+        ),
+        types=tuple(group.get("instance_types") or ()),
+        healthy=int(status.get("healthy_nodes") or 0),
+        failed=failed,
+        issues=reason(cx, cluster, identifier) if failed else "",
+        tags=tags,
+    )

@@ -1,0 +1,322 @@
+"""What Alibaba Cloud would refuse is refused offline, the article of 2019 is answered field by
+field, and what is shipped validates.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from clusterkit.alibaba.graph import graph
+from clusterkit.alibaba.network import VpcState, VSwitchState
+from clusterkit.alibaba.nodes import NodePool
+from clusterkit.alibaba.preflight import Facts
+from clusterkit.alibaba.profile import AlibabaProfile
+from clusterkit.alibaba.rules import mainland
+from clusterkit.alibaba.starter import starter
+from clusterkit.clouds import CLOUDS, model
+from clusterkit.core.errors import ProfileError
+from clusterkit.core.profile import load
+from clusterkit.core.resource import closure
+
+GOOD = """\
+cloud: alibaba
+name: demo
+region: ap-southeast-1
+pools:
+  - {name: default, machine: ecs.g7.xlarge}
+"""
+SHIPPED = sorted((Path(__file__).parents[2] / "profiles").glob("alibaba-*.yaml"))
+POST = """\
+{
+    "name": "jx-rocks",
+    "cluster_type": "ManagedKubernetes",
+    "disable_rollback": true,
+    "timeout_mins": 60,
+    "region_id": "${REGION}",
+    "zoneid": "${REGION}a",
+    "snat_entry": true,
+    "cloud_monitor_flags": false,
+    "public_slb": true,
+    "worker_instance_type": "ecs.c4.xlarge",
+    "num_of_nodes": 3,
+    "worker_system_disk_category": "cloud_efficiency",
+    "worker_system_disk_size": 120,
+    "worker_instance_charge_type": "PostPaid",
+    "vpcid": "${VPC}",
+    "vswitchid": "${VSWITCH}",
+    "container_cidr": "172.20.0.0/16",
+    "service_cidr": "172.21.0.0/20",
+    "key_pair": "jx"
+}
+"""
+
+
+def loaded(folder: Path, text: str) -> AlibabaProfile:
+    path = folder / "profile.yaml"
+    path.write_text(text)
+    profile = load(path, model, CLOUDS)
+    assert isinstance(profile, AlibabaProfile)
+    return profile
+
+
+def said(folder: Path, text: str) -> list[str]:
+    with pytest.raises(ProfileError) as error:
+        loaded(folder, text)
+    return [f"{finding.what} | {finding.hint}" for finding in error.value.findings]
+
+
+def test_the_article_of_2019_is_answered_field_by_field(tmp_path: Path) -> None:
+    """Typed as it stands: every field that is said differently names today's."""
+    told = {line.partition(":")[0]: line for line in said(tmp_path, POST)}
+    old = {line.split('"')[1] for line in POST.splitlines() if '"' in line} - {"name"}
+    assert told.keys() == old | {"cloud", "region", "pools"}
+    for field, today in (
+        ("zoneid", "network: {zones: 2}"),
+        ("public_slb", "endpoint: {public: true}"),
+        ("snat_entry", "network: {nat: true}"),
+        ("worker_instance_type", "machine: {cpu: 4, memory: 8}"),
+        ("num_of_nodes", "count: 3"),
+        ("worker_system_disk_category", "disk: {type: cloud_essd}"),
+        ("worker_system_disk_size", "disk: {size: 120}"),
+        ("vswitchid", "existing: {vpc: …, vswitches: […]}"),
+        ("container_cidr", "network: {pods: 172.20.0.0/16}"),
+        ("service_cidr", "network: {services: 172.21.0.0/20}"),
+        ("key_pair", "ssh_key: ~/.ssh/id_ed25519.pub"),
+        ("region_id", "region: ap-southeast-1"),
+        ("cluster_type", "edition: pro or standard"),
+    ):
+        assert "is not how it is said today" in told[field]
+        assert today in told[field]
+
+
+def test_an_outdated_field_in_a_profile_of_today(tmp_path: Path) -> None:
+    (told,) = said(tmp_path, f"{GOOD}num_of_nodes: 3\n")
+    assert "pools: [{name: default, count: 3}]" in told
+
+
+@pytest.mark.parametrize(
+    ("more", "what"),
+    [
+        (
+            "edition: dedicated",
+            "edition: cannot be dedicated | ACK dedicated clusters can no",
+        ),
+        ("edition: serverless", "edition: cannot be serverless | ACK Serverless is closed to new"),
+        ("edition: basic", "edition: must be pro or standard"),
+        ("network: {zones: 5}", "network.zones: must be 1 to 4 zones, is 5"),
+        ("network: {zones: [ap-southeast-1-a]}", "is not a zone of ap-southeast-1, such as ap-sou"),
+        ("network: {nat: per-zone}", "network.nat: cannot be per-zone"),
+        ("network: {cidr: 172.16.0.0/12}", "network.cidr: must be between /16 and /24"),
+        ("network: {cidr: 172.20.0.0/16}", "network.pods: 172.20.0.0/16 overlaps cidr"),
+        ("network: {pods: 172.21.0.0/16}", "network.services: 172.21.0.0/20 overlaps pods"),
+        ("network: {pods: 100.64.0.0/16}", "network.pods: 100.64.0.0/16 is not private"),
+        ("network: {services: 172.22.0.0/25}", "network.services: must be between /16 and /24"),
+        ("network: {plugin: terway, pods: 172.22.0.0/16}", "network.pods: means nothing with terw"),
+        ("network: {plugin: calico}", "must be one of 'flannel' or 'terway', is 'calico'"),
+        ("endpoint: {private: false}", "endpoint.private: cannot be false on ACK"),
+        ("tags: {'acs:a': b}", "Alibaba Cloud keeps tags that begin like this"),
+        ("tags: {a: 'https://b'}", "may not hold http:// or https://"),
+        (f"tags: {{{', '.join(f'k{n}: v' for n in range(13))}}}", "at most 12 tags, there are 13"),
+        ("registry: {name: a, repositories: [b]}", "registry.instance: is missing"),
+        ("registry: {instance: cri-12345678, name: A, repositories: [b]}", "must be a namespace"),
+        (
+            "registry: {instance: cri-12345678, name: a, repositories: [b/c]}",
+            "must be a repos",
+        ),
+        ("mirror: https://registry.example.com", "mirror: must be a registry without https://"),
+    ],
+)
+def test_refused(tmp_path: Path, more: str, what: str) -> None:
+    (told,) = said(tmp_path, f"{GOOD}{more}\n")
+    assert what in told
+
+
+@pytest.mark.parametrize(
+    ("more", "what"),
+    [
+        ("disk: {size: 19}", "pools[0].disk.size: must be at least 20, is the number 19"),
+        ("disk: {size: 2049}", "pools[0].disk.size: must be at most 2048"),
+        ("disk: {type: cloud_efficiency}", "must be one of 'cloud_essd', 'cloud_auto' or"),
+        ("machine: m7i.large", "must be an ECS instance type"),
+    ],
+)
+def test_refused_in_a_pool(tmp_path: Path, more: str, what: str) -> None:
+    text = GOOD.replace("machine: ecs.g7.xlarge", more)
+    if "machine" not in more:
+        text = GOOD.replace("xlarge}", f"xlarge, {more}}}")
+    (told,) = said(tmp_path, text)
+    assert what in told
+
+
+def test_a_standard_cluster_is_small(tmp_path: Path) -> None:
+    text = GOOD.replace("xlarge}", "xlarge, count: {min: 1, max: 11}}")
+    (told,) = said(tmp_path, f"{text}edition: standard\n")
+    assert "at most 10 nodes, the pools ask for 11 | edition: pro" in told
+
+
+@pytest.mark.parametrize(
+    ("region", "right", "inland"),
+    [
+        ("ap-southeast-1", True, False),
+        ("us-east-1", True, False),
+        ("cn-hangzhou", True, True),
+        ("cn-beijing-finance-1", True, True),
+        ("cn-hongkong", True, False),
+        ("me-central-1", True, False),
+        ("ap-southeast-1a", False, False),
+        ("cn-hangzhou-h", False, True),
+        ("europe-west1", False, False),
+    ],
+)
+def test_regions(tmp_path: Path, region: str, right: bool, inland: bool) -> None:
+    text = GOOD.replace("ap-southeast-1", region)
+    if right:
+        assert loaded(tmp_path, text).region == region
+    else:
+        assert "region: must be an Alibaba Cloud region" in said(tmp_path, text)[0]
+    assert mainland(region) == inland
+
+
+def test_a_zone_is_not_a_region(tmp_path: Path) -> None:
+    for zone, region in (("ap-southeast-1a", "ap-southeast-1"), ("cn-hangzhou-h", "cn-hangzhou")):
+        (told,) = said(tmp_path, GOOD.replace("ap-southeast-1", zone))
+        assert f"its region is {region}" in told
+
+
+VPC, VSW = "vpc-t4nszyte14vie746aaaaa", "vsw-t4n7uxycbwgtg14maaaaa"
+
+
+@pytest.mark.parametrize(
+    ("network", "what"),
+    [
+        (f"{{existing: {{vpc: {VPC}, vswitches: [{VSW}]}}, nat: true}}", "means nothing beside"),
+        (f"{{existing: {{vpc: {VPC}, vswitches: []}}}}", "needs at least 1, has 0"),
+        (f"{{existing: {{vpc: x, vswitches: [{VSW}]}}}}", "must be the id of a VPC"),
+        (
+            f"{{plugin: terway, existing: {{vpc: {VPC}, vswitches: [{VSW}]}}}}",
+            "pod_vswitches: are needed with plugin: terway",
+        ),
+    ],
+)
+def test_an_existing_network_refused(tmp_path: Path, network: str, what: str) -> None:
+    assert what in said(tmp_path, f"{GOOD}network: {network}\n")[0]
+
+
+FACTS = Facts(
+    account="1234567890123456",
+    version="1.35.7-aliyun.1",
+    zones=("ap-southeast-1a", "ap-southeast-1b"),
+    pools={"default": ("ecs.g7.xlarge", "ecs.g6.xlarge")},
+    nat_zones=frozenset({"ap-southeast-1b"}),
+    registry=("demo-registry-vpc.ap-southeast-1.cr.aliyuncs.com",),
+)
+
+
+def kinds(profile: AlibabaProfile, facts: Facts = FACTS) -> list[str]:
+    return sorted(resource.kind for resource in closure(graph(profile, facts)))
+
+
+def test_the_graph_of_the_least_profile(tmp_path: Path) -> None:
+    found = kinds(loaded(tmp_path, GOOD))
+    assert found == sorted(
+        ["cluster", "eip", "nat-gateway", "node-pool", "security-group", "storage-class", "vpc"]
+        + ["vswitch"] * 2
+    )
+
+
+def test_the_nat_gateway_lies_where_there_are_nat_gateways(tmp_path: Path) -> None:
+    resources = {r.key: r for r in closure(graph(loaded(tmp_path, GOOD), FACTS))}
+    assert resources["nat-gateway/main"].vswitch.name == "nodes-b"  # type: ignore[attr-defined]
+
+
+def test_terway_has_vswitches_for_its_pods(tmp_path: Path) -> None:
+    profile = loaded(tmp_path, f"{GOOD}network: {{plugin: terway}}\n")
+    resources = {r.key: r for r in closure(graph(profile, FACTS))}
+    cluster = resources["cluster/demo"]
+    assert [v.name for v in cluster.pod_vswitches] == ["pods-a", "pods-b"]  # type: ignore[attr-defined]
+    assert cluster.pods is None  # type: ignore[attr-defined]
+    assert "terway-eniip" in cluster.addons  # type: ignore[attr-defined]
+    cidrs = [r.cidr for r in resources.values() if r.kind == "vswitch"]  # type: ignore[attr-defined]
+    assert len(set(cidrs)) == 4
+
+
+def test_an_existing_network_is_only_used(tmp_path: Path) -> None:
+    text = f"{GOOD}network: {{existing: {{vpc: {VPC}, vswitches: [{VSW}]}}}}\n"
+    given = VSwitchState(VSW, "10.9.0.0/24", "ap-southeast-1a")
+    facts = Facts(
+        account="1",
+        version="1.35.7-aliyun.1",
+        zones=("ap-southeast-1a",),
+        pools=FACTS.pools,
+        vpc=VpcState(VPC, "10.9.0.0/16"),
+        vswitches={VSW: given},
+    )
+    found = kinds(loaded(tmp_path, text), facts)
+    assert not {"vpc", "vswitch", "nat-gateway", "eip"} & set(found)
+    assert found.count("given") == 2
+
+
+def test_who_pushes_gets_a_role_and_a_login(tmp_path: Path) -> None:
+    more = "registry: {instance: cri-0123456789abcdef, name: demo, repositories: [app]}\n"
+    ready = "ready: {kaniko: {}, jenkins_x: {git_url: https://github.com/a/b}}\n"
+    profile = loaded(tmp_path, GOOD + more + ready)
+    assert profile.push_accounts == ("jx/tekton-bot", "kaniko/kaniko")
+    found = kinds(profile)
+    assert [found.count(k) for k in ("repository", "role", "namespace", "service-account")] == [
+        2, 1, 2, 2,
+    ]  # fmt: skip
+    assert found.count("registry-login") == 2
+
+
+def test_another_disk_is_another_pool_and_another_count_is_not(tmp_path: Path) -> None:
+    def name(more: str) -> str:
+        profile = loaded(tmp_path, GOOD.replace("xlarge}", f"xlarge{more}}}"))
+        (pool,) = (r for r in graph(profile, FACTS) if isinstance(r, NodePool))
+        return pool.name
+
+    same = {name(""), name(", count: 5"), name(", labels: {a: b}")}
+    assert len(same) == 1
+    assert not {name(", disk: {size: 100}"), name(", spot: true")} & same
+
+
+def test_the_shipped_profiles() -> None:
+    assert [path.name for path in SHIPPED] == ["alibaba-jenkins-x.yaml", "alibaba-minimal.yaml"]
+    jenkins_x, minimal = (load(path, model, CLOUDS) for path in SHIPPED)
+    assert isinstance(jenkins_x, AlibabaProfile)
+    assert (jenkins_x.name, jenkins_x.region) == ("jx-rocks", "ap-southeast-1")
+    assert (jenkins_x.pools[0].minimum, jenkins_x.pools[0].disk.size) == (3, 120)
+    assert minimal.model_fields_set == {"cloud", "name", "region", "pools"}
+
+
+def test_the_starter(tmp_path: Path) -> None:
+    profile = loaded(tmp_path, starter("mine", "eu-central-1"))
+    assert (profile.name, profile.region) == ("mine", "eu-central-1")
+    with pytest.raises(ProfileError) as error:
+        starter("x\ny: 1", "eu-central-1a")
+    assert [finding.where for finding in error.value.findings] == ["name", "region"]
+
+
+def test_every_optional_line_of_the_starter_works(tmp_path: Path) -> None:
+    """Each commented field, taken alone, validates, and every field of the profile is there."""
+    (tmp_path / "id.pub").write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 43)
+    lines = starter("mine", "eu-central-1").splitlines()
+    named = {"cloud", "name", "region", "pools", "machine", "count"}
+    for number, line in enumerate(lines):
+        key, colon, _ = line.strip().removeprefix("# ").partition(":")
+        if not (line.strip().startswith("# ") and colon and key.replace("_", "").isalpha()):
+            continue
+        if not key.islower() or " " in key:
+            continue
+        named.add(key)
+        used = line.replace("# ", "", 1).replace("~/.ssh/id_ed25519.pub", "id.pub")
+        registry = (
+            ["registry: {instance: cri-0123456789abcdef, name: a, repositories: [b]}"]
+            if key == "ready"
+            else []
+        )
+        text = "\n".join([*lines[:number], used, *lines[number + 1 :], *registry])
+        assert loaded(tmp_path, text).cloud == "alibaba"
+    pool_fields = set(AlibabaProfile.model_fields["pools"].annotation.__args__[0].model_fields)  # type: ignore[union-attr]
+    assert named >= set(AlibabaProfile.model_fields) | pool_fields
