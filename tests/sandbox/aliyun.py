@@ -30,6 +30,7 @@ from darabonba.runtime import RuntimeOptions
 from clusterkit.sandbox.alibaba import model
 from clusterkit.sandbox.alibaba.gateway import AlibabaCloud
 from clusterkit.sandbox.alibaba.request import Request
+from clusterkit.sandbox.alibaba.store import Conditions
 from clusterkit.sandbox.emulator import Answer, Surroundings
 from clusterkit.sandbox.pace import Pace
 from clusterkit.sandbox.sandbox import Sandbox
@@ -378,3 +379,13 @@ def account(directory: Path, factor: float = math.inf) -> Iterator[Aliyun]:
     with Sandbox(directory=directory, pace=Pace(factor), emulators=[make]) as sandbox:
         yield Aliyun(sandbox, clouds[0])
         assert clouds[0].wrong == []
+
+
+@contextmanager
+def anew(cloud: Aliyun) -> Iterator[Aliyun]:
+    """The same sandbox for one more test: nothing in it, nothing wrong with it after."""
+    yield cloud
+    assert cloud.cloud.wrong == []
+    cloud.cloud.store.conditions = Conditions()
+    cloud.sandbox.faults.clear()
+    cloud.sandbox.reset()
