@@ -220,8 +220,8 @@ def test_deprecated_parameters_are_taken_with_a_warning(
 ) -> None:
     with caplog.at_level(logging.WARNING, "clusterkit.sandbox.alibaba"):
         cloud.cluster(timeout_mins=60)
-    assert ["cs:CreateCluster: the parameter timeout_mins is deprecated"] == [
-        record.getMessage() for record in caplog.records
+    assert [record.getMessage() for record in caplog.records] == [
+        "cs:CreateCluster: the parameter timeout_mins is deprecated"
     ]
 
 
