@@ -336,7 +336,7 @@ def ask(client: Any, product: str, action: str, /, *path: str, **wire: Any) -> A
     if product == "cs":
         arguments.append({})
     answer = method(*arguments, RuntimeOptions(autoretry=False, read_timeout=30000))
-    body = answer.body
+    body = getattr(answer, "body", None)
     if isinstance(body, list):
         return [one.to_map() for one in body]
     return body.to_map() if body is not None else None
@@ -351,7 +351,7 @@ def refused(code: str, status: int = 400) -> Iterator[list[str]]:
     error: Any = caught.value
     found = getattr(error, "status_code", None) or error.statusCode
     assert (error.code, found) == (code, status), f"{error.code} {found}: {error.message}"
-    message.append(re.sub(r"^code: \d+, ", "", str(error.message)))
+    message.append(re.sub(r"^code: \d+, | request id: .*$", "", str(error.message)))
 
 
 def eventually(

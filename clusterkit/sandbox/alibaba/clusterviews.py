@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from clusterkit.sandbox.alibaba.birth import API_PORT
 from clusterkit.sandbox.alibaba.catalogue import ADDONS, RUNTIME, upgrade_of, zones
 from clusterkit.sandbox.alibaba.clusterlife import made_by, size_of
 from clusterkit.sandbox.alibaba.failure import bad
@@ -14,6 +13,7 @@ from clusterkit.sandbox.alibaba.service import Call, Handler, Json, beijing
 from clusterkit.sandbox.alibaba.store import ACCOUNT, Store
 from clusterkit.sandbox.alibaba.tasks import find_cluster
 from clusterkit.sandbox.alibaba.things import (
+    API_PORT,
     Cluster,
     Disk,
     Eip,

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from typing import Any
 
+API_PORT = 6443
+"""where API servers listen"""
+
 
 @dataclass(kw_only=True)
 class Thing:
