@@ -30,7 +30,7 @@ class Recorded:
 RECORDED: Mapping[str, Recorded] = MappingProxyType(
     {
         "alibaba/cluster/create": Recorded(
-            190, "an operator's notes, 2026: 160 to 219 s for empty Pro clusters"
+            190, "logs: an operator's of 2026: 160 to 219 s for empty Pro clusters"
         ),
         "alibaba/cluster/delete": Recorded(240, "estimate; the Terraform provider waits an hour"),
         "alibaba/cluster/update": Recorded(20, "estimate; names, protection, the public endpoint"),
@@ -38,7 +38,7 @@ RECORDED: Mapping[str, Recorded] = MappingProxyType(
         "alibaba/nodepool/create": Recorded(150, "estimate: like a node group of EKS"),
         "alibaba/nodepool/scale": Recorded(120, "estimate: like create, without the pool"),
         "alibaba/nodepool/delete": Recorded(
-            390, "an operator's notes, 2026: machines took 6 to 7 minutes to go"
+            390, "logs: an operator's of 2026: machines took 6 to 7 minutes to go"
         ),
         "alibaba/nodepool/delete-empty": Recorded(10, "estimate; a pool without machines"),
         "alibaba/addon/install": Recorded(30, "estimate; like an add-on of EKS"),
