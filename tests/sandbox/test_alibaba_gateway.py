@@ -252,6 +252,13 @@ def test_host_names(cloud: Aliyun, product: str, action: str, host: str, status:
     assert cloud.rpc(product, action, host=host)[0] == status
 
 
+def test_an_endpoint_serves_its_own_region(cloud: Aliyun) -> None:
+    status, body = cloud.rpc("ecs", "DescribeZones", RegionId="eu-central-1")
+    assert (status, body["Code"]) == (404, "InvalidOperation.NotSupportedEndpoint")
+    host = "ecs-cn-hangzhou.aliyuncs.com"
+    assert cloud.rpc("ecs", "DescribeZones", host=host, RegionId="eu-central-1")[0] == 200
+
+
 def test_where_a_service_is(cloud: Aliyun) -> None:
     status, body = cloud.rpc(
         "location",

@@ -283,3 +283,24 @@ def test_who_may_reach_the_api_server(cloud: Aliyun, cluster: dict[str, Any]) ->
     cloud("slb:SetLoadBalancerTCPListenerAttribute", **target, AclStatus="off")
     cloud("slb:RemoveAccessControlListEntry", **acl, AclEntrys=entries)
     cloud("slb:DeleteAccessControlList", **acl)
+
+
+def test_tags_of_what_a_cluster_made(cloud: Aliyun, cluster: dict[str, Any], kube: Kube) -> None:
+    kube.service("web")
+    (network,) = cloud("nlb:ListLoadBalancers", RegionId=REGION)["LoadBalancers"]
+    for service, kind, identifier in (
+        ("nlb", "loadbalancer", network["LoadBalancerId"]),
+        ("slb", "instance", cluster["external_loadbalancer_id"]),
+        ("ecs", "securitygroup", cluster["security_group_id"]),
+    ):
+        target = {"RegionId": REGION, "ResourceType": kind, "ResourceId": [identifier]}
+        cloud(f"{service}:TagResources", **target, Tag=[{"Key": "a", "Value": "b"}])
+        listed = cloud(f"{service}:ListTagResources", **target)["TagResources"]
+        listed = listed if service == "nlb" else listed["TagResource"]
+        tags = {t["TagKey"]: t["TagValue"] for t in listed}
+        assert tags["a"] == "b", service
+        assert tags["ack.aliyun.com"] == cluster["cluster_id"], service
+        cloud(f"{service}:UntagResources", **target, TagKey=["a"])
+        left = cloud(f"{service}:ListTagResources", **target)["TagResources"]
+        left = left if service == "nlb" else left["TagResource"]
+        assert "a" not in {t["TagKey"] for t in left}, service

@@ -94,8 +94,8 @@ def fields(store: Store, cluster: Cluster) -> Json:
         "ip_stack": body["ip_stack"],
         "timezone": body["timezone"],
         "extra_sans": body.get("extra_sans", []),
-        # one text with JSON in it, as the vendor sends them; a state other than running has none
-        "master_url": json.dumps(endpoints) if cluster.state != "initial" else "",
+        # one text with JSON in it, as the vendor sends them; before there is a server there is none
+        "master_url": json.dumps(endpoints) if cluster.state not in ("initial", "failed") else "",
         "meta_data": json.dumps({"Addons": installed}),
         "parameters": {},
         "deletion_protection": body["deletion_protection"],

@@ -19,7 +19,7 @@ _LONG = 3 * 365 * 24 * 3600
 
 def _describe(call: Call) -> object:
     cluster = find_cluster(call)
-    if cluster.state in ("initial", "failed", "deleting"):
+    if cluster.state == "deleting" or not call.clusters.serves(cluster):
         # the code is not documented
         raise bad("ErrorClusterState", f"The state of the cluster is {cluster.state}.")
     private = bool(call.get("PrivateIpAddress", False))
