@@ -46,6 +46,11 @@ RECORDED: Mapping[str, Recorded] = MappingProxyType(
         "alibaba/vswitch/create": Recorded(3, "estimate; Pending until Available"),
         "alibaba/nat-gateway/create": Recorded(60, "estimate; Creating until Available"),
         "alibaba/snat-entry/create": Recorded(5, "estimate; Pending until Available"),
+        "alibaba/nat-gateway/delete": Recorded(20, "estimate; Deleting until it is gone"),
+        "alibaba/snat-entry/delete": Recorded(5, "estimate; like create"),
+        "alibaba/nlb/interfaces/release": Recorded(
+            15, "estimate; a deleted network load balancer's interfaces"
+        ),
         "alibaba/eip/associate": Recorded(
             3, "estimate; the provider repeats CreateSnatEntry while the address is being bound"
         ),

@@ -514,6 +514,23 @@ def test_a_cluster_that_brings_its_pool_along(cloud: Aliyun) -> None:
     eventually(lambda: cloud("cs:DescribeClusterDetail", made["cluster_id"])["size"] == 1)
 
 
+def test_a_cluster_whose_pods_have_addresses_of_the_network(cloud: Aliyun) -> None:
+    _, vswitches = cloud.network(zones=(0, 1, 0))
+    asked = {
+        **cloud.wanted(vswitches=vswitches[:2]),
+        "addons": [{"name": "terway-eniip"}],
+        "pod_vswitch_ids": vswitches[2:],
+    }
+    asked.pop("container_cidr")
+    made = cloud(CREATE, **asked)
+    cloud.done(made["task_id"])
+    pods = {"RegionId": REGION, "VSwitchId": vswitches[2]}
+    with refused("DependencyViolation"):
+        cloud("vpc:DeleteVSwitch", **pods)
+    cloud.done(cloud("cs:DeleteCluster", made["cluster_id"])["task_id"])
+    cloud("vpc:DeleteVSwitch", **pods)
+
+
 # -- add-ons -------------------------------------------------------------------------------------
 
 

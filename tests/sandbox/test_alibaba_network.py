@@ -7,8 +7,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from darabonba.exceptions import DaraException
 
-from tests.sandbox.aliyun import PUBLIC_KEY, REGION, ZONES, Aliyun, account, anew, refused
+from tests.sandbox.aliyun import (
+    PUBLIC_KEY,
+    REGION,
+    ZONES,
+    Aliyun,
+    account,
+    anew,
+    eventually,
+    refused,
+)
 
 
 @pytest.fixture(scope="module")
@@ -227,6 +237,61 @@ def test_the_way_out(cloud: Aliyun) -> None:
     cloud("vpc:DeleteNatGateway", **here(NatGatewayId=nat["NatGatewayId"], Force=True))
     free = cloud("vpc:DescribeEipAddresses", **here())["EipAddresses"]["EipAddress"]
     assert [(e["Status"], e["InstanceId"]) for e in free] == [("Available", "")]
+
+
+def test_the_way_out_takes_its_time(cloud: Aliyun, monkeypatch: pytest.MonkeyPatch) -> None:
+    vpc, vswitches = cloud.network()
+    nat = gateway(cloud, vpc, vswitches[0])
+    table = here(SnatTableId=nat["SnatTableIds"]["SnatTableId"][0])
+    eip = cloud("vpc:AllocateEipAddress", **here())
+    bound = here(
+        AllocationId=eip["AllocationId"], InstanceId=nat["NatGatewayId"], InstanceType="Nat"
+    )
+    entry = {**table, "SourceVSwitchId": vswitches[0], "SnatIp": eip["EipAddress"]}
+
+    def state() -> str:
+        (found,) = cloud("vpc:DescribeEipAddresses", **here())["EipAddresses"]["EipAddress"]
+        return str(found["Status"])
+
+    with monkeypatch.context() as slow:
+        slow.setattr(cloud.sandbox.pace, "factor", 6.0)
+        cloud("vpc:AssociateEipAddress", **bound)
+        assert state() == "Associating"
+        with refused("OperationUnsupported.EipInBinding"):
+            cloud("vpc:CreateSnatEntry", **entry)
+        eventually(lambda: state() == "InUse")
+        made = cloud("vpc:CreateSnatEntry", **entry)["SnatEntryId"]
+        gone = {**table, "SnatEntryId": made}
+        with refused("IncorretSnatEntryStatus"):
+            cloud("vpc:DeleteSnatEntry", **gone)
+
+        def deleted() -> bool:
+            try:
+                cloud("vpc:DeleteSnatEntry", **gone)
+            except DaraException:
+                return False
+            return True
+
+        eventually(deleted)
+        listed = cloud("vpc:DescribeSnatTableEntries", **table)["SnatTableEntries"]
+        assert [e["Status"] for e in listed["SnatTableEntry"]] == ["Deleting"]
+        with refused("InvalidIpStatus.HasBeenUsedBySnatTable"):
+            cloud("vpc:UnassociateEipAddress", **bound)
+        eventually(lambda: not cloud("vpc:DescribeSnatTableEntries", **table)["TotalCount"])
+        cloud("vpc:UnassociateEipAddress", **bound)
+        assert state() == "Unassociating"
+        with refused("IncorrectEipStatus"):
+            cloud("vpc:ReleaseEipAddress", **here(AllocationId=eip["AllocationId"]))
+        slow.setattr(cloud.sandbox.pace, "factor", 30.0)
+        target = here(NatGatewayId=nat["NatGatewayId"])
+        cloud("vpc:DeleteNatGateway", **target)
+        assert cloud("vpc:GetNatGatewayAttribute", **target)["Status"] == "Deleting"
+        with refused("IncorrectStatus.NatGateway"):
+            cloud("vpc:DeleteNatGateway", **target)
+        with refused("DependencyViolation.EnhancedNatgw"):
+            cloud("vpc:DeleteVSwitch", **here(VSwitchId=vswitches[0]))
+        eventually(lambda: not cloud("vpc:DescribeNatGateways", **here(VpcId=vpc))["TotalCount"])
+    cloud("vpc:DeleteVSwitch", **here(VSwitchId=vswitches[0]))
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from clusterkit.sandbox.alibaba import (
     ram,
     registry,
     repositories,
+    snat,
     tags,
     tasks,
     volumes,
@@ -54,7 +55,7 @@ HANDLERS: Mapping[str, Handler] = {
     for module in (
         acls, activation, addons, balancers, clusters, clusterviews, eip, endpoints, groups,
         keypairs, kubeconfig, machines, nat, nodepools, offers, personal, ram, registry,
-        repositories, tags, tasks, volumes, vpc, vswitch,
+        repositories, snat, tags, tasks, volumes, vpc, vswitch,
     )
     for name, handler in module.OPERATIONS.items()
 }  # fmt: skip

@@ -50,6 +50,7 @@ class NatGateway(Thing):
     eip_bind_mode: str
     snat_table: str
     forward_table: str
+    deleting: bool = False
 
 
 @dataclass(kw_only=True)
@@ -68,6 +69,7 @@ class SnatEntry(Thing):
     address: str
     vswitch: str
     cidr: str
+    deleting: bool = False
 
 
 @dataclass(kw_only=True)
