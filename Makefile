@@ -31,6 +31,7 @@ check: $(READY)  ## style, types, import rules, file lengths, generated document
 	$(BIN)/lint-imports --no-logo 2>&1 | tail -4
 	$(BIN)/python tools/check_tree.py
 	$(BIN)/python tools/gen_docs.py --check
+	$(BIN)/python tools/gen_alibaba_models.py --check
 
 fmt: $(READY)  ## bring the code into shape
 	$(BIN)/ruff check -q --fix

@@ -30,7 +30,7 @@ class Recorded:
 RECORDED: Mapping[str, Recorded] = MappingProxyType(
     {
         "alibaba/cluster/create": Recorded(
-            190, "an operator's notes, 2026: 160 to 219 s for empty Pro clusters"
+            190, "logs: an operator's of 2026: 160 to 219 s for empty Pro clusters"
         ),
         "alibaba/cluster/delete": Recorded(240, "estimate; the Terraform provider waits an hour"),
         "alibaba/cluster/update": Recorded(20, "estimate; names, protection, the public endpoint"),
@@ -38,7 +38,7 @@ RECORDED: Mapping[str, Recorded] = MappingProxyType(
         "alibaba/nodepool/create": Recorded(150, "estimate: like a node group of EKS"),
         "alibaba/nodepool/scale": Recorded(120, "estimate: like create, without the pool"),
         "alibaba/nodepool/delete": Recorded(
-            390, "an operator's notes, 2026: machines took 6 to 7 minutes to go"
+            390, "logs: an operator's of 2026: machines took 6 to 7 minutes to go"
         ),
         "alibaba/nodepool/delete-empty": Recorded(10, "estimate; a pool without machines"),
         "alibaba/addon/install": Recorded(30, "estimate; like an add-on of EKS"),
@@ -46,6 +46,11 @@ RECORDED: Mapping[str, Recorded] = MappingProxyType(
         "alibaba/vswitch/create": Recorded(3, "estimate; Pending until Available"),
         "alibaba/nat-gateway/create": Recorded(60, "estimate; Creating until Available"),
         "alibaba/snat-entry/create": Recorded(5, "estimate; Pending until Available"),
+        "alibaba/nat-gateway/delete": Recorded(20, "estimate; Deleting until it is gone"),
+        "alibaba/snat-entry/delete": Recorded(5, "estimate; like create"),
+        "alibaba/nlb/interfaces/release": Recorded(
+            15, "estimate; a deleted network load balancer's interfaces"
+        ),
         "alibaba/eip/associate": Recorded(
             3, "estimate; the provider repeats CreateSnatEntry while the address is being bound"
         ),

@@ -30,6 +30,7 @@ from darabonba.runtime import RuntimeOptions
 from clusterkit.sandbox.alibaba import model
 from clusterkit.sandbox.alibaba.gateway import AlibabaCloud
 from clusterkit.sandbox.alibaba.request import Request
+from clusterkit.sandbox.alibaba.store import Conditions
 from clusterkit.sandbox.emulator import Answer, Surroundings
 from clusterkit.sandbox.pace import Pace
 from clusterkit.sandbox.sandbox import Sandbox
@@ -335,7 +336,7 @@ def ask(client: Any, product: str, action: str, /, *path: str, **wire: Any) -> A
     if product == "cs":
         arguments.append({})
     answer = method(*arguments, RuntimeOptions(autoretry=False, read_timeout=30000))
-    body = answer.body
+    body = getattr(answer, "body", None)
     if isinstance(body, list):
         return [one.to_map() for one in body]
     return body.to_map() if body is not None else None
@@ -350,7 +351,7 @@ def refused(code: str, status: int = 400) -> Iterator[list[str]]:
     error: Any = caught.value
     found = getattr(error, "status_code", None) or error.statusCode
     assert (error.code, found) == (code, status), f"{error.code} {found}: {error.message}"
-    message.append(re.sub(r"^code: \d+, ", "", str(error.message)))
+    message.append(re.sub(r"^code: \d+, | request id: .*$", "", str(error.message)))
 
 
 def eventually(
@@ -378,3 +379,13 @@ def account(directory: Path, factor: float = math.inf) -> Iterator[Aliyun]:
     with Sandbox(directory=directory, pace=Pace(factor), emulators=[make]) as sandbox:
         yield Aliyun(sandbox, clouds[0])
         assert clouds[0].wrong == []
+
+
+@contextmanager
+def anew(cloud: Aliyun) -> Iterator[Aliyun]:
+    """The same sandbox for one more test: nothing in it, nothing wrong with it after."""
+    yield cloud
+    assert cloud.cloud.wrong == []
+    cloud.cloud.store.conditions = Conditions()
+    cloud.sandbox.faults.clear()
+    cloud.sandbox.reset()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,3 +97,56 @@ def test_from_nothing_to_nothing(cloud: Aliyun, tmp_path: Path) -> None:
     for history in ("Task", "Event"):
         after.pop(history)
     assert after == before
+
+
+@pytest.mark.parametrize("factor", [math.inf, 400.0])
+def test_many_clusters_at_once(tmp_path: Path, factor: float) -> None:
+    """Eight accounts' worth of clients in one account, and nothing left after."""
+    with account(tmp_path, factor) as cloud:
+        before = cloud.cloud.store.counts()
+        troubles: list[BaseException] = []
+
+        def live(number: int) -> None:
+            try:
+                one_life(cloud, f"demo-{number}")
+            except BaseException as trouble:
+                troubles.append(trouble)
+                raise
+
+        threads = [threading.Thread(target=live, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert troubles == []
+        after = cloud.cloud.store.counts()
+        assert {k: v for k, v in after.items() if k not in ("Task", "Event")} == before
+
+
+def one_life(cloud: Aliyun, name: str) -> None:
+    vpc = cloud("vpc:CreateVpc", RegionId=REGION, CidrBlock="192.168.0.0/16")["VpcId"]
+    here = {"RegionId": REGION, "VpcId": vpc}
+    eventually(lambda: cloud("vpc:DescribeVpcAttribute", **here)["Status"] == "Available")
+    vswitches = [
+        cloud("vpc:CreateVSwitch", **here, ZoneId=ZONES[index], CidrBlock=f"192.168.{index}.0/24")[
+            "VSwitchId"
+        ]
+        for index in (0, 1)
+    ]
+    eventually(
+        lambda: (
+            {
+                one["Status"]
+                for one in cloud("vpc:DescribeVSwitches", **here)["VSwitches"]["VSwitch"]
+            }
+            == {"Available"}
+        )
+    )
+    cluster = cloud.cluster(name, vswitches=vswitches)
+    for task in [cloud.pool(cluster, pool)["task_id"] for pool in ("one", "two")]:
+        cloud.done(task)
+    assert cloud("cs:DescribeClusterDetail", cluster["cluster_id"])["size"] == 4
+    cloud.done(cloud("cs:DeleteCluster", cluster["cluster_id"])["task_id"])
+    for vswitch in vswitches:
+        cloud("vpc:DeleteVSwitch", RegionId=REGION, VSwitchId=vswitch)
+    cloud("vpc:DeleteVpc", **here)

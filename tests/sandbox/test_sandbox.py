@@ -167,7 +167,7 @@ def test_reset_forgets_resources_and_requests_and_keeps_faults(world: World) -> 
 
 
 def test_an_unknown_emulator_or_kube_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no emulator 'moon'; one of eks"):
+    with pytest.raises(ValueError, match="no emulator 'moon'; one of alibaba, eks"):
         Sandbox(directory=tmp_path, pace=Pace(1), emulators=["moon"])
     broken = Sandbox(directory=tmp_path, pace=Pace(1), emulators=[], kube="minikube")
     with pytest.raises(ValueError, match="minikube"):

@@ -27,10 +27,10 @@ from clusterkit.sandbox.alibaba.vpc import RESOURCE_GROUP
 
 
 def remove(store: Store, balancer: LoadBalancer) -> None:
-    """It goes, with its interfaces; an address bound to it is free again."""
+    """It goes, and some time after it its interfaces; an address bound to it is free again."""
     for interface in store.all(NetworkInterface):
         if interface.owner == balancer.id:
-            store.remove(interface)
+            store.remove_later("nlb/interfaces/release", interface)
     for eip in store.all(Eip):
         if eip.instance == balancer.id:
             eip.instance = eip.instance_type = ""

@@ -14,6 +14,7 @@ from clusterkit.sandbox.alibaba.ram import new_role, trust
 from clusterkit.sandbox.alibaba.service import Call
 from clusterkit.sandbox.alibaba.store import Store
 from clusterkit.sandbox.alibaba.things import (
+    API_PORT,
     Cluster,
     Eip,
     LoadBalancer,
@@ -24,8 +25,6 @@ from clusterkit.sandbox.alibaba.things import (
     Vpc,
     VSwitch,
 )
-
-API_PORT = 6443
 
 
 def new_cluster(

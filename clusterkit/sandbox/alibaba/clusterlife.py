@@ -53,6 +53,10 @@ class ClusterLife:
         for endpoint in endpoints.values():
             endpoint.close()
 
+    def serves(self, cluster: Cluster) -> bool:
+        """Whether the cluster's API server is up."""
+        return cluster.id in self._endpoints
+
     def certificate(self, cluster: Cluster, seconds: float) -> tuple[str, str, str]:
         """CA, client certificate and key (PEM) for the user, of a running cluster."""
         endpoint = self._endpoints[cluster.id]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from clusterkit.sandbox.alibaba.birth import API_PORT
 from clusterkit.sandbox.alibaba.catalogue import ADDONS, RUNTIME, upgrade_of, zones
 from clusterkit.sandbox.alibaba.clusterlife import made_by, size_of
 from clusterkit.sandbox.alibaba.failure import bad
@@ -14,6 +13,7 @@ from clusterkit.sandbox.alibaba.service import Call, Handler, Json, beijing
 from clusterkit.sandbox.alibaba.store import ACCOUNT, Store
 from clusterkit.sandbox.alibaba.tasks import find_cluster
 from clusterkit.sandbox.alibaba.things import (
+    API_PORT,
     Cluster,
     Disk,
     Eip,
@@ -94,8 +94,8 @@ def fields(store: Store, cluster: Cluster) -> Json:
         "ip_stack": body["ip_stack"],
         "timezone": body["timezone"],
         "extra_sans": body.get("extra_sans", []),
-        # one text with JSON in it, as the vendor sends them; a state other than running has none
-        "master_url": json.dumps(endpoints) if cluster.state != "initial" else "",
+        # one text with JSON in it, as the vendor sends them; before there is a server there is none
+        "master_url": json.dumps(endpoints) if cluster.state not in ("initial", "failed") else "",
         "meta_data": json.dumps({"Addons": installed}),
         "parameters": {},
         "deletion_protection": body["deletion_protection"],

@@ -29,12 +29,14 @@ from clusterkit.sandbox.alibaba import (
     ram,
     registry,
     repositories,
+    snat,
     tags,
     tasks,
     volumes,
     vpc,
     vswitch,
 )
+from clusterkit.sandbox.alibaba.catalogue import REGIONS
 from clusterkit.sandbox.alibaba.clusterlife import ClusterLife
 from clusterkit.sandbox.alibaba.failure import Failure, json_answer, not_emulated, rendered
 from clusterkit.sandbox.alibaba.parameters import read
@@ -53,7 +55,7 @@ HANDLERS: Mapping[str, Handler] = {
     for module in (
         acls, activation, addons, balancers, clusters, clusterviews, eip, endpoints, groups,
         keypairs, kubeconfig, machines, nat, nodepools, offers, personal, ram, registry,
-        repositories, tags, tasks, volumes, vpc, vswitch,
+        repositories, snat, tags, tasks, volumes, vpc, vswitch,
     )
     for name, handler in module.OPERATIONS.items()
 }  # fmt: skip
@@ -139,6 +141,7 @@ class AlibabaCloud:
         if request.flat.get("Format", "JSON").upper() != "JSON":
             raise not_emulated("answers in another format than JSON")
         parameters = read(request, operation)
+        _check_endpoint(request)
         for name in operation.deprecated(parameters):
             _LOG.warning("%s: the parameter %s is deprecated", operation.full_name, name)
         call = Call(
@@ -146,7 +149,7 @@ class AlibabaCloud:
             operation=operation.full_name,
             parameters=parameters,
             path=path,
-            region_asked=parameters.get("RegionId") or request.region or REGION,
+            region_asked=request.region or REGION,
             key=key,
             request_id=request_id,
             clusters=self._clusters,
@@ -158,6 +161,19 @@ class AlibabaCloud:
         if operation.style == "RPC" and isinstance(body, dict):
             body = {"RequestId": request_id, **body}
         return json_answer(status, body, request_id)
+
+
+def _check_endpoint(request: Request) -> None:
+    """An endpoint of one region serves no other (vendor: ECS "Common error codes")."""
+    there, asked = host_parts(request.host)[1], request.flat.get("RegionId")
+    regional = request.host.endswith(f".{there}.aliyuncs.com")
+    if request.style == "RPC" and regional and asked in REGIONS and asked != there:
+        raise Failure(
+            404,
+            "InvalidOperation.NotSupportedEndpoint",
+            "The specified endpoint can't operate this region. Please use API DescribeRegions to"
+            " get the appropriate endpoint, or upgrade your SDK to latest version.",
+        )
 
 
 def _request_id() -> str:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,6 +42,7 @@ _RULE = (
     "Description",
 )
 _IDENTITY = _RULE[:-1]
+_PORTS = re.compile(r"-1/-1|[0-9]{1,5}/[0-9]{1,5}")
 
 
 def _create(call: Call) -> object:
@@ -158,7 +160,7 @@ def _rules(call: Call) -> list[dict[str, str]]:
         fields["Policy"] = fields["Policy"].lower()
         if fields["IpProtocol"] not in ("TCP", "UDP", "ICMP", "ICMPV6", "GRE", "ALL"):
             raise bad("InvalidIpProtocol.ValueNotSupported", "IpProtocol is not supported.")
-        if not fields.get("PortRange"):
+        if not _PORTS.fullmatch(fields.get("PortRange", "")):
             raise bad("InvalidParam.PortRange", "The specified PortRange is not valid.")
         if not fields.get("SourceCidrIp") and not fields.get("SourceGroupId"):
             raise bad("MissingParameter.Source", "One of the source parameters is needed.")

@@ -19,7 +19,7 @@ from clusterkit.sandbox.alibaba.service import (
     iso,
     tag_key_value,
 )
-from clusterkit.sandbox.alibaba.things import Instance, KeyPair, NodePool
+from clusterkit.sandbox.alibaba.things import Instance, KeyPair
 from clusterkit.sandbox.alibaba.vpc import RESOURCE_GROUP
 
 _NAME = re.compile(r"[^\W\d_][\w.:-]{1,127}")
@@ -89,7 +89,6 @@ def _delete(call: Call) -> object:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise bad("InvalidParameter.KeyPairNames", "KeyPairNames must be a JSON array of names.")
     used = {instance.key_pair for instance in call.here(Instance)}
-    used |= {pool.body["scaling_group"].get("key_pair", "") for pool in call.here(NodePool)}
     for name in names:
         if name in used:
             raise Failure(

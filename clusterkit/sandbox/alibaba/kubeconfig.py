@@ -8,10 +8,10 @@ from collections.abc import Mapping
 
 import yaml
 
-from clusterkit.sandbox.alibaba.birth import API_PORT
 from clusterkit.sandbox.alibaba.failure import bad
 from clusterkit.sandbox.alibaba.service import Call, Handler, iso
 from clusterkit.sandbox.alibaba.tasks import find_cluster
+from clusterkit.sandbox.alibaba.things import API_PORT
 
 _LONG = 3 * 365 * 24 * 3600
 """Seconds a certificate lives if no duration is given (vendor: three years)."""
@@ -19,7 +19,7 @@ _LONG = 3 * 365 * 24 * 3600
 
 def _describe(call: Call) -> object:
     cluster = find_cluster(call)
-    if cluster.state in ("initial", "failed", "deleting"):
+    if cluster.state == "deleting" or not call.clusters.serves(cluster):
         # the code is not documented
         raise bad("ErrorClusterState", f"The state of the cluster is {cluster.state}.")
     private = bool(call.get("PrivateIpAddress", False))

@@ -1,12 +1,11 @@
-"""VPC 2016-04-28: NAT gateways and their SNAT entries.
+"""VPC 2016-04-28: NAT gateways.
 
-Codes as in terraform-provider-alicloud, resource_alicloud_nat_gateway.go and _snat_entry.go.
+Codes as in terraform-provider-alicloud, resource_alicloud_nat_gateway.go.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ipaddress import IPv4Network
 
 from clusterkit.sandbox.alibaba.catalogue import zones
 from clusterkit.sandbox.alibaba.failure import Failure, bad, missing
@@ -89,6 +88,12 @@ def _addresses(call: Call, nat: NatGateway) -> list[Json]:
     ]
 
 
+def _status(call: Call, nat: NatGateway) -> str:
+    if nat.deleting:
+        return "Deleting"
+    return "Creating" if call.store.pending(nat) else "Available"
+
+
 def _nat_fields(call: Call, nat: NatGateway) -> Json:
     return {
         "NatGatewayId": nat.id,
@@ -96,7 +101,7 @@ def _nat_fields(call: Call, nat: NatGateway) -> Json:
         "Description": nat.description,
         "RegionId": nat.region,
         "VpcId": nat.vpc,
-        "Status": "Creating" if call.store.pending(nat) else "Available",
+        "Status": _status(call, nat),
         "NatType": "Enhanced",
         "NetworkType": nat.network_type,
         "BusinessStatus": "Normal",
@@ -110,7 +115,7 @@ def _describe_nats(call: Call) -> object:
         n
         for n in call.here(NatGateway)
         if asked_for(call, VpcId=n.vpc, NatGatewayId=n.id, Name=n.name, NatType="Enhanced")
-        and asked_for(call, NetworkType=n.network_type, Status=_nat_fields(call, n)["Status"])
+        and asked_for(call, NetworkType=n.network_type, Status=_status(call, n))
         and has_tags(n, call)
     ]
     figures, nats = call.page(found)
@@ -159,13 +164,14 @@ def _delete_nat(call: Call) -> object:
             raise bad("DependencyViolation.SnatEntry", "The NAT gateway has SNAT entries.")
         if eips:
             raise bad("DependencyViolation.EIPS", "The NAT gateway has elastic IP addresses.")
-    if call.store.pending(nat):
+    if nat.deleting or call.store.pending(nat):
         raise bad("IncorrectStatus.NatGateway", "The NAT gateway status does not support this.")
     for entry in entries:
         call.store.remove(entry)
     for eip in eips:
         eip.instance = eip.instance_type = ""
-    call.store.remove(nat)
+    nat.deleting = True
+    call.store.remove_later("nat-gateway/delete", nat)
     return {}
 
 
@@ -173,108 +179,11 @@ def _nat_zones(call: Call) -> object:
     return {"Zones": [{"ZoneId": z, "LocalName": z} for z in zones(call.region)]}
 
 
-def _create_snat(call: Call) -> object:
-    table = call["SnatTableId"]
-    nat = next((n for n in call.here(NatGateway) if n.snat_table == table), None)
-    if nat is None:
-        raise Failure(404, "InvalidSnatTableId.NotFound", "Specified SNAT table does not exist.")
-    vswitch, cidr = call.get("SourceVSwitchId", ""), call.get("SourceCIDR", "")
-    if bool(vswitch) == bool(cidr):
-        raise bad("InvalidParameter", "Specify one of SourceVSwitchId and SourceCIDR.")
-    if vswitch:
-        cidr = str(call.find(VSwitch, vswitch, "InvalidVSwitchId.NotFound").cidr)
-    address = call.get("SnatIp")
-    if address is None:
-        raise missing("SnatIp")
-
-    def make() -> Json:
-        if call.store.pending(nat):
-            raise bad("IncorrectStatus.NATGW", "The NAT gateway status does not support this.")
-        bound = {e.address: e for e in call.store.all(Eip) if e.instance == nat.id}
-        for one in address.split(","):
-            if one not in bound:
-                raise bad("EIP_NOT_IN_GATEWAY", "The elastic IP address is not in the NAT gateway.")
-            if call.store.pending(bound[one]):
-                # seen for some seconds after AssociateEipAddress
-                raise bad("OperationUnsupported.EipInBinding", "The EIP is being associated.")
-        entries = [e for e in call.store.all(SnatEntry) if e.nat == nat.id]
-        if len(entries) >= call.store.conditions.quotas["snat"]:
-            raise bad("QuotaExceeded.SnatEntry", "SNAT entry quota exceeded.")
-        if any(IPv4Network(e.cidr) == IPv4Network(cidr) for e in entries):
-            raise bad("Forbidden.SourceVSwitchId.Duplicated", "The source has a SNAT entry.")
-        entry = SnatEntry(
-            id=call.store.new_id("snat"),
-            region=nat.region,
-            name=call.get("SnatEntryName", ""),
-            due=call.store.due("snat-entry/create"),
-            nat=nat.id,
-            table=table,
-            address=address,
-            vswitch=vswitch,
-            cidr=cidr,
-        )
-        return {"SnatEntryId": call.store.add(entry).id}
-
-    return call.once(make)
-
-
-def _describe_snats(call: Call) -> object:
-    if not any(call.get(n) for n in ("SnatTableId", "NatGatewayId", "SnatEntryId")):
-        # vendor: DescribeSnatTableEntries, "specify at least one of SnatTableId and NatGatewayId"
-        raise missing("SnatTableId")
-    found = [
-        e
-        for e in call.here(SnatEntry)
-        if asked_for(call, SnatTableId=e.table, NatGatewayId=e.nat, SnatEntryId=e.id)
-        and asked_for(call, SnatEntryName=e.name, SourceVSwitchId=e.vswitch, SnatIp=e.address)
-    ]
-    figures, entries = call.page(found)
-    described = [
-        {
-            "SnatEntryId": e.id,
-            "SnatEntryName": e.name,
-            "SnatTableId": e.table,
-            "NatGatewayId": e.nat,
-            "SnatIp": e.address,
-            "SourceVSwitchId": e.vswitch,
-            "SourceCIDR": e.cidr,
-            "Status": "Pending" if call.store.pending(e) else "Available",
-        }
-        for e in entries
-    ]
-    return figures | {"SnatTableEntries": {"SnatTableEntry": described}}
-
-
-def _find_snat(call: Call) -> SnatEntry:
-    entry = call.find(SnatEntry, call["SnatEntryId"], "InvalidSnatEntryId.NotFound")
-    if entry.table != call["SnatTableId"]:
-        raise Failure(404, "InvalidSnatTableId.NotFound", "Specified SNAT table does not exist.")
-    if call.store.pending(entry):
-        raise bad("IncorretSnatEntryStatus", "The SNAT entry status does not support this.")
-    return entry
-
-
-def _modify_snat(call: Call) -> object:
-    entry = _find_snat(call)
-    entry.name = call.get("SnatEntryName", entry.name)
-    entry.address = call.get("SnatIp", entry.address)
-    return {}
-
-
-def _delete_snat(call: Call) -> object:
-    call.store.remove(_find_snat(call))
-    return {}
-
-
 OPERATIONS: Mapping[str, Handler] = {
     "vpc:CreateNatGateway": _create_nat,
-    "vpc:CreateSnatEntry": _create_snat,
     "vpc:DeleteNatGateway": _delete_nat,
-    "vpc:DeleteSnatEntry": _delete_snat,
     "vpc:DescribeNatGateways": _describe_nats,
-    "vpc:DescribeSnatTableEntries": _describe_snats,
     "vpc:GetNatGatewayAttribute": _get_nat,
     "vpc:ListEnhanhcedNatGatewayAvailableZones": _nat_zones,
     "vpc:ModifyNatGatewayAttribute": _modify_nat,
-    "vpc:ModifySnatEntry": _modify_snat,
 }

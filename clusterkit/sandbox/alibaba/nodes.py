@@ -5,7 +5,15 @@ from __future__ import annotations
 from clusterkit.sandbox.alibaba.catalogue import INSTANCE_TYPES
 from clusterkit.sandbox.alibaba.offers import in_stock
 from clusterkit.sandbox.alibaba.store import Store
-from clusterkit.sandbox.alibaba.things import Cluster, Disk, Instance, NodePool, VSwitch
+from clusterkit.sandbox.alibaba.things import (
+    API_PORT,
+    Cluster,
+    Disk,
+    Instance,
+    NodePool,
+    SecurityGroup,
+    VSwitch,
+)
 from clusterkit.sandbox.kube.spec import Node
 
 _ARCHITECTURES = {"X86": "amd64", "ARM": "arm64"}
@@ -28,16 +36,40 @@ def settle(store: Store, pool: NodePool, *, joining: bool) -> tuple[str, str] | 
     for instance in machines[pool.desired :]:
         remove_instance(store, instance)
     error: tuple[str, str] | None = None
+    locked_out = _locked_out(store, pool)
+    joining = joining and locked_out is None
     for _ in range(pool.desired - len(machines)):
         made = _make(store, pool, joining)
         if isinstance(made, tuple):
             error = made
             break
-    if not joining:
-        error = ("NodeJoinFailed", "The machines did not become nodes of the cluster in time.")
+    if not joining and error is None:
+        error = (
+            "NodeJoinFailed",
+            locked_out or "The machines did not become nodes of the cluster in time.",
+        )
     pool.failed = sum(i.pool == pool.id and not i.joined for i in store.all(Instance))
     pool.failure = "" if error is None else f"{error[0]}: {error[1]}"
     return error
+
+
+def _locked_out(store: Store, pool: NodePool) -> str | None:
+    """Why machines in a security group of their own cannot reach the API server, if they cannot.
+
+    The group that Container Service makes lets in nothing but ICMP and, if it is a normal one, its
+    own members (as an operator met it in 2026, twice).
+    """
+    cluster = store.get(Cluster, pool.cluster)
+    own = pool.body["scaling_group"].get("security_group_ids") or []
+    group = store.get(SecurityGroup, cluster.security_group) if cluster is not None else None
+    if group is None or not own or group.id in own:
+        return None
+    for rule in group.rules:
+        protocol, ports = rule.fields["IpProtocol"], rule.fields["PortRange"]
+        low, _, high = ports.partition("/")
+        if protocol == "ALL" or (protocol == "TCP" and int(low) <= API_PORT <= int(high or low)):
+            return None
+    return f"Security group {group.id} does not let the machines in to port {API_PORT}."
 
 
 def _make(store: Store, pool: NodePool, joining: bool) -> Instance | tuple[str, str]:

@@ -61,7 +61,8 @@ class Call:
 
     def here(self, kind: type[T]) -> list[T]:
         """Everything of a kind in the region asked for."""
-        return [thing for thing in self.store.all(kind) if thing.region == self.region]
+        region = self.region
+        return [thing for thing in self.store.all(kind) if thing.region == region]
 
     def find(self, kind: type[T], identifier: str, code: str, message: str = "") -> T:
         """One by id in the region asked for; else 404 ``code``."""

@@ -126,6 +126,15 @@ class Store:
         """Make a change when ``what`` has taken its time; called without the lock."""
         self.clock.after(self.seconds(what), change)
 
+    def remove_later(self, what: str, thing: Thing) -> None:
+        """It is gone when ``what`` has taken its time."""
+
+        def gone() -> None:
+            with self.lock:
+                self.remove(thing)
+
+        self.later(what, gone)
+
     # names and addresses
 
     def new_id(self, prefix: str, length: int = 16) -> str:

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from typing import Any
 
+API_PORT = 6443
+"""where API servers listen"""
+
 
 @dataclass(kw_only=True)
 class Thing:
@@ -47,6 +50,7 @@ class NatGateway(Thing):
     eip_bind_mode: str
     snat_table: str
     forward_table: str
+    deleting: bool = False
 
 
 @dataclass(kw_only=True)
@@ -65,6 +69,7 @@ class SnatEntry(Thing):
     address: str
     vswitch: str
     cidr: str
+    deleting: bool = False
 
 
 @dataclass(kw_only=True)

@@ -138,6 +138,11 @@ def _modify_vswitch(call: Call) -> object:
     return {}
 
 
+def _switches(cluster: Cluster) -> list[str]:
+    """Those of the control plane and, with Terway, those the pods have their addresses from."""
+    return [*cluster.vswitches, *cluster.body.get("pod_vswitch_ids", [])]
+
+
 def _delete_vswitch(call: Call) -> object:
     vswitch = find_vswitch(call, call["VSwitchId"])
     here, store = vswitch.id, call.store
@@ -147,7 +152,7 @@ def _delete_vswitch(call: Call) -> object:
         "DependencyViolation": any(i.vswitch == here for i in store.all(Instance))
         or any(i.vswitch == here for i in store.all(NetworkInterface))
         or any(here in lb.vswitches for lb in store.all(LoadBalancer))
-        or any(here in c.vswitches for c in store.all(Cluster)),
+        or any(here in _switches(c) for c in store.all(Cluster)),
     }
     for code, used in users.items():
         if used:
