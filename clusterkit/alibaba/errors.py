@@ -108,7 +108,7 @@ def refusal(operation: str, status: int, code: str, message: str, request_id: st
         return Gone(what, **details)
     if BUSY.match(code):
         return Retryable(what, busy=True, **details)
-    if code in SERVER or status >= 500:
+    if code in SERVER or status in (500, 502, 503, 504):
         return Retryable(what, ambiguous=True, **details)
     if DENIED.match(code) or status == 403:
         hint = f"the credentials need the RAM permission for {operation}"

@@ -80,13 +80,15 @@ def _machines(account: Account) -> Iterator[Thing]:
     yield from _of("key-pair", pairs, "KeyPairName")
     groups = account.every("ecs:DescribeSecurityGroups", "SecurityGroups", "SecurityGroup")
     yield from _of("security-group", groups, "SecurityGroupId")
-    yield from _of("disk", account.every("ecs:DescribeDisks", "Disks", "Disk"), "DiskId")
+    # machines and their disks take the tags of their pool: only the pool counts as marked
+    for disk in account.every("ecs:DescribeDisks", "Disks", "Disk"):
+        yield Thing("disk", disk["DiskId"], {}, disk)
     interfaces = account.every(
         "ecs:DescribeNetworkInterfaces", "NetworkInterfaceSets", "NetworkInterfaceSet"
     )
     yield from _of("network-interface", interfaces, "NetworkInterfaceId")
-    machines = account.every("ecs:DescribeInstances", "Instances", "Instance")
-    yield from _of("instance", machines, "InstanceId")
+    for machine in account.every("ecs:DescribeInstances", "Instances", "Instance"):
+        yield Thing("instance", machine["InstanceId"], {}, machine)
 
 
 def _rest(account: Account) -> Iterator[Thing]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.drivers.alibaba import Account, inventory
 from tests.drivers.eks_cases import FILES
-from tests.drivers.world import Case, Edits, World
+from tests.drivers.world import Case, Edits, World, edited
 
 REGION = "ap-southeast-1"
 
@@ -39,6 +39,19 @@ FULL: Mapping[str, Any] = {
 }
 
 
+def _activated(world: World) -> Edits:
+    """What ``up --activate`` does: pools that scale need one more service role."""
+    assert world.cloud.activate(world.profile, world.clients())
+    return {}
+
+
+def _scaling(world: World) -> Edits:
+    """The changes make a pool that scales."""
+    scaling = world.load(edited(MINIMAL, {"pools.0.count": {"min": 1, "max": 2}}))
+    assert world.cloud.activate(scaling, world.clients())
+    return {}
+
+
 def _vpc(world: World) -> Edits:
     """A VPC of somebody else, with VSwitches in two zones."""
     account = Account(world)
@@ -62,40 +75,23 @@ def _twins(world: World) -> None:
     account("vpc:AllocateEipAddress")
 
 
-MINIMAL_CASE = Case(
-    cloud="alibaba",
-    label="minimal",
-    profile=MINIMAL,
-    look=inventory,
-    files=FILES,
-    twins=_twins,
-    terminal=(("cs:CreateCluster", "cluster/demo"), ("cs:CreateClusterNodePool", "node-pool/")),
-    changes=(
-        ("count", {"pools.0.count": 2}),
-        ("scaling", {"pools.0.count": {"min": 1, "max": 4}}),
-        ("labels", {"pools.0.labels": {"a": "b"}}),
-        (
-            "another pool",
-            {"pools": [*MINIMAL["pools"], {"name": "more", "machine": "ecs.c7.xlarge"}]},
-        ),
-        ("no pool more", {"pools": MINIMAL["pools"]}),
-        ("endpoint", {"endpoint": {"allowed": ["8.8.8.0/24"]}}),
-        ("key", {"ssh_key": "me.pub"}),
-        ("tags", {"tags": {"team": "ops"}}),
-        ("protection", {"deletion_protection": True}),
-        ("no protection", {"deletion_protection": False}),
-    ),
-    refused=(
-        ("cidr", {"network.cidr": "10.7.0.0/16"}, "vpc/main"),
-        ("services", {"network.services": "172.31.0.0/16"}, "cluster/demo"),
-    ),
+UNMARKED = (
+    "classic-load-balancer",
+    "disk",
+    "eip",
+    "instance",
+    "network-interface",
+    "role",
+    "security-group",
 )
 
 FULL_CASE = Case(
     cloud="alibaba",
     label="full",
     profile=FULL,
+    prepare=_activated,
     look=inventory,
+    unmarked=UNMARKED,
     files=FILES,
     changes=(
         ("tags", {"tags": {"team": "ops"}}),
@@ -111,6 +107,7 @@ EXISTING_CASE = Case(
     label="existing",
     profile=MINIMAL,
     look=inventory,
+    unmarked=UNMARKED,
     files=FILES,
     prepare=_vpc,
     changes=(("count", {"pools.0.count": 3}),),
@@ -121,6 +118,7 @@ TERWAY_CASE = Case(
     label="terway",
     profile={**MINIMAL, "network": {"plugin": "terway"}, "edition": "standard"},
     look=inventory,
+    unmarked=UNMARKED,
     files=FILES,
     changes=(("labels", {"pools.0.labels": {"a": "b"}}),),
 )

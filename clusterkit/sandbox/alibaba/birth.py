@@ -95,7 +95,13 @@ def _group(call: Call, vpc: Vpc, cluster: str) -> str:
         owner=cluster,
         vpc=vpc.id,
         kind="enterprise" if call.get("is_enterprise_security_group", True) else "normal",
-        rules=[Rule(id=store.new_id("sgr"), fields=icmp | {"Policy": "accept", "Priority": "1"})],
+        rules=[
+            Rule(
+                id=store.new_id("sgr"),
+                fields=icmp | {"Policy": "accept", "Priority": "1"},
+                direction="ingress",
+            )
+        ],
     )
     return store.add(group).id
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from clusterkit.sandbox.alibaba.failure import Failure, bad
@@ -22,6 +23,7 @@ from clusterkit.sandbox.alibaba.service import (
     tag_key_value,
 )
 from clusterkit.sandbox.alibaba.things import (
+    Direction,
     Instance,
     NetworkInterface,
     Rule,
@@ -36,6 +38,7 @@ _RULE = (
     "SourceCidrIp",
     "SourceGroupId",
     "DestCidrIp",
+    "DestGroupId",
     "SourcePortRange",
     "Policy",
     "Priority",
@@ -117,12 +120,12 @@ def _describe(call: Call) -> object:
 def _describe_rules(call: Call) -> object:
     group = _find(call)
     direction = call.get("Direction", "all")
-    rules = group.rules if direction in ("all", "ingress") else []
+    rules = [rule for rule in group.rules if direction in ("all", rule.direction)]
     token, some = call.slice(rules, default=500, most=1000)
     described = [
         {
             "SecurityGroupRuleId": rule.id,
-            "Direction": "ingress",
+            "Direction": rule.direction,
             "NicType": "intranet",
             "CreateTime": iso(rule.created),
             **{k: v.capitalize() if k == "Policy" else v for k, v in rule.fields.items()},
@@ -148,7 +151,7 @@ def _modify(call: Call) -> object:
     return {}
 
 
-def _rules(call: Call) -> list[dict[str, str]]:
+def _rules(call: Call, direction: Direction) -> list[dict[str, str]]:
     """The rules of a call: a list, or the older single fields."""
     sent: list[Mapping[str, Any]] = call.get("Permissions") or [call.parameters]
     found = []
@@ -162,23 +165,25 @@ def _rules(call: Call) -> list[dict[str, str]]:
             raise bad("InvalidIpProtocol.ValueNotSupported", "IpProtocol is not supported.")
         if not _PORTS.fullmatch(fields.get("PortRange", "")):
             raise bad("InvalidParam.PortRange", "The specified PortRange is not valid.")
-        if not fields.get("SourceCidrIp") and not fields.get("SourceGroupId"):
-            raise bad("MissingParameter.Source", "One of the source parameters is needed.")
+        end = "Source" if direction == "ingress" else "Dest"
+        if not fields.get(f"{end}CidrIp") and not fields.get(f"{end}GroupId"):
+            raise bad(f"MissingParameter.{end}", f"One of the {end} parameters is needed.")
         found.append(fields)
     return found
 
 
-def _authorize(call: Call) -> object:
+def _authorize(call: Call, direction: Direction = "ingress") -> object:
     group = _find(call)
-    known = [_identity(rule.fields) for rule in group.rules]
+    known = [_identity(rule.fields) for rule in group.rules if rule.direction == direction]
     # the vendor takes the same rule twice without complaint, and keeps one
-    for fields in _rules(call):
+    for fields in _rules(call, direction):
         if _identity(fields) not in known:
-            group.rules.append(Rule(id=call.store.new_id("sgr"), fields=fields))
+            made = Rule(id=call.store.new_id("sgr"), fields=fields, direction=direction)
+            group.rules.append(made)
     return {}
 
 
-def _revoke(call: Call) -> object:
+def _revoke(call: Call, direction: Direction = "ingress") -> object:
     group = _find(call)
     ids = call.get("SecurityGroupRuleId", [])
     if ids:
@@ -187,8 +192,12 @@ def _revoke(call: Call) -> object:
             raise Failure(404, "InvalidSecurityGroupRule.NotFound", "The rule does not exist.")
         group.rules = [rule for rule in group.rules if rule.id not in ids]
         return {}
-    gone = [_identity(fields) for fields in _rules(call)]
-    group.rules = [rule for rule in group.rules if _identity(rule.fields) not in gone]
+    gone = [_identity(fields) for fields in _rules(call, direction)]
+    group.rules = [
+        rule
+        for rule in group.rules
+        if rule.direction != direction or _identity(rule.fields) not in gone
+    ]
     return {}
 
 
@@ -203,7 +212,7 @@ def in_use(call: Call, group: SecurityGroup) -> bool:
         any(i.security_group == group.id for i in store.all(Instance))
         or any(group.id in i.groups for i in store.all(NetworkInterface))
         or any(
-            rule.fields.get("SourceGroupId") == group.id
+            group.id in (rule.fields.get("SourceGroupId"), rule.fields.get("DestGroupId"))
             for other in store.all(SecurityGroup)
             if other.id != group.id
             for rule in other.rules
@@ -225,10 +234,12 @@ def _delete(call: Call) -> object:
 
 OPERATIONS: Mapping[str, Handler] = {
     "ecs:AuthorizeSecurityGroup": _authorize,
+    "ecs:AuthorizeSecurityGroupEgress": partial(_authorize, direction="egress"),
     "ecs:CreateSecurityGroup": _create,
     "ecs:DeleteSecurityGroup": _delete,
     "ecs:DescribeSecurityGroupAttribute": _describe_rules,
     "ecs:DescribeSecurityGroups": _describe,
     "ecs:ModifySecurityGroupAttribute": _modify,
     "ecs:RevokeSecurityGroup": _revoke,
+    "ecs:RevokeSecurityGroupEgress": partial(_revoke, direction="egress"),
 }

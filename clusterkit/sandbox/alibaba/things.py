@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
-from typing import Any
+from typing import Any, Literal
 
 API_PORT = 6443
 """where API servers listen"""
@@ -80,12 +80,16 @@ class KeyPair(Thing):
     public_key: str
 
 
+Direction = Literal["ingress", "egress"]
+
+
 @dataclass(kw_only=True)
 class Rule:
     """One rule of a security group."""
 
     id: str
     fields: dict[str, str]
+    direction: Direction
     created: float = field(default_factory=time.time)
 
 
