@@ -84,6 +84,38 @@ UNMARKED = (
     "role",
     "security-group",
 )
+"""the machines, the API server's load balancer and address, the role of the nodes"""
+
+MINIMAL_CASE = Case(
+    cloud="alibaba",
+    label="minimal",
+    profile=MINIMAL,
+    prepare=_scaling,
+    look=inventory,
+    unmarked=UNMARKED,
+    files=FILES,
+    twins=_twins,
+    terminal=(("cs:CreateCluster", "cluster/demo"), ("cs:CreateClusterNodePool", "node-pool/")),
+    changes=(
+        ("count", {"pools.0.count": 3}),
+        ("scaling", {"pools.0.count": {"min": 1, "max": 4}}),
+        ("labels", {"pools.0.labels": {"a": "b"}}),
+        (
+            "another pool",
+            {"pools": [*MINIMAL["pools"], {"name": "more", "machine": "ecs.c7.xlarge"}]},
+        ),
+        ("no pool more", {"pools": MINIMAL["pools"]}),
+        ("endpoint", {"endpoint": {"allowed": ["8.8.8.0/24"]}}),
+        ("key", {"ssh_key": "me.pub"}),
+        ("tags", {"tags": {"team": "ops"}}),
+        ("protection", {"deletion_protection": True}),
+        ("no protection", {"deletion_protection": False}),
+    ),
+    refused=(
+        ("cidr", {"network.cidr": "10.7.0.0/16"}, "vpc/main"),
+        ("services", {"network.services": "172.31.0.0/16"}, "cluster/demo"),
+    ),
+)
 
 FULL_CASE = Case(
     cloud="alibaba",
