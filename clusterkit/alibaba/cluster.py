@@ -68,6 +68,8 @@ class Cluster(Marked[Clients, ClusterState]):
         return {cx.cluster: read(cx, found[0])} if found else {}
 
     def create(self, cx: Ctx[Clients]) -> None:
+        if ours(cx):
+            return  # the answer to an earlier try was lost
         if there := listed(cx):
             raise NotOurs(
                 f"a cluster {cx.cluster!r} is there already without our mark",
