@@ -147,7 +147,6 @@ class Cluster(Marked[Clients, ClusterState]):
     def update(self, cx: Ctx[Clients], have: ClusterState, changes: list[Change]) -> None:
         """One call for what ModifyCluster changes; an upgrade only when nothing else is to do."""
         cs, fields = cx.clients.cs, {change.field for change in changes}
-        cx.clients.forget(f"detail {have.id}")
         if "remembered" in fields:
             remember(cx, have.id)
         if retags(changes):
