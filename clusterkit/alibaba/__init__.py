@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from clusterkit.alibaba import kubeaccess, leftovers, services
@@ -79,7 +80,10 @@ KINDS: tuple[type[Resource[Any, Any]], ...] = (
 
 
 def connect(target: Target, wire: Wire) -> Clients:
-    """The clients; no network."""
+    """The clients; no network. ``ClusterkitError`` without the vendor's SDK."""
+    if find_spec("aliyunsdkcore") is None:
+        what = "the alibaba driver needs Alibaba Cloud's SDK, which is not installed"
+        raise ClusterkitError(what, hint="pip install 'clusterkit[alibaba]'")
     return Clients(target, wire, lambda clients: access(clients, target))
 
 

@@ -68,6 +68,8 @@ class Cluster(Marked[Clients, ClusterState]):
         return {cx.cluster: read(cx, found[0])} if found else {}
 
     def create(self, cx: Ctx[Clients]) -> None:
+        if ours(cx):
+            return  # the answer to an earlier try was lost
         if there := listed(cx):
             raise NotOurs(
                 f"a cluster {cx.cluster!r} is there already without our mark",
@@ -145,7 +147,6 @@ class Cluster(Marked[Clients, ClusterState]):
     def update(self, cx: Ctx[Clients], have: ClusterState, changes: list[Change]) -> None:
         """One call for what ModifyCluster changes; an upgrade only when nothing else is to do."""
         cs, fields = cx.clients.cs, {change.field for change in changes}
-        cx.clients.forget(f"detail {have.id}")
         if "remembered" in fields:
             remember(cx, have.id)
         if retags(changes):

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from clusterkit.alibaba import apiacl
 from clusterkit.alibaba.clients import Clients
+from clusterkit.alibaba.errors import gone_is_fine
 from clusterkit.alibaba.events import reason
 from clusterkit.alibaba.marks import Tags, read_cs_tags
 from clusterkit.alibaba.securitygroup import CLUSTER_ID, remembered
@@ -86,19 +86,13 @@ def minor(version: str) -> tuple[int, int]:
     return int(first), int(second.partition("-")[0])
 
 
-def _detail(cx: Ctx[Clients], identifier: str) -> Any:
-    return cx.clients.cs("DescribeClusterDetail", "GET", f"/clusters/{identifier}")
-
-
 def read(cx: Ctx[Clients], shown: Any) -> ClusterState:
     identifier, status = shown["cluster_id"], shown["state"]
     if status == "running":
-        ask = partial(_detail, cx, identifier)
-        detail: dict[str, Any] = cx.clients.recall(f"detail {identifier}", ask)
-        shown = {**shown, **detail}
-        shown["state"] = status
-    else:
-        cx.clients.forget(f"detail {identifier}")
+        # the list knows nothing of RRSA
+        path = f"/clusters/{identifier}"
+        detail = gone_is_fine(cx.clients.cs, "DescribeClusterDetail", "GET", path)
+        shown = {**shown, **(detail or {}), "state": status}
     rrsa = shown.get("rrsa_config") or {}
     acl = read_cs_tags(shown).get(apiacl.ACL, "")
     tags = remembered(cx)

@@ -19,7 +19,7 @@ from clusterkit.alibaba.events import reason
 from clusterkit.alibaba.keypair import KeyPairState
 from clusterkit.alibaba.marks import Marked, Tags, read_cs_tags, retags, write_cs_tags
 from clusterkit.alibaba.network import VSwitchState
-from clusterkit.core.errors import Gone, Rejected
+from clusterkit.core.errors import Gone, Rejected, Retryable
 from clusterkit.core.names import CLUSTER, MACHINE, NAME
 from clusterkit.core.resource import Change, Ctx, Resource, Takes, one_each
 
@@ -41,6 +41,8 @@ class NodePoolState:
     labels: Mapping[str, str]
     taints: frozenset[Taint]
     types: tuple[str, ...]
+    nodes: int
+    """however they are"""
     healthy: int
     failed: int
     issues: str = ""
@@ -171,10 +173,18 @@ class NodePool(Marked[Clients, NodePoolState]):
 
     @classmethod
     def delete(cls, cx: Ctx[Clients], have: NodePoolState) -> None:
-        """With ``force`` the machines go too; without, a pool with nodes is refused."""
-        if have.phase not in ("deleting", "removing"):
-            path = f"/clusters/{have.cluster}/nodepools/{have.id}"
-            gone_is_fine(cx.clients.cs, "DeleteClusterNodepool", "DELETE", path, force=True)
+        """First its machines, by a desired size of 0: a pool deleted with machines has been seen to
+        leave the cluster in delete_failed. What failed to become a node does not hold it up.
+        """
+        if have.phase == "deleting":
+            return
+        cs, path = cx.clients.cs, f"/clusters/{have.cluster}/nodepools/{have.id}"
+        if have.nodes > have.failed:
+            if have.automatic or have.minimum:
+                body = {"auto_scaling": {"enable": False}, "scaling_group": {"desired_size": 0}}
+                gone_is_fine(cs, "ModifyClusterNodePool", "PUT", path, body)
+            raise Retryable(f"{have.nodes} machines go first", code="nodes", busy=True)
+        gone_is_fine(cs, "DeleteClusterNodepool", "DELETE", path, force=True)
 
 
 def pools(cx: Ctx[Clients], cluster: str) -> list[Any]:
@@ -206,6 +216,7 @@ def _state(cx: Ctx[Clients], cluster: str, shown: Any, tags: Tags) -> NodePoolSt
             (t["key"], t.get("value") or "", t["effect"]) for t in config.get("taints") or ()
         ),
         types=tuple(group.get("instance_types") or ()),
+        nodes=int(status.get("total_nodes") or 0),
         healthy=int(status.get("healthy_nodes") or 0),
         failed=failed,
         issues=reason(cx, cluster, identifier) if failed else "",

@@ -13,6 +13,7 @@ from clusterkit.cli import session
 from clusterkit.cli.choice import Choice, find_target
 from clusterkit.core import receipt
 from clusterkit.core.errors import Absent, ClusterkitError
+from clusterkit.core.wire import Target
 from clusterkit.kube import kubeconfig as files
 from clusterkit.kube.api import Credential
 
@@ -41,11 +42,7 @@ def entry(
     try:
         access = here.cloud.access(here.clients, target)
     except Absent:
-        raise ClusterkitError(
-            f"there is no running cluster in {target.region}",
-            where=target.name,
-            hint="clusterkit status shows what there is, clusterkit up makes the rest",
-        ) from None
+        raise _no_cluster(target) from None
     if auth == "clusterkit":
         stanza: Mapping[str, object] = files.exec_clusterkit(target, sandbox_environ(here))
     else:
@@ -98,7 +95,10 @@ def token(choice: Choice) -> int:
     """``clusterkit token``: an ExecCredential of the version the caller asks for."""
     target = find_target(choice)
     here = session.connect_quietly(target, sandbox=choice.sandbox)
-    found = here.cloud.credential(here.clients, target)
+    try:
+        found = here.cloud.credential(here.clients, target)
+    except Absent:
+        raise _no_cluster(target) from None
     credential = {
         "apiVersion": _asked_version(os.environ.get("KUBERNETES_EXEC_INFO", "")),
         "kind": "ExecCredential",
@@ -107,6 +107,14 @@ def token(choice: Choice) -> int:
     }
     sys.stdout.write(json.dumps(credential) + "\n")
     return 0
+
+
+def _no_cluster(target: Target) -> ClusterkitError:
+    return ClusterkitError(
+        f"there is no running cluster in {target.region}",
+        where=target.name,
+        hint="clusterkit status shows what there is, clusterkit up makes the rest",
+    )
 
 
 def _status(found: Credential) -> dict[str, str]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
+import json
 import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,6 +25,7 @@ from clusterkit.core.run import Outcome, Run
 from clusterkit.kube.api import Access, HasKube, KubeApi, Object
 from clusterkit.kube.drain import Ingresses, LoadBalancerServices, VolumeClaims
 from clusterkit.kube.objects import Namespace, ServiceAccount
+from clusterkit.kube.secrets import EXPIRES, DockerConfig, Login
 from clusterkit.kube.storage import StorageClass
 from clusterkit.sandbox.kube.spec import Identity, Node
 from clusterkit.sandbox.pace import Pace
@@ -30,10 +34,21 @@ CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
 DEFAULT = "storageclass.kubernetes.io/is-default-class"
 BETA = "storageclass.beta.kubernetes.io/is-default-class"
 DRIVER = "ebs.csi.aws.com"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Login_(DockerConfig):
+    kind: ClassVar[str] = "login"
+
+    def login(self, cx: Ctx[Any]) -> Login:
+        return Login(self.servers, "me", "pass", datetime.now(UTC) + timedelta(hours=1))
+
+
 KINDS: tuple[Kind, ...] = (
     StorageClass,
     Namespace,
     ServiceAccount,
+    Login_,
     VolumeClaims,
     Ingresses,
     LoadBalancerServices,
@@ -279,6 +294,40 @@ def test_a_namespace_and_its_account_come_and_go(world: World) -> None:
     assert world.run(destroy=True).ok
     assert world.kube.get("/api/v1/namespaces/other") is None
     assert world.get("/api/v1/namespaces/default")
+
+
+def test_labels_and_annotations_are_put_on_and_back(world: World) -> None:
+    space = Namespace(name="builds", labels=(("inject", "on"),))
+    account = ServiceAccount(name="builds/kaniko", annotations=(("role", "a"),), after=(space,))
+    world.up(space, account)
+    assert world.get("/api/v1/namespaces/builds")["metadata"]["labels"]["inject"] == "on"
+    path = "/api/v1/namespaces/builds/serviceaccounts/kaniko"
+    world.kube.patch(path, {"metadata": {"annotations": {"role": "b", "theirs": "stays"}}})
+    assert not world.plan(space, account).empty
+    world.up(space, account)
+    assert world.get(path)["metadata"]["annotations"] == {"role": "a", "theirs": "stays"}
+
+
+def test_a_registrys_password_is_renewed_once_it_has_expired(world: World) -> None:
+    space = Namespace(name="builds")
+    login = Login_(name="builds/registry", servers=("r.example",), after=(space,))
+    world.up(space, login)
+    path = "/api/v1/namespaces/builds/secrets/registry"
+    past = {EXPIRES: "2026-01-01T00:00:00+00:00"}
+    world.kube.patch(path, {"metadata": {"annotations": past}})
+    (step,) = world.plan(space, login).todo
+    assert [change.field for change in step.changes] == ["password"]
+    world.up(space, login)
+    made = world.get(path)
+    config = json.loads(base64.b64decode(made["data"][".dockerconfigjson"]))
+    assert config == {"auths": {"r.example": {"auth": base64.b64encode(b"me:pass").decode()}}}
+    assert "pass" not in repr(login.login(world.cx()))
+    (step,) = world.plan(
+        space, Login_(name=login.name, servers=("s.example",), after=(space,))
+    ).todo
+    assert [change.field for change in step.changes] == ["servers"]
+    world.up(space)
+    assert world.kube.get(path) is None
 
 
 def test_a_namespace_of_somebody_else_is_left_alone(world: World) -> None:

@@ -11,7 +11,15 @@ from typing import ClassVar
 import pytest
 
 from clusterkit.core import patience
-from clusterkit.core.errors import Diverged, Immutable, NotOurs, Rejected, Retryable, Stopped
+from clusterkit.core.errors import (
+    Diverged,
+    Finding,
+    Immutable,
+    NotOurs,
+    Rejected,
+    Retryable,
+    Stopped,
+)
 from clusterkit.core.events import Event, StepFailed, StepRetried, StepStopped, Warned
 from clusterkit.core.plan import Plan, plan
 from clusterkit.core.resource import Change, Ctx, Resource, one_each
@@ -370,3 +378,23 @@ def test_a_thing_on_two_pages_is_one_thing() -> None:
     assert one_each(found) == {"a": Seen("1", "there"), "b": Seen("2")}
     with pytest.raises(NotOurs, match="two things claim"):
         one_each([*found, ("a", Seen("3"))])
+
+
+class Guarded(Item):
+    kind = "guarded"
+
+    @classmethod
+    def guarded(cls, have: Thing) -> Finding | None:
+        return Finding("is guarded", hint="ungrow it") if have.size > 1 else None
+
+
+def test_destroy_asks_before_anything_goes() -> None:
+    cloud, kinds = DictCloud(), (*KINDS, Guarded)
+    wish = [*tower(), Guarded(name="x", size=2)]
+    assert up(cloud, *wish, kinds=kinds).ok
+    with pytest.raises(Rejected, match="guarded/x: is guarded") as caught:
+        destroy(cloud, kinds=kinds)
+    assert caught.value.hint == "ungrow it"
+    assert plan(wish, kinds, context(cloud)).empty
+    assert up(cloud, *tower(), Guarded(name="x"), kinds=kinds).ok
+    assert destroy(cloud, kinds=kinds).ok

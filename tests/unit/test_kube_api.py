@@ -6,7 +6,8 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -349,3 +350,18 @@ def test_a_dead_proxy_is_named_as_the_reason(
 def test_no_secret_shows_when_an_access_is_printed() -> None:
     shown = repr(Access("https://x", "ca", client_certificate="cert", client_key="very-secret"))
     assert "very-secret" not in shown
+
+
+def test_a_certificate_that_ends_is_asked_for_again(server: Server) -> None:
+    now = datetime.now(UTC)
+    ends = iter([now - timedelta(seconds=1), now + timedelta(hours=1)])
+    asked: list[datetime] = []
+
+    def access() -> Access:
+        asked.append(next(ends))
+        return replace(server.access(None), until=asked[-1])
+
+    kube = KubeApi(access)
+    for _ in range(3):
+        kube.list("/api/v1/pods")
+    assert len(asked) == 2

@@ -9,11 +9,11 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from clusterkit.clouds import CLOUDS, model
 from clusterkit.core.schema import json_schema, markdown
-from clusterkit.eks.profile import EksProfile
 
-MODELS = {"eks": EksProfile}
-PROFILES = sorted((Path(__file__).parents[2] / "profiles").glob("eks-*.yaml"))
+MODELS = {cloud: model(cloud) for cloud in CLOUDS}
+PROFILES = sorted((Path(__file__).parents[2] / "profiles").glob("*.yaml"))
 GOOD: dict[str, Any] = {
     "cloud": "eks",
     "name": "demo",
@@ -101,8 +101,8 @@ def test_the_table_names_each_field_and_mapping() -> None:
     text = markdown(MODELS)
     for path in ("network.existing", "pools[]", "pools[].taints[]", "ready.jenkins_x", "registry"):
         assert f"### `{path}`" in text
-    for model in json_schema(MODELS)["$defs"].values():
-        for key, field in model["properties"].items():
+    for part in json_schema(MODELS)["$defs"].values():
+        for key, field in part["properties"].items():
             assert any(
                 line.startswith(f"| `{key}` |") and line.endswith(f" {field['description']} |")
                 for line in text.splitlines()

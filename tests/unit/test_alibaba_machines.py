@@ -1,0 +1,160 @@
+"""Sizes to types in stock, versions to patches: what preflight decides."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from clusterkit import alibaba
+from clusterkit.alibaba.machines import InstanceType, choose, stock
+from clusterkit.alibaba.profile import AlibabaProfile
+from clusterkit.alibaba.services import ROLES
+from clusterkit.alibaba.versions import Offered, Versions
+from clusterkit.core.errors import PreflightError
+from clusterkit.core.profile import Machine
+from clusterkit.core.wire import Target, Wire
+from tests.unit.loopback import Heard, Loopback, loopback
+
+ENVIRON = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "k", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "s"}
+
+
+def kind(name: str, cpu: int, memory: float, architecture: str = "X86") -> InstanceType:
+    return InstanceType(name, cpu, memory, architecture)
+
+
+TYPES = [
+    kind("ecs.c7.xlarge", 4, 8),
+    kind("ecs.c6.xlarge", 4, 8),
+    kind("ecs.c8y.xlarge", 4, 8, "ARM"),
+    kind("ecs.g7.xlarge", 4, 16),
+    kind("ecs.g8i.xlarge", 4, 16),
+    kind("ecs.t6.xlarge", 4, 8),
+    kind("ecs.gn7i.xlarge", 4, 8),
+    kind("ecs.ebmg7.32xlarge", 4, 8),
+]
+
+
+@pytest.mark.parametrize(
+    ("machine", "names"),
+    [
+        (Machine(cpu=4, memory=8), ["ecs.c7.xlarge", "ecs.c6.xlarge", "ecs.t6.xlarge"]),
+        (Machine(cpu=4, memory=9), ["ecs.g8i.xlarge", "ecs.g7.xlarge"]),
+        (Machine(cpu=2, memory=4, arch="arm64"), ["ecs.c8y.xlarge"]),
+        (Machine(cpu=8, memory=4), []),
+    ],
+)
+def test_the_smallest_of_the_newest_comes_first(machine: Machine, names: list[str]) -> None:
+    assert [found.name for found in choose(machine, TYPES)] == names
+
+
+class Account:
+    """Answers by operation."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Any] = {}
+        self.asked: list[str] = []
+
+    def __call__(self, heard: Heard) -> tuple[int, bytes]:
+        url = urlsplit(heard.path)
+        operation = parse_qs(url.query).get("Action", [url.path])[0]
+        self.asked.append(operation)
+        found = self.answers.get(operation, {})
+        status = 400 if "code" in found else 200
+        return status, json.dumps(found).encode()
+
+
+@pytest.fixture
+def account() -> Account:
+    return Account()
+
+
+@pytest.fixture
+def server(tmp_path: Path, account: Account) -> Iterator[Loopback]:
+    with loopback(tmp_path, account) as found:
+        yield found
+
+
+def connect(server: Loopback) -> Any:
+    target = Target("alibaba", "demo", "ap-southeast-1")
+    return alibaba.connect(target, Wire(server.proxy, server.ca_file, ENVIRON))
+
+
+def test_stock_is_what_can_be_had_today(server: Loopback, account: Account) -> None:
+    def zone(name: str, **types: tuple[str, str]) -> Any:
+        items = [
+            {"Value": f"ecs.{key}.xlarge", "Status": status, "StatusCategory": category}
+            for key, (status, category) in types.items()
+        ]
+        resource = {"Type": "InstanceType", "SupportedResources": {"SupportedResource": items}}
+        return {"ZoneId": name, "AvailableResources": {"AvailableResource": [resource]}}
+
+    here, out, gone = (
+        ("Available", "WithStock"),
+        ("Available", "ClosedWithoutStock"),
+        ("SoldOut", "WithoutStock"),
+    )
+    zones = [zone("a", g7=here, c7=here, c6=out), zone("b", g7=here, c7=gone)]
+    account.answers["DescribeAvailableResource"] = {"AvailableZones": {"AvailableZone": zones}}
+    found = stock(connect(server), "cloud_essd", spot=False)
+    assert found == {"ecs.g7.xlarge": {"a", "b"}, "ecs.c7.xlarge": {"a"}}
+
+
+PROFILE = {
+    "cloud": "alibaba",
+    "name": "demo",
+    "region": "ap-southeast-1",
+    "pools": [{"name": "default", "machine": "ecs.g7.xlarge"}],
+}
+
+
+def versions(server: Loopback, **more: Any) -> Versions:
+    profile = AlibabaProfile.model_validate({**PROFILE, **more})
+    return Versions(profile, connect(server), "1")
+
+
+OFFERED = [
+    Offered(version, None)
+    for version in ("1.34.10-aliyun.1", "1.36.2-aliyun.1", "1.35.7-aliyun.1", "1.36.10-aliyun.1")
+]
+
+
+def test_a_minor_version_becomes_its_newest_patch(server: Loopback) -> None:
+    assert versions(server).version(None, OFFERED) == "1.36.10-aliyun.1"
+    assert versions(server, kubernetes="1.35").version(None, OFFERED) == "1.35.7-aliyun.1"
+    refused = versions(server, kubernetes="1.31")
+    refused.version(None, OFFERED)
+    assert refused.wrong[0].hint == "one of 1.36, 1.35, 1.34"
+
+
+def test_an_existing_cluster_keeps_its_patch(server: Loopback) -> None:
+    there = {"current_version": "1.35.1-aliyun.1"}
+    assert versions(server).version(there, OFFERED) == "1.35.1-aliyun.1"
+    assert versions(server, kubernetes="1.35").version(there, OFFERED) == "1.35.1-aliyun.1"
+    assert versions(server, kubernetes="1.36").version(there, OFFERED) == "1.36.10-aliyun.1"
+
+
+def test_an_account_without_the_service_is_told_what_to_do(
+    server: Loopback, account: Account
+) -> None:
+    profile = AlibabaProfile.model_validate(PROFILE)
+    account.answers["GetCallerIdentity"] = {"AccountId": "1"}
+    check = "/ram/check-service-role"
+    account.answers[check] = {"code": "ErrorNotEnabled", "message": "please enable cskpro"}
+    with pytest.raises(PreflightError, match="is not activated") as caught:
+        alibaba.preflight(profile, connect(server))
+    assert "clusterkit up --activate" in caught.value.findings[0].hint
+    roles = [{"name": name, "granted": name != ROLES[2]} for name in ROLES]
+    account.answers[check] = {"roles": roles}
+    with pytest.raises(PreflightError, match=f"lacks service roles: {ROLES[2]}$"):
+        alibaba.preflight(profile, connect(server))
+    changing = {"CreateRole", "AttachPolicyToRole", "/service/open"}
+    assert not changing & set(account.asked)  # never silently
+    account.answers["/service/open"] = {"code": "ORDER.OPEND", "message": "open already"}
+    done = alibaba.activate(profile, connect(server))
+    assert done == [f"made the service role {ROLES[2]}"]
+    assert changing <= set(account.asked)
