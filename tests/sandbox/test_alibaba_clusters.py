@@ -176,7 +176,7 @@ def test_the_same_token_makes_one_cluster(cloud: Aliyun) -> None:
 
 def test_a_cluster_takes_its_time(cloud: Aliyun, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = cloud.wanted()
-    monkeypatch.setattr(cloud.sandbox.pace, "factor", 400.0)
+    monkeypatch.setattr(cloud.sandbox.pace, "factor", 200.0)
     made = cloud(CREATE, **asked)
     identifier = made["cluster_id"]
     assert cloud("cs:DescribeClusterDetail", identifier)["state"] == "initial"
