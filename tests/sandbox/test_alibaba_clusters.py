@@ -372,6 +372,19 @@ def test_machines_that_cannot_be_had(cloud: Aliyun) -> None:
     assert cloud.done(second["task_id"], "fail")["error"]["code"] == "OperationDenied.NoStock"
 
 
+def test_a_disk_the_machines_do_not_take(cloud: Aliyun) -> None:
+    cluster = cloud.cluster()
+    old = {"instance_types": ["ecs.g6.xlarge"]}
+    made = cloud.pool(cluster, **old, system_disk_category="cloud_auto")
+    error = cloud.done(made["task_id"], "fail")["error"]
+    assert error["code"] == "InvalidSystemDiskCategory.ValueNotSupported"
+    categories = ["cloud_auto", "cloud_essd"]
+    made = cloud.pool(cluster, "second", **old, system_disk_categories=categories)
+    cloud.done(made["task_id"])
+    disks = cloud("ecs:DescribeDisks", RegionId=REGION)["Disks"]["Disk"]
+    assert {(d["Type"], d["Category"]) for d in disks} == {("system", "cloud_essd")}
+
+
 def test_a_full_vswitch(cloud: Aliyun) -> None:
     cluster = cloud.cluster()
     small = cloud(

@@ -80,16 +80,30 @@ def _make(store: Store, pool: NodePool, joining: bool) -> Instance | tuple[str, 
     if group.get("multi_az_policy") == "BALANCE":
         load = [i.vswitch for i in store.all(Instance) if i.pool == pool.id]
         vswitches.sort(key=lambda v: load.count(v.id))
+    categories = group.get("system_disk_categories") or [group["system_disk_category"]]
+    kinds = {
+        kind: category
+        for kind in group["instance_types"]
+        for category in reversed(categories)
+        if category in INSTANCE_TYPES[kind].disks
+    }
+    if not kinds:
+        return (
+            "InvalidSystemDiskCategory.ValueNotSupported",  # the vendor's: ECS RunInstances
+            f"No instance type of the pool takes a system disk of {', '.join(categories)}.",
+        )
     full = False
     for vswitch in vswitches:
-        for kind in group["instance_types"]:
+        for kind, category in kinds.items():
             if not in_stock(store, kind, vswitch.zone):
                 continue
             address = store.private_address(vswitch)
             if address is None:
                 full = True
                 break
-            return _instance(store, pool, cluster, vswitch, kind, address, joining)
+            instance = _instance(store, pool, cluster, vswitch, kind, address, joining)
+            _system_disk(store, pool, instance, category)
+            return instance
     if full:
         return "InvalidVSwitchId.IpNotEnough", "The specified vSwitch has not enough addresses."
     return _NO_STOCK
@@ -128,21 +142,24 @@ def _instance(
     )
     label(instance, pool)
     store.add(instance)
-    category = (group.get("system_disk_categories") or [group.get("system_disk_category")])[0]
+    return instance
+
+
+def _system_disk(store: Store, pool: NodePool, instance: Instance, category: str) -> None:
+    group = pool.body["scaling_group"]
     store.add(
         Disk(
             id=store.new_id("d"),
-            region=cluster.region,
+            region=instance.region,
             tags=dict(instance.tags),
             category=category,
             level=group.get("system_disk_performance_level", ""),
             size=group.get("system_disk_size", 120),
-            zone=vswitch.zone,
+            zone=instance.zone,
             system=True,
             instance=instance.id,
         )
     )
-    return instance
 
 
 def label(instance: Instance, pool: NodePool) -> None:
