@@ -400,6 +400,8 @@ def test_a_group_that_keeps_machines_from_the_api_server(cloud: Aliyun) -> None:
     cluster = cloud.cluster()
     here = {"RegionId": REGION}
     group = cloud("ecs:CreateSecurityGroup", **here, VpcId=cluster["vpc_id"])["SecurityGroupId"]
+    empty = cloud.pool(cluster, "empty", security_group_ids=[group], desired_size=0)
+    cloud.done(empty["task_id"])
     made = cloud.pool(cluster, security_group_ids=[group])
     cloud.done(made["task_id"], "fail")
     cloud(

@@ -10,6 +10,7 @@ from clusterkit.sandbox.alibaba.things import (
     Cluster,
     Disk,
     Instance,
+    NetworkInterface,
     NodePool,
     SecurityGroup,
     VSwitch,
@@ -30,8 +31,6 @@ def settle(store: Store, pool: NodePool, *, joining: bool) -> tuple[str, str] | 
 
     Machines that were not ``joining`` stay, counted as failed, as they do at the vendor's.
     """
-    from clusterkit.sandbox.alibaba.clusterlife import remove_instance
-
     machines = [i for i in store.all(Instance) if i.pool == pool.id]
     for instance in machines[pool.desired :]:
         remove_instance(store, instance)
@@ -43,7 +42,8 @@ def settle(store: Store, pool: NodePool, *, joining: bool) -> tuple[str, str] | 
         if isinstance(made, tuple):
             error = made
             break
-    if not joining and error is None:
+    tried = pool.desired > len(machines)
+    if error is None and not joining and (tried or locked_out is None):
         error = (
             "NodeJoinFailed",
             locked_out or "The machines did not become nodes of the cluster in time.",
@@ -51,6 +51,19 @@ def settle(store: Store, pool: NodePool, *, joining: bool) -> tuple[str, str] | 
     pool.failed = sum(i.pool == pool.id and not i.joined for i in store.all(Instance))
     pool.failure = "" if error is None else f"{error[0]}: {error[1]}"
     return error
+
+
+def remove_instance(store: Store, instance: Instance) -> None:
+    """The machine is gone with its system disk; data disks stay."""
+    for disk in store.all(Disk):
+        if disk.instance == instance.id:
+            if disk.system:
+                store.remove(disk)
+            disk.instance = ""
+    for interface in store.all(NetworkInterface):
+        if interface.instance == instance.id:
+            store.remove(interface)
+    store.remove(instance)
 
 
 def _locked_out(store: Store, pool: NodePool) -> str | None:
