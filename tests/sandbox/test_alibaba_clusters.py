@@ -176,7 +176,7 @@ def test_the_same_token_makes_one_cluster(cloud: Aliyun) -> None:
 
 def test_a_cluster_takes_its_time(cloud: Aliyun, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = cloud.wanted()
-    monkeypatch.setattr(cloud.sandbox.pace, "factor", 400.0)
+    monkeypatch.setattr(cloud.sandbox.pace, "factor", 200.0)
     made = cloud(CREATE, **asked)
     identifier = made["cluster_id"]
     assert cloud("cs:DescribeClusterDetail", identifier)["state"] == "initial"
@@ -372,6 +372,19 @@ def test_machines_that_cannot_be_had(cloud: Aliyun) -> None:
     assert cloud.done(second["task_id"], "fail")["error"]["code"] == "OperationDenied.NoStock"
 
 
+def test_a_disk_the_machines_do_not_take(cloud: Aliyun) -> None:
+    cluster = cloud.cluster()
+    old = {"instance_types": ["ecs.g6.xlarge"]}
+    made = cloud.pool(cluster, **old, system_disk_category="cloud_auto")
+    error = cloud.done(made["task_id"], "fail")["error"]
+    assert error["code"] == "InvalidSystemDiskCategory.ValueNotSupported"
+    categories = ["cloud_auto", "cloud_essd"]
+    made = cloud.pool(cluster, "second", **old, system_disk_categories=categories)
+    cloud.done(made["task_id"])
+    disks = cloud("ecs:DescribeDisks", RegionId=REGION)["Disks"]["Disk"]
+    assert {(d["Type"], d["Category"]) for d in disks} == {("system", "cloud_essd")}
+
+
 def test_a_full_vswitch(cloud: Aliyun) -> None:
     cluster = cloud.cluster()
     small = cloud(
@@ -387,6 +400,8 @@ def test_a_group_that_keeps_machines_from_the_api_server(cloud: Aliyun) -> None:
     cluster = cloud.cluster()
     here = {"RegionId": REGION}
     group = cloud("ecs:CreateSecurityGroup", **here, VpcId=cluster["vpc_id"])["SecurityGroupId"]
+    empty = cloud.pool(cluster, "empty", security_group_ids=[group], desired_size=0)
+    cloud.done(empty["task_id"])
     made = cloud.pool(cluster, security_group_ids=[group])
     cloud.done(made["task_id"], "fail")
     cloud(

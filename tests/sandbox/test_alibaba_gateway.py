@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
@@ -273,6 +276,27 @@ def test_the_environment_hides_what_the_shell_has(cloud: Aliyun) -> None:
     assert environ["ALIBABA_CLOUD_CA_BUNDLE"] == str(cloud.sandbox.ca_file)
     for name in ("ALIBABA_CLOUD_SECURITY_TOKEN", "ALIYUN_ACCESS_KEY_ID"):
         assert environ[name] == ""
+
+
+def test_the_newer_sdk_finds_keys_and_proxy_in_the_environment(cloud: Aliyun) -> None:
+    """Its authorities it wants to be told: it reads no variable for them."""
+    script = f"""
+import os
+
+from alibabacloud_credentials.client import Client as Credentials
+from alibabacloud_sts20150401.client import Client
+from alibabacloud_tea_openapi.utils_models import Config
+
+settings = dict(region_id="{REGION}", endpoint="sts.{REGION}.aliyuncs.com")
+authorities = os.environ["ALIBABA_CLOUD_CA_BUNDLE"]
+client = Client(Config(credential=Credentials(), ca=authorities, **settings))
+print(client.get_caller_identity().body.account_id)
+"""
+    environ = {**os.environ, **cloud.sandbox.environment()}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "1234567890123456\n", done.stderr
 
 
 # -- faults --------------------------------------------------------------------------------------

@@ -257,6 +257,21 @@ def test_balancers_a_cluster_leaves_behind(
     cloud("vpc:DeleteVSwitch", RegionId=REGION, VSwitchId=cluster["vswitch_ids"][0])
 
 
+def test_a_balancer_inside_the_network(cloud: Aliyun, cluster: dict[str, Any], kube: Kube) -> None:
+    classic = {f"{ANNOTATION}spec": "slb.s1.small", f"{ANNOTATION}address-type": "intranet"}
+    assert kube.service("inside", **classic).startswith("192.168.0.")
+    kube.core.create_namespaced_service(
+        "default",
+        {
+            "metadata": {"name": "wrong", "annotations": {f"{ANNOTATION}address-type": "moon"}},
+            "spec": {"type": "LoadBalancer", "ports": [{"port": 80}]},
+        },
+    )
+    eventually(lambda: kube.said("wrong"), lambda said: "'moon'" in said)
+    resources = cloud("cs:DescribeClusterResources", cluster["cluster_id"])
+    assert "addon" in {one["creator_type"] for one in resources}
+
+
 def test_who_may_reach_the_api_server(cloud: Aliyun, cluster: dict[str, Any]) -> None:
     target = {
         "RegionId": REGION,

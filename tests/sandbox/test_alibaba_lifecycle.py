@@ -12,7 +12,7 @@ import kubernetes
 import pytest
 import yaml
 
-from tests.sandbox.aliyun import REGION, ZONES, Aliyun, account, eventually, refused
+from tests.sandbox.aliyun import REGION, ZONES, Aliyun, account, ask, eventually, refused
 
 ROLES = ("AliyunCSDefaultRole", "AliyunCSManagedKubernetesRole", "AliyunCSManagedNetworkRole")
 
@@ -97,6 +97,27 @@ def test_from_nothing_to_nothing(cloud: Aliyun, tmp_path: Path) -> None:
     for history in ("Task", "Event"):
         after.pop(history)
     assert after == before
+
+
+def test_two_sandboxes_are_two_accounts(cloud: Aliyun, tmp_path: Path) -> None:
+    with account(tmp_path / "other") as other:
+        cloud.network()
+        assert other("vpc:DescribeVpcs", RegionId=REGION)["TotalCount"] == 0
+        stranger = other.client("vpc", access_key_id=cloud.key, access_key_secret=cloud.secret)
+        with refused("InvalidAccessKeyId.NotFound", 404):
+            ask(stranger, "vpc", "DescribeVpcs", RegionId=REGION)
+
+
+def test_a_reset_in_the_middle(cloud: Aliyun) -> None:
+    asked = cloud.wanted()
+    cloud.sandbox.pace.factor = 100.0
+    made = cloud("cs:CreateCluster", **asked)
+    assert cloud("cs:DescribeTaskInfo", made["task_id"])["state"] == "running"
+    cloud.sandbox.reset()
+    with refused("ErrorTaskNotFound", 404):
+        cloud("cs:DescribeTaskInfo", made["task_id"])
+    assert cloud("cs:DescribeClustersV1")["clusters"] == []
+    assert cloud.sandbox.describe()["clusters"] == []
 
 
 @pytest.mark.parametrize("factor", [math.inf, 400.0])

@@ -461,6 +461,12 @@ def test_sold_out(cloud: Aliyun) -> None:
     cloud.cloud.store.conditions.sold_out.add(("ecs.g7.xlarge", ZONES[1]))
     assert stock()[ZONES[1]] != "WithStock"
     assert list(stock(ZoneId=ZONES[0])) == [ZONES[0]]
+    cloud.cloud.store.conditions.sold_out.add(("*", ZONES[2]))
+    asked = here(DestinationResource="Zone")
+    found = cloud("ecs:DescribeAvailableResource", **asked)["AvailableZones"]["AvailableZone"]
+    assert {z["ZoneId"]: z["StatusCategory"] for z in found} == {
+        ZONES[0]: "WithStock", ZONES[1]: "WithStock", ZONES[2]: "WithoutStock",
+    }  # fmt: skip
     disks = here(DestinationResource="SystemDisk", InstanceType="ecs.g7.xlarge")
     one = cloud("ecs:DescribeAvailableResource", **disks)["AvailableZones"]["AvailableZone"][0]
     offered = one["AvailableResources"]["AvailableResource"][0]["SupportedResources"]

@@ -85,6 +85,16 @@ def test_namespaces_by_page(cloud: Aliyun) -> None:
     assert pages[0]["TotalCount"] == "3"
 
 
+def test_repositories_by_token(cloud: Aliyun) -> None:
+    cloud("cr:CreateNamespace", **SPACE)
+    for name in ("one", "two"):
+        cloud("cr:CreateRepository", **REPO | {"RepoName": name}, RepoType="PRIVATE", Summary="a")
+    first = cloud("cr:ListRepository", **HERE, MaxResults=1)
+    second = cloud("cr:ListRepository", **HERE, MaxResults=1, NextToken=first["NextToken"])
+    names = [r["RepoName"] for page in (first, second) for r in page["Repositories"]]
+    assert (names, second["NextToken"]) == (["one", "two"], "")
+
+
 def test_who_may_come_in(cloud: Aliyun) -> None:
     public = {**HERE, "EndpointType": "internet"}
     assert not cloud("cr:GetInstanceEndpoint", **public)["Enable"]

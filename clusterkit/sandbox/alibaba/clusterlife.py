@@ -14,7 +14,7 @@ from clusterkit.sandbox.alibaba import tasks
 from clusterkit.sandbox.alibaba.balancers import remove as remove_balancer
 from clusterkit.sandbox.alibaba.catalogue import minor
 from clusterkit.sandbox.alibaba.hooks import ClusterHooks, storage_classes
-from clusterkit.sandbox.alibaba.nodes import node, settle
+from clusterkit.sandbox.alibaba.nodes import node, remove_instance, settle
 from clusterkit.sandbox.alibaba.store import USER, Store
 from clusterkit.sandbox.alibaba.things import (
     Cluster,
@@ -89,9 +89,7 @@ class ClusterLife:
                     tasks.end(self._store, task, ("InternalError", str(error)))
                 return
             with self._store.lock:
-                if self._store.get(Cluster, cluster.id) is None:
-                    endpoint.close()
-                    return
+                # it is still there: it takes no deletion now, and a reset waits for this change
                 self._endpoints[cluster.id] = endpoint
                 cluster.state = "running"
                 tasks.end(self._store, task)
@@ -266,19 +264,6 @@ def remove_pool(store: Store, pool: NodePool) -> None:
         if instance.pool == pool.id:
             remove_instance(store, instance)
     store.remove(pool)
-
-
-def remove_instance(store: Store, instance: Instance) -> None:
-    """The machine is gone with its system disk; data disks stay."""
-    for disk in store.all(Disk):
-        if disk.instance == instance.id:
-            if disk.system:
-                store.remove(disk)
-            disk.instance = ""
-    for interface in store.all(NetworkInterface):
-        if interface.instance == instance.id:
-            store.remove(interface)
-    store.remove(instance)
 
 
 def size_of(store: Store, cluster: Cluster) -> int:

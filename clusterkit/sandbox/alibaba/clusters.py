@@ -148,9 +148,8 @@ def _modify(call: Call) -> object:
             raise bad("InvalidVSwitchId.NotFound", f"The vSwitches are not in {cluster.vpc}.")
         cluster.vswitches = [vswitch.id for vswitch in found]
     cluster.name = name
-    for field in ("deletion_protection",):
-        if call.get(field) is not None:
-            cluster.body[field] = call[field]
+    if call.get("deletion_protection") is not None:
+        cluster.body["deletion_protection"] = call["deletion_protection"]
     if call.get("enable_rrsa", False):
         cluster.body["rrsa_config"] = {"enabled": True}
     if call.get("api_server_eip") is not None:

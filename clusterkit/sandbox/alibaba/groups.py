@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from clusterkit.sandbox.alibaba.failure import Failure, bad
+from clusterkit.sandbox.alibaba.machines import ids_of
 from clusterkit.sandbox.alibaba.service import (
     Call,
     Handler,
@@ -84,7 +84,7 @@ def _find(call: Call) -> SecurityGroup:
 
 
 def _describe(call: Call) -> object:
-    ids = json.loads(call.get("SecurityGroupIds", "[]"))
+    ids = ids_of(call, "SecurityGroupIds")
     found = [
         g
         for g in call.here(SecurityGroup)

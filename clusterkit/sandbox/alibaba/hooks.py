@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from clusterkit.sandbox.alibaba.balancers import remove
 from clusterkit.sandbox.alibaba.catalogue import (
     DEFAULT_LEVEL,
     DISKS,
@@ -163,8 +164,6 @@ class ClusterHooks:
 
     def delete_load_balancer(self, uid: str) -> None:
         """Remove it with its interfaces."""
-        from clusterkit.sandbox.alibaba.balancers import remove
-
         with self._store.lock:
             found = self._find(uid)
             if found is not None:

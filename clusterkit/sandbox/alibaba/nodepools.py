@@ -102,6 +102,9 @@ def _check_nodes(call: Call, cluster: Cluster, more: int) -> None:
 def _create(call: Call) -> object:
     cluster = find_cluster(call)
     _ready(cluster)
+    for part in ("nodepool_info", "scaling_group"):
+        if not call.get(part):
+            raise bad("MissingParameter", f"{part} is mandatory for this action.")
     if call["scaling_group"]["instance_charge_type"] == "PrePaid":
         raise not_emulated("subscription machines")
     check_pool_name(call, cluster.id, call["nodepool_info"]["name"])

@@ -10,6 +10,7 @@ from clusterkit.sandbox.alibaba.things import (
     Cluster,
     Disk,
     Instance,
+    NetworkInterface,
     NodePool,
     SecurityGroup,
     VSwitch,
@@ -30,8 +31,6 @@ def settle(store: Store, pool: NodePool, *, joining: bool) -> tuple[str, str] | 
 
     Machines that were not ``joining`` stay, counted as failed, as they do at the vendor's.
     """
-    from clusterkit.sandbox.alibaba.clusterlife import remove_instance
-
     machines = [i for i in store.all(Instance) if i.pool == pool.id]
     for instance in machines[pool.desired :]:
         remove_instance(store, instance)
@@ -43,7 +42,8 @@ def settle(store: Store, pool: NodePool, *, joining: bool) -> tuple[str, str] | 
         if isinstance(made, tuple):
             error = made
             break
-    if not joining and error is None:
+    tried = pool.desired > len(machines)
+    if error is None and not joining and (tried or locked_out is None):
         error = (
             "NodeJoinFailed",
             locked_out or "The machines did not become nodes of the cluster in time.",
@@ -51,6 +51,19 @@ def settle(store: Store, pool: NodePool, *, joining: bool) -> tuple[str, str] | 
     pool.failed = sum(i.pool == pool.id and not i.joined for i in store.all(Instance))
     pool.failure = "" if error is None else f"{error[0]}: {error[1]}"
     return error
+
+
+def remove_instance(store: Store, instance: Instance) -> None:
+    """The machine is gone with its system disk; data disks stay."""
+    for disk in store.all(Disk):
+        if disk.instance == instance.id:
+            if disk.system:
+                store.remove(disk)
+            disk.instance = ""
+    for interface in store.all(NetworkInterface):
+        if interface.instance == instance.id:
+            store.remove(interface)
+    store.remove(instance)
 
 
 def _locked_out(store: Store, pool: NodePool) -> str | None:
@@ -80,16 +93,30 @@ def _make(store: Store, pool: NodePool, joining: bool) -> Instance | tuple[str, 
     if group.get("multi_az_policy") == "BALANCE":
         load = [i.vswitch for i in store.all(Instance) if i.pool == pool.id]
         vswitches.sort(key=lambda v: load.count(v.id))
+    categories = group.get("system_disk_categories") or [group["system_disk_category"]]
+    kinds = {
+        kind: category
+        for kind in group["instance_types"]
+        for category in reversed(categories)
+        if category in INSTANCE_TYPES[kind].disks
+    }
+    if not kinds:
+        return (
+            "InvalidSystemDiskCategory.ValueNotSupported",  # the vendor's: ECS RunInstances
+            f"No instance type of the pool takes a system disk of {', '.join(categories)}.",
+        )
     full = False
     for vswitch in vswitches:
-        for kind in group["instance_types"]:
+        for kind, category in kinds.items():
             if not in_stock(store, kind, vswitch.zone):
                 continue
             address = store.private_address(vswitch)
             if address is None:
                 full = True
                 break
-            return _instance(store, pool, cluster, vswitch, kind, address, joining)
+            instance = _instance(store, pool, cluster, vswitch, kind, address, joining)
+            _system_disk(store, pool, instance, category)
+            return instance
     if full:
         return "InvalidVSwitchId.IpNotEnough", "The specified vSwitch has not enough addresses."
     return _NO_STOCK
@@ -128,21 +155,24 @@ def _instance(
     )
     label(instance, pool)
     store.add(instance)
-    category = (group.get("system_disk_categories") or [group.get("system_disk_category")])[0]
+    return instance
+
+
+def _system_disk(store: Store, pool: NodePool, instance: Instance, category: str) -> None:
+    group = pool.body["scaling_group"]
     store.add(
         Disk(
             id=store.new_id("d"),
-            region=cluster.region,
+            region=instance.region,
             tags=dict(instance.tags),
             category=category,
             level=group.get("system_disk_performance_level", ""),
             size=group.get("system_disk_size", 120),
-            zone=vswitch.zone,
+            zone=instance.zone,
             system=True,
             instance=instance.id,
         )
     )
-    return instance
 
 
 def label(instance: Instance, pool: NodePool) -> None:

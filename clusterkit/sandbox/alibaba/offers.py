@@ -22,7 +22,7 @@ def in_stock(store: Store, kind: str, zone: str) -> bool:
     offered = INSTANCE_TYPES.get(kind)
     if offered is None or zone[-1] in offered.without:
         return False
-    return (kind, zone) not in store.conditions.sold_out
+    return not store.conditions.sold_out & {(kind, zone), ("*", zone)}
 
 
 def _regions(_call: Call) -> object:

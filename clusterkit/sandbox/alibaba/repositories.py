@@ -193,8 +193,13 @@ def _list_repositories(call: Call) -> object:
         and call.get("RepoNamespaceName") in (None, r.namespace)
         and call.get("RepoName") in (None, r.name)
     ]
-    figures, some = call.page(found, default=30, most=100, number="PageNo")
-    figures["TotalCount"] = str(figures["TotalCount"])
+    figures: Json
+    if call.get("MaxResults") or call.get("NextToken"):
+        token, some = call.slice(found)
+        figures = {"NextToken": token, "TotalCount": str(len(found))}
+    else:
+        figures, some = call.page(found, default=30, most=100, number="PageNo")
+        figures["TotalCount"] = str(figures["TotalCount"])
     return OKAY | figures | {"Repositories": [_repository_fields(r) for r in some]}
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from clusterkit.sandbox.alibaba.catalogue import REGIONS
-from clusterkit.sandbox.alibaba.failure import Failure, bad
+from clusterkit.sandbox.alibaba.failure import Failure, bad, missing
 from clusterkit.sandbox.alibaba.signature import AccessKey
 from clusterkit.sandbox.alibaba.store import Store
 from clusterkit.sandbox.alibaba.things import Thing
@@ -44,8 +44,11 @@ class Call:
     clusters: ClusterLife
 
     def __getitem__(self, name: str) -> Any:
-        """A parameter that is there."""
-        return self.parameters[name]
+        """A parameter that must be there, whether or not its description says so."""
+        try:
+            return self.parameters[name]
+        except KeyError:
+            raise missing(name) from None
 
     def get(self, name: str, default: Any = None) -> Any:
         """A parameter, or the default if it was not sent or is empty."""

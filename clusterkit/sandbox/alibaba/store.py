@@ -58,7 +58,7 @@ class Conditions:
     """an enterprise registry instance has been bought; read by ``reset``"""
     quotas: dict[str, int] = field(default_factory=lambda: dict(QUOTAS))
     sold_out: set[tuple[str, str]] = field(default_factory=set)
-    """(instance type, zone), besides what the catalogue says"""
+    """(instance type, zone), besides what the catalogue says; ``*`` is every type"""
 
 
 class Store:
