@@ -30,14 +30,20 @@ def entries(cx: Ctx[Clients], acl: str) -> frozenset[str]:
 
 
 def _read(cx: Ctx[Clients], acl: str) -> frozenset[str]:
+    clients = cx.clients
+    listed = clients.pages(
+        clients.slb,
+        "DescribeAccessControlListAttribute",
+        "AclEntrys.AclEntry",
+        number="Page",
+        total="TotalAclEntry",
+        RegionId=clients.region,
+        AclId=acl,
+    )
     try:
-        shown = cx.clients.slb(
-            "DescribeAccessControlListAttribute", RegionId=cx.clients.region, AclId=acl
-        )
+        return frozenset(item["AclEntryIP"] for item in listed)
     except Gone:
         return frozenset()
-    found = (shown.get("AclEntrys") or {}).get("AclEntry") or ()
-    return frozenset(item["AclEntryIP"] for item in found)
 
 
 def restrict(cx: Ctx[Clients], acl: str, balancer: str, allowed: frozenset[str]) -> str:

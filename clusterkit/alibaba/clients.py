@@ -20,12 +20,22 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import finalize
 
 from clusterkit import __version__
 from clusterkit.alibaba import credentials
 from clusterkit.alibaba.credentials import Key
 from clusterkit.alibaba.errors import refusal, unreachable
-from clusterkit.alibaba.requests import adapter, endpoint, flat, signer, silence, text
+from clusterkit.alibaba.requests import (
+    adapter,
+    close,
+    endpoint,
+    flat,
+    signer,
+    silence,
+    text,
+    weakly,
+)
 from clusterkit.alibaba.requests import request as make_request
 from clusterkit.core.memory import Memory
 from clusterkit.core.wire import Target, Wire, proxy_of_environment
@@ -49,6 +59,13 @@ CS_VERSION = "2015-12-15"
 Answer = dict[str, Any]
 
 
+def _at(page: Answer, path: str) -> Any:
+    items: Any = page
+    for step in path.split("."):
+        items = items.get(step) or {}
+    return items or ()
+
+
 class Clients(Memory):
     """One account and region; nothing is connected before the first call.
 
@@ -63,6 +80,7 @@ class Clients(Memory):
         self.kube = KubeApi(partial(access, self))
         self._lock = threading.RLock()
         self._made: dict[str, AcsClient] = {}
+        finalize(self, close, self._made)
         self._source: credentials.Source | None = None
         self._key: tuple[Key, datetime | None] | None = None
         self.watch: Callable[[str, bool], None] | None = None
@@ -101,21 +119,45 @@ class Clients(Memory):
         """A call to NLB 2022-04-30."""
         return self._rpc("nlb", action, parameters)
 
-    def pages(
-        self, call: Callable[..., Answer], action: str, path: str, **parameters: Any
+    def chain(
+        self,
+        call: Callable[..., Answer],
+        action: str,
+        path: str,
+        *,
+        token: str = "NextToken",
+        **parameters: Any,
     ) -> Iterator[Any]:
-        """The items at ``path`` (``Vpcs.Vpc``) of every page of a list that counts in pages."""
-        number, seen = 1, 0
+        """The items at ``path`` of every page of a list whose pages name the next one."""
+        begin: str | None = None
         while True:
-            page = call(action, PageNumber=number, PageSize=PAGE, **parameters)
-            items: Any = page
-            for step in path.split("."):
-                items = items.get(step) or {}
-            yield from items or ()
-            seen += len(items)
-            if not items or seen >= int(page.get("TotalCount") or 0):
+            page = call(action, **{token: begin}, **parameters)
+            yield from _at(page, path)
+            begin = page.get(token) or None
+            if begin is None:
                 return
-            number += 1
+
+    def pages(
+        self,
+        call: Callable[..., Answer],
+        action: str,
+        path: str,
+        *,
+        number: str = "PageNumber",
+        size: int = PAGE,
+        total: str = "TotalCount",
+        **parameters: Any,
+    ) -> Iterator[Any]:
+        """The items at ``path`` (``Vpcs.Vpc``) of every page of a list that counts its pages."""
+        current, seen = 1, 0
+        while True:
+            page = call(action, **{number: current, "PageSize": size}, **parameters)
+            items = _at(page, path)
+            yield from items
+            seen += len(items)
+            if not items or seen >= int(page.get(total) or 0):
+                return
+            current += 1
 
     def cs(
         self,
@@ -195,7 +237,8 @@ class Clients(Memory):
     def _client(self, product: str) -> AcsClient:
         with self._lock:
             if product not in self._made:
-                self._made[product] = self._make(endpoint(product, self.region), self.key)
+                key = weakly(self.key)  # the finalizer holds the SDK's clients, not us
+                self._made[product] = self._make(endpoint(product, self.region), key)
             return self._made[product]
 
     def _make(self, host: str, key: Callable[[], Key]) -> AcsClient:

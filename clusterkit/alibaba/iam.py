@@ -148,14 +148,8 @@ def _drop_policy(cx: Ctx[Clients], name: str) -> None:
 
 
 def _listed(cx: Ctx[Clients]) -> list[Any]:
-    found: list[Any] = []
-    marker: str | None = None
-    while True:
-        page = cx.clients.ram("ListRoles", Marker=marker, MaxItems=100)
-        found += (page.get("Roles") or {}).get("Role") or ()
-        marker = page.get("Marker") if page.get("IsTruncated") else None
-        if not marker:
-            return found
+    clients = cx.clients
+    return list(clients.chain(clients.ram, "ListRoles", "Roles.Role", token="Marker", MaxItems=100))
 
 
 def _state(cx: Ctx[Clients], role: Any) -> RoleState:

@@ -181,18 +181,17 @@ class NetworkLoadBalancers(_Balancers):
 
     @classmethod
     def owned(cls, cx: Ctx[Clients]) -> Mapping[str, LeftoverState]:
-        found: dict[str, LeftoverState] = {}
-        token: str | None = None
-        tag = cluster_tag(cx)
-        while tag:
-            page = cx.clients.nlb("ListLoadBalancers", Tag=tag, MaxResults=100, NextToken=token)
-            for item in page.get("LoadBalancers") or ():
-                status = item.get("LoadBalancerStatus") or ""
-                found[item["LoadBalancerId"]] = LeftoverState(item["LoadBalancerId"], status)
-            token = page.get("NextToken") or None
-            if not token:
-                break
-        return found
+        tag, clients = cluster_tag(cx), cx.clients
+        if not tag:
+            return {}
+        listed = clients.chain(
+            clients.nlb, "ListLoadBalancers", "LoadBalancers", Tag=tag, MaxResults=100
+        )
+        states = (
+            LeftoverState(item["LoadBalancerId"], item.get("LoadBalancerStatus") or "")
+            for item in listed
+        )
+        return {state.id: state for state in states}
 
     @classmethod
     def delete(cls, cx: Ctx[Clients], have: LeftoverState) -> None:

@@ -76,23 +76,17 @@ def fitting(clients: Clients, machine: Machine) -> list[InstanceType]:
 
 
 def _described(clients: Clients, **parameters: Any) -> list[InstanceType]:
-    found: list[InstanceType] = []
-    token: str | None = None
-    while True:
-        page = clients.ecs("DescribeInstanceTypes", MaxResults=PAGE, NextToken=token, **parameters)
-        found += [
-            InstanceType(
-                item["InstanceTypeId"],
-                int(item["CpuCoreCount"]),
-                float(item["MemorySize"]),
-                str(item.get("CpuArchitecture") or "X86"),
-            )
-            for item in (page.get("InstanceTypes") or {}).get("InstanceType") or ()
-            if not int(item.get("GPUAmount") or 0)
-        ]
-        token = page.get("NextToken") or None
-        if not token:
-            return found
+    action, path = "DescribeInstanceTypes", "InstanceTypes.InstanceType"
+    return [
+        InstanceType(
+            item["InstanceTypeId"],
+            int(item["CpuCoreCount"]),
+            float(item["MemorySize"]),
+            str(item.get("CpuArchitecture") or "X86"),
+        )
+        for item in clients.chain(clients.ecs, action, path, MaxResults=PAGE, **parameters)
+        if not int(item.get("GPUAmount") or 0)
+    ]
 
 
 def choose(machine: Machine, types: Iterable[InstanceType]) -> list[InstanceType]:

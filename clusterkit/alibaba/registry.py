@@ -142,15 +142,8 @@ def _instances(cx: Ctx[Clients]) -> list[str]:
 
 
 def _pages(cx: Ctx[Clients], action: str, key: str, **parameters: Any) -> Iterator[Any]:
-    number, seen = 1, 0
-    while True:
-        page = cx.clients.cr(action, PageNo=number, PageSize=PAGE, **parameters)
-        items = page.get(key) or ()
-        yield from items
-        seen += len(items)
-        if not items or seen >= int(page.get("TotalCount") or 0):
-            return
-        number += 1
+    clients = cx.clients
+    return clients.pages(clients.cr, action, key, number="PageNo", size=PAGE, **parameters)
 
 
 def domains(clients: Clients, instance: str) -> tuple[str, ...]:

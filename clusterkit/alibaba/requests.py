@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+from weakref import WeakMethod
 
 from clusterkit.alibaba.credentials import Key
 
 if TYPE_CHECKING:
+    from aliyunsdkcore.client import AcsClient
     from aliyunsdkcore.request import AcsRequest
 
 VERSIONS = {
@@ -91,6 +93,24 @@ def signer(key: Callable[[], Key]) -> Any:
             )
 
     return OurSigner()
+
+
+def weakly(key: Callable[[], Key]) -> Callable[[], Key]:
+    """The bound method, without holding what it is bound to."""
+    reference = WeakMethod(key)
+
+    def call() -> Key:
+        found = reference()
+        assert found is not None  # whoever makes a call holds the clients
+        return found()
+
+    return call
+
+
+def close(made: Mapping[str, AcsClient]) -> None:
+    """End the connections, which the SDK leaves open."""
+    for client in made.values():
+        client.session.close()
 
 
 def adapter(connections: int) -> Any:

@@ -30,6 +30,8 @@ CLUSTER_ID = "clusterkit-cluster-id"
 KEEP_VOLUMES = "clusterkit-keep-volumes"
 """tag: destroy leaves the disks of claims"""
 EVERYWHERE = "0.0.0.0/0"
+MOST_RULES = 1000
+"""at a time (DescribeSecurityGroupAttribute, MaxResults)"""
 
 
 @dataclass(frozen=True)
@@ -130,15 +132,19 @@ def _listed(cx: Ctx[Clients]) -> list[Any]:
 
 
 def _rules(cx: Ctx[Clients], identifier: str) -> tuple[frozenset[str], frozenset[str]]:
-    shown = cx.clients.ecs(
+    clients = cx.clients
+    listed = clients.chain(
+        clients.ecs,
         "DescribeSecurityGroupAttribute",
-        RegionId=cx.clients.region,
+        "Permissions.Permission",
+        RegionId=clients.region,
         SecurityGroupId=identifier,
         Direction="all",
+        MaxResults=MOST_RULES,
     )
     wide = [
         rule
-        for rule in (shown.get("Permissions") or {}).get("Permission") or ()
+        for rule in listed
         if str(rule.get("IpProtocol")).lower() == "all"
         and str(rule.get("Policy")).lower() == "accept"
     ]
