@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.drivers.alibaba import Account, inventory
 from tests.drivers.eks_cases import FILES
-from tests.drivers.world import Case, Edits, World, edited
+from tests.drivers.world import Case, Edits, World, edited, occupy
 
 REGION = "ap-southeast-1"
 
@@ -95,6 +95,8 @@ MINIMAL_CASE = Case(
     unmarked=UNMARKED,
     files=FILES,
     twins=_twins,
+    busy=occupy,
+    used=("disk", "network-load-balancer"),
     terminal=(("cs:CreateCluster", "cluster/demo"), ("cs:CreateClusterNodePool", "node-pool/")),
     changes=(
         ("count", {"pools.0.count": 3}),

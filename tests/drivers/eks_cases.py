@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.drivers.aws import Account, inventory
-from tests.drivers.world import Case, Edits, World
+from tests.drivers.world import Case, Edits, World, occupy
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJkKd3JqBUnTc8bDqcAMFCgZpVLv0XYJXtSxZk1rN7Qm me@here"
 OTHER_KEY = (
@@ -115,43 +115,7 @@ def _twins(world: World) -> None:
 
 def _busy(world: World) -> None:
     """A claim, a load balancer by Kubernetes, and one of a controller that is no more."""
-    kube = world.clients().kube
-    core = "/api/v1/namespaces/default"
-    kube.apply(
-        f"{core}/persistentvolumeclaims/data",
-        {
-            "apiVersion": "v1",
-            "kind": "PersistentVolumeClaim",
-            "metadata": {"name": "data"},
-            "spec": {
-                "accessModes": ["ReadWriteOnce"],
-                "resources": {"requests": {"storage": "8Gi"}},
-            },
-        },
-    )
-    volume = {"name": "data", "persistentVolumeClaim": {"claimName": "data"}}
-    kube.apply(
-        f"{core}/pods/user",
-        {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": "user"},
-            "spec": {
-                "containers": [{"name": "main", "image": "example.test/app"}],
-                "volumes": [volume],
-                "tolerations": [{"operator": "Exists"}],
-            },
-        },
-    )
-    kube.apply(
-        f"{core}/services/web",
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {"name": "web"},
-            "spec": {"type": "LoadBalancer", "ports": [{"port": 80}]},
-        },
-    )
+    occupy(world)
     account = Account(world)
     cluster = account.eks.describe_cluster(name=world.profile.name)["cluster"]
     network = cluster["resourcesVpcConfig"]

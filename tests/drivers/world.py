@@ -223,6 +223,47 @@ def world(case: Case, folder: Path, pace: Pace = AT_ONCE) -> Iterator[World]:
         sandbox.reset()
 
 
+def occupy(world: World) -> None:
+    """Use the cluster through Kubernetes: a claim with a pod that mounts it, a load balancer."""
+    kube = world.clients().kube
+    core = "/api/v1/namespaces/default"
+    kube.apply(
+        f"{core}/persistentvolumeclaims/data",
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": "data"},
+            "spec": {
+                "accessModes": ["ReadWriteOnce"],
+                "resources": {"requests": {"storage": "8Gi"}},
+            },
+        },
+    )
+    volume = {"name": "data", "persistentVolumeClaim": {"claimName": "data"}}
+    kube.apply(
+        f"{core}/pods/user",
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "user"},
+            "spec": {
+                "containers": [{"name": "main", "image": "example.test/app"}],
+                "volumes": [volume],
+                "tolerations": [{"operator": "Exists"}],
+            },
+        },
+    )
+    kube.apply(
+        f"{core}/services/web",
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "web"},
+            "spec": {"type": "LoadBalancer", "ports": [{"port": 80}]},
+        },
+    )
+
+
 class Died(BaseException):
     """The process is dead."""
 
