@@ -142,6 +142,7 @@ def test_ctrl_c_in_the_terminal_that_started_it_is_not_for_it(directory: Path) -
         "import os, pathlib, signal, sys, time\n"
         "from clusterkit.sandbox import daemon\n"
         "daemon.start(directory=pathlib.Path(sys.argv[1]), emulators=())\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job of "&" ignores it
         "os.killpg(0, signal.SIGINT)\n"
         "time.sleep(30)\n"  # until the signal has come
     )
