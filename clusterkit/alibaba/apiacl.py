@@ -46,7 +46,24 @@ def _read(cx: Ctx[Clients], acl: str) -> frozenset[str]:
         return frozenset()
 
 
-def restrict(cx: Ctx[Clients], acl: str, balancer: str, allowed: frozenset[str]) -> str:
+def find(cx: Ctx[Clients]) -> str:
+    """The id of this cluster's list, by its name: a run may have died before it was remembered."""
+    clients, name = cx.clients, _name(cx)
+    listed = clients.pages(
+        clients.slb,
+        "DescribeAccessControlLists",
+        "Acls.Acl",
+        RegionId=clients.region,
+        AclName=name,
+    )
+    return next((str(item["AclId"]) for item in listed if item["AclName"] == name), "")
+
+
+def _name(cx: Ctx[Clients]) -> str:
+    return f"clusterkit-{cx.cluster}-api"
+
+
+def restrict(cx: Ctx[Clients], balancer: str, allowed: frozenset[str]) -> str:
     """Make the list say exactly this, and the listener use it; returns the list's id."""
     if not balancer.startswith("lb-"):
         raise Rejected(
@@ -55,9 +72,9 @@ def restrict(cx: Ctx[Clients], acl: str, balancer: str, allowed: frozenset[str])
             hint="restrict it by its security groups in the console, and leave allowed out",
         )
     slb, region = cx.clients.slb, cx.clients.region
+    acl = find(cx)
     if not acl:
-        name = f"clusterkit-{cx.cluster}-api"
-        acl = slb("CreateAccessControlList", RegionId=region, AclName=name)["AclId"]
+        acl = slb("CreateAccessControlList", RegionId=region, AclName=_name(cx))["AclId"]
     have = entries(cx, acl)
     cx.clients.forget(f"acl {acl}")
     for action, ranges in (
@@ -67,7 +84,15 @@ def restrict(cx: Ctx[Clients], acl: str, balancer: str, allowed: frozenset[str])
         if ranges:
             listed = [{"entry": cidr, "comment": "clusterkit"} for cidr in sorted(ranges)]
             slb(action, RegionId=region, AclId=acl, AclEntrys=json.dumps(listed))
-    _listener(cx, balancer, AclStatus="on", AclType="white", AclId=acl)
+    wanted = {"AclStatus": "on", "AclType": "white", "AclId": acl}
+    shown = slb(
+        "DescribeLoadBalancerTCPListenerAttribute",
+        RegionId=region,
+        LoadBalancerId=balancer,
+        ListenerPort=PORT,
+    )
+    if any(shown.get(name) != value for name, value in wanted.items()):
+        _listener(cx, balancer, **wanted)
     return acl
 
 

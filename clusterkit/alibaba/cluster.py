@@ -152,7 +152,7 @@ class Cluster(Marked[Clients, ClusterState]):
         if retags(changes):
             _tag(cx, have.id, dict(self.tags))
         if "allowed" in fields and self.allowed:
-            acl = apiacl.restrict(cx, have.acl, have.balancer, self._allowed(cx))
+            acl = apiacl.restrict(cx, have.balancer, self._allowed(cx))
             _tag(cx, have.id, {apiacl.ACL: acl})
         elif "allowed" in fields:
             apiacl.open_up(cx, have.acl, have.balancer)
@@ -180,8 +180,8 @@ class Cluster(Marked[Clients, ClusterState]):
             return
         if not have.recorded:
             remember(cx, have.id)
-        if have.acl:
-            apiacl.open_up(cx, have.acl, have.balancer)
+        if acl := have.acl or apiacl.find(cx):
+            apiacl.open_up(cx, acl, have.balancer)
         options = [{"resource_type": kind, "delete_mode": "delete"} for kind in RETAINED_BY_DEFAULT]
         gone_is_fine(
             cx.clients.cs,

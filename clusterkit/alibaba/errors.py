@@ -49,7 +49,7 @@ GONE = re.compile(
     r"|InvalidSnat(TableId|EntryId)\.NotFound|InvalidAllocationId\.NotFound"
     r"|EntityNotExist(\..*)?|ErrorClusterNotFound|AddonNotFound|InvalidSecurityGroupId\.NotFound"
     r"|InvalidDiskId\.NotFound|InvalidEniId\.NotFound|InvalidLoadBalancerId\.NotFound"
-    r"|ResourceNotFound\.loadBalancer|REPO_NOT_EXIST|NAMESPACE_NOT_EXIST|INSTANCE_NOT_EXIST)$"
+    r"|ResourceNotFound\.loadBalancer|AclNotExist|REPO_NOT_EXIST|NAMESPACE_NOT_EXIST|INSTANCE_NOT_EXIST)$"
 )
 TAKEN = {"EntityAlreadyExists.Role", "EntityAlreadyExists.Policy", "KeyPair.AlreadyExist",
          "ClusterNameAlreadyExist"}  # fmt: skip

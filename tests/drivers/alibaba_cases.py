@@ -76,6 +76,7 @@ def _twins(world: World) -> None:
 
 
 UNMARKED = (
+    "acl",
     "classic-load-balancer",
     "disk",
     "eip",
@@ -84,7 +85,7 @@ UNMARKED = (
     "role",
     "security-group",
 )
-"""the machines, the API server's load balancer and address, the role of the nodes"""
+"""the machines and their role, the API server's load balancer, address and access list"""
 
 MINIMAL_CASE = Case(
     cloud="alibaba",
