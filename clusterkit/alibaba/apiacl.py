@@ -84,15 +84,7 @@ def restrict(cx: Ctx[Clients], balancer: str, allowed: frozenset[str]) -> str:
         if ranges:
             listed = [{"entry": cidr, "comment": "clusterkit"} for cidr in sorted(ranges)]
             slb(action, RegionId=region, AclId=acl, AclEntrys=json.dumps(listed))
-    wanted = {"AclStatus": "on", "AclType": "white", "AclId": acl}
-    shown = slb(
-        "DescribeLoadBalancerTCPListenerAttribute",
-        RegionId=region,
-        LoadBalancerId=balancer,
-        ListenerPort=PORT,
-    )
-    if any(shown.get(name) != value for name, value in wanted.items()):
-        _listener(cx, balancer, **wanted)
+    _listener(cx, balancer, AclStatus="on", AclType="white", AclId=acl)
     return acl
 
 
@@ -103,12 +95,14 @@ def open_up(cx: Ctx[Clients], acl: str, balancer: str) -> None:
     gone_is_fine(cx.clients.slb, "DeleteAccessControlList", RegionId=cx.clients.region, AclId=acl)
 
 
-def _listener(cx: Ctx[Clients], balancer: str, **parameters: Any) -> None:
-    gone_is_fine(
-        cx.clients.slb,
-        "SetLoadBalancerTCPListenerAttribute",
-        RegionId=cx.clients.region,
-        LoadBalancerId=balancer,
-        ListenerPort=PORT,
-        **parameters,
-    )
+def _listener(cx: Ctx[Clients], balancer: str, **wanted: Any) -> None:
+    """Set it so, unless it is: who died after this call goes on behind it."""
+    place = {
+        "RegionId": cx.clients.region,
+        "LoadBalancerId": balancer,
+        "ListenerPort": PORT,
+    }
+    slb = cx.clients.slb
+    shown = gone_is_fine(slb, "DescribeLoadBalancerTCPListenerAttribute", **place)
+    if shown is not None and any(shown.get(name) != value for name, value in wanted.items()):
+        gone_is_fine(slb, "SetLoadBalancerTCPListenerAttribute", **place, **wanted)
