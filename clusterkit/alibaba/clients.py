@@ -77,6 +77,7 @@ class Clients(Memory):
         super().__init__()
         self.target = target
         self.wire = wire
+        self._reach = access
         self.kube = KubeApi(partial(access, self))
         self._lock = threading.RLock()
         self._made: dict[str, AcsClient] = {}
@@ -281,7 +282,7 @@ class Clients(Memory):
         source = self._source
         if not source.role:
             return source.key, None
-        asker = Clients(self.target, self.wire, lambda _: _nowhere())
+        asker = Clients(self.target, self.wire, self._reach)
         asker._key = (source.key, None)
         found = asker.sts(
             "AssumeRole",
@@ -291,7 +292,3 @@ class Clients(Memory):
         )["Credentials"]
         key = Key(found["AccessKeyId"], found["AccessKeySecret"], found["SecurityToken"])
         return key, datetime.fromisoformat(found["Expiration"])
-
-
-def _nowhere() -> Access:
-    raise NotImplementedError
