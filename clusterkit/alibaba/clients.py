@@ -55,6 +55,9 @@ EARLY = timedelta(minutes=5)
 PAGE = 50
 """the most that VPC 2016-04-28 gives at a time"""
 
+READS = ("Describe", "List", "Get", "Check")
+"""how the names of the operations begin that change nothing"""
+
 CS_VERSION = "2015-12-15"
 Answer = dict[str, Any]
 
@@ -179,29 +182,41 @@ class Clients(Memory):
             "CS", CS_VERSION, action, method=method, uri_pattern=path,
             protocol=protocol_type.HTTPS,
         )  # fmt: skip
-        for name, value in query.items():
-            if value is not None:
-                request.add_query_param(name, text(value))
+        given = [(name, text(value)) for name, value in query.items() if value is not None]
+        for name, value in given:
+            request.add_query_param(name, value)
         if body is not None:
             # bytes: the SDK encodes text as Latin-1
             request.set_content(json.dumps(body).encode())
             request.set_content_type("application/json")
-        return self._send("cs", f"CS.{action}", request)
+        return self._ask("cs", f"CS.{action}", request, f"{path} {sorted(given)} {body}")
 
     def _rpc(self, product: str, action: str, parameters: Mapping[str, Any]) -> Answer:
         from aliyunsdkcore.http import protocol_type
 
         request = make_request(product, action)
         request.set_protocol_type(protocol_type.HTTPS)
-        for name, value in flat(parameters):
+        given = list(flat(parameters))
+        for name, value in given:
             request.add_query_param(name, value)
-        found: Answer = self._send(product, f"{product.upper()}.{action}", request) or {}
+        operation = f"{product.upper()}.{action}"
+        found: Answer = self._ask(product, operation, request, str(sorted(given))) or {}
         if found.get("IsSuccess") is False:  # Container Registry says so with status 200
             code, words = str(found.get("Code") or ""), str(found.get("Message") or "")
             raise refusal(
                 f"CR.{action}", 200, code, words or code, str(found.get("RequestId") or "")
             )
         return found
+
+    def _ask(self, product: str, operation: str, request: AcsRequest, given: str) -> Any:
+        """What only reads may share an answer (``Memory.share``); what changes something ends
+        that.
+        """
+        if operation.partition(".")[2].startswith(READS):
+            send = partial(self._send, product, operation, request)
+            return self.answer(f"{operation} {given}", send)
+        self.unshare()
+        return self._send(product, operation, request)
 
     def _send(self, product: str, operation: str, request: AcsRequest) -> Any:
         from aliyunsdkcore.acs_exception.exceptions import ClientException, ServerException

@@ -88,18 +88,22 @@ class SecurityGroup(Marked[Clients, SecurityGroupState]):
         marks.retag(cx, self, "ecs", "securitygroup", have.id, changes)
         cx.clients.forget(have.id)
         cx.clients.forget("remembered")
-        rule = {
-            "RegionId": cx.clients.region,
-            "SecurityGroupId": have.id,
-            "IpProtocol": "all",
-            "PortRange": "-1/-1",
-            "Policy": "accept",
-            "Priority": "1",
-        }
-        for cidr in sorted(self._inbound(cx) - have.inbound):
-            cx.clients.ecs("AuthorizeSecurityGroup", SourceCidrIp=cidr, **rule)
+        ecs, region = cx.clients.ecs, cx.clients.region
+        rule = {"IpProtocol": "ALL", "PortRange": "-1/-1", "Policy": "accept", "Priority": "1"}
+        if missing := sorted(self._inbound(cx) - have.inbound):
+            ecs(
+                "AuthorizeSecurityGroup",
+                RegionId=region,
+                SecurityGroupId=have.id,
+                Permissions=[{**rule, "SourceCidrIp": cidr} for cidr in missing],
+            )
         if EVERYWHERE not in have.outbound:
-            cx.clients.ecs("AuthorizeSecurityGroupEgress", DestCidrIp=EVERYWHERE, **rule)
+            ecs(
+                "AuthorizeSecurityGroupEgress",
+                RegionId=region,
+                SecurityGroupId=have.id,
+                Permissions=[{**rule, "DestCidrIp": EVERYWHERE}],
+            )
 
     @classmethod
     def delete(cls, cx: Ctx[Clients], have: SecurityGroupState) -> None:

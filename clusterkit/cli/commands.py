@@ -46,7 +46,7 @@ def _prepare(
     profile, _ = read_profile(choice)
     target = Target(profile.cloud, profile.name, profile.region, choice.cloud_profile)
     with shown.working(f"looking at {target.name} in {target.region}"):
-        connected = session.connect(target, sandbox=choice.sandbox)
+        connected = session.connect_quietly(target, sandbox=choice.sandbox)
         consent = shown.say if activate else None
         prepared = session.prepare(connected, profile, prune=prune, adopt=adopt, activate=consent)
     warnings = (*prepared.facts.warnings, *prepared.plan.warnings)

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from clusterkit.cli.sandboxed import sandbox_errors
 from clusterkit.clouds import Cloud, Facts, load, load_sandbox
 from clusterkit.core import receipt
+from clusterkit.core.aside import aside
 from clusterkit.core.errors import ClusterkitError
 from clusterkit.core.events import Emit
 from clusterkit.core.plan import Kind, Plan, look, plan
-from clusterkit.core.resource import Ctx
+from clusterkit.core.resource import Ctx, Resource
 from clusterkit.core.run import Outcome, Run
 from clusterkit.core.wire import Target, Wire
 
@@ -97,27 +98,50 @@ def prepare(
     adopt: Sequence[str],
     activate: Callable[[str], None] | None = None,
 ) -> Prepared:
-    """Check what the cloud would refuse, mark what is to be adopted, look, and compare.
+    """Find out who pays, check what the cloud would refuse, mark what is to be adopted, look, and
+    compare.
 
     ``activate`` is the consent to switch on what the account lacks, and is told what was.
     """
-    known = receipt.read(session.receipts, session.target.cloud, session.target.name)
-    if known and (moved := receipt.moved(known, session.target, session.account)):
-        raise moved
-    cx = session.context()
+    cloud, clients, cx = session.cloud, session.clients, session.context()
+    if adopt or activate is not None:
+        session = _paid(session, cloud.account(clients))
     for wanted in adopt:
         _adopt(session, cx, wanted)
     if activate is not None:
-        for done in session.cloud.activate(profile, session.clients):
+        for done in cloud.activate(profile, clients):
             activate(done)
-    facts = session.cloud.preflight(profile, session.clients)
-    wish = session.cloud.graph(profile, facts)
-    return Prepared(session, facts, cx, plan(wish, session.cloud.KINDS, cx, prune=prune))
+    # the three know nothing of each other, and wait for the cloud most of their time; what more
+    # than one of them wants to know is asked once
+    clients.share()
+    account = aside(lambda: cloud.account(clients))
+    facts = aside(lambda: cloud.preflight(profile, clients))
+
+    def wish() -> Iterator[Resource[Any, Any]]:
+        _paid(session, account.result())
+        yield from cloud.graph(profile, facts.result())
+
+    try:
+        steps = plan(wish(), cloud.KINDS, cx, prune=prune)
+    except ClusterkitError:
+        _paid(session, account.result())
+        facts.result()  # what the account lacks says more than the look that failed for it
+        raise
+    return Prepared(_paid(session, account.result()), facts.result(), cx, steps)
+
+
+def _paid(session: Session, account: str) -> Session:
+    """The session with its account; ``ClusterkitError`` if the cluster is another account's."""
+    known = receipt.read(session.receipts, session.target.cloud, session.target.name)
+    if known and (moved := receipt.moved(known, session.target, account)):
+        raise moved
+    return replace(session, account=account)
 
 
 def prepare_destroy(session: Session) -> tuple[Ctx[Any], Plan]:
     """What destroy would remove, found by our marks alone."""
     cx = session.context()
+    session.clients.share()
     return cx, plan([], session.cloud.KINDS, cx, destroy=True)
 
 
@@ -152,6 +176,7 @@ def execute(
     interrupted: Callable[[], None],
 ) -> Outcome:
     """Run the plan; the first Ctrl-C stops it as a failure would, the second leaves at once."""
+    cx.clients.unshare()
     running = Run(cx, emit)
     with _stops(running, interrupted):
         return running(steps, action)

@@ -34,6 +34,8 @@ READ_TIMEOUT = 30
 """seconds; the slowest call the driver makes, CreateCluster, answers within a few"""
 CONNECTIONS = 16
 """as many as the engine has threads"""
+READS = ("Describe", "List", "Get")
+"""how the names of the operations begin that change nothing"""
 
 
 @cache
@@ -88,7 +90,22 @@ class Clients(Memory):
             proxies={"https": self.wire.proxy} if self.wire.proxy else None,
         )
         verify = str(self.wire.ca_file) if self.wire.ca_file else None
-        return self._open_session().client(name, config=config, verify=verify)  # type: ignore[call-overload]
+        made = self._open_session().client(name, config=config, verify=verify)  # type: ignore[call-overload]
+        made._make_api_call = partial(self._ask, name, made._make_api_call)
+        return made
+
+    def _ask(
+        self, service: str, send: Callable[..., Any], operation: str, parameters: dict[str, Any]
+    ) -> Any:
+        """What only reads may share an answer (``Memory.share``); what changes something ends that.
+
+        Methods and paginators all go through the one method of a client this stands before.
+        """
+        if operation.startswith(READS):
+            question = f"{service} {operation} {sorted(parameters.items())}"
+            return self.answer(question, partial(send, operation, parameters))
+        self.unshare()
+        return send(operation, parameters)
 
     def _open_session(self) -> boto3.Session:
         if self._session is None:

@@ -123,6 +123,7 @@ MINIMAL_CASE = Case(
 FULL_CASE = Case(
     cloud="alibaba",
     label="full",
+    apiece=("ecs:DescribeAvailableResource",),
     profile=FULL,
     prepare=_activated,
     look=inventory,

@@ -141,9 +141,22 @@ def _busy(world: World) -> None:
 UNMARKED = ("security-group", "network-interface", "access-entry")
 """the cluster's own group and interfaces, the entries of its maker and of its nodes"""
 
+APIECE = (
+    "ec2:DescribeInstanceTypes",
+    "ecr:GetLifecyclePolicy",
+    "ecr:ListTagsForResource",
+    "eks:DescribeAccessEntry",
+    "eks:DescribeAddon",
+    "eks:DescribeNodegroup",
+    "iam:ListAttachedRolePolicies",
+    "iam:ListRolePolicies",
+    "iam:ListRoleTags",
+)
+
 MINIMAL_CASE = Case(
     cloud="eks",
     label="minimal",
+    apiece=APIECE,
     profile=MINIMAL,
     look=inventory,
     unmarked=UNMARKED,
@@ -187,6 +200,7 @@ MINIMAL_CASE = Case(
 FULL_CASE = Case(
     cloud="eks",
     label="full",
+    apiece=APIECE,
     profile=FULL,
     look=inventory,
     unmarked=UNMARKED,

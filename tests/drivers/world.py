@@ -76,6 +76,8 @@ class Case:
     """kinds the cloud itself makes for a cluster"""
     terminal: Sequence[tuple[str, str]] = ()
     """operations whose thing may end in failure, and the beginning of its key"""
+    apiece: Sequence[str] = ()
+    """operations that read one thing and are called for each; every other is called once"""
     failing: Sequence[tuple[str, Edits, str, str]] = ()
     """operations whose update may fail, what brings it about, key and the cloud's reason"""
 
