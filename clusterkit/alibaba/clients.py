@@ -270,13 +270,12 @@ class Clients(Memory):
             port=443,
             connect_timeout=CONNECT_TIMEOUT,
             timeout=READ_TIMEOUT,
-            verify=str(self.wire.ca_file) if self.wire.ca_file else None,
             pool_size=CONNECTIONS,
             # an empty mapping would send it to the environment's proxies, NO_PROXY or not
             proxy={"http": None, "https": proxy},
         )  # fmt: skip
         client.session.trust_env = False
-        client.session.mount("https://", adapter(CONNECTIONS))
+        client.session.mount("https://", adapter(CONNECTIONS, self.wire.ca_file))
         client._signer = signer(key)
         return client
 

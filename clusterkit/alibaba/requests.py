@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
+import os
+import ssl
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakMethod
 
 from clusterkit.alibaba.credentials import Key
+from clusterkit.core.errors import ClusterkitError
 
 if TYPE_CHECKING:
     from aliyunsdkcore.client import AcsClient
@@ -113,21 +117,41 @@ def close(made: Mapping[str, AcsClient]) -> None:
         client.session.close()
 
 
-def adapter(connections: int) -> Any:
-    """The SDK's connection pool, with a TLS context of today's Python: its own is deprecated."""
-    import ssl
+@cache
+def _trusting(authorities: str) -> ssl.SSLContext:
+    """Read once: the vendor's bundle takes longer to read than a connection takes to open."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(authorities)
+    except OSError as error:
+        what = f"{authorities} holds no certificate authorities: {error.strerror or error}"
+        hint = "ALIBABA_CLOUD_CA_BUNDLE has to name a PEM file; left out, the SDK's own is taken"
+        raise ClusterkitError(what, hint=hint) from None
+    return context
 
+
+def adapter(connections: int, ca_file: Path | None) -> Any:
+    """The SDK's connection pool, with one TLS context of today's Python: its own are deprecated,
+    and made anew for each connection.
+
+    It trusts ``ca_file`` alone; left out, what ``ALIBABA_CLOUD_CA_BUNDLE`` names (as the SDK does),
+    or else the SDK's own bundle.
+    """
     from aliyunsdkcore.vendored.requests.adapters import HTTPAdapter
+    from aliyunsdkcore.vendored.requests.utils import DEFAULT_CA_BUNDLE_PATH
+
+    named = os.environ.get("ALIBABA_CLOUD_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH
+    context = _trusting(str(ca_file or named))
 
     class Adapter(HTTPAdapter):  # type: ignore[misc]
-        """Whom it trusts is still said by the client's ``verify``."""
-
         def init_poolmanager(self, *args: Any, **kwargs: Any) -> Any:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             return super().init_poolmanager(*args, ssl_context=context, **kwargs)
 
         def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             return super().proxy_manager_for(proxy, ssl_context=context, **kwargs)
+
+        def cert_verify(self, conn: Any, *_: Any) -> None:
+            """Always; whom to trust is the context's."""
+            conn.cert_reqs = "CERT_REQUIRED"
 
     return Adapter(connections, connections)

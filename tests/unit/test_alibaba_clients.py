@@ -18,6 +18,7 @@ import pytest
 from clusterkit.alibaba.clients import Clients
 from clusterkit.core.errors import (
     CloudError,
+    ClusterkitError,
     CredentialsError,
     Denied,
     Gone,
@@ -95,6 +96,20 @@ def test_another_authority_is_not_trusted(server: Loopback, tmp_path: Path) -> N
         with pytest.raises(Retryable, match="cannot be reached"):
             made.vpc("DescribeVpcs")
         assert not stranger.heard
+
+
+@pytest.mark.parametrize("text", [None, "no certificate"])
+def test_a_bundle_that_is_none_is_told(
+    server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None
+) -> None:
+    bundle = tmp_path / "bundle.pem"
+    if text:
+        bundle.write_text(text)
+    monkeypatch.setenv("ALIBABA_CLOUD_CA_BUNDLE", str(bundle))
+    asker = clients(server)
+    asker.wire = Wire(proxy=server.proxy, environ=KEY)
+    with pytest.raises(ClusterkitError, match=r"bundle\.pem holds no certificate authorities"):
+        asker.sts("GetCallerIdentity")
 
 
 @pytest.mark.parametrize(
