@@ -11,7 +11,7 @@ import random
 FIRST_POLL = 1.0
 LONGEST_POLL = 15.0
 """the interval of the vendors' own waiters lies between 10 and 30 s"""
-SHARE = 0.03
+SHARE = 0.02
 """a wait is noticed to be over at most this share of its length late"""
 SETTLE = 10.0
 """how long a list may lag behind an update before the update is made again"""

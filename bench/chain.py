@@ -1,0 +1,92 @@
+"""How much longer ``up`` takes than the longest chain of what it has to wait for.
+
+``python bench/chain.py [--pace 60] [--cloud alibaba,eks]`` starts a sandbox and brings up one
+cluster per cloud, each command a process of its own, as a user runs it. The chain is the sum of
+recorded durations (``clusterkit/sandbox/pace.py``) that nothing can shorten. Two figures are held
+against it: the run's own, from the first step to the last, for which the goal is; and the whole
+command's, with the start of Python, preflight, the first look and the kubeconfig, which take as
+long at every pace. Exits 1 if a goal is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from measure import Bench, Taken
+
+from clusterkit.sandbox.pace import Pace
+
+PROFILES = Path(__file__).parent.parent / "profiles"
+CHAINS = {
+    "alibaba": (
+        "alibaba/vpc/create",
+        "alibaba/vswitch/create",
+        "alibaba/cluster/create",
+        "alibaba/nodepool/create",
+    ),
+    "eks": (
+        "iam/propagation",
+        "eks/cluster/create",
+        "eks/addon/create",
+        "eks/nodegroup/create",
+        "eks/addon/create",
+    ),
+}
+"""what up waits for one after the other; for EKS the role, the cluster, the first add-ons, the
+nodes, the last add-ons
+"""
+GOAL = 0.05
+"""how much longer than the chain the run may take, as a share"""
+
+
+def up(bench: Bench, cloud: str) -> tuple[Taken, float]:
+    """The command, and the seconds its run took by its own account."""
+    where = bench.folder / cloud
+    where.mkdir()
+    shutil.copy(PROFILES / f"{cloud}-jenkins-x.yaml", where / "profile.yaml")
+    tool = str(Path(sys.executable).parent / "clusterkit")
+    env = bench.env | {"CLUSTERKIT_SANDBOX": "1", "CLUSTERKIT_SANDBOX_DIR": str(bench.sandbox)}
+    bench.run([tool, "plan"], where, env, 20)  # once, so that the sandbox has loaded its models
+    taken = bench.run([tool, "up", "--yes", "--output", "json"], where, env, 0)
+    events = map(json.loads, taken.output.splitlines())
+    ended = next(event for event in events if event["event"] == "RunEnded")
+    bench.run([tool, "destroy", "--yes"], where, env, 0)
+    return taken, float(ended["seconds"])
+
+
+def main() -> int:
+    """Measure each cloud asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pace", default="60", help="how many times faster than the real cloud")
+    parser.add_argument("--cloud", default=",".join(CHAINS), help="as in alibaba,eks")
+    given = parser.parse_args()
+    pace, missed = Pace.parse(given.pace), False
+    print(f"pace {pace}: seconds, and how much more than the chain")
+    print("| cloud | chain | run | | goal 5 % | command | | requests |")
+    print("|---|---|---|---|---|---|---|---|")
+    for cloud in given.cloud.split(","):
+        with tempfile.TemporaryDirectory(prefix="clusterkit-bench-") as name:
+            bench = Bench(Path(name), pace)
+            try:
+                taken, run = up(bench, cloud)
+            finally:
+                bench.close()
+        chain = sum(pace.seconds(what) for what in CHAINS[cloud])
+        over, whole = run / chain - 1, taken.wall / chain - 1
+        met = "met" if over <= GOAL else "MISSED"
+        missed = missed or over > GOAL
+        print(
+            f"| {cloud} | {chain:.2f} | {run:.2f} | {over:+.1%} | {met} "
+            f"| {taken.wall:.2f} | {whole:+.1%} | {taken.requests} |",
+            flush=True,
+        )
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
