@@ -16,7 +16,31 @@ from clusterkit.sandbox import daemon
 from clusterkit.sandbox.pace import Pace
 
 TOOL = str(Path(sys.executable).parent / "clusterkit")
-PROFILE = """\
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """A cloud, and a small profile for it."""
+
+    name: str
+    region: str
+    profile: str
+    storage_class: str
+    """the default one"""
+
+    def target(self, cluster: str) -> tuple[str, ...]:
+        """The options that name a cluster without its profile."""
+        return ("--cloud", self.name, "--region", self.region, "--name", cluster)
+
+    def context(self, cluster: str) -> str:
+        """What the cluster is called in a kubeconfig."""
+        return f"clusterkit_sandbox_{self.name}_{self.region}_{cluster}"
+
+
+EKS = Cloud(
+    "eks",
+    "eu-west-1",
+    """\
 cloud: eks
 name: {name}
 region: eu-west-1
@@ -24,7 +48,23 @@ kubernetes: "1.35"
 pools:
   - {{name: default, machine: m6i.large}}
 registry: {{name: {name}, repositories: [app], keep: false}}
-"""
+""",
+    "gp3",
+)
+ALIBABA = Cloud(
+    "alibaba",
+    "ap-southeast-1",
+    """\
+cloud: alibaba
+name: {name}
+region: ap-southeast-1
+kubernetes: "1.35"
+endpoint: {{allowed: [203.0.113.0/24, 127.0.0.0/8]}}
+pools:
+  - {{name: default, machine: ecs.g7.large}}
+""",
+    "clusterkit-ssd",
+)
 
 
 @dataclass
@@ -40,10 +80,10 @@ class User:
         """The environment after ``eval "$(clusterkit sandbox env)"``."""
         return self.env | daemon.environment(self.info)
 
-    def profile(self, name: str, text: str = PROFILE) -> Path:
+    def profile(self, name: str, cloud: Cloud = EKS) -> Path:
         """A profile for a cluster of this name."""
         file = self.home / f"{name}.yaml"
-        file.write_text(text.format(name=name))
+        file.write_text(cloud.profile.format(name=name))
         return file
 
     def start(self, *words: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
@@ -109,3 +149,10 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
     found = new_user(home, Pace(float("inf")))
     yield found
     daemon.stop(found.info.directory)
+
+
+@pytest.fixture(scope="module", params=[EKS, ALIBABA], ids=lambda cloud: cloud.name)
+def cloud(request: pytest.FixtureRequest) -> Cloud:
+    """Every cloud."""
+    found: Cloud = request.param
+    return found

@@ -18,7 +18,7 @@ import pytest
 
 from clusterkit.sandbox import daemon
 from clusterkit.sandbox.pace import Pace
-from tests.clients.conftest import TOOL, User, new_user
+from tests.clients.conftest import EKS, TOOL, Cloud, User, new_user
 
 OTHERS = """\
 # kept by hand
@@ -58,8 +58,8 @@ def test_up_says_what_it_did_and_again_does_nothing(user: User) -> None:
     assert "# do not touch" in config.read_text()
 
 
-def test_no_secret_is_ever_printed_or_stored(user: User) -> None:
-    profile = user.profile("secret")
+def test_no_secret_is_ever_printed_or_stored(user: User, cloud: Cloud) -> None:
+    profile = user.profile("secret", cloud)
     done = [
         user.tool("up", profile, "--yes", "--output", "json"),
         user.tool("status", profile, "--output", "json"),
@@ -74,6 +74,8 @@ def test_no_secret_is_ever_printed_or_stored(user: User) -> None:
         for secret in secrets:
             assert secret not in text
         assert "k8s-aws-v1." not in text
+        assert "PRIVATE KEY" not in text
+        assert "client-key-data" not in text
     user.tool("destroy", profile, "--yes")
 
 
@@ -90,11 +92,11 @@ def test_json_lines_tell_a_machine_everything(user: User) -> None:
     assert json.loads(gone.stdout.splitlines()[-1])["kept"] == []
 
 
-def test_destroy_needs_no_profile(user: User) -> None:
-    profile = user.profile("lost")
+def test_destroy_needs_no_profile(user: User, cloud: Cloud) -> None:
+    profile = user.profile("lost", cloud)
     user.tool("up", profile, "--yes")
     profile.unlink()
-    words = ("--cloud", "eks", "--region", "eu-west-1", "--name", "lost")
+    words = cloud.target("lost")
     done = user.tool("destroy", *words, "--yes")
     assert done.stdout == "lost: nothing is left\n"
     assert user.tool("status", *words, ok=1).stdout.startswith("lost: nothing carries its mark")
@@ -115,7 +117,7 @@ def test_a_moved_region_is_caught_by_the_receipt(user: User) -> None:
     done = user.tool("up", profile, "--yes", ok=1)
     assert "eu-west-1" in done.stderr
     assert "destroy that one first" in done.stderr
-    user.tool("destroy", "--cloud", "eks", "--region", "eu-west-1", "--name", "moved", "--yes")
+    user.tool("destroy", *EKS.target("moved"), "--yes")
 
 
 @pytest.mark.parametrize(
@@ -198,11 +200,11 @@ def test_in_a_terminal_of_eighty_columns_no_line_is_longer(user: User) -> None:
 
 
 @pytest.mark.client
-def test_kubectl_uses_the_cluster_and_a_claim_binds(user: User) -> None:
+def test_kubectl_uses_the_cluster_and_a_claim_binds(user: User, cloud: Cloud) -> None:
     kubectl = shutil.which("kubectl", path=user.env["PATH"])
     if kubectl is None:
         pytest.skip("kubectl is not installed")
-    profile = user.profile("used")
+    profile = user.profile("used", cloud)
     user.tool("up", profile, "--yes")
     nodes = user.run(kubectl, "get", "nodes", "-o", "json")
     assert len(json.loads(nodes.stdout)["items"]) == 2
@@ -212,7 +214,7 @@ def test_kubectl_uses_the_cluster_and_a_claim_binds(user: User) -> None:
         c["metadata"]["name"]
         for c in classes
         if c["metadata"].get("annotations", {}).get(default) == "true"
-    ] == ["gp3"]
+    ] == [cloud.storage_class]
     manifest = user.home / "claim.yaml"
     manifest.write_text(
         "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: small}\n"

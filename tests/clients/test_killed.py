@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.clients.conftest import TOOL, User
+from tests.clients.conftest import TOOL, Cloud, User
 
 
 def deep(*values: int) -> list[Any]:
@@ -37,21 +37,22 @@ def killed_after(user: User, requests: int, *words: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def whole(user: User) -> set[str]:
+def whole(user: User, cloud: Cloud) -> set[str]:
     """What a run that nobody kills makes; it stays as the decoy beside all others."""
-    profile = str(user.profile("decoy"))
+    decoy = f"decoy-{cloud.name}"
+    profile = str(user.profile(decoy, cloud))
     user.tool("up", profile, "--yes")
     found = resources(user, profile)
     assert any(key.startswith("cluster/") for key in found)
-    return {key.replace("decoy", "NAME") for key in found}
+    return {key.replace(decoy, "NAME") for key in found}
 
 
 @pytest.mark.parametrize("requests", [65, *deep(5, 25, 45, 85, 105)])
 def test_up_continues_and_destroy_leaves_nothing(
-    user: User, whole: set[str], requests: int
+    user: User, cloud: Cloud, whole: set[str], requests: int
 ) -> None:
-    name = f"killed-{requests}"
-    profile = str(user.profile(name))
+    name = f"killed-{cloud.name}-{requests}"
+    profile = str(user.profile(name, cloud))
     killed_after(user, requests, "up", profile, "--yes")
     user.tool("up", profile, "--yes")
     assert {key.replace(name, "NAME") for key in resources(user, profile)} == whole
@@ -63,16 +64,17 @@ def test_up_continues_and_destroy_leaves_nothing(
 
 @pytest.mark.parametrize("requests", [55, *deep(15, 95)])
 def test_destroy_of_what_up_began_leaves_nothing(
-    user: User, whole: set[str], requests: int
+    user: User, cloud: Cloud, whole: set[str], requests: int
 ) -> None:
-    name = f"begun-{requests}"
-    profile = str(user.profile(name))
+    name = f"begun-{cloud.name}-{requests}"
+    profile = str(user.profile(name, cloud))
     killed_after(user, requests, "up", profile, "--yes")
     user.tool("destroy", profile, "--yes")
     assert resources(user, profile) == set()
 
 
-def test_the_decoy_beside_them_is_untouched(user: User, whole: set[str]) -> None:
-    profile = str(user.profile("decoy"))
-    assert {k.replace("decoy", "NAME") for k in resources(user, profile)} == whole
-    assert user.tool("plan", profile).stdout.strip() == "decoy: nothing to do"
+def test_the_decoy_beside_them_is_untouched(user: User, cloud: Cloud, whole: set[str]) -> None:
+    decoy = f"decoy-{cloud.name}"
+    profile = str(user.profile(decoy, cloud))
+    assert {k.replace(decoy, "NAME") for k in resources(user, profile)} == whole
+    assert user.tool("plan", profile).stdout.strip() == f"{decoy}: nothing to do"
