@@ -46,6 +46,12 @@ class Cloud(Protocol[L]):
     def KINDS(self) -> tuple[type[Resource[Any, Any]], ...]:
         """Every kind, in creation order; deletion is the reverse."""
 
+    @property
+    def MINUTES(self) -> range | None:
+        """How long a credential for Kubernetes may be asked to live; None where the cloud decides
+        it alone.
+        """
+
     def connect(self, target: Target, wire: Wire) -> L:
         """The clients; no network."""
 
@@ -66,8 +72,10 @@ class Cloud(Protocol[L]):
     def access(self, clients: L, target: Target) -> Access:
         """How to reach the Kubernetes API; ``Absent`` while there is no running cluster."""
 
-    def credential(self, clients: L, target: Target) -> Credential:
-        """A short-lived credential for the cluster's API."""
+    def credential(self, clients: L, target: Target, minutes: int | None) -> Credential:
+        """A short-lived credential for the cluster's API; ``minutes`` within ``MINUTES``, None for
+        the driver's own choice.
+        """
 
     def exec_native(self, target: Target) -> Mapping[str, Any]:
         """The kubeconfig ``exec`` stanza that uses the vendor's own tool; ``ClusterkitError`` where

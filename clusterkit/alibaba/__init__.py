@@ -30,6 +30,7 @@ from clusterkit.kube.storage import StorageClass
 
 __all__ = [
     "KINDS",
+    "MINUTES",
     "Profile",
     "access",
     "account",
@@ -79,6 +80,9 @@ KINDS: tuple[type[Resource[Any, Any]], ...] = (
 )
 
 
+MINUTES = kubeaccess.ALLOWED
+
+
 def connect(target: Target, wire: Wire) -> Clients:
     """The clients; no network. ``ClusterkitError`` without the vendor's SDK."""
     if find_spec("aliyunsdkcore") is None:
@@ -107,9 +111,9 @@ def access(clients: Clients, target: Target) -> Access:
     return kubeaccess.access(clients, target)
 
 
-def credential(clients: Clients, target: Target) -> Credential:
-    """A client certificate for the cluster, good for an hour."""
-    return kubeaccess.credential(clients, target)
+def credential(clients: Clients, target: Target, minutes: int | None) -> Credential:
+    """A client certificate for the cluster, good for an hour unless told otherwise."""
+    return kubeaccess.credential(clients, target, minutes)
 
 
 def exec_native(target: Target) -> Mapping[str, Any]:

@@ -106,7 +106,7 @@ def read(cx: Ctx[Clients], shown: Any) -> ClusterState:
         security_group=shown.get("security_group_id") or "",
         pods=shown.get("container_cidr") or shown.get("subnet_cidr") or "",
         services=shown.get("service_cidr") or "",
-        public=bool(_endpoints(shown.get("master_url")).get("api_server_endpoint")),
+        public=public(shown),
         protected=bool(shown.get("deletion_protection")),
         balancer=shown.get("external_loadbalancer_id") or "",
         acl=acl,
@@ -119,10 +119,10 @@ def read(cx: Ctx[Clients], shown: Any) -> ClusterState:
     )
 
 
-def _endpoints(text: object) -> dict[str, str]:
-    """``master_url`` is JSON in a string."""
+def public(shown: Any) -> bool:
+    """Whether the API server has a public address: ``master_url`` is JSON in a string."""
     try:
-        found = json.loads(str(text or "{}"))
+        found = json.loads(str(shown.get("master_url") or "{}"))
     except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+        return False
+    return isinstance(found, dict) and bool(found.get("api_server_endpoint"))

@@ -1,7 +1,7 @@
 """Into the cluster's Kubernetes: ACK has no bearer tokens, but client certificates for a time.
 
-``TemporaryDurationMinutes`` of DescribeClusterUserKubeconfig is 15 to 4320; without it the
-certificate lives for years, which is why it is always sent.
+Without ``TemporaryDurationMinutes`` the certificate lives for years, which is why it is always
+sent.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from typing import Any
 
 import yaml
 
-from clusterkit.alibaba import clusterstate
 from clusterkit.alibaba.clients import Clients
-from clusterkit.alibaba.clusterstate import ClusterState, ours
+from clusterkit.alibaba.clusterstate import ours, public
 from clusterkit.core.errors import Absent, CloudError
 from clusterkit.core.resource import Ctx
 from clusterkit.core.wire import Target
 from clusterkit.kube.api import Access, Credential
 
 MINUTES = 60
-"""of a certificate; asked for anew before"""
+"""of a certificate, unless told otherwise; asked for anew before"""
+ALLOWED = range(15, 4321)
+"""``TemporaryDurationMinutes`` of DescribeClusterUserKubeconfig"""
 EARLY = timedelta(minutes=5)
 REACHABLE = ("running", "updating", "upgrading", "scaling", "draining", "removing")
 """states in which the API server answers"""
@@ -43,28 +44,23 @@ class Kubeconfig:
     expires: datetime
 
 
-def temporary(clients: Clients, target: Target) -> Kubeconfig:
-    """Credentials for an hour; ``Absent`` while there is no running cluster of ours."""
-    cluster = _running(clients, target)
-    found = clients.cs(
-        "DescribeClusterUserKubeconfig",
-        "GET",
-        f"/k8s/{cluster.id}/user_config",
-        PrivateIpAddress=not cluster.public,
-        TemporaryDurationMinutes=MINUTES,
-    )
-    return read(found["config"], str(found.get("expiration") or ""))
-
-
-def _running(clients: Clients, target: Target) -> ClusterState:
-    cx = Ctx(clients, target.name)
-    found = ours(cx)
+def temporary(clients: Clients, target: Target, minutes: int = MINUTES) -> Kubeconfig:
+    """Credentials for that long; ``Absent`` while there is no running cluster of ours."""
+    found = ours(Ctx(clients, target.name))
     if not found or found[0]["state"] not in REACHABLE:
         raise Absent(target.name)
-    return clusterstate.read(cx, found[0])
+    cluster = found[0]
+    given = clients.cs(
+        "DescribeClusterUserKubeconfig",
+        "GET",
+        f"/k8s/{cluster['cluster_id']}/user_config",
+        PrivateIpAddress=not public(cluster),
+        TemporaryDurationMinutes=minutes,
+    )
+    return read(given["config"], str(given.get("expiration") or ""), minutes)
 
 
-def read(text: str, expiration: str) -> Kubeconfig:
+def read(text: str, expiration: str, minutes: int = MINUTES) -> Kubeconfig:
     """The one cluster and user of a kubeconfig; ``CloudError``, without its words, if it is not
     what ACK gives.
     """
@@ -76,7 +72,7 @@ def read(text: str, expiration: str) -> Kubeconfig:
             ca=_pem(cluster["certificate-authority-data"]),
             certificate=_pem(user["client-certificate-data"]),
             key=_pem(user["client-key-data"]),
-            expires=_time(expiration),
+            expires=_time(expiration, minutes),
         )
     except (yaml.YAMLError, KeyError, IndexError, TypeError, ValueError, binascii.Error):
         raise CloudError(
@@ -90,8 +86,8 @@ def _pem(data: str) -> str:
     return base64.b64decode(data).decode()
 
 
-def _time(text: str) -> datetime:
-    found = datetime.fromisoformat(text) if text else datetime.now(UTC) + timedelta(minutes=MINUTES)
+def _time(text: str, minutes: int) -> datetime:
+    found = datetime.fromisoformat(text) if text else datetime.now(UTC) + timedelta(minutes=minutes)
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
@@ -108,7 +104,7 @@ def access(clients: Clients, target: Target) -> Access:
     )
 
 
-def credential(clients: Clients, target: Target) -> Credential:
+def credential(clients: Clients, target: Target, minutes: int | None = None) -> Credential:
     """A client certificate for kubectl."""
-    config = temporary(clients, target)
+    config = temporary(clients, target, minutes or MINUTES)
     return Credential(config.expires, certificate=config.certificate, key=config.key)

@@ -35,7 +35,11 @@ class Written:
 
 
 def entry(
-    here: session.Session, *, context: str | None = None, auth: str = "clusterkit"
+    here: session.Session,
+    *,
+    context: str | None = None,
+    auth: str = "clusterkit",
+    minutes: int | None = None,
 ) -> files.Entry:
     """The cluster's entry; ``ClusterkitError`` while there is no running cluster."""
     target = here.target
@@ -44,7 +48,7 @@ def entry(
     except Absent:
         raise _no_cluster(target) from None
     if auth == "clusterkit":
-        stanza: Mapping[str, object] = files.exec_clusterkit(target, sandbox_environ(here))
+        stanza: Mapping[str, object] = files.exec_clusterkit(target, sandbox_environ(here), minutes)
     else:
         stanza = here.cloud.exec_native(target)
         if auth != stanza["command"]:
@@ -64,7 +68,8 @@ def sandbox_environ(here: session.Session) -> dict[str, str]:
 
 def write_context(here: session.Session, *, use: bool) -> Written:
     """Put the cluster's context where kubectl looks."""
-    new = entry(here)
+    known = receipt.read(here.receipts, here.target.cloud, here.target.name)
+    new = entry(here, minutes=known.minutes if known else None)
     return Written(files.merge(files.paths(), new, use=use), new.context)
 
 
@@ -75,28 +80,51 @@ def forget_context(here: session.Session, known: str | None) -> None:
 
 
 def kubeconfig(
-    choice: Choice, *, file: Path | None, stdout: bool, name: str | None, use: bool, auth: str
+    choice: Choice,
+    *,
+    file: Path | None,
+    stdout: bool,
+    name: str | None,
+    use: bool,
+    auth: str,
+    minutes: int | None,
 ) -> int:
     """``clusterkit kubeconfig``."""
     here = session.connect(find_target(choice), sandbox=choice.sandbox)
-    new = entry(here, context=name, auth=auth)
+    _allowed(here, minutes)
+    new = entry(here, context=name, auth=auth, minutes=minutes)
     if stdout:
         sys.stdout.write(files.render(new))
         return 0
     written = files.merge([file] if file else files.paths(), new, use=use)
     folder = here.receipts
     if known := receipt.read(folder, here.target.cloud, here.target.name):
-        receipt.write(receipt.at_kubeconfig(known, written), folder)
+        receipt.write(receipt.at_kubeconfig(known, written, minutes), folder)
     sys.stdout.write(f"context {new.context} is in {written}\n")
     return 0
 
 
-def token(choice: Choice) -> int:
+def _allowed(here: session.Session, minutes: int | None) -> None:
+    """``ClusterkitError`` unless the cloud gives credentials that live so long."""
+    allowed = here.cloud.MINUTES
+    if minutes is None or (allowed is not None and minutes in allowed):
+        return
+    if allowed is None:
+        what = f"{here.target.cloud} decides by itself how long credentials live"
+        raise ClusterkitError(what, where="--minutes", hint="leave it out")
+    raise ClusterkitError(
+        f"must be {allowed[0]} to {allowed[-1]} on {here.target.cloud}, is {minutes}",
+        where="--minutes",
+    )
+
+
+def token(choice: Choice, *, minutes: int | None) -> int:
     """``clusterkit token``: an ExecCredential of the version the caller asks for."""
     target = find_target(choice)
     here = session.connect_quietly(target, sandbox=choice.sandbox)
+    _allowed(here, minutes)
     try:
-        found = here.cloud.credential(here.clients, target)
+        found = here.cloud.credential(here.clients, target, minutes)
     except Absent:
         raise _no_cluster(target) from None
     credential = {

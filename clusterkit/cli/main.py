@@ -247,6 +247,7 @@ def kubeconfig(
             "--auth", help="Who gives kubectl its tokens: clusterkit, or the vendor's tool (aws)."
         ),
     ] = "clusterkit",
+    minutes: o.Minutes = None,
     cloud_profile: o.CloudProfile = None,
     sandbox: o.Sandbox = False,
     debug: o.Debug = False,
@@ -256,7 +257,9 @@ def kubeconfig(
     from clusterkit.cli.choice import Choice
 
     choice = Choice(profile, cloud, region, name, cloud_profile, sandbox)
-    return contexts.kubeconfig(choice, file=file, stdout=stdout, name=context, use=use, auth=auth)
+    return contexts.kubeconfig(
+        choice, file=file, stdout=stdout, name=context, use=use, auth=auth, minutes=minutes
+    )
 
 
 @app.command(
@@ -267,6 +270,7 @@ def token(
     cloud: o.Cloud = None,
     region: o.Region = None,
     name: o.Name = None,
+    minutes: o.Minutes = None,
     cloud_profile: o.CloudProfile = None,
     sandbox: o.Sandbox = False,
     debug: o.Debug = False,
@@ -275,4 +279,5 @@ def token(
     from clusterkit.cli import context as contexts
     from clusterkit.cli.choice import Choice
 
-    return contexts.token(Choice(profile, cloud, region, name, cloud_profile, sandbox))
+    choice = Choice(profile, cloud, region, name, cloud_profile, sandbox)
+    return contexts.token(choice, minutes=minutes)

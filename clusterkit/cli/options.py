@@ -33,6 +33,14 @@ Sandbox = Annotated[
         help="Run against the emulated clouds on this machine.",
     ),
 ]
+Minutes = Annotated[
+    int | None,
+    typer.Option(
+        "--minutes",
+        help="How long kubectl's credentials live, where the cloud lets one say: 15 to 4320 on "
+        "alibaba (60 if left out).",
+    ),
+]
 OutputOpt = Annotated[
     Output,
     typer.Option(

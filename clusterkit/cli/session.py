@@ -201,7 +201,9 @@ def _stops(running: Run, interrupted: Callable[[], None]) -> Iterator[None]:
 def write_receipt(
     session: Session, cx: Ctx[Any], *, profile: Path | None, kubeconfig: Path | None
 ) -> None:
-    """Remember where the cluster is; what an earlier receipt knew of its kubeconfig stays."""
+    """Remember where the cluster is; what an earlier receipt knew of its kubeconfig
+    stays.
+    """
     target = session.target
     known = receipt.read(session.receipts, target.cloud, target.name)
     new = receipt.Receipt(
@@ -215,5 +217,6 @@ def write_receipt(
         kubeconfig=str(kubeconfig) if kubeconfig else (known.kubeconfig if known else None),
         profile=str(profile.resolve()) if profile else None,
         sandbox=session.sandbox,
+        minutes=known.minutes if known else None,
     )
     receipt.write(new, session.receipts)

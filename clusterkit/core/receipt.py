@@ -35,6 +35,8 @@ class Receipt:
     profile: str | None = None
     """the profile file of the last ``up``"""
     sandbox: bool = False
+    minutes: int | None = None
+    """how long kubectl's credentials are to live, if ``kubeconfig --minutes`` said so"""
 
     @property
     def target(self) -> Target:
@@ -82,9 +84,9 @@ def every(folder: Path) -> list[Receipt]:
     return [receipt for receipt in found if receipt is not None]
 
 
-def at_kubeconfig(known: Receipt, file: Path) -> Receipt:
+def at_kubeconfig(known: Receipt, file: Path, minutes: int | None) -> Receipt:
     """The receipt with another kubeconfig."""
-    return replace(known, kubeconfig=str(file.absolute()))
+    return replace(known, kubeconfig=str(file.absolute()), minutes=minutes)
 
 
 def moved(receipt: Receipt, target: Target, account: str) -> ClusterkitError | None:

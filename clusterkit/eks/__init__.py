@@ -34,6 +34,7 @@ from clusterkit.kube.storage import StorageClass
 
 __all__ = [
     "KINDS",
+    "MINUTES",
     "Profile",
     "access",
     "account",
@@ -87,6 +88,10 @@ KINDS: tuple[type[Resource[Any, Any]], ...] = (
 )
 
 
+MINUTES = None
+"""a token is good for 15, whoever asks"""
+
+
 def connect(target: Target, wire: Wire) -> Clients:
     """The clients; no network."""
     return Clients(target, wire, lambda clients: access(clients, target))
@@ -124,7 +129,7 @@ def access(clients: Clients, target: Target) -> Access:
     )
 
 
-def credential(clients: Clients, _: Target) -> Credential:
+def credential(clients: Clients, _: Target, __: int | None) -> Credential:
     """A bearer token for the cluster."""
     bearer, expires = token.bearer(clients)
     return Credential(expires, token=bearer)

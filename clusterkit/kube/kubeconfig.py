@@ -70,14 +70,19 @@ def entry_name(target: Target, *, sandbox: bool = False) -> str:
     return "_".join(("clusterkit", *where, target.cloud, target.region, target.name))
 
 
-def exec_clusterkit(target: Target, environ: Mapping[str, str]) -> dict[str, Any]:
-    """The ``exec`` stanza that has clusterkit itself get the token; ``environ`` is set for it.
+def exec_clusterkit(
+    target: Target, environ: Mapping[str, str], minutes: int | None = None
+) -> dict[str, Any]:
+    """The ``exec`` stanza that has clusterkit itself get the token; ``environ`` is set for it,
+    ``minutes`` is how long what it gets is to live.
 
     ``v1beta1``, because every client knows it; some do not know ``v1``.
     """
     args = ["token", "--cloud", target.cloud, "--region", target.region, "--name", target.name]
     if target.cloud_profile:
         args += ["--cloud-profile", target.cloud_profile]
+    if minutes:
+        args += ["--minutes", str(minutes)]
     command, *before = _command()
     stanza: dict[str, Any] = {
         "apiVersion": "client.authentication.k8s.io/v1beta1",

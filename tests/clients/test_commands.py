@@ -12,13 +12,15 @@ import signal
 import stat
 import subprocess
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import yaml
 
 from clusterkit.sandbox import daemon
 from clusterkit.sandbox.pace import Pace
-from tests.clients.conftest import EKS, TOOL, Cloud, User, new_user
+from tests.clients.conftest import ALIBABA, EKS, TOOL, Cloud, User, new_user
 
 OTHERS = """\
 # kept by hand
@@ -197,6 +199,32 @@ def test_in_a_terminal_of_eighty_columns_no_line_is_longer(user: User) -> None:
     assert frames
     assert max(map(len, frames)) <= 80
     user.tool("destroy", profile, "--yes")
+
+
+def _lives(user: User, target: tuple[str, ...], *words: str) -> float:
+    """How many minutes a credential lives."""
+    found = json.loads(user.tool("token", *target, *words).stdout)
+    end = datetime.fromisoformat(found["status"]["expirationTimestamp"])
+    return (end - datetime.now(UTC)).total_seconds() / 60
+
+
+def test_credentials_live_as_long_as_was_asked_for_and_up_keeps_it(user: User) -> None:
+    profile = user.profile("long", ALIBABA)
+    target = ALIBABA.target("long")
+    user.tool("up", profile, "--yes")
+    assert 55 < _lives(user, target) < 61
+    assert 230 < _lives(user, target, "--minutes", "240") < 241
+    user.tool("kubeconfig", profile, "--minutes", "240")
+    user.tool("up", profile, "--yes")
+    assert '"--minutes"' in json.dumps(yaml.safe_load(Path(user.env["KUBECONFIG"]).read_text()))
+    said = user.tool("token", *target, "--minutes", "14", ok=1).stderr
+    assert "must be 15 to 4320" in said
+    user.tool("destroy", profile, "--yes")
+
+
+def test_where_the_cloud_decides_how_long_they_live_nobody_else_does(user: User) -> None:
+    said = user.tool("token", *EKS.target("any"), "--minutes", "60", ok=1).stderr
+    assert "eks decides by itself" in said
 
 
 @pytest.mark.client

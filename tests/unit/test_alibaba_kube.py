@@ -115,8 +115,12 @@ def test_a_cluster_that_is_made_or_not_ours_is_absent(server: Loopback, account:
     assert not account.asked
 
 
-def test_kubectl_gets_a_certificate(server: Loopback) -> None:
-    found = alibaba.credential(connect(server), TARGET)
+@pytest.mark.parametrize(("minutes", "asked"), [(None, "60"), (240, "240")])
+def test_kubectl_gets_a_certificate(
+    server: Loopback, account: Account, minutes: int | None, asked: str
+) -> None:
+    found = alibaba.credential(connect(server), TARGET, minutes)
+    assert account.asked[0]["TemporaryDurationMinutes"] == [asked]
     assert _status(found) == {
         "clientCertificateData": "CERT",
         "clientKeyData": "KEY",
