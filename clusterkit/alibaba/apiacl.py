@@ -1,9 +1,11 @@
 """Who may reach the API server's public address: an access control list on its load balancer.
 
 CreateCluster has no parameter for it (``access_control_list`` is for registered clusters): ACK's
-own way is the list of the load balancer's listener on port 6443
-(https://www.alibabacloud.com/help/en/ack/, "Configure access control policies for the API server").
-The list's id is a tag of the cluster, so that only who uses it pays for its look.
+own way is the list of the load balancer's listener on port 6443, which serves the public and the
+internal address (https://www.alibabacloud.com/help/en/ack/cluster-access-control).
+``external_loadbalancer_id`` is described as the Ingress's; public logs of clusters without one show
+the API server's there, and a load balancer without that listener is refused. The list's id is a tag
+of the cluster, so that only who uses it pays for its look.
 """
 
 from __future__ import annotations
@@ -20,16 +22,24 @@ from clusterkit.core.resource import Ctx
 ACL = "clusterkit-api-acl"
 """tag of the cluster: the id of the list"""
 PORT = 6443
-ALWAYS = ("100.64.0.0/10",)
-"""the load balancer's own checks and ACK's management come from there"""
+ALWAYS = ("100.104.0.0/16",)
+"""ACK's control plane comes from there (the same page)"""
 
 
-def entries(cx: Ctx[Clients], acl: str) -> frozenset[str]:
-    """The ranges on the list, asked once per process; empty without a list."""
-    return cx.clients.recall(f"acl {acl}", partial(_read, cx, acl)) if acl else frozenset()
+def in_force(cx: Ctx[Clients], acl: str, balancer: str) -> frozenset[str]:
+    """The ranges that may reach the address, asked once per process; empty if everybody may."""
+    if not acl:
+        return frozenset()
+    return cx.clients.recall(f"acl {acl}", partial(_in_force, cx, acl, balancer))
 
 
-def _read(cx: Ctx[Clients], acl: str) -> frozenset[str]:
+def _in_force(cx: Ctx[Clients], acl: str, balancer: str) -> frozenset[str]:
+    shown = _listener(cx, balancer) or {}
+    used = (shown.get("AclStatus"), shown.get("AclType"), shown.get("AclId"))
+    return _entries(cx, acl) if used == ("on", "white", acl) else frozenset()
+
+
+def _entries(cx: Ctx[Clients], acl: str) -> frozenset[str]:
     clients = cx.clients
     listed = clients.pages(
         clients.slb,
@@ -71,11 +81,19 @@ def restrict(cx: Ctx[Clients], balancer: str, allowed: frozenset[str]) -> str:
             where="endpoint.allowed",
             hint="restrict it by its security groups in the console, and leave allowed out",
         )
+    shown = _listener(cx, balancer)
+    if shown is None:
+        raise Rejected(
+            f"{balancer} has no listener on port {PORT}, and is not the API server's",
+            where="endpoint.allowed",
+            hint="restrict it by its load balancer's listener in the console, and leave allowed "
+            "out; please report this",
+        )
     slb, region = cx.clients.slb, cx.clients.region
     acl = find(cx)
     if not acl:
         acl = slb("CreateAccessControlList", RegionId=region, AclName=_name(cx))["AclId"]
-    have = entries(cx, acl)
+    have = _entries(cx, acl)
     cx.clients.forget(f"acl {acl}")
     for action, ranges in (
         ("AddAccessControlListEntry", allowed - have),
@@ -84,25 +102,31 @@ def restrict(cx: Ctx[Clients], balancer: str, allowed: frozenset[str]) -> str:
         if ranges:
             listed = [{"entry": cidr, "comment": "clusterkit"} for cidr in sorted(ranges)]
             slb(action, RegionId=region, AclId=acl, AclEntrys=json.dumps(listed))
-    _listener(cx, balancer, AclStatus="on", AclType="white", AclId=acl)
+    _set(cx, balancer, shown, AclStatus="on", AclType="white", AclId=acl)
     return acl
 
 
 def open_up(cx: Ctx[Clients], acl: str, balancer: str) -> None:
     """Take the list from the listener, and remove it."""
     cx.clients.forget(f"acl {acl}")
-    _listener(cx, balancer, AclStatus="off")
+    if (shown := _listener(cx, balancer)) is not None:
+        _set(cx, balancer, shown, AclStatus="off")
     gone_is_fine(cx.clients.slb, "DeleteAccessControlList", RegionId=cx.clients.region, AclId=acl)
 
 
-def _listener(cx: Ctx[Clients], balancer: str, **wanted: Any) -> None:
+def _place(cx: Ctx[Clients], balancer: str) -> dict[str, Any]:
+    region = cx.clients.region
+    return {"RegionId": region, "LoadBalancerId": balancer, "ListenerPort": PORT}
+
+
+def _listener(cx: Ctx[Clients], balancer: str) -> Any:
+    """The API server's listener; None if the load balancer has none."""
+    place = _place(cx, balancer)
+    return gone_is_fine(cx.clients.slb, "DescribeLoadBalancerTCPListenerAttribute", **place)
+
+
+def _set(cx: Ctx[Clients], balancer: str, shown: Any, **wanted: Any) -> None:
     """Set it so, unless it is: who died after this call goes on behind it."""
-    place = {
-        "RegionId": cx.clients.region,
-        "LoadBalancerId": balancer,
-        "ListenerPort": PORT,
-    }
-    slb = cx.clients.slb
-    shown = gone_is_fine(slb, "DescribeLoadBalancerTCPListenerAttribute", **place)
-    if shown is not None and any(shown.get(name) != value for name, value in wanted.items()):
-        gone_is_fine(slb, "SetLoadBalancerTCPListenerAttribute", **place, **wanted)
+    if any(shown.get(name) != value for name, value in wanted.items()):
+        place = _place(cx, balancer)
+        gone_is_fine(cx.clients.slb, "SetLoadBalancerTCPListenerAttribute", **place, **wanted)

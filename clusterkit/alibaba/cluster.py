@@ -139,10 +139,14 @@ class Cluster(Marked[Clients, ClusterState]):
         ]
 
     def _allowed(self, cx: Ctx[Clients]) -> frozenset[str]:
-        """With the nodes, who come from inside the VPC."""
+        """With the nodes and pods, who come from inside; an existing VPC may have more ranges than
+        its first.
+        """
         if not self.allowed:
             return frozenset()
-        return frozenset({*self.allowed, *apiacl.ALWAYS, cx[self.vpc].cidr})
+        inside = {cx[vswitch].cidr for vswitch in (*self.vswitches, *self.pod_vswitches)}
+        inside |= {cx[self.vpc].cidr, *((self.pods,) if self.pods else ())}
+        return frozenset({*self.allowed, *apiacl.ALWAYS, *inside})
 
     def update(self, cx: Ctx[Clients], have: ClusterState, changes: list[Change]) -> None:
         """One call for what ModifyCluster changes; an upgrade only when nothing else is to do."""

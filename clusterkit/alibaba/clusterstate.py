@@ -95,6 +95,7 @@ def read(cx: Ctx[Clients], shown: Any) -> ClusterState:
         shown = {**shown, **(detail or {}), "state": status}
     rrsa = shown.get("rrsa_config") or {}
     acl = read_cs_tags(shown).get(apiacl.ACL, "")
+    balancer = shown.get("external_loadbalancer_id") or ""
     tags = remembered(cx)
     return ClusterState(
         id=identifier,
@@ -108,9 +109,9 @@ def read(cx: Ctx[Clients], shown: Any) -> ClusterState:
         services=shown.get("service_cidr") or "",
         public=public(shown),
         protected=bool(shown.get("deletion_protection")),
-        balancer=shown.get("external_loadbalancer_id") or "",
+        balancer=balancer,
         acl=acl,
-        allowed=apiacl.entries(cx, acl),
+        allowed=apiacl.in_force(cx, acl, balancer),
         recorded=tags is None or tags.get(CLUSTER_ID) == identifier,
         oidc_arn=(rrsa.get("oidc_arn") or "") if rrsa.get("enabled") else "",
         issuer=(rrsa.get("issuer") or "") if rrsa.get("enabled") else "",
