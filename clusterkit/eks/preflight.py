@@ -7,10 +7,10 @@ and the types of its nodes, so that a newer version or type never shows up as a 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+from clusterkit.core.aside import aside
 from clusterkit.core.errors import Finding, PreflightError
 from clusterkit.core.names import CLUSTER, MACHINE
 from clusterkit.core.pool import machine_text
@@ -59,22 +59,16 @@ class _Preflight(Versions):
     """Collects findings while it looks."""
 
     def run(self) -> Facts:
-        with ThreadPoolExecutor(8) as pool:
-            cluster = pool.submit(self.cluster)
-            versions = pool.submit(self.versions)
-            zones = pool.submit(self.zones)
-            subnets = pool.submit(self.owned_subnets)
-            types = pool.submit(self.types)
-            known = pool.submit(self.known_types)
-            existing = pool.submit(self.existing)
-            version = self.version(cluster.result(), versions.result())
-            addons = pool.submit(self.addons, ADDONS, version)
-            offered, offers = types.result()
-            chosen_zones = self.choose_zones(
-                zones.result(), subnets.result(), offers, existing.result()[1]
-            )
-            chosen = self.choose_types(chosen_zones, offered, offers, known.result())
+        cluster, versions, zones = aside(self.cluster), aside(self.versions), aside(self.zones)
+        subnets, types = aside(self.owned_subnets), aside(self.types)
+        known, existing = aside(self.known_types), aside(self.existing)
+        version = self.version(cluster.result(), versions.result())
+        found = aside(lambda: self.addons(ADDONS, version))
+        offered, offers = types.result()
         vpc, given = existing.result()
+        chosen_zones = self.choose_zones(zones.result(), subnets.result(), offers, given)
+        chosen = self.choose_types(chosen_zones, offered, offers, known.result())
+        addons = found.result()
         self.exposure()
         if self.wrong:
             raise PreflightError(self.wrong)
@@ -84,7 +78,7 @@ class _Preflight(Versions):
             version=version,
             zones=chosen_zones,
             pools=chosen,
-            addons=addons.result(),
+            addons=addons,
             vpc=vpc,
             subnets=given,
             warnings=tuple(self.warnings),
