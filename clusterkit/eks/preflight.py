@@ -63,12 +63,13 @@ class _Preflight(Versions):
         subnets, types = aside(self.owned_subnets), aside(self.types)
         known, existing = aside(self.known_types), aside(self.existing)
         version = self.version(cluster.result(), versions.result())
-        found = aside(lambda: self.addons(ADDONS, version))
+        # a version that is not offered has no add-ons, and asking for them is refused
+        found = None if self.wrong else aside(lambda: self.addons(ADDONS, version))
         offered, offers = types.result()
         vpc, given = existing.result()
         chosen_zones = self.choose_zones(zones.result(), subnets.result(), offers, given)
         chosen = self.choose_types(chosen_zones, offered, offers, known.result())
-        addons = found.result()
+        addons = found.result() if found else {}
         self.exposure()
         if self.wrong:
             raise PreflightError(self.wrong)
