@@ -1,4 +1,4 @@
-"""What README shows is what happens: the session, the profile, the links."""
+"""What the pages show is what happens: the sessions, the profile, the links."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from clusterkit.core.profile import load
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
+ALIBABA = (ROOT / "docs" / "alibaba.md").read_text()
 _CHANGING = (
     (re.compile(r"process \d+|127\.0\.0\.1:\d+|pace \w+"), "#"),
     (re.compile(r"ip-[\d-]+"), "ip-#"),
@@ -32,9 +33,9 @@ def plain(line: str) -> str:
     return line.strip()
 
 
-def session() -> list[tuple[str, list[str]]]:
-    """The commands of the session, each with the lines shown; ``...`` stands for more."""
-    block = README.split("<!-- session: begin -->")[1].split("<!-- session: end -->")[0]
+def session(page: str) -> list[tuple[str, list[str]]]:
+    """The commands of a page's session, each with the lines shown; ``...`` stands for more."""
+    block = page.split("<!-- session: begin -->")[1].split("<!-- session: end -->")[0]
     found: list[tuple[str, list[str]]] = []
     for line in block.strip().strip("`").splitlines():
         if line.startswith("$ "):
@@ -45,7 +46,8 @@ def session() -> list[tuple[str, list[str]]]:
 
 
 @pytest.mark.client
-def test_the_session_of_the_readme_is_what_happens(tmp_path: Path) -> None:
+@pytest.mark.parametrize("page", [README, ALIBABA], ids=["readme", "alibaba"])
+def test_the_session_of_a_page_is_what_happens(page: str, tmp_path: Path) -> None:
     if shutil.which("kubectl") is None:
         pytest.skip("kubectl is not installed")
     keep = {name: os.environ[name] for name in ("LANG",) if name in os.environ}
@@ -72,7 +74,7 @@ def test_the_session_of_the_readme_is_what_happens(tmp_path: Path) -> None:
         assert done.returncode == 0, f"{command}\n{done.stdout}"
         return [plain(line) for line in done.stdout.splitlines()]
 
-    commands = session()
+    commands = session(page)
     assert len(commands) > 5
     assert commands[0][0] == "clusterkit sandbox start"
     # who copies a line must not build on an account of their own
