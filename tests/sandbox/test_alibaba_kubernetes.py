@@ -185,6 +185,12 @@ def test_a_class_that_makes_small_claims_bigger(
     kube.claim("small", "mine", "8Gi")
     kube.pod("user", "small")
     eventually(lambda: kube.phase("small") == "Bound")
+    # the driver answers with the size it made, and the volume has that
+    (volume,) = kube.core.list_persistent_volume().items
+    assert volume.spec.capacity == {"storage": "20Gi"}
+    claim = kube.core.read_namespaced_persistent_volume_claim("small", "default")
+    assert claim.status.capacity == {"storage": "20Gi"}
+    assert claim.spec.resources.requests == {"storage": "8Gi"}
     (disk,) = [
         d
         for d in cloud("ecs:DescribeDisks", RegionId=REGION)["Disks"]["Disk"]

@@ -25,6 +25,7 @@ from clusterkit.sandbox.alibaba.things import (
     NetworkInterface,
     VSwitch,
 )
+from clusterkit.sandbox.kube.spec import Volume
 
 PROVISIONER = "diskplugin.csi.alibabacloud.com"
 AUTO_AVAILABLE = 20
@@ -185,7 +186,7 @@ class ClusterHooks:
         parameters: Mapping[str, str],
         zone: str,
         tags: Mapping[str, str],
-    ) -> str:
+    ) -> Volume:
         """A disk of the first category that fits; too small a claim fails as the driver fails."""
         if provisioner != PROVISIONER:
             raise RuntimeError(f"there is no provisioner {provisioner}")
@@ -197,11 +198,12 @@ class ClusterHooks:
             cluster = self._require()
             known = self._volume(name)
             if known is not None:
-                return known.id
+                return Volume(known.id, known.size)
             for category in parameters.get("type", _DEFAULT_TYPES).split(","):
                 reason = _unfit(category.strip(), level, size)
                 if reason is None:
-                    return self._disk(cluster, name, size, category.strip(), level, zone, tags)
+                    made = self._disk(cluster, name, size, category.strip(), level, zone, tags)
+                    return Volume(made, size)
                 reasons.append(reason)
         raise RuntimeError("; ".join(reasons))
 

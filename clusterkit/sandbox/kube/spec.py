@@ -48,6 +48,14 @@ class Node:
     """(key, value, effect), effect in Kubernetes' spelling: ``NoSchedule``"""
 
 
+@dataclass(frozen=True)
+class Volume:
+    """A volume as it was made; ``size`` in GiB, which may be more than was asked for."""
+
+    id: str
+    size: int
+
+
 class CloudHooks(Protocol):
     """The cloud controller manager and the storage driver, as far as they act on the cloud.
 
@@ -78,8 +86,10 @@ class CloudHooks(Protocol):
         parameters: Mapping[str, str],
         zone: str,
         tags: Mapping[str, str],
-    ) -> str:
-        """Make a volume of ``size`` GiB; return its id. ``name`` is the PersistentVolume's name."""
+    ) -> str | Volume:
+        """Make a volume of ``size`` GiB; return its id, or the volume if it came out larger.
+        ``name`` is the PersistentVolume's name.
+        """
 
     def delete_volume(self, volume: str) -> None:
         """Remove it; a missing one is fine."""
