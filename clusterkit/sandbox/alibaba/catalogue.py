@@ -30,6 +30,11 @@ def zones(region: str) -> list[str]:
     return [f"{region}{dash}{letter}" for letter in REGIONS[region]]
 
 
+def in_mainland(region: str) -> bool:
+    """Whether a region is in mainland China: all of ``cn-`` but Hong Kong."""
+    return region.startswith("cn-") and region != "cn-hongkong"
+
+
 @dataclass(frozen=True)
 class InstanceType:
     """One machine type."""

@@ -20,6 +20,7 @@ from clusterkit.sandbox.alibaba import (
     groups,
     keypairs,
     kubeconfig,
+    limits,
     machines,
     model,
     nat,
@@ -54,7 +55,7 @@ HANDLERS: Mapping[str, Handler] = {
     name: handler
     for module in (
         acls, activation, addons, balancers, clusters, clusterviews, eip, endpoints, groups,
-        keypairs, kubeconfig, machines, nat, nodepools, offers, personal, ram, registry,
+        keypairs, kubeconfig, limits, machines, nat, nodepools, offers, personal, ram, registry,
         repositories, snat, tags, tasks, volumes, vpc, vswitch,
     )
     for name, handler in module.OPERATIONS.items()

@@ -117,6 +117,9 @@ def new_interface(call: Call, vswitch: VSwitch, groups: list[str]) -> NetworkInt
     address = call.get("PrimaryIpAddress") or call.store.private_address(vswitch)
     if address is None:
         raise Failure(403, "InvalidVSwitchId.IpNotEnough", "The vSwitch has no free address.")
+    if len(call.here(NetworkInterface)) >= call.store.conditions.quotas["network-interface"]:
+        # vendor: ECS, CreateNetworkInterface
+        raise Failure(403, "MaxEniCountExceeded", "The number of ENI exceeds the limit per region.")
     number = call.store.new_hex(6)
     interface = NetworkInterface(
         id=call.store.new_id("eni"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clusterkit.sandbox.alibaba.catalogue import INSTANCE_TYPES
+from clusterkit.sandbox.alibaba.limits import over_limit
 from clusterkit.sandbox.alibaba.offers import in_stock
 from clusterkit.sandbox.alibaba.store import Store
 from clusterkit.sandbox.alibaba.things import (
@@ -105,10 +106,14 @@ def _make(store: Store, pool: NodePool, joining: bool) -> Instance | tuple[str, 
             "InvalidSystemDiskCategory.ValueNotSupported",  # the vendor's: ECS RunInstances
             f"No instance type of the pool takes a system disk of {', '.join(categories)}.",
         )
-    full = False
+    full, limit = False, None
+    spot = group.get("spot_strategy", "NoSpot") != "NoSpot"
     for vswitch in vswitches:
         for kind, category in kinds.items():
             if not in_stock(store, kind, vswitch.zone):
+                continue
+            limit = over_limit(store, cluster.region, kind, spot=spot)
+            if limit is not None:
                 continue
             address = store.private_address(vswitch)
             if address is None:
@@ -117,6 +122,8 @@ def _make(store: Store, pool: NodePool, joining: bool) -> Instance | tuple[str, 
             instance = _instance(store, pool, cluster, vswitch, kind, address, joining)
             _system_disk(store, pool, instance, category)
             return instance
+    if limit is not None:
+        return limit
     if full:
         return "InvalidVSwitchId.IpNotEnough", "The specified vSwitch has not enough addresses."
     return _NO_STOCK

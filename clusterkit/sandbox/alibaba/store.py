@@ -9,7 +9,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeVar, cast
+from typing import Literal, TypeVar, cast
 
 from clusterkit.sandbox.alibaba.clock import Clock
 from clusterkit.sandbox.alibaba.signature import Signatures
@@ -38,6 +38,12 @@ QUOTAS: dict[str, int] = {
     "eip": 20,  # per region (vendor: EIP "Limits")
     "snat": 40,  # per NAT gateway (vendor: NAT Gateway "Limits")
     "security-group": 100,  # per region (vendor: ECS "Limits", basic security groups)
+    # per region; the vendor gives every account figures of its own (Quota Center), these are ours
+    "network-interface": 5000,
+    "vcpu": 3000,
+    "spot-vcpu": 800,
+    "dedicated-host": 10,
+    "command": 100,
     "cluster": 50,  # per account (vendor: DescribeUserQuota)
     "standard-cluster": 2,  # ack.standard, per account (vendor: ACK "Quotas and limits", 2025-07)
     "standard-node": 10,  # nodes of an ack.standard cluster (the same page)
@@ -53,7 +59,9 @@ class Conditions:
     activated: bool = True
     """Container Service is activated, and its service roles are granted; read by ``reset``"""
     solvent: bool = True
-    """the account has a balance and a verified name"""
+    """the account has a balance"""
+    real_name: Literal["yes", "none", "unnecessary"] = "yes"
+    """whether its owner's name is verified, which regions in mainland China ask for"""
     registry: bool = True
     """an enterprise registry instance has been bought; read by ``reset``"""
     quotas: dict[str, int] = field(default_factory=lambda: dict(QUOTAS))
