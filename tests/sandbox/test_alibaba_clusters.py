@@ -453,7 +453,7 @@ def test_a_pool_changes(cloud: Aliyun) -> None:
     identifier = cluster["cluster_id"]
     made = cloud.pool(cluster, multi_az_policy="BALANCE")
     cloud.done(made["task_id"])
-    with refused("NodePoolNameAlreadyExist"):
+    with refused("InvalidParameter.Name"):
         cloud.pool(cluster)
     path = (identifier, made["nodepool_id"])
     machines = cloud("ecs:DescribeInstances", RegionId=REGION)["Instances"]["Instance"]
@@ -495,15 +495,31 @@ def test_a_pool_that_scales_by_itself(cloud: Aliyun) -> None:
         "scaling_group": {
             "instance_types": ["ecs.u1-c1m2.large"], "vswitch_ids": cluster["vswitch_ids"],
             "instance_charge_type": "PostPaid", "system_disk_category": "cloud_auto",
-            "desired_size": 9,
         },
         "auto_scaling": {"enable": True, "min_instances": 1, "max_instances": 3},
     }  # fmt: skip
     made = cloud("cs:CreateClusterNodePool", cluster["cluster_id"], **body)
     cloud.done(made["task_id"])
     assert cloud("cs:DescribeClusterDetail", cluster["cluster_id"])["size"] == 1
-    with refused("ErrorNodePoolAutoScaling"):
-        cloud("cs:ScaleClusterNodePool", cluster["cluster_id"], made["nodepool_id"], count=1)
+    path = (cluster["cluster_id"], made["nodepool_id"])
+    with refused("InvalidDesiredSizeOrCount.NotNull"):
+        cloud("cs:ScaleClusterNodePool", *path, count=1)
+    with refused("InvalidDesiredSizeOrCount.NotNull"):
+        cloud("cs:ModifyClusterNodePool", *path, scaling_group={"desired_size": 2})
+    off = {"auto_scaling": {"enable": False}}
+    with refused("InvalidDesiredSizeOrCount.NotNull"):
+        cloud("cs:ModifyClusterNodePool", *path, **off, scaling_group={"desired_size": 2})
+    sized = body | {"scaling_group": body["scaling_group"] | {"desired_size": 2}}
+    sized["nodepool_info"] = {"name": "sized"}
+    with refused("InvalidDesiredSizeOrCount.NotNull"):
+        cloud("cs:CreateClusterNodePool", path[0], **sized)
+    # the one way to a size of one's own: first end the scaling, which keeps the machines
+    cloud.done(cloud("cs:ModifyClusterNodePool", *path, **off)["task_id"])
+    assert cloud("cs:DescribeClusterDetail", path[0])["size"] == 1
+    cloud.done(
+        cloud("cs:ModifyClusterNodePool", *path, scaling_group={"desired_size": 2})["task_id"]
+    )
+    assert cloud("cs:DescribeClusterDetail", path[0])["size"] == 2
     wrong = body | {"auto_scaling": {"enable": True, "min_instances": 3, "max_instances": 1}}
     wrong["nodepool_info"] = {"name": "wrong"}
     with refused("InvalidParameter"):

@@ -185,6 +185,10 @@ SERVICE_ROLES = (
     "AliyunCSServerlessKubernetesRole",
 )
 """The quick-authorisation set (vendor: "ACK default roles")."""
+LIFECYCLE_ROLE = "AliyunOOSLifecycleHook4CSRole"
+"""Runs what happens when a pool's machines come and go; trusted by two services (vendor: "ACK
+default roles").
+"""
 NEEDED_ROLES = (
     "AliyunCSDefaultRole",
     "AliyunCSManagedKubernetesRole",

@@ -19,14 +19,14 @@ from clusterkit.sandbox.alibaba.clusterrules import (
     check_group,
     check_kind,
     check_name,
-    check_pool,
     check_quota,
     networks,
     switches,
     version,
 )
 from clusterkit.sandbox.alibaba.failure import bad, not_emulated
-from clusterkit.sandbox.alibaba.nodepools import new_pool
+from clusterkit.sandbox.alibaba.nodepools import check_new, new_pool
+from clusterkit.sandbox.alibaba.poolrules import Home
 from clusterkit.sandbox.alibaba.service import Accepted, Call, Handler, check_tags
 from clusterkit.sandbox.alibaba.tasks import find_cluster
 from clusterkit.sandbox.alibaba.things import Cluster, Eip, NatGateway, NodePool, Task
@@ -62,8 +62,9 @@ def _create(call: Call) -> object:
         service, pods = networks(call, vpc, installed)
         if call.get("security_group_id"):
             check_group(call, call["security_group_id"], vpc.id)
-        for body in call.get("nodepools", []):
-            check_pool(call, vpc.id, call["region_id"], body)
+        spec = call.get("cluster_spec", "ack.standard")
+        home = Home("", call["region_id"], vpc.id, spec, installed)
+        check_new(call, home, call.get("nodepools", []))
         if call.get("snat_entry", False) and any(
             nat.vpc == vpc.id for nat in call.store.all(NatGateway)
         ):

@@ -27,6 +27,7 @@ from clusterkit.sandbox.alibaba import (
     nodepools,
     offers,
     personal,
+    poolnodes,
     ram,
     registry,
     repositories,
@@ -55,8 +56,8 @@ HANDLERS: Mapping[str, Handler] = {
     name: handler
     for module in (
         acls, activation, addons, balancers, clusters, clusterviews, eip, endpoints, groups,
-        keypairs, kubeconfig, limits, machines, nat, nodepools, offers, personal, ram, registry,
-        repositories, snat, tags, tasks, volumes, vpc, vswitch,
+        keypairs, kubeconfig, limits, machines, nat, nodepools, offers, personal, poolnodes, ram,
+        registry, repositories, snat, tags, tasks, volumes, vpc, vswitch,
     )
     for name, handler in module.OPERATIONS.items()
 }  # fmt: skip

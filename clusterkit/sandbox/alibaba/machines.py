@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from clusterkit.sandbox.alibaba.catalogue import INSTANCE_TYPES
-from clusterkit.sandbox.alibaba.failure import Failure, bad
+from clusterkit.sandbox.alibaba.failure import Failure, bad, not_emulated
+from clusterkit.sandbox.alibaba.nodes import remove_instance
 from clusterkit.sandbox.alibaba.service import (
     Call,
     Handler,
@@ -92,6 +94,28 @@ def _instances(call: Call) -> object:
 
 def _instance_status(call: Call, instance: Instance) -> str:
     return "Starting" if call.store.pending(instance) else "Running"
+
+
+def _delete_instances(call: Call, field: str) -> object:
+    """Running machines go by force only (403 ``IncorrectInstanceStatus``, vendor:
+    DeleteInstance); a machine of a node pool would be replaced, which is not emulated.
+    """
+    wanted = call[field]
+    found = [
+        call.find(Instance, i, "InvalidInstanceId.NotFound", "The InstanceId does not exist.")
+        for i in ([wanted] if isinstance(wanted, str) else wanted)
+    ]
+    if any(instance.pool for instance in found):
+        raise not_emulated("the deletion of a node pool's machines")
+    if found and not call.get("Force", False):
+        raise Failure(
+            403,
+            "IncorrectInstanceStatus",
+            "The current status of the resource does not support this operation.",
+        )
+    for instance in found:
+        remove_instance(call.store, instance)
+    return {}
 
 
 def _create_interface(call: Call) -> object:
@@ -189,6 +213,8 @@ def _delete_interface(call: Call) -> object:
 
 OPERATIONS: Mapping[str, Handler] = {
     "ecs:CreateNetworkInterface": _create_interface,
+    "ecs:DeleteInstance": partial(_delete_instances, field="InstanceId"),
+    "ecs:DeleteInstances": partial(_delete_instances, field="InstanceId"),
     "ecs:DeleteNetworkInterface": _delete_interface,
     "ecs:DescribeInstances": _instances,
     "ecs:DescribeNetworkInterfaces": _interfaces,

@@ -67,6 +67,13 @@ def remove_instance(store: Store, instance: Instance) -> None:
     store.remove(instance)
 
 
+def detach(store: Store, instance: Instance) -> None:
+    """The machine leaves its pool and cluster, and stays."""
+    if store.get(Instance, instance.id) is instance:
+        instance.cluster = instance.pool = ""
+        instance.joined = False
+
+
 def _locked_out(store: Store, pool: NodePool) -> str | None:
     """Why machines in a security group of their own cannot reach the API server, if they cannot.
 

@@ -25,12 +25,12 @@ _SESSIONS = (3600, 43200)
 """Seconds that MaxSessionDuration may be (vendor: CreateRole)."""
 
 
-def trust(service: str) -> str:
-    """A trust policy for one of the vendor's services."""
+def trust(*services: str) -> str:
+    """A trust policy for the vendor's services."""
     statement = {
         "Action": "sts:AssumeRole",
         "Effect": "Allow",
-        "Principal": {"Service": [f"{service}.aliyuncs.com"]},
+        "Principal": {"Service": [f"{service}.aliyuncs.com" for service in services]},
     }
     return json.dumps({"Statement": [statement], "Version": "1"})
 

@@ -238,6 +238,7 @@ class NodePool(Thing):
     body: dict[str, Any]
     """the request's structure, with the defaults filled in"""
     desired: int
+    updated: float = field(default_factory=time.time)
     state: str = "scaling"
     failed: int = 0
     failure: str = ""
