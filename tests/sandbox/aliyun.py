@@ -207,7 +207,9 @@ class Aliyun:
         **query: str,
     ) -> tuple[int, Any]:
         """Status and body of a request to Container Service."""
-        data = b"" if body is None else json.dumps(body).encode()
+        data = b"" if body is None else body
+        if not isinstance(data, bytes):
+            data = json.dumps(body).encode()
         sent = {
             "Accept": "application/json",
             "Date": formatdate(usegmt=True),

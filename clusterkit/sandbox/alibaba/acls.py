@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from ipaddress import IPv4Network
 
 from clusterkit.sandbox.alibaba.failure import Failure, bad
+from clusterkit.sandbox.alibaba.request import parsed
 from clusterkit.sandbox.alibaba.service import (
     Call,
     Handler,
@@ -87,7 +87,7 @@ def _entries(call: Call) -> dict[str, str]:
     try:
         entries = {
             str(IPv4Network(entry["entry"])): str(entry.get("comment", ""))
-            for entry in json.loads(call.get("AclEntrys", ""))
+            for entry in parsed(call.get("AclEntrys", ""))
         }
     except (ValueError, KeyError, TypeError, AttributeError):
         raise bad(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from clusterkit.sandbox.alibaba.catalogue import INSTANCE_TYPES
 from clusterkit.sandbox.alibaba.failure import Failure, bad, not_emulated
 from clusterkit.sandbox.alibaba.nodes import remove_instance
+from clusterkit.sandbox.alibaba.request import parsed
 from clusterkit.sandbox.alibaba.service import (
     Call,
     Handler,
@@ -33,7 +33,7 @@ from clusterkit.sandbox.alibaba.vpc import RESOURCE_GROUP
 def ids_of(call: Call, field: str) -> list[str]:
     """The ids in a parameter that is a JSON array."""
     try:
-        found = json.loads(call.get(field, "[]"))
+        found = parsed(call.get(field, "[]"))
     except ValueError:
         found = None
     if not isinstance(found, list):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=Thing)
 Item = TypeVar("Item")
 Json = dict[str, Any]
+_POSITION = re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ class Call:
             raise bad("InvalidParameter", f"The specified value of {size} is not valid.")
         length = min(asked, self.store.faults.page_size or asked)
         text = str(self.get(token, "0"))
-        if not (text.isascii() and text.isdigit()):
+        if not _POSITION.fullmatch(text):
             raise bad(f"InvalidParameter.{token}", f"The specified {token} is not valid.")
         start = int(text)
         end = start + length

@@ -37,6 +37,7 @@ QUOTAS: dict[str, int] = {
     "vswitch": 150,  # per VPC (the same page)
     "eip": 20,  # per region (vendor: EIP "Limits")
     "snat": 40,  # per NAT gateway (vendor: NAT Gateway "Limits")
+    "key-pair": 500,  # per region (vendor: ECS "Limits", SSH key pairs)
     "security-group": 100,  # per region (vendor: ECS "Limits", basic security groups)
     # per region; the vendor gives every account figures of its own (Quota Center), these are ours
     "network-interface": 5000,
