@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from clusterkit.sandbox.faults import Rule
 from tests.sandbox.aliyun import REGION, ZONES, Aliyun, account, anew, eventually, refused
+from tests.sandbox.test_alibaba_lifecycle import core
 
 CREATE = "cs:CreateCluster"
 MIB = {"key": "dedicated", "value": "builds", "effect": "NoSchedule"}
@@ -200,20 +202,30 @@ def test_a_cluster_takes_its_time(cloud: Aliyun, monkeypatch: pytest.MonkeyPatch
     cloud.done(gone["task_id"])
 
 
-def test_a_cluster_changes(cloud: Aliyun) -> None:
+def test_a_cluster_changes(cloud: Aliyun, tmp_path: Path) -> None:
     cluster = cloud.cluster(endpoint_public_access=False)
     identifier = cluster["cluster_id"]
     with refused("ErrorNoPublicEndpoint"):
         cloud("cs:DescribeClusterUserKubeconfig", identifier)
+    with refused("InvalidParameter.ApiServerEipId"):
+        cloud("cs:ModifyCluster", identifier, api_server_eip=True)
+    eip = cloud("vpc:AllocateEipAddress", RegionId=REGION)
     for change in (
         {"deletion_protection": True, "cluster_name": "renamed"},
-        {"api_server_eip": True},
+        {"api_server_eip": True, "api_server_eip_id": eip["AllocationId"]},
         {"enable_rrsa": True},
+        {"vswitch_ids": list(reversed(cluster["vswitch_ids"]))},
     ):
         cloud.done(cloud("cs:ModifyCluster", identifier, **change)["task_id"])
     found = cloud("cs:DescribeClusterDetail", identifier)
     assert (found["name"], found["rrsa_config"]["enabled"]) == ("renamed", True)
-    cloud("cs:DescribeClusterUserKubeconfig", identifier)
+    assert found["vswitch_ids"] == list(reversed(cluster["vswitch_ids"]))
+    with refused("InvalidVSwitchId.NotFound"):
+        cloud("cs:ModifyCluster", identifier, vswitch_ids=cloud.network("10.9")[1])
+    assert eip["EipAddress"] in found["master_url"]
+    assert core(cloud, identifier, tmp_path).list_namespace().items
+    with refused("IncorrectEipStatus"):
+        cloud("vpc:ReleaseEipAddress", RegionId=REGION, AllocationId=eip["AllocationId"])
     with refused("InvalidParameter"):
         cloud("cs:ModifyCluster", identifier, enable_rrsa=False)
     with refused("Sandbox.NotImplemented", 501):
@@ -225,7 +237,8 @@ def test_a_cluster_changes(cloud: Aliyun) -> None:
             "task_id"
         ]
     )
-    assert "Eip" not in cloud.cloud.store.counts()
+    # the address was the user's own, and stays
+    cloud("vpc:ReleaseEipAddress", RegionId=REGION, AllocationId=eip["AllocationId"])
     cloud.done(cloud("cs:DeleteCluster", identifier)["task_id"])
 
 

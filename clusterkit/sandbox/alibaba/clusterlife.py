@@ -60,6 +60,10 @@ class ClusterLife:
         """Whether the cluster's API server is up."""
         return cluster.id in self._endpoints
 
+    def renamed(self, cluster: Cluster) -> None:
+        """Its public address is another one now."""
+        self._endpoints[cluster.id].rename((cluster.public_address, cluster.private_address))
+
     def drainer(self, cluster: str) -> Drainer | None:
         """A way to the cluster's API server; None if it is not up."""
         with self._store.lock:

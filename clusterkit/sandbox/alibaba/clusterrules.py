@@ -77,8 +77,8 @@ def version(call: Call) -> str:
     return str(wanted)
 
 
-def switches(call: Call) -> tuple[Vpc, list[VSwitch]]:
-    """The VPC and the vSwitches, ready and together."""
+def switches(call: Call, region: str) -> tuple[Vpc, list[VSwitch]]:
+    """The VPC and the vSwitches, ready and together in the region."""
     ids = call.get("vswitch_ids", [])
     if not ids:
         raise bad("MissingParameter", "vswitch_ids is mandatory for this action.")
@@ -86,7 +86,7 @@ def switches(call: Call) -> tuple[Vpc, list[VSwitch]]:
         raise bad("InvalidParameter", "vswitch_ids must have 1 to 5 vSwitches.")
     found = [find_switch(call, identifier) for identifier in ids]
     vpc = call.store.get(Vpc, call.get("vpcid", found[0].vpc))
-    if vpc is None or vpc.region != call["region_id"]:
+    if vpc is None or vpc.region != region:
         raise bad("InvalidVpcId.NotFound", "The specified VPC does not exist.")
     for one in found:
         if one.vpc != vpc.id:

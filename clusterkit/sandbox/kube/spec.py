@@ -111,6 +111,9 @@ class KubeCluster(Protocol):
     def set_nodes(self, nodes: Sequence[Node]) -> None:
         """Make the node objects be exactly these: new ones turn Ready, vanished ones go."""
 
+    def rename(self, hosts: Sequence[str]) -> None:
+        """Be reached under these names instead of those given to ``open``."""
+
     def client_certificate(
         self, username: str, groups: Sequence[str], seconds: float
     ) -> tuple[str, str]:
