@@ -43,7 +43,7 @@ def test_an_account_that_has_never_used_it(cloud: Aliyun) -> None:
         cloud("cs:OpenAckService", type="propayasgo")
     cloud.cloud.store.conditions.solvent = True
     assert cloud("cs:OpenAckService", type="propayasgo")["order_id"]
-    with refused("ErrManagedAddonRoleNotAttach") as message:
+    with refused("ErrManagedKuberneteRoleNotAttach") as message:
         cloud(CREATE, **asked)
     trust = json.dumps(
         {

@@ -221,7 +221,7 @@ def test_a_network_load_balancer(cloud: Aliyun, cluster: dict[str, Any], kube: K
     assert tags["ack.aliyun.com"] == cluster["cluster_id"]
     target = {"RegionId": REGION, "LoadBalancerId": balancer["LoadBalancerId"]}
     assert cloud("nlb:GetLoadBalancerAttribute", **target)["DNSName"] == address
-    with refused("OperationDenied.DeletionProtection"):
+    with refused("OperationDenied.DeletionProtectionEnabled"):
         cloud("nlb:DeleteLoadBalancer", **target)
     with refused("DependencyViolation"):
         cloud("vpc:DeleteVSwitch", RegionId=REGION, VSwitchId=cluster["vswitch_ids"][0])

@@ -27,7 +27,7 @@ from clusterkit.sandbox.alibaba.clusterrules import (
 from clusterkit.sandbox.alibaba.failure import bad, not_emulated
 from clusterkit.sandbox.alibaba.nodepools import check_new, new_pool
 from clusterkit.sandbox.alibaba.poolrules import Home
-from clusterkit.sandbox.alibaba.service import Accepted, Call, Handler, check_tags
+from clusterkit.sandbox.alibaba.service import Accepted, Call, Handler, as_tags, check_tags
 from clusterkit.sandbox.alibaba.tasks import find_cluster
 from clusterkit.sandbox.alibaba.things import Cluster, Eip, NatGateway, NodePool, Task
 
@@ -51,7 +51,7 @@ def _create(call: Call) -> object:
         raise bad("InvalidRegionId.NotFound", "The specified RegionId does not exist.")
     check_kind(call)
     require_account(call)
-    tags = {str(t.get("key", "")): str(t.get("value", "")) for t in call.get("tags", [])}
+    tags = as_tags(call.get("tags", []), "key", "value")
     check_tags(tags)
 
     def make() -> object:

@@ -20,7 +20,7 @@ from clusterkit.sandbox.alibaba.service import (
     iso,
     key_value,
 )
-from clusterkit.sandbox.alibaba.things import Eip, SnatEntry
+from clusterkit.sandbox.alibaba.things import Eip, LoadBalancer, SnatEntry
 from clusterkit.sandbox.alibaba.vpc import RESOURCE_GROUP
 
 
@@ -116,18 +116,30 @@ def _associate(call: Call) -> object:
     kind = call.get("InstanceType", "EcsInstance")
     if kind == "Nat":
         nat = find_nat(call, call["InstanceId"])
-        if call.store.pending(nat):
+        if nat.deleting or call.store.pending(nat):
             raise bad("IncorrectStatus.NatGateway", "The NAT gateway status does not support it.")
-    elif kind != "SlbInstance":
+    elif kind != "SlbInstance" or not _balancer(call, call["InstanceId"]):
         raise bad("InvalidInstanceId.NotFound", f"There is no {kind} {call['InstanceId']}.")
     eip.instance, eip.instance_type = call["InstanceId"], kind
     eip.due = call.store.due("eip/associate")
     return {}
 
 
+def _balancer(call: Call, identifier: str) -> bool:
+    """Whether there is such a classic load balancer inside the network, without an address yet."""
+    found = call.store.get(LoadBalancer, identifier)
+    return (
+        found is not None
+        and (found.region, found.kind, found.address_type) == (call.region, "clb", "intranet")
+        and not any(eip.instance == identifier for eip in call.store.all(Eip))
+    )
+
+
 def _unassociate(call: Call) -> object:
     eip = _find_eip(call)
-    if any(e.address == eip.address for e in call.store.all(SnatEntry)):
+    if eip.instance and call.get("InstanceId") not in (None, eip.instance):
+        raise Failure(404, "InvalidInstanceId.NotFound", "The address is not bound to it.")
+    if any(eip.address in e.address.split(",") for e in call.store.all(SnatEntry)):
         raise bad(
             "InvalidIpStatus.HasBeenUsedBySnatTable",
             "The specified EIP has been used by a SNAT table.",

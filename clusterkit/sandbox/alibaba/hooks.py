@@ -119,9 +119,10 @@ class ClusterHooks:
                 self._interface(identifier, vswitch)
         else:
             zones = zones[:1] if address_type == "intranet" else []
-            address = store.public_address() if address_type == "internet" else "10.255.0.1"
-            if zones:
-                address = store.private_address(zones[0]) or address
+            found = store.private_address(zones[0]) if zones else store.public_address()
+            if found is None:
+                raise RuntimeError(f"vSwitch {zones[0].id} has no free address")
+            address = found
         balancer = LoadBalancer(
             id=identifier,
             region=cluster.region,

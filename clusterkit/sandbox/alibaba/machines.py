@@ -122,7 +122,10 @@ def _create_interface(call: Call) -> object:
     vswitch = call.find(VSwitch, call["VSwitchId"], "InvalidVSwitchId.NotFound")
     groups = call.get("SecurityGroupIds") or [call.get("SecurityGroupId", "")]
     for group in groups:
-        call.find(SecurityGroup, group, "InvalidSecurityGroupId.NotFound")
+        found = call.find(SecurityGroup, group, "InvalidSecurityGroupId.NotFound")
+        if found.vpc != vswitch.vpc:
+            # the code is not documented
+            raise Failure(403, "InvalidSecurityGroupId.NotInVpc", f"{group} is in another VPC.")
     tags = given_tags(call)
 
     def make() -> Json:
@@ -138,7 +141,14 @@ def _create_interface(call: Call) -> object:
 
 def new_interface(call: Call, vswitch: VSwitch, groups: list[str]) -> NetworkInterface:
     """A network interface in the vSwitch."""
-    address = call.get("PrimaryIpAddress") or call.store.private_address(vswitch)
+    address = call.get("PrimaryIpAddress")
+    if address is not None and not call.store.is_free(vswitch, address):
+        # vendor: ECS, RunInstances
+        raise bad(
+            "InvalidIPAddress.AlreadyUsed",
+            "The specified IPAddress is already used by other resource.",
+        )
+    address = address or call.store.private_address(vswitch)
     if address is None:
         raise Failure(403, "InvalidVSwitchId.IpNotEnough", "The vSwitch has no free address.")
     if len(call.here(NetworkInterface)) >= call.store.conditions.quotas["network-interface"]:
@@ -204,9 +214,7 @@ def _delete_interface(call: Call) -> object:
         "The specified NetworkInterfaceId does not exist.",
     )
     if interface.instance or interface.managed:
-        raise Failure(
-            403, "InvalidOperation.InvalidEniState", "The interface is in use or not yours."
-        )
+        raise bad("InvalidOperation.InvalidEniState", "The interface is in use or not yours.")
     call.store.remove(interface)
     return {}
 

@@ -76,7 +76,8 @@ def find_nat(call: Call, identifier: str) -> NatGateway:
 
 
 def _addresses(call: Call, nat: NatGateway) -> list[Json]:
-    used = {entry.address for entry in call.store.all(SnatEntry) if entry.nat == nat.id}
+    entries = [entry for entry in call.store.all(SnatEntry) if entry.nat == nat.id]
+    used = {address for entry in entries for address in entry.address.split(",")}
     return [
         {
             "AllocationId": eip.id,

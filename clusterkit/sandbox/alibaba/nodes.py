@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from ipaddress import IPv4Network
+
 from clusterkit.sandbox.alibaba.catalogue import INSTANCE_TYPES
 from clusterkit.sandbox.alibaba.limits import over_limit
 from clusterkit.sandbox.alibaba.offers import in_stock
@@ -13,6 +16,7 @@ from clusterkit.sandbox.alibaba.things import (
     Instance,
     NetworkInterface,
     NodePool,
+    Rule,
     SecurityGroup,
     VSwitch,
 )
@@ -78,19 +82,35 @@ def _locked_out(store: Store, pool: NodePool) -> str | None:
     """Why machines in a security group of their own cannot reach the API server, if they cannot.
 
     The group that Container Service makes lets in nothing but ICMP and, if it is a normal one, its
-    own members (as an operator met it in 2026, twice).
+    own members (as an operator met it in 2026, three times; for clusters made after September the
+    vendor has told him that it is mended).
     """
     cluster = store.get(Cluster, pool.cluster)
     own = pool.body["scaling_group"].get("security_group_ids") or []
     group = store.get(SecurityGroup, cluster.security_group) if cluster is not None else None
     if group is None or not own or group.id in own:
         return None
-    for rule in group.rules:
-        protocol, ports = rule.fields["IpProtocol"], rule.fields["PortRange"]
-        low, _, high = ports.partition("/")
-        if protocol == "ALL" or (protocol == "TCP" and int(low) <= API_PORT <= int(high or low)):
-            return None
+    vswitches = [store.get(VSwitch, i) for i in pool.body["scaling_group"]["vswitch_ids"]]
+    nets = [vswitch.cidr for vswitch in vswitches if vswitch is not None]
+    if any(_lets_in(rule, own, nets) for rule in group.rules):
+        return None
     return f"Security group {group.id} does not let the machines in to port {API_PORT}."
+
+
+def _lets_in(rule: Rule, groups: Sequence[str], nets: Sequence[IPv4Network]) -> bool:
+    """Whether a rule opens the API server's port to all these machines."""
+    fields = rule.fields
+    low, _, high = fields["PortRange"].partition("/")
+    port = fields["IpProtocol"] == "TCP" and int(low) <= API_PORT <= int(high)
+    if rule.direction != "ingress" or fields.get("Policy", "accept") != "accept":
+        return False
+    if not (port or fields["IpProtocol"] == "ALL"):
+        return False
+    source = fields.get("SourceCidrIp")
+    if source:
+        block = IPv4Network(source)
+        return all(net.subnet_of(block) for net in nets)
+    return fields.get("SourceGroupId") in groups
 
 
 def _make(store: Store, pool: NodePool, joining: bool) -> Instance | tuple[str, str]:

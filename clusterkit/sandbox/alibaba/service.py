@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=Thing)
 Item = TypeVar("Item")
 Json = dict[str, Any]
+Tags = dict[str, str]
 _POSITION = re.compile(r"[0-9]{1,9}")
 
 
@@ -166,17 +167,25 @@ def beijing(at: float) -> str:
 
 def given_tags(call: Call, field: str = "Tag") -> dict[str, str]:
     """The tags of a create call (at most 20, no key of the vendor's own; vendor: "Tag limits")."""
-    tags = {str(t.get("Key", "")): str(t.get("Value", "")) for t in call.get(field, [])}
+    tags = as_tags(call.get(field, []))
     check_tags(tags)
     return tags
+
+
+def as_tags(sent: Sequence[Mapping[str, Any]], key: str = "Key", value: str = "Value") -> Tags:
+    """Tags of a request; one key twice is refused (vendor: ECS, TagResources)."""
+    pairs = [(str(one.get(key, "")), str(one.get(value, ""))) for one in sent]
+    if len(dict(pairs)) < len(pairs):
+        raise bad("Duplicate.TagKey", "The Tag.N.Key contain duplicate key.")
+    return dict(pairs)
 
 
 def check_tags(tags: Mapping[str, str]) -> None:
     """Refuse what the vendor refuses of tags."""
     for key, value in tags.items():
-        if not 1 <= len(key) <= 128 or key.startswith(("aliyun", "acs:", "http://", "https://")):
+        if not 1 <= len(key) <= 128 or key.startswith(("aliyun", "acs:")) or "://" in key:
             raise bad("InvalidTagKey.Malformed", f"The specified tag key {key!r} is not valid.")
-        if len(value) > 128 or value.startswith(("acs:", "http://", "https://")):
+        if len(value) > 128 or value.startswith("acs:") or "://" in value:
             raise bad(
                 "InvalidTagValue.Malformed", f"The specified tag value of {key} is not valid."
             )

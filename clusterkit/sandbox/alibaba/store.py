@@ -32,6 +32,12 @@ ACCOUNT = "1234567890123456"
 """The account id."""
 USER = "234567890123456789"
 """The id of the RAM user who owns the access key."""
+_PUBLIC = [
+    str(address)
+    for block in ("203.0.113.0/24", "198.51.100.0/24", "192.0.2.0/24")
+    for address in ipaddress.IPv4Network(block).hosts()
+]
+_BENCHMARKS = ipaddress.IPv4Network("198.18.0.0/15")
 QUOTAS: dict[str, int] = {
     "vpc": 10,  # per region (vendor: VPC "Limits and quotas")
     "vswitch": 150,  # per VPC (the same page)
@@ -159,33 +165,49 @@ class Store:
         return uuid.UUID(int=self._random.getrandbits(128)).hex[:length]
 
     def public_address(self) -> str:
-        """A free address of the ranges for documentation (RFC 5737)."""
+        """A free address of the ranges for documentation (RFC 5737); when they are used up, of
+        those for benchmarks (RFC 2544).
+        """
         taken = {eip.address for eip in self.all(Eip)}
         taken |= {cluster.public_address for cluster in self.all(Cluster)}
         taken |= {balancer.address for balancer in self.all(LoadBalancer)}
-        ranges = ("203.0.113.0/24", "198.51.100.0/24", "192.0.2.0/24")
-        free = [
-            str(address)
-            for block in ranges
-            for address in ipaddress.ip_network(block).hosts()
-            if str(address) not in taken
-        ]
-        return self._random.choice(free)
+        while True:
+            few = len(taken) < len(_PUBLIC) // 2
+            free = _PUBLIC if few else [one for one in _PUBLIC if one not in taken]
+            address = self._random.choice(free) if free else self._more_public()
+            if address not in taken:
+                return address
+
+    def _more_public(self) -> str:
+        return str(_BENCHMARKS[self._random.randrange(1, _BENCHMARKS.num_addresses - 1)])
 
     def private_address(self, vswitch: VSwitch, besides: Iterable[str] = ()) -> str | None:
         """A free address of a vSwitch, none of ``besides``; the first one and the last three are
         the vendor's own.
         """
-        taken = set(besides)
-        taken |= {i.address for i in self.all(Instance) if i.vswitch == vswitch.id}
-        taken |= {i.address for i in self.all(NetworkInterface) if i.vswitch == vswitch.id}
-        taken |= {b.address for b in self.all(LoadBalancer) if vswitch.id in b.vswitches}
+        taken = set(besides) | self._taken(vswitch)
         last = vswitch.cidr.num_addresses - 4
         for number in range(1, last + 1):
             address = str(vswitch.cidr[number])
             if address not in taken:
                 return address
         return None
+
+    def _taken(self, vswitch: VSwitch) -> set[str]:
+        taken = {i.address for i in self.all(Instance) if i.vswitch == vswitch.id}
+        taken |= {i.address for i in self.all(NetworkInterface) if i.vswitch == vswitch.id}
+        taken |= {b.address for b in self.all(LoadBalancer) if vswitch.id in b.vswitches}
+        return taken
+
+    def is_free(self, vswitch: VSwitch, text: str) -> bool:
+        """Whether the vSwitch can give this very address."""
+        try:
+            address = ipaddress.IPv4Address(text)
+        except ValueError:
+            return False
+        number = int(address) - int(vswitch.cidr.network_address)
+        inside = 1 <= number <= vswitch.cidr.num_addresses - 4
+        return inside and str(address) not in self._taken(vswitch)
 
     def free_addresses(self, vswitch: VSwitch) -> int:
         """How many more the vSwitch can give."""
