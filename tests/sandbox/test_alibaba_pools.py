@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,7 +42,7 @@ def path(cloud: Aliyun, cluster: dict[str, Any]) -> tuple[str, str]:
 
 
 @pytest.fixture
-def kube(cloud: Aliyun, path: tuple[str, str], tmp_path: Any) -> Kube:
+def kube(cloud: Aliyun, path: tuple[str, str], tmp_path: Path) -> Kube:
     return Kube(cloud, path[0], tmp_path)
 
 
@@ -187,6 +188,32 @@ def test_a_machine_that_leaves_and_stays(cloud: Aliyun, path: tuple[str, str], k
     assert not cloud.cloud.store.counts().keys() & {"Instance", "Disk"}
     with refused("InvalidInstanceId.NotFound", 404):
         cloud("ecs:DeleteInstance", InstanceId=left["InstanceId"], Force=True)
+
+
+def test_a_cluster_goes_while_its_pool_is_drained(
+    cloud: Aliyun, path: tuple[str, str], kube: Kube
+) -> None:
+    first = machines(cloud, path)[0]
+    container = {"name": "main", "image": "registry.example/app"}
+    kube.core.create_namespaced_pod(
+        "default",
+        {
+            "metadata": {"name": "clings", "finalizers": ["example.com/wait"]},
+            "spec": {"containers": [container], "nodeName": first["node_name"]},
+        },
+    )
+    hangs = cloud("cs:DeleteClusterNodepool", *path, force=True)["task_id"]
+    cloud.done(cloud("cs:DeleteCluster", path[0])["task_id"])
+    assert cloud.done(hangs, "fail")["error"]["code"] == "TaskCanceled"
+    assert not cloud.cloud.store.counts().keys() & {"Instance", "Disk", "NodePool", "Cluster"}
+
+
+def test_nodes_that_take_no_pods(cloud: Aliyun, cluster: dict[str, Any], tmp_path: Path) -> None:
+    parts = {"kubernetes_config": {"unschedulable": True}}
+    cloud.done(cloud.pool(cluster, parts=parts)["task_id"])
+    kube = Kube(cloud, cluster["cluster_id"], tmp_path)
+    nodes = eventually(lambda: kube.core.list_node().items, lambda found: len(found) == 2)
+    assert [node.spec.unschedulable for node in nodes] == [True, True]
 
 
 def test_nodes_that_are_not_there(cloud: Aliyun, path: tuple[str, str]) -> None:

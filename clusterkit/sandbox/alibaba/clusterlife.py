@@ -174,6 +174,7 @@ class ClusterLife:
                     tasks.end(self._store, task, ("DependencyViolation", reason))
                     return
                 tasks.end(self._store, task)
+                tasks.cancel(self._store, cluster)
                 endpoint = self._endpoints.pop(cluster.id, None)
             if endpoint is not None:
                 endpoint.close()

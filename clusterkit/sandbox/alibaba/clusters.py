@@ -106,7 +106,7 @@ def _delete(call: Call) -> object:
         )
     require_state(cluster, "running", "failed", "delete_failed", "unavailable", "inactive")
     for pool in call.store.all(NodePool):
-        if pool.cluster == cluster.id and pool.state != "active":
+        if pool.cluster == cluster.id and pool.state in ("scaling", "updating"):
             raise bad(
                 "DependencyViolation.Resource",
                 f"The node pool {pool.id} of the cluster is {pool.state}.",

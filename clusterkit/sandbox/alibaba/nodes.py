@@ -186,6 +186,7 @@ def _instance(
         cluster=cluster.id,
         pool=pool.id,
         joined=joining,
+        cordoned=bool((pool.body.get("kubernetes_config") or {}).get("unschedulable", False)),
     )
     label(instance, pool)
     store.add(instance)
@@ -243,4 +244,5 @@ def node(instance: Instance) -> Node:
         internal_ip=instance.address,
         labels=instance.labels,
         taints=instance.taints,
+        unschedulable=instance.cordoned,
     )

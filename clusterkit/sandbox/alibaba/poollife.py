@@ -115,6 +115,8 @@ class PoolLife:
 
         def deleted() -> None:
             with self._store.lock:
+                if self._store.get(NodePool, pool.id) is None:
+                    return
                 remove_pool(self._store, pool)
                 tasks.end(self._store, task)
             self._clusters.sync(pool.cluster)

@@ -22,6 +22,10 @@ T = TypeVar("T", bound=Thing)
 Item = TypeVar("Item")
 Json = dict[str, Any]
 Tags = dict[str, str]
+_TOKENS = 20_000
+"""Client tokens that are remembered."""
+_TOKEN = re.compile(r"[\x21-\x7e]{1,64}")
+"""Vendor: ECS "How to ensure idempotence": ASCII only, at most 64 characters."""
 _POSITION = re.compile(r"[0-9]{1,9}")
 
 
@@ -90,6 +94,10 @@ class Call:
         given = self.get(token)
         if not given:
             return make()
+        if not _TOKEN.fullmatch(str(given)):
+            raise bad(
+                "InvalidClientToken.ValueNotSupported", "The ClientToken provided is invalid."
+            )
         key = (self.operation, self.region_asked or "", str(given))
         meant = json.dumps(
             {k: v for k, v in self.parameters.items() if k != token}, sort_keys=True, default=str
@@ -105,6 +113,9 @@ class Call:
             return known[1]
         answer = make()
         self.store.tokens[key] = (meant, answer)
+        if len(self.store.tokens) > _TOKENS:
+            # the oldest first; the vendor forgets them after some hours
+            del self.store.tokens[next(iter(self.store.tokens))]
         return answer
 
     def page(

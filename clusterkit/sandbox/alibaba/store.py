@@ -115,6 +115,14 @@ class Store:
         self._tables.setdefault(type(thing), {})[region, thing.id] = thing
         return thing
 
+    def trim(self, kind: type[T], most: int, gone: Callable[[T], bool] = lambda _: True) -> None:
+        """Forget the oldest of a kind beyond ``most``, those only that are ``gone``."""
+        table = self._tables.get(kind, {})
+        if len(table) > most + most // 10:
+            old = [key for key, thing in table.items() if gone(cast("T", thing))]
+            for key in old[: len(table) - most]:
+                del table[key]
+
     def remove(self, thing: Thing, region: str = "") -> None:
         """It is gone; fine if it was."""
         self._tables.get(type(thing), {}).pop((region, thing.id), None)

@@ -14,6 +14,7 @@ from clusterkit.sandbox.alibaba.service import (
     check_tags,
     tag_key_value,
 )
+from clusterkit.sandbox.alibaba.tasks import find_cluster
 from clusterkit.sandbox.alibaba.things import (
     Acl,
     Cluster,
@@ -192,9 +193,7 @@ def _list_clusters(call: Call) -> object:
 
 
 def _replace_cluster_tags(call: Call) -> object:
-    cluster = call.store.get(Cluster, call.path["cluster_id"])
-    if cluster is None:
-        raise Failure(404, "ErrorClusterNotFound", "The cluster could not be found.")
+    cluster = find_cluster(call)
     tags = _cluster_tags(call, "body")
     check_tags(tags)
     cluster.tags = tags

@@ -116,6 +116,8 @@ class Instance(Thing):
     taints: tuple[tuple[str, str, str], ...] = ()
     joined: bool = True
     """False for a machine that never became a node"""
+    cordoned: bool = False
+    """whether it became one that takes no pods"""
 
 
 @dataclass(kw_only=True)

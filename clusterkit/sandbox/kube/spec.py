@@ -46,6 +46,8 @@ class Node:
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[tuple[str, str, str], ...] = ()
     """(key, value, effect), effect in Kubernetes' spelling: ``NoSchedule``"""
+    unschedulable: bool = False
+    """whether it registers cordoned"""
 
 
 @dataclass(frozen=True)
