@@ -339,3 +339,22 @@ def test_pools_a_cluster_cannot_bring_along(
     with refused(code, status):
         cloud("cs:CreateCluster", **cloud.wanted(vswitches=vswitches) | {"nodepools": whole})
     assert "Cluster" not in cloud.cloud.store.counts()
+
+
+def test_pools_made_at_once_share_the_room_there_is(
+    cloud: Aliyun, cluster: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud.cloud.store.conditions.quotas["node"] = 3
+    with monkeypatch.context() as slow:
+        slow.setattr(cloud.sandbox.pace, "factor", 100.0)
+        first = cloud.pool(cluster)
+        with refused("ErrorQuotaExceeded"):
+            cloud.pool(cluster, "second")
+        cloud.done(first["task_id"])
+    # what a pool could not get does not count
+    cloud.cloud.store.conditions.quotas["node"] = 4
+    zones = [f"{REGION}{letter}" for letter in "abc"]
+    cloud.cloud.store.conditions.sold_out = {("*", zone) for zone in zones}
+    cloud.done(cloud.pool(cluster, "second")["task_id"], "fail")
+    cloud.cloud.store.conditions.sold_out = set()
+    cloud.done(cloud.pool(cluster, "third")["task_id"])

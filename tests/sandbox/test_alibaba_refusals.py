@@ -216,3 +216,37 @@ def test_a_role_that_trusts_somebody_else(cloud: Aliyun) -> None:
     ours = trust("acs:ram::1234567890123456:root")
     cloud("ram:UpdateRole", RoleName="r", NewAssumeRolePolicyDocument=ours)
     assert cloud("sts:AssumeRole", **asked)["Credentials"]["SecurityToken"]
+
+
+def test_roles_that_cannot_be(cloud: Aliyun) -> None:
+    statement = {
+        "Effect": "Allow", "Action": "sts:AssumeRole",
+        "Principal": {"Service": ["ecs.aliyuncs.com"]},
+    }  # fmt: skip
+    policy = json.dumps({"Version": "1", "Statement": [statement]})
+    role = {"RoleName": "Demo", "AssumeRolePolicyDocument": policy}
+    cloud("ram:CreateRole", **role)
+    for change, code, status in (
+        ({"RoleName": "demo"}, "EntityAlreadyExists.Role", 409),
+        ({"RoleName": "a" * 65}, "InvalidParameter.RoleName.Length", 400),
+        ({"RoleName": "a b"}, "InvalidParameter.RoleName.InvalidChars", 400),
+        ({"Description": "a" * 1025}, "InvalidParameter.Description.Length", 400),
+        (
+            {"AssumeRolePolicyDocument": policy + " " * 2048},
+            "InvalidParameter.AssumeRolePolicyDocument.Length", 400,
+        ),
+    ):  # fmt: skip
+        with refused(code, status):
+            cloud("ram:CreateRole", **role | {"RoleName": "other"} | change)
+    cloud.cloud.store.conditions.quotas["role"] = 0
+    with refused("LimitExceeded.Role", 409):
+        cloud("ram:CreateRole", **role | {"RoleName": "other"})
+
+
+def test_elastic_addresses_that_cannot_be(cloud: Aliyun) -> None:
+    for wrong in ({"Bandwidth": "0"}, {"Bandwidth": "x"}, {"InternetChargeType": "Free"}):
+        with refused("InvalidParameter"):
+            cloud("vpc:AllocateEipAddress", **here(**wrong))
+    eip = cloud("vpc:AllocateEipAddress", **here(Bandwidth="100"))["AllocationId"]
+    with refused("InvalidParameter"):
+        cloud("vpc:ModifyEipAddressAttribute", **here(AllocationId=eip, Bandwidth="1001"))

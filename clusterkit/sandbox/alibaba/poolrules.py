@@ -22,7 +22,7 @@ from clusterkit.sandbox.alibaba.catalogue import DISKS, INSTANCE_TYPES, LIFECYCL
 from clusterkit.sandbox.alibaba.clusterrules import NAME, check_group, find_switch
 from clusterkit.sandbox.alibaba.failure import bad, not_emulated
 from clusterkit.sandbox.alibaba.service import Call, Json
-from clusterkit.sandbox.alibaba.things import Cluster, KeyPair, NodePool
+from clusterkit.sandbox.alibaba.things import Cluster, Instance, KeyPair, NodePool
 
 _TAINT_EFFECTS = ("NoSchedule", "NoExecute", "PreferNoSchedule")
 _SPOT = ("NoSpot", "SpotWithPriceLimit", "SpotAsPriceGo")
@@ -132,7 +132,12 @@ def check_room(call: Call, home: Home, more: int) -> None:
     quotas = call.store.conditions.quotas
     standard = home.spec == "ack.standard"
     most = quotas["standard-node"] if standard else quotas["node"]
-    there = sum(pool.desired for pool in call.store.all(NodePool) if pool.cluster == home.id)
+    # a pool that is at rest may have fewer than it wants, for want of stock
+    there = sum(i.cluster == home.id for i in call.store.all(Instance))
+    for pool in call.store.all(NodePool):
+        if pool.cluster == home.id and pool.state != "active":
+            made = sum(i.pool == pool.id for i in call.store.all(Instance))
+            there += max(0, pool.desired - made)
     if more > 0 and there + more > most:
         # the code is not documented
         raise bad("ErrorQuotaExceeded", f"The cluster can have {most} nodes.")

@@ -22,7 +22,9 @@ from clusterkit.sandbox.alibaba.signature import random_key
 from clusterkit.sandbox.alibaba.store import ACCOUNT, USER, Store
 from clusterkit.sandbox.alibaba.things import Role
 
-_NAME = re.compile(r"[A-Za-z0-9.-]{1,64}")
+_NAME = re.compile(r"[A-Za-z0-9.@-]+")
+_LENGTHS = {"RoleName": 64, "Description": 1024, "AssumeRolePolicyDocument": 2048}
+"""Vendor: CreateRole, and RAM "Limits" for the document."""
 _SESSIONS = (3600, 43200)
 """Seconds that MaxSessionDuration may be (vendor: CreateRole)."""
 
@@ -111,8 +113,18 @@ def _create_role(call: Call) -> object:
     if not _NAME.fullmatch(name):
         raise bad("InvalidParameter.RoleName.InvalidChars", f"The role name {name!r} is not valid.")
     trusted, tags = _trusted(call["AssumeRolePolicyDocument"]), given_tags(call)
-    if call.store.get(Role, name):
+    for field, most in _LENGTHS.items():
+        if len(str(call.get(field, ""))) > most:
+            raise bad(
+                f"InvalidParameter.{field}.Length",
+                f'The parameter - "{field}" beyond the length limit.',
+            )
+    # names differ by more than their case, for ARNs have none
+    if any(role.id.lower() == name.lower() for role in call.store.all(Role)):
         raise Failure(409, "EntityAlreadyExists.Role", f"The role already exists : {name}")
+    own = [role for role in call.store.all(Role) if not role.owner]
+    if len(own) >= call.store.conditions.quotas["role"]:
+        raise Failure(409, "LimitExceeded.Role", "The count of roles beyond the current limits.")
     role = new_role(call.store, name, trusted)
     role.description, role.tags = call.get("Description", ""), tags
     role.session = _session(call, "MaxSessionDuration", role.session)

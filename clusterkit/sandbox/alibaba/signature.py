@@ -22,7 +22,7 @@ import string
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from urllib.parse import quote
@@ -182,6 +182,11 @@ class Signatures:
         for name in ("x-acs-date", "x-acs-signature-nonce", "x-acs-content-sha256"):
             if not headers.get(name):
                 raise _missing(name)
+        unsigned = _to_be_signed(headers) - set(found[2].split(";"))
+        if unsigned:
+            raise unauthorised(
+                "IncompleteSignature", f"These headers must be signed: {', '.join(unsigned)}."
+            )
         key = self._key(found[1], headers.get("x-acs-security-token"))
         _fresh(_iso(headers["x-acs-date"]))
         if hashlib.sha256(request.body).hexdigest() != headers["x-acs-content-sha256"]:
@@ -204,6 +209,13 @@ class Signatures:
             raise _mismatch(canonical)
         self._once(headers["x-acs-signature-nonce"])
         return key
+
+
+def _to_be_signed(headers: Mapping[str, str]) -> set[str]:
+    """Vendor: "V3 request body and signature mechanism", SignedHeaders: host, content-type and
+    whatever begins with x-acs-.
+    """
+    return {n for n in headers if n.startswith("x-acs-") or n in ("host", "content-type")}
 
 
 def _missing(name: str) -> Failure:

@@ -51,6 +51,7 @@ QUOTAS: dict[str, int] = {
     "spot-vcpu": 800,
     "dedicated-host": 10,
     "command": 100,
+    "role": 1000,  # per account (vendor: RAM "Limits")
     "cluster": 50,  # per account (vendor: DescribeUserQuota)
     "standard-cluster": 2,  # ack.standard, per account (vendor: ACK "Quotas and limits", 2025-07)
     "standard-node": 10,  # nodes of an ack.standard cluster (the same page)
