@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import kubernetes
 import pytest
 
 from tests.sandbox.aliyun import REGION, Aliyun, account, anew, eventually, refused
@@ -161,6 +162,69 @@ def test_a_drain_that_hangs(
     cloud.done(cloud("cs:DeleteClusterNodepool", *path, force=True)["task_id"])
     with refused("ErrorNodePoolNotFound", 404):
         cloud("cs:DescribeClusterNodePoolDetail", *path)
+
+
+@pytest.mark.parametrize(
+    "spec", [{"minAvailable": 1}, {"maxUnavailable": 0}, {"minAvailable": "50%"}]
+)
+def test_a_budget_holds_up_a_drain(
+    cloud: Aliyun, path: tuple[str, str], kube: Kube, monkeypatch: pytest.MonkeyPatch, spec: Any
+) -> None:
+    """As operators met it when the last node of a cluster was to go."""
+    monkeypatch.setattr("clusterkit.sandbox.alibaba.poollife._PATIENCE", 0.3)
+    first = machines(cloud, path)[0]
+    run(kube, first["node_name"], "dns")
+    kube.core.patch_namespaced_pod("dns", "default", {"metadata": {"labels": {"app": "dns"}}})
+    eventually(lambda: kube.core.read_namespaced_pod("dns", "default").status.phase == "Running")
+    policy = kubernetes.client.PolicyV1Api(kubernetes.client.ApiClient(kube.settings))
+    selector = {"matchLabels": {"app": "dns"}}
+    policy.create_namespaced_pod_disruption_budget(
+        "default", {"metadata": {"name": "dns"}, "spec": {"selector": selector, **spec}}
+    )
+    with pytest.raises(kubernetes.client.ApiException) as caught:
+        kube.core.create_namespaced_pod_eviction(
+            "dns", "default", {"metadata": {"name": "dns", "namespace": "default"}}
+        )
+    assert caught.value.status == 429
+    gone = cloud("cs:DeleteClusterNodepool", *path, force=True)["task_id"]
+    assert "default/dns" in cloud.done(gone, "fail")["error"]["message"]
+    policy.delete_namespaced_pod_disruption_budget("dns", "default")
+    cloud.done(cloud("cs:DeleteClusterNodepool", *path, force=True)["task_id"])
+
+
+def test_a_budget_lets_a_drain_through_bit_by_bit(
+    cloud: Aliyun, path: tuple[str, str], kube: Kube
+) -> None:
+    client = kubernetes.client.ApiClient(kube.settings)
+    labels = {"matchLabels": {"app": "web"}}
+    container = {"name": "main", "image": "registry.example/app"}
+    template = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [container]}}
+    apps = kubernetes.client.AppsV1Api(client)
+    apps.create_namespaced_deployment(
+        "default",
+        {
+            "metadata": {"name": "web"},
+            "spec": {"replicas": 4, "selector": labels, "template": template},
+        },
+    )
+    kubernetes.client.PolicyV1Api(client).create_namespaced_pod_disruption_budget(
+        "default",
+        {"metadata": {"name": "web"}, "spec": {"selector": labels, "maxUnavailable": "25%"}},
+    )
+
+    def ready() -> Any:
+        return apps.read_namespaced_deployment("web", "default").status.ready_replicas
+
+    eventually(lambda: ready() == 4)
+    going, staying = machines(cloud, path)
+    removed = cloud(
+        "cs:RemoveNodePoolNodes",
+        *path, instance_ids=[going["instance_id"]], drain_node=True, release_node=True,
+    )  # fmt: skip
+    cloud.done(removed["task_id"])
+    eventually(lambda: ready() == 4)
+    found = kube.core.list_namespaced_pod("default").items
+    assert {pod.spec.node_name for pod in found} == {staying["node_name"]}
 
 
 def test_a_smaller_pool_drains_too(cloud: Aliyun, path: tuple[str, str], kube: Kube) -> None:

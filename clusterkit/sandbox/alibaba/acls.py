@@ -112,6 +112,7 @@ def _add(call: Call) -> object:
         # the code is not documented
         raise bad("AclEntryProcessExceedsLimit", f"A list has at most {_MOST} entries.")
     if entries.keys() & acl.entries.keys():
+        # the code is not documented
         raise bad("AclEntryEntity.Duplicate", "An entry is in the list already.")
     acl.entries.update(entries)
     return {}

@@ -26,7 +26,8 @@ from clusterkit.sandbox.alibaba.vpc import RESOURCE_GROUP
 def _create_nat(call: Call) -> object:
     vpc = call.find(Vpc, call["VpcId"], "InvalidVpcId.NotFound", "Specified VPC does not exist.")
     if call.get("NatType", "Normal") != "Enhanced":
-        # vendor: only Enhanced gateways can still be made, and it is not the default
+        # vendor: only Enhanced gateways can still be made, and it is not the default; the code is
+        # not documented
         raise bad("InvalidParameter.NatType.NotSupport", "Only NatType Enhanced is supported.")
     if call.get("VSwitchId") is None:
         raise missing("VSwitchId")
