@@ -41,6 +41,8 @@ RECORDED: Mapping[str, Recorded] = MappingProxyType(
             390, "logs: an operator's of 2026: machines took 6 to 7 minutes to go"
         ),
         "alibaba/nodepool/delete-empty": Recorded(10, "estimate; a pool without machines"),
+        "alibaba/nodepool/config": Recorded(60, "estimate; the nodes take a kubelet's settings"),
+        "alibaba/nodepool/drain": Recorded(1800, "vendor: a node is drained for up to 30 minutes"),
         "alibaba/addon/install": Recorded(30, "estimate; like an add-on of EKS"),
         "alibaba/vpc/create": Recorded(3, "estimate; Pending until Available"),
         "alibaba/vswitch/create": Recorded(3, "estimate; Pending until Available"),

@@ -207,7 +207,9 @@ class Aliyun:
         **query: str,
     ) -> tuple[int, Any]:
         """Status and body of a request to Container Service."""
-        data = b"" if body is None else json.dumps(body).encode()
+        data = b"" if body is None else body
+        if not isinstance(data, bytes):
+            data = json.dumps(body).encode()
         sent = {
             "Accept": "application/json",
             "Date": formatdate(usegmt=True),
@@ -288,11 +290,18 @@ class Aliyun:
         found: dict[str, Any] = self("cs:DescribeClusterDetail", made["cluster_id"])
         return found
 
-    def pool(self, cluster: Mapping[str, Any], name: str = "pool", **group: Any) -> Any:
-        """CreateClusterNodePool, without waiting."""
+    def pool(
+        self,
+        cluster: Mapping[str, Any],
+        name: str = "pool",
+        parts: Mapping[str, Any] | None = None,
+        **group: Any,
+    ) -> Any:
+        """CreateClusterNodePool, without waiting; ``parts`` are what is not its scaling group."""
         return self(
             "cs:CreateClusterNodePool",
             cluster["cluster_id"],
+            **(parts or {}),
             nodepool_info={"name": name},
             scaling_group={
                 "instance_types": ["ecs.g7.xlarge", "ecs.c7.xlarge"],

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from clusterkit.sandbox.faults import Rule
 from tests.sandbox.aliyun import REGION, ZONES, Aliyun, account, anew, eventually, refused
+from tests.sandbox.test_alibaba_lifecycle import core
 
 CREATE = "cs:CreateCluster"
 MIB = {"key": "dedicated", "value": "builds", "effect": "NoSchedule"}
@@ -41,7 +43,7 @@ def test_an_account_that_has_never_used_it(cloud: Aliyun) -> None:
         cloud("cs:OpenAckService", type="propayasgo")
     cloud.cloud.store.conditions.solvent = True
     assert cloud("cs:OpenAckService", type="propayasgo")["order_id"]
-    with refused("ErrManagedAddonRoleNotAttach") as message:
+    with refused("ErrManagedKuberneteRoleNotAttach") as message:
         cloud(CREATE, **asked)
     trust = json.dumps(
         {
@@ -200,20 +202,30 @@ def test_a_cluster_takes_its_time(cloud: Aliyun, monkeypatch: pytest.MonkeyPatch
     cloud.done(gone["task_id"])
 
 
-def test_a_cluster_changes(cloud: Aliyun) -> None:
+def test_a_cluster_changes(cloud: Aliyun, tmp_path: Path) -> None:
     cluster = cloud.cluster(endpoint_public_access=False)
     identifier = cluster["cluster_id"]
     with refused("ErrorNoPublicEndpoint"):
         cloud("cs:DescribeClusterUserKubeconfig", identifier)
+    with refused("InvalidParameter.ApiServerEipId"):
+        cloud("cs:ModifyCluster", identifier, api_server_eip=True)
+    eip = cloud("vpc:AllocateEipAddress", RegionId=REGION)
     for change in (
         {"deletion_protection": True, "cluster_name": "renamed"},
-        {"api_server_eip": True},
+        {"api_server_eip": True, "api_server_eip_id": eip["AllocationId"]},
         {"enable_rrsa": True},
+        {"vswitch_ids": list(reversed(cluster["vswitch_ids"]))},
     ):
         cloud.done(cloud("cs:ModifyCluster", identifier, **change)["task_id"])
     found = cloud("cs:DescribeClusterDetail", identifier)
     assert (found["name"], found["rrsa_config"]["enabled"]) == ("renamed", True)
-    cloud("cs:DescribeClusterUserKubeconfig", identifier)
+    assert found["vswitch_ids"] == list(reversed(cluster["vswitch_ids"]))
+    with refused("InvalidVSwitchId.NotFound"):
+        cloud("cs:ModifyCluster", identifier, vswitch_ids=cloud.network("10.9")[1])
+    assert eip["EipAddress"] in found["master_url"]
+    assert core(cloud, identifier, tmp_path).list_namespace().items
+    with refused("IncorrectEipStatus"):
+        cloud("vpc:ReleaseEipAddress", RegionId=REGION, AllocationId=eip["AllocationId"])
     with refused("InvalidParameter"):
         cloud("cs:ModifyCluster", identifier, enable_rrsa=False)
     with refused("Sandbox.NotImplemented", 501):
@@ -225,7 +237,8 @@ def test_a_cluster_changes(cloud: Aliyun) -> None:
             "task_id"
         ]
     )
-    assert "Eip" not in cloud.cloud.store.counts()
+    # the address was the user's own, and stays
+    cloud("vpc:ReleaseEipAddress", RegionId=REGION, AllocationId=eip["AllocationId"])
     cloud.done(cloud("cs:DeleteCluster", identifier)["task_id"])
 
 
@@ -453,7 +466,7 @@ def test_a_pool_changes(cloud: Aliyun) -> None:
     identifier = cluster["cluster_id"]
     made = cloud.pool(cluster, multi_az_policy="BALANCE")
     cloud.done(made["task_id"])
-    with refused("NodePoolNameAlreadyExist"):
+    with refused("InvalidParameter.Name"):
         cloud.pool(cluster)
     path = (identifier, made["nodepool_id"])
     machines = cloud("ecs:DescribeInstances", RegionId=REGION)["Instances"]["Instance"]
@@ -495,15 +508,31 @@ def test_a_pool_that_scales_by_itself(cloud: Aliyun) -> None:
         "scaling_group": {
             "instance_types": ["ecs.u1-c1m2.large"], "vswitch_ids": cluster["vswitch_ids"],
             "instance_charge_type": "PostPaid", "system_disk_category": "cloud_auto",
-            "desired_size": 9,
         },
         "auto_scaling": {"enable": True, "min_instances": 1, "max_instances": 3},
     }  # fmt: skip
     made = cloud("cs:CreateClusterNodePool", cluster["cluster_id"], **body)
     cloud.done(made["task_id"])
     assert cloud("cs:DescribeClusterDetail", cluster["cluster_id"])["size"] == 1
-    with refused("ErrorNodePoolAutoScaling"):
-        cloud("cs:ScaleClusterNodePool", cluster["cluster_id"], made["nodepool_id"], count=1)
+    path = (cluster["cluster_id"], made["nodepool_id"])
+    with refused("InvalidDesiredSizeOrCount.NotNull"):
+        cloud("cs:ScaleClusterNodePool", *path, count=1)
+    with refused("InvalidDesiredSizeOrCount.NotNull"):
+        cloud("cs:ModifyClusterNodePool", *path, scaling_group={"desired_size": 2})
+    off = {"auto_scaling": {"enable": False}}
+    with refused("InvalidDesiredSizeOrCount.NotNull"):
+        cloud("cs:ModifyClusterNodePool", *path, **off, scaling_group={"desired_size": 2})
+    sized = body | {"scaling_group": body["scaling_group"] | {"desired_size": 2}}
+    sized["nodepool_info"] = {"name": "sized"}
+    with refused("InvalidDesiredSizeOrCount.NotNull"):
+        cloud("cs:CreateClusterNodePool", path[0], **sized)
+    # the one way to a size of one's own: first end the scaling, which keeps the machines
+    cloud.done(cloud("cs:ModifyClusterNodePool", *path, **off)["task_id"])
+    assert cloud("cs:DescribeClusterDetail", path[0])["size"] == 1
+    cloud.done(
+        cloud("cs:ModifyClusterNodePool", *path, scaling_group={"desired_size": 2})["task_id"]
+    )
+    assert cloud("cs:DescribeClusterDetail", path[0])["size"] == 2
     wrong = body | {"auto_scaling": {"enable": True, "min_instances": 3, "max_instances": 1}}
     wrong["nodepool_info"] = {"name": "wrong"}
     with refused("InvalidParameter"):

@@ -333,3 +333,19 @@ def test_the_log_knows_the_operations(cloud: Aliyun) -> None:
     assert names == [
         "cs:DescribeUserQuota", "personalcr:GetAuthorizationToken", "vpc:CreateMoon", "cs:?",
     ]  # fmt: skip
+
+
+def test_headers_that_nobody_signed(cloud: Aliyun) -> None:
+    """What is not signed could be anybody's."""
+    headers = {
+        "Authorization": f"ACS3-HMAC-SHA256 Credential={cloud.key},SignedHeaders=host,Signature=0",
+        "x-acs-action": "DescribeVpcs",
+        "x-acs-version": "2016-04-28",
+        "x-acs-date": ago(0),
+        "x-acs-signature-nonce": "once",
+        "x-acs-content-sha256": "0",
+    }
+    host = f"vpc.{REGION}.aliyuncs.com"
+    status, body = cloud._send("POST", f"https://{host}/?RegionId={REGION}", headers, b"")
+    assert (status, body["Code"]) == (400, "IncompleteSignature")
+    assert "x-acs-action" in body["Message"]

@@ -185,6 +185,12 @@ def test_a_class_that_makes_small_claims_bigger(
     kube.claim("small", "mine", "8Gi")
     kube.pod("user", "small")
     eventually(lambda: kube.phase("small") == "Bound")
+    # the driver answers with the size it made, and the volume has that
+    (volume,) = kube.core.list_persistent_volume().items
+    assert volume.spec.capacity == {"storage": "20Gi"}
+    claim = kube.core.read_namespaced_persistent_volume_claim("small", "default")
+    assert claim.status.capacity == {"storage": "20Gi"}
+    assert claim.spec.resources.requests == {"storage": "8Gi"}
     (disk,) = [
         d
         for d in cloud("ecs:DescribeDisks", RegionId=REGION)["Disks"]["Disk"]
@@ -215,7 +221,7 @@ def test_a_network_load_balancer(cloud: Aliyun, cluster: dict[str, Any], kube: K
     assert tags["ack.aliyun.com"] == cluster["cluster_id"]
     target = {"RegionId": REGION, "LoadBalancerId": balancer["LoadBalancerId"]}
     assert cloud("nlb:GetLoadBalancerAttribute", **target)["DNSName"] == address
-    with refused("OperationDenied.DeletionProtection"):
+    with refused("OperationDenied.DeletionProtectionEnabled"):
         cloud("nlb:DeleteLoadBalancer", **target)
     with refused("DependencyViolation"):
         cloud("vpc:DeleteVSwitch", RegionId=REGION, VSwitchId=cluster["vswitch_ids"][0])

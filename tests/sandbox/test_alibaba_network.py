@@ -424,7 +424,7 @@ def test_key_pairs(cloud: Aliyun) -> None:
 
 def test_disks(cloud: Aliyun) -> None:
     asked = here(ZoneId=ZONES[0], DiskCategory="cloud_essd", DiskName="d")
-    with refused("InvalidDiskSize.NotSupported"):
+    with refused("InvalidDiskSize.NotSupported", 403):
         cloud("ecs:CreateDisk", **asked, Size=8)
     small = cloud("ecs:CreateDisk", **asked, Size=8, PerformanceLevel="PL0")["DiskId"]
     found = cloud("ecs:DescribeDisks", **here(DiskIds=json.dumps([small])))["Disks"]["Disk"]

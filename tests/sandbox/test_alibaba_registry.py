@@ -131,6 +131,19 @@ def test_the_personal_edition(cloud: Aliyun) -> None:
     assert ask("PUT", "/repos", {"Repo": repo})[0] == 200
     assert ask("GET", "/repos/mine/app")[1]["data"]["repo"]["summary"] == "a"
     assert ask("GET", "/repos/mine", PageSize="10")[1]["data"]["total"] == 1
+    found = ask("GET", "/repos/mine/app")[1]["data"]["repo"]
+    assert found["repoDomainList"]["public"].endswith(".personal.cr.aliyuncs.com")
+    change = {"Repo": {"Summary": "b", "RepoType": "PUBLIC"}}
+    assert ask("POST", "/repos/mine/app", change)[0] == 200
+    (found,) = ask("GET", "/repos")[1]["data"]["repos"]
+    assert (found["summary"], found["repoType"]) == ("b", "PUBLIC")
+    # another region is another registry
+    elsewhere = cloud.roa(
+        "GET", "/namespace/mine", product="personalcr", headers={"x-acs-region-id": "eu-central-1"}
+    )
+    assert elsewhere[1]["code"] == "NAMESPACE_NOT_EXIST"
+    for wrong in ({"RepoType": "SECRET"}, {"Summary": ""}, {"Summary": "a" * 101}):
+        assert ask("POST", "/repos/mine/app", {"Repo": wrong})[0] == 400
     status, body = ask("PUT", "/repos", {"Repo": repo | {"Colour": "red"}})
     assert (status, body["code"]) == (400, "Sandbox.UnknownParameter")
     assert ask("DELETE", "/repos/mine/app")[0] == 200

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clusterkit.sandbox.alibaba.catalogue import SERVICE_ROLES
+from clusterkit.sandbox.alibaba.catalogue import LIFECYCLE_ROLE, SERVICE_ROLES
 from clusterkit.sandbox.alibaba.ram import new_role, trust
 from clusterkit.sandbox.alibaba.signature import AccessKey, random_key
 from clusterkit.sandbox.alibaba.store import ACCOUNT, Store
@@ -51,8 +51,9 @@ def furnish(store: Store) -> None:
     with store.lock:
         store.activated = store.conditions.activated
         if store.conditions.activated:
-            for name in SERVICE_ROLES:
-                role = new_role(store, name, trust("cs"))
+            for name in (*SERVICE_ROLES, LIFECYCLE_ROLE):
+                services = ("oos", "cs") if name == LIFECYCLE_ROLE else ("cs",)
+                role = new_role(store, name, trust(*services))
                 role.policies["System", f"{name}Policy"] = role.created
         if store.conditions.registry:
             store.add(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Mapping
 from ipaddress import IPv4Network
 
 from clusterkit.sandbox.alibaba.failure import Failure, bad
+from clusterkit.sandbox.alibaba.request import parsed
 from clusterkit.sandbox.alibaba.service import (
     Call,
     Handler,
@@ -22,6 +23,10 @@ from clusterkit.sandbox.alibaba.vpc import RESOURCE_GROUP
 
 _ENTRIES = 50
 """Entries that one call may add (vendor: AddAccessControlListEntry)."""
+_MOST = 300
+"""Entries of one list (vendor: CLB "Limits", access control)."""
+_NAME = re.compile(r"[\w./-]{1,80}")
+"""Vendor: CreateAccessControlList, AclName."""
 
 
 def require_acl(call: Call, identifier: str) -> Acl:
@@ -30,6 +35,8 @@ def require_acl(call: Call, identifier: str) -> Acl:
 
 
 def _create(call: Call) -> object:
+    if not _NAME.fullmatch(call["AclName"]):
+        raise bad("InvalidParameter.AclName", "The specified AclName is not valid.")
     acl = Acl(
         id=call.store.new_id("acl"),
         region=call.region,
@@ -87,20 +94,25 @@ def _entries(call: Call) -> dict[str, str]:
     try:
         entries = {
             str(IPv4Network(entry["entry"])): str(entry.get("comment", ""))
-            for entry in json.loads(call.get("AclEntrys", ""))
+            for entry in parsed(call.get("AclEntrys", ""))
         }
     except (ValueError, KeyError, TypeError, AttributeError):
         raise bad(
             "InvalidParameter.AclEntrys", "AclEntrys must be a JSON array of {entry, comment}."
         ) from None
     if not 1 <= len(entries) <= _ENTRIES:
+        # the code is not documented
         raise bad("AclEntryProcessExceedsLimit", f"Add 1 to {_ENTRIES} entries in one call.")
     return entries
 
 
 def _add(call: Call) -> object:
     acl, entries = require_acl(call, call["AclId"]), _entries(call)
+    if len(acl.entries) + len(entries) > _MOST:
+        # the code is not documented
+        raise bad("AclEntryProcessExceedsLimit", f"A list has at most {_MOST} entries.")
     if entries.keys() & acl.entries.keys():
+        # the code is not documented
         raise bad("AclEntryEntity.Duplicate", "An entry is in the list already.")
     acl.entries.update(entries)
     return {}

@@ -2,7 +2,8 @@
 
 ``ORDER.OPEND`` for a service that is open already, ``RISK.RISK_CONTROL_REJECTION`` without a
 balance and ``ErrorNotEnabled`` before activation are as operators and the Terraform provider have
-met them.
+met them; the codes for roles that are not granted are on the vendor's page "FAQ about authorization
+management", spelt so.
 """
 
 from __future__ import annotations
@@ -51,9 +52,11 @@ def require_account(call: Call) -> None:
         )
     lacking = [role for role in NEEDED_ROLES if not granted(call, role)]
     if lacking:
-        # the code is not documented
+        own = "AliyunCSManagedKubernetesRole" in lacking
         raise bad(
-            "ErrManagedAddonRoleNotAttach", f"Service roles are not granted: {', '.join(lacking)}"
+            "ErrManagedKuberneteRoleNotAttach" if own else "ErrManagedAddonRoleNotAttach",
+            f"please complete the cluster addon's service ramrole authorization:"
+            f" {', '.join(lacking)}",
         )
 
 

@@ -1,8 +1,9 @@
 """SLB 2014-05-15 and NLB 2022-04-30: the load balancers that clusters have made.
 
 The load balancers themselves are made by Container Service and by Services in Kubernetes only.
-``OperationDenied.DeleteProtectionIsOn`` is on the vendor's page of DeleteLoadBalancer (SLB); the
-rest of the codes here are named as the vendor names their like, and not verified.
+``OperationDenied.DeleteProtectionIsOn`` is on the vendor's page of DeleteLoadBalancer (SLB),
+``OperationDenied.DeletionProtectionEnabled`` and ``ResourceNotFound.loadBalancer`` on that of NLB;
+the rest of the codes here are named as the vendor names their like, and not verified.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from clusterkit.sandbox.alibaba.service import (
 from clusterkit.sandbox.alibaba.store import Store
 from clusterkit.sandbox.alibaba.things import Eip, LoadBalancer, NetworkInterface
 from clusterkit.sandbox.alibaba.vpc import RESOURCE_GROUP
+
+_STATUSES = ("ConsoleProtection", "NonProtection")
 
 
 def remove(store: Store, balancer: LoadBalancer) -> None:
@@ -120,7 +123,7 @@ def _protect_clb(call: Call) -> object:
 
 def _protect_clb_changes(call: Call) -> object:
     status = call["ModificationProtectionStatus"]
-    if status not in ("ConsoleProtection", "NonProtection"):
+    if status not in _STATUSES:
         raise bad("InvalidParameter.ModificationProtectionStatus", "The value is not valid.")
     _find_clb(call).modification_protected = status == "ConsoleProtection"
     return {}
@@ -232,13 +235,18 @@ def _get_nlb(call: Call) -> object:
 def _delete_nlb(call: Call) -> object:
     balancer = _find_nlb(call)
     if balancer.protected:
-        raise bad("OperationDenied.DeletionProtection", "Deletion protection is enabled.")
+        raise bad(
+            "OperationDenied.DeletionProtectionEnabled",
+            "The operation is not allowed because of DeletionProtectionEnabled.",
+        )
     remove(call.store, balancer)
     return {"JobId": call.store.new_hex()}
 
 
 def _protect_nlb(call: Call) -> object:
     balancer = _find_nlb(call)
+    if call.get("ModificationProtectionStatus", "NonProtection") not in _STATUSES:
+        raise bad("InvalidParameter.ModificationProtectionStatus", "The value is not valid.")
     balancer.protected = bool(call.get("DeletionProtectionEnabled", balancer.protected))
     status = call.get("ModificationProtectionStatus")
     if status is not None:

@@ -30,6 +30,11 @@ def zones(region: str) -> list[str]:
     return [f"{region}{dash}{letter}" for letter in REGIONS[region]]
 
 
+def in_mainland(region: str) -> bool:
+    """Whether a region is in mainland China: all of ``cn-`` but Hong Kong."""
+    return region.startswith("cn-") and region != "cn-hongkong"
+
+
 @dataclass(frozen=True)
 class InstanceType:
     """One machine type."""
@@ -180,6 +185,10 @@ SERVICE_ROLES = (
     "AliyunCSServerlessKubernetesRole",
 )
 """The quick-authorisation set (vendor: "ACK default roles")."""
+LIFECYCLE_ROLE = "AliyunOOSLifecycleHook4CSRole"
+"""Runs what happens when a pool's machines come and go; trusted by two services (vendor: "ACK
+default roles").
+"""
 NEEDED_ROLES = (
     "AliyunCSDefaultRole",
     "AliyunCSManagedKubernetesRole",

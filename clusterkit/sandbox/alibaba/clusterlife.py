@@ -13,8 +13,10 @@ from collections.abc import Callable, Sequence
 from clusterkit.sandbox.alibaba import tasks
 from clusterkit.sandbox.alibaba.balancers import remove as remove_balancer
 from clusterkit.sandbox.alibaba.catalogue import minor
+from clusterkit.sandbox.alibaba.drain import Drainer
 from clusterkit.sandbox.alibaba.hooks import ClusterHooks, storage_classes
-from clusterkit.sandbox.alibaba.nodes import node, remove_instance, settle
+from clusterkit.sandbox.alibaba.nodes import node
+from clusterkit.sandbox.alibaba.poollife import PoolLife, remove_pool
 from clusterkit.sandbox.alibaba.store import USER, Store
 from clusterkit.sandbox.alibaba.things import (
     Cluster,
@@ -45,6 +47,7 @@ class ClusterLife:
         self._server = server
         self._endpoints: dict[str, KubeCluster] = {}
         self._syncing = threading.Lock()
+        self.pools = PoolLife(store, self)
 
     def clear(self) -> None:
         """Close every endpoint."""
@@ -56,6 +59,18 @@ class ClusterLife:
     def serves(self, cluster: Cluster) -> bool:
         """Whether the cluster's API server is up."""
         return cluster.id in self._endpoints
+
+    def renamed(self, cluster: Cluster) -> None:
+        """Its public address is another one now."""
+        self._endpoints[cluster.id].rename((cluster.public_address, cluster.private_address))
+
+    def drainer(self, cluster: str) -> Drainer | None:
+        """A way to the cluster's API server; None if it is not up."""
+        with self._store.lock:
+            endpoint, found = self._endpoints.get(cluster), self._store.get(Cluster, cluster)
+        if endpoint is None or found is None:
+            return None
+        return Drainer(endpoint, found.private_address)
 
     def certificate(self, cluster: Cluster, seconds: float) -> tuple[str, str, str]:
         """CA, client certificate and key (PEM) for the user, of a running cluster."""
@@ -94,7 +109,7 @@ class ClusterLife:
                 cluster.state = "running"
                 tasks.end(self._store, task)
                 for pool, pool_task in pools:
-                    self.scale(pool, pool_task, "nodepool/create")
+                    self.pools.scale(pool, pool_task, "nodepool/create")
 
         self._store.later("cluster/create", come_up)
 
@@ -132,59 +147,6 @@ class ClusterLife:
 
         self._store.later(what, done)
 
-    def scale(
-        self,
-        pool: NodePool,
-        task: Task,
-        what: str,
-        *,
-        state: str = "scaling",
-        terminal: bool = False,
-    ) -> None:
-        """Bring the pool to its desired size; or let its machines fail to join."""
-        pool.state = state
-
-        def scaled() -> None:
-            with self._store.lock:
-                if self._store.get(NodePool, pool.id) is None:
-                    return
-                error = settle(self._store, pool, joining=not terminal)
-                tasks.end(self._store, task, error)
-                if pool.state == state:
-                    pool.state = "active"
-            self.sync(pool.cluster)
-
-        self._store.later(what, scaled)
-
-    def remove_nodes(self, pool: NodePool, instances: Sequence[Instance], task: Task) -> None:
-        """Take these machines out, and out of the desired size."""
-        pool.state = "removing"
-
-        def removed() -> None:
-            with self._store.lock:
-                for instance in instances:
-                    remove_instance(self._store, instance)
-                pool.desired = max(0, pool.desired - len(instances))
-                pool.body["scaling_group"]["desired_size"] = pool.desired
-                pool.state = "active"
-                tasks.end(self._store, task)
-            self.sync(pool.cluster)
-
-        self._store.later("nodepool/scale", removed)
-
-    def delete_pool(self, pool: NodePool, task: Task) -> None:
-        """Remove the pool with its machines."""
-        pool.state = "deleting"
-
-        def deleted() -> None:
-            with self._store.lock:
-                remove_pool(self._store, pool)
-                tasks.end(self._store, task)
-            self.sync(pool.cluster)
-
-        has_nodes = any(i.pool == pool.id for i in self._store.all(Instance))
-        self._store.later("nodepool/delete" if has_nodes else "nodepool/delete-empty", deleted)
-
     def sync(self, cluster: str) -> None:
         """Tell Kubernetes which nodes there are."""
         with self._syncing:
@@ -212,6 +174,7 @@ class ClusterLife:
                     tasks.end(self._store, task, ("DependencyViolation", reason))
                     return
                 tasks.end(self._store, task)
+                tasks.cancel(self._store, cluster)
                 endpoint = self._endpoints.pop(cluster.id, None)
             if endpoint is not None:
                 endpoint.close()
@@ -256,14 +219,6 @@ def made_by(store: Store, cluster: Cluster) -> list[Thing]:
         Disk,
     )
     return [thing for kind in kinds for thing in store.all(kind) if thing.owner == cluster.id]
-
-
-def remove_pool(store: Store, pool: NodePool) -> None:
-    """The pool and its machines are gone."""
-    for instance in store.all(Instance):
-        if instance.pool == pool.id:
-            remove_instance(store, instance)
-    store.remove(pool)
 
 
 def size_of(store: Store, cluster: Cluster) -> int:

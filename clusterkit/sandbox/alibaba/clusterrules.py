@@ -1,4 +1,4 @@
-"""What Container Service refuses of CreateCluster and of a node pool.
+"""What Container Service refuses of CreateCluster.
 
 Only ``MissingPodVswitchIds``, ``ClusterNameAlreadyExist``, ``InvalidVpcId.NotFound`` and
 ``InvalidVSwitchId.NotFound`` are codes somebody has published. The rest are named after their like:
@@ -9,22 +9,17 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv4Network
-from typing import Any
 
 from clusterkit.sandbox.alibaba.catalogue import (
     ADDONS,
     DEFAULT_ADDONS,
-    DISKS,
-    INSTANCE_TYPES,
     NETWORK_ADDONS,
     VERSIONS,
 )
 from clusterkit.sandbox.alibaba.failure import Failure, bad
-from clusterkit.sandbox.alibaba.service import Call, Json
+from clusterkit.sandbox.alibaba.service import Call
 from clusterkit.sandbox.alibaba.things import (
     Cluster,
-    KeyPair,
-    NodePool,
     SecurityGroup,
     Vpc,
     VSwitch,
@@ -33,8 +28,8 @@ from clusterkit.sandbox.alibaba.things import (
 PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
 """Where pods and services may live (vendor: CreateCluster, container_cidr and service_cidr)."""
 SPECS = ("ack.standard", "ack.pro.small", "ack.pro.xlarge", "ack.pro.2xlarge", "ack.pro.4xlarge")
-_NAME = re.compile(r"[A-Za-z0-9\u4e00-\u9fff][A-Za-z0-9\u4e00-\u9fff-]{0,62}")
-_TAINT_EFFECTS = ("NoSchedule", "NoExecute", "PreferNoSchedule")
+NAME = re.compile(r"[A-Za-z0-9\u4e00-\u9fff][A-Za-z0-9\u4e00-\u9fff-]{0,62}")
+"""What clusters and node pools may be called (vendor: CreateCluster, name)."""
 
 
 def check_kind(call: Call) -> None:
@@ -53,7 +48,7 @@ def check_kind(call: Call) -> None:
 
 def check_name(call: Call, name: str) -> None:
     """1 to 63 digits, letters, Chinese characters and hyphens, and nobody else's."""
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise bad("InvalidClusterName", f"The cluster name {name!r} is not valid.")
     if any(cluster.name == name for cluster in call.store.all(Cluster)):
         raise bad("ClusterNameAlreadyExist", f"cluster name {name} already exist in your clusters")
@@ -82,16 +77,16 @@ def version(call: Call) -> str:
     return str(wanted)
 
 
-def switches(call: Call) -> tuple[Vpc, list[VSwitch]]:
-    """The VPC and the vSwitches, ready and together."""
+def switches(call: Call, region: str) -> tuple[Vpc, list[VSwitch]]:
+    """The VPC and the vSwitches, ready and together in the region."""
     ids = call.get("vswitch_ids", [])
     if not ids:
         raise bad("MissingParameter", "vswitch_ids is mandatory for this action.")
     if not 1 <= len(ids) <= 5:
         raise bad("InvalidParameter", "vswitch_ids must have 1 to 5 vSwitches.")
-    found = [_switch(call, identifier) for identifier in ids]
+    found = [find_switch(call, identifier) for identifier in ids]
     vpc = call.store.get(Vpc, call.get("vpcid", found[0].vpc))
-    if vpc is None or vpc.region != call["region_id"]:
+    if vpc is None or vpc.region != region:
         raise bad("InvalidVpcId.NotFound", "The specified VPC does not exist.")
     for one in found:
         if one.vpc != vpc.id:
@@ -99,7 +94,8 @@ def switches(call: Call) -> tuple[Vpc, list[VSwitch]]:
     return vpc, found
 
 
-def _switch(call: Call, identifier: str) -> VSwitch:
+def find_switch(call: Call, identifier: str) -> VSwitch:
+    """A vSwitch that is there and ready."""
     found = call.store.get(VSwitch, identifier)
     if found is None:
         raise bad("InvalidVSwitchId.NotFound", f"vSwitch {identifier} does not exist.")
@@ -138,7 +134,7 @@ def networks(call: Call, vpc: Vpc, installed: dict[str, str]) -> tuple[str, str]
         if not call.get("pod_vswitch_ids"):
             raise bad("MissingPodVswitchIds", "PodVswitchIds is empty")
         for identifier in call["pod_vswitch_ids"]:
-            if _switch(call, identifier).vpc != vpc.id:
+            if find_switch(call, identifier).vpc != vpc.id:
                 raise bad("InvalidVSwitchId.NotFound", f"{identifier} is not in {vpc.id}.")
         return str(service), ""
     if call.get("container_cidr") is None:
@@ -175,76 +171,3 @@ def check_group(call: Call, identifier: str, vpc: str) -> None:
         raise Failure(
             404, "InvalidSecurityGroupId.NotFound", f"There is no {identifier} in VPC {vpc}."
         )
-
-
-def check_pool(call: Call, cluster_vpc: str, region: str, body: Json) -> None:
-    """The parts of a node pool that the shapes cannot say."""
-    group: dict[str, Any] = body["scaling_group"]
-    if not 1 <= len(group["instance_types"]) <= 10:
-        raise bad("InvalidParameter", "scaling_group.instance_types must have 1 to 10 types.")
-    if not 1 <= len(group["vswitch_ids"]) <= 8:
-        raise bad("InvalidParameter", "scaling_group.vswitch_ids must have 1 to 8 vSwitches.")
-    for name in group["instance_types"]:
-        if name not in INSTANCE_TYPES:
-            raise bad("InvalidInstanceType", f"The instance type {name} is not supported.")
-    for identifier in group["vswitch_ids"]:
-        if _switch(call, identifier).vpc != cluster_vpc:
-            raise bad("InvalidVSwitchId.NotFound", f"{identifier} is not in VPC {cluster_vpc}.")
-    if group["instance_charge_type"] not in ("PostPaid", "PrePaid"):
-        raise bad("InvalidParameter", "instance_charge_type must be PostPaid or PrePaid.")
-    if group.get("multi_az_policy", "PRIORITY") not in ("PRIORITY", "COST_OPTIMIZED", "BALANCE"):
-        raise bad("InvalidParameter", "multi_az_policy is not valid.")
-    for identifier in group.get("security_group_ids", []):
-        check_group(call, identifier, cluster_vpc)
-    _check_login(call, region, group)
-    _check_disk(group)
-    _check_scaling(body)
-    for taint in body.get("kubernetes_config", {}).get("taints", []):
-        if taint.get("effect") not in _TAINT_EFFECTS:
-            raise bad("InvalidParameter", f"taint effect {taint.get('effect')!r} is not valid.")
-
-
-def check_pool_name(call: Call, cluster: str, name: str) -> None:
-    """1 to 63 characters as a cluster's name, once in the cluster."""
-    if not _NAME.fullmatch(name):
-        raise bad("InvalidParameter", f"The node pool name {name!r} is not valid.")
-    if any(p.cluster == cluster and p.name == name for p in call.store.all(NodePool)):
-        raise bad("NodePoolNameAlreadyExist", f"The node pool {name} already exists.")
-
-
-def _check_login(call: Call, region: str, group: dict[str, Any]) -> None:
-    if group.get("key_pair") and group.get("login_password"):
-        raise bad("InvalidParameter", "Give one of key_pair and login_password.")
-    if group.get("key_pair") and not call.store.get(KeyPair, group["key_pair"], region):
-        raise bad("InvalidKeyPairName.NotFound", f"There is no key pair {group['key_pair']}.")
-
-
-def _check_disk(group: dict[str, Any]) -> None:
-    categories = group.get("system_disk_categories") or [
-        # the published default, although node pools take it no more
-        group.get("system_disk_category", "cloud_efficiency")
-    ]
-    size = int(group.get("system_disk_size", 120))
-    for category in categories:
-        if category not in DISKS:
-            raise bad("InvalidSystemDiskCategory", f"There is no disk category {category!r}.")
-        if category in ("cloud_efficiency", "cloud_ssd"):
-            raise bad(
-                "InvalidSystemDiskCategory",
-                f"The system disk category {category} is not supported for node pools; use"
-                " cloud_essd, cloud_auto or cloud_essd_entry.",
-            )
-        low, high = DISKS[category].system
-        if not low <= size <= high:
-            raise bad("InvalidSystemDiskSize", f"system_disk_size must be {low} to {high}.")
-
-
-def _check_scaling(body: Json) -> None:
-    scaling = body.get("auto_scaling") or {}
-    if not scaling.get("enable", False):
-        if body["scaling_group"].get("desired_size", 0) < 0:
-            raise bad("InvalidParameter", "desired_size must not be negative.")
-        return
-    low, high = scaling.get("min_instances", 0), scaling.get("max_instances", 0)
-    if not 0 <= low <= high or high < 1:
-        raise bad("InvalidParameter", "min_instances must not be more than max_instances.")

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from clusterkit.sandbox.alibaba import tasks
 from clusterkit.sandbox.alibaba.activation import require_account
-from clusterkit.sandbox.alibaba.birth import new_cluster, open_public, take_snat
+from clusterkit.sandbox.alibaba.birth import new_cluster, take_snat
 from clusterkit.sandbox.alibaba.catalogue import REGIONS, upgrade_of
 from clusterkit.sandbox.alibaba.clusterlife import made_by
 from clusterkit.sandbox.alibaba.clusterrules import (
@@ -19,15 +19,15 @@ from clusterkit.sandbox.alibaba.clusterrules import (
     check_group,
     check_kind,
     check_name,
-    check_pool,
     check_quota,
     networks,
     switches,
     version,
 )
 from clusterkit.sandbox.alibaba.failure import bad, not_emulated
-from clusterkit.sandbox.alibaba.nodepools import new_pool
-from clusterkit.sandbox.alibaba.service import Accepted, Call, Handler, check_tags
+from clusterkit.sandbox.alibaba.nodepools import check_new, new_pool
+from clusterkit.sandbox.alibaba.poolrules import Home
+from clusterkit.sandbox.alibaba.service import Accepted, Call, Handler, as_tags, check_tags
 from clusterkit.sandbox.alibaba.tasks import find_cluster
 from clusterkit.sandbox.alibaba.things import Cluster, Eip, NatGateway, NodePool, Task
 
@@ -37,6 +37,7 @@ DeleteCluster); none of it is emulated.
 """
 _MODIFIED = {
     "api_server_eip",
+    "api_server_eip_id",
     "client_token",
     "cluster_name",
     "deletion_protection",
@@ -50,20 +51,21 @@ def _create(call: Call) -> object:
         raise bad("InvalidRegionId.NotFound", "The specified RegionId does not exist.")
     check_kind(call)
     require_account(call)
-    tags = {str(t.get("key", "")): str(t.get("value", "")) for t in call.get("tags", [])}
+    tags = as_tags(call.get("tags", []), "key", "value")
     check_tags(tags)
 
     def make() -> object:
         check_name(call, call["name"])
         check_quota(call)
         wanted = version(call)
-        vpc, found = switches(call)
+        vpc, found = switches(call, call["region_id"])
         installed = addons(call)
         service, pods = networks(call, vpc, installed)
         if call.get("security_group_id"):
             check_group(call, call["security_group_id"], vpc.id)
-        for body in call.get("nodepools", []):
-            check_pool(call, vpc.id, call["region_id"], body)
+        spec = call.get("cluster_spec", "ack.standard")
+        home = Home("", call["region_id"], vpc.id, spec, installed)
+        check_new(call, home, call.get("nodepools", []))
         if call.get("snat_entry", False) and any(
             nat.vpc == vpc.id for nat in call.store.all(NatGateway)
         ):
@@ -104,7 +106,7 @@ def _delete(call: Call) -> object:
         )
     require_state(cluster, "running", "failed", "delete_failed", "unavailable", "inactive")
     for pool in call.store.all(NodePool):
-        if pool.cluster == cluster.id and pool.state != "active":
+        if pool.cluster == cluster.id and pool.state in ("scaling", "updating"):
             raise bad(
                 "DependencyViolation.Resource",
                 f"The node pool {pool.id} of the cluster is {pool.state}.",
@@ -138,34 +140,52 @@ def _modify(call: Call) -> object:
     name = call.get("cluster_name", cluster.name)
     if name != cluster.name:
         check_name(call, name)
+    moved = cluster.vswitches
     if call.get("enable_rrsa") is False and cluster.body["rrsa_config"]["enabled"]:
         # vendor: RRSA cannot be disabled; the code is not documented
         raise bad("InvalidParameter", "RRSA cannot be disabled.")
-    moved = call.get("vswitch_ids")
-    if moved is not None:
-        vpc, found = switches(call)
+    if call.get("vswitch_ids") is not None:
+        vpc, found = switches(call, cluster.region)
         if vpc.id != cluster.vpc:
             raise bad("InvalidVSwitchId.NotFound", f"The vSwitches are not in {cluster.vpc}.")
-        cluster.vswitches = [vswitch.id for vswitch in found]
-    cluster.name = name
+        moved = [vswitch.id for vswitch in found]
+    address = _address(call, cluster)
+    cluster.name, cluster.vswitches = name, moved
     if call.get("deletion_protection") is not None:
         cluster.body["deletion_protection"] = call["deletion_protection"]
     if call.get("enable_rrsa", False):
         cluster.body["rrsa_config"] = {"enabled": True}
     if call.get("api_server_eip") is not None:
-        _expose(call, cluster, call["api_server_eip"])
+        _expose(call, cluster, address)
     task = tasks.begin(call.store, "cluster_modify", cluster)
     call.clusters.change(cluster, task, "cluster/update")
     return _accepted(call, cluster, task)
 
 
-def _expose(call: Call, cluster: Cluster, public: bool) -> None:
-    if public and not cluster.public:
-        open_public(call.store, cluster)
-    elif not public and cluster.public:
+def _address(call: Call, cluster: Cluster) -> Eip | None:
+    """The free address that the API server is to get; an address must be given, as an operator
+    met it in 2026 (``InvalidParameter.ApiServerEipId``), though its description calls it optional.
+    """
+    if not call.get("api_server_eip", False) or cluster.public:
+        return None
+    eip = call.store.get(Eip, call.get("api_server_eip_id", ""))
+    if eip is None or eip.region != cluster.region or eip.instance or call.store.pending(eip):
+        raise bad("InvalidParameter.ApiServerEipId", "api_server_eip_id must be a free address.")
+    return eip
+
+
+def _expose(call: Call, cluster: Cluster, address: Eip | None) -> None:
+    if address is not None:
+        address.instance, address.instance_type = cluster.load_balancer, "SlbInstance"
+        cluster.public_address = address.address
+        cluster.endpoint_eip, cluster.public = address.id, True
+        call.clusters.renamed(cluster)
+    elif not call["api_server_eip"] and cluster.public:
         for eip in call.store.all(Eip):
-            if eip.id == cluster.endpoint_eip:
+            if eip.id == cluster.endpoint_eip and eip.owner == cluster.id:
                 call.store.remove(eip)
+            elif eip.id == cluster.endpoint_eip:
+                eip.instance = eip.instance_type = ""
         cluster.public, cluster.endpoint_eip = False, ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 
 from clusterkit.sandbox.alibaba.catalogue import ADDONS, RUNTIME, upgrade_of, zones
@@ -159,7 +160,7 @@ def _list_region(call: Call) -> object:
 
 def _number(call: Call, name: str, default: int) -> int:
     text = str(call.get(name, default))
-    if not (text.isascii() and text.isdigit() and int(text)):
+    if not re.fullmatch(r"[1-9][0-9]{0,8}", text):
         raise bad("InvalidParameter", f"{name} {text!r} is not valid.")
     return int(text)
 

@@ -1,11 +1,12 @@
 """VPC 2016-04-28: elastic IP addresses.
 
 Codes as in terraform-provider-alicloud, resource_alicloud_eip_address.go and _eip_association.go;
-the quota's is on the vendor's page of AllocateEipAddress.
+the quota's and those for wrong values are on the vendor's page of AllocateEipAddress.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from clusterkit.sandbox.alibaba.failure import Failure, bad
@@ -20,12 +21,24 @@ from clusterkit.sandbox.alibaba.service import (
     iso,
     key_value,
 )
-from clusterkit.sandbox.alibaba.things import Eip, SnatEntry
+from clusterkit.sandbox.alibaba.things import Eip, LoadBalancer, SnatEntry
 from clusterkit.sandbox.alibaba.vpc import RESOURCE_GROUP
+
+
+def _bandwidth(call: Call, default: str) -> str:
+    """Mbit/s, 1 to 1000 (vendor: AllocateEipAddress, Bandwidth)."""
+    text = str(call.get("Bandwidth", default))
+    if not re.fullmatch(r"[1-9][0-9]{0,2}|1000", text):
+        raise bad("InvalidParameter", 'Specified value of "Bandwidth" is not valid.')
+    return text
 
 
 def _allocate(call: Call) -> object:
     tags, region = given_tags(call), call.region
+    charge = call.get("InternetChargeType", "PayByBandwidth")
+    if charge not in ("PayByBandwidth", "PayByTraffic"):
+        raise bad("InvalidParameter", 'Specified value of "InternetChargeType" is not valid.')
+    bandwidth = _bandwidth(call, "5")
 
     def make() -> Json:
         if len(call.here(Eip)) >= call.store.conditions.quotas["eip"]:
@@ -37,8 +50,8 @@ def _allocate(call: Call) -> object:
             description=call.get("Description", ""),
             tags=tags,
             address=call.store.public_address(),
-            bandwidth=call.get("Bandwidth", "5"),
-            internet_charge_type=call.get("InternetChargeType", "PayByBandwidth"),
+            bandwidth=bandwidth,
+            internet_charge_type=charge,
         )
         call.store.add(eip)
         return {
@@ -116,18 +129,30 @@ def _associate(call: Call) -> object:
     kind = call.get("InstanceType", "EcsInstance")
     if kind == "Nat":
         nat = find_nat(call, call["InstanceId"])
-        if call.store.pending(nat):
+        if nat.deleting or call.store.pending(nat):
             raise bad("IncorrectStatus.NatGateway", "The NAT gateway status does not support it.")
-    elif kind != "SlbInstance":
+    elif kind != "SlbInstance" or not _balancer(call, call["InstanceId"]):
         raise bad("InvalidInstanceId.NotFound", f"There is no {kind} {call['InstanceId']}.")
     eip.instance, eip.instance_type = call["InstanceId"], kind
     eip.due = call.store.due("eip/associate")
     return {}
 
 
+def _balancer(call: Call, identifier: str) -> bool:
+    """Whether there is such a classic load balancer inside the network, without an address yet."""
+    found = call.store.get(LoadBalancer, identifier)
+    return (
+        found is not None
+        and (found.region, found.kind, found.address_type) == (call.region, "clb", "intranet")
+        and not any(eip.instance == identifier for eip in call.store.all(Eip))
+    )
+
+
 def _unassociate(call: Call) -> object:
     eip = _find_eip(call)
-    if any(e.address == eip.address for e in call.store.all(SnatEntry)):
+    if eip.instance and call.get("InstanceId") not in (None, eip.instance):
+        raise Failure(404, "InvalidInstanceId.NotFound", "The address is not bound to it.")
+    if any(eip.address in e.address.split(",") for e in call.store.all(SnatEntry)):
         raise bad(
             "InvalidIpStatus.HasBeenUsedBySnatTable",
             "The specified EIP has been used by a SNAT table.",
@@ -141,9 +166,9 @@ def _unassociate(call: Call) -> object:
 
 def _modify_eip(call: Call) -> object:
     eip = _find_eip(call)
+    eip.bandwidth = _bandwidth(call, eip.bandwidth)
     eip.name = call.get("Name", eip.name)
     eip.description = call.get("Description", eip.description)
-    eip.bandwidth = call.get("Bandwidth", eip.bandwidth)
     return {}
 
 

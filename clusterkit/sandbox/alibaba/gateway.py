@@ -20,12 +20,14 @@ from clusterkit.sandbox.alibaba import (
     groups,
     keypairs,
     kubeconfig,
+    limits,
     machines,
     model,
     nat,
     nodepools,
     offers,
     personal,
+    poolnodes,
     ram,
     registry,
     repositories,
@@ -54,8 +56,8 @@ HANDLERS: Mapping[str, Handler] = {
     name: handler
     for module in (
         acls, activation, addons, balancers, clusters, clusterviews, eip, endpoints, groups,
-        keypairs, kubeconfig, machines, nat, nodepools, offers, personal, ram, registry,
-        repositories, snat, tags, tasks, volumes, vpc, vswitch,
+        keypairs, kubeconfig, limits, machines, nat, nodepools, offers, personal, poolnodes, ram,
+        registry, repositories, snat, tags, tasks, volumes, vpc, vswitch,
     )
     for name, handler in module.OPERATIONS.items()
 }  # fmt: skip

@@ -1,6 +1,7 @@
 """ECS 2014-05-26: security groups.
 
-``DependencyViolation`` (403) for a group in use is on the vendor's page of DeleteSecurityGroup.
+``DependencyViolation`` (403) for a group in use is on the vendor's page of DeleteSecurityGroup, the
+codes for rules on that of AuthorizeSecurityGroup.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import partial
+from ipaddress import IPv4Network
 from typing import Any
 
 from clusterkit.sandbox.alibaba.failure import Failure, bad
@@ -45,7 +47,10 @@ _RULE = (
     "Description",
 )
 _IDENTITY = _RULE[:-1]
-_PORTS = re.compile(r"-1/-1|[0-9]{1,5}/[0-9]{1,5}")
+_PORTS = re.compile(r"([0-9]{1,5})/([0-9]{1,5})")
+_EVERY_PORT = "-1/-1"
+_MOST = 200
+"""Rules a group may have, both ways (vendor: ECS "Limits", basic security groups)."""
 
 
 def _create(call: Call) -> object:
@@ -163,13 +168,44 @@ def _rules(call: Call, direction: Direction) -> list[dict[str, str]]:
         fields["Policy"] = fields["Policy"].lower()
         if fields["IpProtocol"] not in ("TCP", "UDP", "ICMP", "ICMPV6", "GRE", "ALL"):
             raise bad("InvalidIpProtocol.ValueNotSupported", "IpProtocol is not supported.")
-        if not _PORTS.fullmatch(fields.get("PortRange", "")):
-            raise bad("InvalidParam.PortRange", "The specified PortRange is not valid.")
-        end = "Source" if direction == "ingress" else "Dest"
-        if not fields.get(f"{end}CidrIp") and not fields.get(f"{end}GroupId"):
-            raise bad(f"MissingParameter.{end}", f"One of the {end} parameters is needed.")
+        if fields["Policy"] not in ("accept", "drop"):
+            raise bad("InvalidPolicy.Malformed", "The specified Policy is not valid.")
+        if not re.fullmatch(r"[1-9][0-9]?|100", fields["Priority"]):
+            raise bad("InvalidPriority.ValueNotSupported", "The parameter Priority is invalid.")
+        _check_ports(fields["IpProtocol"], fields.get("PortRange", ""))
+        _check_end(call, fields, "Source" if direction == "ingress" else "Dest")
         found.append(fields)
     return found
+
+
+def _check_ports(protocol: str, text: str) -> None:
+    """1/65535 and the like for TCP and UDP, all of them (-1/-1) for what has no ports."""
+    found = _PORTS.fullmatch(text)
+    low, high = (int(found[1]), int(found[2])) if found else (0, 0)
+    ported = protocol in ("TCP", "UDP")
+    if not (1 <= low <= high <= 65535 if ported else text == _EVERY_PORT):
+        raise bad(
+            "InvalidParam.PortRange",
+            f"The specified parameter PortRange {text!r} is not valid. It should be two integers"
+            " less than 65535 in ?/? format.",
+        )
+
+
+def _check_end(call: Call, fields: dict[str, str], end: str) -> None:
+    """Where from, or where to: a CIDR block or a group that is there."""
+    block, group = fields.get(f"{end}CidrIp"), fields.get(f"{end}GroupId")
+    if not block and not group:
+        raise bad(f"MissingParameter.{end}", f"One of the {end} parameters is needed.")
+    if group:
+        call.find(SecurityGroup, group, f"Invalid{end}GroupId.NotFound")
+    if block:
+        try:
+            fields[f"{end}CidrIp"] = str(IPv4Network(block, strict=False))
+        except ValueError:
+            raise bad(
+                f"Invalid{end}CidrIp.Malformed",
+                f"The specified parameter {end}CidrIp is not valid.",
+            ) from None
 
 
 def _authorize(call: Call, direction: Direction = "ingress") -> object:
@@ -178,6 +214,12 @@ def _authorize(call: Call, direction: Direction = "ingress") -> object:
     # the vendor takes the same rule twice without complaint, and keeps one
     for fields in _rules(call, direction):
         if _identity(fields) not in known:
+            if len(group.rules) >= _MOST:
+                raise Failure(
+                    403,
+                    "AuthorizationLimitExceed",
+                    "The limit of authorization records in the security group reaches.",
+                )
             made = Rule(id=call.store.new_id("sgr"), fields=fields, direction=direction)
             group.rules.append(made)
     return {}

@@ -25,6 +25,7 @@ from clusterkit.sandbox.alibaba.things import (
     NetworkInterface,
     VSwitch,
 )
+from clusterkit.sandbox.kube.spec import Volume
 
 PROVISIONER = "diskplugin.csi.alibabacloud.com"
 AUTO_AVAILABLE = 20
@@ -118,9 +119,10 @@ class ClusterHooks:
                 self._interface(identifier, vswitch)
         else:
             zones = zones[:1] if address_type == "intranet" else []
-            address = store.public_address() if address_type == "internet" else "10.255.0.1"
-            if zones:
-                address = store.private_address(zones[0]) or address
+            found = store.private_address(zones[0]) if zones else store.public_address()
+            if found is None:
+                raise RuntimeError(f"vSwitch {zones[0].id} has no free address")
+            address = found
         balancer = LoadBalancer(
             id=identifier,
             region=cluster.region,
@@ -185,7 +187,7 @@ class ClusterHooks:
         parameters: Mapping[str, str],
         zone: str,
         tags: Mapping[str, str],
-    ) -> str:
+    ) -> Volume:
         """A disk of the first category that fits; too small a claim fails as the driver fails."""
         if provisioner != PROVISIONER:
             raise RuntimeError(f"there is no provisioner {provisioner}")
@@ -197,11 +199,12 @@ class ClusterHooks:
             cluster = self._require()
             known = self._volume(name)
             if known is not None:
-                return known.id
+                return Volume(known.id, known.size)
             for category in parameters.get("type", _DEFAULT_TYPES).split(","):
                 reason = _unfit(category.strip(), level, size)
                 if reason is None:
-                    return self._disk(cluster, name, size, category.strip(), level, zone, tags)
+                    made = self._disk(cluster, name, size, category.strip(), level, zone, tags)
+                    return Volume(made, size)
                 reasons.append(reason)
         raise RuntimeError("; ".join(reasons))
 

@@ -1,15 +1,18 @@
-"""ECS 2014-05-26: SSH key pairs, which belong to one region and have no id but their name."""
+"""ECS 2014-05-26: SSH key pairs, which belong to one region and have no id but their name.
+
+``KeyPair.AlreadyExist`` and ``QuotaExceed.KeyPair`` are on the vendor's page of ImportKeyPair.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 
 from clusterkit.sandbox.alibaba.failure import Failure, bad
+from clusterkit.sandbox.alibaba.request import parsed
 from clusterkit.sandbox.alibaba.service import (
     Call,
     Handler,
@@ -43,8 +46,9 @@ def _import(call: Call) -> object:
             'The specified parameter "PublicKeyBody" is not valid.',
         )
     if call.store.get(KeyPair, name, call.region):
-        # the code is from memory; the vendor's page lists it as KeyPair.AlreadyExist
         raise bad("KeyPair.AlreadyExist", "The key pair already exist.")
+    if len(call.here(KeyPair)) >= call.store.conditions.quotas["key-pair"]:
+        raise Failure(403, "QuotaExceed.KeyPair", "The key pair quota exceeds.")
     pair = KeyPair(
         id=name,
         region=call.region,
@@ -83,7 +87,7 @@ def _describe(call: Call) -> object:
 
 def _delete(call: Call) -> object:
     try:
-        names = json.loads(call["KeyPairNames"])
+        names = parsed(call["KeyPairNames"])
     except ValueError:
         names = None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):

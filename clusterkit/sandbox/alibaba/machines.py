@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from clusterkit.sandbox.alibaba.catalogue import INSTANCE_TYPES
-from clusterkit.sandbox.alibaba.failure import Failure, bad
+from clusterkit.sandbox.alibaba.failure import Failure, bad, not_emulated
+from clusterkit.sandbox.alibaba.nodes import remove_instance
+from clusterkit.sandbox.alibaba.request import parsed
 from clusterkit.sandbox.alibaba.service import (
     Call,
     Handler,
@@ -31,7 +33,7 @@ from clusterkit.sandbox.alibaba.vpc import RESOURCE_GROUP
 def ids_of(call: Call, field: str) -> list[str]:
     """The ids in a parameter that is a JSON array."""
     try:
-        found = json.loads(call.get(field, "[]"))
+        found = parsed(call.get(field, "[]"))
     except ValueError:
         found = None
     if not isinstance(found, list):
@@ -94,11 +96,36 @@ def _instance_status(call: Call, instance: Instance) -> str:
     return "Starting" if call.store.pending(instance) else "Running"
 
 
+def _delete_instances(call: Call, field: str) -> object:
+    """Running machines go by force only (403 ``IncorrectInstanceStatus``, vendor:
+    DeleteInstance); a machine of a node pool would be replaced, which is not emulated.
+    """
+    wanted = call[field]
+    found = [
+        call.find(Instance, i, "InvalidInstanceId.NotFound", "The InstanceId does not exist.")
+        for i in ([wanted] if isinstance(wanted, str) else wanted)
+    ]
+    if any(instance.pool for instance in found):
+        raise not_emulated("the deletion of a node pool's machines")
+    if found and not call.get("Force", False):
+        raise Failure(
+            403,
+            "IncorrectInstanceStatus",
+            "The current status of the resource does not support this operation.",
+        )
+    for instance in found:
+        remove_instance(call.store, instance)
+    return {}
+
+
 def _create_interface(call: Call) -> object:
     vswitch = call.find(VSwitch, call["VSwitchId"], "InvalidVSwitchId.NotFound")
     groups = call.get("SecurityGroupIds") or [call.get("SecurityGroupId", "")]
     for group in groups:
-        call.find(SecurityGroup, group, "InvalidSecurityGroupId.NotFound")
+        found = call.find(SecurityGroup, group, "InvalidSecurityGroupId.NotFound")
+        if found.vpc != vswitch.vpc:
+            # the code is not documented
+            raise Failure(403, "InvalidSecurityGroupId.NotInVpc", f"{group} is in another VPC.")
     tags = given_tags(call)
 
     def make() -> Json:
@@ -114,9 +141,19 @@ def _create_interface(call: Call) -> object:
 
 def new_interface(call: Call, vswitch: VSwitch, groups: list[str]) -> NetworkInterface:
     """A network interface in the vSwitch."""
-    address = call.get("PrimaryIpAddress") or call.store.private_address(vswitch)
+    address = call.get("PrimaryIpAddress")
+    if address is not None and not call.store.is_free(vswitch, address):
+        # vendor: ECS, RunInstances
+        raise bad(
+            "InvalidIPAddress.AlreadyUsed",
+            "The specified IPAddress is already used by other resource.",
+        )
+    address = address or call.store.private_address(vswitch)
     if address is None:
         raise Failure(403, "InvalidVSwitchId.IpNotEnough", "The vSwitch has no free address.")
+    if len(call.here(NetworkInterface)) >= call.store.conditions.quotas["network-interface"]:
+        # vendor: ECS, CreateNetworkInterface
+        raise Failure(403, "MaxEniCountExceeded", "The number of ENI exceeds the limit per region.")
     number = call.store.new_hex(6)
     interface = NetworkInterface(
         id=call.store.new_id("eni"),
@@ -177,15 +214,15 @@ def _delete_interface(call: Call) -> object:
         "The specified NetworkInterfaceId does not exist.",
     )
     if interface.instance or interface.managed:
-        raise Failure(
-            403, "InvalidOperation.InvalidEniState", "The interface is in use or not yours."
-        )
+        raise bad("InvalidOperation.InvalidEniState", "The interface is in use or not yours.")
     call.store.remove(interface)
     return {}
 
 
 OPERATIONS: Mapping[str, Handler] = {
     "ecs:CreateNetworkInterface": _create_interface,
+    "ecs:DeleteInstance": partial(_delete_instances, field="InstanceId"),
+    "ecs:DeleteInstances": partial(_delete_instances, field="InstanceId"),
     "ecs:DeleteNetworkInterface": _delete_interface,
     "ecs:DescribeInstances": _instances,
     "ecs:DescribeNetworkInterfaces": _interfaces,

@@ -26,7 +26,8 @@ from clusterkit.sandbox.alibaba.vpc import RESOURCE_GROUP
 def _create_nat(call: Call) -> object:
     vpc = call.find(Vpc, call["VpcId"], "InvalidVpcId.NotFound", "Specified VPC does not exist.")
     if call.get("NatType", "Normal") != "Enhanced":
-        # vendor: only Enhanced gateways can still be made, and it is not the default
+        # vendor: only Enhanced gateways can still be made, and it is not the default; the code is
+        # not documented
         raise bad("InvalidParameter.NatType.NotSupport", "Only NatType Enhanced is supported.")
     if call.get("VSwitchId") is None:
         raise missing("VSwitchId")
@@ -76,7 +77,8 @@ def find_nat(call: Call, identifier: str) -> NatGateway:
 
 
 def _addresses(call: Call, nat: NatGateway) -> list[Json]:
-    used = {entry.address for entry in call.store.all(SnatEntry) if entry.nat == nat.id}
+    entries = [entry for entry in call.store.all(SnatEntry) if entry.nat == nat.id]
+    used = {address for entry in entries for address in entry.address.split(",")}
     return [
         {
             "AllocationId": eip.id,

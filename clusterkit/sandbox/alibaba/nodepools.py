@@ -1,20 +1,29 @@
 """CS 2015-12-15: node pools.
 
-No code that the vendor gives for a missing pool, or for one that still has nodes, is documented.
+``ErrorNodePoolNotFound`` is what terraform-provider-alicloud waits for
+(service_alicloud_ack_nodepool.go); ``InvalidNodePoolStatus.Forbidden`` for a pool in the wrong
+state has been quoted by four operators in 2026, its status has not. The code for a pool that still
+has nodes is not documented.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clusterkit.sandbox.alibaba import tasks
 from clusterkit.sandbox.alibaba.catalogue import RUNTIME
-from clusterkit.sandbox.alibaba.clusterlife import size_of
-from clusterkit.sandbox.alibaba.clusterrules import check_pool, check_pool_name
 from clusterkit.sandbox.alibaba.failure import Failure, bad, not_emulated
 from clusterkit.sandbox.alibaba.nodes import label
+from clusterkit.sandbox.alibaba.poolrules import (
+    Home,
+    check_management,
+    check_pool,
+    check_pool_name,
+    check_room,
+    check_size,
+)
 from clusterkit.sandbox.alibaba.poolviews import detail, summary
 from clusterkit.sandbox.alibaba.service import Call, Handler, Json
 from clusterkit.sandbox.alibaba.store import Store
@@ -29,6 +38,9 @@ _MODIFIED = {
     "scaling_group",
     "update_nodes",
 }
+
+_AT_ONCE = 500
+"""Nodes that one call may add (vendor: ScaleClusterNodePool, count)."""
 
 
 def new_pool(store: Store, cluster: Cluster, body: Mapping[str, Any]) -> NodePool:
@@ -85,18 +97,31 @@ def _desired(body: Mapping[str, Any]) -> int:
     return int(group.get("desired_size", body.get("count", 0)))
 
 
+def _sized(body: Mapping[str, Any]) -> bool:
+    """Whether a request says how many machines there are to be."""
+    group = body.get("scaling_group") or {}
+    return group.get("desired_size") is not None or body.get("count") is not None
+
+
+def check_new(call: Call, home: Home, bodies: Sequence[Json]) -> None:
+    """Refuse pools that cannot be, one alone or together."""
+    pools = [p for p in call.store.all(NodePool) if p.cluster == home.id]
+    names = {pool.name for pool in pools}
+    for body in bodies:
+        check_pool_name(home.id, body["nodepool_info"]["name"], names)
+        names.add(body["nodepool_info"]["name"])
+        check_pool(call, home, body)
+        check_size(call, body, given=_sized(body))
+        check_management(home, body)
+    if len(pools) + len(bodies) > call.store.conditions.quotas["nodepool"]:
+        # the code is not documented
+        raise bad("ErrorQuotaExceeded", "The cluster can have no more node pools.")
+    check_room(call, home, sum(_desired(_completed(body)) for body in bodies))
+
+
 def _ready(cluster: Cluster) -> None:
     if cluster.state != "running":
         raise bad("ErrorClusterState", f"The state of {cluster.id} is {cluster.state}.")
-
-
-def _check_nodes(call: Call, cluster: Cluster, more: int) -> None:
-    quotas = call.store.conditions.quotas
-    standard = cluster.body["cluster_spec"] == "ack.standard"
-    most = quotas["standard-node"] if standard else quotas["node"]
-    if size_of(call.store, cluster) + more > most:
-        # the code is not documented
-        raise bad("ErrorQuotaExceeded", f"The cluster can have {most} nodes.")
 
 
 def _create(call: Call) -> object:
@@ -105,25 +130,20 @@ def _create(call: Call) -> object:
     for part in ("nodepool_info", "scaling_group"):
         if not call.get(part):
             raise bad("MissingParameter", f"{part} is mandatory for this action.")
-    if call["scaling_group"]["instance_charge_type"] == "PrePaid":
-        raise not_emulated("subscription machines")
-    check_pool_name(call, cluster.id, call["nodepool_info"]["name"])
-    check_pool(call, cluster.vpc, cluster.region, dict(call.parameters))
-    pools = [p for p in call.store.all(NodePool) if p.cluster == cluster.id]
-    if len(pools) >= call.store.conditions.quotas["nodepool"]:
-        raise bad("ErrorQuotaExceeded", "The cluster can have no more node pools.")
-    _check_nodes(call, cluster, _desired(_completed(call.parameters)))
+    check_new(call, Home.of(cluster), [dict(call.parameters)])
     pool = new_pool(call.store, cluster, call.parameters)
     task = tasks.begin(call.store, "nodepool_create", cluster, pool.id)
-    call.clusters.scale(pool, task, "nodepool/create", terminal=call.terminal())
-    return _begun(call, pool, task)
+    call.clusters.pools.scale(pool, task, "nodepool/create", terminal=call.terminal())
+    return begun(call, pool, task)
 
 
-def _begun(call: Call, pool: NodePool, task: Task) -> Json:
+def begun(call: Call, pool: NodePool, task: Task) -> Json:
+    """The answer to a change of a pool."""
     return {"nodepool_id": pool.id, "request_id": call.request_id, "task_id": task.id}
 
 
-def _find(call: Call) -> tuple[Cluster, NodePool]:
+def find_pool(call: Call) -> tuple[Cluster, NodePool]:
+    """The cluster and the pool in the path."""
     cluster = find_cluster(call)
     pool = call.store.get(NodePool, call.path["nodepool_id"])
     if pool is None or pool.cluster != cluster.id:
@@ -131,14 +151,22 @@ def _find(call: Call) -> tuple[Cluster, NodePool]:
     return cluster, pool
 
 
-def _active(cluster: Cluster, pool: NodePool) -> None:
+def require_active(cluster: Cluster, pool: NodePool) -> None:
+    """Refuse a change of a pool that is being changed, or whose cluster is."""
     _ready(cluster)
-    if pool.state != "active":
-        raise bad("ErrorNodePoolState", f"The state of {pool.id} is {pool.state}.")
+    _require_state(pool, "active")
+
+
+def _require_state(pool: NodePool, *states: str) -> None:
+    if pool.state not in states:
+        raise bad(
+            "InvalidNodePoolStatus.Forbidden",
+            f"cannot operate nodepool when nodepool state is {pool.state}",
+        )
 
 
 def _detail(call: Call) -> object:
-    return detail(call.store, _find(call)[1])
+    return detail(call.store, find_pool(call)[1])
 
 
 def _list(call: Call) -> object:
@@ -152,77 +180,69 @@ def _list(call: Call) -> object:
 
 
 def _modify(call: Call) -> object:
-    cluster, pool = _find(call)
+    cluster, pool = find_pool(call)
     others = sorted(call.parameters.keys() - _MODIFIED)
     if others:
         raise not_emulated(f"a change of {', '.join(others)}")
-    _active(cluster, pool)
+    require_active(cluster, pool)
     whole = copy.deepcopy(pool.body)
     for part in ("scaling_group", "kubernetes_config", "auto_scaling", "management"):
         whole[part] |= call.get(part) or {}
     whole["nodepool_info"] |= call.get("nodepool_info") or {}
     name = whole["nodepool_info"]["name"]
-    if name != pool.name:
-        check_pool_name(call, cluster.id, name)
-    check_pool(call, cluster.vpc, cluster.region, whole)
-    desired = _desired(whole)
+    home = Home.of(cluster)
+    others_names = {p.name for p in call.store.all(NodePool) if p.cluster == cluster.id}
+    check_pool_name(cluster.id, name, others_names - {pool.name})
+    check_pool(call, home, whole)
+    sized, scaled = _sized(call.parameters), pool.body["auto_scaling"]["enable"]
+    # even the change that ends the scaling must not bring a size along (seen with Terraform)
+    check_size(call, pool.body if scaled else whole, given=sized)
+    if call.get("management"):
+        check_management(home, whole)
+    desired = _desired(whole) if sized else pool.desired
     if whole["auto_scaling"]["enable"]:
-        most = int(whole["auto_scaling"]["max_instances"])
-        desired = min(max(pool.desired, desired), most)
-    _check_nodes(call, cluster, desired - pool.desired)
+        whole["scaling_group"].pop("desired_size", None)
+        low, high = (int(whole["auto_scaling"][n]) for n in ("min_instances", "max_instances"))
+        desired = min(max(pool.desired, low), high)
+    elif sized or scaled:
+        whole["scaling_group"]["desired_size"] = desired
+    check_room(call, home, desired - pool.desired)
     pool.body, pool.name, pool.desired = whole, name, desired
     if call.get("kubernetes_config") and call.get("update_nodes", False):
         for instance in call.store.all(Instance):
             if instance.pool == pool.id:
                 label(instance, pool)
     task = tasks.begin(call.store, "nodepool_update", cluster, pool.id)
-    call.clusters.scale(pool, task, "nodepool/scale", state="updating")
-    return _begun(call, pool, task)
+    call.clusters.pools.scale(pool, task, "nodepool/scale", state="updating")
+    return begun(call, pool, task)
 
 
 def _scale(call: Call) -> object:
-    cluster, pool = _find(call)
-    _active(cluster, pool)
-    if pool.body["auto_scaling"]["enable"]:
-        # the code is not documented
-        raise bad("ErrorNodePoolAutoScaling", "The node pool scales by itself.")
+    cluster, pool = find_pool(call)
+    require_active(cluster, pool)
+    check_size(call, pool.body, given=True)
     count = call.get("count", 0)
-    if count < 1:
-        raise bad("InvalidParameter", "count must be at least 1.")
-    _check_nodes(call, cluster, count)
+    if not 1 <= count <= _AT_ONCE:
+        raise bad("InvalidParameter", f"count must be 1 to {_AT_ONCE}.")
+    check_room(call, Home.of(cluster), count)
     pool.desired += count
     if "desired_size" in pool.body["scaling_group"]:
         pool.body["scaling_group"]["desired_size"] = pool.desired
     task = tasks.begin(call.store, "nodepool_scaleout", cluster, pool.id)
-    call.clusters.scale(pool, task, "nodepool/scale")
+    call.clusters.pools.scale(pool, task, "nodepool/scale")
     return {"task_id": task.id}
 
 
-def _remove_nodes(call: Call) -> object:
-    cluster, pool = _find(call)
-    _active(cluster, pool)
-    if not call.get("release_node", False):
-        raise not_emulated("machines that leave a cluster and stay; give release_node")
-    wanted = call.get("instance_ids", [])
-    found = [i for i in call.store.all(Instance) if i.pool == pool.id and i.id in wanted]
-    if not wanted or len(found) != len(set(wanted)):
-        raise bad("InvalidParameter", "instance_ids must be machines of the node pool.")
-    task = tasks.begin(call.store, "nodepool_remove_nodes", cluster, pool.id)
-    call.clusters.remove_nodes(pool, found, task)
-    return {"request_id": call.request_id, "task_id": task.id}
-
-
 def _delete(call: Call) -> object:
-    cluster, pool = _find(call)
+    cluster, pool = find_pool(call)
     if cluster.state not in ("running", "failed", "delete_failed"):
         raise bad("ErrorClusterState", f"The state of {cluster.id} is {cluster.state}.")
-    if pool.state != "active":
-        raise bad("ErrorNodePoolState", f"The state of {pool.id} is {pool.state}.")
+    _require_state(pool, "active", "delete_failed")
     machines = [i for i in call.store.all(Instance) if i.pool == pool.id]
     if machines and not call.get("force", False):
         raise bad("NodePoolNotEmpty", f"The node pool {pool.id} has {len(machines)} machines.")
     task = tasks.begin(call.store, "nodepool_delete", cluster, pool.id)
-    call.clusters.delete_pool(pool, task)
+    call.clusters.pools.delete(pool, task)
     return {"request_id": call.request_id, "task_id": task.id}
 
 
@@ -232,6 +252,5 @@ OPERATIONS: Mapping[str, Handler] = {
     "cs:DescribeClusterNodePoolDetail": _detail,
     "cs:DescribeClusterNodePools": _list,
     "cs:ModifyClusterNodePool": _modify,
-    "cs:RemoveNodePoolNodes": _remove_nodes,
     "cs:ScaleClusterNodePool": _scale,
 }

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from ipaddress import IPv4Network
+
 from clusterkit.sandbox.alibaba.catalogue import INSTANCE_TYPES
+from clusterkit.sandbox.alibaba.limits import over_limit
 from clusterkit.sandbox.alibaba.offers import in_stock
 from clusterkit.sandbox.alibaba.store import Store
 from clusterkit.sandbox.alibaba.things import (
@@ -12,6 +16,7 @@ from clusterkit.sandbox.alibaba.things import (
     Instance,
     NetworkInterface,
     NodePool,
+    Rule,
     SecurityGroup,
     VSwitch,
 )
@@ -66,23 +71,46 @@ def remove_instance(store: Store, instance: Instance) -> None:
     store.remove(instance)
 
 
+def detach(store: Store, instance: Instance) -> None:
+    """The machine leaves its pool and cluster, and stays."""
+    if store.get(Instance, instance.id) is instance:
+        instance.cluster = instance.pool = ""
+        instance.joined = False
+
+
 def _locked_out(store: Store, pool: NodePool) -> str | None:
     """Why machines in a security group of their own cannot reach the API server, if they cannot.
 
     The group that Container Service makes lets in nothing but ICMP and, if it is a normal one, its
-    own members (as an operator met it in 2026, twice).
+    own members (as an operator met it in 2026, three times; for clusters made after September the
+    vendor has told him that it is mended).
     """
     cluster = store.get(Cluster, pool.cluster)
     own = pool.body["scaling_group"].get("security_group_ids") or []
     group = store.get(SecurityGroup, cluster.security_group) if cluster is not None else None
     if group is None or not own or group.id in own:
         return None
-    for rule in group.rules:
-        protocol, ports = rule.fields["IpProtocol"], rule.fields["PortRange"]
-        low, _, high = ports.partition("/")
-        if protocol == "ALL" or (protocol == "TCP" and int(low) <= API_PORT <= int(high or low)):
-            return None
+    vswitches = [store.get(VSwitch, i) for i in pool.body["scaling_group"]["vswitch_ids"]]
+    nets = [vswitch.cidr for vswitch in vswitches if vswitch is not None]
+    if any(_lets_in(rule, own, nets) for rule in group.rules):
+        return None
     return f"Security group {group.id} does not let the machines in to port {API_PORT}."
+
+
+def _lets_in(rule: Rule, groups: Sequence[str], nets: Sequence[IPv4Network]) -> bool:
+    """Whether a rule opens the API server's port to all these machines."""
+    fields = rule.fields
+    low, _, high = fields["PortRange"].partition("/")
+    port = fields["IpProtocol"] == "TCP" and int(low) <= API_PORT <= int(high)
+    if rule.direction != "ingress" or fields.get("Policy", "accept") != "accept":
+        return False
+    if not (port or fields["IpProtocol"] == "ALL"):
+        return False
+    source = fields.get("SourceCidrIp")
+    if source:
+        block = IPv4Network(source)
+        return all(net.subnet_of(block) for net in nets)
+    return fields.get("SourceGroupId") in groups
 
 
 def _make(store: Store, pool: NodePool, joining: bool) -> Instance | tuple[str, str]:
@@ -105,10 +133,14 @@ def _make(store: Store, pool: NodePool, joining: bool) -> Instance | tuple[str, 
             "InvalidSystemDiskCategory.ValueNotSupported",  # the vendor's: ECS RunInstances
             f"No instance type of the pool takes a system disk of {', '.join(categories)}.",
         )
-    full = False
+    full, limit = False, None
+    spot = group.get("spot_strategy", "NoSpot") != "NoSpot"
     for vswitch in vswitches:
         for kind, category in kinds.items():
             if not in_stock(store, kind, vswitch.zone):
+                continue
+            limit = over_limit(store, cluster.region, kind, spot=spot)
+            if limit is not None:
                 continue
             address = store.private_address(vswitch)
             if address is None:
@@ -117,6 +149,8 @@ def _make(store: Store, pool: NodePool, joining: bool) -> Instance | tuple[str, 
             instance = _instance(store, pool, cluster, vswitch, kind, address, joining)
             _system_disk(store, pool, instance, category)
             return instance
+    if limit is not None:
+        return limit
     if full:
         return "InvalidVSwitchId.IpNotEnough", "The specified vSwitch has not enough addresses."
     return _NO_STOCK
@@ -152,6 +186,7 @@ def _instance(
         cluster=cluster.id,
         pool=pool.id,
         joined=joining,
+        cordoned=bool((pool.body.get("kubernetes_config") or {}).get("unschedulable", False)),
     )
     label(instance, pool)
     store.add(instance)
@@ -209,4 +244,5 @@ def node(instance: Instance) -> Node:
         internal_ip=instance.address,
         labels=instance.labels,
         taints=instance.taints,
+        unschedulable=instance.cordoned,
     )

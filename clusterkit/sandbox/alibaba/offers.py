@@ -170,23 +170,7 @@ def _types(call: Call) -> object:
     return {"NextToken": token, "InstanceTypes": {"InstanceType": described}}
 
 
-def _account(call: Call) -> object:
-    quota = call.store.conditions.quotas
-    values = {
-        "max-security-groups": str(quota["security-group"]),
-        "real-name-authentication": "yes" if call.store.conditions.solvent else "no",
-    }
-    wanted = call.get("AttributeName", [])
-    items = [
-        {"AttributeName": name, "AttributeValues": {"ValueItem": [{"Value": value}]}}
-        for name, value in values.items()
-        if not wanted or name in wanted
-    ]
-    return {"AccountAttributeItems": {"AccountAttributeItem": items}}
-
-
 OPERATIONS: Mapping[str, Handler] = {
-    "ecs:DescribeAccountAttributes": _account,
     "ecs:DescribeAvailableResource": _available,
     "ecs:DescribeInstanceTypes": _types,
     "ecs:DescribeRegions": _regions,

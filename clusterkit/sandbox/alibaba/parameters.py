@@ -7,13 +7,13 @@ other answer shows.
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from clusterkit.sandbox.alibaba.failure import Failure, bad, missing
 from clusterkit.sandbox.alibaba.model import Operation, Shape
-from clusterkit.sandbox.alibaba.request import Request
+from clusterkit.sandbox.alibaba.request import Request, parsed
 
 _RPC_OWN = frozenset(
     {
@@ -38,6 +38,11 @@ _RPC_OWN = frozenset(
 """What the gateway itself takes with every RPC request (vendor: "Common parameters")."""
 _ROA_OWN = frozenset({"RegionId"})
 """The old SDK puts this into every query."""
+
+_INDEX = re.compile(r"[0-9]{1,6}")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
+"""What fits into the 64 bits that the vendor's own SDKs for other languages send."""
+_NUMBER = re.compile(r"[+-]?[0-9]{1,19}(\.[0-9]{1,19})?")
 
 
 def read(request: Request, operation: Operation) -> dict[str, Any]:
@@ -133,11 +138,12 @@ class _Wire(_Body):
                 value = value.split(",")
             else:
                 try:
-                    return _Body.value(self, json.loads(value), shape, place)
+                    sent = parsed(value)
                 except ValueError:
                     raise _mistyped(place, "JSON", value) from None
+                return _Body.value(self, sent, shape, place)
         if not isinstance(shape, str) and "array" in shape and isinstance(value, dict):
-            if not all(key.isdigit() for key in value):
+            if not all(_INDEX.fullmatch(key) for key in value):
                 raise _mistyped(place, "array", value)
             value = [value[key] for key in sorted(value, key=int)]
         return super().value(value, shape, place)
@@ -149,13 +155,14 @@ class _Wire(_Body):
             if value.lower() not in ("true", "false"):
                 raise _mistyped(place, kind, value)
             return value.lower() == "true"
-        try:
-            if kind == "integer":
-                return int(value)
-            if kind == "number":
-                return float(value)
-        except ValueError:
-            raise _mistyped(place, kind, value) from None
+        if kind == "integer":
+            if not _INTEGER.fullmatch(value):
+                raise _mistyped(place, kind, value)
+            return int(value)
+        if kind == "number":
+            if not _NUMBER.fullmatch(value):
+                raise _mistyped(place, kind, value)
+            return float(value)
         return value
 
 

@@ -6,12 +6,12 @@ list of them. Codes: see ``ram.py``.
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Mapping
 
 from clusterkit.sandbox.alibaba.failure import Failure, bad
+from clusterkit.sandbox.alibaba.request import parsed
 from clusterkit.sandbox.alibaba.service import Call, Handler, Json, given_tags, has_tags, iso
 from clusterkit.sandbox.alibaba.store import Store
 from clusterkit.sandbox.alibaba.things import Policy, Role
@@ -24,7 +24,7 @@ _VERSIONS = 5
 def document(text: str) -> str:
     """A policy document as it was given, if it is one."""
     try:
-        found = json.loads(text)
+        found = parsed(text)
         statements = found["Statement"]
         fits = (
             found["Version"] == "1"

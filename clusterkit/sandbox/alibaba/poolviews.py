@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from clusterkit.sandbox.alibaba.poollife import REMOVING
 from clusterkit.sandbox.alibaba.service import Json, beijing
 from clusterkit.sandbox.alibaba.store import Store
 from clusterkit.sandbox.alibaba.things import Instance, NodePool
@@ -12,14 +13,13 @@ from clusterkit.sandbox.alibaba.vpc import RESOURCE_GROUP
 
 _PARTS = (
     "auto_scaling",
-    "host_network",
     "interconnect_mode",
-    "intranet",
     "kubernetes_config",
     "max_nodes",
     "node_config",
     "tee_config",
 )
+_DETAIL_ONLY = ("host_network", "intranet")
 _SECRET = "login_password"
 
 
@@ -38,7 +38,7 @@ def summary(store: Store, pool: NodePool) -> Json:
             "resource_group_id": body["nodepool_info"].get("resource_group_id", RESOURCE_GROUP),
             "is_default": False,
             "created": beijing(pool.created),
-            "updated": beijing(pool.created),
+            "updated": beijing(pool.updated),
         },
         # the machines of a pool are a group of Auto Scaling, whose id only looks alike here
         "scaling_group": _group(group) | {"scaling_group_id": f"asg-{pool.id[2:]}"},
@@ -73,13 +73,14 @@ def _status(store: Store, pool: NodePool) -> Json:
         "failed_nodes": pool.failed,
         "initial_nodes": max(0, pool.desired - len(machines)) if begun else 0,
         "offline_nodes": 0,
-        "removing_nodes": len(machines) if pool.state in ("removing", "deleting") else 0,
+        "removing_nodes": len(machines) if pool.state in (REMOVING, "deleting") else 0,
     }
 
 
 def detail(store: Store, pool: NodePool) -> Json:
     """The pool as DescribeClusterNodePoolDetail shows it: with the reason of a failure."""
     found = summary(store, pool)
+    found |= {name: pool.body[name] for name in _DETAIL_ONLY if name in pool.body}
     if pool.failure:
         code, _, message = pool.failure.partition(": ")
         found["status"]["conditions"] = [
@@ -88,7 +89,7 @@ def detail(store: Store, pool: NodePool) -> Json:
                 "status": "False",
                 "reason": code,
                 "message": message,
-                "last_transition_time": beijing(pool.created),
+                "last_transition_time": beijing(pool.updated),
             }
         ]
     if "instance_metadata_options" in pool.body["scaling_group"]:

@@ -1,8 +1,9 @@
 """RAM 2015-05-01 and STS 2015-04-01: roles, policies, and who is asking.
 
 ``EntityNotExist.*`` and ``DeleteConflict.Role.Policy`` as terraform-provider-alicloud handles them
-(resource_alicloud_ram_role.go, _ram_role_policy_attachment.go); ``EntityAlreadyExists.*`` with 409
-is from memory.
+(resource_alicloud_ram_role.go, _ram_role_policy_attachment.go); ``EntityAlreadyExists.Role`` with
+409, ``MalformedPolicyDocument`` and the lengths are on the vendor's page of CreateRole,
+``EntityAlreadyExists.Role.Policy`` is what the vendor's own tests of AttachPolicyToRole expect.
 """
 
 from __future__ import annotations
@@ -15,22 +16,25 @@ from collections.abc import Mapping
 from clusterkit.sandbox.alibaba.failure import Failure, bad
 from clusterkit.sandbox.alibaba.policies import OPERATIONS as POLICIES
 from clusterkit.sandbox.alibaba.policies import document, policy_fields, require_policy
+from clusterkit.sandbox.alibaba.request import parsed
 from clusterkit.sandbox.alibaba.service import Call, Handler, Json, given_tags, has_tags, iso
 from clusterkit.sandbox.alibaba.signature import random_key
 from clusterkit.sandbox.alibaba.store import ACCOUNT, USER, Store
 from clusterkit.sandbox.alibaba.things import Role
 
-_NAME = re.compile(r"[A-Za-z0-9.-]{1,64}")
+_NAME = re.compile(r"[A-Za-z0-9.@-]+")
+_LENGTHS = {"RoleName": 64, "Description": 1024, "AssumeRolePolicyDocument": 2048}
+"""Vendor: CreateRole, and RAM "Limits" for the document."""
 _SESSIONS = (3600, 43200)
 """Seconds that MaxSessionDuration may be (vendor: CreateRole)."""
 
 
-def trust(service: str) -> str:
-    """A trust policy for one of the vendor's services."""
+def trust(*services: str) -> str:
+    """A trust policy for the vendor's services."""
     statement = {
         "Action": "sts:AssumeRole",
         "Effect": "Allow",
-        "Principal": {"Service": [f"{service}.aliyuncs.com"]},
+        "Principal": {"Service": [f"{service}.aliyuncs.com" for service in services]},
     }
     return json.dumps({"Statement": [statement], "Version": "1"})
 
@@ -83,13 +87,44 @@ def _session(call: Call, field: str, default: int) -> int:
     return seconds
 
 
+def _trusted(text: str) -> str:
+    """A trust policy as it was given: every statement says whom it is about."""
+    for statement in parsed(document(text))["Statement"]:
+        principal = statement.get("Principal")
+        names = list(principal.values()) if isinstance(principal, dict) else []
+        if not names or not all(isinstance(name, str | list) and name for name in names):
+            raise bad("MalformedPolicyDocument", "Every statement needs a Principal.")
+    return text
+
+
+def _may_assume(role: Role, arn: str) -> bool:
+    """Whether the role trusts this caller, or all of his account."""
+    for statement in parsed(role.document)["Statement"]:
+        trusted = statement["Principal"].get("RAM", [])
+        names = [trusted] if isinstance(trusted, str) else trusted
+        known = any(name in (f"acs:ram::{ACCOUNT}:root", arn) for name in names)
+        if known and statement["Effect"] == "Allow":
+            return True
+    return False
+
+
 def _create_role(call: Call) -> object:
     name = call["RoleName"]
     if not _NAME.fullmatch(name):
         raise bad("InvalidParameter.RoleName.InvalidChars", f"The role name {name!r} is not valid.")
-    trusted, tags = document(call["AssumeRolePolicyDocument"]), given_tags(call)
-    if call.store.get(Role, name):
+    trusted, tags = _trusted(call["AssumeRolePolicyDocument"]), given_tags(call)
+    for field, most in _LENGTHS.items():
+        if len(str(call.get(field, ""))) > most:
+            raise bad(
+                f"InvalidParameter.{field}.Length",
+                f'The parameter - "{field}" beyond the length limit.',
+            )
+    # names differ by more than their case, for ARNs have none
+    if any(role.id.lower() == name.lower() for role in call.store.all(Role)):
         raise Failure(409, "EntityAlreadyExists.Role", f"The role already exists : {name}")
+    own = [role for role in call.store.all(Role) if not role.owner]
+    if len(own) >= call.store.conditions.quotas["role"]:
+        raise Failure(409, "LimitExceeded.Role", "The count of roles beyond the current limits.")
     role = new_role(call.store, name, trusted)
     role.description, role.tags = call.get("Description", ""), tags
     role.session = _session(call, "MaxSessionDuration", role.session)
@@ -103,7 +138,7 @@ def _get_role(call: Call) -> object:
 def _update_role(call: Call) -> object:
     role = _require(call)
     if call.get("NewAssumeRolePolicyDocument") is not None:
-        role.document = document(call["NewAssumeRolePolicyDocument"])
+        role.document = _trusted(call["NewAssumeRolePolicyDocument"])
     role.description = call.get("NewDescription", role.description)
     role.session = _session(call, "NewMaxSessionDuration", role.session)
     return {"Role": _fields(role)}
@@ -199,7 +234,7 @@ def _assume(call: Call) -> object:
     role = next((r for r in call.store.all(Role) if role_arn(r.id) == arn), None)
     if role is None:
         raise Failure(404, "EntityNotExist.Role", f"The specified Role not exists : {arn}")
-    if "RAM" not in json.loads(role.document)["Statement"][0].get("Principal", {}):
+    if not _may_assume(role, call.key.arn):
         raise Failure(403, "NoPermission", "You are not authorized to do this action.")
     seconds = int(call.get("DurationSeconds", 3600))
     if not 900 <= seconds <= role.session:

@@ -23,18 +23,21 @@ def valid(name: str, what: str, shortest: int, longest: int) -> str:
     return name
 
 
-def namespace_of(store: Store, instance: str, name: str) -> Namespace:
-    """The namespace; ``instance`` is empty for the personal edition."""
+def namespace_of(store: Store, instance: str, name: str, region: str = "") -> Namespace:
+    """The namespace; the personal edition has no ``instance``, but a ``region``."""
     for one in store.all(Namespace):
-        if one.instance == instance and one.name == name:
+        if (one.instance, one.name, one.region) == (instance, name, region):
             return one
     raise Failure(404, "NAMESPACE_NOT_EXIST", "namespace is not exist")
 
 
-def repository_of(store: Store, instance: str, namespace: str, name: str) -> Repository:
-    """The repository; ``instance`` is empty for the personal edition."""
+def repository_of(
+    store: Store, instance: str, namespace: str, name: str, region: str = ""
+) -> Repository:
+    """The repository; the personal edition has no ``instance``, but a ``region``."""
     for one in store.all(Repository):
-        if (one.instance, one.namespace, one.name) == (instance, namespace, name):
+        place = (one.instance, one.region, one.namespace, one.name)
+        if place == (instance, region, namespace, name):
             return one
     raise Failure(404, "REPO_NOT_EXIST", "repo is not exist")
 
@@ -42,7 +45,8 @@ def repository_of(store: Store, instance: str, namespace: str, name: str) -> Rep
 def remove_namespace(store: Store, namespace: Namespace) -> None:
     """It goes with its repositories."""
     for one in store.all(Repository):
-        if (one.instance, one.namespace) == (namespace.instance, namespace.name):
+        home = (namespace.instance, namespace.region, namespace.name)
+        if (one.instance, one.region, one.namespace) == home:
             store.remove(one)
     store.remove(namespace)
 
@@ -50,10 +54,11 @@ def remove_namespace(store: Store, namespace: Namespace) -> None:
 def _settings(call: Call) -> tuple[bool, str]:
     nested = call.get("DefaultRepoConfiguration") or {}
     kind = call.get("DefaultRepoType") or nested.get("RepoType", "PRIVATE")
-    return bool(call.get("AutoCreateRepo", False)), _kind(kind)
+    return bool(call.get("AutoCreateRepo", False)), valid_kind(kind)
 
 
-def _kind(kind: str) -> str:
+def valid_kind(kind: str) -> str:
+    """PUBLIC or PRIVATE."""
     if kind not in _KINDS:
         raise bad("INVALID_REPO_TYPE", f"{kind!r} must be PUBLIC or PRIVATE.")
     return kind
@@ -141,7 +146,7 @@ def _create_repository(call: Call) -> object:
         name=name,
         instance=instance.id,
         namespace=namespace.name,
-        kind=_kind(call["RepoType"]),
+        kind=valid_kind(call["RepoType"]),
         summary=call["Summary"],
         detail=call.get("Detail", ""),
         immutable=bool(call.get("TagImmutability", False)),
@@ -205,7 +210,7 @@ def _list_repositories(call: Call) -> object:
 
 def _update_repository(call: Call) -> object:
     repository = _repository(call)
-    repository.kind, repository.summary = _kind(call["RepoType"]), call["Summary"]
+    repository.kind, repository.summary = valid_kind(call["RepoType"]), call["Summary"]
     repository.detail = call.get("Detail", repository.detail)
     repository.immutable = bool(call.get("TagImmutability", repository.immutable))
     return dict(OKAY)

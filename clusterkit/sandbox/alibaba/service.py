@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=Thing)
 Item = TypeVar("Item")
 Json = dict[str, Any]
+Tags = dict[str, str]
+_TOKENS = 20_000
+"""Client tokens that are remembered."""
+_TOKEN = re.compile(r"[\x21-\x7e]{1,64}")
+"""Vendor: ECS "How to ensure idempotence": ASCII only, at most 64 characters."""
+_POSITION = re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(frozen=True)
@@ -87,6 +94,10 @@ class Call:
         given = self.get(token)
         if not given:
             return make()
+        if not _TOKEN.fullmatch(str(given)):
+            raise bad(
+                "InvalidClientToken.ValueNotSupported", "The ClientToken provided is invalid."
+            )
         key = (self.operation, self.region_asked or "", str(given))
         meant = json.dumps(
             {k: v for k, v in self.parameters.items() if k != token}, sort_keys=True, default=str
@@ -102,6 +113,9 @@ class Call:
             return known[1]
         answer = make()
         self.store.tokens[key] = (meant, answer)
+        if len(self.store.tokens) > _TOKENS:
+            # the oldest first; the vendor forgets them after some hours
+            del self.store.tokens[next(iter(self.store.tokens))]
         return answer
 
     def page(
@@ -142,7 +156,7 @@ class Call:
             raise bad("InvalidParameter", f"The specified value of {size} is not valid.")
         length = min(asked, self.store.faults.page_size or asked)
         text = str(self.get(token, "0"))
-        if not (text.isascii() and text.isdigit()):
+        if not _POSITION.fullmatch(text):
             raise bad(f"InvalidParameter.{token}", f"The specified {token} is not valid.")
         start = int(text)
         end = start + length
@@ -164,17 +178,25 @@ def beijing(at: float) -> str:
 
 def given_tags(call: Call, field: str = "Tag") -> dict[str, str]:
     """The tags of a create call (at most 20, no key of the vendor's own; vendor: "Tag limits")."""
-    tags = {str(t.get("Key", "")): str(t.get("Value", "")) for t in call.get(field, [])}
+    tags = as_tags(call.get(field, []))
     check_tags(tags)
     return tags
+
+
+def as_tags(sent: Sequence[Mapping[str, Any]], key: str = "Key", value: str = "Value") -> Tags:
+    """Tags of a request; one key twice is refused (vendor: ECS, TagResources)."""
+    pairs = [(str(one.get(key, "")), str(one.get(value, ""))) for one in sent]
+    if len(dict(pairs)) < len(pairs):
+        raise bad("Duplicate.TagKey", "The Tag.N.Key contain duplicate key.")
+    return dict(pairs)
 
 
 def check_tags(tags: Mapping[str, str]) -> None:
     """Refuse what the vendor refuses of tags."""
     for key, value in tags.items():
-        if not 1 <= len(key) <= 128 or key.startswith(("aliyun", "acs:", "http://", "https://")):
+        if not 1 <= len(key) <= 128 or key.startswith(("aliyun", "acs:")) or "://" in key:
             raise bad("InvalidTagKey.Malformed", f"The specified tag key {key!r} is not valid.")
-        if len(value) > 128 or value.startswith(("acs:", "http://", "https://")):
+        if len(value) > 128 or value.startswith("acs:") or "://" in value:
             raise bad(
                 "InvalidTagValue.Malformed", f"The specified tag value of {key} is not valid."
             )

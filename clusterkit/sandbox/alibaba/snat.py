@@ -1,6 +1,7 @@
 """VPC 2016-04-28: SNAT entries, through which vSwitches reach the internet.
 
-Codes as in terraform-provider-alicloud, resource_alicloud_snat_entry.go.
+Codes as in terraform-provider-alicloud, resource_alicloud_snat_entry.go; those for the quota and
+for a source that has an entry are on the vendor's page of CreateSnatEntry.
 """
 
 from __future__ import annotations
@@ -30,16 +31,13 @@ def _create_snat(call: Call) -> object:
     def make() -> Json:
         if nat.deleting or call.store.pending(nat):
             raise bad("IncorrectStatus.NATGW", "The NAT gateway status does not support this.")
-        bound = {e.address: e for e in call.store.all(Eip) if e.instance == nat.id}
-        for one in address.split(","):
-            if one not in bound:
-                raise bad("EIP_NOT_IN_GATEWAY", "The elastic IP address is not in the NAT gateway.")
-            if call.store.pending(bound[one]):
-                # seen for some seconds after AssociateEipAddress
-                raise bad("OperationUnsupported.EipInBinding", "The EIP is being associated.")
+        _check_addresses(call, nat, address)
         entries = [e for e in call.store.all(SnatEntry) if e.nat == nat.id]
         if len(entries) >= call.store.conditions.quotas["snat"]:
-            raise bad("QuotaExceeded.SnatEntry", "SNAT entry quota exceeded.")
+            raise bad(
+                "Forbidden.SnatEntryCountLimited",
+                "SNAT entry in the specified SNAT table reach its limit.",
+            )
         if any(IPv4Network(e.cidr) == IPv4Network(cidr) for e in entries):
             raise bad("Forbidden.SourceVSwitchId.Duplicated", "The source has a SNAT entry.")
         entry = SnatEntry(
@@ -56,6 +54,17 @@ def _create_snat(call: Call) -> object:
         return {"SnatEntryId": call.store.add(entry).id}
 
     return call.once(make)
+
+
+def _check_addresses(call: Call, nat: NatGateway, addresses: str) -> None:
+    """Each must be an elastic IP address that is bound to the gateway."""
+    bound = {e.address: e for e in call.store.all(Eip) if e.instance == nat.id}
+    for one in addresses.split(","):
+        if one not in bound:
+            raise bad("EIP_NOT_IN_GATEWAY", "The elastic IP address is not in the NAT gateway.")
+        if call.store.pending(bound[one]):
+            # seen for some seconds after AssociateEipAddress
+            raise bad("OperationUnsupported.EipInBinding", "The EIP is being associated.")
 
 
 def _status(call: Call, entry: SnatEntry) -> str:
@@ -102,8 +111,10 @@ def _find_snat(call: Call) -> SnatEntry:
 
 def _modify_snat(call: Call) -> object:
     entry = _find_snat(call)
-    entry.name = call.get("SnatEntryName", entry.name)
-    entry.address = call.get("SnatIp", entry.address)
+    nat, address = call.store.get(NatGateway, entry.nat), call.get("SnatIp", entry.address)
+    if nat is not None and address != entry.address:
+        _check_addresses(call, nat, address)
+    entry.name, entry.address = call.get("SnatEntryName", entry.name), address
     return {}
 
 

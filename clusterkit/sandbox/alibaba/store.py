@@ -9,7 +9,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeVar, cast
+from typing import Literal, TypeVar, cast
 
 from clusterkit.sandbox.alibaba.clock import Clock
 from clusterkit.sandbox.alibaba.signature import Signatures
@@ -32,12 +32,26 @@ ACCOUNT = "1234567890123456"
 """The account id."""
 USER = "234567890123456789"
 """The id of the RAM user who owns the access key."""
+_PUBLIC = [
+    str(address)
+    for block in ("203.0.113.0/24", "198.51.100.0/24", "192.0.2.0/24")
+    for address in ipaddress.IPv4Network(block).hosts()
+]
+_BENCHMARKS = ipaddress.IPv4Network("198.18.0.0/15")
 QUOTAS: dict[str, int] = {
     "vpc": 10,  # per region (vendor: VPC "Limits and quotas")
     "vswitch": 150,  # per VPC (the same page)
     "eip": 20,  # per region (vendor: EIP "Limits")
     "snat": 40,  # per NAT gateway (vendor: NAT Gateway "Limits")
+    "key-pair": 500,  # per region (vendor: ECS "Limits", SSH key pairs)
     "security-group": 100,  # per region (vendor: ECS "Limits", basic security groups)
+    # per region; the vendor gives every account figures of its own (Quota Center), these are ours
+    "network-interface": 5000,
+    "vcpu": 3000,
+    "spot-vcpu": 800,
+    "dedicated-host": 10,
+    "command": 100,
+    "role": 1000,  # per account (vendor: RAM "Limits")
     "cluster": 50,  # per account (vendor: DescribeUserQuota)
     "standard-cluster": 2,  # ack.standard, per account (vendor: ACK "Quotas and limits", 2025-07)
     "standard-node": 10,  # nodes of an ack.standard cluster (the same page)
@@ -53,7 +67,9 @@ class Conditions:
     activated: bool = True
     """Container Service is activated, and its service roles are granted; read by ``reset``"""
     solvent: bool = True
-    """the account has a balance and a verified name"""
+    """the account has a balance"""
+    real_name: Literal["yes", "none", "unnecessary"] = "yes"
+    """whether its owner's name is verified, which regions in mainland China ask for"""
     registry: bool = True
     """an enterprise registry instance has been bought; read by ``reset``"""
     quotas: dict[str, int] = field(default_factory=lambda: dict(QUOTAS))
@@ -99,6 +115,14 @@ class Store:
         """Keep it; the same region is to be given to ``get`` and ``remove``."""
         self._tables.setdefault(type(thing), {})[region, thing.id] = thing
         return thing
+
+    def trim(self, kind: type[T], most: int, gone: Callable[[T], bool] = lambda _: True) -> None:
+        """Forget the oldest of a kind beyond ``most``, those only that are ``gone``."""
+        table = self._tables.get(kind, {})
+        if len(table) > most + most // 10:
+            old = [key for key, thing in table.items() if gone(cast("T", thing))]
+            for key in old[: len(table) - most]:
+                del table[key]
 
     def remove(self, thing: Thing, region: str = "") -> None:
         """It is gone; fine if it was."""
@@ -150,33 +174,49 @@ class Store:
         return uuid.UUID(int=self._random.getrandbits(128)).hex[:length]
 
     def public_address(self) -> str:
-        """A free address of the ranges for documentation (RFC 5737)."""
+        """A free address of the ranges for documentation (RFC 5737); when they are used up, of
+        those for benchmarks (RFC 2544).
+        """
         taken = {eip.address for eip in self.all(Eip)}
         taken |= {cluster.public_address for cluster in self.all(Cluster)}
         taken |= {balancer.address for balancer in self.all(LoadBalancer)}
-        ranges = ("203.0.113.0/24", "198.51.100.0/24", "192.0.2.0/24")
-        free = [
-            str(address)
-            for block in ranges
-            for address in ipaddress.ip_network(block).hosts()
-            if str(address) not in taken
-        ]
-        return self._random.choice(free)
+        while True:
+            few = len(taken) < len(_PUBLIC) // 2
+            free = _PUBLIC if few else [one for one in _PUBLIC if one not in taken]
+            address = self._random.choice(free) if free else self._more_public()
+            if address not in taken:
+                return address
+
+    def _more_public(self) -> str:
+        return str(_BENCHMARKS[self._random.randrange(1, _BENCHMARKS.num_addresses - 1)])
 
     def private_address(self, vswitch: VSwitch, besides: Iterable[str] = ()) -> str | None:
         """A free address of a vSwitch, none of ``besides``; the first one and the last three are
         the vendor's own.
         """
-        taken = set(besides)
-        taken |= {i.address for i in self.all(Instance) if i.vswitch == vswitch.id}
-        taken |= {i.address for i in self.all(NetworkInterface) if i.vswitch == vswitch.id}
-        taken |= {b.address for b in self.all(LoadBalancer) if vswitch.id in b.vswitches}
+        taken = set(besides) | self._taken(vswitch)
         last = vswitch.cidr.num_addresses - 4
         for number in range(1, last + 1):
             address = str(vswitch.cidr[number])
             if address not in taken:
                 return address
         return None
+
+    def _taken(self, vswitch: VSwitch) -> set[str]:
+        taken = {i.address for i in self.all(Instance) if i.vswitch == vswitch.id}
+        taken |= {i.address for i in self.all(NetworkInterface) if i.vswitch == vswitch.id}
+        taken |= {b.address for b in self.all(LoadBalancer) if vswitch.id in b.vswitches}
+        return taken
+
+    def is_free(self, vswitch: VSwitch, text: str) -> bool:
+        """Whether the vSwitch can give this very address."""
+        try:
+            address = ipaddress.IPv4Address(text)
+        except ValueError:
+            return False
+        number = int(address) - int(vswitch.cidr.network_address)
+        inside = 1 <= number <= vswitch.cidr.num_addresses - 4
+        return inside and str(address) not in self._taken(vswitch)
 
     def free_addresses(self, vswitch: VSwitch) -> int:
         """How many more the vSwitch can give."""

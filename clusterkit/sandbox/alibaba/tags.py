@@ -6,7 +6,15 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from clusterkit.sandbox.alibaba.failure import Failure, bad
-from clusterkit.sandbox.alibaba.service import Call, Handler, Json, check_tags, tag_key_value
+from clusterkit.sandbox.alibaba.service import (
+    Call,
+    Handler,
+    Json,
+    as_tags,
+    check_tags,
+    tag_key_value,
+)
+from clusterkit.sandbox.alibaba.tasks import find_cluster
 from clusterkit.sandbox.alibaba.things import (
     Acl,
     Cluster,
@@ -40,6 +48,8 @@ _KINDS: Mapping[str, Mapping[str, type[Thing]]] = {
     "cs": {"CLUSTER": Cluster},
 }
 """Resource types as each service's TagResources spells them."""
+_AT_ONCE = 50
+"""Resources that one call may tag (vendor: TagResources, ResourceId.N)."""
 
 
 def _kind(service: str, name: str) -> type[Thing]:
@@ -53,11 +63,24 @@ def _regional(call: Call, kind: type[Thing]) -> str:
     return call.region if kind is KeyPair else ""
 
 
+def _of_service(call: Call, thing: Thing) -> bool:
+    """Whether it is this service's, in the region asked for."""
+    service = call.operation.partition(":")[0]
+    kind = {"slb": "clb", "nlb": "nlb"}.get(service)
+    if isinstance(thing, LoadBalancer) and thing.kind != kind:
+        return False
+    return not thing.region or thing.region == call.region
+
+
 def _things(call: Call, kind: type[Thing], ids: Sequence[str]) -> list[Thing]:
     found = []
+    if not ids:
+        raise bad("MissingParameter.ResourceId", "Specify at least one resource.")
+    if len(ids) > _AT_ONCE:
+        raise bad("NumberExceed.ResourceIds", f"Valid : {_AT_ONCE}")
     for identifier in ids:
         thing = call.store.get(kind, identifier, _regional(call, kind))
-        if thing is None:
+        if thing is None or not _of_service(call, thing):
             raise Failure(
                 404, "InvalidResourceId.NotFound", f"The ResourceId {identifier} does not exist."
             )
@@ -81,7 +104,9 @@ def _unset(things: Sequence[Thing], keys: Sequence[str], everything: bool) -> No
 
 def _tag(service: str, ids: str, call: Call) -> object:
     kind = _kind(service, call.get("ResourceType", ""))
-    tags = {str(t.get("Key", "")): str(t.get("Value", "")) for t in call.get("Tag", [])}
+    tags = as_tags(call.get("Tag", []))
+    if not tags:
+        raise bad("MissingParameter.TagKey", "Specify at least one tag.")
     _set(_things(call, kind, call.get(ids, [])), tags)
     return {}
 
@@ -103,7 +128,7 @@ def _rows(call: Call, kind: type[Thing], wanted: Sequence[str]) -> list[tuple[Th
         (thing, key, value)
         for thing in call.store.all(kind)
         if (not wanted or thing.id in wanted)
-        and (not thing.region or kind in (Role, Policy) or thing.region == call.region)
+        and _of_service(call, thing)
         and all(k in thing.tags and v in (None, "", thing.tags[k]) for k, v in filters.items())
         for key, value in thing.tags.items()
     ]
@@ -135,7 +160,7 @@ def _list_ram(call: Call) -> object:
 
 
 def _cluster_tags(call: Call, field: str) -> dict[str, str]:
-    return {str(t.get("key", "")): str(t.get("value", "")) for t in call.get(field, [])}
+    return as_tags(call.get(field, []), "key", "value")
 
 
 def _tag_clusters(call: Call) -> object:
@@ -168,9 +193,7 @@ def _list_clusters(call: Call) -> object:
 
 
 def _replace_cluster_tags(call: Call) -> object:
-    cluster = call.store.get(Cluster, call.path["cluster_id"])
-    if cluster is None:
-        raise Failure(404, "ErrorClusterNotFound", "The cluster could not be found.")
+    cluster = find_cluster(call)
     tags = _cluster_tags(call, "body")
     check_tags(tags)
     cluster.tags = tags

@@ -10,6 +10,9 @@ from clusterkit.sandbox.alibaba.service import Call, Handler, Json, beijing
 from clusterkit.sandbox.alibaba.store import Store
 from clusterkit.sandbox.alibaba.things import Cluster, Event, Task
 
+_TASKS, _EVENTS = 5_000, 20_000
+"""How many are remembered: a sandbox may live for weeks."""
+
 
 def begin(store: Store, kind: str, cluster: Cluster, target: str = "") -> Task:
     """A task that runs from now on."""
@@ -21,6 +24,8 @@ def begin(store: Store, kind: str, cluster: Cluster, target: str = "") -> Task:
         target=target or cluster.id,
     )
     store.add(task)
+    store.trim(Task, _TASKS, lambda old: old.state != "running")
+    store.trim(Event, _EVENTS)
     _note(store, task, "info", f"{kind}Started", f"The task {kind} of {task.target} has started.")
     return task
 
@@ -34,6 +39,13 @@ def end(store: Store, task: Task, error: tuple[str, str] | None = None) -> None:
     else:
         task.state, task.error = "fail", {"code": error[0], "message": error[1]}
         _note(store, task, "err", f"{task.kind}Failed", f"{error[0]}: {error[1]}")
+
+
+def cancel(store: Store, cluster: Cluster) -> None:
+    """What was going on in a cluster has ended with it."""
+    for task in store.all(Task):
+        if task.cluster == cluster.id and task.state == "running":
+            end(store, task, ("TaskCanceled", f"The cluster {cluster.id} is deleted."))
 
 
 def _note(store: Store, task: Task, level: str, reason: str, message: str) -> None:

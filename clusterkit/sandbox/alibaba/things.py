@@ -116,6 +116,8 @@ class Instance(Thing):
     taints: tuple[tuple[str, str, str], ...] = ()
     joined: bool = True
     """False for a machine that never became a node"""
+    cordoned: bool = False
+    """whether it became one that takes no pods"""
 
 
 @dataclass(kw_only=True)
@@ -238,6 +240,7 @@ class NodePool(Thing):
     body: dict[str, Any]
     """the request's structure, with the defaults filled in"""
     desired: int
+    updated: float = field(default_factory=time.time)
     state: str = "scaling"
     failed: int = 0
     failure: str = ""

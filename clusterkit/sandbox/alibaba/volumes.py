@@ -22,7 +22,7 @@ from clusterkit.sandbox.alibaba.vpc import RESOURCE_GROUP
 
 
 def _check_disk(category: str, level: str | None, size: int) -> None:
-    """Refuse a data disk that cannot be made; codes of the vendor's CreateDisk."""
+    """Refuse a data disk that cannot be made; codes and statuses of the vendor's CreateDisk."""
     if category not in DISKS:
         raise bad("InvalidDiskCategory.ValueNotSupported", f"There is no category {category!r}.")
     try:
@@ -32,7 +32,8 @@ def _check_disk(category: str, level: str | None, size: int) -> None:
             "InvalidPerformanceLevel.Malformed", "The specified PerformanceLevel is not valid."
         ) from None
     if not least <= size <= DISKS[category].data[1]:
-        raise bad(
+        raise Failure(
+            403,
             "InvalidDiskSize.NotSupported",
             f"The specified disk size is not supported: a {category} disk"
             f"{f' of level {level or DEFAULT_LEVEL}' if DISKS[category].levels else ''}"

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Network
 
 from clusterkit.sandbox.alibaba.catalogue import REGIONS, zones
-from clusterkit.sandbox.alibaba.failure import bad
+from clusterkit.sandbox.alibaba.failure import bad, not_emulated
 from clusterkit.sandbox.alibaba.service import (
     Call,
     Handler,
@@ -138,8 +138,8 @@ def find_vpc(call: Call) -> Vpc:
 def _modify_vpc(call: Call) -> object:
     vpc = find_vpc(call)
     if call.get("CidrBlock") not in (None, str(vpc.cidr)):
-        raise bad("Sandbox.NotImplemented", "The sandbox does not change the CIDR block of a VPC.")
-    vpc.name = call.get("VpcName", vpc.name)
+        raise not_emulated("a change of a VPC's CIDR block")
+    vpc.name = valid_name(call, "VpcName", "InvalidVpcName.Malformed") or vpc.name
     vpc.description = call.get("Description", vpc.description)
     return {}
 

@@ -133,7 +133,7 @@ def _describe_vswitch(call: Call) -> object:
 
 def _modify_vswitch(call: Call) -> object:
     vswitch = find_vswitch(call, call["VSwitchId"])
-    vswitch.name = call.get("VSwitchName", vswitch.name)
+    vswitch.name = valid_name(call, "VSwitchName", "InvalidVSwitchName.Malformed") or vswitch.name
     vswitch.description = call.get("Description", vswitch.description)
     return {}
 

@@ -73,12 +73,17 @@ class ClusterAuthority:
 
         ``directory`` is private; the key is in it for the moment of loading.
         """
-        certificate, key = self.server(hosts)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_alpn_protocols(["http/1.1"])
         context.verify_mode = ssl.CERT_OPTIONAL
         context.load_verify_locations(cadata=self.pem)
+        self.certify(context, hosts, directory)
+        return context
+
+    def certify(self, context: ssl.SSLContext, hosts: Sequence[str], directory: Path) -> None:
+        """Give the context a new certificate for these hosts, which new connections see."""
+        certificate, key = self.server(hosts)
         # Python's ssl reads keys from files only; mkstemp makes them 0600
         handle, name = tempfile.mkstemp(dir=directory, prefix="kube-")
         try:
@@ -87,7 +92,6 @@ class ClusterAuthority:
             context.load_cert_chain(name)
         finally:
             Path(name).unlink()
-        return context
 
     def _leaf(
         self,

@@ -172,6 +172,10 @@ class EmbeddedCluster:
         if not self._closed:
             self._run(work())
 
+    def rename(self, hosts: Sequence[str]) -> None:
+        """Be reached under these names instead."""
+        self.listener.rename(hosts)
+
     def client_certificate(
         self, username: str, groups: Sequence[str], seconds: float
     ) -> tuple[str, str]:

@@ -124,6 +124,10 @@ class RealCluster:
         query = "fieldManager=clusterkit-sandbox&force=true"
         await self.request("PATCH", f"{path}?{query}", json=body, headers=_APPLY)
 
+    def rename(self, hosts: Sequence[str]) -> None:
+        """Be reached under these names instead."""
+        self.listener.rename(hosts)
+
     def client_certificate(
         self, username: str, groups: Sequence[str], seconds: float
     ) -> tuple[str, str]:

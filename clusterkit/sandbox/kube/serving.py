@@ -68,10 +68,16 @@ class Listener:
         )
         await self._runner.setup()
         context = self._authority.server_context(self.hosts, self._directory)
+        self._context = context
         self._server = await asyncio.get_running_loop().create_server(
             self._handler(), LOOPBACK, 0, ssl=context, ssl_shutdown_timeout=_CLOSE_SECONDS
         )
         self.address = (LOOPBACK, self._server.sockets[0].getsockname()[1])
+
+    def rename(self, hosts: Sequence[str]) -> None:
+        """Answer under these names from now on."""
+        self._authority.certify(self._context, hosts, self._directory)
+        self.hosts = tuple(hosts)
 
     async def close(self) -> None:
         """Refuse connections, and end those there are."""

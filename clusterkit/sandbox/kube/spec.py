@@ -46,6 +46,16 @@ class Node:
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[tuple[str, str, str], ...] = ()
     """(key, value, effect), effect in Kubernetes' spelling: ``NoSchedule``"""
+    unschedulable: bool = False
+    """whether it registers cordoned"""
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A volume as it was made; ``size`` in GiB, which may be more than was asked for."""
+
+    id: str
+    size: int
 
 
 class CloudHooks(Protocol):
@@ -78,8 +88,10 @@ class CloudHooks(Protocol):
         parameters: Mapping[str, str],
         zone: str,
         tags: Mapping[str, str],
-    ) -> str:
-        """Make a volume of ``size`` GiB; return its id. ``name`` is the PersistentVolume's name."""
+    ) -> str | Volume:
+        """Make a volume of ``size`` GiB; return its id, or the volume if it came out larger.
+        ``name`` is the PersistentVolume's name.
+        """
 
     def delete_volume(self, volume: str) -> None:
         """Remove it; a missing one is fine."""
@@ -100,6 +112,9 @@ class KubeCluster(Protocol):
 
     def set_nodes(self, nodes: Sequence[Node]) -> None:
         """Make the node objects be exactly these: new ones turn Ready, vanished ones go."""
+
+    def rename(self, hosts: Sequence[str]) -> None:
+        """Be reached under these names instead of those given to ``open``."""
 
     def client_certificate(
         self, username: str, groups: Sequence[str], seconds: float

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from clusterkit.sandbox.kube import budgets
 from clusterkit.sandbox.kube.accounts import ISSUER, TokenIssuer
 from clusterkit.sandbox.kube.calls import Call
 from clusterkit.sandbox.kube.decoding import parse
@@ -102,6 +103,7 @@ class Subresources:
 
     def _evict(self, call: Call, body: Object) -> Object:
         pod = self._state.need(call.resource, call.namespace, call.name)
+        budgets.check(self._state, pod)
         delete(self._state, call.resource, pod, body.get("deleteOptions"), dry_run=call.dry_run)
         return _SUCCESS
 

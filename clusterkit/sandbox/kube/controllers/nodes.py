@@ -160,7 +160,8 @@ def node_object(node: Node, version: str) -> Object:
     }
     return {
         "metadata": {"name": node.name, "labels": labels},
-        "spec": {"providerID": node.provider_id, "taints": taints},
+        "spec": {"providerID": node.provider_id, "taints": taints}
+        | ({"unschedulable": True} if node.unschedulable else {}),
         "status": {
             "capacity": amounts,
             "allocatable": amounts | {"memory": f"{node.memory - _EVICTION}Mi"},

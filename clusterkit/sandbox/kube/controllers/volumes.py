@@ -32,6 +32,7 @@ from clusterkit.sandbox.kube.intent import Intent
 from clusterkit.sandbox.kube.kinds import Object
 from clusterkit.sandbox.kube.quantities import gibibytes
 from clusterkit.sandbox.kube.selectors import dig
+from clusterkit.sandbox.kube.spec import Volume
 from clusterkit.sandbox.kube.store import Change
 
 _FOR = "kubernetes.io/created-for/"
@@ -144,12 +145,13 @@ class ClaimController:
         parameters = dict(found.get("parameters") or {})
         hooks = runtime.hooks
 
-        def work() -> str | None:
+        def work() -> Volume | None:
             if provisioner not in hooks.provisioners():
                 return None
-            return hooks.create_volume(provisioner, name, size, parameters, zone, tags)
+            made = hooks.create_volume(provisioner, name, size, parameters, zone, tags)
+            return made if isinstance(made, Volume) else Volume(made, size)
 
-        def done(volume: str | None) -> None:
+        def done(volume: Volume | None) -> None:
             if volume is None:
                 told = (
                     "Waiting for a volume to be created either by the external provisioner"
@@ -159,7 +161,7 @@ class ClaimController:
                 )
                 runtime.events.normal(claim, "ExternalProvisioning", told, BINDER)
                 return
-            made = provisioned(name, volume, size, zone, claim, found)
+            made = provisioned(name, volume.id, volume.size, zone, claim, found)
             resource = runtime.state.catalogue.current(VOLUMES)
             made = runtime.writer.create(resource, "", made, Intent(provisioner))
             told = f"Successfully provisioned volume {name}"
