@@ -31,9 +31,9 @@ from clusterkit.alibaba.requests import (
     close,
     endpoint,
     flat,
+    roa,
     signer,
     silence,
-    text,
     weakly,
 )
 from clusterkit.alibaba.requests import request as make_request
@@ -55,7 +55,6 @@ EARLY = timedelta(minutes=5)
 PAGE = 50
 """the most that VPC 2016-04-28 gives at a time"""
 
-CS_VERSION = "2015-12-15"
 Answer = dict[str, Any]
 
 
@@ -172,21 +171,18 @@ class Clients(Memory):
 
         Returns the answer's JSON, None if it is empty.
         """
-        from aliyunsdkcore.http import protocol_type
-        from aliyunsdkcore.request import RoaRequest
-
-        request = RoaRequest(
-            "CS", CS_VERSION, action, method=method, uri_pattern=path,
-            protocol=protocol_type.HTTPS,
-        )  # fmt: skip
-        for name, value in query.items():
-            if value is not None:
-                request.add_query_param(name, text(value))
-        if body is not None:
-            # bytes: the SDK encodes text as Latin-1
-            request.set_content(json.dumps(body).encode())
-            request.set_content_type("application/json")
+        request = roa("cs", action, method, path, body, query)
         return self._send("cs", f"CS.{action}", request)
+
+    def personal(
+        self, action: str, method: str, path: str, body: Any = None, **query: object
+    ) -> Any:
+        """A call to Container Registry 2016-06-07, the interface of the Personal Edition; what its
+        answer holds under ``data``.
+        """
+        request = roa("cr", action, method, path, body, query)
+        found: Answer = self._send("cr", f"CR.{action}", request) or {}
+        return found.get("data") or {}
 
     def _rpc(self, product: str, action: str, parameters: Mapping[str, Any]) -> Answer:
         from aliyunsdkcore.http import protocol_type
