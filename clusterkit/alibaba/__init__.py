@@ -15,6 +15,7 @@ from clusterkit.alibaba.keypair import KeyPair
 from clusterkit.alibaba.nat import Eip, NatGateway
 from clusterkit.alibaba.network import Vpc, VSwitch
 from clusterkit.alibaba.nodes import NodePool
+from clusterkit.alibaba.personalregistry import PersonalRepository
 from clusterkit.alibaba.preflight import Facts
 from clusterkit.alibaba.preflight import preflight as _preflight
 from clusterkit.alibaba.profile import AlibabaProfile
@@ -56,6 +57,7 @@ class VolumeClaims(drain.VolumeClaims):
 KINDS: tuple[type[Resource[Any, Any]], ...] = (
     KeyPair,
     Repository,
+    PersonalRepository,
     Vpc,
     VSwitch,
     Eip,

@@ -31,9 +31,9 @@ from clusterkit.alibaba.requests import (
     close,
     endpoint,
     flat,
+    roa,
     signer,
     silence,
-    text,
     weakly,
 )
 from clusterkit.alibaba.requests import request as make_request
@@ -57,8 +57,6 @@ PAGE = 50
 
 READS = ("Describe", "List", "Get", "Check")
 """how the names of the operations begin that change nothing"""
-
-CS_VERSION = "2015-12-15"
 Answer = dict[str, Any]
 
 
@@ -175,21 +173,19 @@ class Clients(Memory):
 
         Returns the answer's JSON, None if it is empty.
         """
-        from aliyunsdkcore.http import protocol_type
-        from aliyunsdkcore.request import RoaRequest
+        request = roa("cs", action, method, path, body, query)
+        return self._ask("cs", f"CS.{action}", request, f"{path} {sorted(query.items())} {body}")
 
-        request = RoaRequest(
-            "CS", CS_VERSION, action, method=method, uri_pattern=path,
-            protocol=protocol_type.HTTPS,
-        )  # fmt: skip
-        given = [(name, text(value)) for name, value in query.items() if value is not None]
-        for name, value in given:
-            request.add_query_param(name, value)
-        if body is not None:
-            # bytes: the SDK encodes text as Latin-1
-            request.set_content(json.dumps(body).encode())
-            request.set_content_type("application/json")
-        return self._ask("cs", f"CS.{action}", request, f"{path} {sorted(given)} {body}")
+    def personal(
+        self, action: str, method: str, path: str, body: Any = None, **query: object
+    ) -> Any:
+        """A call to Container Registry 2016-06-07, the interface of the Personal Edition; what its
+        answer holds under ``data``.
+        """
+        request = roa("cr", action, method, path, body, query)
+        given = f"{path} {sorted(query.items())} {body}"
+        found: Answer = self._ask("cr", f"CR.{action}", request, given) or {}
+        return found.get("data") or {}
 
     def _rpc(self, product: str, action: str, parameters: Mapping[str, Any]) -> Answer:
         from aliyunsdkcore.http import protocol_type

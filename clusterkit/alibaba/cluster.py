@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from clusterkit.alibaba import apiacl
 from clusterkit.alibaba.clients import Clients
 from clusterkit.alibaba.clusterstate import ClusterState, listed, minor, ours, read
-from clusterkit.alibaba.errors import gone_is_fine
+from clusterkit.alibaba.errors import cure, gone_is_fine
 from clusterkit.alibaba.marks import REFUSED, Marked, Tags, retags, write_cs_tags
 from clusterkit.alibaba.network import VpcState, VSwitchState
 from clusterkit.alibaba.securitygroup import (
@@ -106,10 +106,11 @@ class Cluster(Marked[Clients, ClusterState]):
     @classmethod
     def ready(cls, have: ClusterState) -> bool:
         if have.status == "failed":
-            raise Rejected(have.issues or "the cluster failed", code="failed", remake=True)
+            what = have.issues or "the cluster failed"
+            raise Rejected(what, hint=cure(what), code="failed", remake=True)
         if have.status in ("delete_failed", "inactive", "unavailable"):
             what = have.issues or f"the cluster is {have.status}"
-            raise Rejected(what, code=have.status)
+            raise Rejected(what, hint=cure(what), code=have.status)
         return have.status == "running"
 
     def diff(self, cx: Ctx[Clients], have: ClusterState) -> list[Change]:

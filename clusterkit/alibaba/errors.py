@@ -60,18 +60,34 @@ CREDENTIALS = re.compile(
 )
 DENIED = re.compile(r"^(StatusForbidden|ErrorCheckAcl|NoPermission|Forbidden(\.RAM)?$)")
 QUOTA = re.compile(r"^(QuotaExceed|LimitExceeded|Quota\.Exceed)")
+_MONEY = (
+    "the account's balance does not suffice, or it has no valid payment method: see to that in the "
+    "console, then run the command again (pay-as-you-go machines have been seen to want 100 CNY)"
+)
 HINTS = {
-    "ErrorNotEnabled": "Container Service is not activated: clusterkit up --activate",
-    "RISK.RISK_CONTROL_REJECTION": "the account's balance does not suffice, or it has no valid "
-    "payment method: see to that in the console, then run the command again",
-    "InvalidAccountStatus.NotEnoughBalance": "top up the account, then run the command again",
+    "ErrorNotEnabled": "Container Service is not activated: the same `clusterkit up` with "
+    "--activate",
+    "RISK.RISK_CONTROL_REJECTION": _MONEY,
+    "InvalidAccountStatus.NotEnoughBalance": _MONEY,
+    "PAY.INSUFFICIENT_BALANCE": _MONEY,
+    "PAY.INVALID_CREDIT_CARD": _MONEY,
+    "ACCOUNT_BALANCE_EXCEEDED": _MONEY,
+    "Account.Arrearage": _MONEY,
     "RealNameAuthenticationError": "verify the account's identity in the console: mainland regions "
     "want a verified person or company",
     "ZoneNotSupported": "name other zones in network.zones",
     "MissingPodVswitchIds": "plugin: terway needs VSwitches for the pods",
     "NoInstanceStock": "choose another machine or other zones",
+    "OperationDenied.NoStock": "choose another machine or other zones",
 }
 """what to do about a code that waiting does not cure"""
+
+
+def cure(text: str) -> str:
+    """What to do about a failure that is only told in words, as a scaling group's are: by the code
+    in them.
+    """
+    return next((hint for code, hint in HINTS.items() if code in text), "")
 
 
 def gone_is_fine(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R | None:

@@ -12,8 +12,9 @@ from clusterkit.alibaba.keypair import KeyPair
 from clusterkit.alibaba.nat import Eip, NatGateway
 from clusterkit.alibaba.network import Vpc, VpcState, VSwitch, VSwitchState
 from clusterkit.alibaba.nodes import NodePool
+from clusterkit.alibaba.personalregistry import PersonalRepository
 from clusterkit.alibaba.preflight import NODES, Facts
-from clusterkit.alibaba.profile import AlibabaPool, AlibabaProfile
+from clusterkit.alibaba.profile import AlibabaPool, AlibabaProfile, AlibabaRegistry
 from clusterkit.alibaba.registry import RegistryLogin, Repository
 from clusterkit.alibaba.securitygroup import KEEP_VOLUMES, SecurityGroup
 from clusterkit.core.cidr import carve
@@ -85,7 +86,7 @@ def graph(profile: AlibabaProfile, facts: Facts) -> list[Resource[Any, Any]]:
     if text := profile.ssh_public_key:
         key = KeyPair(name=fingerprint(text), public_key=text, tags=tags)
     out: list[Any_] = [cluster, *network.ways]
-    out += [_pool(pool, facts, cluster, network, key, tags) for pool in profile.pools]
+    out += [_pool(pool, profile, facts, cluster, network, key) for pool in profile.pools]
     out.append(
         StorageClass(
             name="clusterkit-ssd",
@@ -144,16 +145,17 @@ def _given(facts: Facts, profile: AlibabaProfile) -> _Network:
 
 def _pool(
     pool: AlibabaPool,
+    profile: AlibabaProfile,
     facts: Facts,
     cluster: Cluster,
     network: _Network,
     key: KeyPair | None,
-    tags: Tags,
 ) -> NodePool:
     types = facts.pools[pool.name]
     where = [vswitch.name for vswitch in network.nodes]
     disk = (pool.disk.size, pool.disk.type, pool.disk.encrypted)
-    fixed = digest(types, disk, pool.spot, key.name if key else "", where)
+    mirror = (profile.mirror,) if profile.mirror else ()
+    fixed = digest(types, disk, pool.spot, key.name if key else "", where, *mirror)
     return NodePool(
         name=f"{pool.name}-{fixed}",
         cluster=cluster,
@@ -170,9 +172,22 @@ def _pool(
         labels=tuple(sorted(pool.labels.items())),
         taints=tuple((t.key, t.value, t.effect) for t in pool.taints),
         machine=machine_text(pool),
-        tags=tags,
+        mirror=profile.mirror,
+        tags=cluster.tags,
         after=network.ways,
     )
+
+
+def _repositories(registry: AlibabaRegistry) -> list[Any_]:
+    names = [
+        f"{registry.name}/{repository}{suffix}"
+        for repository in registry.repositories
+        for suffix in ("", *(["-cache"] if registry.cache else []))
+    ]
+    if registry.instance is None:
+        return [PersonalRepository(name=name, keep=registry.keep) for name in names]
+    instance = registry.instance
+    return [Repository(name=name, instance=instance, keep=registry.keep) for name in names]
 
 
 def _registry(profile: AlibabaProfile, facts: Facts, cluster: Cluster, tags: Tags) -> list[Any_]:
@@ -180,18 +195,11 @@ def _registry(profile: AlibabaProfile, facts: Facts, cluster: Cluster, tags: Tag
     registry = profile.registry
     if registry is None:
         return []
-    out: list[Any_] = []
-    for repository in registry.repositories:
-        names = [repository] + ([f"{repository}-cache"] if registry.cache else [])
-        out += [
-            Repository(
-                name=f"{registry.name}/{name}", instance=registry.instance, keep=registry.keep
-            )
-            for name in names
-        ]
+    out = _repositories(registry)
     if not profile.push_accounts:
         return out
-    policy = push_policy(profile.region, facts.account, registry.instance, registry.name)
+    within = f"{registry.instance}/{registry.name}" if registry.instance else registry.name
+    policy = push_policy(profile.region, facts.account, within)
     role = Role(
         name=PUSH, cluster=cluster, accounts=profile.push_accounts, policy=policy, tags=tags
     )
@@ -202,6 +210,7 @@ def _registry(profile: AlibabaProfile, facts: Facts, cluster: Cluster, tags: Tag
             RegistryLogin(
                 name=f"{name}/{LOGIN}",
                 instance=registry.instance,
+                repository=None if registry.instance else out[0],
                 servers=facts.registry,
                 after=(namespace,),
             )

@@ -164,13 +164,17 @@ def _state(cx: Ctx[Clients], role: Any) -> RoleState:
     return RoleState(name, shown["Arn"], trust, policy)
 
 
-def push_policy(region: str, account: str, instance: str, namespace: str) -> str:
-    """Least that kaniko and Jenkins X need to push to the namespace and read the layer cache."""
-    repositories = f"acs:cr:{region}:{account}:repository/{instance}/{namespace}/*"
-    everything = f"acs:cr:{region}:{account}:instance/*"
+def push_policy(region: str, account: str, within: str) -> str:
+    """Least that kaniko and Jenkins X need to push to a namespace and read the layer cache.
+
+    ``within`` is ``INSTANCE/NAMESPACE``, with the Personal Edition ``NAMESPACE``
+    (https://www.alibabacloud.com/help/en/acr/user-guide/ram-authorization-information).
+    """
+    ours = f"acs:cr:{region}:{account}"
     login, images = list(PUSH_ACTIONS[:2]), list(PUSH_ACTIONS[2:])
+    everything = f"{ours}:instance/*" if "/" in within else f"{ours}:*"
     statements = [
         {"Effect": "Allow", "Action": login, "Resource": everything},
-        {"Effect": "Allow", "Action": images, "Resource": repositories},
+        {"Effect": "Allow", "Action": images, "Resource": f"{ours}:repository/{within}/*"},
     ]
     return json.dumps({"Statement": statements, "Version": "1"})

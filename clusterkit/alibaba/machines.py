@@ -75,6 +75,12 @@ def fitting(clients: Clients, machine: Machine) -> list[InstanceType]:
     )
 
 
+def processors(clients: Clients, names: Iterable[str]) -> dict[str, int]:
+    """How many processors these types have."""
+    wanted = sorted(set(names))
+    return {kind.name: kind.cpu for kind in _described(clients, InstanceTypes=wanted)}
+
+
 def _described(clients: Clients, **parameters: Any) -> list[InstanceType]:
     action, path = "DescribeInstanceTypes", "InstanceTypes.InstanceType"
     return [

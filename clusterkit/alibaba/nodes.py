@@ -1,28 +1,32 @@
 """Node pools.
 
-What cannot be changed (types, disk, key pair, spot, VSwitches) is hashed into the name: another
-value is another pool, made before the old one goes. The system disk's kind is always sent: the
-API's own default, cloud_efficiency, is refused in pools since 2025. ACK tags nothing but the pool's
-machines, so the pool's mark is among the tags of its machines.
+What cannot be changed (types, disk, key pair, spot, VSwitches, mirror) is hashed into the name:
+another value is another pool, made before the old one is drained and goes. The system disk's kind
+is always sent: the API's own default, cloud_efficiency, is refused in pools since 2025. ACK tags
+nothing but the pool's machines, so the pool's mark is among the tags of its machines.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from clusterkit.alibaba.clients import Clients
 from clusterkit.alibaba.clusterstate import ClusterState, ours
-from clusterkit.alibaba.errors import gone_is_fine
+from clusterkit.alibaba.errors import cure, gone_is_fine
 from clusterkit.alibaba.events import reason
 from clusterkit.alibaba.keypair import KeyPairState
 from clusterkit.alibaba.marks import Marked, Tags, read_cs_tags, retags, write_cs_tags
+from clusterkit.alibaba.mirror import user_data
 from clusterkit.alibaba.network import VSwitchState
 from clusterkit.core.errors import Gone, Rejected, Retryable
 from clusterkit.core.names import CLUSTER, MACHINE, NAME
 from clusterkit.core.resource import Change, Ctx, Resource, Takes, one_each
 
+PAGE = 100
+"""the most that DescribeClusterNodes gives at a time"""
 Taint = tuple[str, str, str]
 """key, value, effect"""
 
@@ -78,6 +82,8 @@ class NodePool(Marked[Clients, NodePoolState]):
     labels: tuple[tuple[str, str], ...] = ()
     taints: tuple[Taint, ...] = ()
     machine: str = ""
+    mirror: str | None = None
+    """a registry that has what the usual ones have"""
 
     def wanted_tags(self, cx: Ctx[Any]) -> Tags:
         return {**super().wanted_tags(cx), MACHINE: self.machine}
@@ -124,6 +130,7 @@ class NodePool(Marked[Clients, NodePoolState]):
         return {
             "labels": [{"key": key, "value": value} for key, value in self.labels],
             "taints": [{"key": k, "value": v, "effect": e} for k, v, e in self.taints],
+            **({"user_data": user_data(self.mirror)} if self.mirror else {}),
         }
 
     def _scaling(self) -> dict[str, Any]:
@@ -137,7 +144,7 @@ class NodePool(Marked[Clients, NodePoolState]):
     def ready(cls, have: NodePoolState) -> bool:
         if have.phase == "active" and have.failed and have.healthy < have.minimum:
             what = have.issues or f"{have.failed} nodes failed, and the pool does not say why"
-            raise Rejected(what, code="failed_nodes", remake=not have.healthy)
+            raise Rejected(what, hint=cure(what), code="failed_nodes", remake=not have.healthy)
         return have.phase == "active" and have.healthy >= have.minimum
 
     def diff(self, cx: Ctx[Clients], have: NodePoolState) -> list[Change]:
@@ -173,18 +180,71 @@ class NodePool(Marked[Clients, NodePoolState]):
 
     @classmethod
     def delete(cls, cx: Ctx[Clients], have: NodePoolState) -> None:
-        """First its machines, by a desired size of 0: a pool deleted with machines has been seen to
-        leave the cluster in delete_failed. What failed to become a node does not hold it up.
+        """First its machines, drained unless the whole cluster goes: a pool deleted with machines
+        has been seen to leave the cluster in delete_failed. What failed to become a node does not
+        hold it up.
         """
         if have.phase == "deleting":
             return
         cs, path = cx.clients.cs, f"/clusters/{have.cluster}/nodepools/{have.id}"
-        if have.nodes > have.failed:
-            if have.automatic or have.minimum:
-                body = {"auto_scaling": {"enable": False}, "scaling_group": {"desired_size": 0}}
-                gone_is_fine(cs, "ModifyClusterNodePool", "PUT", path, body)
-            raise Retryable(f"{have.nodes} machines go first", code="nodes", busy=True)
-        gone_is_fine(cs, "DeleteClusterNodepool", "DELETE", path, force=True)
+        if have.nodes <= have.failed:
+            gone_is_fine(cs, "DeleteClusterNodepool", "DELETE", path, force=True)
+            return
+        if cx.destroying and (have.automatic or have.minimum) and have.phase != "removing":
+            _resize(cx, path, 0)
+        elif not cx.destroying and have.phase == "active":
+            _drain(cx, path, have)
+        words = "go first" if cx.destroying else "are drained first"
+        raise Retryable(f"{have.nodes} machines {words}", code="nodes", busy=True)
+
+
+def _resize(cx: Ctx[Clients], path: str, desired: int) -> None:
+    """So many machines, and no autoscaler."""
+    body = {"auto_scaling": {"enable": False}, "scaling_group": {"desired_size": desired}}
+    gone_is_fine(cx.clients.cs, "ModifyClusterNodePool", "PUT", path, body)
+
+
+def _drain(cx: Ctx[Clients], path: str, have: NodePoolState) -> None:
+    """Have ACK evict the pods and release the machines, which lowers the desired size as well
+    (RemoveNodePoolNodes); an autoscaler, who might put new ones in their place, is switched off
+    before.
+    """
+    if have.automatic:
+        _resize(cx, path, have.nodes)
+        return
+    identifiers = [node["instance_id"] for node in _nodes(cx, have) if node.get("instance_id")]
+    if not identifiers:
+        _resize(cx, path, 0)
+        return
+    gone_is_fine(
+        cx.clients.cs,
+        "RemoveNodePoolNodes",
+        "DELETE",
+        f"{path}/nodes",
+        instance_ids=json.dumps(identifiers),
+        drain_node=True,
+        release_node=True,
+        concurrency=True,
+    )
+
+
+def _nodes(cx: Ctx[Clients], have: NodePoolState) -> list[Any]:
+    found: list[Any] = []
+    number = 1
+    while True:
+        page = cx.clients.cs(
+            "DescribeClusterNodes",
+            "GET",
+            f"/clusters/{have.cluster}/nodes",
+            nodepool_id=have.id,
+            pageNumber=number,
+            pageSize=PAGE,
+        )
+        items = page.get("nodes") or []
+        found += items
+        if not items or len(found) >= int((page.get("page") or {}).get("total_count") or 0):
+            return found
+        number += 1
 
 
 def pools(cx: Ctx[Clients], cluster: str) -> list[Any]:

@@ -7,28 +7,26 @@ and the types of its nodes, so that a newer version or type never shows up as a 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from typing import Any
 
-from clusterkit.alibaba import clusterstate, machines, services
+from clusterkit.alibaba import clusterstate, machines, personalregistry, services
+from clusterkit.alibaba.choices import NODES as NODES
+from clusterkit.alibaba.choices import Choices
 from clusterkit.alibaba.clients import Clients
 from clusterkit.alibaba.marks import name_of, ours, read_cs_tags, read_tags
 from clusterkit.alibaba.network import VpcState, VSwitchState, vpc_state, vswitch_state
 from clusterkit.alibaba.nodes import pools
 from clusterkit.alibaba.profile import AlibabaProfile
+from clusterkit.alibaba.quota import Account, ask, clusters, processors, verified
 from clusterkit.alibaba.registry import domains
 from clusterkit.alibaba.rules import mainland
-from clusterkit.alibaba.versions import Versions
-from clusterkit.core.errors import CloudError, Finding, Gone, PreflightError, Rejected
+from clusterkit.core.errors import CloudError, Finding, Gone, PreflightError
 from clusterkit.core.names import CLUSTER, MACHINE
-from clusterkit.core.pool import machine_text
-from clusterkit.core.profile import Machine
-
-NODES = "nodes-"
-"""how the names of the nodes' VSwitches begin"""
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class Facts:
     warnings: tuple[Finding, ...] = ()
 
 
-class _Preflight(Versions):
+class _Preflight(Choices):
     """Collects findings while it looks."""
 
     def run(self) -> Facts:
@@ -66,13 +64,19 @@ class _Preflight(Versions):
             nat = pool.submit(self.nat_zones)
             existing = pool.submit(self.existing)
             registry = pool.submit(self.registry)
-            version = self.version(cluster.result(), versions.result())
-            known = self.known_types(cluster.result())
+            found = cluster.result()
+            there = pools(self.cx, found["cluster_id"]) if found else []
+            missing = self.missing_nodes(there)
+            limits = pool.submit(self.limits) if missing else None
+            quota = None if found else pool.submit(lambda: list(clusters(self.clients)))
+            version = self.version(found, versions.result())
+            known = self.known_types(there)
             vpc, given = existing.result()
             zones = self.choose_zones(owned.result(), stock.result(), given)
             chosen = self.choose_types(zones, stock.result(), known)
-            if cluster.result() is None:
-                self.quota()
+            self.wrong += quota.result() if quota else ()
+            if limits is not None:
+                self.judge(limits.result(), missing, chosen)
         self.warn()
         if self.wrong:
             raise PreflightError(self.wrong)
@@ -92,22 +96,6 @@ class _Preflight(Versions):
 
     def cluster(self) -> Any:
         return next(iter(clusterstate.ours(self.cx)), None)
-
-    def quota(self) -> None:
-        try:
-            quota = (self.clients.cs("DescribeUserQuota", "GET", "/quota") or {}).get(
-                "cluster_quota"
-            )
-            page = self.clients.cs(
-                "DescribeClustersV1", "GET", "/api/v1/clusters", page_number=1, page_size=1
-            )
-        except Rejected:
-            return
-        there = int((page.get("page_info") or {}).get("total_count") or 0)
-        if quota and there >= int(quota):
-            what = f"the account has {there} clusters, and its quota is {quota}"
-            hint = "ask for more in the Quota Center, or remove a cluster"
-            self.wrong.append(Finding(what, "account", hint))
 
     def owned_zones(self) -> list[str]:
         """Zones of the VSwitches there are, in the order of their names."""
@@ -139,10 +127,23 @@ class _Preflight(Versions):
         )
         return frozenset(zone["ZoneId"] for zone in found.get("Zones") or ())
 
-    def known_types(self, cluster: Any) -> dict[str, tuple[str, ...]]:
+    def limits(self) -> Account:
+        return ask(self.clients, spot=any(pool.spot for pool in self.profile.pools))
+
+    def missing_nodes(self, there: list[Any]) -> dict[str, int]:
+        """A pool's name to how many of its least nodes the cluster does not have yet."""
+        have: Counter[str] = Counter()
+        for shown in there:
+            if read_cs_tags(shown.get("scaling_group") or {}).get(CLUSTER) == self.profile.name:
+                name = shown["nodepool_info"]["name"].rpartition("-")[0]
+                have[name] += int((shown.get("status") or {}).get("total_nodes") or 0)
+        wanted = {pool.name: pool.minimum - have[pool.name] for pool in self.profile.pools}
+        return {name: number for name, number in wanted.items() if number > 0}
+
+    def known_types(self, there: list[Any]) -> dict[str, tuple[str, ...]]:
         """What was asked for to the types that were chosen for it when the pool was made."""
         found: dict[str, tuple[str, ...]] = {}
-        for shown in pools(self.cx, cluster["cluster_id"]) if cluster else ():
+        for shown in there:
             group = shown.get("scaling_group") or {}
             tags = read_cs_tags(group)
             if tags.get(CLUSTER) == self.profile.name and MACHINE in tags:
@@ -153,6 +154,10 @@ class _Preflight(Versions):
         wanted = self.profile.registry
         if wanted is None:
             return ()
+        if wanted.instance is None:
+            self.wrong += personalregistry.check(self.clients)
+            region = self.profile.region
+            return personalregistry.servers(region, wanted.host) if wanted.host else ()
         where = "registry.instance"
         try:
             found = domains(self.clients, wanted.instance)
@@ -197,90 +202,28 @@ class _Preflight(Versions):
                 self.wrong.append(Finding(what, f"network.{name}", hint))
         return vpc, {identifier: there[identifier] for identifier in ids if identifier in there}
 
-    # -- decisions -------------------------------------------------------------------------------
-
-    def choose_zones(
+    def judge(
         self,
-        owned: list[str],
-        stock: Mapping[str, Mapping[str, frozenset[str]]],
-        existing: Mapping[str, VSwitchState],
-    ) -> tuple[str, ...]:
-        network = self.profile.network
-        if network.existing:
-            there = (existing.get(identifier) for identifier in network.existing.vswitches)
-            return tuple(dict.fromkeys(vswitch.zone for vswitch in there if vswitch))
-        zones = {zone for types in stock.values() for each in types.values() for zone in each}
-        named = {p.name: p.machine for p in self.profile.pools if isinstance(p.machine, str)}
-        usable = sorted(
-            zone
-            for zone in zones
-            if all(zone in stock[pool].get(kind, frozenset()) for pool, kind in named.items())
-        )
-        if isinstance(network.zones, tuple):
-            for zone in network.zones:
-                if zone not in zones:
-                    hint = f"there are {', '.join(sorted(zones))}"
-                    what = f"there is no zone {zone}, or it sells nothing"
-                    self.wrong.append(Finding(what, "network.zones", hint))
-            return network.zones
-        chosen = owned + [zone for zone in usable if zone not in owned]
-        if len(chosen) < network.zones:
-            sold = ", ".join(sorted(set(named.values()))) or "machines with this disk"
-            what = f"{network.zones} zones are wanted, {len(chosen)} have {sold} in stock"
-            self.wrong.append(
-                Finding(what, "network.zones", "take fewer zones, or another machine")
+        account: Account,
+        missing: Mapping[str, int],
+        chosen: Mapping[str, tuple[str, ...]],
+    ) -> None:
+        """Whether the account may have the machines that are missing."""
+        if account.unasked:
+            self.warnings.append(account.unasked)
+            return
+        if mainland(self.profile.region):
+            self.wrong += verified(account)
+        first = {name: chosen[name][0] for name in missing if chosen.get(name)}
+        if unknown := set(first.values()) - self.cpus.keys():
+            self.cpus |= machines.processors(self.clients, unknown)
+        for spot in (False, True):
+            needed = sum(
+                missing[pool.name] * self.cpus.get(first.get(pool.name, ""), 0)
+                for pool in self.profile.pools
+                if pool.spot == spot and pool.name in missing
             )
-        return tuple(chosen[: network.zones])
-
-    def choose_types(
-        self,
-        zones: tuple[str, ...],
-        stock: Mapping[str, Mapping[str, frozenset[str]]],
-        known: Mapping[str, tuple[str, ...]],
-    ) -> dict[str, tuple[str, ...]]:
-        chosen = {}
-        for index, pool in enumerate(self.profile.pools):
-            where, sold = f"pools[{index}].machine", stock[pool.name]
-            before = known.get(machine_text(pool))
-            if before:
-                chosen[pool.name] = before
-            elif isinstance(pool.machine, Machine):
-                fitting = machines.choose(
-                    pool.machine,
-                    (
-                        kind
-                        for kind in machines.fitting(self.clients, pool.machine)
-                        if set(zones) <= sold.get(kind.name, frozenset())
-                    ),
-                )
-                chosen[pool.name] = tuple(kind.name for kind in fitting)
-                if not fitting:
-                    size = f"{pool.machine.cpu} CPUs, {pool.machine.memory} GiB"
-                    what = f"no type of {size} ({pool.machine.arch}) in {', '.join(zones)}"
-                    self.wrong.append(Finding(what, where, "ask for less, or name a type"))
-            else:
-                chosen[pool.name] = (pool.machine,)
-                missing = sorted(set(zones) - sold.get(pool.machine, frozenset()))
-                if missing:
-                    what = f"{pool.machine} with {pool.disk.type} is not in stock in"
-                    hint = "choose another machine, disk or other zones; or a size"
-                    self.wrong.append(Finding(f"{what} {', '.join(missing)}", where, hint))
-        return chosen
-
-    def warn(self) -> None:
-        profile = self.profile
-        if profile.endpoint.public and any(net.prefixlen == 0 for net in profile.endpoint.allowed):
-            what = "the Kubernetes API can be reached from everywhere (with credentials)"
-            hint = "name the networks that may in endpoint.allowed"
-            self.warnings.append(Finding(what, "endpoint.allowed", hint))
-        if mainland(profile.region) and not profile.mirror:
-            what = (
-                "images of gcr.io, ghcr.io and Docker Hub are hard to reach from mainland regions"
-            )
-            self.warnings.append(Finding(what, "mirror", "name a registry that mirrors them"))
-        if not profile.network.existing and profile.network.nat == "none":
-            what = "without a NAT gateway nodes reach no registry but Alibaba Cloud's own"
-            self.warnings.append(Finding(what, "network.nat"))
+            self.wrong += processors(account, needed, spot=spot)
 
 
 def preflight(profile: AlibabaProfile, clients: Clients, account: str) -> Facts:

@@ -19,6 +19,7 @@ from clusterkit.alibaba.rules import (
     InstanceType,
     Mirror,
     Namespace,
+    PersonalHost,
     Region,
     RegistryId,
     RepositoryName,
@@ -174,13 +175,21 @@ class AlibabaNetwork(Network):
 
 
 class AlibabaRegistry(Registry):
-    """Repositories of an existing Container Registry Enterprise Edition instance.
+    """Repositories of Container Registry: the account's Personal Edition, or an Enterprise Edition
+    instance there is.
 
     An instance is bought, which clusterkit never does.
     """
 
-    instance: RegistryId = Field(
-        description="id of an instance there is, `cri-…`; clusterkit never buys one"
+    instance: RegistryId | None = Field(
+        default=None,
+        description="id of an Enterprise Edition instance there is, `cri-…`, never bought; left "
+        "out: the account's Personal Edition",
+    )
+    host: PersonalHost | None = Field(
+        default=None,
+        description="host name of the Personal Edition, `crpi-….personal.cr.aliyuncs.com`, if the "
+        "cloud tells another; left out: what it tells",
     )
     name: Namespace = Field(description="namespace of the repositories")
     repositories: Annotated[Many[RepositoryName], unique("repository")] = Field(
@@ -191,6 +200,12 @@ class AlibabaRegistry(Registry):
         default=(),
         description="who may push, beside what `ready` asks for: service accounts `namespace/name`",
     )
+
+    def problems(self) -> Iterator[Problem]:
+        yield from super().problems()
+        if self.instance and self.host:
+            what = "means nothing beside instance, whose host names the cloud tells"
+            yield Problem(what, "leave it out", ("host",))
 
 
 _REFUSED = {
@@ -230,7 +245,8 @@ class AlibabaProfile(BaseProfile):
     )
     mirror: Mirror | None = Field(
         default=None,
-        description="registry that mirrors gcr.io, ghcr.io and Docker Hub, for mainland regions",
+        description="registry, without a login, through which nodes pull images of docker.io, "
+        "gcr.io, ghcr.io, quay.io and registry.k8s.io: `<mirror>/gcr.io/…` is `gcr.io/…`",
     )
     tags: Annotated[dict[str, str], every(our_tags), every(tag_problems)] = Field(
         default_factory=dict, description="put on everything that takes tags, at most 12"

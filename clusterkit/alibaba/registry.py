@@ -1,4 +1,5 @@
-"""Repositories in an existing Container Registry Enterprise Edition instance, and the login to it.
+"""Repositories in an existing Container Registry Enterprise Edition instance, and the login to a
+registry of either edition.
 
 Neither namespaces nor repositories take tags: a repository's mark is its summary, which
 CreateRepository wants anyway. A namespace is made with the first repository in it and goes with the
@@ -15,6 +16,9 @@ from typing import Any, ClassVar
 
 from clusterkit.alibaba.clients import Clients
 from clusterkit.alibaba.errors import gone_is_fine
+from clusterkit.alibaba.personalregistry import PersonalRepositoryState, password
+from clusterkit.alibaba.personalregistry import servers as personal_servers
+from clusterkit.core.errors import Rejected
 from clusterkit.core.resource import Change, Ctx, Resource, one_each
 from clusterkit.kube.secrets import DockerConfig, Login
 
@@ -63,21 +67,18 @@ class Repository(Resource[Clients, RepositoryState]):
 
     def create(self, cx: Ctx[Clients]) -> None:
         namespace, _, name = self.name.partition("/")
-        listed = _pages(
-            cx,
-            "ListNamespace",
-            "Namespaces",
-            InstanceId=self.instance,
-            NamespaceName=namespace,
-        )
-        if not any(item["NamespaceName"] == namespace for item in listed):
-            cx.clients.cr(
-                "CreateNamespace",
-                InstanceId=self.instance,
-                NamespaceName=namespace,
-                AutoCreateRepo=False,
-                DefaultRepoType="PRIVATE",
-            )
+        if not _has_namespace(cx, self.instance, namespace):
+            try:
+                cx.clients.cr(
+                    "CreateNamespace",
+                    InstanceId=self.instance,
+                    NamespaceName=namespace,
+                    AutoCreateRepo=False,
+                    DefaultRepoType="PRIVATE",
+                )
+            except Rejected:  # made for another repository of ours in the meantime?
+                if not _has_namespace(cx, self.instance, namespace):
+                    raise
         cx.clients.cr(
             "CreateRepository",
             InstanceId=self.instance,
@@ -141,34 +142,51 @@ def _instances(cx: Ctx[Clients]) -> list[str]:
     return cx.clients.recall("registry instances", read)
 
 
+def _has_namespace(cx: Ctx[Clients], instance: str, name: str) -> bool:
+    listed = _pages(cx, "ListNamespace", "Namespaces", InstanceId=instance, NamespaceName=name)
+    return any(item["NamespaceName"] == name for item in listed)
+
+
 def _pages(cx: Ctx[Clients], action: str, key: str, **parameters: Any) -> Iterator[Any]:
     clients = cx.clients
     return clients.pages(clients.cr, action, key, number="PageNo", size=PAGE, **parameters)
 
 
 def domains(clients: Clients, instance: str) -> tuple[str, ...]:
-    """The instance's host names that are switched on, the one inside the VPC first."""
-    found = []
-    for kind in ("vpc", "internet"):
-        shown = clients.cr("GetInstanceEndpoint", InstanceId=instance, EndpointType=kind)
-        if shown.get("Enable"):
-            found += [item["Domain"] for item in shown.get("Domains") or ()]
+    """The instance's host names that are switched on, the one inside VPCs first.
+
+    GetInstanceEndpoint knows the public one only (``EndpointType``: internet).
+    """
+    inside = clients.cr("GetInstanceVpcEndpoint", InstanceId=instance, ModuleName="Registry")
+    outside = clients.cr("GetInstanceEndpoint", InstanceId=instance, EndpointType="internet")
+    found = [str(host) for host in inside.get("Domains") or ()] if inside.get("Enable") else []
+    if outside.get("Enable"):
+        found += [item["Domain"] for item in outside.get("Domains") or ()]
     return tuple(found)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RegistryLogin(DockerConfig):
-    """The docker config of an instance; its password lives for an hour, and each ``up`` renews it.
+    """The docker config of a registry; its password lives for an hour, and each ``up`` renews it.
 
     Pods whose service account has the push role do without (docs/alibaba.md, "Pushing images").
     """
 
     kind: ClassVar[str] = "registry-login"
-    instance: str
-    servers: tuple[str, ...]
+    instance: str | None = None
+    """None: the Personal Edition"""
+    repository: Resource[Clients, PersonalRepositoryState] | None = None
+    """of the Personal Edition: it tells the host names, unless the profile has"""
+
+    def wanted(self, cx: Ctx[Any]) -> tuple[str, ...]:
+        if self.repository is None or self.servers:
+            return self.servers
+        return cx[self.repository].servers or personal_servers(cx.clients.region, None)
 
     def login(self, cx: Ctx[Any]) -> Login:
+        if self.instance is None:
+            return password(cx.clients, self.wanted(cx))
         found = cx.clients.cr("GetAuthorizationToken", InstanceId=self.instance)
         until = datetime.fromtimestamp(int(found["ExpireTime"]) / 1000, UTC)
-        user, password = found["TempUsername"], found["AuthorizationToken"]
-        return Login(self.servers, user, password, until)
+        user, secret = found["TempUsername"], found["AuthorizationToken"]
+        return Login(self.servers, user, secret, until)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import socket
@@ -24,6 +25,7 @@ VERSIONS = {
     "vpc": "2016-04-28", "ecs": "2014-05-26", "ram": "2015-05-01", "sts": "2015-04-01",
     "cr": "2018-12-01", "slb": "2014-05-15", "nlb": "2022-04-30",
 }  # fmt: skip
+REST = {"cs": "2015-12-15", "cr": "2016-06-07"}
 _CENTRAL = ("ram",)
 
 
@@ -51,6 +53,27 @@ def request(product: str, action: str) -> AcsRequest:
 
         made = RpcRequest(product.capitalize(), version, action)
     made.set_method("POST")
+    return made
+
+
+def roa(
+    product: str, action: str, method: str, path: str, body: Any, query: Mapping[str, object]
+) -> AcsRequest:
+    """A generic request to one of the products that speak REST."""
+    from aliyunsdkcore.http import protocol_type
+    from aliyunsdkcore.request import RoaRequest
+
+    made = RoaRequest(
+        product, REST[product], action, method=method, uri_pattern=path,
+        protocol=protocol_type.HTTPS,
+    )  # fmt: skip
+    for name, value in query.items():
+        if value is not None:
+            made.add_query_param(name, text(value))
+    if body is not None:
+        # bytes: the SDK encodes text as Latin-1
+        made.set_content(json.dumps(body).encode())
+        made.set_content_type("application/json")
     return made
 
 

@@ -72,6 +72,18 @@ RegistryId = Annotated[
         64,
     ),
 ]
+PersonalHost = Annotated[
+    str,
+    Form(
+        r"(crpi-[a-z0-9]+|registry(-intl)?)(-vpc)?\.[a-z0-9-]+(\.personal\.cr)?\.aliyuncs\.com",
+        "a host name such as crpi-0123456789abcdef.ap-southeast-1.personal.cr.aliyuncs.com, "
+        "without https://",
+        128,
+    ),
+]
+"""hosts of the Personal Edition: ``crpi-`` since 2024-09-09, ``registry`` in older accounts,
+``registry-intl`` in older ones of the international site
+"""
 
 Namespace = Annotated[
     str,

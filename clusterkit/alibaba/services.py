@@ -30,7 +30,10 @@ AUTOSCALER = "AliyunCSManagedAutoScalerRole"
 PULL = "AliyunCSManagedAcrRole"
 NOT_ENABLED = "ErrorNotEnabled"
 ALREADY_OPEN = "ORDER.OPEND"
-CURE = "clusterkit up --activate does it, or the console at first use of Container Service"
+CURE = (
+    "the same `clusterkit up` with --activate does it, or the console at first use of Container "
+    "Service"
+)
 
 
 def wanted_roles(profile: AlibabaProfile) -> tuple[str, ...]:

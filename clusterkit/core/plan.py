@@ -159,6 +159,7 @@ def plan(
     ``kinds`` in creation order. Raises ``Immutable`` for what the profile cannot have, ``NotOurs``,
     and whatever a look raised. ``cx.seen`` holds the states afterwards.
     """
+    cx.destroying = destroy
     looked = [k for k in kinds if destroy or not k.only_on_destroy]
     warnings = look(looked, cx, destroy=destroy, threads=threads)
     if destroy:

@@ -66,6 +66,8 @@ class Ctx(Generic[K]):
         self.looked = -math.inf
         """when the plan's look began, on the loop's clock"""
         self.remade: Counter[str] = Counter()
+        self.destroying = False
+        """whether everything goes, so that what spares the rest of it may be left out"""
 
     @property
     def clients(self) -> K:

@@ -51,6 +51,10 @@ class DockerConfig(Resource[HasKube, DockerConfigState]):
 
     servers: tuple[str, ...]
 
+    def wanted(self, cx: Ctx[Any]) -> tuple[str, ...]:
+        """The registries it is for; for a cloud that tells them only once a repository is there."""
+        return self.servers
+
     @abstractmethod
     def login(self, cx: Ctx[Any]) -> Login:
         """A fresh password."""
@@ -89,8 +93,8 @@ class DockerConfig(Resource[HasKube, DockerConfigState]):
         changes = []
         if have.expires is None or have.expires <= datetime.now(UTC):
             changes.append(Change("password", "expired", "renewed"))
-        if have.servers != self.servers:
-            changes.append(Change("servers", have.servers, self.servers))
+        if have.servers != self.wanted(cx):
+            changes.append(Change("servers", have.servers, self.wanted(cx)))
         return changes
 
     def update(self, cx: Ctx[HasKube], have: DockerConfigState, changes: list[Change]) -> None:
