@@ -27,6 +27,10 @@ from clusterkit.core.resource import Change, Ctx, Resource, Takes
 
 RETAINED_BY_DEFAULT = ("SLB", "ALB", "SLS_Data", "SLS_ControlPlane", "PrivateZone")
 """``resource_type`` of DeleteCluster's ``delete_options``: all but the first stay if not named"""
+BIND = (
+    "ACK takes only an address of yours for it: bind one in the console (Cluster Information, API "
+    "server Public Endpoint), and up goes on"
+)
 SPECS = {"pro": "ack.pro.small", "standard": "ack.standard"}
 
 
@@ -118,11 +122,12 @@ class Cluster(Marked[Clients, ClusterState]):
         ids = frozenset(cx[vswitch].id for vswitch in self.vswitches)
         pairs: list[tuple[str, object, object]] = [
             ("vswitches", sorted(have.vswitches), sorted(ids)),
-            ("public endpoint", have.public, self.public),
             ("deletion protection", have.protected, self.protected),
             ("remembered", have.recorded, True),
             ("allowed", sorted(have.allowed), sorted(self._allowed(cx))),
         ]
+        if have.public and not self.public:
+            pairs.append(("public endpoint", True, False))
         if self.rrsa and not have.oidc_arn:
             pairs.append(("RRSA", False, True))
         changes += [Change(what, is_, want) for what, is_, want in pairs if is_ != want]
@@ -131,6 +136,8 @@ class Cluster(Marked[Clients, ClusterState]):
             why = "ACK does not go back: edition: pro" if back else ""
             how = Change("edition", have.spec, self.spec, "refuse" if back else "update", why)
             changes.append(how)
+        if self.public and not have.public:
+            changes.append(Change("public endpoint", False, True, "refuse", BIND))
         fixed = [("services", have.services, self.services), ("vpc", have.vpc, cx[self.vpc].id)]
         fixed.append(("pods", have.pods, self.pods or ""))
         return changes + [

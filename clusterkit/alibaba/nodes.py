@@ -38,7 +38,7 @@ class NodePoolState:
     id: str
     cluster: str
     phase: str
-    """active, scaling, updating, removing, deleting"""
+    """active, scaling, updating, removing_nodes, deleting"""
     automatic: bool
     minimum: int
     maximum: int
@@ -171,7 +171,7 @@ class NodePool(Marked[Clients, NodePoolState]):
             body["scaling_group"] = {"tags": write_cs_tags(tags)}
         if "count" in fields:
             body["auto_scaling"] = self._scaling()
-            if not self.automatic:
+            if not (self.automatic or have.automatic):  # to a pool that scales the next time
                 body.setdefault("scaling_group", {})["desired_size"] = self.minimum
         if fields & {"labels", "taints"}:
             body["kubernetes_config"] = self._kubernetes()
@@ -180,49 +180,43 @@ class NodePool(Marked[Clients, NodePoolState]):
 
     @classmethod
     def delete(cls, cx: Ctx[Clients], have: NodePoolState) -> None:
-        """First its machines, drained unless the whole cluster goes: a pool deleted with machines
-        has been seen to leave the cluster in delete_failed. What failed to become a node does not
-        hold it up.
+        """First its machines: a pool deleted with machines has been seen to leave the cluster in
+        delete_failed. They are drained, unless the whole cluster goes and nobody will run their
+        pods. What failed to become a node does not hold it up.
         """
         if have.phase == "deleting":
             return
-        cs, path = cx.clients.cs, f"/clusters/{have.cluster}/nodepools/{have.id}"
+        path = f"/clusters/{have.cluster}/nodepools/{have.id}"
         if have.nodes <= have.failed:
-            gone_is_fine(cs, "DeleteClusterNodepool", "DELETE", path, force=True)
+            gone_is_fine(cx.clients.cs, "DeleteClusterNodepool", "DELETE", path, force=True)
             return
-        if cx.destroying and (have.automatic or have.minimum) and have.phase != "removing":
-            _resize(cx, path, 0)
-        elif not cx.destroying and have.phase == "active":
-            _drain(cx, path, have)
+        if have.phase == "active":
+            _empty(cx, path, have)
         words = "go first" if cx.destroying else "are drained first"
         raise Retryable(f"{have.nodes} machines {words}", code="nodes", busy=True)
 
 
-def _resize(cx: Ctx[Clients], path: str, desired: int) -> None:
-    """So many machines, and no autoscaler."""
-    body = {"auto_scaling": {"enable": False}, "scaling_group": {"desired_size": desired}}
-    gone_is_fine(cx.clients.cs, "ModifyClusterNodePool", "PUT", path, body)
-
-
-def _drain(cx: Ctx[Clients], path: str, have: NodePoolState) -> None:
-    """Have ACK evict the pods and release the machines, which lowers the desired size as well
-    (RemoveNodePoolNodes); an autoscaler, who might put new ones in their place, is switched off
-    before.
+def _empty(cx: Ctx[Clients], path: str, have: NodePoolState) -> None:
+    """Have ACK take the machines out, one call at a time: an autoscaler, who would put new ones in
+    their place, ends before, and a size is not taken together with that
+    (``InvalidDesiredSizeOrCount.NotNull``).
     """
+    cs = cx.clients.cs
     if have.automatic:
-        _resize(cx, path, have.nodes)
+        gone_is_fine(cs, "ModifyClusterNodePool", "PUT", path, {"auto_scaling": {"enable": False}})
         return
     identifiers = [node["instance_id"] for node in _nodes(cx, have) if node.get("instance_id")]
     if not identifiers:
-        _resize(cx, path, 0)
+        body = {"scaling_group": {"desired_size": 0}}
+        gone_is_fine(cs, "ModifyClusterNodePool", "PUT", path, body)
         return
     gone_is_fine(
-        cx.clients.cs,
+        cs,
         "RemoveNodePoolNodes",
         "DELETE",
         f"{path}/nodes",
         instance_ids=json.dumps(identifiers),
-        drain_node=True,
+        drain_node=not cx.destroying,
         release_node=True,
         concurrency=True,
     )

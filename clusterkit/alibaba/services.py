@@ -25,7 +25,12 @@ ROLES = (
     "AliyunCSManagedCsiPluginRole",
     "AliyunCSManagedCmsRole",
     "AliyunCSManagedLogRole",
+    "AliyunOOSLifecycleHook4CSRole",
 )
+OTHERS = {"AliyunOOSLifecycleHook4CSRole": "oos.aliyuncs.com"}
+"""whom a role trusts, where that is not Container Service: a pool of given size is refused without
+this one, which drains what leaves it
+"""
 AUTOSCALER = "AliyunCSManagedAutoScalerRole"
 PULL = "AliyunCSManagedAcrRole"
 NOT_ENABLED = "ErrorNotEnabled"
@@ -74,13 +79,13 @@ def activate(profile: AlibabaProfile, clients: Clients) -> Sequence[str]:
     except CloudError as error:
         if error.code != ALREADY_OPEN:
             raise
-    statement = {
-        "Action": "sts:AssumeRole",
-        "Effect": "Allow",
-        "Principal": {"Service": ["cs.aliyuncs.com"]},
-    }
-    trust = json.dumps({"Statement": [statement], "Version": "1"})
     for role in missing_roles(profile, clients):
+        statement = {
+            "Action": "sts:AssumeRole",
+            "Effect": "Allow",
+            "Principal": {"Service": [OTHERS.get(role, "cs.aliyuncs.com")]},
+        }
+        trust = json.dumps({"Statement": [statement], "Version": "1"})
         with suppress(NotOurs):  # it may be there without its policy
             clients.ram(
                 "CreateRole",
