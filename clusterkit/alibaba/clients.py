@@ -17,15 +17,15 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import finalize
 
 from clusterkit import __version__
-from clusterkit.alibaba import credentials
-from clusterkit.alibaba.credentials import Key
+from clusterkit.alibaba.credentials import Key, Source
 from clusterkit.alibaba.errors import refusal, unreachable
+from clusterkit.alibaba.keyring import Keyring
 from clusterkit.alibaba.requests import (
     adapter,
     close,
@@ -50,8 +50,6 @@ READ_TIMEOUT = 60
 """seconds; the SDK's own are 5 and 10, and CreateCluster takes longer"""
 CONNECTIONS = 16
 """as many as the engine has threads"""
-EARLY = timedelta(minutes=5)
-"""how long before its end an assumed role is assumed again"""
 PAGE = 50
 """the most that VPC 2016-04-28 gives at a time"""
 
@@ -83,8 +81,7 @@ class Clients(Memory):
         self._lock = threading.RLock()
         self._made: dict[str, AcsClient] = {}
         finalize(self, close, self._made)
-        self._source: credentials.Source | None = None
-        self._key: tuple[Key, datetime | None] | None = None
+        self._keys = Keyring(target, wire, weakly(self._assume))
         self.watch: Callable[[str, bool], None] | None = None
         """told of each call, (operation, whether it was answered); for tests"""
 
@@ -276,24 +273,12 @@ class Clients(Memory):
         return client
 
     def key(self) -> Key:
-        """The key to sign with; an assumed role is assumed again before its time is over."""
-        with self._lock:
-            now = datetime.now(UTC)
-            if self._key is None or (self._key[1] is not None and now >= self._key[1] - EARLY):
-                self._key = self._find_key()
-            return self._key[0]
+        """The key to sign with now."""
+        return self._keys.key()
 
-    def _find_key(self) -> tuple[Key, datetime | None]:
-        if self._source is None:
-            given = self.wire.environ
-            environ = given or credentials.process_environment()
-            name = self.target.cloud_profile
-            self._source = credentials.find(name, environ, only=bool(given) and name is None)
-        source = self._source
-        if not source.role:
-            return source.key, None
+    def _assume(self, source: Source) -> tuple[Key, datetime]:
         asker = Clients(self.target, self.wire, self._reach)
-        asker._key = (source.key, None)
+        asker._keys.hold(source.key)
         found = asker.sts(
             "AssumeRole",
             RoleArn=source.role,

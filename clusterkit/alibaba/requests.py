@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from weakref import WeakMethod
 
 from clusterkit.alibaba.credentials import Key
@@ -20,6 +20,9 @@ from clusterkit.core.errors import ClusterkitError
 if TYPE_CHECKING:
     from aliyunsdkcore.client import AcsClient
     from aliyunsdkcore.request import AcsRequest
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 VERSIONS = {
     "vpc": "2016-04-28", "ecs": "2014-05-26", "ram": "2015-05-01", "sts": "2015-04-01",
@@ -123,14 +126,14 @@ def signer(key: Callable[[], Key]) -> Any:
     return OurSigner()
 
 
-def weakly(key: Callable[[], Key]) -> Callable[[], Key]:
+def weakly(method: Callable[P, R]) -> Callable[P, R]:
     """The bound method, without holding what it is bound to."""
-    reference = WeakMethod(key)
+    reference = WeakMethod(method)
 
-    def call() -> Key:
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
         found = reference()
         assert found is not None  # whoever makes a call holds the clients
-        return found()
+        return found(*args, **kwargs)
 
     return call
 
