@@ -171,7 +171,9 @@ class NodePool(Marked[Clients, NodePoolState]):
             body["scaling_group"] = {"tags": write_cs_tags(tags)}
         if "count" in fields:
             body["auto_scaling"] = self._scaling()
-            if not self.automatic:
+            # what scales by itself takes no size, not even in the call that ends that
+            # (InvalidDesiredSizeOrCount.NotNull); the next look finds what is left to change
+            if not (self.automatic or have.automatic):
                 body.setdefault("scaling_group", {})["desired_size"] = self.minimum
         if fields & {"labels", "taints"}:
             body["kubernetes_config"] = self._kubernetes()
@@ -190,39 +192,35 @@ class NodePool(Marked[Clients, NodePoolState]):
         if have.nodes <= have.failed:
             gone_is_fine(cs, "DeleteClusterNodepool", "DELETE", path, force=True)
             return
-        if cx.destroying and (have.automatic or have.minimum) and have.phase != "removing":
-            _resize(cx, path, 0)
-        elif not cx.destroying and have.phase == "active":
-            _drain(cx, path, have)
+        if have.phase == "active":  # else it is at it, or at something else that comes first
+            _empty(cx, path, have)
         words = "go first" if cx.destroying else "are drained first"
         raise Retryable(f"{have.nodes} machines {words}", code="nodes", busy=True)
 
 
-def _resize(cx: Ctx[Clients], path: str, desired: int) -> None:
-    """So many machines, and no autoscaler."""
-    body = {"auto_scaling": {"enable": False}, "scaling_group": {"desired_size": desired}}
-    gone_is_fine(cx.clients.cs, "ModifyClusterNodePool", "PUT", path, body)
+def _empty(cx: Ctx[Clients], path: str, have: NodePoolState) -> None:
+    """Release every machine by RemoveNodePoolNodes, which lowers the desired size as well.
 
-
-def _drain(cx: Ctx[Clients], path: str, have: NodePoolState) -> None:
-    """Have ACK evict the pods and release the machines, which lowers the desired size as well
-    (RemoveNodePoolNodes); an autoscaler, who might put new ones in their place, is switched off
-    before.
+    A smaller desired size would do it too, but has been seen to drain always. An autoscaler, who
+    would put new machines in their place, is switched off before.
     """
+    cs = cx.clients.cs
     if have.automatic:
-        _resize(cx, path, have.nodes)
+        off = {"auto_scaling": {"enable": False}}
+        gone_is_fine(cs, "ModifyClusterNodePool", "PUT", path, off)
         return
     identifiers = [node["instance_id"] for node in _nodes(cx, have) if node.get("instance_id")]
     if not identifiers:
-        _resize(cx, path, 0)
+        none = {"scaling_group": {"desired_size": 0}}
+        gone_is_fine(cs, "ModifyClusterNodePool", "PUT", path, none)
         return
     gone_is_fine(
-        cx.clients.cs,
+        cs,
         "RemoveNodePoolNodes",
         "DELETE",
         f"{path}/nodes",
         instance_ids=json.dumps(identifiers),
-        drain_node=True,
+        drain_node=not cx.destroying,
         release_node=True,
         concurrency=True,
     )
