@@ -24,9 +24,11 @@ from clusterkit.kube.secrets import Login
 PAGE = 100
 NAMESPACES = "registry namespaces"
 NOT_OPENED = (
-    "open the Personal Edition in the console of Container Registry in this region and set its "
-    "password there, which no call can do; or name an Enterprise Edition instance"
+    "open the Personal Edition in the console of Container Registry in this region, as the account "
+    "or RAM user of these credentials, and set its password there, which no call does; or name an "
+    "Enterprise Edition instance"
 )
+"""https://www.alibabacloud.com/help/en/acr/user-guide/grant-ram-user-system-policy"""
 _SUMMARY = re.compile(r"clusterkit (?P<region>\S+)/(?P<cluster>\S+) (?P<keep>keep|remove)")
 
 
