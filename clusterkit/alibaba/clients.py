@@ -158,14 +158,7 @@ class Clients(Memory):
                 return
             current += 1
 
-    def cs(
-        self,
-        action: str,
-        method: str,
-        path: str,
-        body: Any = None,
-        **query: object,
-    ) -> Any:
+    def cs(self, action: str, method: str, path: str, body: Any = None, **query: object) -> Any:
         """A call to Container Service 2015-12-15: ``cs("X", "DELETE", "/clusters/c1")``.
 
         Returns the answer's JSON, None if it is empty.

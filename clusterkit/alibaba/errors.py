@@ -67,6 +67,8 @@ _MONEY = (
 HINTS = {
     "ErrorNotEnabled": "Container Service is not activated: the same `clusterkit up` with "
     "--activate",
+    "MissingAuth.AliyunOOSLifecycleHook4CSRole": "a service role is missing: the same "
+    "`clusterkit up` with --activate",
     "RISK.RISK_CONTROL_REJECTION": _MONEY,
     "InvalidAccountStatus.NotEnoughBalance": _MONEY,
     "PAY.INSUFFICIENT_BALANCE": _MONEY,

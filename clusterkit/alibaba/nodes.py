@@ -38,7 +38,7 @@ class NodePoolState:
     id: str
     cluster: str
     phase: str
-    """active, scaling, updating, removing_nodes, deleting"""
+    """active, scaling, updating, removing, deleting"""
     automatic: bool
     minimum: int
     maximum: int
@@ -171,7 +171,9 @@ class NodePool(Marked[Clients, NodePoolState]):
             body["scaling_group"] = {"tags": write_cs_tags(tags)}
         if "count" in fields:
             body["auto_scaling"] = self._scaling()
-            if not (self.automatic or have.automatic):  # to a pool that scales the next time
+            # what scales by itself takes no size, not even in the call that ends that
+            # (InvalidDesiredSizeOrCount.NotNull); the next look finds what is left to change
+            if not (self.automatic or have.automatic):
                 body.setdefault("scaling_group", {})["desired_size"] = self.minimum
         if fields & {"labels", "taints"}:
             body["kubernetes_config"] = self._kubernetes()
@@ -180,35 +182,37 @@ class NodePool(Marked[Clients, NodePoolState]):
 
     @classmethod
     def delete(cls, cx: Ctx[Clients], have: NodePoolState) -> None:
-        """First its machines: a pool deleted with machines has been seen to leave the cluster in
-        delete_failed. They are drained, unless the whole cluster goes and nobody will run their
-        pods. What failed to become a node does not hold it up.
+        """First its machines, drained unless the whole cluster goes: a pool deleted with machines
+        has been seen to leave the cluster in delete_failed. What failed to become a node does not
+        hold it up.
         """
         if have.phase == "deleting":
             return
-        path = f"/clusters/{have.cluster}/nodepools/{have.id}"
+        cs, path = cx.clients.cs, f"/clusters/{have.cluster}/nodepools/{have.id}"
         if have.nodes <= have.failed:
-            gone_is_fine(cx.clients.cs, "DeleteClusterNodepool", "DELETE", path, force=True)
+            gone_is_fine(cs, "DeleteClusterNodepool", "DELETE", path, force=True)
             return
-        if have.phase == "active":
+        if have.phase == "active":  # else it is at it, or at something else that comes first
             _empty(cx, path, have)
         words = "go first" if cx.destroying else "are drained first"
         raise Retryable(f"{have.nodes} machines {words}", code="nodes", busy=True)
 
 
 def _empty(cx: Ctx[Clients], path: str, have: NodePoolState) -> None:
-    """Have ACK take the machines out, one call at a time: an autoscaler, who would put new ones in
-    their place, ends before, and a size is not taken together with that
-    (``InvalidDesiredSizeOrCount.NotNull``).
+    """Release every machine by RemoveNodePoolNodes, which lowers the desired size as well.
+
+    A smaller desired size would do it too, but has been seen to drain always. An autoscaler, who
+    would put new machines in their place, is switched off before.
     """
     cs = cx.clients.cs
     if have.automatic:
-        gone_is_fine(cs, "ModifyClusterNodePool", "PUT", path, {"auto_scaling": {"enable": False}})
+        off = {"auto_scaling": {"enable": False}}
+        gone_is_fine(cs, "ModifyClusterNodePool", "PUT", path, off)
         return
     identifiers = [node["instance_id"] for node in _nodes(cx, have) if node.get("instance_id")]
     if not identifiers:
-        body = {"scaling_group": {"desired_size": 0}}
-        gone_is_fine(cs, "ModifyClusterNodePool", "PUT", path, body)
+        none = {"scaling_group": {"desired_size": 0}}
+        gone_is_fine(cs, "ModifyClusterNodePool", "PUT", path, none)
         return
     gone_is_fine(
         cs,

@@ -17,16 +17,18 @@ from typing import Any, ClassVar
 
 from clusterkit.alibaba.clients import Clients
 from clusterkit.alibaba.errors import gone_is_fine
-from clusterkit.core.errors import Finding, Gone, NotOurs, Rejected
+from clusterkit.core.errors import Finding, NotOurs, Rejected
 from clusterkit.core.resource import Change, Ctx, Resource, one_each
 from clusterkit.kube.secrets import Login
 
 PAGE = 100
 NAMESPACES = "registry namespaces"
 NOT_OPENED = (
-    "open the Personal Edition in the console of Container Registry in this region and set its "
-    "password there, which no call can do; or name an Enterprise Edition instance"
+    "open the Personal Edition in the console of Container Registry in this region, as the account "
+    "or RAM user of these credentials, and set its password there, which no call does; or name an "
+    "Enterprise Edition instance"
 )
+"""https://www.alibabacloud.com/help/en/acr/user-guide/grant-ram-user-system-policy"""
 _SUMMARY = re.compile(r"clusterkit (?P<region>\S+)/(?P<cluster>\S+) (?P<keep>keep|remove)")
 
 
@@ -56,15 +58,11 @@ class PersonalRepository(Resource[Clients, PersonalRepositoryState]):
     @classmethod
     def owned(cls, cx: Ctx[Clients]) -> Mapping[str, PersonalRepositoryState]:
         try:
-            listed = namespaces(cx.clients)
+            listed = list(_listed(cx))
         except Rejected:
             return {}  # where the Personal Edition was never opened there is nothing of ours
-        return one_each(
-            (state.id, state)
-            for namespace in listed
-            for shown in _repositories(cx, namespace)
-            if (state := _state(cx, shown)) is not None
-        )
+        states = (_state(cx, shown) for shown in listed)
+        return one_each((state.id, state) for state in states if state is not None)
 
     def create(self, cx: Ctx[Clients]) -> None:
         namespace, _, name = self.name.partition("/")
@@ -180,15 +178,11 @@ def _shown(cx: Ctx[Clients], name: str) -> Any:
     return (found or {}).get("repo")
 
 
-def _repositories(cx: Ctx[Clients], namespace: str) -> Iterator[Any]:
+def _listed(cx: Ctx[Clients]) -> Iterator[Any]:
+    """Every repository of the account in the region, to the last page."""
     number, seen = 1, 0
     while True:
-        try:
-            page = cx.clients.personal(
-                "GetRepoListByNamespace", "GET", _path(namespace), Page=number, PageSize=PAGE
-            )
-        except Gone:
-            return
+        page = cx.clients.personal("GetRepoList", "GET", "/repos", Page=number, PageSize=PAGE)
         items = page.get("repos") or ()
         yield from items
         seen += len(items)

@@ -15,8 +15,8 @@ from clusterkit.alibaba.errors import HINTS
 from clusterkit.core.errors import CloudError, Finding, Rejected
 
 REAL_NAME = "real-name-authentication"
-NOT_VERIFIED = ("none", "no", "false", "0", "unauthenticated")
-"""values of the attribute that say no; the page shows none, so any other says yes"""
+NOT_VERIFIED = "none"
+"""the others are yes and unnecessary"""
 VCPUS = {False: "postpaid", True: "spot"}
 """``max-…-instance-vcpu-count`` and ``used-…``: pay-as-you-go, and spot"""
 MORE = "ask for more in the Quota Center"
@@ -74,7 +74,7 @@ def ask(clients: Clients, *, spot: bool) -> Account:
 
 def verified(account: Account) -> Iterator[Finding]:
     """Whether the account may have machines in mainland regions."""
-    if account.attributes.get(REAL_NAME, "").lower() in NOT_VERIFIED:
+    if account.attributes.get(REAL_NAME) == NOT_VERIFIED:
         what = "the account's identity is not verified (real-name authentication)"
         yield Finding(what, "account", HINTS["RealNameAuthenticationError"])
 

@@ -25,11 +25,10 @@ ROLES = (
     "AliyunCSManagedCsiPluginRole",
     "AliyunCSManagedCmsRole",
     "AliyunCSManagedLogRole",
-    "AliyunOOSLifecycleHook4CSRole",
 )
-OTHERS = {"AliyunOOSLifecycleHook4CSRole": "oos.aliyuncs.com"}
-"""whom a role trusts, where that is not Container Service: a pool of given size is refused without
-this one, which drains what leaves it
+LIFECYCLE = "AliyunOOSLifecycleHook4CSRole"
+"""under which machines join and leave a pool; without it a pool of a given size is refused
+(MissingAuth.AliyunOOSLifecycleHook4CSRole)
 """
 AUTOSCALER = "AliyunCSManagedAutoScalerRole"
 PULL = "AliyunCSManagedAcrRole"
@@ -44,7 +43,11 @@ CURE = (
 def wanted_roles(profile: AlibabaProfile) -> tuple[str, ...]:
     """The service roles this cluster's parts act under."""
     scaled = any(isinstance(pool.count, Count) for pool in profile.pools)
-    return ROLES + ((AUTOSCALER,) if scaled else ()) + ((PULL,) if profile.registry else ())
+    return (
+        (*ROLES, LIFECYCLE)
+        + ((AUTOSCALER,) if scaled else ())
+        + ((PULL,) if profile.registry else ())
+    )
 
 
 def missing_roles(profile: AlibabaProfile, clients: Clients) -> list[str]:
@@ -80,20 +83,25 @@ def activate(profile: AlibabaProfile, clients: Clients) -> Sequence[str]:
         if error.code != ALREADY_OPEN:
             raise
     for role in missing_roles(profile, clients):
-        statement = {
-            "Action": "sts:AssumeRole",
-            "Effect": "Allow",
-            "Principal": {"Service": [OTHERS.get(role, "cs.aliyuncs.com")]},
-        }
-        trust = json.dumps({"Statement": [statement], "Version": "1"})
         with suppress(NotOurs):  # it may be there without its policy
             clients.ram(
                 "CreateRole",
                 RoleName=role,
-                AssumeRolePolicyDocument=trust,
+                AssumeRolePolicyDocument=_trust(role),
                 Description="Container Service for Kubernetes acts under this role",
             )
         policy = f"{role}Policy"
         clients.ram("AttachPolicyToRole", PolicyType="System", PolicyName=policy, RoleName=role)
         done.append(f"made the service role {role}")
     return done
+
+
+def _trust(role: str) -> str:
+    """Which service acts under the role: Container Service, or Operation Orchestration Service."""
+    product = "oos" if role == LIFECYCLE else "cs"
+    statement = {
+        "Action": "sts:AssumeRole",
+        "Effect": "Allow",
+        "Principal": {"Service": [f"{product}.aliyuncs.com"]},
+    }
+    return json.dumps({"Statement": [statement], "Version": "1"})

@@ -10,7 +10,7 @@ from tests.drivers.world import Thing, World
 from tests.sandbox.aliyun import Aliyun, ask
 
 PAGE = 50
-_DESCRIBED = re.compile(r"clusterkit (?P<region>\S+)/(?P<cluster>\S+)/(?P<name>\S+)")
+_DESCRIBED = re.compile(r"clusterkit (?P<region>\S+?)/(?P<cluster>[^\s/]+)")
 """the mark of what takes no tags"""
 
 
@@ -30,6 +30,14 @@ class Account:
         if product in ("vpc", "ecs", "slb"):
             wire = {"RegionId": self.region, **wire}
         return ask(self._clients[product], product, action, *path, **wire)
+
+    def personal(self, method: str, path: str, body: Any = None, **query: str) -> Any:
+        """A call to the Personal Edition of Container Registry, for which the newer SDK has no
+        classes; what its answer holds under ``data``.
+        """
+        status, found = self._aliyun.roa(method, path, body, product="personalcr", **query)
+        assert status == 200, found
+        return found.get("data") or {}
 
     def every(self, name: str, *keys: str, size: str = "PageSize", **wire: Any) -> Iterator[Any]:
         """Every item of a list, ``keys`` leading to it, from all its pages."""
@@ -109,6 +117,13 @@ def _rest(account: Account) -> Iterator[Thing]:
         for item in listed.get("Repositories") or ():
             name = f"{item['RepoNamespaceName']}/{item['RepoName']}"
             yield Thing("repository", name, _described(item.get("Summary")), item)
+
+    for space in account.personal("GET", "/namespace")["namespaces"]:
+        path = f"/repos/{space['namespace']}"
+        for item in account.personal("GET", path, PageSize="100")["repos"]:
+            name = f"{item['repoNamespace']}/{item['repoName']}"
+            marks = _described(item["summary"])
+            yield Thing("personal-repository", name, marks, item)
 
 
 def _described(text: str | None) -> dict[str, str]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from clusterkit.sandbox.alibaba.personal import OPERATIONS
 from tests.drivers.alibaba import Account, inventory
 from tests.drivers.eks_cases import FILES
 from tests.drivers.world import Case, Edits, World, edited, occupy
 
 REGION = "ap-southeast-1"
+INSTANCE = "cri-sandbox000000001"
+"""the Enterprise Edition instance every account of the sandbox has"""
 
 MINIMAL: Mapping[str, Any] = {
     "cloud": "alibaba",
@@ -40,15 +43,15 @@ FULL: Mapping[str, Any] = {
 
 
 def _activated(world: World) -> Edits:
-    """What ``up --activate`` does: pools that scale need one more service role."""
-    assert world.cloud.activate(world.profile, world.clients())
+    """What ``up --activate`` does: a new account lacks some service roles."""
+    world.cloud.activate(world.profile, world.clients())
     return {}
 
 
 def _scaling(world: World) -> Edits:
     """The changes make a pool that scales."""
     scaling = world.load(edited(MINIMAL, {"pools.0.count": {"min": 1, "max": 2}}))
-    assert world.cloud.activate(scaling, world.clients())
+    assert world.cloud.activate(scaling, world.clients())  # pools that scale need one more role
     return {}
 
 
@@ -62,7 +65,7 @@ def _vpc(world: World) -> Edits:
         )["VSwitchId"]
         for index, zone in enumerate("ab")
     ]
-    return {"network": {"existing": {"vpc": vpc, "vswitches": vswitches}}}
+    return {**_activated(world), "network": {"existing": {"vpc": vpc, "vswitches": vswitches}}}
 
 
 def _twins(world: World) -> None:
@@ -73,6 +76,21 @@ def _twins(world: World) -> None:
     account("ecs:CreateDisk", ZoneId=f"{REGION}a", Size=20, DiskCategory="cloud_essd")
     account("ecs:CreateSecurityGroup", SecurityGroupName="demo", VpcId=vpc)
     account("vpc:AllocateEipAddress")
+
+
+def _foreign_repository(world: World) -> None:
+    """A repository of somebody else in the very namespace."""
+    account = Account(world)
+    account.personal("PUT", "/namespace", {"Namespace": {"Namespace": "demo"}})
+    repo = {"RepoNamespace": "demo", "RepoName": "old", "RepoType": "PRIVATE", "Summary": "mine"}
+    account.personal("PUT", "/repos", {"Repo": repo})
+
+
+def _open_to_the_internet(world: World) -> Edits:
+    """The instance's public endpoint, which is off at first; the role to pull with."""
+    where = {"InstanceId": INSTANCE, "EndpointType": "internet"}
+    Account(world)("cr:UpdateInstanceEndpointStatus", **where, Enable=True)
+    return _activated(world)
 
 
 UNMARKED = (
@@ -156,7 +174,60 @@ TERWAY_CASE = Case(
     look=inventory,
     unmarked=UNMARKED,
     files=FILES,
+    prepare=_activated,
     changes=(("labels", {"pools.0.labels": {"a": "b"}}),),
 )
 
-CASES = (MINIMAL_CASE, FULL_CASE, EXISTING_CASE, TERWAY_CASE)
+REPOSITORIES: Mapping[str, Any] = {"name": "demo", "repositories": ["app", "web"], "keep": False}
+BUILDS = {"ready": {"kaniko": {}, "jenkins_x": {"git_url": "https://github.com/a/b"}}}
+
+PERSONAL_CASE = Case(
+    cloud="alibaba",
+    label="personal-registry",
+    profile={**MINIMAL, **BUILDS, "registry": REPOSITORIES},
+    look=inventory,
+    unmarked=(*UNMARKED, "policy"),
+    files=FILES,
+    prepare=_activated,
+    twins=_foreign_repository,
+    changes=(
+        ("another repository", {"registry.repositories": ["app", "job"]}),
+        ("kept", {"registry.keep": True}),
+        ("not kept", {"registry.keep": False}),
+        (
+            "its host name",
+            {"registry.host": "crpi-0123456789abcdef.ap-southeast-1.personal.cr.aliyuncs.com"},
+        ),
+    ),
+)
+
+ENTERPRISE_CASE = Case(
+    cloud="alibaba",
+    label="enterprise-registry",
+    profile={**MINIMAL, **BUILDS, "registry": {**REPOSITORIES, "instance": INSTANCE}},
+    look=inventory,
+    unmarked=(*UNMARKED, "policy"),
+    files=FILES,
+    prepare=_open_to_the_internet,
+    changes=(
+        ("another repository", {"registry.repositories": ["app", "job"]}),
+        ("kept", {"registry.keep": True}),
+        ("not kept", {"registry.keep": False}),
+    ),
+)
+
+MIRROR_CASE = Case(
+    cloud="alibaba",
+    label="mirror",
+    profile={**MINIMAL, "mirror": "registry.example.com/mirror"},
+    look=inventory,
+    unmarked=UNMARKED,
+    files=FILES,
+    prepare=_activated,
+    changes=(("another mirror", {"mirror": "other.example.com"}), ("no mirror", {"mirror": None})),
+)
+
+CASES = (
+    MINIMAL_CASE, FULL_CASE, EXISTING_CASE, TERWAY_CASE, ENTERPRISE_CASE, MIRROR_CASE,
+    *((PERSONAL_CASE,) if "personalcr:GetRepoList" in OPERATIONS else ()),
+)  # fmt: skip

@@ -4,15 +4,19 @@ field, and what is shipped validates.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from clusterkit.alibaba.graph import graph
+from clusterkit.alibaba.mirror import user_data
 from clusterkit.alibaba.network import VpcState, VSwitchState
 from clusterkit.alibaba.nodes import NodePool
+from clusterkit.alibaba.personalregistry import servers
 from clusterkit.alibaba.preflight import Facts
 from clusterkit.alibaba.profile import AlibabaProfile
+from clusterkit.alibaba.registry import RegistryLogin
 from clusterkit.alibaba.rules import mainland
 from clusterkit.alibaba.starter import starter
 from clusterkit.clouds import CLOUDS, model
@@ -119,7 +123,16 @@ def test_an_outdated_field_in_a_profile_of_today(tmp_path: Path) -> None:
         ("tags: {'acs:a': b}", "Alibaba Cloud keeps tags that begin like this"),
         ("tags: {a: 'https://b'}", "may not hold http:// or https://"),
         (f"tags: {{{', '.join(f'k{n}: v' for n in range(13))}}}", "at most 12 tags, there are 13"),
-        ("registry: {name: a, repositories: [b]}", "registry.instance: is missing"),
+        ("registry: {instance: cri-1, name: a, repositories: [b]}", "Enterprise Edition instance"),
+        (
+            "registry: {host: registry.example.com, name: a, repositories: [b]}",
+            "registry.host: must be a host name such as crpi-",
+        ),
+        (
+            "registry: {instance: cri-12345678, name: a, repositories: [b], "
+            "host: crpi-1.ap-southeast-1.personal.cr.aliyuncs.com}",
+            "registry.host: means nothing beside instance",
+        ),
         ("registry: {instance: cri-12345678, name: A, repositories: [b]}", "must be a namespace"),
         (
             "registry: {instance: cri-12345678, name: a, repositories: [b/c]}",
@@ -268,6 +281,51 @@ def test_who_pushes_gets_a_role_and_a_login(tmp_path: Path) -> None:
         2, 1, 2, 2,
     ]  # fmt: skip
     assert found.count("registry-login") == 2
+
+
+def test_without_an_instance_the_registry_is_the_personal_edition(tmp_path: Path) -> None:
+    more = "registry: {name: demo, repositories: [app]}\nready: {kaniko: {}}\n"
+    resources = {r.key: r for r in closure(graph(loaded(tmp_path, GOOD + more), FACTS))}
+    found = [key for key in resources if "repository" in key]
+    assert sorted(found) == [f"personal-repository/demo/app{end}" for end in ("", "-cache")]
+    login = resources["registry-login/kaniko/clusterkit-registry"]
+    assert isinstance(login, RegistryLogin)
+    assert login.repository is resources["personal-repository/demo/app"]
+    policy = json.loads(resources["role/push"].policy)  # type: ignore[attr-defined]
+    allowed = {s["Resource"]: s["Action"] for s in policy["Statement"]}
+    account = f"acs:cr:ap-southeast-1:{FACTS.account}"
+    assert "cr:PushRepository" in allowed[f"{account}:repository/demo/*"]
+    assert "cr:GetAuthorizationToken" in allowed[f"{account}:*"]
+
+
+@pytest.mark.parametrize(
+    ("host", "names"),
+    [
+        (None, ["registry-vpc.eu-central-1.aliyuncs.com", "registry.eu-central-1.aliyuncs.com"]),
+        (
+            "registry-intl.ap-southeast-1.aliyuncs.com",
+            [f"registry-intl{vpc}.ap-southeast-1.aliyuncs.com" for vpc in ("-vpc", "")],
+        ),
+        (
+            "crpi-1a-vpc.cn-hangzhou.personal.cr.aliyuncs.com",
+            [f"crpi-1a{vpc}.cn-hangzhou.personal.cr.aliyuncs.com" for vpc in ("-vpc", "")],
+        ),
+    ],
+)
+def test_host_names_of_the_personal_edition(host: str | None, names: list[str]) -> None:
+    assert list(servers("eu-central-1", host)) == names
+
+
+def test_another_mirror_is_another_pool(tmp_path: Path) -> None:
+    def pool(more: str) -> NodePool:
+        profile = loaded(tmp_path, GOOD + more)
+        return next(r for r in graph(profile, FACTS) if isinstance(r, NodePool))
+
+    pools = [pool(more) for more in ("", "mirror: a.example.com\n", "mirror: b.example.com\n")]
+    assert len({made.name for made in pools}) == 3
+    plain, first, _ = (made._kubernetes() for made in pools)
+    assert "user_data" not in plain
+    assert first["user_data"] == user_data("a.example.com")
 
 
 def test_another_disk_is_another_pool_and_another_count_is_not(tmp_path: Path) -> None:

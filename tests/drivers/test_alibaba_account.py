@@ -1,0 +1,88 @@
+"""What the account may not have is said before anything is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clusterkit.core.errors import PreflightError
+from tests.drivers.alibaba_cases import MINIMAL, MINIMAL_CASE
+from tests.drivers.world import World, edited, world
+
+pytestmark = pytest.mark.skipif(
+    find_spec("clusterkit.sandbox.alibaba.limits") is None,
+    reason="the sandbox has no DescribeAccountAttributes",
+)
+INLAND: Mapping[str, Any] = edited(MINIMAL, {"region": "cn-hangzhou", "mirror": "m.example.com"})
+
+
+def conditions(found: World) -> Any:
+    """What differs between accounts."""
+    [emulator] = found.sandbox._emulators
+    return emulator.store.conditions  # type: ignore[attr-defined]
+
+
+def wrong(found: World, profile: Mapping[str, Any]) -> list[str]:
+    """What preflight refuses."""
+    loaded = found.load(profile)
+    try:
+        found.cloud.preflight(loaded, found.cloud.connect(_target(found, profile), found.wire))
+    except PreflightError as error:
+        return [f"{finding.what} | {finding.hint}" for finding in error.findings]
+    return []
+
+
+def _target(found: World, profile: Mapping[str, Any]) -> Any:
+    return type(found.target())("alibaba", str(profile["name"]), str(profile["region"]))
+
+
+@pytest.mark.parametrize(
+    ("name", "profile", "refused"),
+    [
+        ("none", INLAND, True),
+        ("yes", INLAND, False),
+        ("unnecessary", INLAND, False),
+        ("none", MINIMAL, False),  # outside the mainland nobody asks
+    ],
+)
+def test_the_owners_name(
+    name: str, profile: Mapping[str, Any], refused: bool, tmp_path: Path
+) -> None:
+    with world(MINIMAL_CASE, tmp_path) as found:
+        there = conditions(found)
+        before, there.real_name = there.real_name, name
+        try:
+            told = wrong(found, profile)
+        finally:
+            there.real_name = before
+    assert bool(told) == refused
+    assert all("identity is not verified" in one for one in told)
+
+
+def test_processors(tmp_path: Path) -> None:
+    """Only what is missing counts: a cluster that is there needs no room for itself."""
+    with world(MINIMAL_CASE, tmp_path) as found:
+        quotas = conditions(found).quotas
+        before = dict(quotas)
+        quotas["vcpu"] = 11
+        try:
+            for count, fits in ((2, True), (3, False)):
+                told = wrong(found, edited(MINIMAL, {"pools.0.count": count}))
+                assert (not told) == fits, told
+            assert "need 12 more pay-as-you-go vCPUs; 0 of 11 are in use" in told[0]
+            two = edited(MINIMAL, {"pools.0.count": 2})
+            found.settle(found.up(found.load(two)))
+            assert not wrong(found, two)
+            told = wrong(found, edited(MINIMAL, {"pools.0.count": 3}))
+            assert "need 4 more pay-as-you-go vCPUs; 8 of 11 are in use" in told[0]
+            size = {"machine": {"cpu": 16, "memory": 32}, "spot": True, "name": "more"}
+            quotas["spot-vcpu"] = 15
+            told = wrong(found, {**two, "pools": [*two["pools"], size]})
+            assert "more spot vCPUs; 0 of 15 are in use" in told[0]
+        finally:
+            quotas.clear()
+            quotas.update(before)

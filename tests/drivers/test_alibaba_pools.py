@@ -1,0 +1,122 @@
+"""Pools that go: drained while the cluster stays, not when all of it goes."""
+
+from __future__ import annotations
+
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clusterkit.sandbox.pace import Pace
+from tests.drivers.alibaba_cases import MINIMAL_CASE
+from tests.drivers.world import AT_ONCE, Edits, World, edited, world
+
+pytestmark = pytest.mark.skipif(
+    find_spec("clusterkit.sandbox.alibaba.poollife") is None, reason="the sandbox does not drain"
+)
+TWO = {
+    "pools": [
+        {"name": "default", "machine": "ecs.g7.xlarge", "count": 2},
+        {"name": "scaled", "machine": "ecs.c7.xlarge", "count": {"min": 1, "max": 3}},
+    ]
+}
+DRAIN, RESIZE, DELETE = "RemoveNodePoolNodes", "ModifyClusterNodePool", "DeleteClusterNodepool"
+
+
+def heard(clients: Any) -> list[str]:
+    """The changing calls about pools, in the order they were answered."""
+    calls: list[str] = []
+
+    def watch(operation: str, answered: bool) -> None:
+        name = operation.removeprefix("CS.")
+        if answered and name in (DRAIN, RESIZE, DELETE):
+            calls.append(name)
+
+    clients.watch = watch
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("edits", "calls"),
+    [
+        ({"pools.0.disk": {"size": 50}}, [DRAIN, DELETE]),  # another pool in its place
+        ({"pools": TWO["pools"][:1]}, [RESIZE, DRAIN, DELETE]),  # the autoscaler goes first
+    ],
+    ids=["replaced", "removed"],
+)
+@pytest.mark.parametrize("pace", [AT_ONCE, Pace(600)], ids=["at once", "states"])
+def test_a_pool_that_goes_is_drained(
+    edits: Edits, calls: list[str], pace: Pace, tmp_path: Path
+) -> None:
+    with world(MINIMAL_CASE, tmp_path, pace) as found:
+        profile = edited(found.case.profile, TWO)
+        found.settle(found.up(found.load(profile)))
+        changed = found.load(edited(profile, edits))
+        clients = found.clients()
+        done = heard(clients)
+        found.settle(found.up(changed, clients=clients))
+        assert done == calls
+        assert found.plan(changed).empty
+
+
+def test_destroy_drains_nothing(tmp_path: Path) -> None:
+    """A budget that lets no pod be evicted would hold a drain up."""
+    with world(MINIMAL_CASE, tmp_path) as found:
+        found.settle(found.up(found.load(edited(found.case.profile, TWO))))
+        kube = found.clients().kube
+        labels = {"app": "one"}
+        pod = {"containers": [{"name": "main", "image": "example.test/app"}]}
+        kube.apply(
+            "/api/v1/namespaces/default/pods/one",
+            {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {"name": "one", "labels": labels},
+                "spec": {**pod, "tolerations": [{"operator": "Exists"}]},
+            },
+        )
+        kube.apply(
+            "/apis/policy/v1/namespaces/default/poddisruptionbudgets/one",
+            {
+                "apiVersion": "policy/v1",
+                "kind": "PodDisruptionBudget",
+                "metadata": {"name": "one"},
+                "spec": {"minAvailable": 1, "selector": {"matchLabels": labels}},
+            },
+        )
+        clients = found.clients()
+        done = heard(clients)
+        began = time.monotonic()
+        found.settle(found.destroy(clients=clients))
+        assert time.monotonic() - began < 8
+        assert sorted(done) == sorted([DRAIN, DELETE, RESIZE, DRAIN, DELETE])
+
+
+def test_an_autoscaler_is_switched_off_before_a_size_is_given(tmp_path: Path) -> None:
+    with world(MINIMAL_CASE, tmp_path) as found:
+        profile = edited(found.case.profile, {"pools.0.count": {"min": 1, "max": 3}})
+        found.settle(found.up(found.load(profile)))
+        fixed = found.load(edited(profile, {"pools.0.count": 2}))
+        clients = found.clients()
+        done = heard(clients)
+        found.settle(found.up(fixed, clients=clients))
+        assert done == [RESIZE, RESIZE]
+        assert found.plan(fixed).empty
+
+
+def test_destroy_goes_on_where_a_drain_was_interrupted(tmp_path: Path) -> None:
+    with world(MINIMAL_CASE, tmp_path, Pace(600)) as found:
+        found.settle(found.up(found.load(edited(found.case.profile, TWO))))
+        _begin_to_drain(found)
+        found.settle(found.destroy())
+        assert found.destroy_plan().empty
+
+
+def _begin_to_drain(found: World) -> None:
+    kind = next(kind for kind in found.cloud.KINDS if kind.kind == "node-pool")
+    cx = found.context()
+    name = next(name for name in kind.owned(cx) if name.startswith("default"))
+    with pytest.raises(Exception, match="are drained first"):
+        kind.delete(cx, kind.owned(cx)[name])

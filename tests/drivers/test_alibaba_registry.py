@@ -1,0 +1,120 @@
+"""Both editions of Container Registry: whose what is, where to log in, what stays."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clusterkit.core.errors import ClusterkitError, NotOurs
+from clusterkit.sandbox.alibaba.personal import OPERATIONS
+from tests.drivers.alibaba import Account
+from tests.drivers.alibaba_cases import ENTERPRISE_CASE, PERSONAL_CASE
+from tests.drivers.world import World, edited, world
+
+KEY = "personal-repository/demo/app"
+pytestmark = pytest.mark.skipif(
+    "personalcr:GetRepoList" not in OPERATIONS, reason="the sandbox has no GetRepoList"
+)
+
+
+def auths(found: World, namespace: str = "kaniko") -> Mapping[str, Any]:
+    """What pods of the namespace log in with."""
+    path = f"/api/v1/namespaces/{namespace}/secrets/clusterkit-registry"
+    secret = found.clients().kube.get(path)
+    config: Mapping[str, Any] = json.loads(base64.b64decode(secret["data"][".dockerconfigjson"]))
+    return config["auths"]
+
+
+def foreign(account: Account, name: str) -> None:
+    """A repository of somebody else, in the namespace of the profile."""
+    if not account.personal("GET", "/namespace")["namespaces"]:
+        account.personal("PUT", "/namespace", {"Namespace": {"Namespace": "demo"}})
+    repo = {"RepoNamespace": "demo", "RepoName": name, "RepoType": "PRIVATE", "Summary": "mine"}
+    account.personal("PUT", "/repos", {"Repo": repo})
+
+
+def test_pods_log_in_where_the_cloud_says(tmp_path: Path) -> None:
+    with world(PERSONAL_CASE, tmp_path) as found:
+        found.settle(found.up())
+        told = Account(found).personal("GET", "/repos/demo/app")["repo"]["repoDomainList"]
+        for namespace in ("kaniko", "jx"):
+            assert set(auths(found, namespace)) == {told["vpc"], told["public"]}
+        host = "registry-intl.ap-southeast-1.aliyuncs.com"
+        named = found.load(edited(PERSONAL_CASE.profile, {"registry.host": host}))
+        found.settle(found.up(named))
+        assert set(auths(found)) == {host, host.replace("-intl", "-intl-vpc")}
+
+
+def test_the_namespace_is_made_closed_and_stays(tmp_path: Path) -> None:
+    with world(PERSONAL_CASE, tmp_path) as found:
+        account = Account(found)
+        found.settle(found.up())
+        space = account.personal("GET", "/namespace/demo")["namespace"]
+        assert (space["autoCreate"], space["defaultVisibility"]) == (False, "PRIVATE")
+        repo = account.personal("GET", "/repos/demo/app")["repo"]
+        assert repo["repoType"] == "PRIVATE"
+        assert len(repo["summary"]) <= 100
+        found.settle(found.destroy())
+        assert account.personal("GET", "/repos", PageSize="100")["repos"] == []
+        assert account.personal("GET", "/namespace/demo")["namespace"]["namespace"] == "demo"
+
+
+def test_a_namespace_of_somebody_else_is_used_and_left_as_it_was(tmp_path: Path) -> None:
+    with world(PERSONAL_CASE, tmp_path) as found:
+        account = Account(found)
+        foreign(account, "old")
+        before = account.personal("GET", "/namespace/demo")
+        found.settle(found.up())
+        found.settle(found.destroy())
+        assert account.personal("GET", "/namespace/demo") == before
+        listed = account.personal("GET", "/repos", PageSize="100")["repos"]
+        assert [item["repoName"] for item in listed] == ["old"]
+
+
+def test_a_repository_of_that_name_is_not_taken_over(tmp_path: Path) -> None:
+    with world(PERSONAL_CASE, tmp_path) as found:
+        account = Account(found)
+        foreign(account, "app")
+        error = found.up().failed[KEY]
+        assert isinstance(error, NotOurs)
+        assert f"--adopt {KEY}=demo/app" in error.hint
+        assert account.personal("GET", "/repos/demo/app")["repo"]["summary"] == "mine"
+        kind = next(kind for kind in found.cloud.KINDS if kind.kind == "personal-repository")
+        kind.adopt(found.context(), "demo/app", "demo/app")
+        found.settle(found.up())
+        assert found.plan().empty
+
+
+def test_what_is_kept_stays_and_is_told(tmp_path: Path) -> None:
+    with world(PERSONAL_CASE, tmp_path) as found:
+        kept = found.load(edited(PERSONAL_CASE.profile, {"registry.keep": True}))
+        found.settle(found.up(kept))
+        reasons = {one.key: one.reason for one in found.destroy_plan().kept}
+        assert "the profile keeps the registry" in reasons[KEY]
+        found.settle(found.destroy())
+        listed = Account(found).personal("GET", "/repos", PageSize="100")["repos"]
+        assert len(listed) == 4  # with their caches
+
+
+def test_no_namespace_left_to_make(tmp_path: Path) -> None:
+    """The cloud's own refusal, with the namespaces there are."""
+    with world(PERSONAL_CASE, tmp_path) as found:
+        account = Account(found)
+        for name in ("one", "two", "three"):
+            account.personal("PUT", "/namespace", {"Namespace": {"Namespace": name}})
+        failed = found.up().failed
+        error = next(error for key, error in failed.items() if key.startswith("personal-"))
+        assert isinstance(error, ClusterkitError)
+        assert "name one of yours in registry.name (one, three, two)" in error.hint
+
+
+def test_an_instance_tells_its_own_endpoints(tmp_path: Path) -> None:
+    with world(ENTERPRISE_CASE, tmp_path) as found:
+        found.settle(found.up())
+        [host] = auths(found)
+        assert host.endswith("-registry.ap-southeast-1.cr.aliyuncs.com")

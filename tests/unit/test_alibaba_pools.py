@@ -1,0 +1,91 @@
+"""How a pool goes, on the wire."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from clusterkit import alibaba
+from clusterkit.alibaba.nodes import NodePool, NodePoolState
+from clusterkit.core.errors import Retryable
+from clusterkit.core.resource import Ctx
+from clusterkit.core.wire import Target, Wire
+from tests.unit.loopback import Heard, Loopback, loopback
+
+ENVIRON = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "k", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "s"}
+POOL = NodePoolState(
+    id="np1", cluster="c1", phase="active", automatic=False, minimum=3, maximum=3, labels={},
+    taints=frozenset(), types=(), nodes=3, healthy=3, failed=0,
+)  # fmt: skip
+
+
+def answer(heard: Heard) -> tuple[int, bytes]:
+    """Three nodes, two on a page."""
+    url = urlsplit(heard.path)
+    if not url.path.endswith("/clusters/c1/nodes"):
+        return 200, b"{}"
+    number = int(dict(parse_qsl(url.query))["pageNumber"])
+    nodes = [{"instance_id": f"i-{one}"} for one in "abc"][2 * number - 2 : 2 * number]
+    return 200, json.dumps({"nodes": nodes, "page": {"total_count": 3}}).encode()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Loopback]:
+    with loopback(tmp_path, answer) as found:
+        yield found
+
+
+def changes(server: Loopback, have: NodePoolState, *, destroying: bool) -> list[Any]:
+    """What a deletion sends: method, path, query, body."""
+    target = Target("alibaba", "demo", "ap-southeast-1")
+    wire = Wire(server.proxy, server.ca_file, ENVIRON)
+    cx: Ctx[Any] = Ctx(alibaba.connect(target, wire), "demo")
+    cx.destroying = destroying
+    if have.nodes > have.failed:
+        with pytest.raises(Retryable, match="go first" if destroying else "are drained first"):
+            NodePool.delete(cx, have)
+    else:
+        NodePool.delete(cx, have)
+    sent = []
+    for heard in server.heard:
+        if heard.method != "GET":
+            url = urlsplit(heard.path)
+            query = {k: v for k, v in parse_qsl(url.query) if k != "RegionId"}
+            sent.append((heard.method, url.path, query, json.loads(heard.body or b"null")))
+    return sent
+
+
+@pytest.mark.parametrize(("destroying", "drain"), [(False, "true"), (True, "false")])
+def test_machines_are_drained_while_the_cluster_stays(
+    server: Loopback, destroying: bool, drain: str
+) -> None:
+    [(method, path, query, body)] = changes(server, POOL, destroying=destroying)
+    assert (method, path, body) == ("DELETE", "/clusters/c1/nodepools/np1/nodes", None)
+    assert json.loads(query.pop("instance_ids")) == ["i-a", "i-b", "i-c"]
+    assert query == {"drain_node": drain, "release_node": "true", "concurrency": "true"}
+
+
+@pytest.mark.parametrize("destroying", [False, True])
+def test_an_autoscaler_goes_first(server: Loopback, destroying: bool) -> None:
+    [(method, path, _, body)] = changes(
+        server, replace(POOL, automatic=True), destroying=destroying
+    )
+    assert (method, path) == ("PUT", "/clusters/c1/nodepools/np1")
+    assert body == {"auto_scaling": {"enable": False}}  # a size beside it is refused
+
+
+@pytest.mark.parametrize("phase", ["removing", "removing_nodes", "scaling", "updating"])
+def test_what_is_busy_is_left_alone(server: Loopback, phase: str) -> None:
+    assert changes(server, replace(POOL, phase=phase), destroying=False) == []
+
+
+def test_an_empty_pool_goes(server: Loopback) -> None:
+    [(method, path, query, _)] = changes(server, replace(POOL, nodes=1, failed=1), destroying=False)
+    assert (method, path) == ("DELETE", "/clusters/c1/nodepools/np1")
+    assert query == {"force": "true"}

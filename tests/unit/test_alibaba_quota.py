@@ -1,0 +1,147 @@
+"""What the account may not have, and how failures for want of money or identity are explained."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from clusterkit import alibaba
+from clusterkit.alibaba import quota
+from clusterkit.alibaba.cluster import Cluster
+from clusterkit.alibaba.clusterstate import ClusterState
+from clusterkit.alibaba.errors import HINTS, cure, refusal
+from clusterkit.alibaba.nodes import NodePool, NodePoolState
+from clusterkit.core.errors import Rejected
+from clusterkit.core.wire import Target, Wire
+from tests.unit.loopback import Heard, Loopback, loopback
+
+ENVIRON = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "k", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "s"}
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Loopback]:
+    with loopback(tmp_path, lambda heard: (200, b"{}")) as found:
+        yield found
+
+
+def asked(server: Loopback, answer: Any, status: int = 200, *, spot: bool = False) -> quota.Account:
+    server.answer = lambda heard: (status, json.dumps(answer).encode())
+    target = Target("alibaba", "demo", "cn-hangzhou")
+    clients = alibaba.connect(target, Wire(server.proxy, server.ca_file, ENVIRON))
+    return quota.ask(clients, spot=spot)
+
+
+def shown(values: Mapping[str, str]) -> Any:
+    """As the vendor's page has it."""
+    items = [
+        {"AttributeName": name, "AttributeValues": {"ValueItem": [{"Value": value}]}}
+        for name, value in values.items()
+    ]
+    return {"AccountAttributeItems": {"AccountAttributeItem": items}}
+
+
+def _names(heard: Heard) -> list[str]:
+    query = parse_qs(urlsplit(heard.path).query)
+    return [query[key][0] for key in sorted(query) if key.startswith("AttributeName.")]
+
+
+def test_one_call_asks_for_all(server: Loopback) -> None:
+    asked(server, shown({}))
+    asked(server, shown({}), spot=True)
+    first, second = (_names(heard) for heard in server.heard)
+    assert first == [
+        "real-name-authentication",
+        "max-postpaid-instance-vcpu-count",
+        "used-postpaid-instance-vcpu-count",
+    ]
+    assert second == [*first, "max-spot-instance-vcpu-count", "used-spot-instance-vcpu-count"]
+
+
+@pytest.mark.parametrize(
+    ("value", "right"), [("yes", True), ("unnecessary", True), ("none", False), ("", True)]
+)
+def test_a_verified_identity(server: Loopback, value: str, right: bool) -> None:
+    account = asked(server, shown({"real-name-authentication": value}))
+    found = list(quota.verified(account))
+    assert (not found) == right
+    assert all("verify the account's identity" in finding.hint for finding in found)
+
+
+@pytest.mark.parametrize(
+    ("most", "used", "needed", "spot", "right"),
+    [
+        ("100", "90", 10, False, True),
+        ("100", "90", 11, False, False),
+        ("100", "90", 11, True, True),  # of spot machines nothing is told
+        ("100", "120", 0, False, True),  # nothing more is wanted
+        ("", "", 10**6, False, True),
+        ("many", "few", 10**6, False, True),
+    ],
+)
+def test_the_quota_of_processors(
+    server: Loopback, most: str, used: str, needed: int, spot: bool, right: bool
+) -> None:
+    kind = "postpaid-instance-vcpu-count"
+    account = asked(server, shown({f"max-{kind}": most, f"used-{kind}": used}))
+    found = list(quota.processors(account, needed, spot=spot))
+    assert (not found) == right
+    for finding in found:
+        assert "need 11 more pay-as-you-go vCPUs; 90 of 100 are in use" in finding.what
+        assert "Quota Center" in finding.hint
+
+
+@pytest.mark.parametrize(
+    ("status", "answer"),
+    [
+        (403, {"Code": "Forbidden.RAM", "Message": "not authorized"}),
+        (400, {"Code": "InvalidParameter", "Message": "AttributeName"}),
+        (503, {"Code": "ServiceUnavailable", "Message": "later"}),
+    ],
+)
+def test_what_cannot_be_asked_is_a_warning(server: Loopback, status: int, answer: Any) -> None:
+    account = asked(server, answer, status)
+    assert account.unasked is not None
+    assert "are not known" in account.unasked.what
+    assert not list(quota.verified(account))
+    assert not list(quota.processors(account, 10**6, spot=False))
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("InvalidAccountStatus.NotEnoughBalance", "balance does not suffice"),
+        ("RISK.RISK_CONTROL_REJECTION", "balance does not suffice"),
+        ("PAY.INSUFFICIENT_BALANCE", "balance does not suffice"),
+        ("Account.Arrearage", "balance does not suffice"),
+        ("RealNameAuthenticationError", "verify the account's identity"),
+    ],
+)
+def test_want_of_money_is_explained_wherever_it_shows(code: str, words: str) -> None:
+    error = refusal("ECS.RunInstances", 403, code, "no", "R")
+    assert isinstance(error, Rejected)
+    assert words in error.hint
+    told = f"CreateNodePoolFailed: fail to scale out: {code}: Your account does not have enough"
+    pool = NodePoolState(
+        id="np1", cluster="c1", phase="active", automatic=False, minimum=1, maximum=1, labels={},
+        taints=frozenset(), types=(), nodes=1, healthy=0, failed=1, issues=told,
+    )  # fmt: skip
+    with pytest.raises(Rejected) as caught:
+        NodePool.ready(pool)
+    assert words in caught.value.hint
+    cluster = ClusterState(
+        id="c1", status="failed", version="", spec="", vpc="", vswitches=frozenset(),
+        security_group="", pods="", services="", public=True, protected=False, issues=told,
+    )  # fmt: skip
+    with pytest.raises(Rejected) as caught:
+        Cluster.ready(cluster)
+    assert words in caught.value.hint
+
+
+def test_no_code_no_cure() -> None:
+    assert cure("the machines did not become nodes") == ""
+    assert all(HINTS.values())

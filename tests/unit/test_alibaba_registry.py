@@ -1,0 +1,72 @@
+"""The Personal Edition where it was never opened, and what its calls look like on the wire."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from clusterkit import alibaba
+from clusterkit.alibaba import personalregistry
+from clusterkit.alibaba.personalregistry import PersonalRepository
+from clusterkit.core.errors import Denied, Retryable
+from clusterkit.core.resource import Ctx
+from clusterkit.core.wire import Target, Wire
+from tests.unit.loopback import Loopback, loopback
+
+ENVIRON = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "k", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "s"}
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Loopback]:
+    with loopback(tmp_path, lambda heard: (200, b"{}")) as found:
+        yield found
+
+
+def context(server: Loopback, status: int = 200, body: Any = None) -> Ctx[Any]:
+    server.answer = lambda heard: (status, json.dumps(body or {}).encode())
+    target = Target("alibaba", "demo", "cn-hangzhou")
+    return Ctx(alibaba.connect(target, Wire(server.proxy, server.ca_file, ENVIRON)), "demo")
+
+
+def test_where_it_was_never_opened(server: Loopback) -> None:
+    """Who does not use it never notices; who wishes for it is told what to do."""
+    cx = context(server, 400, {"code": "USER_NOT_EXIST", "message": "user is not exist"})
+    assert PersonalRepository.owned(cx) == {}
+    [finding] = personalregistry.check(cx.clients)
+    assert "user is not exist" in finding.what
+    assert "set its password there" in finding.hint
+
+
+@pytest.mark.parametrize(("status", "error"), [(403, Denied), (429, Retryable), (500, Retryable)])
+def test_what_is_not_answered_is_not_taken_for_nothing(
+    server: Loopback, status: int, error: type[Exception]
+) -> None:
+    cx = context(server, status, {"code": "X", "message": "no"})
+    with pytest.raises(error):
+        PersonalRepository.owned(cx)
+
+
+def test_its_calls_go_to_the_region_in_the_interface_of_2016(server: Loopback) -> None:
+    mark = "clusterkit cn-hangzhou/demo keep"
+    ours = {"repoNamespace": "a", "repoName": "b", "summary": mark}
+    others = [{**ours, "summary": text} for text in ("", f"{mark}!", mark.replace("demo", "x"))]
+    cx = context(server, body={"data": {"repos": [ours, *others], "total": 4}})
+    [(name, state)] = PersonalRepository.owned(cx).items()
+    assert (name, state.keep, state.servers) == ("a/b", True, ())
+    [heard] = server.heard
+    assert (heard.host, heard.secure) == ("cr.cn-hangzhou.aliyuncs.com", True)
+    assert heard.headers["x-acs-version"] == "2016-06-07"
+    assert urlsplit(heard.path).path == "/repos"
+
+
+def test_a_password_for_an_hour(server: Loopback) -> None:
+    data = {"tempUserName": "u", "authorizationToken": "secret", "expireDate": 1_900_000_000_000}
+    login = personalregistry.password(context(server, body={"data": data}).clients, ("h",))
+    assert (login.user, login.password, login.servers) == ("u", "secret", ("h",))
+    assert login.expires.timestamp() == 1_900_000_000
+    assert "secret" not in repr(login)
