@@ -41,7 +41,8 @@ BUSY = re.compile(
     r"|IncorretSnatEntryStatus|InvalidStatus\.RouteEntry|VswitchStatusError|EIP_NOT_IN_GATEWAY"
     r"|OperationUnsupported\.Eip(NatBWPCheck|InBinding|NatGWCheck)|InvalidBindingStatus"
     r"|InvalidIpStatus\.HasBeenUsedBySnatTable|DeleteConflict|SignatureNonceUsed"
-    r"|IncorrectDiskStatus|InvalidOperation\.InvalidEniState|ErrorClusterState)"
+    r"|IncorrectDiskStatus|InvalidOperation\.InvalidEniState|ErrorClusterState"
+    r"|InvalidNodePoolStatus\.Forbidden)"
 )
 GONE = re.compile(
     r"^(InvalidVpcI[dD]\.NotFound|Forbidden\.VpcNotFound|InvalidResource\.NotFound"
