@@ -41,7 +41,8 @@ BUSY = re.compile(
     r"|IncorretSnatEntryStatus|InvalidStatus\.RouteEntry|VswitchStatusError|EIP_NOT_IN_GATEWAY"
     r"|OperationUnsupported\.Eip(NatBWPCheck|InBinding|NatGWCheck)|InvalidBindingStatus"
     r"|InvalidIpStatus\.HasBeenUsedBySnatTable|DeleteConflict|SignatureNonceUsed"
-    r"|IncorrectDiskStatus|InvalidOperation\.InvalidEniState|ErrorClusterState)"
+    r"|IncorrectDiskStatus|InvalidOperation\.InvalidEniState|ErrorClusterState"
+    r"|InvalidNodePoolStatus\.Forbidden)"
 )
 GONE = re.compile(
     r"^(InvalidVpcI[dD]\.NotFound|Forbidden\.VpcNotFound|InvalidResource\.NotFound"
@@ -83,13 +84,15 @@ HINTS = {
     "OperationDenied.NoStock": "choose another machine or other zones",
 }
 """what to do about a code that waiting does not cure"""
+MORE = "ask for more in the Quota Center, or remove what is not in use; then try again"
 
 
 def cure(text: str) -> str:
     """What to do about a failure that is only told in words, as a scaling group's are: by the code
     in them.
     """
-    return next((hint for code, hint in HINTS.items() if code in text), "")
+    told = (hint for code, hint in HINTS.items() if code in text)
+    return next(told, MORE if "QuotaExceed" in text else "")
 
 
 def gone_is_fine(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R | None:
@@ -117,8 +120,7 @@ def refusal(operation: str, status: int, code: str, message: str, request_id: st
     if code in HINTS:
         return Rejected(what, hint=HINTS[code], **details)
     if QUOTA.match(code):
-        hint = "ask for more in the Quota Center, or remove what is not in use; then try again"
-        return QuotaExceeded(what, hint=hint, **details)
+        return QuotaExceeded(what, hint=MORE, **details)
     if code in TAKEN:
         hint = "choose another name, or mark it as this cluster's with --adopt KIND/NAME=ID"
         return NotOurs(what, hint=hint)

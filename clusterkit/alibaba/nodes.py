@@ -27,6 +27,8 @@ from clusterkit.core.resource import Change, Ctx, Resource, Takes, one_each
 
 PAGE = 100
 """the most that DescribeClusterNodes gives at a time"""
+MOST = 200
+"""machines taken out by one call, whose address names them all; the next call takes others"""
 Taint = tuple[str, str, str]
 """key, value, effect"""
 
@@ -38,7 +40,7 @@ class NodePoolState:
     id: str
     cluster: str
     phase: str
-    """active, scaling, updating, removing, deleting"""
+    """active, scaling, updating, removing_nodes, deleting, delete_failed"""
     automatic: bool
     minimum: int
     maximum: int
@@ -142,6 +144,10 @@ class NodePool(Marked[Clients, NodePoolState]):
 
     @classmethod
     def ready(cls, have: NodePoolState) -> bool:
+        if have.phase == "delete_failed":
+            what = have.issues or "the pool could not be deleted, and does not say why"
+            hint = "look at its scaling group in the console of Auto Scaling, which may hold on to "
+            raise Rejected(what, hint=f"{hint}its machines", code=have.phase, remake=True)
         if have.phase == "active" and have.failed and have.healthy < have.minimum:
             what = have.issues or f"{have.failed} nodes failed, and the pool does not say why"
             raise Rejected(what, hint=cure(what), code="failed_nodes", remake=not have.healthy)
@@ -189,7 +195,7 @@ class NodePool(Marked[Clients, NodePoolState]):
         if have.phase == "deleting":
             return
         cs, path = cx.clients.cs, f"/clusters/{have.cluster}/nodepools/{have.id}"
-        if have.nodes <= have.failed:
+        if have.nodes <= have.failed or have.phase == "delete_failed":
             gone_is_fine(cs, "DeleteClusterNodepool", "DELETE", path, force=True)
             return
         if have.phase == "active":  # else it is at it, or at something else that comes first
@@ -219,7 +225,7 @@ def _empty(cx: Ctx[Clients], path: str, have: NodePoolState) -> None:
         "RemoveNodePoolNodes",
         "DELETE",
         f"{path}/nodes",
-        instance_ids=json.dumps(identifiers),
+        instance_ids=json.dumps(identifiers[:MOST]),
         drain_node=not cx.destroying,
         release_node=True,
         concurrency=True,
@@ -261,11 +267,11 @@ def _state(cx: Ctx[Clients], cluster: str, shown: Any, tags: Tags) -> NodePoolSt
     automatic = bool(scaling.get("enable"))
     desired = int(group.get("desired_size") or 0)
     failed = int(status.get("failed_nodes") or 0)
-    identifier = shown["nodepool_info"]["nodepool_id"]
+    identifier, phase = shown["nodepool_info"]["nodepool_id"], status.get("state") or ""
     return NodePoolState(
         id=identifier,
         cluster=cluster,
-        phase=status.get("state") or "",
+        phase=phase,
         automatic=automatic,
         minimum=int(scaling.get("min_instances") or 0) if automatic else desired,
         maximum=int(scaling.get("max_instances") or 0) if automatic else desired,
@@ -277,6 +283,6 @@ def _state(cx: Ctx[Clients], cluster: str, shown: Any, tags: Tags) -> NodePoolSt
         nodes=int(status.get("total_nodes") or 0),
         healthy=int(status.get("healthy_nodes") or 0),
         failed=failed,
-        issues=reason(cx, cluster, identifier) if failed else "",
+        issues=reason(cx, cluster, identifier) if failed or phase == "delete_failed" else "",
         tags=tags,
     )

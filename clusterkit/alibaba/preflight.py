@@ -68,6 +68,7 @@ class _Preflight(Choices):
             there = pools(self.cx, found["cluster_id"]) if found else []
             missing = self.missing_nodes(there)
             limits = pool.submit(self.limits) if missing else None
+            sizes = pool.submit(self.sizes, missing)
             quota = None if found else pool.submit(lambda: list(clusters(self.clients)))
             version = self.version(found, versions.result())
             known = self.known_types(there)
@@ -76,6 +77,7 @@ class _Preflight(Choices):
             chosen = self.choose_types(zones, stock.result(), known)
             self.wrong += quota.result() if quota else ()
             if limits is not None:
+                self.cpus |= sizes.result()
                 self.judge(limits.result(), missing, chosen)
         self.warn()
         if self.wrong:
@@ -129,6 +131,12 @@ class _Preflight(Choices):
 
     def limits(self) -> Account:
         return ask(self.clients, spot=any(pool.spot for pool in self.profile.pools))
+
+    def sizes(self, missing: Mapping[str, int]) -> dict[str, int]:
+        """Processors of the types the profile names for pools that lack nodes."""
+        wanted = [pool.machine for pool in self.profile.pools if pool.name in missing]
+        named = [machine for machine in wanted if isinstance(machine, str)]
+        return machines.processors(self.clients, named) if named else {}
 
     def missing_nodes(self, there: list[Any]) -> dict[str, int]:
         """A pool's name to how many of its least nodes the cluster does not have yet."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from clusterkit.alibaba.clients import Clients
-from clusterkit.alibaba.errors import HINTS
+from clusterkit.alibaba.errors import HINTS, MORE
 from clusterkit.core.errors import CloudError, Finding, Rejected
 
 REAL_NAME = "real-name-authentication"
@@ -19,7 +19,6 @@ NOT_VERIFIED = "none"
 """the others are yes and unnecessary"""
 VCPUS = {False: "postpaid", True: "spot"}
 """``max-…-instance-vcpu-count`` and ``used-…``: pay-as-you-go, and spot"""
-MORE = "ask for more in the Quota Center"
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def clusters(clients: Clients) -> Iterator[Finding]:
     there = int((page.get("page_info") or {}).get("total_count") or 0)
     if quota and there >= int(quota):
         what = f"the account has {there} clusters, and its quota is {quota}"
-        yield Finding(what, "account", f"{MORE}, or remove a cluster")
+        yield Finding(what, "account", MORE)
 
 
 def ask(clients: Clients, *, spot: bool) -> Account:
@@ -89,4 +88,4 @@ def processors(account: Account, needed: int, *, spot: bool) -> Iterator[Finding
             f"the pools need {needed} more {'spot' if spot else 'pay-as-you-go'} vCPUs; "
             f"{used} of {most} are in use in the region"
         )
-        yield Finding(what, "pools", f"{MORE}, or take fewer or smaller machines")
+        yield Finding(what, "pools", f"take fewer or smaller machines, or {MORE}")

@@ -12,8 +12,9 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from clusterkit import alibaba
+from clusterkit.alibaba.errors import refusal
 from clusterkit.alibaba.nodes import NodePool, NodePoolState
-from clusterkit.core.errors import Retryable
+from clusterkit.core.errors import Rejected, Retryable
 from clusterkit.core.resource import Ctx
 from clusterkit.core.wire import Target, Wire
 from tests.unit.loopback import Heard, Loopback, loopback
@@ -47,7 +48,7 @@ def changes(server: Loopback, have: NodePoolState, *, destroying: bool) -> list[
     wire = Wire(server.proxy, server.ca_file, ENVIRON)
     cx: Ctx[Any] = Ctx(alibaba.connect(target, wire), "demo")
     cx.destroying = destroying
-    if have.nodes > have.failed:
+    if have.nodes > have.failed and have.phase != "delete_failed":
         with pytest.raises(Retryable, match="go first" if destroying else "are drained first"):
             NodePool.delete(cx, have)
     else:
@@ -85,7 +86,32 @@ def test_what_is_busy_is_left_alone(server: Loopback, phase: str) -> None:
     assert changes(server, replace(POOL, phase=phase), destroying=False) == []
 
 
-def test_an_empty_pool_goes(server: Loopback) -> None:
-    [(method, path, query, _)] = changes(server, replace(POOL, nodes=1, failed=1), destroying=False)
+@pytest.mark.parametrize(
+    "have",
+    [
+        replace(POOL, nodes=1, failed=1),
+        replace(POOL, nodes=0),
+        replace(POOL, phase="delete_failed"),
+    ],
+    ids=["never joined", "empty", "failed to go"],
+)
+def test_what_holds_no_node_goes(server: Loopback, have: NodePoolState) -> None:
+    [(method, path, query, _)] = changes(server, have, destroying=False)
     assert (method, path) == ("DELETE", "/clusters/c1/nodepools/np1")
     assert query == {"force": "true"}
+
+
+def test_a_pool_that_does_not_go_says_why() -> None:
+    stuck = replace(POOL, phase="delete_failed", issues="ScalingGroup: MinSize")
+    with pytest.raises(Rejected, match="MinSize") as caught:
+        NodePool.ready(stuck)
+    assert "Auto Scaling" in caught.value.hint
+
+
+def test_a_pool_at_work_is_waited_for() -> None:
+    """Seen by operators: code and words."""
+    words = "cannot operate nodepool when nodepool state is removing_nodes"
+    code = "InvalidNodePoolStatus.Forbidden"
+    error = refusal("CS.ModifyClusterNodePool", 403, code, words, "R")
+    assert isinstance(error, Retryable)
+    assert error.busy

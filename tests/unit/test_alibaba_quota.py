@@ -142,6 +142,11 @@ def test_want_of_money_is_explained_wherever_it_shows(code: str, words: str) -> 
     assert words in caught.value.hint
 
 
+def test_a_quota_a_pool_ran_into() -> None:
+    told = "CreateNodePoolFailed: QuotaExceed.ElasticQuota: No additional quota is available"
+    assert "Quota Center" in cure(told)
+
+
 def test_no_code_no_cure() -> None:
     assert cure("the machines did not become nodes") == ""
     assert all(HINTS.values())

@@ -6,17 +6,18 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
 from clusterkit import alibaba
 from clusterkit.alibaba import personalregistry
 from clusterkit.alibaba.personalregistry import PersonalRepository
+from clusterkit.alibaba.registry import domains
 from clusterkit.core.errors import Denied, Retryable
 from clusterkit.core.resource import Ctx
 from clusterkit.core.wire import Target, Wire
-from tests.unit.loopback import Loopback, loopback
+from tests.unit.loopback import Heard, Loopback, loopback
 
 ENVIRON = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "k", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "s"}
 
@@ -70,3 +71,32 @@ def test_a_password_for_an_hour(server: Loopback) -> None:
     assert (login.user, login.password, login.servers) == ("u", "secret", ("h",))
     assert login.expires.timestamp() == 1_900_000_000
     assert "secret" not in repr(login)
+
+
+@pytest.mark.parametrize(
+    ("inside", "outside", "hosts"),
+    [
+        (True, True, ["in", "out"]),
+        (False, True, ["out"]),
+        (True, False, ["in"]),
+        (False, False, []),
+    ],
+)
+def test_endpoints_of_an_instance(
+    server: Loopback, inside: bool, outside: bool, hosts: list[str]
+) -> None:
+    """GetInstanceEndpoint knows the public one only, whatever it is asked for."""
+
+    def answer(heard: Heard) -> tuple[int, bytes]:
+        query = dict(parse_qsl(urlsplit(heard.path).query))
+        found: dict[str, Any] = {"IsSuccess": True}
+        if query["Action"] == "GetInstanceVpcEndpoint":
+            return 200, json.dumps({**found, "Enable": inside, "Domains": ["in"]}).encode()
+        if query["EndpointType"] != "internet":
+            return 400, json.dumps({"Code": "INVALID_ENDPOINT_TYPE", "Message": "no"}).encode()
+        shown = [{"Domain": "out", "Type": "SYSTEM"}]
+        return 200, json.dumps({**found, "Enable": outside, "Domains": shown}).encode()
+
+    cx = context(server)
+    server.answer = answer
+    assert list(domains(cx.clients, "cri-12345678")) == hosts
