@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from typing import Any
@@ -25,6 +24,7 @@ from clusterkit.alibaba.profile import AlibabaProfile
 from clusterkit.alibaba.quota import Account, ask, clusters, processors, verified
 from clusterkit.alibaba.registry import domains
 from clusterkit.alibaba.rules import mainland
+from clusterkit.core.aside import Aside
 from clusterkit.core.errors import CloudError, Finding, Gone, PreflightError
 from clusterkit.core.names import CLUSTER, MACHINE
 
@@ -53,28 +53,25 @@ class _Preflight(Choices):
     """Collects findings while it looks."""
 
     def run(self) -> Facts:
-        self.wrong += services.check(self.profile, self.clients)
-        if self.wrong:
-            raise PreflightError(self.wrong)  # the other calls would be refused, one by one
-        with ThreadPoolExecutor(8) as pool:
-            cluster = pool.submit(self.cluster)
-            versions = pool.submit(self.versions)
-            owned = pool.submit(self.owned_zones)
-            stock = pool.submit(self.stock)
-            nat = pool.submit(self.nat_zones)
-            existing = pool.submit(self.existing)
-            registry = pool.submit(self.registry)
+        with Aside() as aside:
+            lacking = aside(lambda: list(services.check(self.profile, self.clients)))
+            cluster, versions = aside(self.cluster), aside(self.versions)
+            owned, stock, nat = aside(self.owned_zones), aside(self.stock), aside(self.nat_zones)
+            existing, registry = aside(self.existing), aside(self.registry)
+            if lacks := lacking.result():
+                raise PreflightError(lacks)  # the other calls are refused for it, one by one
             found = cluster.result()
             there = pools(self.cx, found["cluster_id"]) if found else []
             missing = self.missing_nodes(there)
-            limits = pool.submit(self.limits) if missing else None
-            sizes = pool.submit(self.sizes, missing)
-            quota = None if found else pool.submit(lambda: list(clusters(self.clients)))
+            limits = aside(self.limits) if missing else None
+            sizes = aside(lambda: self.sizes(missing))
+            quota = None if found else aside(lambda: list(clusters(self.clients)))
             version = self.version(found, versions.result())
             known = self.known_types(there)
             vpc, given = existing.result()
             zones = self.choose_zones(owned.result(), stock.result(), given)
             chosen = self.choose_types(zones, stock.result(), known)
+            hosts = registry.result()
             self.wrong += quota.result() if quota else ()
             if limits is not None:
                 self.cpus |= sizes.result()
@@ -90,7 +87,7 @@ class _Preflight(Choices):
             nat_zones=nat.result(),
             vpc=vpc,
             vswitches=given,
-            registry=registry.result(),
+            registry=hosts,
             warnings=tuple(self.warnings),
         )
 

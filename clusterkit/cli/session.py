@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from clusterkit.cli.sandboxed import sandbox_errors
 from clusterkit.clouds import Cloud, Facts, load, load_sandbox
 from clusterkit.core import receipt
-from clusterkit.core.aside import aside
+from clusterkit.core.aside import Aside
 from clusterkit.core.errors import ClusterkitError
 from clusterkit.core.events import Emit
 from clusterkit.core.plan import Kind, Plan, look, plan
@@ -114,19 +114,20 @@ def prepare(
     # the three know nothing of each other, and wait for the cloud most of their time; what more
     # than one of them wants to know is asked once
     clients.share()
-    account = aside(lambda: cloud.account(clients))
-    facts = aside(lambda: cloud.preflight(profile, clients))
+    with Aside() as aside:
+        account = aside(lambda: cloud.account(clients))
+        facts = aside(lambda: cloud.preflight(profile, clients))
 
-    def wish() -> Iterator[Resource[Any, Any]]:
-        _paid(session, account.result())
-        yield from cloud.graph(profile, facts.result())
+        def wish() -> Iterator[Resource[Any, Any]]:
+            _paid(session, account.result())
+            yield from cloud.graph(profile, facts.result())
 
-    try:
-        steps = plan(wish(), cloud.KINDS, cx, prune=prune)
-    except ClusterkitError:
-        _paid(session, account.result())
-        facts.result()  # what the account lacks says more than the look that failed for it
-        raise
+        try:
+            steps = plan(wish(), cloud.KINDS, cx, prune=prune)
+        except ClusterkitError:
+            _paid(session, account.result())
+            facts.result()  # what the account lacks says more than the look that failed for it
+            raise
     return Prepared(_paid(session, account.result()), facts.result(), cx, steps)
 
 

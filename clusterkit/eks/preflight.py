@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from clusterkit.core.aside import aside
+from clusterkit.core.aside import Aside
 from clusterkit.core.errors import Finding, PreflightError
 from clusterkit.core.names import CLUSTER, MACHINE
 from clusterkit.core.pool import machine_text
@@ -59,17 +59,18 @@ class _Preflight(Versions):
     """Collects findings while it looks."""
 
     def run(self) -> Facts:
-        cluster, versions, zones = aside(self.cluster), aside(self.versions), aside(self.zones)
-        subnets, types = aside(self.owned_subnets), aside(self.types)
-        known, existing = aside(self.known_types), aside(self.existing)
-        version = self.version(cluster.result(), versions.result())
-        # a version that is not offered has no add-ons, and asking for them is refused
-        found = None if self.wrong else aside(lambda: self.addons(ADDONS, version))
-        offered, offers = types.result()
-        vpc, given = existing.result()
-        chosen_zones = self.choose_zones(zones.result(), subnets.result(), offers, given)
-        chosen = self.choose_types(chosen_zones, offered, offers, known.result())
-        addons = found.result() if found else {}
+        with Aside() as aside:
+            cluster, versions, zones = aside(self.cluster), aside(self.versions), aside(self.zones)
+            subnets, types = aside(self.owned_subnets), aside(self.types)
+            known, existing = aside(self.known_types), aside(self.existing)
+            version = self.version(cluster.result(), versions.result())
+            # a version that is not offered has no add-ons, and asking for them is refused
+            found = None if self.wrong else aside(lambda: self.addons(ADDONS, version))
+            offered, offers = types.result()
+            vpc, given = existing.result()
+            chosen_zones = self.choose_zones(zones.result(), subnets.result(), offers, given)
+            chosen = self.choose_types(chosen_zones, offered, offers, known.result())
+            addons = found.result() if found else {}
         self.exposure()
         if self.wrong:
             raise PreflightError(self.wrong)

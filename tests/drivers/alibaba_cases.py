@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from clusterkit.sandbox.alibaba.personal import OPERATIONS
 from tests.drivers.alibaba import Account, inventory
 from tests.drivers.eks_cases import FILES
 from tests.drivers.world import Case, Edits, World, edited, occupy
@@ -229,5 +228,5 @@ MIRROR_CASE = Case(
 
 CASES = (
     MINIMAL_CASE, FULL_CASE, EXISTING_CASE, TERWAY_CASE, ENTERPRISE_CASE, MIRROR_CASE,
-    *((PERSONAL_CASE,) if "personalcr:GetRepoList" in OPERATIONS else ()),
+    PERSONAL_CASE,
 )  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,6 @@ from clusterkit.core.errors import PreflightError
 from tests.drivers.alibaba_cases import MINIMAL, MINIMAL_CASE
 from tests.drivers.world import World, edited, world
 
-pytestmark = pytest.mark.skipif(
-    find_spec("clusterkit.sandbox.alibaba.limits") is None,
-    reason="the sandbox has no DescribeAccountAttributes",
-)
 INLAND: Mapping[str, Any] = edited(MINIMAL, {"region": "cn-hangzhou", "mirror": "m.example.com"})
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,6 @@ from clusterkit.sandbox.pace import Pace
 from tests.drivers.alibaba_cases import MINIMAL_CASE
 from tests.drivers.world import AT_ONCE, Edits, World, edited, world
 
-pytestmark = pytest.mark.skipif(
-    find_spec("clusterkit.sandbox.alibaba.poollife") is None, reason="the sandbox does not drain"
-)
 TWO = {
     "pools": [
         {"name": "default", "machine": "ecs.g7.xlarge", "count": 2},

@@ -8,18 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from clusterkit.core.errors import ClusterkitError, NotOurs
-from clusterkit.sandbox.alibaba.personal import OPERATIONS
 from tests.drivers.alibaba import Account
 from tests.drivers.alibaba_cases import ENTERPRISE_CASE, PERSONAL_CASE
 from tests.drivers.world import World, edited, world
 
 KEY = "personal-repository/demo/app"
-pytestmark = pytest.mark.skipif(
-    "personalcr:GetRepoList" not in OPERATIONS, reason="the sandbox has no GetRepoList"
-)
 
 
 def auths(found: World, namespace: str = "kaniko") -> Mapping[str, Any]:
