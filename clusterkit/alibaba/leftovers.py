@@ -22,6 +22,8 @@ from clusterkit.core.names import CLUSTER
 from clusterkit.core.resource import Ctx, S, Swept, Takes
 
 OWNER = "ack.aliyun.com"
+PAGE = 100
+"""the most that DescribeSecurityGroups, DescribeDisks and DescribeNetworkInterfaces all give"""
 
 
 def cluster_tag(cx: Ctx[Clients]) -> list[dict[str, str]]:
@@ -40,7 +42,8 @@ class _Leftover(Swept[Clients, S]):
         if not tag:
             return
         clients = cx.clients
-        found = clients.pages(clients.ecs, action, path, RegionId=clients.region, Tag=tag)
+        region = clients.region
+        found = clients.chain(clients.ecs, action, path, RegionId=region, Tag=tag, MaxResults=PAGE)
         for item in list(found):
             if read_tags(item).get(CLUSTER) != cx.cluster:
                 yield item

@@ -30,6 +30,8 @@ CLUSTER_ID = "clusterkit-cluster-id"
 KEEP_VOLUMES = "clusterkit-keep-volumes"
 """tag: destroy leaves the disks of claims"""
 EVERYWHERE = "0.0.0.0/0"
+PAGE = 100
+"""at a time (DescribeSecurityGroups, MaxResults)"""
 MOST_RULES = 1000
 """at a time (DescribeSecurityGroupAttribute, MaxResults)"""
 
@@ -128,9 +130,14 @@ def _groups(cx: Ctx[Clients]) -> list[SecurityGroupState]:
 
 
 def _listed(cx: Ctx[Clients]) -> list[Any]:
-    clients, path = cx.clients, "SecurityGroups.SecurityGroup"
-    found = clients.pages(
-        clients.ecs, "DescribeSecurityGroups", path, RegionId=clients.region, Tag=ours(cx)
+    clients = cx.clients
+    found = clients.chain(
+        clients.ecs,
+        "DescribeSecurityGroups",
+        "SecurityGroups.SecurityGroup",
+        RegionId=clients.region,
+        Tag=ours(cx),
+        MaxResults=PAGE,
     )
     return list(found)
 
