@@ -42,6 +42,7 @@ deep: $(READY)  ## the long matrix
 
 bench: $(READY)  ## measure, against Terraform where it is installed
 	$(BIN)/python bench/engine.py
+	$(BIN)/python bench/chain.py
 	$(BIN)/python bench/terraform.py
 
 docs: $(READY)  ## write docs/profile.md and docs/cli.md anew

@@ -52,9 +52,9 @@ def test_the_process_dies_again_and_again(case: Case, changes: int, tmp_path: Pa
     """
     with world(case, tmp_path) as found:
         before = found.look()
-        assert _bit_by_bit(found, changes, destroy=False) > 8 / changes
+        assert _bit_by_bit(found, changes, destroy=False) > 5 / changes
         complete(found)
-        assert _bit_by_bit(found, changes, destroy=True) > 8 / changes
+        assert _bit_by_bit(found, changes, destroy=True) > 5 / changes
         nothing(found, before)
 
 
