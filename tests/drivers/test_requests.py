@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from clusterkit.cli import session
-from clusterkit.cli.context import entry
 from clusterkit.core.errors import CredentialsError, PreflightError
 from clusterkit.sandbox.alibaba.gateway import AlibabaCloud
 from clusterkit.sandbox.emulator import Surroundings
@@ -36,7 +35,7 @@ def test_unchanged_up_asks_each_question_once(case: Case, tmp_path: Path) -> Non
         here, before = _session(there), there.sandbox.requests.count()
         prepared = session.prepare(here, there.profile, prune=True, adopt=())
         assert prepared.plan.empty
-        entry(prepared.session, context="kubectl")
+        there.cloud.access(here.clients, here.target)  # what the kubeconfig is made of
         asked = there.sandbox.requests.entries()[before - there.sandbox.requests.count() :]
         counted = Counter(request.operation for request in asked)
         assert len(counted) > 15
