@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from weakref import WeakMethod
 
@@ -168,7 +169,7 @@ def adapter(connections: int, ca_file: Path | None) -> Any:
     from aliyunsdkcore.vendored.requests.utils import DEFAULT_CA_BUNDLE_PATH
 
     named = os.environ.get("ALIBABA_CLOUD_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH
-    context = _trusting(str(ca_file or named))
+    context, lock = _trusting(str(ca_file or named)), Lock()
 
     class Adapter(HTTPAdapter):  # type: ignore[misc]
         def init_poolmanager(self, *args: Any, **kwargs: Any) -> Any:
@@ -178,9 +179,10 @@ def adapter(connections: int, ca_file: Path | None) -> Any:
             # through a proxy urllib3 leaves Nagle's algorithm on, and a body waits for the
             # acknowledgement of its headers, 40 ms late
             quick = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
-            return super().proxy_manager_for(
-                proxy, ssl_context=context, socket_options=quick, **kwargs
-            )
+            with lock:  # two threads at once would make two, and one's connections never close
+                return super().proxy_manager_for(
+                    proxy, ssl_context=context, socket_options=quick, **kwargs
+                )
 
         def cert_verify(self, conn: Any, *_: Any) -> None:
             """Always; whom to trust is the context's."""

@@ -105,30 +105,29 @@ def prepare(
     """
     cloud, clients, cx = session.cloud, session.clients, session.context()
     if adopt or activate is not None:
-        session = _paid(session, cloud.account(clients))
+        _paid(session, cloud.account(clients))
     for wanted in adopt:
         _adopt(session, cx, wanted)
     if activate is not None:
         for done in cloud.activate(profile, clients):
             activate(done)
-    # the three know nothing of each other, and wait for the cloud most of their time; what more
-    # than one of them wants to know is asked once
+    # preflight and look know nothing of each other, and wait for the cloud most of their time; what
+    # both of them want to know is asked once
     clients.share()
     with Aside() as aside:
-        account = aside(lambda: cloud.account(clients))
         facts = aside(lambda: cloud.preflight(profile, clients))
+        # first of all, for the look tries again and again what cannot be reached
+        session = _paid(session, cloud.account(clients))
 
         def wish() -> Iterator[Resource[Any, Any]]:
-            _paid(session, account.result())
             yield from cloud.graph(profile, facts.result())
 
         try:
             steps = plan(wish(), cloud.KINDS, cx, prune=prune)
         except ClusterkitError:
-            _paid(session, account.result())
             facts.result()  # what the account lacks says more than the look that failed for it
             raise
-    return Prepared(_paid(session, account.result()), facts.result(), cx, steps)
+    return Prepared(session, facts.result(), cx, steps)
 
 
 def _paid(session: Session, account: str) -> Session:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import gc
 import hashlib
 import hmac
 import json
 import logging
+import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
@@ -209,6 +212,27 @@ def test_a_netrc_does_not_replace_the_signature(
     monkeypatch.setenv("NETRC", str(home / ".netrc"))
     clients(server).cs("DescribeUserQuota", "GET", "/quota")
     assert server.heard[0].headers["authorization"].startswith("acs ")
+
+
+def test_threads_at_once_leave_no_connection_open(
+    server: Loopback, request: pytest.FixtureRequest
+) -> None:
+    """One that nobody closed warns when it is collected, which fails the test."""
+    usual = sys.getswitchinterval()
+    request.addfinalizer(lambda: sys.setswitchinterval(usual))
+    sys.setswitchinterval(1e-6)
+
+    def together(made: Clients, gate: threading.Barrier) -> None:
+        gate.wait(10)
+        made.vpc("DescribeVpcs")
+
+    for _ in range(12):
+        made, gate = clients(server), threading.Barrier(8)
+        with ThreadPoolExecutor(8) as pool:
+            for done in [pool.submit(together, made, gate) for _ in range(8)]:
+                done.result()
+        del made
+        gc.collect()
 
 
 def test_threads_share_one_client(server: Loopback) -> None:
