@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -15,6 +16,9 @@ from clusterkit.core.plan import Kept, Kind, Plan, Step
 from clusterkit.core.wire import Target
 
 MARKS = {"create": "+", "update": "~", "replace": "±", "wait": "…", "delete": "-", "sweep": "-"}
+_WHOLE_WORDS: Any = {"break_long_words": False, "break_on_hyphens": False}
+"""a path or a command stays in one piece, to be copied"""
+_UNDER = (" " * len("error: "), "")
 STYLES = {
     "create": "green",
     "update": "yellow",
@@ -75,9 +79,21 @@ def _counts(steps: Iterable[Step]) -> str:
 def show_findings(console: Console, findings: Iterable[Finding]) -> None:
     """Warnings: what the user should know that stops nothing."""
     for finding in findings:
-        console.print(Text.assemble(("warning: ", "yellow"), str(finding)))
+        _tell(console, ("warning: ", "yellow"), str(finding))
         if finding.hint:
-            console.print(Text(f"         {finding.hint}", style="dim"))
+            _tell(console, (" " * 9, ""), finding.hint, "dim")
+
+
+def _tell(console: Console, label: tuple[str, str], text: str, style: str = "") -> None:
+    """A labelled message; a terminal breaks its lines between words and under the first, what
+    reads a pipe gets them whole.
+    """
+    room = console.width - len(label[0])
+    for line in text.splitlines() or [""]:
+        parts = textwrap.wrap(line, room, **_WHOLE_WORDS) if console.is_terminal else [line]
+        for part in parts or [""]:
+            console.print(Text.assemble(label, (part, style)))
+            label = (" " * len(label[0]), "")
 
 
 def show_kept(console: Console, cluster: str, kept: Sequence[Kept]) -> None:
@@ -94,19 +110,19 @@ def show_error(console: Console, error: BaseException, *, debug: bool) -> None:
         console.print(Text("".join(traceback.format_exception(error))))
     if isinstance(error, ProfileError | PreflightError):
         for finding in error.findings:
-            console.print(Text.assemble(("error: ", "bold red"), str(finding)))
+            _tell(console, ("error: ", "bold red"), str(finding))
             if finding.hint:
-                console.print(Text(f"       {finding.hint}"))
+                _tell(console, _UNDER, finding.hint)
         return
-    console.print(Text.assemble(("error: ", "bold red"), _what(error)))
+    _tell(console, ("error: ", "bold red"), _what(error))
     if isinstance(error, ClusterkitError):
         details = [getattr(error, part, "") for part in ("operation", "code")]
         request = getattr(error, "request_id", "")
         told = " ".join(d for d in details if d) + (f", request {request}" if request else "")
         if told.strip():
-            console.print(Text(f"       ({told.strip()})", style="dim"))
+            _tell(console, _UNDER, f"({told.strip()})", "dim")
         if error.hint:
-            console.print(Text(f"       {error.hint}"))
+            _tell(console, _UNDER, error.hint)
     elif not debug:
         console.print(Text("       this is a bug in clusterkit; --debug shows where it happened"))
 

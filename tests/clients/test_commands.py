@@ -201,6 +201,30 @@ def test_in_a_terminal_of_eighty_columns_no_line_is_longer(user: User) -> None:
     user.tool("destroy", profile, "--yes")
 
 
+def test_a_terminal_breaks_messages_between_words(user: User) -> None:
+    profile = user.home / "wrong.yaml"
+    profile.write_text("cloud: eks\nname: x\nregion: eu-west-1\nmachinee: 1\npools: []\n")
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.environ.update(user.env | {"COLUMNS": "60", "TERM": "xterm"})
+        os.execv(TOOL, [TOOL, "validate", str(profile)])
+    shown = b""
+    try:
+        while part := os.read(terminal, 65536):
+            shown += part
+    except OSError:
+        pass  # how Linux says that nobody writes any more
+    os.waitpid(pid, 0)
+    os.close(terminal)
+    lines = shown.decode().replace("\r", "").splitlines()
+    hint = lines[next(i for i, line in enumerate(lines) if "known here:" in line) :]
+    assert len(hint) > 2
+    assert all(line.startswith("       ") for line in hint[:3])
+    assert all(len(line) <= 60 for line in hint[:3])
+    whole = user.tool("validate", profile, ok=2).stderr
+    assert " ".join(line.strip() for line in hint[:3]) in whole
+
+
 def _lives(user: User, target: tuple[str, ...], *words: str) -> float:
     """How many minutes a credential lives."""
     found = json.loads(user.tool("token", *target, *words).stdout)
