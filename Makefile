@@ -28,7 +28,7 @@ check: $(READY)  ## style, types, import rules, file lengths, generated document
 	$(BIN)/ruff check -q
 	$(BIN)/ruff format -q --check
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-logo 2>&1 | tail -4
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/python tools/check_tree.py
 	$(BIN)/python tools/gen_docs.py --check
 	$(BIN)/python tools/gen_alibaba_models.py --check

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from measure import Bench, Taken
 
-from clusterkit.sandbox.pace import Pace
+from clusterkit_sandbox.pace import Pace
 
 PROFILES = Path(__file__).parent.parent / "profiles"
 CHAINS = {

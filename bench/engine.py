@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from clusterkit.core.plan import plan
-from clusterkit.core.resource import Change, Ctx, Resource
-from clusterkit.core.run import Run
+from clusterkit.engine.plan import plan
+from clusterkit.engine.resource import Change, Ctx, Resource
+from clusterkit.engine.run import Run
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from clusterkit.sandbox import daemon
-from clusterkit.sandbox.pace import Pace
+from clusterkit_sandbox import daemon
+from clusterkit_sandbox.pace import Pace
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from measure import Bench, Taken
 
-from clusterkit.sandbox.pace import Pace
+from clusterkit_sandbox.pace import Pace
 
 HERE = Path(__file__).parent
 STEPS = ("plan", "up", "empty plan", "destroy")

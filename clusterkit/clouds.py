@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, assert_never, get_args
 
-from clusterkit.core.errors import ClusterkitError, Finding
-from clusterkit.core.resource import Resource
-from clusterkit.core.wire import Target, Wire
+from clusterkit.engine.resource import Resource
+from clusterkit.engine.target import CloudConnection, Target
+from clusterkit.errors import ClusterkitError, Finding
 
 if TYPE_CHECKING:
-    from clusterkit.core.profile import BaseProfile
     from clusterkit.kube.api import Access, Credential
+    from clusterkit.profile.model import BaseProfile
 
 CloudName = Literal["alibaba", "eks"]
 CLOUDS: tuple[CloudName, ...] = get_args(CloudName)
@@ -52,7 +52,7 @@ class Cloud(Protocol[L]):
         it alone.
         """
 
-    def connect(self, target: Target, wire: Wire) -> L:
+    def connect(self, target: Target, wire: CloudConnection) -> L:
         """The clients; no network."""
 
     def account(self, clients: L) -> str:
@@ -123,17 +123,17 @@ def model(name: str) -> type[BaseProfile]:
             assert_never(unknown)
 
 
-def starter(name: str, cluster: str, region: str | None) -> str:
+def template(name: str, cluster: str, region: str | None) -> str:
     """A commented profile for this cloud, in its most used region unless one is named."""
     match _known(name):
         case "alibaba":
-            from clusterkit.alibaba.starter import starter as alibaba_starter
+            from clusterkit.alibaba.template import template as alibaba_template
 
-            return alibaba_starter(cluster, region or "ap-southeast-1")
+            return alibaba_template(cluster, region or "ap-southeast-1")
         case "eks":
-            from clusterkit.eks.starter import starter as eks_starter
+            from clusterkit.eks.template import template as eks_template
 
-            return eks_starter(cluster, region or "eu-west-1")
+            return eks_template(cluster, region or "eu-west-1")
         case unknown:
             assert_never(unknown)
 
@@ -146,9 +146,9 @@ def _known(name: str) -> CloudName:
 
 
 def load_sandbox() -> ModuleType:
-    """``clusterkit.sandbox.daemon``; ``ClusterkitError`` if the sandbox extra is not installed."""
+    """``clusterkit_sandbox.daemon``; ``ClusterkitError`` if the sandbox extra is not installed."""
     try:
-        from clusterkit.sandbox import daemon
+        from clusterkit_sandbox import daemon
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("clusterkit"):
             raise

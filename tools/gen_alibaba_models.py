@@ -1,4 +1,4 @@
-"""Write ``clusterkit/sandbox/alibaba/data/*.json.xz``: what Alibaba Cloud publishes of its APIs.
+"""Write ``clusterkit_sandbox/alibaba/data/*.json.xz``: what Alibaba Cloud publishes of its APIs.
 
 The source is the vendor's own Python SDK (the ``alibabacloud_*`` packages on PyPI, Apache-2.0), the
 only published description that has the types of request *and* answer, for Container Service's
@@ -37,7 +37,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-DATA = HERE.parent / "clusterkit" / "sandbox" / "alibaba" / "data"
+DATA = HERE.parent / "clusterkit_sandbox" / "alibaba" / "data"
 WANTED: dict[str, Any] = json.loads((HERE / "alibaba_operations.json").read_text(encoding="utf-8"))
 
 SCALARS = {"str": "string", "int": "integer", "bool": "boolean", "float": "number", "Any": "any"}

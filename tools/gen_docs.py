@@ -12,7 +12,7 @@ import typer
 
 from clusterkit.cli.main import app
 from clusterkit.clouds import CLOUDS, model
-from clusterkit.core.schema import markdown
+from clusterkit.profile.schema import markdown
 
 DOCS = Path(__file__).parent.parent / "docs"
 

@@ -20,7 +20,7 @@ from typing import Any
 import kubernetes_validate
 
 VERSION = "1.36.0"
-TARGET = Path(__file__).parent.parent / "clusterkit/sandbox/kube/data/kubernetes.json.xz"
+TARGET = Path(__file__).parent.parent / "clusterkit_sandbox/kube/data/kubernetes.json.xz"
 REF = "#/components/schemas/"
 VERBS = {"post": "create", "put": "update", "global_list": "list", "global_watch": "watch"}
 UNSTABLE = re.compile(r"alpha|beta")

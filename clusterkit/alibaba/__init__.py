@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
-from clusterkit.alibaba import kubeaccess, leftovers, services
-from clusterkit.alibaba.clients import Clients
+from clusterkit.alibaba import activation, cluster_access, leftovers
+from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.cluster import Cluster
 from clusterkit.alibaba.graph import graph
 from clusterkit.alibaba.iam import Role
@@ -15,15 +15,15 @@ from clusterkit.alibaba.keypair import KeyPair
 from clusterkit.alibaba.nat import Eip, NatGateway
 from clusterkit.alibaba.network import Vpc, VSwitch
 from clusterkit.alibaba.nodes import NodePool
-from clusterkit.alibaba.personalregistry import PersonalRepository
+from clusterkit.alibaba.personal_registry import PersonalRepository
 from clusterkit.alibaba.preflight import Facts
 from clusterkit.alibaba.preflight import preflight as _preflight
 from clusterkit.alibaba.profile import AlibabaProfile
 from clusterkit.alibaba.registry import RegistryLogin, Repository
-from clusterkit.alibaba.securitygroup import SecurityGroup, keeps_volumes
-from clusterkit.core.errors import ClusterkitError
-from clusterkit.core.resource import Ctx, Resource
-from clusterkit.core.wire import Target, Wire
+from clusterkit.alibaba.security_group import SecurityGroup, keeps_volumes
+from clusterkit.engine.resource import Ctx, Resource
+from clusterkit.engine.target import CloudConnection, Target
+from clusterkit.errors import ClusterkitError
 from clusterkit.kube import drain
 from clusterkit.kube.api import Access, Credential
 from clusterkit.kube.objects import Namespace, ServiceAccount
@@ -82,10 +82,10 @@ KINDS: tuple[type[Resource[Any, Any]], ...] = (
 )
 
 
-MINUTES = kubeaccess.ALLOWED
+MINUTES = cluster_access.ALLOWED
 
 
-def connect(target: Target, wire: Wire) -> Clients:
+def connect(target: Target, wire: CloudConnection) -> Clients:
     """The clients; no network. ``ClusterkitError`` without the vendor's SDK."""
     if find_spec("aliyunsdkcore") is None:
         what = "the alibaba driver needs Alibaba Cloud's SDK, which is not installed"
@@ -100,7 +100,7 @@ def account(clients: Clients) -> str:
 
 def activate(profile: AlibabaProfile, clients: Clients) -> Sequence[str]:
     """Activate Container Service and make the service roles that are missing."""
-    return services.activate(profile, clients)
+    return activation.activate(profile, clients)
 
 
 def preflight(profile: AlibabaProfile, clients: Clients) -> Facts:
@@ -110,12 +110,12 @@ def preflight(profile: AlibabaProfile, clients: Clients) -> Facts:
 
 def access(clients: Clients, target: Target) -> Access:
     """How to reach the cluster's Kubernetes API; ``Absent`` while none of ours is running."""
-    return kubeaccess.access(clients, target)
+    return cluster_access.access(clients, target)
 
 
 def credential(clients: Clients, target: Target, minutes: int | None) -> Credential:
     """A client certificate for the cluster, good for an hour unless told otherwise."""
-    return kubeaccess.credential(clients, target, minutes)
+    return cluster_access.credential(clients, target, minutes)
 
 
 def exec_native(target: Target) -> Mapping[str, Any]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from clusterkit.alibaba import machines
-from clusterkit.alibaba.clients import Clients
+from clusterkit.alibaba import machine_types
+from clusterkit.alibaba.client import Clients
+from clusterkit.alibaba.fields import mainland
 from clusterkit.alibaba.network import VSwitchState
 from clusterkit.alibaba.profile import AlibabaProfile
-from clusterkit.alibaba.rules import mainland
 from clusterkit.alibaba.versions import Versions
-from clusterkit.core.errors import Finding
-from clusterkit.core.pool import machine_text
-from clusterkit.core.profile import Machine
+from clusterkit.errors import Finding
+from clusterkit.profile.model import Machine
+from clusterkit.profile.pool import machine_text
 
 NODES = "nodes-"
 """how the names of the nodes' VSwitches begin"""
@@ -72,11 +72,11 @@ class Choices(Versions):
             if before:
                 chosen[pool.name] = before
             elif isinstance(pool.machine, Machine):
-                fitting = machines.choose(
+                fitting = machine_types.choose(
                     pool.machine,
                     (
                         kind
-                        for kind in machines.fitting(self.clients, pool.machine)
+                        for kind in machine_types.fitting(self.clients, pool.machine)
                         if set(zones) <= sold.get(kind.name, frozenset())
                     ),
                 )

@@ -11,19 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from clusterkit.alibaba import apiacl
-from clusterkit.alibaba.clients import Clients
-from clusterkit.alibaba.clusterstate import ClusterState, listed, minor, ours, read
+from clusterkit.alibaba import api_acl
+from clusterkit.alibaba.client import Clients
+from clusterkit.alibaba.cluster_state import ClusterState, listed, minor, ours, read
 from clusterkit.alibaba.errors import cure, gone_is_fine
-from clusterkit.alibaba.marks import REFUSED, Marked, Tags, retags, write_cs_tags
 from clusterkit.alibaba.network import VpcState, VSwitchState
-from clusterkit.alibaba.securitygroup import (
-    SecurityGroupState,
-    remember,
-)
-from clusterkit.core.errors import Finding, NotOurs, Rejected
-from clusterkit.core.marked import mark
-from clusterkit.core.resource import Change, Ctx, Resource, Takes
+from clusterkit.alibaba.security_group import SecurityGroupState, remember
+from clusterkit.alibaba.tags import REFUSED, Marked, Tags, retags, write_cs_tags
+from clusterkit.engine.ownership import mark
+from clusterkit.engine.resource import Change, Ctx, Durations, Resource
+from clusterkit.errors import Finding, NotOurs, Rejected
 
 RETAINED_BY_DEFAULT = ("SLB", "ALB", "SLS_Data", "SLS_ControlPlane", "PrivateZone")
 """``resource_type`` of DeleteCluster's ``delete_options``: all but the first stay if not named"""
@@ -40,7 +37,7 @@ class Cluster(Marked[Clients, ClusterState]):
 
     kind: ClassVar[str] = "cluster"
     patience: ClassVar[float] = 3600.0
-    takes: ClassVar[Takes] = Takes(create=200, delete=240)
+    takes: ClassVar[Durations] = Durations(create=200, delete=240)
 
     version: str
     """what ACK creates: ``1.35.7-aliyun.1``; a cluster of this minor version keeps its patch"""
@@ -154,7 +151,7 @@ class Cluster(Marked[Clients, ClusterState]):
             return frozenset()
         inside = {cx[vswitch].cidr for vswitch in (*self.vswitches, *self.pod_vswitches)}
         inside |= {cx[self.vpc].cidr, *((self.pods,) if self.pods else ())}
-        return frozenset({*self.allowed, *apiacl.ALWAYS, *inside})
+        return frozenset({*self.allowed, *api_acl.ALWAYS, *inside})
 
     def update(self, cx: Ctx[Clients], have: ClusterState, changes: list[Change]) -> None:
         """One call for what ModifyCluster changes; an upgrade only when nothing else is to do."""
@@ -164,11 +161,11 @@ class Cluster(Marked[Clients, ClusterState]):
         if retags(changes):
             _tag(cx, have.id, dict(self.tags))
         if "allowed" in fields and self.allowed:
-            acl = apiacl.restrict(cx, have.balancer, self._allowed(cx))
-            _tag(cx, have.id, {apiacl.ACL: acl})
+            acl = api_acl.restrict(cx, have.balancer, self._allowed(cx))
+            _tag(cx, have.id, {api_acl.ACL: acl})
         elif "allowed" in fields:
-            apiacl.open_up(cx, have.acl, have.balancer)
-            _tag(cx, have.id, {apiacl.ACL: ""})
+            api_acl.open_up(cx, have.acl, have.balancer)
+            _tag(cx, have.id, {api_acl.ACL: ""})
         change: dict[str, Any] = {}
         if "deletion protection" in fields:
             change["deletion_protection"] = self.protected
@@ -192,8 +189,8 @@ class Cluster(Marked[Clients, ClusterState]):
             return
         if not have.recorded:
             remember(cx, have.id)
-        if acl := have.acl or apiacl.find(cx):
-            apiacl.open_up(cx, acl, have.balancer)
+        if acl := have.acl or api_acl.find(cx):
+            api_acl.open_up(cx, acl, have.balancer)
         options = [{"resource_type": kind, "delete_mode": "delete"} for kind in RETAINED_BY_DEFAULT]
         gone_is_fine(
             cx.clients.cs,

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 from clusterkit.alibaba.credentials import HINT
-from clusterkit.core.errors import (
+from clusterkit.errors import (
     CredentialsError,
     Denied,
     Gone,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from clusterkit.alibaba.clients import Clients
+from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.errors import redacted
-from clusterkit.core.errors import CloudError
-from clusterkit.core.resource import Ctx
+from clusterkit.engine.resource import Ctx
+from clusterkit.errors import CloudError
 
 MOST = 3
 """reasons shown"""

@@ -5,26 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from clusterkit.alibaba.clients import Clients
+from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.cluster import SPECS, Cluster
 from clusterkit.alibaba.iam import Role, push_policy, role_name
 from clusterkit.alibaba.keypair import KeyPair
 from clusterkit.alibaba.nat import Eip, NatGateway
 from clusterkit.alibaba.network import Vpc, VpcState, VSwitch, VSwitchState
 from clusterkit.alibaba.nodes import NodePool
-from clusterkit.alibaba.personalregistry import PersonalRepository
+from clusterkit.alibaba.personal_registry import PersonalRepository
 from clusterkit.alibaba.preflight import NODES, Facts
 from clusterkit.alibaba.profile import AlibabaPool, AlibabaProfile, AlibabaRegistry
 from clusterkit.alibaba.registry import RegistryLogin, Repository
-from clusterkit.alibaba.securitygroup import KEEP_VOLUMES, SecurityGroup
-from clusterkit.core.cidr import carve
-from clusterkit.core.names import digest
-from clusterkit.core.network import ANYWHERE
-from clusterkit.core.pool import Count, machine_text
-from clusterkit.core.resource import Given, Resource
-from clusterkit.core.sshkey import fingerprint
+from clusterkit.alibaba.security_group import KEEP_VOLUMES, SecurityGroup
+from clusterkit.engine.resource import Existing, Resource
 from clusterkit.kube.objects import Namespace, ServiceAccount
 from clusterkit.kube.storage import StorageClass
+from clusterkit.naming import digest
+from clusterkit.profile.cidr import carve
+from clusterkit.profile.network import ANYWHERE
+from clusterkit.profile.pool import Count, machine_text
+from clusterkit.profile.ssh_key import fingerprint
 
 Any_ = Resource[Any, Any]
 Tags = tuple[tuple[str, str], ...]
@@ -135,9 +135,9 @@ def _given(facts: Facts, profile: AlibabaProfile) -> _Network:
     existing = profile.network.existing
     if existing is None or facts.vpc is None:
         raise ValueError("the profile has no existing network")
-    made = {name: Given(name=name, state=state) for name, state in facts.vswitches.items()}
+    made = {name: Existing(name=name, state=state) for name, state in facts.vswitches.items()}
     return _Network(
-        Given(name=facts.vpc.id, state=facts.vpc),
+        Existing(name=facts.vpc.id, state=facts.vpc),
         tuple(made[name] for name in existing.vswitches),
         tuple(made[name] for name in existing.pod_vswitches),
     )

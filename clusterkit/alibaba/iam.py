@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar
 
-from clusterkit.alibaba.clients import Clients
-from clusterkit.alibaba.clusterstate import ClusterState
+from clusterkit.alibaba.client import Clients
+from clusterkit.alibaba.cluster_state import ClusterState
 from clusterkit.alibaba.errors import gone_is_fine
-from clusterkit.alibaba.marks import Marked, Tags, write_tags
-from clusterkit.core.errors import Gone, NotOurs
-from clusterkit.core.names import safe
-from clusterkit.core.resource import Change, Ctx, Resource, one_each
+from clusterkit.alibaba.tags import Marked, Tags, write_tags
+from clusterkit.engine.resource import Change, Ctx, Resource, one_each
+from clusterkit.errors import Gone, NotOurs
+from clusterkit.naming import safe
 
 Document = dict[str, Any]
 LONGEST_NAME = 64

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from clusterkit.alibaba import marks
-from clusterkit.alibaba.clients import Clients
+from clusterkit.alibaba import tags
+from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.errors import gone_is_fine
-from clusterkit.alibaba.marks import Marked, Tags, name_of, ours, read_tags, shown_name, write_tags
-from clusterkit.core.resource import Change, Ctx, one_each
+from clusterkit.alibaba.tags import Marked, Tags, name_of, ours, read_tags, shown_name, write_tags
+from clusterkit.engine.resource import Change, Ctx, one_each
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class KeyPair(Marked[Clients, KeyPairState]):
         return self.tag_changes(have.tags)
 
     def update(self, cx: Ctx[Clients], have: KeyPairState, changes: list[Change]) -> None:
-        marks.retag(cx, self, "ecs", "keypair", have.key_name, changes)
+        tags.retag(cx, self, "ecs", "keypair", have.key_name, changes)
 
     @classmethod
     def delete(cls, cx: Ctx[Clients], have: KeyPairState) -> None:

@@ -13,13 +13,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from clusterkit.alibaba.clients import Clients
+from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.errors import gone_is_fine
-from clusterkit.alibaba.marks import read_tags
-from clusterkit.alibaba.securitygroup import CLUSTER_ID, keeps_volumes, remembered
-from clusterkit.core.errors import CloudError
-from clusterkit.core.names import CLUSTER
-from clusterkit.core.resource import Ctx, S, Swept, Takes
+from clusterkit.alibaba.security_group import CLUSTER_ID, keeps_volumes, remembered
+from clusterkit.alibaba.tags import read_tags
+from clusterkit.engine.resource import Ctx, Durations, Leftover, S
+from clusterkit.errors import CloudError
+from clusterkit.naming import CLUSTER
 
 OWNER = "ack.aliyun.com"
 PAGE = 100
@@ -32,7 +32,7 @@ def cluster_tag(cx: Ctx[Clients]) -> list[dict[str, str]]:
     return [{"Key": OWNER, "Value": identifier}] if identifier else []
 
 
-class _Leftover(Swept[Clients, S]):
+class _Leftover(Leftover[Clients, S]):
     patience: ClassVar[float] = 900.0
 
     @classmethod
@@ -63,7 +63,7 @@ class NetworkInterfaces(_Leftover[LeftoverState]):
     """
 
     kind: ClassVar[str] = "network-interfaces"
-    takes: ClassVar[Takes] = Takes(delete=30)
+    takes: ClassVar[Durations] = Durations(delete=30)
 
     @classmethod
     def owned(cls, cx: Ctx[Clients]) -> Mapping[str, LeftoverState]:

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from uuid import NAMESPACE_OID, uuid5
 
-from clusterkit.alibaba import marks
-from clusterkit.alibaba.clients import Clients
+from clusterkit.alibaba import tags
+from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.errors import gone_is_fine
-from clusterkit.alibaba.marks import Marked, Tags, name_of, ours, read_tags, shown_name, write_tags
 from clusterkit.alibaba.network import VpcState, VSwitchState
-from clusterkit.core.resource import Change, Ctx, Resource, Takes, one_each
+from clusterkit.alibaba.tags import Marked, Tags, name_of, ours, read_tags, shown_name, write_tags
+from clusterkit.engine.resource import Change, Ctx, Durations, Resource, one_each
 
 BANDWIDTH = 100
 """Mbit/s at most; it is paid by traffic, so the limit costs nothing"""
@@ -38,7 +38,7 @@ class Eip(Marked[Clients, EipState]):
     """The address the nodes come from on the Internet."""
 
     kind: ClassVar[str] = "eip"
-    takes: ClassVar[Takes] = Takes(create=3, delete=3)
+    takes: ClassVar[Durations] = Durations(create=3, delete=3)
 
     @classmethod
     def owned(cls, cx: Ctx[Clients]) -> Mapping[str, EipState]:
@@ -71,7 +71,7 @@ class Eip(Marked[Clients, EipState]):
         return self.tag_changes(have.tags)
 
     def update(self, cx: Ctx[Clients], have: EipState, changes: list[Change]) -> None:
-        marks.retag(cx, self, "vpc", "EIP", have.id, changes)
+        tags.retag(cx, self, "vpc", "EIP", have.id, changes)
 
     @classmethod
     def delete(cls, cx: Ctx[Clients], have: EipState) -> None:
@@ -80,7 +80,7 @@ class Eip(Marked[Clients, EipState]):
 
     @classmethod
     def adopt(cls, cx: Ctx[Clients], name: str, identifier: str) -> None:
-        marks.adopt(cx, "vpc", "EIP", name, identifier)
+        tags.adopt(cx, "vpc", "EIP", name, identifier)
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class NatGateway(Marked[Clients, NatState]):
 
     kind: ClassVar[str] = "nat-gateway"
     patience: ClassVar[float] = 900.0
-    takes: ClassVar[Takes] = Takes(create=60, delete=60)
+    takes: ClassVar[Durations] = Durations(create=60, delete=60)
     vpc: Resource[Clients, VpcState]
     vswitch: Resource[Clients, VSwitchState]
     """in a zone that has NAT gateways"""
@@ -155,7 +155,7 @@ class NatGateway(Marked[Clients, NatState]):
         changes = self.tag_changes(have.tags)
         where, address = cx[self.vswitch].id, cx[self.address]
         if have.vswitch and have.vswitch != where:
-            changes.append(Change("vswitch", have.vswitch, where, "refuse", marks.REFUSED))
+            changes.append(Change("vswitch", have.vswitch, where, "refuse", tags.REFUSED))
         if address.id not in have.addresses:
             changes.append(Change("address", None, address.address))
         wanted = {cx[source].id for source in self.sources}
@@ -170,7 +170,7 @@ class NatGateway(Marked[Clients, NatState]):
 
     def update(self, cx: Ctx[Clients], have: NatState, changes: list[Change]) -> None:
         vpc, region, address = cx.clients.vpc, cx.clients.region, cx[self.address]
-        marks.retag(cx, self, "vpc", "NATGATEWAY", have.id, changes)
+        tags.retag(cx, self, "vpc", "NATGATEWAY", have.id, changes)
         if address.id not in have.addresses:
             vpc(
                 "AssociateEipAddress",
@@ -217,7 +217,7 @@ class NatGateway(Marked[Clients, NatState]):
 
     @classmethod
     def adopt(cls, cx: Ctx[Clients], name: str, identifier: str) -> None:
-        marks.adopt(cx, "vpc", "NATGATEWAY", name, identifier)
+        tags.adopt(cx, "vpc", "NATGATEWAY", name, identifier)
 
 
 def _remove(cx: Ctx[Clients], have: NatState, entry: SnatEntry) -> None:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from clusterkit.alibaba import marks
-from clusterkit.alibaba.clients import Clients
+from clusterkit.alibaba import tags
+from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.errors import gone_is_fine
-from clusterkit.alibaba.marks import Marked, Tags, name_of, ours, read_tags, shown_name, write_tags
-from clusterkit.core.resource import Change, Ctx, Resource, Takes, one_each
+from clusterkit.alibaba.tags import Marked, Tags, name_of, ours, read_tags, shown_name, write_tags
+from clusterkit.engine.resource import Change, Ctx, Durations, Resource, one_each
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Vpc(Marked[Clients, VpcState]):
     kind: ClassVar[str] = "vpc"
     patience: ClassVar[float] = 900.0
     """on its way out it waits for what the cluster left in it"""
-    takes: ClassVar[Takes] = Takes(create=5, delete=5)
+    takes: ClassVar[Durations] = Durations(create=5, delete=5)
     cidr: str
 
     @classmethod
@@ -58,11 +58,11 @@ class Vpc(Marked[Clients, VpcState]):
     def diff(self, cx: Ctx[Clients], have: VpcState) -> list[Change]:
         changes = self.tag_changes(have.tags)
         if have.cidr != self.cidr:
-            changes.append(Change("cidr", have.cidr, self.cidr, "refuse", marks.REFUSED))
+            changes.append(Change("cidr", have.cidr, self.cidr, "refuse", tags.REFUSED))
         return changes
 
     def update(self, cx: Ctx[Clients], have: VpcState, changes: list[Change]) -> None:
-        marks.retag(cx, self, "vpc", "VPC", have.id, changes)
+        tags.retag(cx, self, "vpc", "VPC", have.id, changes)
 
     @classmethod
     def delete(cls, cx: Ctx[Clients], have: VpcState) -> None:
@@ -70,7 +70,7 @@ class Vpc(Marked[Clients, VpcState]):
 
     @classmethod
     def adopt(cls, cx: Ctx[Clients], name: str, identifier: str) -> None:
-        marks.adopt(cx, "vpc", "VPC", name, identifier)
+        tags.adopt(cx, "vpc", "VPC", name, identifier)
 
 
 def vpc_state(found: Any) -> VpcState:
@@ -96,7 +96,7 @@ class VSwitch(Marked[Clients, VSwitchState]):
 
     kind: ClassVar[str] = "vswitch"
     patience: ClassVar[float] = 900.0
-    takes: ClassVar[Takes] = Takes(create=5, delete=10)
+    takes: ClassVar[Durations] = Durations(create=5, delete=10)
     vpc: Resource[Clients, VpcState]
     cidr: str
     zone: str
@@ -127,13 +127,13 @@ class VSwitch(Marked[Clients, VSwitchState]):
     def diff(self, cx: Ctx[Clients], have: VSwitchState) -> list[Change]:
         pairs = (("cidr", have.cidr, self.cidr), ("zone", have.zone, self.zone))
         return self.tag_changes(have.tags) + [
-            Change(what, is_, want, "refuse", marks.REFUSED)
+            Change(what, is_, want, "refuse", tags.REFUSED)
             for what, is_, want in pairs
             if is_ != want
         ]
 
     def update(self, cx: Ctx[Clients], have: VSwitchState, changes: list[Change]) -> None:
-        marks.retag(cx, self, "vpc", "VSWITCH", have.id, changes)
+        tags.retag(cx, self, "vpc", "VSWITCH", have.id, changes)
 
     @classmethod
     def delete(cls, cx: Ctx[Clients], have: VSwitchState) -> None:
@@ -142,7 +142,7 @@ class VSwitch(Marked[Clients, VSwitchState]):
 
     @classmethod
     def adopt(cls, cx: Ctx[Clients], name: str, identifier: str) -> None:
-        marks.adopt(cx, "vpc", "VSWITCH", name, identifier)
+        tags.adopt(cx, "vpc", "VSWITCH", name, identifier)
 
 
 def vswitch_state(found: Any) -> VSwitchState:

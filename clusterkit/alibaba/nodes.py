@@ -13,17 +13,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from clusterkit.alibaba.clients import Clients
-from clusterkit.alibaba.clusterstate import ClusterState, ours
+from clusterkit.alibaba.client import Clients
+from clusterkit.alibaba.cluster_state import ClusterState, ours
 from clusterkit.alibaba.errors import cure, gone_is_fine
 from clusterkit.alibaba.events import reason
 from clusterkit.alibaba.keypair import KeyPairState
-from clusterkit.alibaba.marks import Marked, Tags, read_cs_tags, retags, write_cs_tags
 from clusterkit.alibaba.mirror import user_data
 from clusterkit.alibaba.network import VSwitchState
-from clusterkit.core.errors import Gone, Rejected, Retryable
-from clusterkit.core.names import CLUSTER, MACHINE, NAME
-from clusterkit.core.resource import Change, Ctx, Resource, Takes, one_each
+from clusterkit.alibaba.tags import Marked, Tags, read_cs_tags, retags, write_cs_tags
+from clusterkit.engine.resource import Change, Ctx, Durations, Resource, one_each
+from clusterkit.errors import Gone, Rejected, Retryable
+from clusterkit.naming import CLUSTER, MACHINE, NAME
 
 PAGE = 100
 """the most that DescribeClusterNodes gives at a time"""
@@ -66,7 +66,7 @@ class NodePool(Marked[Clients, NodePoolState]):
 
     kind: ClassVar[str] = "node-pool"
     patience: ClassVar[float] = 2400.0
-    takes: ClassVar[Takes] = Takes(create=240, delete=420)
+    takes: ClassVar[Durations] = Durations(create=240, delete=420)
 
     cluster: Resource[Clients, ClusterState]
     vswitches: tuple[Resource[Clients, VSwitchState], ...]

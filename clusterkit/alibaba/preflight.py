@@ -13,20 +13,20 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from typing import Any
 
-from clusterkit.alibaba import clusterstate, machines, personalregistry, services
+from clusterkit.alibaba import activation, cluster_state, machine_types, personal_registry
 from clusterkit.alibaba.choices import NODES as NODES
 from clusterkit.alibaba.choices import Choices
-from clusterkit.alibaba.clients import Clients
-from clusterkit.alibaba.marks import name_of, ours, read_cs_tags, read_tags
+from clusterkit.alibaba.client import Clients
+from clusterkit.alibaba.fields import mainland
 from clusterkit.alibaba.network import VpcState, VSwitchState, vpc_state, vswitch_state
 from clusterkit.alibaba.nodes import pools
 from clusterkit.alibaba.profile import AlibabaProfile
 from clusterkit.alibaba.quota import Account, ask, clusters, processors, verified
 from clusterkit.alibaba.registry import domains
-from clusterkit.alibaba.rules import mainland
-from clusterkit.core.aside import Aside
-from clusterkit.core.errors import CloudError, Finding, Gone, PreflightError
-from clusterkit.core.names import CLUSTER, MACHINE
+from clusterkit.alibaba.tags import name_of, ours, read_cs_tags, read_tags
+from clusterkit.engine.background import Background
+from clusterkit.errors import CloudError, Finding, Gone, PreflightError
+from clusterkit.naming import CLUSTER, MACHINE
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class _Preflight(Choices):
     """Collects findings while it looks."""
 
     def run(self) -> Facts:
-        with Aside() as aside:
-            lacking = aside(lambda: list(services.check(self.profile, self.clients)))
+        with Background() as aside:
+            lacking = aside(lambda: list(activation.check(self.profile, self.clients)))
             cluster, versions = aside(self.cluster), aside(self.versions)
             owned, stock, nat = aside(self.owned_zones), aside(self.stock), aside(self.nat_zones)
             existing, registry = aside(self.existing), aside(self.registry)
@@ -94,7 +94,7 @@ class _Preflight(Choices):
     # -- looks -----------------------------------------------------------------------------------
 
     def cluster(self) -> Any:
-        return next(iter(clusterstate.ours(self.cx)), None)
+        return next(iter(cluster_state.ours(self.cx)), None)
 
     def owned_zones(self) -> list[str]:
         """Zones of the VSwitches there are, in the order of their names."""
@@ -114,7 +114,7 @@ class _Preflight(Choices):
     def stock(self) -> dict[str, Mapping[str, frozenset[str]]]:
         """A pool's name to the types it may have, each with its zones."""
         return {
-            pool.name: machines.stock(self.clients, pool.disk.type, spot=pool.spot)
+            pool.name: machine_types.stock(self.clients, pool.disk.type, spot=pool.spot)
             for pool in self.profile.pools
         }
 
@@ -133,7 +133,7 @@ class _Preflight(Choices):
         """Processors of the types the profile names for pools that lack nodes."""
         wanted = [pool.machine for pool in self.profile.pools if pool.name in missing]
         named = [machine for machine in wanted if isinstance(machine, str)]
-        return machines.processors(self.clients, named) if named else {}
+        return machine_types.processors(self.clients, named) if named else {}
 
     def missing_nodes(self, there: list[Any]) -> dict[str, int]:
         """A pool's name to how many of its least nodes the cluster does not have yet."""
@@ -160,9 +160,9 @@ class _Preflight(Choices):
         if wanted is None:
             return ()
         if wanted.instance is None:
-            self.wrong += personalregistry.check(self.clients)
+            self.wrong += personal_registry.check(self.clients)
             region = self.profile.region
-            return personalregistry.servers(region, wanted.host) if wanted.host else ()
+            return personal_registry.servers(region, wanted.host) if wanted.host else ()
         where = "registry.instance"
         try:
             found = domains(self.clients, wanted.instance)
@@ -221,7 +221,7 @@ class _Preflight(Choices):
             self.wrong += verified(account)
         first = {name: chosen[name][0] for name in missing if chosen.get(name)}
         if unknown := set(first.values()) - self.cpus.keys():
-            self.cpus |= machines.processors(self.clients, unknown)
+            self.cpus |= machine_types.processors(self.clients, unknown)
         for spot in (False, True):
             needed = sum(
                 missing[pool.name] * self.cpus.get(first.get(pool.name, ""), 0)
@@ -239,7 +239,7 @@ def preflight(profile: AlibabaProfile, clients: Clients, account: str) -> Facts:
     try:
         return _Preflight(profile, clients, account).run()
     except CloudError as error:
-        if error.code != services.NOT_ENABLED:
+        if error.code != activation.NOT_ENABLED:
             raise
         what = "Container Service is not activated in this account"
-        raise PreflightError([Finding(what, "account", services.CURE)]) from error
+        raise PreflightError([Finding(what, "account", activation.CURE)]) from error

@@ -13,8 +13,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, Tag, WithJsonSchema
 
-from clusterkit.alibaba.outdated import OUTDATED
-from clusterkit.alibaba.rules import (
+from clusterkit.alibaba.fields import (
     PRIVATE,
     InstanceType,
     Mirror,
@@ -28,13 +27,14 @@ from clusterkit.alibaba.rules import (
     tag_problems,
     zone_problem,
 )
-from clusterkit.core.cidr import SLOTS, Cidr, carvable, overlaps
-from clusterkit.core.forms import Many, Strict, choice, every, unique
-from clusterkit.core.labels import ServiceAccount
-from clusterkit.core.network import Nat, Network, Zones
-from clusterkit.core.pool import Disk, Machine, Pool, repeated_names
-from clusterkit.core.profile import BaseProfile, Registry, our_tags
-from clusterkit.core.refusal import Problem
+from clusterkit.alibaba.legacy_fields import OUTDATED
+from clusterkit.profile.cidr import SLOTS, Cidr, carvable, overlaps
+from clusterkit.profile.fields import Many, Strict, choice, every, unique
+from clusterkit.profile.labels import ServiceAccount
+from clusterkit.profile.model import BaseProfile, Registry, our_tags
+from clusterkit.profile.network import Nat, Network, Zones
+from clusterkit.profile.pool import Disk, Machine, Pool, repeated_names
+from clusterkit.profile.problems import Problem
 
 PODS = IPv4Network("172.20.0.0/16")
 SERVICES = IPv4Network("172.21.0.0/20")

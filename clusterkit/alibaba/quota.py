@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from clusterkit.alibaba.clients import Clients
+from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.errors import HINTS, MORE
-from clusterkit.core.errors import CloudError, Finding, Rejected
+from clusterkit.errors import CloudError, Finding, Rejected
 
 REAL_NAME = "real-name-authentication"
 NOT_VERIFIED = "none"

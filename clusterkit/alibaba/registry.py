@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from clusterkit.alibaba.clients import Clients
+from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.errors import gone_is_fine
-from clusterkit.alibaba.personalregistry import PersonalRepositoryState, password
-from clusterkit.alibaba.personalregistry import servers as personal_servers
-from clusterkit.core.errors import Rejected
-from clusterkit.core.resource import Change, Ctx, Resource, one_each
+from clusterkit.alibaba.personal_registry import PersonalRepositoryState, password
+from clusterkit.alibaba.personal_registry import servers as personal_servers
+from clusterkit.engine.resource import Change, Ctx, Resource, one_each
+from clusterkit.errors import Rejected
 from clusterkit.kube.secrets import DockerConfig, Login
 
 PAGE = 100

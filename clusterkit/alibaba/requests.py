@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from weakref import WeakMethod
 
 from clusterkit.alibaba.credentials import Key
-from clusterkit.core.errors import ClusterkitError
+from clusterkit.errors import ClusterkitError
 
 if TYPE_CHECKING:
     from aliyunsdkcore.client import AcsClient

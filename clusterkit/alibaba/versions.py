@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from clusterkit.alibaba.clients import Clients
-from clusterkit.alibaba.clusterstate import minor
+from clusterkit.alibaba.client import Clients
+from clusterkit.alibaba.cluster_state import minor
 from clusterkit.alibaba.profile import AlibabaProfile
-from clusterkit.core.errors import Finding
-from clusterkit.core.resource import Ctx
+from clusterkit.engine.resource import Ctx
+from clusterkit.errors import Finding
 
 WARN_BEFORE = timedelta(days=90)
 """before the end of support"""

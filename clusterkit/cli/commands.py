@@ -6,20 +6,19 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from clusterkit.cli import report, session
-from clusterkit.cli.choice import Choice, find_target, profile_path, read_profile
-from clusterkit.cli.context import forget_context, write_context
-from clusterkit.cli.show import Face, failed
-from clusterkit.cli.words import clock
-from clusterkit.core import receipt
-from clusterkit.core.plan import Plan
-from clusterkit.core.wire import Target
+from clusterkit.cli import receipt, report, session
+from clusterkit.cli.format import clock
+from clusterkit.cli.kubeconfig import forget_context, write_context
+from clusterkit.cli.target import Choice, find_target, profile_path, read_profile
+from clusterkit.cli.ui import UI, failed
+from clusterkit.engine.plan import Plan
+from clusterkit.engine.target import Target
 
 CHANGES = 20
 """exit code of ``plan`` when there is something to do"""
 
 
-def _plan_line(shown: Face, plan: Plan) -> None:
+def _plan_line(shown: UI, plan: Plan) -> None:
     steps = [
         {"op": s.op, "key": s.key, "changes": [asdict(c) for c in s.changes], "why": s.why}
         for s in plan.todo
@@ -41,7 +40,7 @@ def _command(verb: str, choice: Choice) -> str:
 
 
 def _prepare(
-    choice: Choice, shown: Face, *, prune: bool, adopt: Sequence[str], activate: bool = False
+    choice: Choice, shown: UI, *, prune: bool, adopt: Sequence[str], activate: bool = False
 ) -> session.Prepared:
     profile, _ = read_profile(choice)
     target = Target(profile.cloud, profile.name, profile.region, choice.cloud_profile)
@@ -57,7 +56,7 @@ def _prepare(
     return prepared
 
 
-def plan(choice: Choice, shown: Face, *, prune: bool) -> int:
+def plan(choice: Choice, shown: UI, *, prune: bool) -> int:
     """Print what ``up`` would do; 0 for nothing, 20 for changes."""
     prepared = _prepare(choice, shown, prune=prune, adopt=())
     _plan_line(shown, prepared.plan)
@@ -68,7 +67,7 @@ def plan(choice: Choice, shown: Face, *, prune: bool) -> int:
 
 def up(
     choice: Choice,
-    shown: Face,
+    shown: UI,
     *,
     yes: bool,
     prune: bool,
@@ -109,11 +108,11 @@ def _usual(steps: Plan, scale: float) -> str:
     return f" (usually {clock(seconds)})" if seconds >= 1 else ""
 
 
-def _stopping(shown: Face) -> None:
+def _stopping(shown: UI) -> None:
     shown.say("stopping: letting calls in flight finish; Ctrl-C again leaves at once")
 
 
-def destroy(choice: Choice, shown: Face, *, yes: bool) -> int:
+def destroy(choice: Choice, shown: UI, *, yes: bool) -> int:
     """Remove everything that carries the cluster's mark, and say what is left."""
     target = find_target(choice)
     with shown.working(f"looking for what belongs to {target.name} in {target.region}"):
@@ -145,7 +144,7 @@ def destroy(choice: Choice, shown: Face, *, yes: bool) -> int:
     return 0
 
 
-def status(choice: Choice, shown: Face) -> int:
+def status(choice: Choice, shown: UI) -> int:
     """What is there, by its marks, whatever the profile says; 1 if there is nothing."""
     target = find_target(choice)
     with shown.working(f"looking at {target.name} in {target.region}"):

@@ -8,8 +8,8 @@ from dataclasses import asdict, is_dataclass
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-from clusterkit.core.errors import ClusterkitError
-from clusterkit.core.events import Event
+from clusterkit.engine.events import Event
+from clusterkit.errors import ClusterkitError
 
 
 class JsonLines:

@@ -12,8 +12,8 @@ from rich.live import Live as RichLive
 from rich.table import Table
 from rich.text import Text
 
-from clusterkit.cli.words import brief, clock, done_word, verb
-from clusterkit.core.events import (
+from clusterkit.cli.format import brief, clock, done_word, verb
+from clusterkit.engine.events import (
     Event,
     Op,
     RunEnded,

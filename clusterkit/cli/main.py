@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from clusterkit.cli import options as o
-from clusterkit.cli.sandboxed import app as sandbox_app
+from clusterkit.cli.sandbox import app as sandbox_app
 
 app = typer.Typer(
     name="clusterkit",
@@ -61,7 +61,7 @@ def _end(error: BaseException) -> NoReturn:
     if callable(show):  # typer's own: a wrong option, an unknown command
         show()
         sys.exit(int(getattr(error, "exit_code", 2)))
-    from clusterkit.cli.show import end
+    from clusterkit.cli.ui import end
 
     end(error, json="json" in _after("--output"), debug="--debug" in sys.argv)
 
@@ -99,8 +99,8 @@ def up(
     Run it again after a failure, a Ctrl-C or a change of the profile: it does what is missing.
     """
     from clusterkit.cli import commands
-    from clusterkit.cli.choice import Choice
-    from clusterkit.cli.show import face
+    from clusterkit.cli.target import Choice
+    from clusterkit.cli.ui import face
 
     choice = Choice(profile, cloud_profile=cloud_profile, sandbox=sandbox)
     shown = face(output, debug=debug)
@@ -120,8 +120,8 @@ def plan(
 ) -> int:
     """Show what `up` would do and change nothing; exits 0 for nothing to do, 20 for changes."""
     from clusterkit.cli import commands
-    from clusterkit.cli.choice import Choice
-    from clusterkit.cli.show import face
+    from clusterkit.cli.target import Choice
+    from clusterkit.cli.ui import face
 
     choice = Choice(profile, cloud_profile=cloud_profile, sandbox=sandbox)
     return commands.plan(choice, face(output, debug=debug), prune=prune)
@@ -145,8 +145,8 @@ def destroy(
     name are known, and Kubernetes may be dead.
     """
     from clusterkit.cli import commands
-    from clusterkit.cli.choice import Choice
-    from clusterkit.cli.show import face
+    from clusterkit.cli.target import Choice
+    from clusterkit.cli.ui import face
 
     choice = Choice(profile, cloud, region, name, cloud_profile, sandbox)
     return commands.destroy(choice, face(output, debug=debug), yes=yes)
@@ -165,8 +165,8 @@ def status(
 ) -> int:
     """List everything that carries the cluster's mark; exits 1 if there is nothing."""
     from clusterkit.cli import commands
-    from clusterkit.cli.choice import Choice
-    from clusterkit.cli.show import face
+    from clusterkit.cli.target import Choice
+    from clusterkit.cli.ui import face
 
     choice = Choice(profile, cloud, region, name, cloud_profile, sandbox)
     return commands.status(choice, face(output, debug=debug))
@@ -175,7 +175,7 @@ def status(
 @app.command(epilog="Example: clusterkit validate profiles/eks-minimal.yaml")
 def validate(profile: o.ProfileArg = None, debug: o.Debug = False) -> int:
     """Check a profile without touching the network; every error with its line, all at once."""
-    from clusterkit.cli.choice import Choice, read_profile
+    from clusterkit.cli.target import Choice, read_profile
 
     found, path = read_profile(Choice(profile))
     typer.echo(f"{path}: {found.name} on {found.cloud} in {found.region} is a valid profile")
@@ -193,10 +193,10 @@ def init(
     debug: o.Debug = False,
 ) -> int:
     """Write a commented profile to begin with."""
-    from clusterkit.clouds import starter
-    from clusterkit.core.errors import ClusterkitError
+    from clusterkit.clouds import template
+    from clusterkit.errors import ClusterkitError
 
-    text = starter(cloud, name, region)
+    text = template(cloud, name, region)
     if str(file) == "-":
         typer.echo(text, nl=False)
         return 0
@@ -221,7 +221,7 @@ def schema(debug: o.Debug = False) -> int:
     import json
 
     from clusterkit.clouds import CLOUDS, model
-    from clusterkit.core.schema import json_schema
+    from clusterkit.profile.schema import json_schema
 
     typer.echo(json.dumps(json_schema({cloud: model(cloud) for cloud in CLOUDS}), indent=2))
     return 0
@@ -253,8 +253,8 @@ def kubeconfig(
     debug: o.Debug = False,
 ) -> int:
     """Add the cluster to the kubeconfig kubectl uses: atomically, keeping everything else in it."""
-    from clusterkit.cli import context as contexts
-    from clusterkit.cli.choice import Choice
+    from clusterkit.cli import kubeconfig as contexts
+    from clusterkit.cli.target import Choice
 
     choice = Choice(profile, cloud, region, name, cloud_profile, sandbox)
     return contexts.kubeconfig(
@@ -276,8 +276,8 @@ def token(
     debug: o.Debug = False,
 ) -> int:
     """Print a short-lived credential as kubectl wants it (an ExecCredential)."""
-    from clusterkit.cli import context as contexts
-    from clusterkit.cli.choice import Choice
+    from clusterkit.cli import kubeconfig as contexts
+    from clusterkit.cli.target import Choice
 
     choice = Choice(profile, cloud, region, name, cloud_profile, sandbox)
     return contexts.token(choice, minutes=minutes)

@@ -6,8 +6,8 @@ import sys
 from types import TracebackType
 from typing import Self, TextIO
 
-from clusterkit.cli.words import NOTED, brief, clock, done_word, verb
-from clusterkit.core.events import (
+from clusterkit.cli.format import NOTED, brief, clock, done_word, verb
+from clusterkit.engine.events import (
     Event,
     RunEnded,
     RunStarted,

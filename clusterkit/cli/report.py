@@ -10,10 +10,10 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from clusterkit.cli.words import brief
-from clusterkit.core.errors import ClusterkitError, Finding, PreflightError, ProfileError
-from clusterkit.core.plan import Kept, Kind, Plan, Step
-from clusterkit.core.wire import Target
+from clusterkit.cli.format import brief
+from clusterkit.engine.plan import Kept, Kind, Plan, Step
+from clusterkit.engine.target import Target
+from clusterkit.errors import ClusterkitError, Finding, PreflightError, ProfileError
 
 MARKS = {"create": "+", "update": "~", "replace": "±", "wait": "…", "delete": "-", "sweep": "-"}
 _WHOLE_WORDS: Any = {"break_long_words": False, "break_on_hyphens": False}

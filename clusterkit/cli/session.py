@@ -11,19 +11,19 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal
 
-from clusterkit.cli.sandboxed import sandbox_errors
+from clusterkit.cli import receipt
+from clusterkit.cli.sandbox import sandbox_errors
 from clusterkit.clouds import Cloud, Facts, load, load_sandbox
-from clusterkit.core import receipt
-from clusterkit.core.aside import Aside
-from clusterkit.core.errors import ClusterkitError
-from clusterkit.core.events import Emit
-from clusterkit.core.plan import Kind, Plan, look, plan
-from clusterkit.core.resource import Ctx, Resource
-from clusterkit.core.run import Outcome, Run
-from clusterkit.core.wire import Target, Wire
+from clusterkit.engine.background import Background
+from clusterkit.engine.events import Emit
+from clusterkit.engine.plan import Kind, Plan, look, plan
+from clusterkit.engine.resource import Ctx, Resource
+from clusterkit.engine.run import Outcome, Run
+from clusterkit.engine.target import CloudConnection, Target
+from clusterkit.errors import ClusterkitError
 
 if TYPE_CHECKING:
-    from clusterkit.core.profile import BaseProfile
+    from clusterkit.profile.model import BaseProfile
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Session:
 
     cloud: Cloud[Any]
     target: Target
-    wire: Wire
+    wire: CloudConnection
     clients: Any
     account: str
     sandbox: bool
@@ -56,7 +56,7 @@ def connect(target: Target, *, sandbox: bool) -> Session:
 def connect_quietly(target: Target, *, sandbox: bool) -> Session:
     """As ``connect``, without asking the cloud who pays: for calls that must be quick."""
     cloud = load(target.cloud)
-    wire = sandbox_wire() if sandbox else Wire()
+    wire = sandbox_wire() if sandbox else CloudConnection()
     return Session(cloud, target, wire, cloud.connect(target, wire), "", sandbox)
 
 
@@ -68,14 +68,14 @@ def sandbox_directory() -> Path:
     return directory
 
 
-def sandbox_wire() -> Wire:
+def sandbox_wire() -> CloudConnection:
     """How to reach the sandbox, started with its defaults if it does not run."""
     daemon = load_sandbox()
     with sandbox_errors():
         info = daemon.ensure()
         environ: Mapping[str, str] = daemon.environment(info)
     # at pace max nothing is waited for, and the factor is infinite
-    return Wire(
+    return CloudConnection(
         proxy=info.proxy, ca_file=info.ca_file, environ=environ, scale=1.0 / info.pace.factor
     )
 
@@ -114,7 +114,7 @@ def prepare(
     # preflight and look know nothing of each other, and wait for the cloud most of their time; what
     # both of them want to know is asked once
     clients.share()
-    with Aside() as aside:
+    with Background() as aside:
         facts = aside(lambda: cloud.preflight(profile, clients))
         # first of all, for the look tries again and again what cannot be reached
         session = _paid(session, cloud.account(clients))

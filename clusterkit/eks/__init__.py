@@ -6,19 +6,16 @@ import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from clusterkit.core.errors import Absent
-from clusterkit.core.names import CLUSTER
-from clusterkit.core.resource import Ctx, Resource
-from clusterkit.core.wire import Target, Wire
 from clusterkit.eks import leftovers, token
 from clusterkit.eks.access import AccessEntry
 from clusterkit.eks.addons import Addon, PodIdentity
-from clusterkit.eks.clients import Clients
+from clusterkit.eks.client import Clients
 from clusterkit.eks.cluster import Cluster
 from clusterkit.eks.errors import Gone, call
 from clusterkit.eks.graph import graph
 from clusterkit.eks.iam import Role, keeps_volumes
 from clusterkit.eks.keypair import KeyPair
+from clusterkit.eks.launch_template import LaunchTemplate
 from clusterkit.eks.nat import ElasticIp, NatGateway
 from clusterkit.eks.network import InternetGateway, Subnet, Vpc
 from clusterkit.eks.nodes import NodeGroup
@@ -27,10 +24,13 @@ from clusterkit.eks.preflight import preflight as _preflight
 from clusterkit.eks.profile import EksProfile
 from clusterkit.eks.registry import LogGroup, Repository
 from clusterkit.eks.routes import RouteTable
-from clusterkit.eks.templates import LaunchTemplate
+from clusterkit.engine.resource import Ctx, Resource
+from clusterkit.engine.target import CloudConnection, Target
+from clusterkit.errors import Absent
 from clusterkit.kube import drain
 from clusterkit.kube.api import Access, Credential
 from clusterkit.kube.storage import StorageClass
+from clusterkit.naming import CLUSTER
 
 __all__ = [
     "KINDS",
@@ -92,7 +92,7 @@ MINUTES = None
 """a token is good for 15, whoever asks"""
 
 
-def connect(target: Target, wire: Wire) -> Clients:
+def connect(target: Target, wire: CloudConnection) -> Clients:
     """The clients; no network."""
     return Clients(target, wire, lambda clients: access(clients, target))
 

@@ -6,16 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from clusterkit.core.names import CLUSTER, NAME, digest
-from clusterkit.core.resource import Change, Ctx, Resource, one_each
-from clusterkit.eks.clients import Clients
+from clusterkit.eks.client import Clients
 from clusterkit.eks.cluster import ClusterState
 from clusterkit.eks.errors import Gone, call, gone_is_fine, pages
-from clusterkit.eks.marks import (
-    Marked,
-    Tags,
-    retags,
-)
+from clusterkit.eks.tags import Marked, Tags, retags
+from clusterkit.engine.resource import Change, Ctx, Resource, one_each
+from clusterkit.naming import CLUSTER, NAME, digest
 
 
 @dataclass(frozen=True)

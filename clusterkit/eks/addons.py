@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar
 
-from clusterkit.core.errors import Rejected
-from clusterkit.core.names import CLUSTER, NAME
-from clusterkit.core.resource import Change, Ctx, Resource, Takes, one_each
-from clusterkit.eks.clients import Clients
+from clusterkit.eks.client import Clients
 from clusterkit.eks.cluster import ClusterState
 from clusterkit.eks.errors import Gone, call, gone_is_fine, pages
 from clusterkit.eks.iam import RoleState
-from clusterkit.eks.marks import Marked, Tags, retags
+from clusterkit.eks.tags import Marked, Tags, retags
 from clusterkit.eks.updates import update
+from clusterkit.engine.resource import Change, Ctx, Durations, Resource, one_each
+from clusterkit.errors import Rejected
+from clusterkit.naming import CLUSTER, NAME
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Addon(Marked[Clients, AddonState]):
 
     kind: ClassVar[str] = "addon"
     patience: ClassVar[float] = 1200.0
-    takes: ClassVar[Takes] = Takes(create=20, delete=5)
+    takes: ClassVar[Durations] = Durations(create=20, delete=5)
     dies_with: ClassVar[str | None] = "cluster"
 
     cluster: Resource[Clients, ClusterState]

@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar, Literal
 
-from clusterkit.core.errors import Finding, NotOurs, Rejected
-from clusterkit.core.names import CLUSTER, NAME, RUN
-from clusterkit.core.resource import Change, Ctx, Resource, Takes
-from clusterkit.eks.clients import Clients
+from clusterkit.eks.client import Clients
 from clusterkit.eks.errors import Gone, call, gone_is_fine
 from clusterkit.eks.iam import RoleState
-from clusterkit.eks.marks import Marked, Tags, retags
 from clusterkit.eks.network import SubnetState
+from clusterkit.eks.tags import Marked, Tags, retags
 from clusterkit.eks.updates import update
+from clusterkit.engine.resource import Change, Ctx, Durations, Resource
+from clusterkit.errors import Finding, NotOurs, Rejected
+from clusterkit.naming import CLUSTER, NAME, RUN
 
 LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 
@@ -55,7 +55,7 @@ class Cluster(Marked[Clients, ClusterState]):
 
     kind: ClassVar[str] = "cluster"
     patience: ClassVar[float] = 2400.0
-    takes: ClassVar[Takes] = Takes(create=540, delete=240)
+    takes: ClassVar[Durations] = Durations(create=540, delete=240)
 
     version: str
     role: Resource[Clients, RoleState]

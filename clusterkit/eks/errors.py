@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from clusterkit.core.errors import (
+from clusterkit.errors import (
     CloudError,
     CredentialsError,
     Denied,
@@ -20,7 +20,7 @@ from clusterkit.core.errors import (
     Rejected,
     Retryable,
 )
-from clusterkit.core.errors import Gone as Gone
+from clusterkit.errors import Gone as Gone
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError

@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from clusterkit.core.cidr import carve
-from clusterkit.core.names import digest
-from clusterkit.core.pool import machine_text
-from clusterkit.core.resource import Given, Resource
-from clusterkit.core.sshkey import fingerprint
 from clusterkit.eks.access import AccessEntry, entry_name
 from clusterkit.eks.addons import Addon, PodIdentity
-from clusterkit.eks.clients import Clients
+from clusterkit.eks.client import Clients
 from clusterkit.eks.cluster import Cluster
 from clusterkit.eks.iam import CLUSTER_ROLE, KEEP_VOLUMES, Role, push_policy
 from clusterkit.eks.keypair import KeyPair
+from clusterkit.eks.launch_template import LaunchTemplate
 from clusterkit.eks.nat import ElasticIp, NatGateway
 from clusterkit.eks.network import InternetGateway, Subnet, SubnetState, Vpc
 from clusterkit.eks.nodes import AMI, NodeGroup
@@ -23,8 +19,12 @@ from clusterkit.eks.preflight import Facts
 from clusterkit.eks.profile import EksPool, EksProfile
 from clusterkit.eks.registry import LogGroup, Repository
 from clusterkit.eks.routes import RouteTable
-from clusterkit.eks.templates import LaunchTemplate
+from clusterkit.engine.resource import Existing, Resource
 from clusterkit.kube.storage import StorageClass
+from clusterkit.naming import digest
+from clusterkit.profile.cidr import carve
+from clusterkit.profile.pool import machine_text
+from clusterkit.profile.ssh_key import fingerprint
 
 Any_ = Resource[Any, Any]
 AnySubnet = Resource[Clients, SubnetState]
@@ -196,7 +196,7 @@ def _given(facts: Facts, profile: EksProfile) -> _Network:
     existing = profile.network.existing
     if existing is None:
         raise ValueError("the profile has no existing network")
-    made = {name: Given(name=name, state=state) for name, state in facts.subnets.items()}
+    made = {name: Existing(name=name, state=state) for name, state in facts.subnets.items()}
     nodes = [made[name] for name in existing.subnets]
     return _Network(nodes, [made[name] for name in existing.public_subnets], ())
 

@@ -14,12 +14,12 @@ from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import unquote
 
-from clusterkit.core.errors import Retryable
-from clusterkit.core.names import KEEP, safe
-from clusterkit.core.resource import Change, Ctx, one_each
-from clusterkit.eks.clients import Clients
+from clusterkit.eks.client import Clients
 from clusterkit.eks.errors import Gone, call, gone_is_fine, pages
-from clusterkit.eks.marks import Marked, Tags, read_tags, retags, write_tags
+from clusterkit.eks.tags import Marked, Tags, read_tags, retags, write_tags
+from clusterkit.engine.resource import Change, Ctx, one_each
+from clusterkit.errors import Retryable
+from clusterkit.naming import KEEP, safe
 
 Document = dict[str, Any]
 LONGEST_NAME = 64

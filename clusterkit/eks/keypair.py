@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from clusterkit.core.resource import Change, Ctx, one_each
-from clusterkit.eks.clients import Clients
+from clusterkit.eks.client import Clients
 from clusterkit.eks.errors import call, gone_is_fine
-from clusterkit.eks.marks import Marked, Tags, name_of, ours, read_tags, specification, tag_ec2
+from clusterkit.eks.tags import Marked, Tags, name_of, ours, read_tags, specification, tag_ec2
+from clusterkit.engine.resource import Change, Ctx, one_each
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
-from clusterkit.core.resource import Ctx, S, Swept, Takes
-from clusterkit.eks.clients import Clients
+from clusterkit.eks.client import Clients
 from clusterkit.eks.errors import call, gone_is_fine, pages
 from clusterkit.eks.iam import keeps_volumes
-from clusterkit.eks.marks import Tags, read_tags
+from clusterkit.eks.tags import Tags, read_tags
+from clusterkit.engine.resource import Ctx, Durations, Leftover, S
 
 T = TypeVar("T")
 BATCH = 20
@@ -44,7 +44,7 @@ def _batches(items: Iterable[T]) -> Iterator[list[T]]:
         rest = rest[BATCH:]
 
 
-class _Leftover(Swept[Clients, S]):
+class _Leftover(Leftover[Clients, S]):
     patience: ClassVar[float] = 900.0
 
 
@@ -132,7 +132,7 @@ class NetworkInterfaces(_Leftover[LeftoverState]):
     """
 
     kind: ClassVar[str] = "network-interfaces"
-    takes: ClassVar[Takes] = Takes(delete=30)
+    takes: ClassVar[Durations] = Durations(delete=30)
 
     @classmethod
     def owned(cls, cx: Ctx[Clients]) -> dict[str, LeftoverState]:

@@ -9,19 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from clusterkit.core.errors import Rejected
-from clusterkit.core.resource import Change, Ctx, Resource, Takes, one_each
-from clusterkit.eks.clients import Clients
+from clusterkit.eks.client import Clients
 from clusterkit.eks.errors import call, gone_is_fine, pages
-from clusterkit.eks.marks import (
-    Ec2Marked,
-    Tags,
-    name_of,
-    ours,
-    read_tags,
-    specification,
-)
 from clusterkit.eks.network import REFUSED, SubnetState
+from clusterkit.eks.tags import Ec2Marked, Tags, name_of, ours, read_tags, specification
+from clusterkit.engine.resource import Change, Ctx, Durations, Resource, one_each
+from clusterkit.errors import Rejected
 
 
 @dataclass(frozen=True)
@@ -77,7 +70,7 @@ class NatGateway(Ec2Marked[NatState]):
 
     kind: ClassVar[str] = "nat-gateway"
     patience: ClassVar[float] = 900.0
-    takes: ClassVar[Takes] = Takes(create=105, delete=60)
+    takes: ClassVar[Durations] = Durations(create=105, delete=60)
     subnet: Resource[Clients, SubnetState]
     address: Resource[Clients, AddressState]
 

@@ -11,17 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from clusterkit.core.resource import Change, Ctx, Resource, one_each
-from clusterkit.eks.clients import Clients
+from clusterkit.eks.client import Clients
 from clusterkit.eks.errors import call, gone_is_fine, pages
-from clusterkit.eks.marks import (
-    Ec2Marked,
-    Tags,
-    name_of,
-    ours,
-    read_tags,
-    specification,
-)
+from clusterkit.eks.tags import Ec2Marked, Tags, name_of, ours, read_tags, specification
+from clusterkit.engine.resource import Change, Ctx, Resource, one_each
 
 REFUSED = "destroy the cluster and make it anew, or change the profile back"
 

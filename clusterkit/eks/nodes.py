@@ -13,17 +13,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from clusterkit.core.errors import Rejected
-from clusterkit.core.names import CLUSTER, MACHINE, NAME
-from clusterkit.core.resource import Change, Ctx, Resource, Takes, one_each
-from clusterkit.eks.clients import Clients
+from clusterkit.eks.client import Clients
 from clusterkit.eks.cluster import ClusterState
 from clusterkit.eks.errors import Gone, call, gone_is_fine, pages
 from clusterkit.eks.iam import RoleState
-from clusterkit.eks.marks import Marked, Tags, retags
+from clusterkit.eks.launch_template import TemplateState
 from clusterkit.eks.network import SubnetState
-from clusterkit.eks.templates import TemplateState
+from clusterkit.eks.tags import Marked, Tags, retags
 from clusterkit.eks.updates import update
+from clusterkit.engine.resource import Change, Ctx, Durations, Resource, one_each
+from clusterkit.errors import Rejected
+from clusterkit.naming import CLUSTER, MACHINE, NAME
 
 AMI = {"amd64": "AL2023_x86_64_STANDARD", "arm64": "AL2023_ARM_64_STANDARD"}
 
@@ -57,7 +57,7 @@ class NodeGroup(Marked[Clients, NodeGroupState]):
 
     kind: ClassVar[str] = "node-group"
     patience: ClassVar[float] = 2400.0
-    takes: ClassVar[Takes] = Takes(create=150, delete=300)
+    takes: ClassVar[Durations] = Durations(create=150, delete=300)
 
     cluster: Resource[Clients, ClusterState]
     role: Resource[Clients, RoleState]

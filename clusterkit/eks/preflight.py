@@ -10,18 +10,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from clusterkit.core.aside import Aside
-from clusterkit.core.errors import Finding, PreflightError
-from clusterkit.core.names import CLUSTER, MACHINE
-from clusterkit.core.pool import machine_text
-from clusterkit.core.profile import Machine
-from clusterkit.eks import machines
-from clusterkit.eks.clients import Clients
+from clusterkit.eks import machine_types
+from clusterkit.eks.client import Clients
 from clusterkit.eks.errors import Gone, call, pages
-from clusterkit.eks.marks import ours, read_tags
 from clusterkit.eks.network import SubnetState, VpcState
 from clusterkit.eks.profile import EksProfile
+from clusterkit.eks.tags import ours, read_tags
 from clusterkit.eks.versions import AddonVersion, Versions
+from clusterkit.engine.background import Background
+from clusterkit.errors import Finding, PreflightError
+from clusterkit.naming import CLUSTER, MACHINE
+from clusterkit.profile.model import Machine
+from clusterkit.profile.pool import machine_text
 
 REFUSED_ZONES = frozenset({"use1-az3", "usw1-az2", "cac1-az3"})
 """zone ids EKS puts no control plane in
@@ -59,7 +59,7 @@ class _Preflight(Versions):
     """Collects findings while it looks."""
 
     def run(self) -> Facts:
-        with Aside() as aside:
+        with Background() as aside:
             cluster, versions, zones = aside(self.cluster), aside(self.versions), aside(self.zones)
             subnets, types = aside(self.owned_subnets), aside(self.types)
             known, existing = aside(self.known_types), aside(self.existing)
@@ -113,14 +113,14 @@ class _Preflight(Versions):
         private = sorted(name for name in named if name.startswith("private-"))
         return [named[name]["AvailabilityZone"] for name in private]
 
-    def types(self) -> tuple[list[machines.InstanceType], Mapping[str, frozenset[str]]]:
+    def types(self) -> tuple[list[machine_types.InstanceType], Mapping[str, frozenset[str]]]:
         """The types the pools may become, and the zones that offer them."""
         asked = [pool.machine for pool in self.profile.pools]
         names = {machine for machine in asked if isinstance(machine, str)}
-        found = {t.name: t for t in machines.named(self.clients, names)} if names else {}
+        found = {t.name: t for t in machine_types.named(self.clients, names)} if names else {}
         for size in {machine for machine in asked if isinstance(machine, Machine)}:
-            found |= {t.name: t for t in machines.fitting(self.clients, size)}
-        offers = machines.offered(self.clients, found) if found else {}
+            found |= {t.name: t for t in machine_types.fitting(self.clients, size)}
+        offers = machine_types.offered(self.clients, found) if found else {}
         return list(found.values()), offers
 
     def known_types(self) -> dict[str, PoolMachine]:
@@ -219,7 +219,7 @@ class _Preflight(Versions):
     def choose_types(
         self,
         zones: tuple[str, ...],
-        types: list[machines.InstanceType],
+        types: list[machine_types.InstanceType],
         offers: Mapping[str, frozenset[str]],
         known: Mapping[str, PoolMachine],
     ) -> dict[str, PoolMachine]:
@@ -230,7 +230,7 @@ class _Preflight(Versions):
             where = f"pools[{index}].machine"
             if isinstance(pool.machine, Machine):
                 before = known.get(machine_text(pool))
-                fitting = machines.choose(pool.machine, everywhere)
+                fitting = machine_types.choose(pool.machine, everywhere)
                 if before:
                     chosen[pool.name] = before
                 elif fitting:

@@ -12,18 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Tag
 
-from clusterkit.core.cidr import SLOTS, Cidr, carvable
-from clusterkit.core.forms import Many, Strict, choice, every, unique
-from clusterkit.core.labels import ServiceAccount
-from clusterkit.core.network import ANYWHERE, Endpoint, Network, Zones
-from clusterkit.core.pool import Disk, Machine, Pool, Taint, repeated_names, repeated_taints
-from clusterkit.core.profile import (
-    BaseProfile,
-    Registry,
-    our_tags,
-)
-from clusterkit.core.refusal import Problem
-from clusterkit.eks.rules import (
+from clusterkit.eks.fields import (
     LOG_DAYS,
     RESERVED_RANGES,
     SERVICE_RANGES,
@@ -38,6 +27,13 @@ from clusterkit.eks.rules import (
     tag_problems,
     zone_problem,
 )
+from clusterkit.profile.cidr import SLOTS, Cidr, carvable
+from clusterkit.profile.fields import Many, Strict, choice, every, unique
+from clusterkit.profile.labels import ServiceAccount
+from clusterkit.profile.model import BaseProfile, Registry, our_tags
+from clusterkit.profile.network import ANYWHERE, Endpoint, Network, Zones
+from clusterkit.profile.pool import Disk, Machine, Pool, Taint, repeated_names, repeated_taints
+from clusterkit.profile.problems import Problem
 
 
 class EksDisk(Disk):

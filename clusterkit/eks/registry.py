@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar
 
-from clusterkit.core.names import CLUSTER, KEEP, NAME
-from clusterkit.core.resource import Change, Ctx, one_each
-from clusterkit.eks.clients import Clients
+from clusterkit.eks.client import Clients
 from clusterkit.eks.errors import Gone, call, gone_is_fine, pages
-from clusterkit.eks.marks import Marked, Tags, read_tags, retags, write_tags
+from clusterkit.eks.tags import Marked, Tags, read_tags, retags, write_tags
+from clusterkit.engine.resource import Change, Ctx, one_each
+from clusterkit.naming import CLUSTER, KEEP, NAME
 
 
 @dataclass(frozen=True)

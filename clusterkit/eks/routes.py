@@ -6,20 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from clusterkit.core.errors import Retryable
-from clusterkit.core.resource import Change, Ctx, Resource, one_each
-from clusterkit.eks.clients import Clients
+from clusterkit.eks.client import Clients
 from clusterkit.eks.errors import call, gone_is_fine, pages
-from clusterkit.eks.marks import (
-    Ec2Marked,
-    Tags,
-    name_of,
-    ours,
-    read_tags,
-    specification,
-)
 from clusterkit.eks.nat import NatState
 from clusterkit.eks.network import GatewayState, SubnetState, VpcState
+from clusterkit.eks.tags import Ec2Marked, Tags, name_of, ours, read_tags, specification
+from clusterkit.engine.resource import Change, Ctx, Resource, one_each
+from clusterkit.errors import Retryable
 
 EVERYWHERE = "0.0.0.0/0"
 

@@ -10,7 +10,7 @@ import base64
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from clusterkit.eks.clients import Clients
+from clusterkit.eks.client import Clients
 from clusterkit.eks.errors import call
 
 PREFIX = "k8s-aws-v1."

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from clusterkit.core.errors import Rejected
-from clusterkit.core.resource import Ctx
-from clusterkit.eks.clients import Clients
+from clusterkit.eks.client import Clients
 from clusterkit.eks.errors import Gone, call
+from clusterkit.engine.resource import Ctx
+from clusterkit.errors import Rejected
 
 
 def update(cx: Ctx[Clients], key: str, function: Callable[..., Any], **parameters: Any) -> None:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from clusterkit.core.errors import Finding
-from clusterkit.core.resource import Ctx
-from clusterkit.eks.clients import Clients
+from clusterkit.eks.client import Clients
 from clusterkit.eks.errors import pages
 from clusterkit.eks.profile import EksProfile
+from clusterkit.engine.resource import Ctx
+from clusterkit.errors import Finding
 
 WARN_BEFORE = timedelta(days=90)
 """before the end of standard support"""

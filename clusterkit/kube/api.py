@@ -18,9 +18,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlencode
 
-from clusterkit.core.errors import Absent, CloudError
-from clusterkit.kube.answers import GONE, refusal
-from clusterkit.kube.line import pool, unreachable
+from clusterkit.errors import Absent, CloudError
+from clusterkit.kube.connection import pool, unreachable
+from clusterkit.kube.errors import GONE, refusal
 
 if TYPE_CHECKING:
     import urllib3

@@ -12,7 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from clusterkit.core.resource import Ctx, S, Swept
+from clusterkit.engine.resource import Ctx, Leftover, S
 from clusterkit.kube.api import HasKube, Object
 
 POD_GRACE = 30
@@ -27,7 +27,7 @@ class DrainedState:
     status: str = ""
 
 
-class _Swept(Swept[HasKube, S]):
+class _Swept(Leftover[HasKube, S]):
     """An attempt: the cloud's own sweep finds what stays."""
 
     best_effort: ClassVar[bool] = True

@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clusterkit.core.errors import NotOurs
-from clusterkit.core.wire import Target
+from clusterkit.engine.target import Target
+from clusterkit.errors import NotOurs
 from clusterkit.kube.api import Access
-from clusterkit.kube.kubefile import Document, Files, scalars, text
+from clusterkit.kube.kubeconfig_file import Document, Files, scalars, text
 
 EXTENSION = "clusterkit.dev"
 _KEPT = ("namespace",)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from clusterkit.core.resource import Change, Ctx, Resource
-from clusterkit.kube import marks
+from clusterkit.engine.resource import Change, Ctx, Resource
+from clusterkit.kube import ownership
 from clusterkit.kube.api import HasKube, Object
 
 _NAMESPACES = "/api/v1/namespaces"
@@ -38,7 +38,7 @@ class Namespace(Resource[HasKube, NamespaceState]):
 
     @classmethod
     def owned(cls, cx: Ctx[HasKube]) -> dict[str, NamespaceState]:
-        found = cx.clients.kube.list(_NAMESPACES, labels=marks.selector(cx))
+        found = cx.clients.kube.list(_NAMESPACES, labels=ownership.selector(cx))
         states = (
             NamespaceState(
                 item["metadata"]["name"],
@@ -50,10 +50,10 @@ class Namespace(Resource[HasKube, NamespaceState]):
         return {state.name: state for state in states}
 
     def create(self, cx: Ctx[HasKube]) -> None:
-        marks.make(cx, self.key, f"{_NAMESPACES}/{self.name}", self._body(cx))
+        ownership.make(cx, self.key, f"{_NAMESPACES}/{self.name}", self._body(cx))
 
     def _body(self, cx: Ctx[HasKube]) -> Object:
-        labels = {**dict(self.labels), **marks.labels(cx, self.name)}
+        labels = {**dict(self.labels), **ownership.labels(cx, self.name)}
         metadata = {"name": self.name, "labels": labels}
         return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
 
@@ -73,7 +73,7 @@ class Namespace(Resource[HasKube, NamespaceState]):
 
     @classmethod
     def adopt(cls, cx: Ctx[HasKube], name: str, identifier: str) -> None:
-        marks.take(cx, f"{cls.kind}/{name}", f"{_NAMESPACES}/{name}", identifier)
+        ownership.take(cx, f"{cls.kind}/{name}", f"{_NAMESPACES}/{name}", identifier)
 
 
 @dataclass(frozen=True)
@@ -97,19 +97,19 @@ class ServiceAccount(Resource[HasKube, ServiceAccountState]):
 
     @classmethod
     def owned(cls, cx: Ctx[HasKube]) -> dict[str, ServiceAccountState]:
-        found = cx.clients.kube.list("/api/v1/serviceaccounts", labels=marks.selector(cx))
+        found = cx.clients.kube.list("/api/v1/serviceaccounts", labels=ownership.selector(cx))
         states = (_account(item) for item in found)
         return {f"{state.namespace}/{state.name}": state for state in states}
 
     def create(self, cx: Ctx[HasKube]) -> None:
-        marks.make(cx, self.key, _path(self.name), self._body(cx))
+        ownership.make(cx, self.key, _path(self.name), self._body(cx))
 
     def _body(self, cx: Ctx[HasKube]) -> Object:
         namespace, _, name = self.name.partition("/")
         metadata: Object = {
             "name": name,
             "namespace": namespace,
-            "labels": marks.labels(cx, self.name),
+            "labels": ownership.labels(cx, self.name),
         }
         if self.annotations:
             metadata["annotations"] = dict(self.annotations)
@@ -127,7 +127,7 @@ class ServiceAccount(Resource[HasKube, ServiceAccountState]):
 
     @classmethod
     def adopt(cls, cx: Ctx[HasKube], name: str, identifier: str) -> None:
-        marks.take(cx, f"{cls.kind}/{name}", _path(name), identifier)
+        ownership.take(cx, f"{cls.kind}/{name}", _path(name), identifier)
 
 
 def _account(item: Object) -> ServiceAccountState:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from clusterkit.core.resource import Change, Ctx, Resource
-from clusterkit.kube import marks
+from clusterkit.engine.resource import Change, Ctx, Resource
+from clusterkit.kube import ownership
 from clusterkit.kube.api import HasKube, Object
 
 EXPIRES = "clusterkit.dev/expires"
@@ -61,12 +61,12 @@ class DockerConfig(Resource[HasKube, DockerConfigState]):
 
     @classmethod
     def owned(cls, cx: Ctx[HasKube]) -> dict[str, DockerConfigState]:
-        found = cx.clients.kube.list("/api/v1/secrets", labels=marks.selector(cx))
+        found = cx.clients.kube.list("/api/v1/secrets", labels=ownership.selector(cx))
         states = (_state(item) for item in found if item.get("type") == _TYPE)
         return {f"{state.namespace}/{state.name}": state for state in states}
 
     def create(self, cx: Ctx[HasKube]) -> None:
-        marks.make(cx, self.key, _path(self.name), self._body(cx))
+        ownership.make(cx, self.key, _path(self.name), self._body(cx))
 
     def _body(self, cx: Ctx[HasKube]) -> Object:
         namespace, _, name = self.name.partition("/")
@@ -79,7 +79,7 @@ class DockerConfig(Resource[HasKube, DockerConfigState]):
             "metadata": {
                 "name": name,
                 "namespace": namespace,
-                "labels": marks.labels(cx, self.name),
+                "labels": ownership.labels(cx, self.name),
                 "annotations": {
                     EXPIRES: login.expires.isoformat(timespec="seconds"),
                     _SERVERS: ",".join(login.servers),

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from clusterkit.core.resource import Change, Ctx, Resource
-from clusterkit.kube import marks
+from clusterkit.engine.resource import Change, Ctx, Resource
+from clusterkit.kube import ownership
 from clusterkit.kube.api import HasKube, Object
 
 _CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
@@ -61,11 +61,11 @@ class StorageClass(Resource[HasKube, StorageClassState]):
     def owned(cls, cx: Ctx[HasKube]) -> dict[str, StorageClassState]:
         found = cx.clients.kube.list(_CLASSES)
         defaults = {item["metadata"]["name"] for item in found if _is_default(item)}
-        states = (_state(item, defaults) for item in found if marks.ours(cx, item))
+        states = (_state(item, defaults) for item in found if ownership.ours(cx, item))
         return {state.name: state for state in states}
 
     def create(self, cx: Ctx[HasKube]) -> None:
-        marks.make(cx, self.key, f"{_CLASSES}/{self.name}", self._body(cx))
+        ownership.make(cx, self.key, f"{_CLASSES}/{self.name}", self._body(cx))
 
     def _body(self, cx: Ctx[HasKube]) -> Object:
         return {
@@ -73,7 +73,7 @@ class StorageClass(Resource[HasKube, StorageClassState]):
             "kind": "StorageClass",
             "metadata": {
                 "name": self.name,
-                "labels": marks.labels(cx, self.name),
+                "labels": ownership.labels(cx, self.name),
                 "annotations": {_DEFAULT: "true"},
             },
             "provisioner": self.provisioner,
@@ -114,7 +114,7 @@ class StorageClass(Resource[HasKube, StorageClassState]):
 
     @classmethod
     def adopt(cls, cx: Ctx[HasKube], name: str, identifier: str) -> None:
-        marks.take(cx, f"{cls.kind}/{name}", f"{_CLASSES}/{name}", identifier)
+        ownership.take(cx, f"{cls.kind}/{name}", f"{_CLASSES}/{name}", identifier)
 
 
 def _is_default(item: Object) -> bool:

@@ -7,12 +7,11 @@ import json
 
 from rich.console import Console
 
+from clusterkit.cli.format import brief, clock
 from clusterkit.cli.jsonl import JsonLines
 from clusterkit.cli.live import Live
 from clusterkit.cli.plain import Plain
-from clusterkit.cli.words import brief, clock
-from clusterkit.core.errors import Rejected
-from clusterkit.core.events import (
+from clusterkit.engine.events import (
     Event,
     RunEnded,
     RunStarted,
@@ -24,6 +23,7 @@ from clusterkit.core.events import (
     StepStopped,
     Warned,
 )
+from clusterkit.errors import Rejected
 
 LONG = "x" * 300
 EVENTS: list[Event] = [

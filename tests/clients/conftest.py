@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from clusterkit.sandbox import daemon
-from clusterkit.sandbox.pace import Pace
+from clusterkit_sandbox import daemon
+from clusterkit_sandbox.pace import Pace
 
 TOOL = str(Path(sys.executable).parent / "clusterkit")
 

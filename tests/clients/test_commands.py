@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from clusterkit.sandbox import daemon
-from clusterkit.sandbox.pace import Pace
+from clusterkit_sandbox import daemon
+from clusterkit_sandbox.pace import Pace
 from tests.clients.conftest import ALIBABA, EKS, TOOL, Cloud, User, new_user
 
 OTHERS = """\

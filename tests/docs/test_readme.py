@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from clusterkit import clouds
-from clusterkit.core.profile import load
+from clusterkit.profile.model import load
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()

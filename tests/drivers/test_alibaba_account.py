@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from clusterkit.core.errors import PreflightError
+from clusterkit.errors import PreflightError
 from tests.drivers.alibaba_cases import MINIMAL, MINIMAL_CASE
 from tests.drivers.world import World, edited, world
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from clusterkit.sandbox.pace import Pace
+from clusterkit_sandbox.pace import Pace
 from tests.drivers.alibaba_cases import MINIMAL_CASE
 from tests.drivers.world import AT_ONCE, Edits, World, edited, world
 

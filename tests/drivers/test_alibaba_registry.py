@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from clusterkit.core.errors import ClusterkitError, NotOurs
+from clusterkit.errors import ClusterkitError, NotOurs
 from tests.drivers.alibaba import Account
 from tests.drivers.alibaba_cases import ENTERPRISE_CASE, PERSONAL_CASE
 from tests.drivers.world import World, edited, world

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from clusterkit.core.errors import ClusterkitError
-from clusterkit.core.names import CLUSTER
-from clusterkit.core.resource import Given
+from clusterkit.engine.resource import Existing
+from clusterkit.errors import ClusterkitError
 from clusterkit.kube.storage import StorageClass
-from clusterkit.sandbox.faults import Rule
-from clusterkit.sandbox.pace import Pace
+from clusterkit.naming import CLUSTER
+from clusterkit_sandbox.faults import Rule
+from clusterkit_sandbox.pace import Pace
 from tests.drivers.cases import FULL, MINIMAL, each
 from tests.drivers.world import Case, Died, Edits, Mortal, World, edited, world
 
@@ -28,7 +28,7 @@ def complete(found: World) -> None:
     wished = Counter(
         step.key.split("/")[0]
         for step in left.steps
-        if step.wish is not None and not isinstance(step.wish, Given | StorageClass)
+        if step.wish is not None and not isinstance(step.wish, Existing | StorageClass)
     )
     there = Counter(
         thing.kind

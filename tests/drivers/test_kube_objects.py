@@ -16,19 +16,19 @@ from typing import Any, ClassVar
 
 import pytest
 
-import clusterkit.sandbox.kube as sandbox_kube
-from clusterkit.core.errors import Absent, ClusterkitError, NotOurs
-from clusterkit.core.events import Event, Warned
-from clusterkit.core.plan import Kind, Plan, plan
-from clusterkit.core.resource import Ctx, Resource
-from clusterkit.core.run import Outcome, Run
+import clusterkit_sandbox.kube as sandbox_kube
+from clusterkit.engine.events import Event, Warned
+from clusterkit.engine.plan import Kind, Plan, plan
+from clusterkit.engine.resource import Ctx, Resource
+from clusterkit.engine.run import Outcome, Run
+from clusterkit.errors import Absent, ClusterkitError, NotOurs
 from clusterkit.kube.api import Access, HasKube, KubeApi, Object
 from clusterkit.kube.drain import Ingresses, LoadBalancerServices, VolumeClaims
 from clusterkit.kube.objects import Namespace, ServiceAccount
 from clusterkit.kube.secrets import EXPIRES, DockerConfig, Login
 from clusterkit.kube.storage import StorageClass
-from clusterkit.sandbox.kube.spec import Identity, Node
-from clusterkit.sandbox.pace import Pace
+from clusterkit_sandbox.kube.interfaces import Identity, Node
+from clusterkit_sandbox.pace import Pace
 
 CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
 DEFAULT = "storageclass.kubernetes.io/is-default-class"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from clusterkit.core.errors import ClusterkitError
-from clusterkit.core.names import CLUSTER
-from clusterkit.core.profile import BaseProfile
+from clusterkit.errors import ClusterkitError
+from clusterkit.naming import CLUSTER
+from clusterkit.profile.model import BaseProfile
 from tests.drivers.cases import CASES, MINIMAL, each
 from tests.drivers.world import Case, World, edited, world
 

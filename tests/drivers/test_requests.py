@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from clusterkit.cli import session
-from clusterkit.core.errors import CredentialsError, PreflightError
-from clusterkit.sandbox.alibaba.gateway import AlibabaCloud
-from clusterkit.sandbox.emulator import Surroundings
-from clusterkit.sandbox.sandbox import Sandbox
+from clusterkit.errors import CredentialsError, PreflightError
+from clusterkit_sandbox.alibaba.gateway import AlibabaCloud
+from clusterkit_sandbox.emulator import Surroundings
+from clusterkit_sandbox.sandbox import Sandbox
 from tests.drivers import alibaba_cases
 from tests.drivers.cases import FULL, MINIMAL, each
 from tests.drivers.world import AT_ONCE, Case, World, world

@@ -21,14 +21,14 @@ from typing import Any
 import yaml
 
 from clusterkit import clouds
-from clusterkit.core.events import Event
-from clusterkit.core.plan import Plan, plan
-from clusterkit.core.profile import BaseProfile, load
-from clusterkit.core.resource import Ctx, Resource
-from clusterkit.core.run import Outcome, Run
-from clusterkit.core.wire import Target, Wire
-from clusterkit.sandbox.pace import Pace
-from clusterkit.sandbox.sandbox import Sandbox
+from clusterkit.engine.events import Event
+from clusterkit.engine.plan import Plan, plan
+from clusterkit.engine.resource import Ctx, Resource
+from clusterkit.engine.run import Outcome, Run
+from clusterkit.engine.target import CloudConnection, Target
+from clusterkit.profile.model import BaseProfile, load
+from clusterkit_sandbox.pace import Pace
+from clusterkit_sandbox.sandbox import Sandbox
 
 Edits = Mapping[str, Any]
 """dotted path in the profile to its new value; None removes it, ``pools.0.count`` is an index"""
@@ -120,9 +120,9 @@ class World:
         """what the last ``up`` set out to do"""
 
     @property
-    def wire(self) -> Wire:
+    def wire(self) -> CloudConnection:
         """How the sandbox is reached."""
-        return Wire(
+        return CloudConnection(
             proxy=self.sandbox.proxy,
             ca_file=self.sandbox.ca_file,
             environ=self.sandbox.environment(),

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
-from clusterkit.core.errors import Retryable
-from clusterkit.core.resource import Change, Ctx, Resource, one_each
+from clusterkit.engine.resource import Change, Ctx, Resource, one_each
+from clusterkit.errors import Retryable
 from tests.engine.dictcloud import DictCloud, LostAnswer, Thing, Throttled
 
 T = TypeVar("T")

@@ -10,11 +10,11 @@ from contextlib import suppress
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clusterkit.core import patience
-from clusterkit.core.events import Event
-from clusterkit.core.plan import plan
-from clusterkit.core.resource import Ctx
-from clusterkit.core.run import Outcome, Run
+from clusterkit.engine import backoff
+from clusterkit.engine.events import Event
+from clusterkit.engine.plan import plan
+from clusterkit.engine.resource import Ctx
+from clusterkit.engine.run import Outcome, Run
 from tests.engine.dictcloud import DictCloud, Died, Faults
 from tests.engine.kinds import KINDS, Item
 
@@ -83,7 +83,7 @@ def test_converges_once_in_order_and_leaves_nothing(
     wish: list[Item], faults: Faults, seed: int, threads: int, deaths: list[int]
 ) -> None:
     # a list that lags longer than the engine waits after a lost answer no engine can close
-    assert faults.slow_listing < patience.SETTLE * SCALE
+    assert faults.slow_listing < backoff.SETTLE * SCALE
     cloud = DictCloud(faults, seed)
     until_alive(cloud, deaths, wish, threads, destroy=False)
     assert cloud.violations == []

@@ -10,20 +10,12 @@ from typing import ClassVar
 
 import pytest
 
-from clusterkit.core import patience
-from clusterkit.core.errors import (
-    Diverged,
-    Finding,
-    Immutable,
-    NotOurs,
-    Rejected,
-    Retryable,
-    Stopped,
-)
-from clusterkit.core.events import Event, StepFailed, StepRetried, StepStopped, Warned
-from clusterkit.core.plan import Plan, plan
-from clusterkit.core.resource import Change, Ctx, Resource, one_each
-from clusterkit.core.run import Outcome, Run
+from clusterkit.engine import backoff
+from clusterkit.engine.events import Event, StepFailed, StepRetried, StepStopped, Warned
+from clusterkit.engine.plan import Plan, plan
+from clusterkit.engine.resource import Change, Ctx, Resource, one_each
+from clusterkit.engine.run import Outcome, Run
+from clusterkit.errors import Diverged, Finding, Immutable, NotOurs, Rejected, Retryable, Stopped
 from tests.engine.dictcloud import DictCloud, Faults, Thing
 from tests.engine.kinds import KINDS, Ground, Item, Lamp, Roof, Wall
 
@@ -126,7 +118,7 @@ def test_stop_from_another_thread_then_up_continues() -> None:
 
 
 def test_out_of_patience_names_the_last_word(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "LEAST_PATIENCE", 0.1)
+    monkeypatch.setattr(backoff, "LEAST_PATIENCE", 0.1)
     cloud = DictCloud(Faults(pending=60.0))
     outcome = up(cloud, Ground(name="g"))
     error = outcome.failed["ground/g"]

@@ -27,13 +27,13 @@ from alibabacloud_tea_openapi.utils_models import Config
 from darabonba.exceptions import DaraException
 from darabonba.runtime import RuntimeOptions
 
-from clusterkit.sandbox.alibaba import model
-from clusterkit.sandbox.alibaba.gateway import AlibabaCloud
-from clusterkit.sandbox.alibaba.request import Request
-from clusterkit.sandbox.alibaba.store import Conditions
-from clusterkit.sandbox.emulator import Answer, Surroundings
-from clusterkit.sandbox.pace import Pace
-from clusterkit.sandbox.sandbox import Sandbox
+from clusterkit_sandbox.alibaba import model
+from clusterkit_sandbox.alibaba.gateway import AlibabaCloud
+from clusterkit_sandbox.alibaba.request import Request
+from clusterkit_sandbox.alibaba.store import Conditions
+from clusterkit_sandbox.emulator import Answer, Surroundings
+from clusterkit_sandbox.pace import Pace
+from clusterkit_sandbox.sandbox import Sandbox
 
 REGION = "ap-southeast-1"
 ZONES = [f"{REGION}{letter}" for letter in "abc"]

@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Iterable, Mapping
 
-from clusterkit.sandbox.emulator import Answer, Environ, StartResponse, Surroundings
+from clusterkit_sandbox.emulator import Answer, Environ, StartResponse, Surroundings
 
 DOMAIN = "cloud.example"
 HOST = f"api.{DOMAIN}"

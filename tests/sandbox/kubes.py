@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clusterkit.sandbox.kube.spec import Identity, KubeCluster, Node
+from clusterkit_sandbox.kube.interfaces import Identity, KubeCluster, Node
 
 HOST = "c.example.test"
 DRIVER = "ebs.csi.aws.com"

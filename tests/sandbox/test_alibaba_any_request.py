@@ -13,12 +13,12 @@ from urllib.parse import quote
 
 import pytest
 
-from clusterkit.sandbox.alibaba import model
-from clusterkit.sandbox.alibaba.account import REGISTRY
-from clusterkit.sandbox.alibaba.failure import Failure
-from clusterkit.sandbox.alibaba.gateway import HANDLERS
-from clusterkit.sandbox.alibaba.request import Request
-from clusterkit.sandbox.alibaba.things import Cluster, Thing
+from clusterkit_sandbox.alibaba import model
+from clusterkit_sandbox.alibaba.account import REGISTRY
+from clusterkit_sandbox.alibaba.failure import Failure
+from clusterkit_sandbox.alibaba.gateway import HANDLERS
+from clusterkit_sandbox.alibaba.models import Cluster, Thing
+from clusterkit_sandbox.alibaba.request import Request
 from tests.sandbox.aliyun import REGION, VERSIONS, ZONES, Aliyun, account, anew, differences
 
 OPERATIONS = {

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from clusterkit.sandbox.faults import Rule
+from clusterkit_sandbox.faults import Rule
 from tests.sandbox.aliyun import REGION, ZONES, Aliyun, account, anew, eventually, refused
 from tests.sandbox.test_alibaba_lifecycle import core
 

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 import pytest
 import urllib3
 
-from clusterkit.sandbox.alibaba import model
-from clusterkit.sandbox.alibaba.gateway import HANDLERS
-from clusterkit.sandbox.faults import Rule
+from clusterkit_sandbox.alibaba import model
+from clusterkit_sandbox.alibaba.gateway import HANDLERS
+from clusterkit_sandbox.faults import Rule
 from tests.sandbox.aliyun import REGION, Aliyun, account, anew, ask, refused
 
 
@@ -210,7 +210,7 @@ def test_queries_of_roa_are_checked(cloud: Aliyun) -> None:
 def test_deprecated_parameters_are_taken_with_a_warning(
     cloud: Aliyun, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.WARNING, "clusterkit.sandbox.alibaba"):
+    with caplog.at_level(logging.WARNING, "clusterkit_sandbox.alibaba"):
         cloud.cluster(timeout_mins=60)
     assert [record.getMessage() for record in caplog.records] == [
         "cs:CreateCluster: the parameter timeout_mins is deprecated"

@@ -137,7 +137,7 @@ def test_what_is_not_drained(cloud: Aliyun, path: tuple[str, str], kube: Kube) -
 def test_a_drain_that_hangs(
     cloud: Aliyun, path: tuple[str, str], kube: Kube, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clusterkit.sandbox.alibaba.poollife._PATIENCE", 0.3)
+    monkeypatch.setattr("clusterkit_sandbox.alibaba.poollife._PATIENCE", 0.3)
     first, second = machines(cloud, path)
     container = {"name": "main", "image": "registry.example/app"}
     kube.core.create_namespaced_pod(
@@ -171,7 +171,7 @@ def test_a_budget_holds_up_a_drain(
     cloud: Aliyun, path: tuple[str, str], kube: Kube, monkeypatch: pytest.MonkeyPatch, spec: Any
 ) -> None:
     """As operators met it when the last node of a cluster was to go."""
-    monkeypatch.setattr("clusterkit.sandbox.alibaba.poollife._PATIENCE", 0.3)
+    monkeypatch.setattr("clusterkit_sandbox.alibaba.poollife._PATIENCE", 0.3)
     first = machines(cloud, path)[0]
     run(kube, first["node_name"], "dns")
     kube.core.patch_namespaced_pod("dns", "default", {"metadata": {"labels": {"app": "dns"}}})

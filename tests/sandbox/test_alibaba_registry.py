@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from clusterkit.sandbox.alibaba.account import REGISTRY
+from clusterkit_sandbox.alibaba.account import REGISTRY
 from tests.sandbox.aliyun import Aliyun, account, anew, refused
 
 HERE = {"InstanceId": REGISTRY}

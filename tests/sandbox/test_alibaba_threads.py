@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from clusterkit.sandbox.alibaba import service, tasks
-from clusterkit.sandbox.alibaba.things import Event, Task
+from clusterkit_sandbox.alibaba import service, tasks
+from clusterkit_sandbox.alibaba.models import Event, Task
 from tests.sandbox.aliyun import REGION, ZONES, Aliyun, account, anew, refused
 
 THREADS = 16

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from clusterkit.sandbox import daemon
-from clusterkit.sandbox.daemon import AlreadyRunning, Info, SandboxError
-from clusterkit.sandbox.pace import Pace
-from clusterkit.sandbox.place import default_directory
+from clusterkit_sandbox import daemon
+from clusterkit_sandbox.daemon import AlreadyRunning, Info, SandboxError
+from clusterkit_sandbox.pace import Pace
+from clusterkit_sandbox.state_dir import default_directory
 
 Start = Callable[..., Info]
 
@@ -140,7 +140,7 @@ def test_a_signal_ends_it_cleanly(directory: Path, start: Start, number: int) ->
 def test_ctrl_c_in_the_terminal_that_started_it_is_not_for_it(directory: Path) -> None:
     program = (
         "import os, pathlib, signal, sys, time\n"
-        "from clusterkit.sandbox import daemon\n"
+        "from clusterkit_sandbox import daemon\n"
         "daemon.start(directory=pathlib.Path(sys.argv[1]), emulators=())\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job of "&" ignores it
         "os.killpg(0, signal.SIGINT)\n"

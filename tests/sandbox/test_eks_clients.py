@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from clusterkit.sandbox.pace import Pace
-from clusterkit.sandbox.sandbox import Sandbox
+from clusterkit_sandbox.pace import Pace
+from clusterkit_sandbox.sandbox import Sandbox
 from tests.sandbox.test_eks_service import NODE_POLICIES, Aws
 
 pytestmark = pytest.mark.client

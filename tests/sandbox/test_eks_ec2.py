@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from clusterkit.sandbox.faults import Faults
-from clusterkit.sandbox.pace import Pace
-from clusterkit.sandbox.sandbox import Sandbox
+from clusterkit_sandbox.faults import Faults
+from clusterkit_sandbox.pace import Pace
+from clusterkit_sandbox.sandbox import Sandbox
 from tests.sandbox.test_eks_service import POLICY, REGION, Aws, finite, refused, until
 
 KEY = b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl me"

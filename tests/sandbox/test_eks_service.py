@@ -17,9 +17,9 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, WaiterError
 
-from clusterkit.sandbox.faults import Faults
-from clusterkit.sandbox.pace import Pace
-from clusterkit.sandbox.sandbox import Sandbox
+from clusterkit_sandbox.faults import Faults
+from clusterkit_sandbox.pace import Pace
+from clusterkit_sandbox.sandbox import Sandbox
 
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
@@ -518,7 +518,7 @@ def test_a_cluster_under_way_takes_nothing(aws: Aws, monkeypatch: pytest.MonkeyP
     role = aws.nodes()
     arguments = aws.arguments()
     finite(monkeypatch, aws, 1e-6)  # the roles are old enough for nothing
-    monkeypatch.setattr("clusterkit.sandbox.eks.service.Eks.age", lambda self: 0)
+    monkeypatch.setattr("clusterkit_sandbox.aws.service.Eks.age", lambda self: 0)
     aws.eks.create_cluster(**arguments)
     shown = aws.eks.describe_cluster(name="demo")["cluster"]
     assert shown["status"] == "CREATING"
@@ -586,7 +586,7 @@ def test_there_is_room_for_so_many_clusters_and_node_groups(
     for number in range(30):
         aws.group(cluster, f"g{number}", scalingConfig=small)
     assert "30" in refused("ResourceLimitExceededException", aws.group, cluster=cluster, name="g31")
-    monkeypatch.setattr("clusterkit.sandbox.eks.clusters.CLUSTERS", 1)
+    monkeypatch.setattr("clusterkit_sandbox.aws.clusters.CLUSTERS", 1)
     refused(
         "ResourceLimitExceededException",
         aws.eks.create_cluster,
@@ -1136,7 +1136,7 @@ def test_a_failure_of_moto_is_logged_and_not_repeated(
 def test_a_failure_of_eks_is_logged(
     aws: Aws, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from clusterkit.sandbox.eks.service import OPERATIONS
+    from clusterkit_sandbox.aws.service import OPERATIONS
 
     def broken(*_: Any) -> dict[str, Any]:
         raise AttributeError("a bug")

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import requests
 
-from clusterkit.sandbox.ca import Authority
-from clusterkit.sandbox.door import Door
-from clusterkit.sandbox.faults import Faults, Rule
-from clusterkit.sandbox.gate import FaultGate
-from clusterkit.sandbox.pace import RECORDED, Pace
-from clusterkit.sandbox.requestlog import RequestLog
+from clusterkit_sandbox.ca import Authority
+from clusterkit_sandbox.fault_injection import FaultInjection
+from clusterkit_sandbox.faults import Faults, Rule
+from clusterkit_sandbox.pace import RECORDED, Pace
+from clusterkit_sandbox.proxy import Proxy
+from clusterkit_sandbox.requestlog import RequestLog
 from tests.sandbox.echo import HOST, Echo
 
 
@@ -27,8 +27,8 @@ class World:
         self.emulator = Echo()
         self.faults = Faults()
         self.requests = RequestLog()
-        gate = FaultGate(self.emulator, self.faults, self.requests)
-        self.door = Door(authority, lambda _: gate, dict, str)
+        gate = FaultInjection(self.emulator, self.faults, self.requests)
+        self.door = Proxy(authority, lambda _: gate, dict, str)
         self.door.start()
         self.client = requests.Session()
         self.client.trust_env = False

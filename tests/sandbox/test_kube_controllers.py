@@ -13,9 +13,9 @@ import pytest
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
-from clusterkit.sandbox.kube import kube_server
-from clusterkit.sandbox.kube.spec import KubeCluster, Node
-from clusterkit.sandbox.pace import Pace
+from clusterkit_sandbox.kube import kube_server
+from clusterkit_sandbox.kube.interfaces import KubeCluster, Node
+from clusterkit_sandbox.pace import Pace
 from tests.sandbox.kubes import DRIVER, GP3, HOST, TOKENS, Cloud, kubeconfig, node
 
 NUMBERS = itertools.count()

@@ -14,9 +14,9 @@ import pytest
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
-from clusterkit.sandbox.kube import kube_server
-from clusterkit.sandbox.kube.spec import Identity
-from clusterkit.sandbox.pace import Pace
+from clusterkit_sandbox.kube import kube_server
+from clusterkit_sandbox.kube.interfaces import Identity
+from clusterkit_sandbox.pace import Pace
 from tests.sandbox.kubes import GP3, HOST, TOKENS, Cloud, kubeconfig, node
 
 PACE = Pace(math.inf)

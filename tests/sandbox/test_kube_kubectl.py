@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from clusterkit.sandbox.kube import kube_server
-from clusterkit.sandbox.pace import Pace
+from clusterkit_sandbox.kube import kube_server
+from clusterkit_sandbox.pace import Pace
 from tests.sandbox.kubes import GP3, HOST, TOKENS, Cloud, kubeconfig, node
 
 pytestmark = pytest.mark.client

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from clusterkit.sandbox.emulator import Surroundings
-from clusterkit.sandbox.faults import Faults
-from clusterkit.sandbox.pace import Pace
-from clusterkit.sandbox.sandbox import Sandbox
+from clusterkit_sandbox.emulator import Surroundings
+from clusterkit_sandbox.faults import Faults
+from clusterkit_sandbox.pace import Pace
+from clusterkit_sandbox.sandbox import Sandbox
 from tests.sandbox.echo import HOST, Echo
 
 

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
-from clusterkit.sandbox.ca import Authority
+from clusterkit_sandbox.ca import Authority
 
 
 @dataclass(frozen=True)

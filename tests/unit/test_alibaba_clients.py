@@ -18,8 +18,9 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
 
-from clusterkit.alibaba.clients import Clients
-from clusterkit.core.errors import (
+from clusterkit.alibaba.client import Clients
+from clusterkit.engine.target import CloudConnection, Target
+from clusterkit.errors import (
     CloudError,
     ClusterkitError,
     CredentialsError,
@@ -30,7 +31,6 @@ from clusterkit.core.errors import (
     Rejected,
     Retryable,
 )
-from clusterkit.core.wire import Target, Wire
 from clusterkit.kube.api import Access
 from tests.unit.loopback import Heard, Loopback, loopback
 
@@ -57,7 +57,9 @@ def clients(server: Loopback, region: str = "ap-southeast-1", **more: Any) -> Cl
 
     environ = more.pop("environ", KEY)
     target = Target("alibaba", "demo", region, more.pop("cloud_profile", None))
-    wire = Wire(proxy=more.pop("proxy", server.proxy), ca_file=server.ca_file, environ=environ)
+    wire = CloudConnection(
+        proxy=more.pop("proxy", server.proxy), ca_file=server.ca_file, environ=environ
+    )
     return Clients(target, wire, nowhere)
 
 
@@ -110,7 +112,7 @@ def test_a_bundle_that_is_none_is_told(
         bundle.write_text(text)
     monkeypatch.setenv("ALIBABA_CLOUD_CA_BUNDLE", str(bundle))
     asker = clients(server)
-    asker.wire = Wire(proxy=server.proxy, environ=KEY)
+    asker.wire = CloudConnection(proxy=server.proxy, environ=KEY)
     with pytest.raises(ClusterkitError, match=r"bundle\.pem holds no certificate authorities"):
         asker.sts("GetCallerIdentity")
 

@@ -14,10 +14,10 @@ import pytest
 import yaml
 
 from clusterkit import alibaba
-from clusterkit.alibaba.kubeaccess import EARLY, read
-from clusterkit.cli.context import _status
-from clusterkit.core.errors import Absent, CloudError
-from clusterkit.core.wire import Target, Wire
+from clusterkit.alibaba.cluster_access import EARLY, read
+from clusterkit.cli.kubeconfig import _status
+from clusterkit.engine.target import CloudConnection, Target
+from clusterkit.errors import Absent, CloudError
 from clusterkit.kube.api import Credential
 from tests.unit.loopback import Heard, Loopback, loopback
 
@@ -84,7 +84,7 @@ def server(tmp_path: Path, account: Account) -> Iterator[Loopback]:
 
 
 def connect(server: Loopback) -> Any:
-    return alibaba.connect(TARGET, Wire(server.proxy, server.ca_file, ENVIRON))
+    return alibaba.connect(TARGET, CloudConnection(server.proxy, server.ca_file, ENVIRON))
 
 
 def test_access_is_for_an_hour_and_ends_early(server: Loopback, account: Account) -> None:

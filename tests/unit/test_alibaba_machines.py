@@ -11,13 +11,13 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from clusterkit import alibaba
-from clusterkit.alibaba.machines import InstanceType, choose, stock
+from clusterkit.alibaba.activation import ROLES
+from clusterkit.alibaba.machine_types import InstanceType, choose, stock
 from clusterkit.alibaba.profile import AlibabaProfile
-from clusterkit.alibaba.services import ROLES
 from clusterkit.alibaba.versions import Offered, Versions
-from clusterkit.core.errors import PreflightError
-from clusterkit.core.profile import Machine
-from clusterkit.core.wire import Target, Wire
+from clusterkit.engine.target import CloudConnection, Target
+from clusterkit.errors import PreflightError
+from clusterkit.profile.model import Machine
 from tests.unit.loopback import Heard, Loopback, loopback
 
 ENVIRON = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "k", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "s"}
@@ -81,7 +81,7 @@ def server(tmp_path: Path, account: Account) -> Iterator[Loopback]:
 
 def connect(server: Loopback) -> Any:
     target = Target("alibaba", "demo", "ap-southeast-1")
-    return alibaba.connect(target, Wire(server.proxy, server.ca_file, ENVIRON))
+    return alibaba.connect(target, CloudConnection(server.proxy, server.ca_file, ENVIRON))
 
 
 def test_stock_is_what_can_be_had_today(server: Loopback, account: Account) -> None:

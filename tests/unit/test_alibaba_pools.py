@@ -14,9 +14,9 @@ import pytest
 from clusterkit import alibaba
 from clusterkit.alibaba.errors import refusal
 from clusterkit.alibaba.nodes import NodePool, NodePoolState
-from clusterkit.core.errors import Rejected, Retryable
-from clusterkit.core.resource import Ctx
-from clusterkit.core.wire import Target, Wire
+from clusterkit.engine.resource import Ctx
+from clusterkit.engine.target import CloudConnection, Target
+from clusterkit.errors import Rejected, Retryable
 from tests.unit.loopback import Heard, Loopback, loopback
 
 ENVIRON = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "k", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "s"}
@@ -45,7 +45,7 @@ def server(tmp_path: Path) -> Iterator[Loopback]:
 def changes(server: Loopback, have: NodePoolState, *, destroying: bool) -> list[Any]:
     """What a deletion sends: method, path, query, body."""
     target = Target("alibaba", "demo", "ap-southeast-1")
-    wire = Wire(server.proxy, server.ca_file, ENVIRON)
+    wire = CloudConnection(server.proxy, server.ca_file, ENVIRON)
     cx: Ctx[Any] = Ctx(alibaba.connect(target, wire), "demo")
     cx.destroying = destroying
     if have.nodes > have.failed and have.phase != "delete_failed":

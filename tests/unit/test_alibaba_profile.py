@@ -9,20 +9,20 @@ from pathlib import Path
 
 import pytest
 
+from clusterkit.alibaba.fields import mainland
 from clusterkit.alibaba.graph import graph
 from clusterkit.alibaba.mirror import user_data
 from clusterkit.alibaba.network import VpcState, VSwitchState
 from clusterkit.alibaba.nodes import NodePool
-from clusterkit.alibaba.personalregistry import servers
+from clusterkit.alibaba.personal_registry import servers
 from clusterkit.alibaba.preflight import Facts
 from clusterkit.alibaba.profile import AlibabaProfile
 from clusterkit.alibaba.registry import RegistryLogin
-from clusterkit.alibaba.rules import mainland
-from clusterkit.alibaba.starter import starter
+from clusterkit.alibaba.template import template
 from clusterkit.clouds import CLOUDS, model
-from clusterkit.core.errors import ProfileError
-from clusterkit.core.profile import load
-from clusterkit.core.resource import closure
+from clusterkit.engine.resource import closure
+from clusterkit.errors import ProfileError
+from clusterkit.profile.model import load
 
 GOOD = """\
 cloud: alibaba
@@ -349,17 +349,17 @@ def test_the_shipped_profiles() -> None:
 
 
 def test_the_starter(tmp_path: Path) -> None:
-    profile = loaded(tmp_path, starter("mine", "eu-central-1"))
+    profile = loaded(tmp_path, template("mine", "eu-central-1"))
     assert (profile.name, profile.region) == ("mine", "eu-central-1")
     with pytest.raises(ProfileError) as error:
-        starter("x\ny: 1", "eu-central-1a")
+        template("x\ny: 1", "eu-central-1a")
     assert [finding.where for finding in error.value.findings] == ["name", "region"]
 
 
 def test_every_optional_line_of_the_starter_works(tmp_path: Path) -> None:
     """Each commented field, taken alone, validates, and every field of the profile is there."""
     (tmp_path / "id.pub").write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 43)
-    lines = starter("mine", "eu-central-1").splitlines()
+    lines = template("mine", "eu-central-1").splitlines()
     named = {"cloud", "name", "region", "pools", "machine", "count"}
     for number, line in enumerate(lines):
         key, colon, _ = line.strip().removeprefix("# ").partition(":")

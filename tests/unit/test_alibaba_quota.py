@@ -13,11 +13,11 @@ import pytest
 from clusterkit import alibaba
 from clusterkit.alibaba import quota
 from clusterkit.alibaba.cluster import Cluster
-from clusterkit.alibaba.clusterstate import ClusterState
+from clusterkit.alibaba.cluster_state import ClusterState
 from clusterkit.alibaba.errors import HINTS, cure, refusal
 from clusterkit.alibaba.nodes import NodePool, NodePoolState
-from clusterkit.core.errors import Rejected
-from clusterkit.core.wire import Target, Wire
+from clusterkit.engine.target import CloudConnection, Target
+from clusterkit.errors import Rejected
 from tests.unit.loopback import Heard, Loopback, loopback
 
 ENVIRON = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "k", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "s"}
@@ -32,7 +32,7 @@ def server(tmp_path: Path) -> Iterator[Loopback]:
 def asked(server: Loopback, answer: Any, status: int = 200, *, spot: bool = False) -> quota.Account:
     server.answer = lambda heard: (status, json.dumps(answer).encode())
     target = Target("alibaba", "demo", "cn-hangzhou")
-    clients = alibaba.connect(target, Wire(server.proxy, server.ca_file, ENVIRON))
+    clients = alibaba.connect(target, CloudConnection(server.proxy, server.ca_file, ENVIRON))
     return quota.ask(clients, spot=spot)
 
 

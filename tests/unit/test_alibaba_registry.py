@@ -11,12 +11,12 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from clusterkit import alibaba
-from clusterkit.alibaba import personalregistry
-from clusterkit.alibaba.personalregistry import PersonalRepository
+from clusterkit.alibaba import personal_registry
+from clusterkit.alibaba.personal_registry import PersonalRepository
 from clusterkit.alibaba.registry import domains
-from clusterkit.core.errors import Denied, Retryable
-from clusterkit.core.resource import Ctx
-from clusterkit.core.wire import Target, Wire
+from clusterkit.engine.resource import Ctx
+from clusterkit.engine.target import CloudConnection, Target
+from clusterkit.errors import Denied, Retryable
 from tests.unit.loopback import Heard, Loopback, loopback
 
 ENVIRON = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "k", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "s"}
@@ -31,14 +31,16 @@ def server(tmp_path: Path) -> Iterator[Loopback]:
 def context(server: Loopback, status: int = 200, body: Any = None) -> Ctx[Any]:
     server.answer = lambda heard: (status, json.dumps(body or {}).encode())
     target = Target("alibaba", "demo", "cn-hangzhou")
-    return Ctx(alibaba.connect(target, Wire(server.proxy, server.ca_file, ENVIRON)), "demo")
+    return Ctx(
+        alibaba.connect(target, CloudConnection(server.proxy, server.ca_file, ENVIRON)), "demo"
+    )
 
 
 def test_where_it_was_never_opened(server: Loopback) -> None:
     """Who does not use it never notices; who wishes for it is told what to do."""
     cx = context(server, 400, {"code": "USER_NOT_EXIST", "message": "user is not exist"})
     assert PersonalRepository.owned(cx) == {}
-    [finding] = personalregistry.check(cx.clients)
+    [finding] = personal_registry.check(cx.clients)
     assert "user is not exist" in finding.what
     assert "set its password there" in finding.hint
 
@@ -67,7 +69,7 @@ def test_its_calls_go_to_the_region_in_the_interface_of_2016(server: Loopback) -
 
 def test_a_password_for_an_hour(server: Loopback) -> None:
     data = {"tempUserName": "u", "authorizationToken": "secret", "expireDate": 1_900_000_000_000}
-    login = personalregistry.password(context(server, body={"data": data}).clients, ("h",))
+    login = personal_registry.password(context(server, body={"data": data}).clients, ("h",))
     assert (login.user, login.password, login.servers) == ("u", "secret", ("h",))
     assert login.expires.timestamp() == 1_900_000_000
     assert "secret" not in repr(login)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterkit.core.cidr import SLOTS, SMALLEST, carvable, carve, network, overlaps
-from clusterkit.core.refusal import Refused
+from clusterkit.profile.cidr import SLOTS, SMALLEST, carvable, carve, network, overlaps
+from clusterkit.profile.problems import Refused
 
 vpcs = st.builds(
     lambda address, prefix: IPv4Network((address, prefix), strict=False),

@@ -15,17 +15,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from clusterkit.core.errors import (
-    Absent,
-    CloudError,
-    Denied,
-    QuotaExceeded,
-    Rejected,
-    Retryable,
-)
+from clusterkit.errors import Absent, CloudError, Denied, QuotaExceeded, Rejected, Retryable
 from clusterkit.kube import api
 from clusterkit.kube.api import Access, KubeApi
-from clusterkit.sandbox.ca import Authority
+from clusterkit_sandbox.ca import Authority
 
 Answer = tuple[int, dict[str, str], Any]
 

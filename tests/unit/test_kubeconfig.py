@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from clusterkit.core.errors import ClusterkitError, NotOurs
-from clusterkit.core.wire import Target
-from clusterkit.kube import kubeconfig, kubefile
+from clusterkit.engine.target import Target
+from clusterkit.errors import ClusterkitError, NotOurs
+from clusterkit.kube import kubeconfig, kubeconfig_file
 from clusterkit.kube.api import Access
 
 TARGET = Target("eks", "demo", "eu-west-1")
@@ -271,7 +271,7 @@ def test_names_that_yaml_would_take_for_something_else(tmp_path: Path) -> None:
 def test_a_lock_that_stays_is_named(
     tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kubefile, "LOCK_PATIENCE", 0.05)
+    monkeypatch.setattr(kubeconfig_file, "LOCK_PATIENCE", 0.05)
     lock = tmp_path / "config.lock"
     lock.touch()
     with pytest.raises(ClusterkitError, match="is locked") as caught:
@@ -284,7 +284,7 @@ def test_a_lock_that_stays_is_named(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from clusterkit.kube.kubefile import Files
+from clusterkit.kube.kubeconfig_file import Files
 with Files([Path(sys.argv[1])]):
     os.kill(os.getpid(), signal.SIGKILL)
 """

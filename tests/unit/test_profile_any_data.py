@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clusterkit.clouds import CLOUDS, model
-from clusterkit.core.errors import ProfileError
-from clusterkit.core.profile import load
+from clusterkit.errors import ProfileError
+from clusterkit.profile.model import load
 
 scalars = (
     st.none()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from clusterkit.core import receipt
-from clusterkit.core.receipt import Receipt
-from clusterkit.core.wire import Target
+from clusterkit.cli import receipt
+from clusterkit.cli.receipt import Receipt
+from clusterkit.engine.target import Target
 
 ONE = Receipt("eks", "demo", "eu-west-1", "123456789012", "run", "2026-01-01T00:00:00+00:00")
 

@@ -10,7 +10,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from clusterkit.clouds import CLOUDS, model
-from clusterkit.core.schema import json_schema, markdown
+from clusterkit.profile.schema import json_schema, markdown
 
 MODELS = {cloud: model(cloud) for cloud in CLOUDS}
 PROFILES = sorted((Path(__file__).parents[2] / "profiles").glob("*.yaml"))

@@ -1,0 +1,275 @@
+"""One thin client over the vendor's SDK, which cures its traps; shared by all threads.
+
+Each rule has a test in ``tests/unit/test_alibaba_clients.py``:
+
+- plain HTTP is the SDK's default, and HTTPS is chosen by identity: ``protocol_type.HTTPS`` itself;
+- endpoints are set for each request; left to itself the SDK asks a locator for some of them;
+- ``ALIYUN_ACCESS_KEY_ID`` of the environment beats explicit security tokens: a signer of our own;
+- retries are off, the engine owns them; tokens for idempotency are the engine's;
+- proxies are the wire's, or the environment's with ``NO_PROXY`` respected; no ``.netrc``;
+- its TLS context is one of Python's oldest: a context of our own;
+- the SDK's loggers print signed URLs and headers: silenced;
+- Container Service goes through one generic ROA request: the vendor's classes for it end in 2020.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from weakref import finalize
+
+from clusterkit import __version__
+from clusterkit.alibaba.access_key import Keyring
+from clusterkit.alibaba.credentials import Key, Source
+from clusterkit.alibaba.errors import refusal, unreachable
+from clusterkit.alibaba.requests import adapter, close, endpoint, flat, roa, signer, silence, weakly
+from clusterkit.alibaba.requests import request as make_request
+from clusterkit.engine.cache import ReadCache
+from clusterkit.engine.target import CloudConnection, Target, proxy_of_environment
+from clusterkit.kube.api import Access, KubeApi
+
+if TYPE_CHECKING:
+    from aliyunsdkcore.client import AcsClient
+    from aliyunsdkcore.request import AcsRequest
+
+CONNECT_TIMEOUT = 10
+READ_TIMEOUT = 60
+"""seconds; the SDK's own are 5 and 10, and CreateCluster takes longer"""
+CONNECTIONS = 16
+"""as many as the engine has threads"""
+PAGE = 50
+"""the most that VPC 2016-04-28 gives at a time"""
+
+READS = ("Describe", "List", "Get", "Check")
+"""how the names of the operations begin that change nothing"""
+Answer = dict[str, Any]
+
+
+def _at(page: Answer, path: str) -> Any:
+    items: Any = page
+    for step in path.split("."):
+        items = items.get(step) or {}
+    return items or ()
+
+
+class Clients(ReadCache):
+    """One account and region; nothing is connected before the first call.
+
+    Every call raises clusterkit's errors and nothing else.
+    """
+
+    def __init__(
+        self, target: Target, wire: CloudConnection, access: Callable[[Clients], Access]
+    ) -> None:
+        """``access`` says how to reach the cluster's Kubernetes API once there is one."""
+        super().__init__()
+        self.target = target
+        self.wire = wire
+        self._reach = access
+        self.kube = KubeApi(partial(access, self))
+        self._lock = threading.RLock()
+        self._made: dict[str, AcsClient] = {}
+        finalize(self, close, self._made)
+        self._keys = Keyring(target, wire, weakly(self._assume))
+        self.watch: Callable[[str, bool], None] | None = None
+        """told of each call, (operation, whether it was answered); for tests"""
+
+    @property
+    def region(self) -> str:
+        """The cluster's region."""
+        return self.target.region
+
+    def vpc(self, action: str, **parameters: Any) -> Answer:
+        """A call to VPC 2016-04-28."""
+        return self._rpc("vpc", action, parameters)
+
+    def ecs(self, action: str, **parameters: Any) -> Answer:
+        """A call to ECS 2014-05-26."""
+        return self._rpc("ecs", action, parameters)
+
+    def ram(self, action: str, **parameters: Any) -> Answer:
+        """A call to RAM 2015-05-01."""
+        return self._rpc("ram", action, parameters)
+
+    def sts(self, action: str, **parameters: Any) -> Answer:
+        """A call to STS 2015-04-01."""
+        return self._rpc("sts", action, parameters)
+
+    def cr(self, action: str, **parameters: Any) -> Answer:
+        """A call to Container Registry 2018-12-01."""
+        return self._rpc("cr", action, parameters)
+
+    def slb(self, action: str, **parameters: Any) -> Answer:
+        """A call to SLB 2014-05-15 (classic load balancers)."""
+        return self._rpc("slb", action, parameters)
+
+    def nlb(self, action: str, **parameters: Any) -> Answer:
+        """A call to NLB 2022-04-30."""
+        return self._rpc("nlb", action, parameters)
+
+    def chain(
+        self,
+        call: Callable[..., Answer],
+        action: str,
+        path: str,
+        *,
+        token: str = "NextToken",
+        **parameters: Any,
+    ) -> Iterator[Any]:
+        """The items at ``path`` of every page of a list whose pages name the next one."""
+        begin: str | None = None
+        while True:
+            page = call(action, **{token: begin}, **parameters)
+            yield from _at(page, path)
+            begin = page.get(token) or None
+            if begin is None:
+                return
+
+    def pages(
+        self,
+        call: Callable[..., Answer],
+        action: str,
+        path: str,
+        *,
+        number: str = "PageNumber",
+        size: int = PAGE,
+        total: str = "TotalCount",
+        **parameters: Any,
+    ) -> Iterator[Any]:
+        """The items at ``path`` (``Vpcs.Vpc``) of every page of a list that counts its pages."""
+        current, seen = 1, 0
+        while True:
+            page = call(action, **{number: current, "PageSize": size}, **parameters)
+            items = _at(page, path)
+            yield from items
+            seen += len(items)
+            if not items or seen >= int(page.get(total) or 0):
+                return
+            current += 1
+
+    def cs(self, action: str, method: str, path: str, body: Any = None, **query: object) -> Any:
+        """A call to Container Service 2015-12-15: ``cs("X", "DELETE", "/clusters/c1")``.
+
+        Returns the answer's JSON, None if it is empty.
+        """
+        request = roa("cs", action, method, path, body, query)
+        return self._ask("cs", f"CS.{action}", request, f"{path} {sorted(query.items())} {body}")
+
+    def personal(
+        self, action: str, method: str, path: str, body: Any = None, **query: object
+    ) -> Any:
+        """A call to Container Registry 2016-06-07, the interface of the Personal Edition; what its
+        answer holds under ``data``.
+        """
+        request = roa("cr", action, method, path, body, query)
+        given = f"{path} {sorted(query.items())} {body}"
+        found: Answer = self._ask("cr", f"CR.{action}", request, given) or {}
+        return found.get("data") or {}
+
+    def _rpc(self, product: str, action: str, parameters: Mapping[str, Any]) -> Answer:
+        from aliyunsdkcore.http import protocol_type
+
+        request = make_request(product, action)
+        request.set_protocol_type(protocol_type.HTTPS)
+        given = list(flat(parameters))
+        for name, value in given:
+            request.add_query_param(name, value)
+        operation = f"{product.upper()}.{action}"
+        found: Answer = self._ask(product, operation, request, str(sorted(given))) or {}
+        if found.get("IsSuccess") is False:  # Container Registry says so with status 200
+            code, words = str(found.get("Code") or ""), str(found.get("Message") or "")
+            raise refusal(
+                f"CR.{action}", 200, code, words or code, str(found.get("RequestId") or "")
+            )
+        return found
+
+    def _ask(self, product: str, operation: str, request: AcsRequest, given: str) -> Any:
+        """What only reads may share an answer (``ReadCache.share``); what changes something ends
+        that.
+        """
+        if operation.partition(".")[2].startswith(READS):
+            send = partial(self._send, product, operation, request)
+            return self.answer(f"{operation} {given}", send)
+        self.unshare()
+        return self._send(product, operation, request)
+
+    def _send(self, product: str, operation: str, request: AcsRequest) -> Any:
+        from aliyunsdkcore.acs_exception.exceptions import ClientException, ServerException
+
+        client = self._client(product)
+        host = endpoint(product, self.region)
+        request.set_endpoint(host)
+        if self.watch:
+            self.watch(operation, False)
+        try:
+            data = client.do_action_with_exception(request)
+        except ServerException as error:
+            raise refusal(
+                operation,
+                int(error.get_http_status() or 0),
+                str(error.get_error_code()),
+                str(error.get_error_msg()),
+                str(error.get_request_id() or ""),
+            ) from None
+        except ClientException as error:
+            raise unreachable(operation, host, str(error.get_error_msg())) from None
+        except IndexError:
+            # the SDK looks for the string to sign in a refusal that does not hold it
+            raise refusal(operation, 400, "SignatureDoesNotMatch", "", "") from None
+        if self.watch:
+            self.watch(operation, True)
+        try:
+            return json.loads(data) if data else None
+        except ValueError:
+            raise unreachable(operation, host, "an answer that is not the vendor's") from None
+
+    # -- the SDK's client and whose key it signs with ---------------------------------------------
+
+    def _client(self, product: str) -> AcsClient:
+        with self._lock:
+            if product not in self._made:
+                key = weakly(self.key)  # the finalizer holds the SDK's clients, not us
+                self._made[product] = self._make(endpoint(product, self.region), key)
+            return self._made[product]
+
+    def _make(self, host: str, key: Callable[[], Key]) -> AcsClient:
+        from aliyunsdkcore.client import AcsClient
+
+        silence()
+        proxy = self.wire.proxy or proxy_of_environment(host)
+        client = AcsClient(
+            "signed by", "_signer",
+            self.region,
+            auto_retry=False,
+            user_agent=f"clusterkit/{__version__}",
+            port=443,
+            connect_timeout=CONNECT_TIMEOUT,
+            timeout=READ_TIMEOUT,
+            pool_size=CONNECTIONS,
+            # an empty mapping would send it to the environment's proxies, NO_PROXY or not
+            proxy={"http": None, "https": proxy},
+        )  # fmt: skip
+        client.session.trust_env = False
+        client.session.mount("https://", adapter(CONNECTIONS, self.wire.ca_file))
+        client._signer = signer(key)
+        return client
+
+    def key(self) -> Key:
+        """The key to sign with now."""
+        return self._keys.key()
+
+    def _assume(self, source: Source) -> tuple[Key, datetime]:
+        asker = Clients(self.target, self.wire, self._reach)
+        asker._keys.hold(source.key)
+        found = asker.sts(
+            "AssumeRole",
+            RoleArn=source.role,
+            RoleSessionName=source.session,
+            DurationSeconds=source.seconds,
+        )["Credentials"]
+        key = Key(found["AccessKeyId"], found["AccessKeySecret"], found["SecurityToken"])
+        return key, datetime.fromisoformat(found["Expiration"])

@@ -1,0 +1,139 @@
+"""Forms of Alibaba Cloud's names: regions, zones, instance types, ids, repositories, tags."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from ipaddress import IPv4Network
+from typing import Annotated
+
+from clusterkit.profile.fields import Form
+from clusterkit.profile.problems import Problem, shown
+
+
+def _region_cure(text: str) -> str:
+    if re.fullmatch(r"cn(-[a-z]{2,}){1,2}(-[0-9]+)?-[a-z]", text):
+        return f"that is a zone; its region is {text[:-2]}"
+    if re.fullmatch(r"[a-z]{2}-[a-z]+-[0-9][a-z]", text):
+        return f"that is a zone; its region is {text[:-1]}"
+    return ""
+
+
+REGION = Form(
+    r"cn(-[a-z]{2,}){1,2}(-[0-9]{1,2})?|[a-z]{2}-[a-z]+-[0-9]{1,2}",
+    "an Alibaba Cloud region such as ap-southeast-1",
+    32,
+    _region_cure,
+)
+Region = Annotated[str, REGION]
+"""https://www.alibabacloud.com/help/en/ecs/product-overview/regions-and-zones"""
+
+OUTSIDE = ("cn-hongkong",)
+"""regions whose names begin with cn- and that lie outside the mainland's network rules"""
+
+
+def mainland(region: str) -> bool:
+    """Whether images of the usual registries are hard to reach from the region."""
+    return region.startswith("cn-") and region not in OUTSIDE
+
+
+def zone_problem(zone: str, region: str) -> str | None:
+    """What is wrong with a zone's name in ``region``: ``cn-hangzhou-h``, ``ap-southeast-1a``."""
+    dash = "-" if region.startswith("cn-") else ""
+    if re.fullmatch(re.escape(region + dash) + "[a-z]", zone):
+        return None
+    return f"{shown(zone)} is not a zone of {region}, such as {region}{dash}b"
+
+
+def _machine_cure(text: str) -> str:
+    if not text.startswith("ecs."):
+        return "that is another cloud's; a size such as {cpu: 4, memory: 16} works on every cloud"
+    return ""
+
+
+InstanceType = Annotated[
+    str,
+    Form(
+        r"ecs\.[a-z0-9-]+\.[a-z0-9-]+",
+        "an ECS instance type such as ecs.g7.xlarge",
+        64,
+        _machine_cure,
+    ),
+]
+"""https://www.alibabacloud.com/help/en/ecs/user-guide/overview-of-instance-families"""
+
+VpcId = Annotated[str, Form(r"vpc-[a-z0-9]{8,32}", "the id of a VPC, vpc-…")]
+VSwitchId = Annotated[str, Form(r"vsw-[a-z0-9]{8,32}", "the id of a VSwitch, vsw-…")]
+RegistryId = Annotated[
+    str,
+    Form(
+        r"cri-[a-z0-9]{8,32}",
+        "the id of a Container Registry Enterprise Edition instance, cri-…",
+        64,
+    ),
+]
+PersonalHost = Annotated[
+    str,
+    Form(
+        r"(crpi-[a-z0-9]+|registry(-intl)?)(-vpc)?\.[a-z0-9-]+(\.personal\.cr)?\.aliyuncs\.com",
+        "a host name such as crpi-0123456789abcdef.ap-southeast-1.personal.cr.aliyuncs.com, "
+        "without https://",
+        128,
+    ),
+]
+"""hosts of the Personal Edition: ``crpi-`` since 2024-09-09, ``registry`` in older accounts,
+``registry-intl`` in older ones of the international site
+"""
+
+Namespace = Annotated[
+    str,
+    Form(
+        r"[a-z0-9]+([._-][a-z0-9]+)*",
+        "a namespace: lower-case letters and digits, joined by '-', '_' or '.'",
+        120,
+        lambda text: f"write {text.lower()}" if text != text.lower() else "",
+    ),
+]
+"""``NamespaceName`` of CreateNamespace (cr 2018-12-01), 2 to 120 characters"""
+RepositoryName = Annotated[
+    str,
+    Form(
+        r"[a-z0-9]+([._-][a-z0-9]+)*",
+        "a repository name: lower-case letters and digits, joined by '-', '_' or '.'",
+        58,
+        lambda text: f"write {text.lower()}" if text != text.lower() else "",
+    ),
+]
+"""``RepoName`` of CreateRepository, at most 64 characters with ``-cache``"""
+Mirror = Annotated[
+    str,
+    Form(
+        r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]+)?(/[a-z0-9._-]+)*",
+        "a registry without https://, such as registry.example.com/mirror",
+        255,
+    ),
+]
+
+PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+"""where ``container_cidr`` and ``service_cidr`` of CreateCluster have to lie"""
+
+MOST_TAGS = 12
+"""of ECS's 20 per resource clusterkit takes four, ACK and Auto Scaling up to five
+(https://www.alibabacloud.com/help/en/ack/, "Create a node pool", ECS tags)"""
+
+
+def tag_problems(tags: dict[str, str]) -> Iterator[Problem]:
+    """What ECS refuses of tags: TagResources of ECS 2014-05-26."""
+    if len(tags) > MOST_TAGS:
+        yield Problem(f"at most {MOST_TAGS} tags, there are {len(tags)}")
+    for key, value in tags.items():
+        if not 1 <= len(key) <= 128:
+            yield Problem(f"a key has 1 to 128 characters, this has {len(key)}", place=(key,))
+        if len(value) > 128:
+            yield Problem(
+                f"a value has at most 128 characters, this has {len(value)}", place=(key,)
+            )
+        if key.lower().startswith(("aliyun", "acs:", "ack.", "k8s.")):
+            yield Problem("Alibaba Cloud keeps tags that begin like this for itself", place=(key,))
+        if any("http://" in text or "https://" in text for text in (key, value)):
+            yield Problem("may not hold http:// or https://", place=(key,))

@@ -1,0 +1,158 @@
+"""``clusterkit sandbox``: the emulated clouds on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clusterkit.cli import options as o
+
+if TYPE_CHECKING:
+    from clusterkit_sandbox.state_dir import Info
+
+app = typer.Typer(
+    help="The emulated clouds on this machine: real SDKs and tools, no account.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+Pace = Annotated[
+    str | None,
+    typer.Option("--pace", help="How many times faster than the real cloud; max: no waiting."),
+]
+Kube = Annotated[
+    str | None,
+    typer.Option("--kube", help="Kubernetes: embedded, envtest, or kubeconfig:PATH."),
+]
+Faults = Annotated[
+    str,
+    typer.Option(
+        "--faults",
+        help="What goes wrong, as in throttle=0.1,lost=0.05,terminal:eks:CreateNodegroup@1",
+    ),
+]
+
+
+@contextmanager
+def sandbox_errors() -> Iterator[None]:
+    """The sandbox's own errors as clusterkit's, with their cure."""
+    from clusterkit.clouds import load_sandbox
+    from clusterkit.errors import ClusterkitError
+
+    daemon = load_sandbox()
+    try:
+        yield
+    except daemon.SandboxError as error:
+        raise ClusterkitError(str(error), where="sandbox", hint=error.hint) from error
+    except ValueError as error:
+        raise ClusterkitError(str(error), where="sandbox") from error
+
+
+def _running() -> Info:
+    from clusterkit.clouds import load_sandbox
+    from clusterkit.errors import ClusterkitError
+
+    info: Info | None = load_sandbox().status()
+    if info is None:
+        raise ClusterkitError(
+            "no sandbox runs",
+            where="sandbox",
+            hint="clusterkit sandbox start, or any command --sandbox",
+        )
+    return info
+
+
+def _describe(info: Info) -> str:
+    return (
+        f"sandbox: {', '.join(info.emulators)} at {info.proxy}, pace {info.pace}, "
+        f"Kubernetes {info.kube}, process {info.pid}"
+    )
+
+
+@app.command(epilog="Example: clusterkit sandbox start --pace max")
+def start(pace: Pace = None, kube: Kube = None, faults: Faults = "", debug: o.Debug = False) -> int:
+    """Start it; any command with --sandbox does so too, with the defaults."""
+    from clusterkit.clouds import load_sandbox
+
+    daemon = load_sandbox()
+    with sandbox_errors():
+        speed = daemon.Pace.parse(pace) if pace else daemon.DEFAULT_PACE
+        info = daemon.start(speed, kube or daemon.DEFAULT_KUBE, faults)
+    typer.echo(_describe(info))
+    return 0
+
+
+@app.command(epilog="Example: clusterkit sandbox stop")
+def stop(debug: o.Debug = False) -> int:
+    """End it; everything in it is gone, and so is its certificate authority."""
+    from clusterkit.clouds import load_sandbox
+
+    with sandbox_errors():
+        stopped = load_sandbox().stop()
+    typer.echo("sandbox: stopped" if stopped else "sandbox: none was running")
+    return 0
+
+
+@app.command(epilog="Example: clusterkit sandbox status")
+def status(debug: o.Debug = False) -> int:
+    """Say whether one runs, where, and how fast; exits 1 if none does."""
+    from clusterkit.clouds import load_sandbox
+
+    with sandbox_errors():
+        info = load_sandbox().status()
+    typer.echo(_describe(info) if info else "sandbox: none is running")
+    return 0 if info else 1
+
+
+@app.command(epilog='Example: eval "$(clusterkit sandbox env)"')
+def env(debug: o.Debug = False) -> int:
+    """Print the variables with which aws, terraform and others reach the sandbox, for a shell.
+
+    Starts it if need be.
+    """
+    from clusterkit.clouds import load_sandbox
+
+    daemon = load_sandbox()
+    with sandbox_errors():
+        typer.echo(daemon.shell_exports(daemon.environment(daemon.ensure())), nl=False)
+    return 0
+
+
+@app.command(epilog="Example: clusterkit sandbox reset")
+def reset(debug: o.Debug = False) -> int:
+    """Forget every resource in it; it keeps running, with the same credentials."""
+    from clusterkit.clouds import load_sandbox
+
+    with sandbox_errors():
+        load_sandbox().reset(_running())
+    typer.echo("sandbox: empty")
+    return 0
+
+
+@app.command(epilog="Example: clusterkit sandbox faults throttle=0.2,lost=0.1")
+def faults(
+    rules: Annotated[str, typer.Argument(help="The rules; none, to stop them.")] = "",
+    debug: o.Debug = False,
+) -> int:
+    """Make calls go wrong from now on: throttled, refused, answers lost, ends that fail."""
+    from clusterkit.clouds import load_sandbox
+
+    with sandbox_errors():
+        load_sandbox().set_faults(_running(), rules)
+    typer.echo(f"sandbox: faults {rules or 'none'}")
+    return 0
+
+
+@app.command(epilog="Example: clusterkit sandbox requests")
+def requests(debug: o.Debug = False) -> int:
+    """List the calls that came in: operation, status, milliseconds, by whom."""
+    from clusterkit.clouds import load_sandbox
+
+    with sandbox_errors():
+        for entry in load_sandbox().requests(_running()):
+            took = f"{1000 * entry.seconds:7.1f} ms"
+            typer.echo(f"{entry.status} {took}  {entry.operation:44} {entry.user_agent[:32]}")
+    return 0

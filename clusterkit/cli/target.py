@@ -1,0 +1,95 @@
+"""Which cluster a command is about: a profile, three options, or the only receipt."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clusterkit.cli import receipt
+from clusterkit.clouds import CLOUDS, model
+from clusterkit.engine.target import Target
+from clusterkit.errors import ClusterkitError
+
+if TYPE_CHECKING:
+    from clusterkit.profile.model import BaseProfile
+
+HERE = Path("profile.yaml")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the user said about which cluster."""
+
+    profile: Path | None = None
+    cloud: str | None = None
+    region: str | None = None
+    name: str | None = None
+    cloud_profile: str | None = None
+    sandbox: bool = False
+
+
+def profile_path(choice: Choice, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """The profile's file: the argument, ``$CLUSTERKIT_PROFILE``, or ``./profile.yaml`` if there."""
+    if choice.profile is not None:
+        return choice.profile
+    if named := environ.get("CLUSTERKIT_PROFILE"):
+        return Path(named)
+    return HERE if HERE.exists() else None
+
+
+def read_profile(choice: Choice) -> tuple[BaseProfile, Path]:
+    """The whole profile, checked; ``ProfileError`` with everything that is wrong."""
+    path = profile_path(choice) or _receipt_profile(choice)
+    if path is None:
+        raise ClusterkitError(
+            "no profile: none is named, $CLUSTERKIT_PROFILE is not set, there is no profile.yaml",
+            hint="clusterkit init --cloud eks writes one to begin with",
+        )
+    from clusterkit.profile.model import load
+
+    return load(path, model, CLOUDS), path
+
+
+def find_target(choice: Choice) -> Target:
+    """The cluster's cloud, name and region; a profile's other fields may be wrong or missing."""
+    given = {"--cloud": choice.cloud, "--region": choice.region, "--name": choice.name}
+    if any(given.values()):
+        if choice.cloud and choice.region and choice.name:
+            model(choice.cloud)
+            return Target(choice.cloud, choice.name, choice.region, choice.cloud_profile)
+        missing = ", ".join(option for option, value in given.items() if not value)
+        raise ClusterkitError(
+            f"{missing} is missing", hint="give all of --cloud, --region and --name, or a profile"
+        )
+    if path := profile_path(choice):
+        from clusterkit.profile.model import load_identity
+
+        return _with_credentials(Target(*load_identity(path)), choice)
+    found = _only_receipt(choice)
+    return _with_credentials(found.target, choice)
+
+
+def _with_credentials(target: Target, choice: Choice) -> Target:
+    return replace(target, cloud_profile=choice.cloud_profile or target.cloud_profile)
+
+
+def _only_receipt(choice: Choice) -> receipt.Receipt:
+    found = receipt.every(receipt.directory(sandbox=choice.sandbox))
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        what = "no cluster is named, there is no profile.yaml here and no receipt of an earlier run"
+    else:
+        names = ", ".join(f"{r.name} ({r.cloud}, {r.region})" for r in found)
+        what = f"which cluster? There are receipts of {names}"
+    raise ClusterkitError(what, hint="name a profile, or give --cloud, --region and --name")
+
+
+def _receipt_profile(choice: Choice) -> Path | None:
+    found = receipt.every(receipt.directory(sandbox=choice.sandbox))
+    if len(found) == 1 and found[0].profile and Path(found[0].profile).exists():
+        return Path(found[0].profile)
+    return None

@@ -1,0 +1,109 @@
+"""One face of a command: the renderer of progress, the consoles, and how a command ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from clusterkit.cli import report
+from clusterkit.cli.jsonl import JsonLines
+from clusterkit.cli.live import Live
+from clusterkit.cli.options import Output
+from clusterkit.cli.plain import Plain
+from clusterkit.engine.run import Outcome
+from clusterkit.errors import ClusterkitError, Stopped
+
+Renderer = Live | Plain | JsonLines
+
+
+@dataclass(frozen=True)
+class UI:
+    """Where a command's words go."""
+
+    out: Console
+    err: Console
+    mode: Output
+    debug: bool
+
+    @property
+    def json(self) -> bool:
+        """Whether a machine reads."""
+        return self.mode == "json"
+
+    def renderer(self) -> Renderer:
+        """The renderer of the run's events."""
+        if self.json:
+            return JsonLines()
+        if self.mode == "live":
+            return Live(self.err)
+        return Plain()
+
+    def line(self, name: str, **values: Any) -> None:
+        """A JSON line besides the run's events; nothing for humans."""
+        if self.json:
+            JsonLines().line(name, **values)
+
+    def say(self, text: str) -> None:
+        """A line about progress, for humans."""
+        if not self.json:
+            self.err.print(text, markup=False)
+
+    def ask(self, question: str, *, expect: str | None = None) -> bool:
+        """Yes or no; with ``expect``, whether that very word is typed."""
+        if not sys.stdin.isatty():
+            raise ClusterkitError(
+                "there is nobody to ask: standard input is no terminal",
+                hint="say --yes if you mean it",
+            )
+        self.err.print(f"{question} ", end="", markup=False)
+        sys.stderr.flush()
+        answer = sys.stdin.readline().strip()
+        return answer == expect if expect else answer.lower() in ("y", "yes")
+
+    @contextmanager
+    def working(self, text: str) -> Iterator[None]:
+        """While something takes a moment: a spinner in a terminal, nothing elsewhere."""
+        if self.mode == "live":
+            with self.err.status(text):
+                yield
+        else:
+            yield
+
+
+def face(output: Output, *, debug: bool) -> UI:
+    """``auto`` is live in a terminal that can redraw, plain elsewhere."""
+    err = report.err()
+    if output == "auto":
+        can = err.is_terminal and os.environ.get("TERM") not in ("dumb", "unknown")
+        output = "live" if can else "plain"
+    return UI(report.out(), err, output, debug)
+
+
+def end(error: BaseException, *, json: bool, debug: bool) -> NoReturn:
+    """Print the error and leave with its code."""
+    code = error.exit_code if isinstance(error, ClusterkitError) else 1
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
+        code = Stopped.exit_code
+        error = Stopped("stopped", hint="the same command again continues")
+    if json:
+        JsonLines().line("Error", errors=[error], exit=code)
+    report.show_error(report.err(), error, debug=debug)
+    sys.exit(code)
+
+
+def failed(shown: UI, outcome: Outcome, again: str, destroy: str) -> NoReturn:
+    """After a run that did not get there: every reason, what goes on, how to continue."""
+    for error in outcome.failed.values():
+        report.show_error(shown.err, error, debug=shown.debug)
+    report.show_stopped(shown.err, outcome.stopped, again, destroy)
+    codes = [e.exit_code if isinstance(e, ClusterkitError) else 1 for e in outcome.failed.values()]
+    code = codes[0] if codes else Stopped.exit_code
+    shown.line("Error", errors=list(outcome.failed.values()), exit=code)
+    sys.exit(code)

@@ -1,0 +1,12 @@
+"""The profile that ``clusterkit init --cloud eks`` writes."""
+
+from __future__ import annotations
+
+from clusterkit.eks.fields import REGION
+from clusterkit.profile.template import fill
+
+
+def template(name: str, region: str) -> str:
+    """A commented profile that validates; raises ``ProfileError`` for a name or region that cannot
+    be."""
+    return fill("clusterkit.eks", name, region, REGION)

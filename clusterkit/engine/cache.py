@@ -1,0 +1,69 @@
+"""What a driver's clients remember: for the life of the process, and while nothing changes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+Answers = dict[str, "Future[Any]"]
+
+
+class ReadCache:
+    """Answers that need not be asked for twice; threads that ask at once share one question.
+
+    A question that failed is forgotten: whoever waited for it gets the error, the next asks anew.
+    """
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._known: Answers = {}
+        self._shared: Answers | None = None
+
+    def recall(self, key: str, read: Callable[[], T]) -> T:
+        """What ``read`` found out, asked once per process; anew after ``forget``, which every
+        change of the thing calls.
+        """
+        return self._once(self._known, key, read)
+
+    def forget(self, key: str) -> None:
+        """The thing is being changed."""
+        with self._guard:
+            self._known.pop(key, None)
+
+    def share(self) -> None:
+        """From now on, until ``unshare``, the same question is asked once, whoever asks: for a
+        plan, where checks, looks and the way into Kubernetes want the same lists.
+        """
+        self._shared = {}
+
+    def unshare(self) -> None:
+        """From now on every question is asked: something changes, or is waited for."""
+        self._shared = None
+
+    def answer(self, question: str, ask: Callable[[], T]) -> T:
+        """The answer to a question that changes nothing."""
+        shared = self._shared
+        return ask() if shared is None else self._once(shared, question, ask)
+
+    def _once(self, answers: Answers, key: str, read: Callable[[], T]) -> T:
+        with self._guard:
+            there = answers.get(key)
+            mine: Future[Any] = Future() if there is None else there
+            answers[key] = mine
+        if there is not None:
+            found: T = there.result()
+            return found
+        try:
+            found = read()
+        except BaseException as error:
+            with self._guard:
+                if answers.get(key) is mine:
+                    del answers[key]
+            mine.set_exception(error)
+            raise
+        mine.set_result(found)
+        return found

@@ -1,0 +1,112 @@
+"""One thread that decides, a few that call, and a heap of due times: waiting holds no thread.
+
+Everything but the calls themselves happens on the thread that is in ``run()``, so the engine needs
+no locks.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+import time
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import Any
+
+Then = Callable[[Any, Exception | None], None]
+
+
+class Scheduler:
+    """Runs calls on at most ``threads`` threads and everything else on the caller's."""
+
+    def __init__(self, threads: int = 16) -> None:
+        """``threads`` are started only as calls need them, and end with ``run()``."""
+        self._limit = threads
+        self._threads = 0
+        self._in_flight = 0
+        self._work: SimpleQueue[tuple[Callable[[], Any], Then] | None] = SimpleQueue()
+        self._results: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._due: list[tuple[float, int, Callable[[], None]]] = []
+        self._serial = itertools.count()
+
+    @staticmethod
+    def now() -> float:
+        """Seconds on the clock that ``later`` counts by."""
+        return time.monotonic()
+
+    @property
+    def in_flight(self) -> int:
+        """Calls begun or queued whose ``then`` has not run."""
+        return self._in_flight
+
+    def call(self, function: Callable[[], Any], then: Then) -> None:
+        """Run ``function`` on a worker, then ``then(result, error)`` on the loop's thread."""
+        self._in_flight += 1
+        if self._in_flight > self._threads and self._threads < self._limit:
+            self._threads += 1
+            name = f"clusterkit-call-{self._threads}"
+            # daemon threads: a second Ctrl-C must not wait for a call that hangs
+            threading.Thread(target=self._worker, name=name, daemon=True).start()
+        self._work.put((function, then))
+
+    def later(self, seconds: float, function: Callable[[], None]) -> None:
+        """Run ``function`` on the loop's thread, ``seconds`` from now."""
+        heapq.heappush(self._due, (self.now() + seconds, next(self._serial), function))
+
+    def forget_timers(self) -> None:
+        """End every wait at once."""
+        self._due.clear()
+
+    def soon(self, function: Callable[[], None]) -> None:
+        """Run ``function`` on the loop's thread; callable from any thread and signal handler."""
+        self._results.put(function)
+
+    def run(self) -> None:
+        """Work until no call is in flight and no timer is set."""
+        try:
+            while self._in_flight or self._due:
+                self._wait()
+                while self._due and self._due[0][0] <= self.now():
+                    heapq.heappop(self._due)[2]()
+        finally:
+            while not self._work.empty():  # only after an exception: what was queued is not begun
+                self._work.get_nowait()
+            for _ in range(self._threads):
+                self._work.put(None)
+            self._threads = 0
+
+    def _wait(self) -> None:
+        timeout = max(0.0, self._due[0][0] - self.now()) if self._due else None
+        try:
+            self._results.get(timeout=timeout)()
+            while True:
+                self._results.get_nowait()()
+        except Empty:
+            return
+
+    def _worker(self) -> None:
+        while (work := self._work.get()) is not None:
+            function, then = work
+            try:
+                result, error = function(), None
+            except Exception as caught:
+                result, error = None, caught
+            except BaseException as caught:
+                self._results.put(self._raiser(caught))
+                return
+            self._results.put(self._finisher(then, result, error))
+
+    def _finisher(self, then: Then, result: Any, error: Exception | None) -> Callable[[], None]:
+        def finish() -> None:
+            self._in_flight -= 1
+            then(result, error)
+
+        return finish
+
+    def _raiser(self, error: BaseException) -> Callable[[], None]:
+        def finish() -> None:
+            self._in_flight -= 1
+            raise error
+
+        return finish

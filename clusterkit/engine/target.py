@@ -1,0 +1,43 @@
+"""Where a cloud is and how to reach it: plain data, so that a driver cannot tell the sandbox from
+the real thing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Target:
+    """All that ``destroy`` and ``kubeconfig`` need to know of a cluster."""
+
+    cloud: str
+    name: str
+    region: str
+    cloud_profile: str | None = None
+    """the named credentials of the vendor's own configuration file (``--cloud-profile``)"""
+
+
+@dataclass(frozen=True)
+class CloudConnection:
+    """How to reach the cloud; empty for the real one."""
+
+    proxy: str | None = None
+    """``http://127.0.0.1:PORT``, for every HTTPS request"""
+    ca_file: Path | None = None
+    """PEM file of the only certificate authorities to trust"""
+    environ: Mapping[str, str] = field(default_factory=dict)
+    """the credentials and settings that take the place of the process environment's, by the
+    vendor's names
+    """
+    scale: float = 1.0
+    """how long a second of the real cloud lasts there (1/60 on a sandbox at pace 60)"""
+
+
+def proxy_of_environment(host: str) -> str | None:
+    """The proxy for HTTPS to ``host[:port]`` by ``HTTPS_PROXY`` and ``NO_PROXY``."""
+    from urllib.request import getproxies, proxy_bypass
+
+    return None if proxy_bypass(host) else getproxies().get("https")

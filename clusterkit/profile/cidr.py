@@ -1,0 +1,121 @@
+"""IPv4 networks in a profile: read strictly, compared, and carved into subnets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from ipaddress import AddressValueError, IPv4Address, IPv4Network
+from typing import Annotated
+
+from pydantic import BeforeValidator, WithJsonSchema
+
+from clusterkit.profile.problems import Problem, refuse, shown
+
+SLOTS = 4
+"""zones that are planned for, so that a third zone moves no subnet of the first two"""
+
+SMALLEST = 24
+"""longest VPC prefix ``carve`` takes: its public subnets are then /28, and no cloud has smaller
+ones"""
+
+LARGEST = 16
+"""shortest prefix of a VPC:
+https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html"""
+
+_UNUSABLE = tuple(map(IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3")))
+"""this network, loopback, link-local, multicast and above (RFC 6890)"""
+
+_FORM = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3})/(\d{1,2})", re.ASCII)
+
+
+def network(value: object) -> IPv4Network:
+    """An IPv4 network from ``10.0.0.0/16``; host bits, netmasks, single addresses and IPv6 are
+    ``Refused``."""
+    if isinstance(value, IPv4Network):
+        return value
+    if not isinstance(value, str):
+        raise refuse("must be an IPv4 network such as 10.0.0.0/16")
+    match = _FORM.fullmatch(value)
+    if match is None:
+        raise refuse(
+            f"must be an IPv4 network such as 10.0.0.0/16, is {shown(value)}", _cure(value)
+        )
+    try:
+        address, prefix = IPv4Address(match[1]), int(match[2])
+    except AddressValueError:
+        raise refuse(f"is not an IPv4 network: {shown(value)}", "each part is 0 to 255") from None
+    if prefix > 32:
+        raise refuse(f"is not an IPv4 network: {shown(value)}", "the prefix is at most /32")
+    found = IPv4Network((address, prefix), strict=False)
+    if found.network_address != address:
+        raise refuse(
+            f"{value} is an address inside a network, not a network",
+            f"the network is {found}; the single address is {address}/32",
+        )
+    return found
+
+
+def _cure(text: str) -> str:
+    if ":" in text:
+        return "IPv6 is not supported here"
+    if re.fullmatch(r"\d{1,3}(\.\d{1,3}){3}", text, re.ASCII):
+        return f"a single address is {text}/32"
+    return ""
+
+
+Cidr = Annotated[
+    IPv4Network,
+    BeforeValidator(network),
+    WithJsonSchema(
+        {"type": "string", "pattern": r"^[0-9]{1,3}(\.[0-9]{1,3}){3}/([0-9]|[12][0-9]|3[0-2])$"}
+    ),
+]
+"""a field that holds an IPv4 network"""
+
+
+def carve(cidr: IPv4Network, zones: int) -> list[tuple[IPv4Network, IPv4Network]]:
+    """One ``(public, private)`` pair of subnets for each of ``zones`` zones, 1 to ``SLOTS``.
+
+    The network is cut into ``SLOTS`` equal slots, one per zone: the first half of a slot is the
+    private subnet, the third quarter the public one, the last quarter stays free. A /16 gives
+    private /19 (8,187 usable addresses on AWS) and public /20. The n-th pair does not depend on
+    ``zones``.
+
+    Raises ``ValueError`` for a network smaller than /``SMALLEST`` or a number of zones out of
+    range.
+    """
+    if cidr.prefixlen > SMALLEST:
+        raise ValueError(f"{cidr} is too small to carve: /{SMALLEST} or larger is needed")
+    if not 1 <= zones <= SLOTS:
+        raise ValueError(f"{zones} zones: 1 to {SLOTS} can be carved")
+    pairs = []
+    for slot in list(cidr.subnets(prefixlen_diff=2))[:zones]:
+        private = next(slot.subnets(prefixlen_diff=1))
+        public = list(slot.subnets(prefixlen_diff=2))[2]
+        pairs.append((public, private))
+    return pairs
+
+
+def overlaps(named: Sequence[tuple[str, IPv4Network | None]]) -> Iterator[Problem]:
+    """A problem, at the later of the two, for each pair of networks that share an address."""
+    given = [(name, net) for name, net in named if net is not None]
+    for index, (name, net) in enumerate(given):
+        for other, earlier in given[:index]:
+            if net.overlaps(earlier):
+                yield Problem(
+                    f"{net} overlaps {other}, {earlier}",
+                    "choose a range that shares no address with it",
+                    place=(name,),
+                )
+
+
+def carvable(cidr: IPv4Network) -> Iterator[Problem]:
+    """What keeps subnets from being carved out of a network's range: its size, or a reserved
+    range."""
+    if not LARGEST <= cidr.prefixlen <= SMALLEST:
+        yield Problem(
+            f"must be between /{LARGEST} and /{SMALLEST}, is {cidr}",
+            f"it is cut into {2 * SLOTS} subnets, and the smallest subnet is a /28",
+        )
+    if any(cidr.overlaps(reserved) for reserved in _UNUSABLE):
+        yield Problem(f"{cidr} is reserved and cannot be used", "10.0.0.0/16 is usual")

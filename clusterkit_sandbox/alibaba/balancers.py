@@ -1,0 +1,269 @@
+"""SLB 2014-05-15 and NLB 2022-04-30: the load balancers that clusters have made.
+
+The load balancers themselves are made by Container Service and by Services in Kubernetes only.
+``OperationDenied.DeleteProtectionIsOn`` is on the vendor's page of DeleteLoadBalancer (SLB),
+``OperationDenied.DeletionProtectionEnabled`` and ``ResourceNotFound.loadBalancer`` on that of NLB;
+the rest of the codes here are named as the vendor names their like, and not verified.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from clusterkit_sandbox.alibaba.acls import require_acl
+from clusterkit_sandbox.alibaba.failure import Failure, bad
+from clusterkit_sandbox.alibaba.models import Eip, LoadBalancer, NetworkInterface
+from clusterkit_sandbox.alibaba.service import (
+    Call,
+    Handler,
+    Json,
+    asked_for,
+    has_tags,
+    iso,
+    key_value,
+    tag_key_value,
+)
+from clusterkit_sandbox.alibaba.store import Store
+from clusterkit_sandbox.alibaba.vpc import RESOURCE_GROUP
+
+_STATUSES = ("ConsoleProtection", "NonProtection")
+
+
+def remove(store: Store, balancer: LoadBalancer) -> None:
+    """It goes, and some time after it its interfaces; an address bound to it is free again."""
+    for interface in store.all(NetworkInterface):
+        if interface.owner == balancer.id:
+            store.remove_later("nlb/interfaces/release", interface)
+    for eip in store.all(Eip):
+        if eip.instance == balancer.id:
+            eip.instance = eip.instance_type = ""
+    store.remove(balancer)
+
+
+def find(call: Call, kind: str, code: str) -> LoadBalancer:
+    """The load balancer asked for."""
+    found = call.store.get(LoadBalancer, call["LoadBalancerId"])
+    if found is None or found.kind != kind or found.region != call.region:
+        raise Failure(404, code, "The specified load balancer does not exist.")
+    return found
+
+
+def _find_clb(call: Call) -> LoadBalancer:
+    return find(call, "clb", "InvalidLoadBalancerId.NotFound")
+
+
+def _clb_fields(balancer: LoadBalancer) -> Json:
+    return {
+        "LoadBalancerId": balancer.id,
+        "LoadBalancerName": balancer.name,
+        "LoadBalancerStatus": "active",
+        "LoadBalancerSpec": "slb.s1.small",
+        "Address": balancer.address,
+        "AddressType": balancer.address_type,
+        "AddressIPVersion": "ipv4",
+        "NetworkType": "vpc",
+        "RegionId": balancer.region,
+        "RegionIdAlias": balancer.region,
+        "VpcId": balancer.vpc,
+        "VSwitchId": balancer.vswitches[0] if balancer.vswitches else "",
+        "PayType": "PayOnDemand",
+        "DeleteProtection": "on" if balancer.protected else "off",
+        "ModificationProtectionStatus": (
+            "ConsoleProtection" if balancer.modification_protected else "NonProtection"
+        ),
+        "CreateTime": iso(balancer.created),
+        "ResourceGroupId": RESOURCE_GROUP,
+        "Tags": {"Tag": tag_key_value(balancer.tags)},
+    }
+
+
+def _describe_clbs(call: Call) -> object:
+    ids = str(call.get("LoadBalancerId", "")).split(",")
+    found = [
+        b
+        for b in call.here(LoadBalancer)
+        if b.kind == "clb"
+        and (ids == [""] or b.id in ids)
+        and asked_for(call, LoadBalancerName=b.name, VpcId=b.vpc, Address=b.address)
+        and asked_for(call, AddressType=b.address_type)
+        and call.get("VSwitchId") in (None, *b.vswitches)
+        and has_tags(b, call)
+    ]
+    figures, some = call.page(found, most=100)
+    return figures | {"LoadBalancers": {"LoadBalancer": [_clb_fields(b) for b in some]}}
+
+
+def _describe_clb(call: Call) -> object:
+    balancer = _find_clb(call)
+    ports = [{"ListenerPort": p, "ListenerProtocol": "tcp"} for p in balancer.ports]
+    return _clb_fields(balancer) | {
+        "ListenerPorts": {"ListenerPort": balancer.ports},
+        "ListenerPortsAndProtocol": {"ListenerPortAndProtocol": ports},
+        "BackendServers": {"BackendServer": []},
+    }
+
+
+def _delete_clb(call: Call) -> object:
+    balancer = _find_clb(call)
+    if balancer.protected:
+        raise bad(
+            "OperationDenied.DeleteProtectionIsOn",
+            "The loadbalancer can't be deleted due to DeleteProtection is enabled.",
+        )
+    remove(call.store, balancer)
+    return {}
+
+
+def _protect_clb(call: Call) -> object:
+    if call["DeleteProtection"] not in ("on", "off"):
+        raise bad("InvalidParameter.DeleteProtection", "DeleteProtection must be on or off.")
+    _find_clb(call).protected = call["DeleteProtection"] == "on"
+    return {}
+
+
+def _protect_clb_changes(call: Call) -> object:
+    status = call["ModificationProtectionStatus"]
+    if status not in _STATUSES:
+        raise bad("InvalidParameter.ModificationProtectionStatus", "The value is not valid.")
+    _find_clb(call).modification_protected = status == "ConsoleProtection"
+    return {}
+
+
+def _find_port(call: Call) -> tuple[LoadBalancer, int]:
+    balancer, port = _find_clb(call), int(call["ListenerPort"])
+    if port not in balancer.ports:
+        raise bad("InvalidParameter.ListenerPort", "The specified listener does not exist.")
+    return balancer, port
+
+
+def _describe_listener(call: Call) -> object:
+    balancer, port = _find_port(call)
+    acl, status, kind = balancer.acls.get(port, ("", "off", ""))
+    found: Json = {
+        "LoadBalancerId": balancer.id,
+        "ListenerPort": port,
+        "BackendServerPort": port,
+        "Status": "running",
+        "Scheduler": "wrr",
+        "Bandwidth": -1,
+        "AclStatus": status,
+    }
+    return found | ({"AclId": acl, "AclType": kind} if acl else {})
+
+
+def _set_listener(call: Call) -> object:
+    balancer, port = _find_port(call)
+    old, status, kind = balancer.acls.get(port, ("", "off", ""))
+    status, kind = call.get("AclStatus", status), call.get("AclType", kind)
+    acl = call.get("AclId", old)
+    if status not in ("on", "off"):
+        raise bad("InvalidParameter.AclStatus", "AclStatus must be on or off.")
+    if status == "on":
+        require_acl(call, acl)
+        if kind not in ("white", "black"):
+            raise bad("InvalidParameter.AclType", "AclType must be white or black.")
+        balancer.acls[port] = (acl, status, kind)
+    else:
+        balancer.acls.pop(port, None)
+    return {}
+
+
+def _nlb_fields(call: Call, balancer: LoadBalancer) -> Json:
+    zones = []
+    for interface in call.store.all(NetworkInterface):
+        if interface.owner == balancer.id:
+            address = {"PrivateIPv4Address": interface.address, "EniId": interface.id}
+            zones.append(
+                {
+                    "ZoneId": interface.zone,
+                    "VSwitchId": interface.vswitch,
+                    "LoadBalancerAddresses": [address],
+                }
+            )
+    return {
+        "LoadBalancerId": balancer.id,
+        "LoadBalancerName": balancer.name,
+        "LoadBalancerStatus": "Provisioning" if call.store.pending(balancer) else "Active",
+        "LoadBalancerBusinessStatus": "Normal",
+        "LoadBalancerType": "Network",
+        "AddressType": balancer.address_type.capitalize(),
+        "AddressIpVersion": "ipv4",
+        "DNSName": balancer.address,
+        "RegionId": balancer.region,
+        "VpcId": balancer.vpc,
+        "ZoneMappings": zones,
+        "DeletionProtectionConfig": {"Enabled": balancer.protected},
+        "ModificationProtectionConfig": {
+            "Status": "ConsoleProtection" if balancer.modification_protected else "NonProtection"
+        },
+        "CreateTime": iso(balancer.created),
+        "ResourceGroupId": RESOURCE_GROUP,
+    }
+
+
+def _list_nlbs(call: Call) -> object:
+    ids, names = call.get("LoadBalancerIds", []), call.get("LoadBalancerNames", [])
+    vpcs = call.get("VpcIds", [])
+    found = [
+        b
+        for b in call.here(LoadBalancer)
+        if b.kind == "nlb"
+        and (not ids or b.id in ids)
+        and (not names or b.name in names)
+        and (not vpcs or b.vpc in vpcs)
+        and has_tags(b, call)
+    ]
+    token, some = call.slice(found)
+    listed = [_nlb_fields(call, b) | {"Tags": key_value(b.tags)} for b in some]
+    return {
+        "NextToken": token,
+        "MaxResults": call.get("MaxResults", 20),
+        "TotalCount": len(found),
+        "LoadBalancers": listed,
+    }
+
+
+def _find_nlb(call: Call) -> LoadBalancer:
+    return find(call, "nlb", "ResourceNotFound.loadBalancer")
+
+
+def _get_nlb(call: Call) -> object:
+    balancer = _find_nlb(call)
+    return _nlb_fields(call, balancer) | {"Tags": tag_key_value(balancer.tags)}
+
+
+def _delete_nlb(call: Call) -> object:
+    balancer = _find_nlb(call)
+    if balancer.protected:
+        raise bad(
+            "OperationDenied.DeletionProtectionEnabled",
+            "The operation is not allowed because of DeletionProtectionEnabled.",
+        )
+    remove(call.store, balancer)
+    return {"JobId": call.store.new_hex()}
+
+
+def _protect_nlb(call: Call) -> object:
+    balancer = _find_nlb(call)
+    if call.get("ModificationProtectionStatus", "NonProtection") not in _STATUSES:
+        raise bad("InvalidParameter.ModificationProtectionStatus", "The value is not valid.")
+    balancer.protected = bool(call.get("DeletionProtectionEnabled", balancer.protected))
+    status = call.get("ModificationProtectionStatus")
+    if status is not None:
+        balancer.modification_protected = status == "ConsoleProtection"
+    return {}
+
+
+OPERATIONS: Mapping[str, Handler] = {
+    "nlb:DeleteLoadBalancer": _delete_nlb,
+    "nlb:GetLoadBalancerAttribute": _get_nlb,
+    "nlb:ListLoadBalancers": _list_nlbs,
+    "nlb:UpdateLoadBalancerProtection": _protect_nlb,
+    "slb:DeleteLoadBalancer": _delete_clb,
+    "slb:DescribeLoadBalancerAttribute": _describe_clb,
+    "slb:DescribeLoadBalancerTCPListenerAttribute": _describe_listener,
+    "slb:DescribeLoadBalancers": _describe_clbs,
+    "slb:SetLoadBalancerDeleteProtection": _protect_clb,
+    "slb:SetLoadBalancerModificationProtection": _protect_clb_changes,
+    "slb:SetLoadBalancerTCPListenerAttribute": _set_listener,
+}

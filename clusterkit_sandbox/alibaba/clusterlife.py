@@ -1,0 +1,226 @@
+"""What becomes of a cluster in time: its endpoint, its nodes, its end.
+
+The changes here are made by the clock, never with the store's lock held while Kubernetes is called.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from clusterkit_sandbox.alibaba import tasks
+from clusterkit_sandbox.alibaba.balancers import remove as remove_balancer
+from clusterkit_sandbox.alibaba.catalogue import minor
+from clusterkit_sandbox.alibaba.drain import Drainer
+from clusterkit_sandbox.alibaba.hooks import ClusterHooks, storage_classes
+from clusterkit_sandbox.alibaba.models import (
+    Cluster,
+    Disk,
+    Eip,
+    Instance,
+    LoadBalancer,
+    NatGateway,
+    NetworkInterface,
+    NodePool,
+    Role,
+    SecurityGroup,
+    SnatEntry,
+    Task,
+    Thing,
+)
+from clusterkit_sandbox.alibaba.nodes import node
+from clusterkit_sandbox.alibaba.poollife import PoolLife, remove_pool
+from clusterkit_sandbox.alibaba.store import USER, Store
+from clusterkit_sandbox.kube.interfaces import KubeCluster, KubeServer
+
+_LOG = logging.getLogger(__name__)
+TERMINAL = ("InternalError", "The sandbox was asked to let this fail.")
+
+
+class ClusterLife:
+    """All clusters' changes, and their endpoints."""
+
+    def __init__(self, store: Store, server: KubeServer) -> None:
+        self._store = store
+        self._server = server
+        self._endpoints: dict[str, KubeCluster] = {}
+        self._syncing = threading.Lock()
+        self.pools = PoolLife(store, self)
+
+    def clear(self) -> None:
+        """Close every endpoint."""
+        with self._store.lock:
+            endpoints, self._endpoints = self._endpoints, {}
+        for endpoint in endpoints.values():
+            endpoint.close()
+
+    def serves(self, cluster: Cluster) -> bool:
+        """Whether the cluster's API server is up."""
+        return cluster.id in self._endpoints
+
+    def renamed(self, cluster: Cluster) -> None:
+        """Its public address is another one now."""
+        self._endpoints[cluster.id].rename((cluster.public_address, cluster.private_address))
+
+    def drainer(self, cluster: str) -> Drainer | None:
+        """A way to the cluster's API server; None if it is not up."""
+        with self._store.lock:
+            endpoint, found = self._endpoints.get(cluster), self._store.get(Cluster, cluster)
+        if endpoint is None or found is None:
+            return None
+        return Drainer(endpoint, found.private_address)
+
+    def certificate(self, cluster: Cluster, seconds: float) -> tuple[str, str, str]:
+        """CA, client certificate and key (PEM) for the user, of a running cluster."""
+        endpoint = self._endpoints[cluster.id]
+        certificate, key = endpoint.client_certificate(USER, ("system:users",), seconds)
+        return endpoint.ca_pem, certificate, key
+
+    def create(
+        self,
+        cluster: Cluster,
+        task: Task,
+        pools: Sequence[tuple[NodePool, Task]],
+        terminal: bool,
+    ) -> None:
+        """Let the cluster come up, then its pools; or fail, if ``terminal``."""
+
+        def come_up() -> None:
+            with self._store.lock:
+                if self._store.get(Cluster, cluster.id) is None:
+                    return
+                if terminal:
+                    cluster.state = "failed"
+                    tasks.end(self._store, task, TERMINAL)
+                    return
+            try:
+                endpoint = self._open(cluster)
+            except Exception as error:
+                _LOG.exception("the endpoint of %s did not open", cluster.id)
+                with self._store.lock:
+                    cluster.state = "failed"
+                    tasks.end(self._store, task, ("InternalError", str(error)))
+                return
+            with self._store.lock:
+                # it is still there: it takes no deletion now, and a reset waits for this change
+                self._endpoints[cluster.id] = endpoint
+                cluster.state = "running"
+                tasks.end(self._store, task)
+                for pool, pool_task in pools:
+                    self.pools.scale(pool, pool_task, "nodepool/create")
+
+        self._store.later("cluster/create", come_up)
+
+    def _open(self, cluster: Cluster) -> KubeCluster:
+        return self._server.open(
+            f"alibaba-{cluster.id}",
+            hosts=(cluster.public_address, cluster.private_address),
+            version=minor(cluster.version),
+            review=_no_token,
+            hooks=ClusterHooks(self._store, cluster.id),
+            admins=(USER,),
+            objects=storage_classes() if "csi-plugin" in cluster.addons else (),
+        )
+
+    def change(
+        self,
+        cluster: Cluster,
+        task: Task,
+        what: str,
+        state: str = "updating",
+        then: Callable[[], None] | None = None,
+    ) -> None:
+        """Keep the cluster in ``state`` while ``what`` takes its time; ``then`` makes the change,
+        with the store's lock.
+        """
+        cluster.state, cluster.updated = state, time.time()
+
+        def done() -> None:
+            with self._store.lock:
+                if cluster.state == state:
+                    cluster.state, cluster.updated = "running", time.time()
+                if then is not None:
+                    then()
+                tasks.end(self._store, task)
+
+        self._store.later(what, done)
+
+    def sync(self, cluster: str) -> None:
+        """Tell Kubernetes which nodes there are."""
+        with self._syncing:
+            with self._store.lock:
+                endpoint = self._endpoints.get(cluster)
+                nodes = [
+                    node(instance)
+                    for instance in self._store.all(Instance)
+                    if instance.cluster == cluster and instance.joined
+                ]
+            if endpoint is not None:
+                endpoint.set_nodes(nodes)
+
+    def delete(self, cluster: Cluster, task: Task, balancers: bool) -> None:
+        """Remove the cluster and what it made, but for what is retained; ``balancers`` says
+        whether those that Services made go too.
+        """
+        cluster.state, cluster.updated = "deleting", time.time()
+
+        def deleted() -> None:
+            with self._store.lock:
+                reason = self._remove(cluster, balancers)
+                if reason is not None:
+                    cluster.state = "delete_failed"
+                    tasks.end(self._store, task, ("DependencyViolation", reason))
+                    return
+                tasks.end(self._store, task)
+                tasks.cancel(self._store, cluster)
+                endpoint = self._endpoints.pop(cluster.id, None)
+            if endpoint is not None:
+                endpoint.close()
+
+        self._store.later("cluster/delete", deleted)
+
+    def _remove(self, cluster: Cluster, balancers: bool) -> str | None:
+        store = self._store
+        group = cluster.security_group
+        if group not in cluster.retained:
+            guests = [i for i in store.all(NetworkInterface) if group in i.groups and not i.owner]
+            if guests:
+                return f"Security group {group} is used by {', '.join(i.id for i in guests)}."
+        for pool in list(store.all(NodePool)):
+            if pool.cluster == cluster.id:
+                remove_pool(store, pool)
+        for thing in made_by(store, cluster):
+            if thing.id in cluster.retained:
+                thing.owner = ""
+            elif isinstance(thing, LoadBalancer):
+                if thing.id == cluster.load_balancer or balancers:
+                    remove_balancer(store, thing)
+            elif not isinstance(thing, Disk):
+                store.remove(thing)
+        store.remove(cluster)
+        return None
+
+
+def _no_token(_token: str) -> None:
+    """The users of ACK come with client certificates."""
+
+
+def made_by(store: Store, cluster: Cluster) -> list[Thing]:
+    """Everything the cluster made for itself or for what runs in it."""
+    kinds: tuple[type[Thing], ...] = (
+        SnatEntry,
+        NatGateway,
+        LoadBalancer,
+        Eip,
+        SecurityGroup,
+        Role,
+        Disk,
+    )
+    return [thing for kind in kinds for thing in store.all(kind) if thing.owner == cluster.id]
+
+
+def size_of(store: Store, cluster: Cluster) -> int:
+    """How many nodes there are."""
+    return sum(i.cluster == cluster.id and i.joined for i in store.all(Instance))

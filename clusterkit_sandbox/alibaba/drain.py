@@ -1,0 +1,119 @@
+"""Nodes are emptied before they go: cordoned, and their pods evicted, through the Kubernetes API.
+
+As ``kubectl drain`` does it, and Container Service: pods of DaemonSets and those that have finished
+stay, and where the API server minds PodDisruptionBudgets it says so with 429.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import ssl
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from clusterkit_sandbox.kube.interfaces import KubeCluster
+
+_SECONDS = 10
+"""How long one call may take."""
+_LIFETIME = 600
+_NAME, _GROUPS = "system:ack-controller", ("system:masters",)
+_PATCH = {"Content-Type": "application/merge-patch+json"}
+_BODY = {"Content-Type": "application/json"}
+_OVER = ("Succeeded", "Failed")
+
+
+class Unreachable(Exception):
+    """The API server does not answer, or not as it should."""
+
+
+class Drainer:
+    """One cluster's API server, asked as its administrator; close it after use."""
+
+    def __init__(self, endpoint: KubeCluster, host: str) -> None:
+        """``host`` is a name the endpoint's certificate is for."""
+        certificate, key = endpoint.client_certificate(_NAME, _GROUPS, _LIFETIME)
+        context = ssl.create_default_context(cadata=endpoint.ca_pem)
+        # the ssl module takes keys from files only
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory) / "client.pem"
+            path.write_text(certificate + key)
+            context.load_cert_chain(path)
+        self._connection = _Connection(host, endpoint.address, context)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._connection.close()
+
+    def cordon(self, node: str) -> None:
+        """Let nothing new onto the node; one that is gone is fine."""
+        self._ask(
+            "PATCH", f"/api/v1/nodes/{quote(node)}", {"spec": {"unschedulable": True}}, _PATCH
+        )
+
+    def evict(self, node: str) -> list[str]:
+        """Send the node's pods away; those that are still there."""
+        selector = quote(f"spec.nodeName={node}")
+        _, listed = self._ask("GET", f"/api/v1/pods?fieldSelector={selector}")
+        staying = []
+        for pod in listed.get("items") or []:
+            metadata = pod["metadata"]
+            if _may_stay(pod):
+                continue
+            staying.append(f"{metadata['namespace']}/{metadata['name']}")
+            if not metadata.get("deletionTimestamp"):
+                self._evict(metadata["namespace"], metadata["name"])
+        return staying
+
+    def _evict(self, namespace: str, name: str) -> None:
+        body = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": name, "namespace": namespace},
+        }
+        path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(name)}/eviction"
+        self._ask("POST", path, body)
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] = _BODY,
+    ) -> tuple[int, dict[str, Any]]:
+        """Status and body; 404 (it is gone) and 429 (not now) are answers, all else is not."""
+        data = None if body is None else json.dumps(body)
+        try:
+            self._connection.request(method, path, data, dict(headers))
+            answer = self._connection.getresponse()
+            found = json.loads(answer.read() or b"{}")
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise Unreachable(f"{method} {path}: {error}") from error
+        if answer.status >= 300 and answer.status not in (404, 429):
+            raise Unreachable(f"{method} {path}: {answer.status} {found.get('message', '')}")
+        return answer.status, found
+
+
+class _Connection(http.client.HTTPSConnection):
+    """To a loopback address, under the name in the certificate."""
+
+    def __init__(self, host: str, address: tuple[str, int], context: ssl.SSLContext) -> None:
+        super().__init__(host, timeout=_SECONDS)
+        self._address = address
+        self._tls = context
+
+    def connect(self) -> None:
+        """Open the connection."""
+        plain = socket.create_connection(self._address, _SECONDS)
+        self.sock = self._tls.wrap_socket(plain, server_hostname=self.host)
+
+
+def _may_stay(pod: Mapping[str, Any]) -> bool:
+    metadata = pod["metadata"]
+    owners = [owner.get("kind") for owner in metadata.get("ownerReferences") or ()]
+    mirror = "kubernetes.io/config.mirror" in (metadata.get("annotations") or {})
+    return "DaemonSet" in owners or mirror or (pod.get("status") or {}).get("phase") in _OVER

@@ -1,0 +1,182 @@
+"""Alibaba Cloud at one address: the gateway that knows who asks for what, and whoever answers."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+
+from clusterkit_sandbox.alibaba import (
+    account,
+    acls,
+    activation,
+    addons,
+    balancers,
+    clusters,
+    clusterviews,
+    eip,
+    endpoints,
+    groups,
+    instances,
+    keypairs,
+    kubeconfig,
+    limits,
+    model,
+    nat,
+    nodepools,
+    offers,
+    personal,
+    poolnodes,
+    ram,
+    registry,
+    repositories,
+    snat,
+    tags,
+    tasks,
+    volumes,
+    vpc,
+    vswitch,
+)
+from clusterkit_sandbox.alibaba.catalogue import REGIONS
+from clusterkit_sandbox.alibaba.clusterlife import ClusterLife
+from clusterkit_sandbox.alibaba.failure import Failure, json_answer, not_emulated, rendered
+from clusterkit_sandbox.alibaba.parameters import read
+from clusterkit_sandbox.alibaba.request import Request, host_parts
+from clusterkit_sandbox.alibaba.service import Accepted, Call, Handler
+from clusterkit_sandbox.alibaba.signature import AccessKey
+from clusterkit_sandbox.alibaba.store import Store
+from clusterkit_sandbox.emulator import Answer, Environ, StartResponse, Surroundings
+
+_LOG = logging.getLogger(__name__)
+
+REGION = "ap-southeast-1"
+"""Where clients work unless they say otherwise."""
+HANDLERS: Mapping[str, Handler] = {
+    name: handler
+    for module in (
+        acls, activation, addons, balancers, clusters, clusterviews, eip, endpoints, groups,
+        instances, keypairs, kubeconfig, limits, nat, nodepools, offers, personal, poolnodes, ram,
+        registry, repositories, snat, tags, tasks, volumes, vpc, vswitch,
+    )
+    for name, handler in module.OPERATIONS.items()
+}  # fmt: skip
+"""Every operation, as ``vpc:CreateVpc``."""
+_INJECTED = {
+    # vendor: "Throttling.User" and "ServiceUnavailable" in the common error codes of every service
+    "throttle": (400, "Throttling.User", "Request was denied due to user flow control."),
+    "error": (
+        503,
+        "ServiceUnavailable",
+        "The request has failed due to a temporary failure of the server.",
+    ),
+    "unimplemented": (501, "Sandbox.NotImplemented", "This is not in the sandbox."),
+}
+
+
+class AlibabaCloud:
+    """Implements ``clusterkit_sandbox.emulator.Emulator``."""
+
+    name = "alibaba"
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self.store = Store(surroundings.pace, surroundings.faults)
+        self._clusters = ClusterLife(self.store, surroundings.kube)
+        self._key = account.new_key()
+        self._ca = surroundings.directory / "ca.pem"
+        self.store.signatures.add(self._key)
+        account.furnish(self.store)
+
+    def claims(self, host: str) -> bool:
+        """The endpoints of the services that are emulated, of every region."""
+        return host_parts(host)[0] in model.HOSTS.values()
+
+    def environment(self) -> Mapping[str, str]:
+        """Keys of the sandbox's own account, by every name the vendor's clients know for them."""
+        return account.environment(self._key, REGION, str(self._ca))
+
+    def warm(self) -> None:
+        """Read what the vendor publishes."""
+        model.products()
+
+    def reset(self) -> None:
+        """Forget every resource; the account is as ``store.conditions`` say."""
+        self.store.clear()
+        self._clusters.clear()
+        account.furnish(self.store)
+
+    # -- names -----------------------------------------------------------------------------------
+
+    def operation(self, environ: Environ, body: bytes) -> str:
+        """``vpc:CreateVpc``; ``?`` where it cannot be told."""
+        request = Request.read(environ, body)
+        product, action, _ = model.named(request)
+        return f"{product.name if product else request.product}:{action or '?'}"
+
+    def refusal(self, environ: Environ, body: bytes, kind: str) -> Answer:
+        """The gateway's own answer for an injected fault."""
+        request = Request.read(environ, body)
+        status, code, message = _INJECTED[kind]
+        failure = Failure(status, code, message, gateway=True)
+        return rendered(failure, style="RPC", host=request.host, request_id=_request_id())
+
+    # -- requests --------------------------------------------------------------------------------
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        body = environ["wsgi.input"].read(length) if length else b""
+        answer = self._answer(Request.read(environ, body))
+        start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", list(answer.headers))
+        return [answer.body]
+
+    def _answer(self, request: Request) -> Answer:
+        request_id = _request_id()
+        try:
+            key = self.store.signatures.verify(request)
+            return self._run(request, key, request_id)
+        except Failure as failure:
+            return rendered(failure, style=request.style, host=request.host, request_id=request_id)
+
+    def _run(self, request: Request, key: AccessKey, request_id: str) -> Answer:
+        operation, path = model.find(request)
+        if request.flat.get("Format", "JSON").upper() != "JSON":
+            raise not_emulated("answers in another format than JSON")
+        parameters = read(request, operation)
+        _check_endpoint(request)
+        for name in operation.deprecated(parameters):
+            _LOG.warning("%s: the parameter %s is deprecated", operation.full_name, name)
+        call = Call(
+            store=self.store,
+            operation=operation.full_name,
+            parameters=parameters,
+            path=path,
+            region_asked=request.region or REGION,
+            key=key,
+            request_id=request_id,
+            clusters=self._clusters,
+        )
+        self.store.clock.advance()
+        with self.store.lock:
+            found = HANDLERS[operation.full_name](call)
+        status, body = (202, found.body) if isinstance(found, Accepted) else (200, found)
+        if operation.style == "RPC" and isinstance(body, dict):
+            body = {"RequestId": request_id, **body}
+        return json_answer(status, body, request_id)
+
+
+def _check_endpoint(request: Request) -> None:
+    """An endpoint of one region serves no other (vendor: ECS "Common error codes")."""
+    there, asked = host_parts(request.host)[1], request.flat.get("RegionId")
+    regional = request.host.endswith(f".{there}.aliyuncs.com")
+    if request.style == "RPC" and regional and asked in REGIONS and asked != there:
+        raise Failure(
+            404,
+            "InvalidOperation.NotSupportedEndpoint",
+            "The specified endpoint can't operate this region. Please use API DescribeRegions to"
+            " get the appropriate endpoint, or upgrade your SDK to latest version.",
+        )
+
+
+def _request_id() -> str:
+    return str(uuid.uuid4()).upper()

@@ -1,0 +1,261 @@
+"""What Kubernetes makes in the cloud: load balancers for Services, disks for claims.
+
+Sources: kubernetes/cloud-provider-alibaba-cloud (annotations, names and tags of load balancers) and
+kubernetes-sigs/alibaba-cloud-csi-driver (pkg/disk: categories, least sizes, and
+``volumeSizeAutoAvailable``, which raises a claim below 20 GiB to 20; its chart has the storage
+classes, none of which is the default).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from clusterkit_sandbox.alibaba.balancers import remove
+from clusterkit_sandbox.alibaba.catalogue import (
+    DEFAULT_LEVEL,
+    DISKS,
+    PROVISIONER_ADDONS,
+    least_size,
+)
+from clusterkit_sandbox.alibaba.models import Cluster, Disk, LoadBalancer, NetworkInterface, VSwitch
+from clusterkit_sandbox.alibaba.store import Store
+from clusterkit_sandbox.kube.interfaces import Volume
+
+PROVISIONER = "diskplugin.csi.alibabacloud.com"
+AUTO_AVAILABLE = 20
+"""GiB that volumeSizeAutoAvailable gives at least"""
+_PREFIX = "service.beta.kubernetes.io/alibaba-cloud-loadbalancer-"
+_DEFAULT_TYPES = "cloud_essd,cloud_ssd,cloud_efficiency"
+_UID = "kubernetes.service.uid"
+
+
+def storage_classes() -> list[Mapping[str, object]]:
+    """Those the disk driver's chart brings along."""
+    classes = (
+        ("alicloud-disk-topology-alltype", _DEFAULT_TYPES, "WaitForFirstConsumer"),
+        ("alicloud-disk-essd", "cloud_essd", "Immediate"),
+        ("alicloud-disk-ssd", "cloud_ssd", "Immediate"),
+        ("alicloud-disk-efficiency", "cloud_efficiency", "Immediate"),
+    )
+    return [
+        {
+            "apiVersion": "storage.k8s.io/v1",
+            "kind": "StorageClass",
+            "metadata": {"name": name},
+            "provisioner": PROVISIONER,
+            "parameters": {"type": types},
+            "reclaimPolicy": "Delete",
+            "allowVolumeExpansion": True,
+            "volumeBindingMode": binding,
+        }
+        for name, types, binding in classes
+    ]
+
+
+class ClusterHooks:
+    """``CloudHooks`` of one cluster."""
+
+    def __init__(self, store: Store, cluster: str) -> None:
+        self._store = store
+        self._cluster = cluster
+
+    def ensure_load_balancer(
+        self, kind: str, namespace: str, name: str, uid: str, annotations: Mapping[str, str]
+    ) -> str:
+        """Nothing for an Ingress, for which no controller is emulated.
+
+        For a Service a network load balancer, or a classic one if an annotation that only those
+        have says so (``...-loadbalancer-spec``). Both are protected against deletion, as the
+        vendor's are.
+        """
+        if kind != "Service":
+            return ""
+        with self._store.lock:
+            cluster = self._require()
+            found = self._find(uid)
+            if found is None:
+                classic = f"{_PREFIX}spec" in annotations
+                found = self._make(cluster, uid, "clb" if classic else "nlb", annotations)
+            found.description = f"{namespace}/{name}"
+            return found.address
+
+    def _require(self) -> Cluster:
+        cluster = self._store.get(Cluster, self._cluster)
+        if cluster is None:
+            raise RuntimeError(f"the cluster {self._cluster} is gone")
+        return cluster
+
+    def _find(self, uid: str) -> LoadBalancer | None:
+        for balancer in self._store.all(LoadBalancer):
+            if balancer.owner == self._cluster and balancer.tags.get(_UID) == uid:
+                return balancer
+        return None
+
+    def _make(
+        self, cluster: Cluster, uid: str, kind: str, annotations: Mapping[str, str]
+    ) -> LoadBalancer:
+        store = self._store
+        address_type = annotations.get(f"{_PREFIX}address-type", "internet").lower()
+        if address_type not in ("internet", "intranet"):
+            raise RuntimeError(f"address type {address_type!r} must be internet or intranet")
+        identifier = store.new_id("nlb" if kind == "nlb" else "lb")
+        vswitches = [v for i in cluster.vswitches if (v := store.get(VSwitch, i)) is not None]
+        zones: list[VSwitch] = []
+        for vswitch in vswitches:
+            if vswitch.zone not in [v.zone for v in zones]:
+                zones.append(vswitch)
+        if kind == "nlb":
+            if len(zones) < 2:
+                # vendor: CreateLoadBalancer (NLB), ZoneMappings, "at least two zones"
+                raise RuntimeError("a network load balancer needs vSwitches in two zones")
+            address = f"{identifier}.{cluster.region}.nlb.aliyuncsslb.com"
+            for vswitch in zones:
+                self._interface(identifier, vswitch)
+        else:
+            zones = zones[:1] if address_type == "intranet" else []
+            found = store.private_address(zones[0]) if zones else store.public_address()
+            if found is None:
+                raise RuntimeError(f"vSwitch {zones[0].id} has no free address")
+            address = found
+        balancer = LoadBalancer(
+            id=identifier,
+            region=cluster.region,
+            name=f"a{uid.replace('-', '')}"[:32],
+            owner=cluster.id,
+            tags={
+                "ack.aliyun.com": cluster.id,
+                "kubernetes.do.not.delete": f"a{uid.replace('-', '')}"[:32],
+                _UID: uid,
+            },
+            kind=kind,
+            vpc=cluster.vpc,
+            vswitches=[v.id for v in zones],
+            address=address,
+            address_type=address_type,
+            protected=annotations.get(f"{_PREFIX}delete-protection", "on") == "on",
+            modification_protected=True,
+            ports=[80],
+        )
+        return store.add(balancer)
+
+    def _interface(self, balancer: str, vswitch: VSwitch) -> None:
+        address = self._store.private_address(vswitch)
+        if address is None:
+            raise RuntimeError(f"vSwitch {vswitch.id} has no free address")
+        self._store.add(
+            NetworkInterface(
+                id=self._store.new_id("eni"),
+                region=vswitch.region,
+                owner=balancer,
+                description="created by nlb",
+                vpc=vswitch.vpc,
+                vswitch=vswitch.id,
+                zone=vswitch.zone,
+                address=address,
+                mac="00:16:3e:00:00:00",
+                groups=[],
+                managed=True,
+            )
+        )
+
+    def delete_load_balancer(self, uid: str) -> None:
+        """Remove it with its interfaces."""
+        with self._store.lock:
+            found = self._find(uid)
+            if found is not None:
+                remove(self._store, found)
+
+    def provisioners(self) -> Sequence[str]:
+        """The disk driver, once both of its halves are installed."""
+        with self._store.lock:
+            cluster = self._store.get(Cluster, self._cluster)
+            installed = cluster.addons if cluster is not None else {}
+            works = "csi-plugin" in installed and any(n in installed for n in PROVISIONER_ADDONS)
+            return (PROVISIONER,) if works else ()
+
+    def create_volume(
+        self,
+        provisioner: str,
+        name: str,
+        size: int,
+        parameters: Mapping[str, str],
+        zone: str,
+        tags: Mapping[str, str],
+    ) -> Volume:
+        """A disk of the first category that fits; too small a claim fails as the driver fails."""
+        if provisioner != PROVISIONER:
+            raise RuntimeError(f"there is no provisioner {provisioner}")
+        if str(parameters.get("volumeSizeAutoAvailable", "")).lower() == "true":
+            size = max(size, AUTO_AVAILABLE)
+        level = parameters.get("performanceLevel", DEFAULT_LEVEL).split(",")[0]
+        reasons = []
+        with self._store.lock:
+            cluster = self._require()
+            known = self._volume(name)
+            if known is not None:
+                return Volume(known.id, known.size)
+            for category in parameters.get("type", _DEFAULT_TYPES).split(","):
+                reason = _unfit(category.strip(), level, size)
+                if reason is None:
+                    made = self._disk(cluster, name, size, category.strip(), level, zone, tags)
+                    return Volume(made, size)
+                reasons.append(reason)
+        raise RuntimeError("; ".join(reasons))
+
+    def _volume(self, name: str) -> Disk | None:
+        for disk in self._store.all(Disk):
+            if disk.owner == self._cluster and disk.name == name:
+                return disk
+        return None
+
+    def _disk(
+        self,
+        cluster: Cluster,
+        name: str,
+        size: int,
+        category: str,
+        level: str,
+        zone: str,
+        tags: Mapping[str, str],
+    ) -> str:
+        if not zone:
+            first = self._store.get(VSwitch, cluster.vswitches[0])
+            zone = first.zone if first is not None else ""
+        disk = Disk(
+            id=self._store.new_id("d"),
+            region=cluster.region,
+            name=name,
+            owner=cluster.id,
+            tags={
+                **tags,
+                "ack.aliyun.com": cluster.id,
+                "createdby": "alibabacloud-csi-plugin",
+            },
+            category=category,
+            level=level if DISKS[category].levels else "",
+            size=size,
+            zone=zone,
+            system=False,
+        )
+        return self._store.add(disk).id
+
+    def delete_volume(self, volume: str) -> None:
+        """Remove the disk."""
+        with self._store.lock:
+            disk = self._store.get(Disk, volume)
+            if disk is not None:
+                self._store.remove(disk)
+
+
+def _unfit(category: str, level: str, size: int) -> str | None:
+    """Why the driver cannot make such a disk, in the words of the ECS service; None if it can."""
+    try:
+        least = least_size(category, level)
+    except KeyError:
+        return f"InvalidDiskCategory.ValueNotSupported: {category} {level}"
+    if size < least:
+        return (
+            "InvalidDiskSize.NotSupported: The specified disk size is not supported:"
+            f" a {category} disk has at least {least} GiB, not {size}"
+        )
+    return None

@@ -1,0 +1,101 @@
+"""ECS 2014-05-26: what the account may have in a region, and how much of it is in use.
+
+Attributes and their values as on the vendor's page of DescribeAccountAttributes (help.aliyun.com
+document 73772); what is over a limit is refused with the codes of RunInstances, which Auto Scaling
+hands on to node pools.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from clusterkit_sandbox.alibaba.catalogue import INSTANCE_TYPES, REGIONS, in_mainland, zones
+from clusterkit_sandbox.alibaba.failure import Failure, bad
+from clusterkit_sandbox.alibaba.models import Instance
+from clusterkit_sandbox.alibaba.offers import in_stock
+from clusterkit_sandbox.alibaba.service import Call, Handler, Json
+from clusterkit_sandbox.alibaba.store import Store
+
+_ASKED = 8
+"""Attributes one call may name (vendor: AttributeName.N, "valid values of N: 1 to 8")."""
+_NOT_VERIFIED = (
+    "RealNameAuthenticationError",
+    "Your account has not passed the real-name authentication yet.",
+)
+_NO_VCPU = (
+    "QuotaExceed.ElasticQuota",
+    "The number of vCPUs assigned to the ECS instances has exceeded the quota in the zone.",
+)
+
+
+def used_vcpus(store: Store, region: str, *, spot: bool) -> int:
+    """The cores of the machines there are, those by the hour or those by bid."""
+    return sum(
+        INSTANCE_TYPES[instance.kind].cpu
+        for instance in store.all(Instance)
+        if instance.region == region and (instance.spot != "NoSpot") == spot
+    )
+
+
+def over_limit(store: Store, region: str, kind: str, *, spot: bool) -> tuple[str, str] | None:
+    """Code and message if the account cannot have one more machine of this type."""
+    if in_mainland(region) and store.conditions.real_name == "none":
+        return _NOT_VERIFIED
+    most = store.conditions.quotas["spot-vcpu" if spot else "vcpu"]
+    if used_vcpus(store, region, spot=spot) + INSTANCE_TYPES[kind].cpu > most:
+        return _NO_VCPU
+    return None
+
+
+def _values(call: Call, zone: str | None) -> Mapping[str, Callable[[], list[Json]]]:
+    """Attribute to its values, worked out when asked for."""
+    store, region, quota = call.store, call.region, call.store.conditions.quotas
+
+    def one(value: object) -> Callable[[], list[Json]]:
+        return lambda: [{"Value": str(value)}]
+
+    def types() -> list[Json]:
+        return [
+            {"InstanceType": kind, "InstanceChargeType": "PostPaid", "ZoneId": place}
+            for place in zones(region)
+            if zone in (None, place)
+            for kind in INSTANCE_TYPES
+            if in_stock(store, kind, place)
+        ]
+
+    return {
+        "instance-network-type": one("vpc"),
+        "max-security-groups": one(quota["security-group"]),
+        "max-elastic-network-interfaces": one(quota["network-interface"]),
+        "max-postpaid-instance-vcpu-count": one(quota["vcpu"]),
+        "max-spot-instance-vcpu-count": one(quota["spot-vcpu"]),
+        "used-postpaid-instance-vcpu-count": one(used_vcpus(store, region, spot=False)),
+        "used-spot-instance-vcpu-count": one(used_vcpus(store, region, spot=True)),
+        "max-dedicated-hosts": one(quota["dedicated-host"]),
+        "supported-postpaid-instance-types": types,
+        "max-axt-command-count": one(quota["command"]),
+        "real-name-authentication": one(store.conditions.real_name),
+    }
+
+
+def _describe(call: Call) -> object:
+    if call["RegionId"] not in REGIONS:
+        raise Failure(404, "InvalidRegionId.NotFound", "The specified RegionId does not exist.")
+    zone = call.get("ZoneId")
+    if zone is not None and zone not in zones(call.region):
+        raise Failure(404, "InvalidZoneId.NotFound", "The specified ZoneId does not exist.")
+    values, wanted = _values(call, zone), call.get("AttributeName") or []
+    if len(wanted) > _ASKED:
+        raise bad("InvalidParameter", f"At most {_ASKED} attributes can be asked for at once.")
+    for name in wanted:
+        if name not in values:
+            # the code is not documented
+            raise bad("InvalidParameter", f"The specified AttributeName {name!r} is not valid.")
+    items = [
+        {"AttributeName": name, "AttributeValues": {"ValueItem": values[name]()}}
+        for name in (dict.fromkeys(wanted) or values)
+    ]
+    return {"AccountAttributeItems": {"AccountAttributeItem": items}}
+
+
+OPERATIONS: Mapping[str, Handler] = {"ecs:DescribeAccountAttributes": _describe}

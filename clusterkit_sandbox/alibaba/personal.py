@@ -1,0 +1,227 @@
+"""CR 2016-06-07: the personal registry, of which an account has one in each region.
+
+``NAMESPACE_NOT_EXIST`` and ``REPO_NOT_EXIST`` are the codes terraform-provider-alicloud handles
+(service_alicloud_cr.go), which also has the shapes of bodies and answers; the other codes are named
+after those, and nobody has published them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from collections.abc import Mapping
+
+from clusterkit_sandbox.alibaba.failure import Failure, bad
+from clusterkit_sandbox.alibaba.models import Namespace, Repository
+from clusterkit_sandbox.alibaba.registry import milliseconds
+from clusterkit_sandbox.alibaba.repositories import (
+    namespace_of,
+    remove_namespace,
+    repository_of,
+    valid,
+    valid_kind,
+)
+from clusterkit_sandbox.alibaba.service import Call, Handler, Json
+from clusterkit_sandbox.alibaba.store import ACCOUNT
+
+_NAMESPACES = 3
+"""How many an account has (vendor: "Limits" of the personal edition)."""
+_SUMMARY = 100
+"""Characters of a repository's summary (vendor: CreateRepo)."""
+
+
+def _answer(call: Call, data: Json | None = None) -> Json:
+    return {"requestId": call.request_id} | ({} if data is None else {"data": data})
+
+
+def _token(call: Call) -> object:
+    return _answer(
+        call,
+        {
+            "tempUserName": "cr_temp_user",
+            "authorizationToken": secrets.token_urlsafe(48),
+            "expireDate": milliseconds(time.time() + 3600),
+        },
+    )
+
+
+def _own(call: Call) -> list[Namespace]:
+    return [n for n in call.here(Namespace) if not n.instance]
+
+
+def _namespace(call: Call, name: str) -> Namespace:
+    return namespace_of(call.store, "", name, call.region)
+
+
+def _repository(call: Call) -> Repository:
+    path = call.path
+    return repository_of(call.store, "", path["RepoNamespace"], path["RepoName"], call.region)
+
+
+def _create_namespace(call: Call) -> object:
+    name = valid(call["Namespace"]["Namespace"], "NAMESPACE", 2, 120)
+    if any(n.name == name for n in _own(call)):
+        raise Failure(409, "NAMESPACE_ALREADY_EXIST", "namespace is already exist")
+    if len(_own(call)) >= _NAMESPACES:
+        raise bad("NAMESPACE_QUOTA_EXCEED", f"An account has {_NAMESPACES} namespaces.")
+    number = call.store.new_number()
+    call.store.add(
+        Namespace(
+            id=number,
+            region=call.region,
+            name=name,
+            instance="",
+            auto_create=True,
+            default_type="PRIVATE",
+        )
+    )
+    return _answer(call, {"namespaceId": int(number)})
+
+
+def _fields(namespace: Namespace) -> Json:
+    return {
+        "namespace": namespace.name,
+        "namespaceStatus": "NORMAL",
+        "authorizeType": "ADMIN",
+    }
+
+
+def _get_namespace(call: Call) -> object:
+    found = _namespace(call, call.path["Namespace"])
+    more = {"autoCreate": found.auto_create, "defaultVisibility": found.default_type}
+    return _answer(call, {"namespace": _fields(found) | more})
+
+
+def _list_namespaces(call: Call) -> object:
+    found = [n for n in _own(call) if call.get("Status") in (None, "NORMAL")]
+    return _answer(call, {"namespaces": [_fields(n) for n in found]})
+
+
+def _update_namespace(call: Call) -> object:
+    found = _namespace(call, call.path["Namespace"])
+    sent = call["Namespace"]
+    found.default_type = valid_kind(sent.get("DefaultVisibility") or found.default_type)
+    found.auto_create = bool(sent.get("AutoCreate", found.auto_create))
+    return _answer(call)
+
+
+def _delete_namespace(call: Call) -> object:
+    remove_namespace(call.store, _namespace(call, call.path["Namespace"]))
+    return _answer(call)
+
+
+def _summary(text: str) -> str:
+    if not 1 <= len(text) <= _SUMMARY:
+        raise bad("INVALID_REPO_SUMMARY", f"Summary must have 1 to {_SUMMARY} characters.")
+    return text
+
+
+def _create_repository(call: Call) -> object:
+    sent = call["Repo"]
+    namespace = _namespace(call, sent["RepoNamespace"])
+    name = valid(sent["RepoName"], "REPO", 2, 64)
+    for one in call.here(Repository):
+        if (one.instance, one.namespace, one.name) == ("", namespace.name, name):
+            raise Failure(409, "REPO_ALREADY_EXIST", "repo is already exist")
+    number = call.store.new_number()
+    call.store.add(
+        Repository(
+            id=number,
+            region=call.region,
+            name=name,
+            instance="",
+            namespace=namespace.name,
+            kind=valid_kind(sent["RepoType"]),
+            summary=_summary(sent["Summary"]),
+            detail=sent.get("Detail", ""),
+        )
+    )
+    return _answer(call, {"repoId": int(number)})
+
+
+def _domains(region: str) -> Json:
+    """The account's own name in each region (vendor: personal edition, since September 2024)."""
+    own = "crpi-" + hashlib.sha256(f"{ACCOUNT}/{region}".encode()).hexdigest()[:16]
+    inside = f"{own}-vpc.{region}.personal.cr.aliyuncs.com"
+    return {
+        "public": f"{own}.{region}.personal.cr.aliyuncs.com",
+        "internal": inside,
+        "vpc": inside,
+    }
+
+
+def _repository_fields(repository: Repository) -> Json:
+    return {
+        "repoId": int(repository.id),
+        "regionId": repository.region,
+        "repoNamespace": repository.namespace,
+        "repoName": repository.name,
+        "repoType": repository.kind,
+        "repoStatus": "NORMAL",
+        "repoBuildType": "MANUAL",
+        "repoAuthorizeType": "ADMIN",
+        "repoDomainList": _domains(repository.region),
+        "gmtCreate": milliseconds(repository.created),
+        "gmtModified": milliseconds(repository.created),
+        "summary": repository.summary,
+    }
+
+
+def _get_repository(call: Call) -> object:
+    found = _repository(call)
+    return _answer(call, {"repo": _repository_fields(found) | {"detail": found.detail}})
+
+
+def _some(call: Call, found: list[Repository]) -> object:
+    figures, some = call.page(
+        found, default=30, most=100, number="Page", size="PageSize", total="total"
+    )
+    return _answer(
+        call,
+        {
+            "page": figures["Page"],
+            "pageSize": figures["PageSize"],
+            "total": figures["total"],
+            "repos": [_repository_fields(r) for r in some],
+        },
+    )
+
+
+def _list_all(call: Call) -> object:
+    return _some(call, [r for r in call.here(Repository) if not r.instance])
+
+
+def _list_repositories(call: Call) -> object:
+    namespace = _namespace(call, call.path["RepoNamespace"])
+    mine = [r for r in call.here(Repository) if not r.instance and r.namespace == namespace.name]
+    return _some(call, mine)
+
+
+def _update_repository(call: Call) -> object:
+    found, sent = _repository(call), call["Repo"]
+    kind, summary = sent.get("RepoType", found.kind), sent.get("Summary", found.summary)
+    found.kind, found.summary = valid_kind(kind), _summary(summary)
+    found.detail = sent.get("Detail", found.detail)
+    return _answer(call)
+
+
+def _delete_repository(call: Call) -> object:
+    call.store.remove(_repository(call))
+    return _answer(call)
+
+
+OPERATIONS: Mapping[str, Handler] = {
+    "personalcr:CreateNamespace": _create_namespace,
+    "personalcr:CreateRepo": _create_repository,
+    "personalcr:DeleteNamespace": _delete_namespace,
+    "personalcr:DeleteRepo": _delete_repository,
+    "personalcr:GetAuthorizationToken": _token,
+    "personalcr:GetNamespace": _get_namespace,
+    "personalcr:GetNamespaceList": _list_namespaces,
+    "personalcr:GetRepo": _get_repository,
+    "personalcr:GetRepoList": _list_all,
+    "personalcr:GetRepoListByNamespace": _list_repositories,
+    "personalcr:UpdateNamespace": _update_namespace,
+    "personalcr:UpdateRepo": _update_repository,
+}

@@ -1,0 +1,210 @@
+"""What becomes of a node pool in time: its machines come, are drained, and go.
+
+The changes here are made by the clock, never with the store's lock held while Kubernetes is called.
+Machines that leave are cordoned and drained first, by a call that removes nodes, by a smaller
+desired size, and by a pool that is deleted by force (operators have seen all three do so, and a
+drain that a PodDisruptionBudget held up; vendor: "Remove a node", up to 30 minutes).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from clusterkit_sandbox.alibaba import tasks
+from clusterkit_sandbox.alibaba.drain import Drainer, Unreachable
+from clusterkit_sandbox.alibaba.models import Instance, NodePool, Task
+from clusterkit_sandbox.alibaba.nodes import detach, node_name, remove_instance, settle
+from clusterkit_sandbox.alibaba.store import Store
+
+_LOG = logging.getLogger(__name__)
+REMOVING = "removing_nodes"
+"""The published list of states says ``removing``; every operator who quoted one saw this."""
+_LOOKS = (0.05, 5.0)
+"""Seconds between two looks at a drain, growing; pods take real time to go, at any pace."""
+_PATIENCE = 10.0
+"""Seconds a drain is given at least, at any pace."""
+
+
+class Clusters(Protocol):
+    """What a pool needs of the clusters."""
+
+    def drainer(self, cluster: str) -> Drainer | None:
+        """A way to the cluster's API server; None if it is not up."""
+
+    def sync(self, cluster: str) -> None:
+        """Tell Kubernetes which nodes there are."""
+
+
+class PoolLife:
+    """All node pools' changes."""
+
+    def __init__(self, store: Store, clusters: Clusters) -> None:
+        self._store = store
+        self._clusters = clusters
+
+    def scale(
+        self,
+        pool: NodePool,
+        task: Task,
+        what: str,
+        *,
+        state: str = "scaling",
+        terminal: bool = False,
+    ) -> None:
+        """Bring the pool to its desired size; or let its machines fail to join."""
+
+        def scaled() -> None:
+            with self._store.lock:
+                if self._store.get(NodePool, pool.id) is None:
+                    return
+                error = settle(self._store, pool, joining=not terminal)
+                self._end(pool, task, error)
+            self._clusters.sync(pool.cluster)
+
+        surplus = self._machines(pool)[pool.desired :]
+        _set(pool, REMOVING if surplus else state)
+        if surplus:
+            self._drain(pool, surplus, task, lambda: self._store.later(what, scaled))
+        else:
+            self._store.later(what, scaled)
+
+    def remove(
+        self,
+        pool: NodePool,
+        instances: Sequence[Instance],
+        task: Task,
+        *,
+        drain: bool,
+        release: bool,
+        at_once: bool,
+    ) -> None:
+        """Take these machines out, and out of the desired size: one after the other, or all
+        ``at_once``. Those that are not released stay as the user's own.
+        """
+        _set(pool, REMOVING)
+        waiting = list(instances)
+        seconds = self._store.seconds("nodepool/scale")
+
+        def removed() -> None:
+            with self._store.lock:
+                if self._store.get(NodePool, pool.id) is None:
+                    return
+                for instance in waiting if at_once else waiting[:1]:
+                    (remove_instance if release else detach)(self._store, instance)
+                    pool.desired = max(0, pool.desired - 1)
+                del waiting[: len(waiting) if at_once else 1]
+                if "desired_size" in pool.body["scaling_group"]:
+                    pool.body["scaling_group"]["desired_size"] = pool.desired
+                if not waiting:
+                    self._end(pool, task, None)
+            self._clusters.sync(pool.cluster)
+            if waiting:
+                later()
+
+        def later() -> None:
+            self._store.clock.after(seconds if at_once else seconds / len(instances), removed)
+
+        self._drain(pool, instances, task, later, evict=drain)
+
+    def delete(self, pool: NodePool, task: Task) -> None:
+        """Remove the pool with its machines; it is ``delete_failed`` if they cannot be drained."""
+        _set(pool, "deleting")
+
+        def deleted() -> None:
+            with self._store.lock:
+                if self._store.get(NodePool, pool.id) is None:
+                    return
+                remove_pool(self._store, pool)
+                tasks.end(self._store, task)
+            self._clusters.sync(pool.cluster)
+
+        machines = self._machines(pool)
+        if not machines:
+            self._store.later("nodepool/delete-empty", deleted)
+            return
+        then = lambda: self._store.later("nodepool/delete", deleted)  # noqa: E731
+        self._drain(pool, machines, task, then, failed="delete_failed")
+
+    def change(self, pool: NodePool, task: Task, what: str, then: Callable[[], None]) -> None:
+        """Keep the pool ``updating`` while ``what`` takes its time; ``then`` makes the change."""
+        _set(pool, "updating")
+
+        def done() -> None:
+            with self._store.lock:
+                then()
+                self._end(pool, task, None)
+
+        self._store.later(what, done)
+
+    def _machines(self, pool: NodePool) -> list[Instance]:
+        return [i for i in self._store.all(Instance) if i.pool == pool.id]
+
+    def _end(self, pool: NodePool, task: Task, error: tuple[str, str] | None) -> None:
+        tasks.end(self._store, task, error)
+        _set(pool, "active")
+
+    def _drain(
+        self,
+        pool: NodePool,
+        instances: Sequence[Instance],
+        task: Task,
+        then: Callable[[], None],
+        *,
+        evict: bool = True,
+        failed: str = "active",
+    ) -> None:
+        """Empty the nodes of these machines, looking again and again, ``then`` go on."""
+        patience = max(_PATIENCE, self._store.seconds("nodepool/drain"))
+        names = [node_name(instance) for instance in instances if instance.joined]
+        until = self._store.clock.now + patience
+        wait = _LOOKS[0]
+
+        def look() -> None:
+            nonlocal wait
+            with self._store.lock:
+                if self._store.get(NodePool, pool.id) is None:
+                    return
+            staying = self._empty(pool.cluster, names, evict=evict)
+            if not staying:
+                then()
+            elif self._store.clock.now < until:
+                self._store.clock.after(wait, look)
+                wait = min(wait * 1.5, _LOOKS[1])
+            else:
+                with self._store.lock:
+                    # the code is not documented
+                    reason = f"Pods could not be evicted: {', '.join(staying)}."
+                    tasks.end(self._store, task, ("DrainNodesFailed", reason))
+                    _set(pool, failed)
+
+        self._store.clock.after(0, look)
+
+    def _empty(self, cluster: str, names: Sequence[str], *, evict: bool) -> list[str]:
+        """Cordon the nodes, ask their pods to go; the pods that have not gone yet."""
+        drainer = self._clusters.drainer(cluster) if names else None
+        if drainer is None:
+            return []
+        try:
+            for name in names:
+                drainer.cordon(name)
+            return [pod for name in names for pod in drainer.evict(name)] if evict else []
+        except Unreachable as error:
+            _LOG.warning("nodes of %s are not drained: %s", cluster, error)
+            return []
+        finally:
+            drainer.close()
+
+
+def _set(pool: NodePool, state: str) -> None:
+    pool.state, pool.updated = state, time.time()
+
+
+def remove_pool(store: Store, pool: NodePool) -> None:
+    """The pool and its machines are gone."""
+    for instance in store.all(Instance):
+        if instance.pool == pool.id:
+            remove_instance(store, instance)
+    store.remove(pool)

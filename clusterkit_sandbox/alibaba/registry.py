@@ -1,0 +1,198 @@
+"""CR 2018-12-01: enterprise registry instances, their endpoints, their passwords.
+
+An instance is bought from another service (BssOpenApi), so there is one or none from the start.
+``INSTANCE_NOT_EXIST``, ``NAMESPACE_NOT_EXIST`` and ``REPO_NOT_EXIST`` as the Terraform provider
+knows them (service_alicloud_cr.go); the other codes are named after them.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping
+from ipaddress import IPv4Network
+
+from clusterkit_sandbox.alibaba.failure import Failure, bad
+from clusterkit_sandbox.alibaba.models import RegistryInstance, Vpc, VSwitch
+from clusterkit_sandbox.alibaba.service import Call, Handler, Json
+from clusterkit_sandbox.alibaba.vpc import RESOURCE_GROUP
+
+OKAY: Json = {"IsSuccess": True, "Code": "success"}
+_HOURS = (1, 24)
+"""For how long a password can be asked (vendor: GetAuthorizationToken, ExpiresInHours)."""
+
+
+def require_instance(call: Call) -> RegistryInstance:
+    """The instance asked for."""
+    found = call.store.get(RegistryInstance, call["InstanceId"])
+    if found is None:
+        raise Failure(404, "INSTANCE_NOT_EXIST", "instance is not exist")
+    return found
+
+
+def milliseconds(at: float) -> int:
+    """As the registry writes times."""
+    return int(at * 1000)
+
+
+def _fields(instance: RegistryInstance) -> Json:
+    return {
+        "InstanceId": instance.id,
+        "InstanceName": instance.name,
+        "InstanceStatus": "RUNNING",
+        "InstanceSpecification": instance.specification,
+        "ResourceGroupId": RESOURCE_GROUP,
+        "Tags": [],
+    }
+
+
+def _get(call: Call) -> object:
+    instance = require_instance(call)
+    created = milliseconds(instance.created)
+    return OKAY | _fields(instance) | {"CreateTime": created, "ModifiedTime": created}
+
+
+def _list(call: Call) -> object:
+    found = [
+        i
+        for i in call.store.all(RegistryInstance)
+        if call.get("InstanceName") in (None, i.name)
+        and call.get("InstanceStatus") in (None, "RUNNING")
+    ]
+    figures, some = call.page(found, default=30, most=100, number="PageNo")
+    listed = [
+        _fields(i)
+        | {
+            "RegionId": call.region,
+            # text here, a number in GetInstance: as published
+            "CreateTime": str(milliseconds(i.created)),
+            "ModifiedTime": str(milliseconds(i.created)),
+        }
+        for i in some
+    ]
+    return OKAY | figures | {"Instances": listed}
+
+
+def _token(call: Call) -> object:
+    require_instance(call)
+    hours = call.get("ExpiresInHours", _HOURS[0])
+    if not _HOURS[0] <= hours <= _HOURS[1]:
+        raise bad("InvalidParameter", "ExpiresInHours must be 1 to 24.")
+    return OKAY | {
+        "TempUsername": "cr_temp_user",
+        "AuthorizationToken": secrets.token_urlsafe(48),
+        "ExpireTime": milliseconds(time.time() + hours * 3600),
+    }
+
+
+def _kind(call: Call) -> str:
+    kind = str(call["EndpointType"])
+    if kind != "internet":
+        raise bad("INVALID_ENDPOINT_TYPE", "EndpointType must be internet.")
+    return kind
+
+
+def _domains(call: Call, instance: RegistryInstance) -> list[Json]:
+    host = f"{instance.name}-registry.{call.region}.cr.aliyuncs.com"
+    return [{"Domain": host, "Type": "SYSTEM"}]
+
+
+def _endpoint_fields(call: Call, instance: RegistryInstance, kind: str) -> Json:
+    enabled = instance.endpoints.get(kind, False)
+    entries = instance.acl.get(kind, {})
+    return {
+        "Enable": enabled,
+        "AclEnable": enabled,
+        "AclEntries": [{"Entry": entry, "Comment": c} for entry, c in entries.items()],
+        "Domains": _domains(call, instance),
+        "Status": "RUNNING" if enabled else "STOPPED",
+    }
+
+
+def _endpoint(call: Call) -> object:
+    instance = require_instance(call)
+    return OKAY | _endpoint_fields(call, instance, _kind(call))
+
+
+def _endpoints(call: Call) -> object:
+    instance = require_instance(call)
+    fields = _endpoint_fields(call, instance, "internet")
+    fields["AclEntries"] = [{"Entry": entry["Entry"]} for entry in fields["AclEntries"]]
+    linked = [{"VpcId": vpc} for vpc in instance.linked]
+    return OKAY | {"Endpoints": [fields | {"EndpointType": "internet", "LinkedVpcs": linked}]}
+
+
+def _switch_endpoint(call: Call) -> object:
+    require_instance(call).endpoints[_kind(call)] = call["Enable"]
+    return dict(OKAY)
+
+
+def _entries(call: Call) -> dict[str, str]:
+    sent = call.get("Entries") or [{"Entry": call.get("Entry"), "Comment": call.get("Comment")}]
+    found = {}
+    for one in sent:
+        try:
+            block = IPv4Network(one.get("Entry") or "")
+        except ValueError:
+            raise bad("INVALID_ENTRY", f"Entry {one.get('Entry')!r} is no CIDR block.") from None
+        if block.prefixlen == 0:
+            raise bad("INVALID_ENTRY", "0.0.0.0/0 cannot be an entry.")  # operators have seen it
+        found[str(block)] = str(one.get("Comment") or "")
+    return found
+
+
+def _allow(call: Call) -> object:
+    instance, entries = require_instance(call), _entries(call)
+    instance.acl.setdefault(_kind(call), {}).update(entries)
+    return dict(OKAY)
+
+
+def _disallow(call: Call) -> object:
+    instance, entries = require_instance(call), _entries(call)
+    allowed = instance.acl.setdefault(_kind(call), {})
+    for entry in entries:
+        allowed.pop(entry, None)
+    return dict(OKAY)
+
+
+def _link(call: Call) -> object:
+    instance = require_instance(call)
+    vpc = call.find(Vpc, call["VpcId"], "VPC_NOT_EXIST")
+    vswitch = call.find(VSwitch, call["VswitchId"], "VSWITCH_NOT_EXIST")
+    if vswitch.vpc != vpc.id:
+        raise bad("VSWITCH_NOT_EXIST", "The vSwitch is not in the VPC.")
+    instance.linked[vpc.id] = vswitch.id
+    return dict(OKAY)
+
+
+def _unlink(call: Call) -> object:
+    instance = require_instance(call)
+    if instance.linked.pop(call["VpcId"], None) is None:
+        raise Failure(404, "VPC_NOT_EXIST", "The VPC is not linked.")
+    return dict(OKAY)
+
+
+def _links(call: Call) -> object:
+    instance = require_instance(call)
+    linked = [
+        {"VpcId": vpc, "VswitchId": vswitch, "Status": "RUNNING", "DefaultAccess": True}
+        for vpc, vswitch in instance.linked.items()
+    ]
+    host = f"{instance.name}-registry-vpc.{call.region}.cr.aliyuncs.com"
+    answer = {"Enable": bool(linked), "ModuleName": "Registry", "Domains": [host]}
+    return OKAY | answer | {"LinkedVpcs": linked}
+
+
+OPERATIONS: Mapping[str, Handler] = {
+    "cr:CreateInstanceEndpointAclPolicy": _allow,
+    "cr:CreateInstanceVpcEndpointLinkedVpc": _link,
+    "cr:DeleteInstanceEndpointAclPolicy": _disallow,
+    "cr:DeleteInstanceVpcEndpointLinkedVpc": _unlink,
+    "cr:GetAuthorizationToken": _token,
+    "cr:GetInstance": _get,
+    "cr:GetInstanceEndpoint": _endpoint,
+    "cr:GetInstanceVpcEndpoint": _links,
+    "cr:ListInstance": _list,
+    "cr:ListInstanceEndpoint": _endpoints,
+    "cr:UpdateInstanceEndpointStatus": _switch_endpoint,
+}

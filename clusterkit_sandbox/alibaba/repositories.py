@@ -1,0 +1,235 @@
+"""CR 2018-12-01: namespaces and repositories of an enterprise registry. Codes: ``registry.py``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from clusterkit_sandbox.alibaba.failure import Failure, bad
+from clusterkit_sandbox.alibaba.models import Namespace, Repository
+from clusterkit_sandbox.alibaba.registry import OKAY, milliseconds, require_instance
+from clusterkit_sandbox.alibaba.service import Call, Handler, Json
+from clusterkit_sandbox.alibaba.store import Store
+from clusterkit_sandbox.alibaba.vpc import RESOURCE_GROUP
+
+_NAME = re.compile(r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*")
+_KINDS = ("PUBLIC", "PRIVATE")
+
+
+def valid(name: str, what: str, shortest: int, longest: int) -> str:
+    """A name for the registry: small letters, digits, and separators between them."""
+    if not (shortest <= len(name) <= longest and _NAME.fullmatch(name)):
+        raise bad(f"INVALID_{what}_NAME", f"The name {name!r} is not valid.")
+    return name
+
+
+def namespace_of(store: Store, instance: str, name: str, region: str = "") -> Namespace:
+    """The namespace; the personal edition has no ``instance``, but a ``region``."""
+    for one in store.all(Namespace):
+        if (one.instance, one.name, one.region) == (instance, name, region):
+            return one
+    raise Failure(404, "NAMESPACE_NOT_EXIST", "namespace is not exist")
+
+
+def repository_of(
+    store: Store, instance: str, namespace: str, name: str, region: str = ""
+) -> Repository:
+    """The repository; the personal edition has no ``instance``, but a ``region``."""
+    for one in store.all(Repository):
+        place = (one.instance, one.region, one.namespace, one.name)
+        if place == (instance, region, namespace, name):
+            return one
+    raise Failure(404, "REPO_NOT_EXIST", "repo is not exist")
+
+
+def remove_namespace(store: Store, namespace: Namespace) -> None:
+    """It goes with its repositories."""
+    for one in store.all(Repository):
+        home = (namespace.instance, namespace.region, namespace.name)
+        if (one.instance, one.region, one.namespace) == home:
+            store.remove(one)
+    store.remove(namespace)
+
+
+def _settings(call: Call) -> tuple[bool, str]:
+    nested = call.get("DefaultRepoConfiguration") or {}
+    kind = call.get("DefaultRepoType") or nested.get("RepoType", "PRIVATE")
+    return bool(call.get("AutoCreateRepo", False)), valid_kind(kind)
+
+
+def valid_kind(kind: str) -> str:
+    """PUBLIC or PRIVATE."""
+    if kind not in _KINDS:
+        raise bad("INVALID_REPO_TYPE", f"{kind!r} must be PUBLIC or PRIVATE.")
+    return kind
+
+
+def _create_namespace(call: Call) -> object:
+    instance = require_instance(call)
+    name = valid(call["NamespaceName"], "NAMESPACE", 2, 120)
+    auto, kind = _settings(call)
+    if any(n.instance == instance.id and n.name == name for n in call.store.all(Namespace)):
+        raise bad("NAMESPACE_ALREADY_EXIST", "namespace is already exist")
+    call.store.add(
+        Namespace(
+            id=f"crn-{call.store.new_hex(16)}",
+            region="",
+            name=name,
+            instance=instance.id,
+            auto_create=auto,
+            default_type=kind,
+        )
+    )
+    return dict(OKAY)
+
+
+def _namespace(call: Call) -> Namespace:
+    instance = require_instance(call)
+    identifier, name = call.get("NamespaceId"), call.get("NamespaceName")
+    if identifier is not None:
+        found = call.store.get(Namespace, identifier)
+        if found is None or found.instance != instance.id:
+            raise Failure(404, "NAMESPACE_NOT_EXIST", "namespace is not exist")
+        return found
+    return namespace_of(call.store, instance.id, name or "")
+
+
+def _namespace_fields(namespace: Namespace) -> Json:
+    return {
+        "InstanceId": namespace.instance,
+        "NamespaceId": namespace.id,
+        "NamespaceName": namespace.name,
+        "NamespaceStatus": "NORMAL",
+        "AutoCreateRepo": namespace.auto_create,
+        "DefaultRepoType": namespace.default_type,
+        "ResourceGroupId": RESOURCE_GROUP,
+    }
+
+
+def _get_namespace(call: Call) -> object:
+    return OKAY | _namespace_fields(_namespace(call))
+
+
+def _list_namespaces(call: Call) -> object:
+    instance = require_instance(call)
+    found = [
+        n
+        for n in call.store.all(Namespace)
+        if n.instance == instance.id and call.get("NamespaceName") in (None, n.name)
+    ]
+    figures, some = call.page(found, default=30, most=100, number="PageNo")
+    figures["TotalCount"] = str(figures["TotalCount"])  # text: as published
+    return OKAY | figures | {"Namespaces": [_namespace_fields(n) for n in some]}
+
+
+def _update_namespace(call: Call) -> object:
+    namespace = _namespace(call)
+    namespace.auto_create, namespace.default_type = _settings(call)
+    return dict(OKAY)
+
+
+def _delete_namespace(call: Call) -> object:
+    remove_namespace(call.store, _namespace(call))
+    return dict(OKAY)
+
+
+def _create_repository(call: Call) -> object:
+    instance = require_instance(call)
+    namespace = namespace_of(call.store, instance.id, call["RepoNamespaceName"])
+    name = valid(call["RepoName"], "REPO", 2, 64)
+    for one in call.store.all(Repository):
+        if (one.instance, one.namespace, one.name) == (instance.id, namespace.name, name):
+            raise bad("REPO_ALREADY_EXIST", "repo is already exist")
+    repository = Repository(
+        id=f"crr-{call.store.new_hex(16)}",
+        region="",
+        name=name,
+        instance=instance.id,
+        namespace=namespace.name,
+        kind=valid_kind(call["RepoType"]),
+        summary=call["Summary"],
+        detail=call.get("Detail", ""),
+        immutable=bool(call.get("TagImmutability", False)),
+    )
+    return OKAY | {"RepoId": call.store.add(repository).id}
+
+
+def _repository(call: Call) -> Repository:
+    instance = require_instance(call)
+    identifier = call.get("RepoId")
+    if identifier is not None:
+        found = call.store.get(Repository, identifier)
+        if found is None or found.instance != instance.id:
+            raise Failure(404, "REPO_NOT_EXIST", "repo is not exist")
+        return found
+    return repository_of(
+        call.store, instance.id, call.get("RepoNamespaceName", ""), call.get("RepoName", "")
+    )
+
+
+def _repository_fields(repository: Repository) -> Json:
+    return {
+        "InstanceId": repository.instance,
+        "RepoId": repository.id,
+        "RepoName": repository.name,
+        "RepoNamespaceName": repository.namespace,
+        "RepoStatus": "NORMAL",
+        "RepoType": repository.kind,
+        "RepoBuildType": "MANUAL",
+        "Summary": repository.summary,
+        "TagImmutability": repository.immutable,
+        "ResourceGroupId": RESOURCE_GROUP,
+        "CreateTime": milliseconds(repository.created),
+        "ModifiedTime": milliseconds(repository.created),
+    }
+
+
+def _get_repository(call: Call) -> object:
+    repository = _repository(call)
+    return OKAY | _repository_fields(repository) | {"Detail": repository.detail}
+
+
+def _list_repositories(call: Call) -> object:
+    instance = require_instance(call)
+    found = [
+        r
+        for r in call.store.all(Repository)
+        if r.instance == instance.id
+        and call.get("RepoNamespaceName") in (None, r.namespace)
+        and call.get("RepoName") in (None, r.name)
+    ]
+    figures: Json
+    if call.get("MaxResults") or call.get("NextToken"):
+        token, some = call.slice(found)
+        figures = {"NextToken": token, "TotalCount": str(len(found))}
+    else:
+        figures, some = call.page(found, default=30, most=100, number="PageNo")
+        figures["TotalCount"] = str(figures["TotalCount"])
+    return OKAY | figures | {"Repositories": [_repository_fields(r) for r in some]}
+
+
+def _update_repository(call: Call) -> object:
+    repository = _repository(call)
+    repository.kind, repository.summary = valid_kind(call["RepoType"]), call["Summary"]
+    repository.detail = call.get("Detail", repository.detail)
+    repository.immutable = bool(call.get("TagImmutability", repository.immutable))
+    return dict(OKAY)
+
+
+def _delete_repository(call: Call) -> object:
+    call.store.remove(_repository(call))
+    return dict(OKAY)
+
+
+OPERATIONS: Mapping[str, Handler] = {
+    "cr:CreateNamespace": _create_namespace,
+    "cr:CreateRepository": _create_repository,
+    "cr:DeleteNamespace": _delete_namespace,
+    "cr:DeleteRepository": _delete_repository,
+    "cr:GetNamespace": _get_namespace,
+    "cr:GetRepository": _get_repository,
+    "cr:ListNamespace": _list_namespaces,
+    "cr:ListRepository": _list_repositories,
+    "cr:UpdateNamespace": _update_namespace,
+    "cr:UpdateRepository": _update_repository,
+}

@@ -1,0 +1,228 @@
+"""What every operation works with: the call, its paging, tags, client tokens and times."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from clusterkit_sandbox.alibaba.catalogue import REGIONS
+from clusterkit_sandbox.alibaba.failure import Failure, bad, missing
+from clusterkit_sandbox.alibaba.models import Thing
+from clusterkit_sandbox.alibaba.signature import AccessKey
+from clusterkit_sandbox.alibaba.store import Store
+
+if TYPE_CHECKING:
+    from clusterkit_sandbox.alibaba.clusterlife import ClusterLife
+
+T = TypeVar("T", bound=Thing)
+Item = TypeVar("Item")
+Json = dict[str, Any]
+Tags = dict[str, str]
+_TOKENS = 20_000
+"""Client tokens that are remembered."""
+_TOKEN = re.compile(r"[\x21-\x7e]{1,64}")
+"""Vendor: ECS "How to ensure idempotence": ASCII only, at most 64 characters."""
+_POSITION = re.compile(r"[0-9]{1,9}")
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A body that is answered with 202."""
+
+    body: object
+
+
+@dataclass(frozen=True)
+class Call:
+    """One verified request, its parameters checked and typed."""
+
+    store: Store
+    operation: str
+    """``vpc:CreateVpc``"""
+    parameters: Mapping[str, Any]
+    path: Mapping[str, str]
+    region_asked: str | None
+    key: AccessKey
+    request_id: str
+    clusters: ClusterLife
+
+    def __getitem__(self, name: str) -> Any:
+        """A parameter that must be there, whether or not its description says so."""
+        try:
+            return self.parameters[name]
+        except KeyError:
+            raise missing(name) from None
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """A parameter, or the default if it was not sent or is empty."""
+        value = self.parameters.get(name)
+        return default if value is None or value == "" else value
+
+    @property
+    def region(self) -> str:
+        """The region asked for, which exists."""
+        if self.region_asked is None or self.region_asked not in REGIONS:
+            raise Failure(404, "InvalidRegionId.NotFound", "The specified RegionId does not exist.")
+        return self.region_asked
+
+    def here(self, kind: type[T]) -> list[T]:
+        """Everything of a kind in the region asked for."""
+        region = self.region
+        return [thing for thing in self.store.all(kind) if thing.region == region]
+
+    def find(self, kind: type[T], identifier: str, code: str, message: str = "") -> T:
+        """One by id in the region asked for; else 404 ``code``."""
+        thing = self.store.get(kind, identifier)
+        if thing is None or thing.region != self.region:
+            raise Failure(404, code, message or "The specified resource does not exist.")
+        return thing
+
+    def terminal(self) -> bool:
+        """Whether what this call makes is to end in its failed state."""
+        return self.store.faults.terminal(self.operation)
+
+    def once(self, make: Callable[[], object], token: str = "ClientToken") -> Any:
+        """Make it, or answer as before to the same client token.
+
+        Another request with a used token is ``IdempotentParameterMismatch`` (vendor: ECS "How to
+        ensure idempotence").
+        """
+        given = self.get(token)
+        if not given:
+            return make()
+        if not _TOKEN.fullmatch(str(given)):
+            raise bad(
+                "InvalidClientToken.ValueNotSupported", "The ClientToken provided is invalid."
+            )
+        key = (self.operation, self.region_asked or "", str(given))
+        meant = json.dumps(
+            {k: v for k, v in self.parameters.items() if k != token}, sort_keys=True, default=str
+        )
+        known = self.store.tokens.get(key)
+        if known is not None:
+            if known[0] != meant:
+                raise bad(
+                    "IdempotentParameterMismatch",
+                    "The request uses a client token in a previous request but is not identical"
+                    " to that request.",
+                )
+            return known[1]
+        answer = make()
+        self.store.tokens[key] = (meant, answer)
+        if len(self.store.tokens) > _TOKENS:
+            # the oldest first; the vendor forgets them after some hours
+            del self.store.tokens[next(iter(self.store.tokens))]
+        return answer
+
+    def page(
+        self,
+        items: Sequence[Item],
+        *,
+        default: int = 10,
+        most: int = 50,
+        number: str = "PageNumber",
+        size: str = "PageSize",
+        total: str = "TotalCount",
+    ) -> tuple[Json, Sequence[Item]]:
+        """One page by number, and its figures. Pages asked too large are refused, as the VPC
+        service does; the sandbox's ``pages=N`` makes them shorter than asked.
+        """
+        asked, position = int(self.get(size, default)), int(self.get(number, 1))
+        if not 1 <= asked <= most:
+            raise bad("InvalidParameter", f"The specified value of {size} is not valid.")
+        if position < 1:
+            raise bad("InvalidParameter", f"The specified value of {number} is not valid.")
+        length = min(asked, self.store.faults.page_size or asked)
+        start = (position - 1) * length
+        figures = {number: position, size: length, total: len(items)}
+        return figures, items[start : start + length]
+
+    def slice(
+        self,
+        items: Sequence[Item],
+        *,
+        default: int = 20,
+        most: int = 100,
+        token: str = "NextToken",
+        size: str = "MaxResults",
+    ) -> tuple[str, Sequence[Item]]:
+        """One page by token: the next token (empty after the last page) and the items."""
+        asked = int(self.get(size, default))
+        if not 1 <= asked <= most:
+            raise bad("InvalidParameter", f"The specified value of {size} is not valid.")
+        length = min(asked, self.store.faults.page_size or asked)
+        text = str(self.get(token, "0"))
+        if not _POSITION.fullmatch(text):
+            raise bad(f"InvalidParameter.{token}", f"The specified {token} is not valid.")
+        start = int(text)
+        end = start + length
+        return (str(end) if end < len(items) else ""), items[start:end]
+
+
+Handler = Callable[[Call], object]
+
+
+def iso(at: float) -> str:
+    """``2026-11-23T04:00:00Z``"""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
+
+
+def beijing(at: float) -> str:
+    """``2026-11-23T12:00:00+08:00``, as Container Service writes times."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S+08:00", time.gmtime(at + 8 * 3600))
+
+
+def given_tags(call: Call, field: str = "Tag") -> dict[str, str]:
+    """The tags of a create call (at most 20, no key of the vendor's own; vendor: "Tag limits")."""
+    tags = as_tags(call.get(field, []))
+    check_tags(tags)
+    return tags
+
+
+def as_tags(sent: Sequence[Mapping[str, Any]], key: str = "Key", value: str = "Value") -> Tags:
+    """Tags of a request; one key twice is refused (vendor: ECS, TagResources)."""
+    pairs = [(str(one.get(key, "")), str(one.get(value, ""))) for one in sent]
+    if len(dict(pairs)) < len(pairs):
+        raise bad("Duplicate.TagKey", "The Tag.N.Key contain duplicate key.")
+    return dict(pairs)
+
+
+def check_tags(tags: Mapping[str, str]) -> None:
+    """Refuse what the vendor refuses of tags."""
+    for key, value in tags.items():
+        if not 1 <= len(key) <= 128 or key.startswith(("aliyun", "acs:")) or "://" in key:
+            raise bad("InvalidTagKey.Malformed", f"The specified tag key {key!r} is not valid.")
+        if len(value) > 128 or value.startswith("acs:") or "://" in value:
+            raise bad(
+                "InvalidTagValue.Malformed", f"The specified tag value of {key} is not valid."
+            )
+    if len(tags) > 20:
+        raise bad("InvalidTagCount", "The number of tags is more than 20.")
+
+
+def has_tags(thing: Thing, call: Call, field: str = "Tag") -> bool:
+    """Whether it has all the tags the call filters by; a filter without value takes any."""
+    return all(
+        wanted.get("Key", "") in thing.tags
+        and wanted.get("Value") in (None, "", thing.tags[wanted["Key"]])
+        for wanted in call.get(field, [])
+    )
+
+
+def asked_for(call: Call, **has: object) -> bool:
+    """Whether each of these parameters was left out or has this value."""
+    return all(call.get(name) in (None, value) for name, value in has.items())
+
+
+def key_value(tags: Mapping[str, str]) -> list[Json]:
+    """Tags as VPC writes them."""
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def tag_key_value(tags: Mapping[str, str]) -> list[Json]:
+    """Tags as ECS, load balancers and NAT gateways write them."""
+    return [{"TagKey": key, "TagValue": value} for key, value in tags.items()]

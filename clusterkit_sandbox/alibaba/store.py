@@ -1,0 +1,226 @@
+"""The account's resources, and the switches that make it behave like another account."""
+
+from __future__ import annotations
+
+import ipaddress
+import random
+import string
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal, TypeVar, cast
+
+from clusterkit_sandbox.alibaba.clock import Clock
+from clusterkit_sandbox.alibaba.models import (
+    Cluster,
+    Eip,
+    Instance,
+    LoadBalancer,
+    NetworkInterface,
+    Thing,
+    VSwitch,
+)
+from clusterkit_sandbox.alibaba.signature import Signatures
+from clusterkit_sandbox.faults import Faults
+from clusterkit_sandbox.pace import Pace
+
+T = TypeVar("T", bound=Thing)
+_ALPHABET = string.digits + string.ascii_lowercase
+
+ACCOUNT = "1234567890123456"
+"""The account id."""
+USER = "234567890123456789"
+"""The id of the RAM user who owns the access key."""
+_PUBLIC = [
+    str(address)
+    for block in ("203.0.113.0/24", "198.51.100.0/24", "192.0.2.0/24")
+    for address in ipaddress.IPv4Network(block).hosts()
+]
+_BENCHMARKS = ipaddress.IPv4Network("198.18.0.0/15")
+QUOTAS: dict[str, int] = {
+    "vpc": 10,  # per region (vendor: VPC "Limits and quotas")
+    "vswitch": 150,  # per VPC (the same page)
+    "eip": 20,  # per region (vendor: EIP "Limits")
+    "snat": 40,  # per NAT gateway (vendor: NAT Gateway "Limits")
+    "key-pair": 500,  # per region (vendor: ECS "Limits", SSH key pairs)
+    "security-group": 100,  # per region (vendor: ECS "Limits", basic security groups)
+    # per region; the vendor gives every account figures of its own (Quota Center), these are ours
+    "network-interface": 5000,
+    "vcpu": 3000,
+    "spot-vcpu": 800,
+    "dedicated-host": 10,
+    "command": 100,
+    "role": 1000,  # per account (vendor: RAM "Limits")
+    "cluster": 50,  # per account (vendor: DescribeUserQuota)
+    "standard-cluster": 2,  # ack.standard, per account (vendor: ACK "Quotas and limits", 2025-07)
+    "standard-node": 10,  # nodes of an ack.standard cluster (the same page)
+    "node": 100,  # per cluster (vendor: DescribeUserQuota)
+    "nodepool": 20,  # per cluster (vendor: DescribeUserQuota)
+}
+
+
+@dataclass
+class Conditions:
+    """What differs between accounts and days; may be changed at any time."""
+
+    activated: bool = True
+    """Container Service is activated, and its service roles are granted; read by ``reset``"""
+    solvent: bool = True
+    """the account has a balance"""
+    real_name: Literal["yes", "none", "unnecessary"] = "yes"
+    """whether its owner's name is verified, which regions in mainland China ask for"""
+    registry: bool = True
+    """an enterprise registry instance has been bought; read by ``reset``"""
+    quotas: dict[str, int] = field(default_factory=lambda: dict(QUOTAS))
+    sold_out: set[tuple[str, str]] = field(default_factory=set)
+    """(instance type, zone), besides what the catalogue says; ``*`` is every type"""
+
+
+class Store:
+    """Everything there is. Hold ``lock`` to look or change; never while calling Kubernetes."""
+
+    def __init__(self, pace: Pace, faults: Faults) -> None:
+        self.lock = threading.RLock()
+        self.pace = pace
+        self.faults = faults
+        self.clock = Clock()
+        self.conditions = Conditions()
+        self.signatures = Signatures()
+        self.tokens: dict[tuple[str, str, str], tuple[str, object]] = {}
+        """(operation, region, client token) to (parameters, answer)"""
+        self.activated = True
+        self._random = random.Random()
+        self._tables: dict[type[Thing], dict[tuple[str, str], Thing]] = {}
+
+    def clear(self) -> None:
+        """Forget every resource and what was to come; keys and conditions stay."""
+        self.clock.clear()
+        with self.lock:
+            self._tables.clear()
+            self.tokens.clear()
+            self.signatures.forget_temporary()
+
+    # resources
+
+    def all(self, kind: type[T]) -> Iterator[T]:
+        """Every one of a kind, oldest first."""
+        return iter(cast("list[T]", list(self._tables.get(kind, {}).values())))
+
+    def get(self, kind: type[T], identifier: str, region: str = "") -> T | None:
+        """One by id; give the region for kinds whose names are regional."""
+        return cast("T | None", self._tables.get(kind, {}).get((region, identifier)))
+
+    def add(self, thing: T, region: str = "") -> T:
+        """Keep it; the same region is to be given to ``get`` and ``remove``."""
+        self._tables.setdefault(type(thing), {})[region, thing.id] = thing
+        return thing
+
+    def trim(self, kind: type[T], most: int, gone: Callable[[T], bool] = lambda _: True) -> None:
+        """Forget the oldest of a kind beyond ``most``, those only that are ``gone``."""
+        table = self._tables.get(kind, {})
+        if len(table) > most + most // 10:
+            old = [key for key, thing in table.items() if gone(cast("T", thing))]
+            for key in old[: len(table) - most]:
+                del table[key]
+
+    def remove(self, thing: Thing, region: str = "") -> None:
+        """It is gone; fine if it was."""
+        self._tables.get(type(thing), {}).pop((region, thing.id), None)
+
+    def counts(self) -> dict[str, int]:
+        """How many there are of each kind, by class name."""
+        return {kind.__name__: len(table) for kind, table in self._tables.items() if table}
+
+    # time
+
+    def seconds(self, what: str) -> float:
+        """A recorded duration at this pace, by its key after ``alibaba/``."""
+        return self.pace.seconds(f"alibaba/{what}")
+
+    def due(self, what: str) -> float:
+        """When something begun now is done, by the clock."""
+        return self.clock.now + self.seconds(what)
+
+    def pending(self, thing: Thing) -> bool:
+        """Whether it is still being made or changed."""
+        return self.clock.now < thing.due
+
+    def later(self, what: str, change: Callable[[], None]) -> None:
+        """Make a change when ``what`` has taken its time; called without the lock."""
+        self.clock.after(self.seconds(what), change)
+
+    def remove_later(self, what: str, thing: Thing) -> None:
+        """It is gone when ``what`` has taken its time."""
+
+        def gone() -> None:
+            with self.lock:
+                self.remove(thing)
+
+        self.later(what, gone)
+
+    # names and addresses
+
+    def new_id(self, prefix: str, length: int = 16) -> str:
+        """``vpc-t4n…``, as the vendor's ids look."""
+        return f"{prefix}-t4n" + "".join(self._random.choices(_ALPHABET, k=length))
+
+    def new_number(self) -> str:
+        """An 18-digit id, as RAM's and the registry's are."""
+        return str(self._random.randrange(10**17, 10**18))
+
+    def new_hex(self, length: int = 32) -> str:
+        """Hexadecimal, as Container Service's ids are."""
+        return uuid.UUID(int=self._random.getrandbits(128)).hex[:length]
+
+    def public_address(self) -> str:
+        """A free address of the ranges for documentation (RFC 5737); when they are used up, of
+        those for benchmarks (RFC 2544).
+        """
+        taken = {eip.address for eip in self.all(Eip)}
+        taken |= {cluster.public_address for cluster in self.all(Cluster)}
+        taken |= {balancer.address for balancer in self.all(LoadBalancer)}
+        while True:
+            few = len(taken) < len(_PUBLIC) // 2
+            free = _PUBLIC if few else [one for one in _PUBLIC if one not in taken]
+            address = self._random.choice(free) if free else self._more_public()
+            if address not in taken:
+                return address
+
+    def _more_public(self) -> str:
+        return str(_BENCHMARKS[self._random.randrange(1, _BENCHMARKS.num_addresses - 1)])
+
+    def private_address(self, vswitch: VSwitch, besides: Iterable[str] = ()) -> str | None:
+        """A free address of a vSwitch, none of ``besides``; the first one and the last three are
+        the vendor's own.
+        """
+        taken = set(besides) | self._taken(vswitch)
+        last = vswitch.cidr.num_addresses - 4
+        for number in range(1, last + 1):
+            address = str(vswitch.cidr[number])
+            if address not in taken:
+                return address
+        return None
+
+    def _taken(self, vswitch: VSwitch) -> set[str]:
+        taken = {i.address for i in self.all(Instance) if i.vswitch == vswitch.id}
+        taken |= {i.address for i in self.all(NetworkInterface) if i.vswitch == vswitch.id}
+        taken |= {b.address for b in self.all(LoadBalancer) if vswitch.id in b.vswitches}
+        return taken
+
+    def is_free(self, vswitch: VSwitch, text: str) -> bool:
+        """Whether the vSwitch can give this very address."""
+        try:
+            address = ipaddress.IPv4Address(text)
+        except ValueError:
+            return False
+        number = int(address) - int(vswitch.cidr.network_address)
+        inside = 1 <= number <= vswitch.cidr.num_addresses - 4
+        return inside and str(address) not in self._taken(vswitch)
+
+    def free_addresses(self, vswitch: VSwitch) -> int:
+        """How many more the vSwitch can give."""
+        used = sum(i.vswitch == vswitch.id for i in self.all(Instance))
+        used += sum(i.vswitch == vswitch.id for i in self.all(NetworkInterface))
+        used += sum(b.kind == "clb" and vswitch.id in b.vswitches for b in self.all(LoadBalancer))
+        return vswitch.cidr.num_addresses - 4 - used

@@ -1,0 +1,223 @@
+"""Tags of what is there: TagResources and its like, which every service spells its own way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from clusterkit_sandbox.alibaba.failure import Failure, bad
+from clusterkit_sandbox.alibaba.models import (
+    Acl,
+    Cluster,
+    Disk,
+    Eip,
+    Instance,
+    KeyPair,
+    LoadBalancer,
+    NatGateway,
+    NetworkInterface,
+    Policy,
+    Role,
+    SecurityGroup,
+    Thing,
+    Vpc,
+    VSwitch,
+)
+from clusterkit_sandbox.alibaba.service import (
+    Call,
+    Handler,
+    Json,
+    as_tags,
+    check_tags,
+    tag_key_value,
+)
+from clusterkit_sandbox.alibaba.tasks import find_cluster
+
+_KINDS: Mapping[str, Mapping[str, type[Thing]]] = {
+    "vpc": {"VPC": Vpc, "VSWITCH": VSwitch, "EIP": Eip, "NATGATEWAY": NatGateway},
+    "ecs": {
+        "disk": Disk,
+        "eni": NetworkInterface,
+        "instance": Instance,
+        "keypair": KeyPair,
+        "securitygroup": SecurityGroup,
+    },
+    "slb": {"instance": LoadBalancer, "acl": Acl},
+    "nlb": {"loadbalancer": LoadBalancer},
+    "ram": {"role": Role, "policy": Policy},
+    "cs": {"CLUSTER": Cluster},
+}
+"""Resource types as each service's TagResources spells them."""
+_AT_ONCE = 50
+"""Resources that one call may tag (vendor: TagResources, ResourceId.N)."""
+
+
+def _kind(service: str, name: str) -> type[Thing]:
+    kind = _KINDS[service].get(name)
+    if kind is None:
+        raise bad("InvalidResourceType.NotFound", f"The ResourceType {name!r} is not found.")
+    return kind
+
+
+def _regional(call: Call, kind: type[Thing]) -> str:
+    return call.region if kind is KeyPair else ""
+
+
+def _of_service(call: Call, thing: Thing) -> bool:
+    """Whether it is this service's, in the region asked for."""
+    service = call.operation.partition(":")[0]
+    kind = {"slb": "clb", "nlb": "nlb"}.get(service)
+    if isinstance(thing, LoadBalancer) and thing.kind != kind:
+        return False
+    return not thing.region or thing.region == call.region
+
+
+def _things(call: Call, kind: type[Thing], ids: Sequence[str]) -> list[Thing]:
+    found = []
+    if not ids:
+        raise bad("MissingParameter.ResourceId", "Specify at least one resource.")
+    if len(ids) > _AT_ONCE:
+        raise bad("NumberExceed.ResourceIds", f"Valid : {_AT_ONCE}")
+    for identifier in ids:
+        thing = call.store.get(kind, identifier, _regional(call, kind))
+        if thing is None or not _of_service(call, thing):
+            raise Failure(
+                404, "InvalidResourceId.NotFound", f"The ResourceId {identifier} does not exist."
+            )
+        found.append(thing)
+    return found
+
+
+def _set(things: Sequence[Thing], tags: Mapping[str, str]) -> None:
+    for thing in things:
+        check_tags({**thing.tags, **tags})
+    for thing in things:
+        thing.tags.update(tags)
+
+
+def _unset(things: Sequence[Thing], keys: Sequence[str], everything: bool) -> None:
+    for thing in things:
+        for key in list(thing.tags):
+            if everything or key in keys:
+                del thing.tags[key]
+
+
+def _tag(service: str, ids: str, call: Call) -> object:
+    kind = _kind(service, call.get("ResourceType", ""))
+    tags = as_tags(call.get("Tag", []))
+    if not tags:
+        raise bad("MissingParameter.TagKey", "Specify at least one tag.")
+    _set(_things(call, kind, call.get(ids, [])), tags)
+    return {}
+
+
+def _untag(service: str, ids: str, keys: str, call: Call) -> object:
+    kind = _kind(service, call.get("ResourceType", ""))
+    wanted, everything = call.get(keys, []), bool(call.get("All", False))
+    if not wanted and not everything:
+        raise bad("MissingParameter.TagKey", "Specify TagKey or All.")
+    _unset(_things(call, kind, call.get(ids, [])), wanted, everything)
+    return {}
+
+
+def _rows(call: Call, kind: type[Thing], wanted: Sequence[str]) -> list[tuple[Thing, str, str]]:
+    filters = {str(t.get("Key", "")): t.get("Value") for t in call.get("Tag", [])}
+    if not wanted and not filters:
+        raise bad("MissingParameter.ResourceId", "Specify ResourceId or Tag.")
+    return [
+        (thing, key, value)
+        for thing in call.store.all(kind)
+        if (not wanted or thing.id in wanted)
+        and _of_service(call, thing)
+        and all(k in thing.tags and v in (None, "", thing.tags[k]) for k, v in filters.items())
+        for key, value in thing.tags.items()
+    ]
+
+
+def _list(service: str, call: Call) -> object:
+    name = call.get("ResourceType", "")
+    rows = _rows(call, _kind(service, name), call.get("ResourceId", []))
+    token, some = call.slice(rows, most=50)
+    found = [
+        {"ResourceId": thing.id, "ResourceType": name, "TagKey": key, "TagValue": value}
+        for thing, key, value in some
+    ]
+    answer: Json = {"NextToken": token, "TagResources": {"TagResource": found}}
+    if service == "nlb":
+        answer["TagResources"] = found
+    return answer
+
+
+def _list_ram(call: Call) -> object:
+    name = call.get("ResourceType", "")
+    rows = _rows(call, _kind("ram", name), call.get("ResourceNames", []))
+    token, some = call.slice(rows, size="PageSize")
+    found = [
+        {"ResourceName": thing.id, "ResourceType": name, **tag_key_value({key: value})[0]}
+        for thing, key, value in some
+    ]
+    return {"NextToken": token, "TagResources": found}
+
+
+def _cluster_tags(call: Call, field: str) -> dict[str, str]:
+    return as_tags(call.get(field, []), "key", "value")
+
+
+def _tag_clusters(call: Call) -> object:
+    kind = _kind("cs", call["resource_type"])
+    _set(_things(call, kind, call["resource_ids"]), _cluster_tags(call, "tags"))
+    return {"RequestId": call.request_id}
+
+
+def _untag_clusters(call: Call) -> object:
+    kind = _kind("cs", call["resource_type"])
+    things = _things(call, kind, call["resource_ids"])
+    _unset(things, call["tag_keys"], bool(call.get("all", False)))
+    return {"RequestId": call.request_id}
+
+
+def _list_clusters(call: Call) -> object:
+    kind = _kind("cs", call["resource_type"])
+    rows = [
+        {
+            "resource_id": thing.id,
+            "resource_type": call["resource_type"],
+            "tag_key": key,
+            "tag_value": value,
+        }
+        for thing in _things(call, kind, call["resource_ids"])
+        for key, value in thing.tags.items()
+    ]
+    token, some = call.slice(rows, token="next_token")
+    return {"next_token": token, "tag_resources": {"tag_resource": list(some)}}
+
+
+def _replace_cluster_tags(call: Call) -> object:
+    cluster = find_cluster(call)
+    tags = _cluster_tags(call, "body")
+    check_tags(tags)
+    cluster.tags = tags
+    return None
+
+
+OPERATIONS: Mapping[str, Handler] = {
+    **{
+        f"{service}:{name}": handler
+        for service in ("vpc", "ecs", "slb", "nlb")
+        for name, handler in (
+            ("TagResources", partial(_tag, service, "ResourceId")),
+            (
+                "UnTagResources" if service == "vpc" else "UntagResources",
+                partial(_untag, service, "ResourceId", "TagKey"),
+            ),
+            ("ListTagResources", partial(_list, service)),
+        )
+    },
+    "ram:TagResources": partial(_tag, "ram", "ResourceNames"),
+    "ram:UntagResources": partial(_untag, "ram", "ResourceNames", "TagKeys"),
+    "ram:ListTagResources": _list_ram,
+    "cs:TagResources": _tag_clusters,
+    "cs:UntagResources": _untag_clusters,
+    "cs:ListTagResources": _list_clusters,
+    "cs:ModifyClusterTags": _replace_cluster_tags,
+}

@@ -1,0 +1,180 @@
+"""The AWS account of the sandbox: moto's backends, who may sign, and what both sides ask of EC2."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import string
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from clusterkit_sandbox.aws.refusals import Refusal, invalid
+
+ACCOUNT = "123456789012"
+REGION = "eu-west-1"
+"""what ``sandbox env`` sets; every region works"""
+
+
+def _key() -> tuple[str, str]:
+    alphabet = string.ascii_uppercase + string.digits
+    return "AKIA" + "".join(secrets.choice(alphabet) for _ in range(16)), secrets.token_urlsafe(30)
+
+
+class Account:
+    """Moto in this process. Moto is not thread-safe: whoever touches it holds ``lock``."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.key, self.secret = _key()
+        self.other_key, self.other_secret = _key()
+        """of a second user, who is in no cluster"""
+
+    @property
+    def secrets(self) -> Mapping[str, str]:
+        """Access key id to secret key."""
+        return {self.key: self.secret, self.other_key: self.other_secret}
+
+    def arn_of(self, key: str) -> str:
+        """The IAM user a key belongs to."""
+        return f"arn:aws:iam::{ACCOUNT}:user/{'sandbox' if key == self.key else 'outsider'}"
+
+    def load(self) -> Any:
+        """Moto's WSGI application; the first call takes a second or two."""
+        os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
+        os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
+        from moto import backends
+        from moto.moto_server.werkzeug_app import (
+            DomainDispatcherApplication,
+            create_backend_app,
+        )
+
+        # moto lists its own folders at every request
+        modules = list(backends.list_of_moto_modules())
+        backends.list_of_moto_modules = lambda: iter(modules)
+
+        return DomainDispatcherApplication(create_backend_app)
+
+    def ec2(self, region: str) -> Any:
+        """Moto's EC2 of a region."""
+        from moto.ec2.models import ec2_backends
+
+        return ec2_backends[ACCOUNT][region]
+
+    def iam(self) -> Any:
+        """Moto's IAM."""
+        from moto.iam.models import iam_backends
+
+        return iam_backends[ACCOUNT]["aws"]
+
+    def elb(self, region: str) -> Any:
+        """Moto's classic load balancers."""
+        from moto.elb.models import elb_backends
+
+        return elb_backends[ACCOUNT][region]
+
+    def reset(self) -> None:
+        """Forget every resource."""
+        from moto.backends import get_backend  # noqa: F401 - registers the services
+        from moto.core.base_backend import BackendDict
+        from moto.ec2.models import ec2_backends
+        from moto.ecr.models import ecr_backends
+        from moto.elb.models import elb_backends
+        from moto.elbv2.models import elbv2_backends
+        from moto.iam.models import iam_backends
+        from moto.logs.models import logs_backends
+
+        for backends in (
+            ec2_backends, ecr_backends, elb_backends, elbv2_backends, iam_backends, logs_backends
+        ):  # fmt: skip
+            if isinstance(backends, BackendDict):
+                backends.reset()
+
+    # -- what EKS asks of IAM and EC2 -----------------------------------------------------------
+
+    def role(self, arn: str, service: str, age: float, now: float) -> Any:
+        """A role that trusts the service and is old enough; in EKS's words otherwise."""
+        cannot = (
+            f"Role with arn: {arn}, could not be assumed because it does not exist or the trusted "
+            "entity is not correct"
+        )
+        name = arn.rpartition("/")[2]
+        role = next((r for r in self.iam().roles.values() if r.name == name), None)
+        if role is None or role.arn != arn:
+            raise invalid(cannot)
+        document = role.assume_role_policy_document
+        document = json.loads(document) if isinstance(document, str) else document
+        trusted = set()
+        for statement in document.get("Statement", []):
+            who = statement.get("Principal", {}).get("Service", [])
+            trusted |= {who} if isinstance(who, str) else set(who)
+        if service not in trusted:
+            raise invalid(cannot)
+        if now - role.create_date.timestamp() < age:
+            raise invalid(cannot)
+        return role
+
+    def subnets(
+        self, region: str, ids: list[str], zones: int, refused: frozenset[str]
+    ) -> list[Any]:
+        """Subnets of one VPC in enough zones, none of them refused by EKS."""
+        found = []
+        ec2 = self.ec2(region)
+        for identifier in ids:
+            by_zone = [z[identifier] for z in ec2.subnets.values() if identifier in z]
+            if not by_zone:
+                raise invalid(
+                    f"The subnet ID '{identifier}' does not exist (Service: AmazonEC2; Status "
+                    "Code: 400; Error Code: InvalidSubnetID.NotFound)"
+                )
+            found.append(by_zone[0])
+        if len({subnet.vpc_id for subnet in found}) > 1:
+            raise invalid("Subnets specified must be in the same VPC")
+        if len({subnet.availability_zone for subnet in found}) < zones:
+            raise invalid("Subnets specified must be in at least two different AZs")
+        for subnet in found:
+            if subnet.availability_zone_id in refused:
+                good = sorted(
+                    z.name for z in ec2.describe_availability_zones() if z.zone_id not in refused
+                )
+                raise Refusal(
+                    "UnsupportedAvailabilityZoneException",
+                    f"Cannot create cluster because {subnet.availability_zone}, the targeted "
+                    "availability zone, does not currently have sufficient capacity to support the "
+                    f"cluster. Retry and choose from these availability zones: {', '.join(good)}",
+                    400,
+                    validZones=good,
+                )
+        return found
+
+    def default_route(self, region: str, subnet: Any) -> str | None:
+        """The id of the gateway that 0.0.0.0/0 of a subnet leads to."""
+        ec2 = self.ec2(region)
+        tables = [t for t in ec2.route_tables.values() if t.vpc_id == subnet.vpc_id]
+        own = [t for t in tables if subnet.id in (a.get("SubnetId") for a in t.associations)]
+        for table in own or [t for t in tables if t.main_association_id is not None]:
+            for route in table.routes:
+                if route.destination_cidr_block != "0.0.0.0/0":
+                    continue
+                if route.nat_gateway:
+                    nat = ec2.nat_gateways.get(route.nat_gateway.id)
+                    return nat.id if nat is not None and nat.state == "available" else None
+                if route.gateway:
+                    return str(route.gateway.id)
+        return None
+
+
+def write_profile(directory: Path, account: Account) -> tuple[Path, Path]:
+    """Files for AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE, for the owner only."""
+    config, credentials = directory / "aws-config", directory / "aws-credentials"
+    for file in (config, credentials):
+        file.touch(mode=0o600)
+    config.write_text(f"[default]\nregion = {REGION}\n\n[profile outsider]\nregion = {REGION}\n")
+    credentials.write_text(
+        f"[default]\naws_access_key_id = {account.key}\naws_secret_access_key = {account.secret}\n"
+        f"\n[outsider]\naws_access_key_id = {account.other_key}\n"
+        f"aws_secret_access_key = {account.other_secret}\n"
+    )
+    return config, credentials

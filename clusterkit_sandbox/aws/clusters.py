@@ -1,0 +1,275 @@
+"""Clusters: made, described, updated, deleted, with what EKS puts into EC2 for them."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import string
+from ipaddress import IPv4Network, ip_network
+from typing import Any
+
+from clusterkit_sandbox.aws import instances
+from clusterkit_sandbox.aws.access import add_entry, reviewer
+from clusterkit_sandbox.aws.catalog import DEFAULT, GP2, REFUSED_ZONES, VERSIONS
+from clusterkit_sandbox.aws.controllers import Controllers
+from clusterkit_sandbox.aws.records import ClusterRecord, Shown
+from clusterkit_sandbox.aws.refusals import Refusal, in_use, invalid
+from clusterkit_sandbox.aws.service import Eks, now, operation
+
+CLUSTERS = 100
+"""per region (https://docs.aws.amazon.com/eks/latest/userguide/service-quotas.html)"""
+SERVICES = ("172.20.0.0/16", "10.100.0.0/16")
+"""what EKS takes for Services, unless told"""
+PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+NOT_HERE = (
+    "outpostConfig",
+    "remoteNetworkConfig",
+    "controlPlaneScalingConfig",
+    "kubeApiServerConfig",
+    "kubeSchedulerConfig",
+    "kubeControllerManagerConfig",
+)
+MODES = ("CONFIG_MAP", "API_AND_CONFIG_MAP", "API")
+"""how people are let in; a cluster can go on in this order, and never back"""
+LOG_TYPES = ["api", "audit", "authenticator", "controllerManager", "scheduler"]
+ADMIN = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
+
+
+@operation
+def describe_cluster_versions(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    found = []
+    for name, version in sorted(VERSIONS.items(), key=lambda item: item[1].released, reverse=True):
+        status = version.status(now())
+        if status == "UNSUPPORTED" and not asked.get("includeAll"):
+            continue
+        if asked.get("clusterVersions") and name not in asked["clusterVersions"]:
+            continue
+        if asked.get("defaultOnly") and name != DEFAULT:
+            continue
+        if asked.get("versionStatus") not in (None, status):
+            continue
+        found.append(
+            {
+                "clusterVersion": name,
+                "clusterType": "eks",
+                "defaultPlatformVersion": "eks.5",
+                "defaultVersion": name == DEFAULT,
+                "releaseDate": version.released,
+                "endOfStandardSupportDate": version.standard_until,
+                "endOfExtendedSupportDate": version.extended_until,
+                "status": status.lower().replace("_", "-"),
+                "versionStatus": status,
+                "kubernetesPatchVersion": f"{name}.2",
+            }
+        )
+    page, token = eks.page(found, asked)
+    return {"clusterVersions": page, "nextToken": token}
+
+
+@operation
+def create_cluster(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    name, network = asked["name"], asked["resourcesVpcConfig"]
+    _emulated(asked)
+    if name in eks.region.clusters:
+        raise in_use(f"Cluster already exists with name: {name}", clusterName=name)
+    if len(eks.region.clusters) >= CLUSTERS:
+        raise Refusal(
+            "ResourceLimitExceededException",
+            f"An account can have at most {CLUSTERS} clusters in a region",
+            clusterName=name,
+        )
+    version = asked.get("version") or DEFAULT
+    if version not in VERSIONS or VERSIONS[version].status(now()) == "UNSUPPORTED":
+        raise invalid(f"unsupported Kubernetes version: {version}", clusterName=name)
+    access = asked.get("accessConfig") or {}
+    mode = access.get("authenticationMode", "CONFIG_MAP")
+    reachable(network)
+    subnets = eks.account.subnets(eks.name, network.get("subnetIds") or [], 2, REFUSED_ZONES)
+    groups_exist(eks, network, subnets[0].vpc_id)
+    services = _services(
+        (asked.get("kubernetesNetworkConfig") or {}).get("serviceIpv4Cidr"),
+        eks.account.ec2(eks.name).vpcs[subnets[0].vpc_id].cidr_block,
+    )
+    eks.account.role(asked["roleArn"], "eks.amazonaws.com", eks.age(), now().timestamp())
+    group = instances.cluster_group(eks.account.ec2(eks.name), name, subnets[0].vpc_id)
+    interfaces = instances.control_plane(eks.account.ec2(eks.name), name, subnets, group)
+    identity = "".join(secrets.choice("0123456789ABCDEF") for _ in range(32))
+    part = "".join(secrets.choice(string.ascii_lowercase) for _ in range(3))
+    host = f"{identity.lower()}.{part}.{eks.name}.eks.amazonaws.com"
+    shown: Shown = {
+        "name": name,
+        "arn": eks.arn("cluster", name),
+        "createdAt": now(),
+        "version": version,
+        "roleArn": asked["roleArn"],
+        "status": "CREATING",
+        "platformVersion": "eks.5",
+        "tags": asked.get("tags") or {},
+        "health": {"issues": []},
+        "resourcesVpcConfig": {
+            "subnetIds": network["subnetIds"],
+            "securityGroupIds": network.get("securityGroupIds") or [],
+            "clusterSecurityGroupId": group,
+            "vpcId": subnets[0].vpc_id,
+            "endpointPublicAccess": network.get("endpointPublicAccess", True),
+            "endpointPrivateAccess": network.get("endpointPrivateAccess", False),
+            "publicAccessCidrs": network.get("publicAccessCidrs") or ["0.0.0.0/0"],
+        },
+        "kubernetesNetworkConfig": {
+            "ipFamily": "ipv4",
+            "serviceIpv4Cidr": services,
+            "elasticLoadBalancing": {"enabled": False},
+        },
+        "logging": asked.get("logging")
+        or {"clusterLogging": [{"types": LOG_TYPES, "enabled": False}]},
+        "identity": {
+            "oidc": {"issuer": f"https://oidc.eks.{eks.name}.amazonaws.com/id/{identity}"}
+        },
+        "accessConfig": {
+            "authenticationMode": mode,
+            "bootstrapClusterCreatorAdminPermissions": access.get(
+                "bootstrapClusterCreatorAdminPermissions", True
+            ),
+        },
+        "upgradePolicy": asked.get("upgradePolicy") or {"supportType": "EXTENDED"},
+        "encryptionConfig": asked.get("encryptionConfig") or [],
+        "deletionProtection": asked.get("deletionProtection", False),
+        # shown only where it was asked for: Terraform's provider takes any other for a change
+        "zonalShiftConfig": asked.get("zonalShiftConfig"),
+        # not of the API: the CNI plugin and others that EKS installs without add-ons
+        "selfManaged": asked.get("bootstrapSelfManagedAddons", True),
+    }
+    record = ClusterRecord(shown, region=eks.name, host=host, interfaces=interfaces)
+    eks.region.clusters[name] = record
+    if access.get("bootstrapClusterCreatorAdminPermissions", True) and mode != "CONFIG_MAP":
+        add_entry(eks, record, eks.caller, "STANDARD", [ADMIN])
+    failing = eks.surroundings.faults.terminal("eks:CreateCluster")
+    if failing:
+        issue = {
+            "code": "InternalFailure",
+            "message": "The cluster could not be created",
+            "resourceIds": [name],
+        }
+        shown["health"]["issues"].append(issue)
+    then = "FAILED" if failing else "ACTIVE"
+    opening = None if failing else lambda: _open(eks, record)
+    record.go("CREATING", eks.due("eks/cluster/create"), then, opening)
+    return {"cluster": shown}
+
+
+def _emulated(asked: dict[str, Any]) -> None:
+    """What the sandbox has not is refused; silently left out, it would be a lie."""
+    network = asked.get("kubernetesNetworkConfig") or {}
+    wanted = {
+        "computeConfig": (asked.get("computeConfig") or {}).get("enabled"),
+        "storageConfig": ((asked.get("storageConfig") or {}).get("blockStorage") or {}).get(
+            "enabled"
+        ),
+        "kubernetesNetworkConfig.elasticLoadBalancing": (
+            network.get("elasticLoadBalancing") or {}
+        ).get("enabled"),
+        "kubernetesNetworkConfig.ipFamily ipv6": network.get("ipFamily") == "ipv6",
+        **{key: asked.get(key) for key in NOT_HERE},
+    }
+    for what, value in wanted.items():
+        if value:
+            raise Refusal("NotImplemented", f"{what} is not in the sandbox", 501)
+
+
+def groups_exist(eks: Eks, network: dict[str, Any], vpc: str) -> None:
+    groups = eks.account.ec2(eks.name).groups.get(vpc, {})
+    for group in network.get("securityGroupIds") or []:
+        if group not in groups:
+            raise invalid(
+                f"The security group '{group}' does not exist in VPC '{vpc}' (Service: AmazonEC2; "
+                "Status Code: 400; Error Code: InvalidGroup.NotFound)"
+            )
+
+
+def _services(wanted: str | None, vpc: str) -> str:
+    """The range of Services: the one wanted if it will do, else one that is not the VPC's."""
+    theirs = ip_network(vpc)
+    if wanted is None:
+        return next(one for one in SERVICES if not ip_network(one).overlaps(theirs))
+    try:
+        found = IPv4Network(wanted)
+    except ValueError as error:
+        raise invalid(f"Invalid service CIDR {wanted}: {error}") from error
+    if not 12 <= found.prefixlen <= 24 or not any(found.subnet_of(one) for one in PRIVATE):
+        raise invalid(
+            f"Service CIDR {wanted} must be between /24 and /12, within 10.0.0.0/8, 172.16.0.0/12 "
+            "or 192.168.0.0/16"
+        )
+    if found.overlaps(theirs):
+        raise invalid(f"Service CIDR {wanted} overlaps with the CIDR of the VPC, {vpc}")
+    return wanted
+
+
+def reachable(network: dict[str, Any]) -> None:
+    for block in network.get("publicAccessCidrs") or []:
+        try:
+            ip_network(block, strict=False)
+        except ValueError as error:
+            raise invalid(f"The following CIDRs are invalid: [{block}]") from error
+    public = network.get("endpointPublicAccess", True)
+    if not public and not network.get("endpointPrivateAccess", False):
+        raise invalid("Private and public endpoint access cannot be false")
+
+
+def _open(eks: Eks, record: ClusterRecord) -> None:
+    """The cluster is up: its endpoint answers."""
+    shown, region = record.shown, record.region
+    record.kube = eks.surroundings.kube.open(
+        f"eks/{region}/{shown['name']}",
+        hosts=[record.host],
+        version=shown["version"],
+        review=reviewer(eks, region, shown["name"]),
+        hooks=Controllers(eks, region, shown["name"], shown["resourcesVpcConfig"]["vpcId"]),
+        objects=[GP2],
+    )
+    shown["endpoint"] = f"https://{record.host}"
+    shown["certificateAuthority"] = {"data": base64.b64encode(record.kube.ca_pem.encode()).decode()}
+
+
+@operation
+def describe_cluster(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    return {"cluster": eks.cluster(asked["name"]).shown}
+
+
+@operation
+def list_clusters(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    names, token = eks.page(sorted(eks.region.clusters), asked)
+    return {"clusters": names, "nextToken": token}
+
+
+@operation
+def delete_cluster(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    name = asked["name"]
+    record = eks.cluster(name)
+    if record.shown["deletionProtection"]:
+        raise Refusal(
+            "InvalidRequestException",
+            "Cannot delete cluster because deletion protection is enabled",
+            400,
+            clusterName=name,
+        )
+    if record.groups:
+        raise in_use(
+            "Cluster has nodegroups attached",
+            clusterName=name,
+            nodegroupName=",".join(record.groups),
+        )
+    if record.status in ("CREATING", "DELETING", "UPDATING"):
+        raise in_use(f"Cluster is in {record.status} state", clusterName=name)
+    record.go("DELETING", eks.due("eks/cluster/delete"), None, lambda: _close(eks, record))
+    return {"cluster": record.shown}
+
+
+def _close(eks: Eks, record: ClusterRecord) -> None:
+    """The cluster is gone, with what EKS had put into EC2 for it."""
+    if record.kube is not None:
+        record.kube.close()
+    ec2 = eks.account.ec2(record.region)
+    for interface in record.interfaces:
+        ec2.enis.pop(interface, None)
+    instances.remove_group(ec2, record.shown["resourcesVpcConfig"]["clusterSecurityGroupId"])

@@ -1,0 +1,154 @@
+"""What Kubernetes' controllers make in AWS: load balancers of Services, volumes of claims.
+
+As the in-tree cloud provider and the EBS CSI driver do: classic load balancers named after the
+Service's uid, a security group of their own, everything tagged ``kubernetes.io/cluster/NAME``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from clusterkit_sandbox.aws.catalog import EBS_ADDON, EBS_DRIVER
+from clusterkit_sandbox.aws.moto_lifecycle import settle
+from clusterkit_sandbox.aws.service import Eks
+
+
+class Controllers:
+    """The cloud side of one cluster."""
+
+    def __init__(self, eks: Eks, region: str, cluster: str, vpc: str) -> None:
+        self._eks = eks
+        self._region = region
+        self._cluster = cluster
+        self._vpc = vpc
+
+    @property
+    def _owned(self) -> dict[str, str]:
+        return {f"kubernetes.io/cluster/{self._cluster}": "owned"}
+
+    def ensure_load_balancer(
+        self, kind: str, namespace: str, name: str, uid: str, annotations: Mapping[str, str]
+    ) -> str:
+        """A classic load balancer in the public subnets (the tagged ones); nothing for an Ingress,
+        as long as nobody installs a controller for it.
+        """
+        if kind != "Service":
+            return ""
+        account = self._eks.account
+        with account.lock:
+            elb, ec2 = account.elb(self._region), account.ec2(self._region)
+            short = _name(uid)
+            found = elb.load_balancers.get(short)
+            if found is None:
+                subnets = [
+                    s
+                    for zone in ec2.subnets.values()
+                    for s in zone.values()
+                    if s.vpc_id == self._vpc and _tag(s, "kubernetes.io/role/elb")
+                ]
+                if not subnets:
+                    raise RuntimeError("could not find any suitable subnets for creating the ELB")
+                group = ec2.create_security_group(
+                    f"k8s-elb-{short}", f"Security group for Kubernetes ELB {short}",
+                    vpc_id=self._vpc,
+                )  # fmt: skip
+                group.add_tags(self._owned)
+                listener = {
+                    "protocol": "TCP",
+                    "load_balancer_port": 80,
+                    "instance_protocol": "TCP",
+                    "instance_port": 30080,
+                }
+                found = elb.create_load_balancer(
+                    name=short,
+                    zones=[],
+                    ports=[listener],
+                    scheme="internet-facing",
+                    subnets=[s.id for s in subnets],
+                    security_groups=[group.id],
+                )
+                for key, value in {
+                    **self._owned,
+                    "kubernetes.io/service-name": f"{namespace}/{name}",
+                }.items():
+                    found.add_tag(key, value)
+            return str(found.dns_name)
+
+    def delete_load_balancer(self, uid: str) -> None:
+        """The load balancer goes; its interfaces and its group some time after."""
+        account = self._eks.account
+        with account.lock:
+            elb, ec2, short = (
+                account.elb(self._region),
+                account.ec2(self._region),
+                _name(uid),
+            )
+            if short in elb.load_balancers:
+                elb.delete_load_balancer(short)
+            settle(ec2)
+            for group in list(ec2.describe_security_groups()):
+                if group.name != f"k8s-elb-{short}":
+                    continue
+                used = any(group.id in [g.id for g in e.group_set] for e in ec2.enis.values())
+                if used:
+                    raise RuntimeError("the load balancer's interfaces are still there")
+                ec2.delete_security_group(group_id=group.id)
+
+    def provisioners(self) -> Sequence[str]:
+        """The EBS CSI driver, once its add-on is active."""
+        with self._eks.account.lock:
+            self._eks.tick()
+            region = self._eks.regions.get(self._region)
+            cluster = region.clusters.get(self._cluster) if region else None
+            addon = cluster.addons.get(EBS_ADDON) if cluster else None
+            return [EBS_DRIVER] if addon is not None and addon.status == "ACTIVE" else []
+
+    def create_volume(
+        self,
+        provisioner: str,
+        name: str,
+        size: int,
+        parameters: Mapping[str, str],
+        zone: str,
+        tags: Mapping[str, str],
+    ) -> str:
+        """An EBS volume."""
+        with self._eks.account.lock:
+            ec2 = self._eks.account.ec2(self._region)
+            for volume in ec2.volumes.values():
+                if _tag(volume, "CSIVolumeName") == name:
+                    return str(volume.id)
+            volume = ec2.create_volume(
+                size=size,
+                zone_name=zone,
+                volume_type=parameters.get("type", "gp3"),
+                encrypted=parameters.get("encrypted") == "true",
+            )
+            volume.add_tags(
+                {
+                    **self._owned,
+                    "CSIVolumeName": name,
+                    "ebs.csi.aws.com/cluster": "true",
+                    "KubernetesCluster": self._cluster,
+                    **tags,
+                }
+            )
+            return str(volume.id)
+
+    def delete_volume(self, volume: str) -> None:
+        """The volume goes; a missing one is fine."""
+        with self._eks.account.lock:
+            self._eks.account.ec2(self._region).volumes.pop(volume, None)
+
+
+def _name(uid: str) -> str:
+    """As the cloud provider names a load balancer: ``a`` and the uid, 32 characters."""
+    return ("a" + uid.replace("-", ""))[:32]
+
+
+def _tag(thing: Any, key: str) -> str | None:
+    for tag in thing.get_tags():
+        if tag["key"] == key:
+            return str(tag["value"])
+    return None

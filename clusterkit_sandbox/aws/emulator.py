@@ -1,0 +1,283 @@
+"""AWS at one address: signatures checked, EKS answered here, the rest by moto behind a lock."""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import parse_qs
+
+from clusterkit_sandbox.aws import (
+    access,
+    addons,
+    changes,
+    clusters,
+    generic,
+    groups,
+    identities,
+    moto_checks,
+    moto_lifecycle,
+    refusals,
+)
+from clusterkit_sandbox.aws.account import REGION, Account, write_profile
+from clusterkit_sandbox.aws.parameters import Parameters
+from clusterkit_sandbox.aws.refusals import Refusal
+from clusterkit_sandbox.aws.service import Eks
+from clusterkit_sandbox.aws.signature import Scope, Unsigned, check, scope_of
+from clusterkit_sandbox.aws.tokens import Tokens
+from clusterkit_sandbox.emulator import Answer, Environ, StartResponse, Surroundings, Wsgi
+
+_LOG = logging.getLogger(__name__)
+
+SERVICES = (
+    "ec2",
+    "eks",
+    "iam",
+    "sts",
+    "ecr",
+    "api.ecr",
+    "elasticloadbalancing",
+    "logs",
+)
+_HOST = re.compile(
+    rf"(?:{'|'.join(map(re.escape, SERVICES))})(?:\.[a-z]{{2}}(?:-[a-z]+)+-\d)?\.amazonaws\.com"
+)
+_V2 = "2015-12-01"
+"""the API version of application and network load balancers"""
+
+OPERATIONS = (access, addons, changes, clusters, generic, groups, identities)
+"""where the operations of EKS are; each registers its own when it is loaded"""
+
+
+class AwsEmulator:
+    """Implements ``clusterkit_sandbox.emulator.Emulator``."""
+
+    name = "eks"
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._surroundings = surroundings
+        self._account = Account()
+        self._eks = Eks(self._account, surroundings)
+        self._parameters = Parameters()
+        self._tokens = Tokens()
+        self._moto: Wsgi | None = None
+        self._files = write_profile(surroundings.directory, self._account)
+
+    def claims(self, host: str) -> bool:
+        """The endpoints of the services that are emulated, of every region."""
+        return _HOST.fullmatch(host) is not None
+
+    def environment(self) -> Mapping[str, str]:
+        """Keys of the sandbox's own account, by variable and by file."""
+        config, credentials = self._files
+        return {
+            "AWS_ACCESS_KEY_ID": self._account.key,
+            "AWS_SECRET_ACCESS_KEY": self._account.secret,
+            "AWS_SESSION_TOKEN": "",
+            # the AWS CLI takes an empty name for a profile of that name, and this one from the file
+            "AWS_PROFILE": "default",
+            "AWS_DEFAULT_PROFILE": "default",
+            "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_CONFIG_FILE": str(config),
+            "AWS_SHARED_CREDENTIALS_FILE": str(credentials),
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def warm(self) -> None:
+        """Load moto's EC2 and IAM, which take a second."""
+        with self._account.lock:
+            self._application()
+            self._account.ec2(REGION)
+            self._account.iam()
+            self._account.elb(REGION)
+        self._parameters.warm()
+
+    def reset(self) -> None:
+        """Forget every resource."""
+        with self._account.lock:
+            self._eks.reset()
+            self._tokens.forget()
+            if self._moto is not None:
+                self._account.reset()
+
+    def _application(self) -> Wsgi:
+        first = self._moto is None
+        if self._moto is None:
+            self._moto = self._account.load()
+        moto_checks.install(
+            self._surroundings
+        )  # every time: another sandbox of this process had them
+        if first:
+            self._account.reset()
+        return self._moto
+
+    # -- names -----------------------------------------------------------------------------------
+
+    def operation(self, environ: Environ, body: bytes) -> str:
+        """``ec2:CreateVpc``; ``?`` where it cannot be told."""
+        scope = scope_of(environ)
+        service = scope.service if scope else "?"
+        if service == "eks":
+            found = self._eks.description.match(environ["REQUEST_METHOD"], _raw(environ)[0])
+            return f"eks:{found[0].name if found else '?'}"
+        if target := environ.get("HTTP_X_AMZ_TARGET"):
+            return f"{service}:{target.rpartition('.')[2]}"
+        asked = parse_qs(body.decode(errors="replace"))
+        if service == "elasticloadbalancing":
+            service = "elbv2" if asked.get("Version") == [_V2] else "elb"
+        return f"{service}:{asked.get('Action', ['?'])[0]}"
+
+    def refusal(self, environ: Environ, body: bytes, kind: str) -> Answer:
+        """The service's own answer for an injected fault."""
+        scope = scope_of(environ)
+        return refusals.injected(scope.service if scope else "sts", kind)
+
+    # -- requests --------------------------------------------------------------------------------
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        body = environ["wsgi.input"].read(length) if length else b""
+        answer = self._answer(environ, body)
+        start_response(
+            f"{answer.status} {_REASONS.get(answer.status, 'Error')}",
+            list(answer.headers),
+        )
+        return [answer.body]
+
+    def _answer(self, environ: Environ, body: bytes) -> Answer:
+        path, query = _raw(environ)
+        claimed = scope_of(environ)
+        service = claimed.service if claimed else environ.get("HTTP_HOST", "").partition(".")[0]
+        raw = f"{path}?{query}" if query else path
+        try:
+            scope = check(environ, raw, body, self._account.secrets)
+        except Unsigned as error:
+            return _unsigned(service, error)
+        if service == "eks":
+            return self._ask_eks(environ, scope, path, query, body)
+        try:
+            operation = self.operation(environ, body)
+            forced = self._surroundings.faults.page_size
+            page, inner = self._parameters.check(operation, environ, body, forced)
+        except Refusal as error:
+            return refusals.answer(service, error.code, error.message, error.status)
+        with self._account.lock:
+            application = self._application()
+            if scope.service in ("ec2", "elasticloadbalancing"):
+                self._eks.tick()
+                moto_lifecycle.settle(self._account.ec2(scope.region))
+            if operation == "sts:GetCallerIdentity":
+                return _identity(self._account, scope)
+            try:
+                known = self._tokens.known(scope.region, operation, body)
+            except Refusal as error:
+                return refusals.answer(service, error.code, error.message, error.status)
+            if known is not None:
+                return known
+            answer = _ask_moto(application, environ, inner, service)
+            self._tokens.keep(scope.region, operation, body, answer)
+        return page.cut(answer) if page is not None else answer
+
+    def _ask_eks(
+        self, environ: Environ, scope: Scope, path: str, query: str, body: bytes
+    ) -> Answer:
+        found = self._eks.description.match(environ["REQUEST_METHOD"], path)
+        try:
+            if found is None:
+                raise Refusal("UnknownOperationException", f"no operation at {path}", 404)
+            operation, uri = found
+            call = self._eks.description.parse(operation, uri, query, body)
+            with self._account.lock:
+                self._application()
+                caller = self._account.arn_of(scope.key)
+                moto_lifecycle.settle(self._account.ec2(scope.region))
+                shown = self._eks.run(call.operation, call.parameters, scope.region, caller)
+                # what was begun shows its first state, however fast the sandbox is
+                text = self._eks.description.answer(call.operation, shown)
+                self._eks.tick()
+        except Refusal as error:
+            return refusals.answer("eks", error.code, error.message, error.status, **error.members)
+        headers = (("Content-Type", refusals.JSON), ("x-amzn-RequestId", "sandbox"))
+        return Answer(200, headers, text)
+
+
+_REASONS = {
+    200: "OK",
+    400: "Bad Request",
+    403: "Forbidden",
+    404: "Not Found",
+    409: "Conflict",
+}
+_JSON_CODES = {
+    "InvalidClientTokenId": "UnrecognizedClientException",
+    "SignatureDoesNotMatch": "InvalidSignatureException",
+    "RequestExpired": "InvalidSignatureException",
+    "MissingAuthenticationToken": "MissingAuthenticationTokenException",
+    "IncompleteSignature": "IncompleteSignatureException",
+}
+_EC2_CODES = {"InvalidClientTokenId": "AuthFailure", "SignatureDoesNotMatch": "AuthFailure"}
+_QUERY_CODES = {"RequestExpired": "SignatureDoesNotMatch"}
+
+
+def _unsigned(service: str, error: Unsigned) -> Answer:
+    """A request that is not soundly signed, refused in the names each service has for it."""
+    if service == "ec2":
+        # EC2 alone tells an old request from a forged one
+        status = 400 if error.code == "RequestExpired" else 401
+        text = "Request has expired." if error.code == "RequestExpired" else str(error)
+        return refusals.answer(service, _EC2_CODES.get(error.code, error.code), text, status)
+    codes = _JSON_CODES if service in refusals.PROTOCOLS else _QUERY_CODES
+    return refusals.answer(service, codes.get(error.code, error.code), str(error), 403)
+
+
+def _raw(environ: Environ) -> tuple[str, str]:
+    """Path and query as they were sent: ARNs in EKS's paths are encoded."""
+    target = environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ.get("PATH_INFO", "/")
+    path, _, query = str(target).partition("?")
+    return path, query
+
+
+def _identity(account: Account, scope: Scope) -> Answer:
+    arn = account.arn_of(scope.key)
+    body = (
+        '<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">'
+        f"<GetCallerIdentityResult><Arn>{arn}</Arn><UserId>{scope.key}</UserId>"
+        f"<Account>{arn.split(':')[4]}</Account></GetCallerIdentityResult>"
+        "<ResponseMetadata><RequestId>sandbox</RequestId></ResponseMetadata>"
+        "</GetCallerIdentityResponse>"
+    )
+    return Answer(200, (("Content-Type", "text/xml"),), body.encode())
+
+
+def _ask_moto(application: Wsgi, environ: Environ, body: bytes, service: str) -> Answer:
+    """Moto's answer; what it has not, as 501 in the service's format instead of its HTML."""
+    inner = {
+        **environ,
+        "wsgi.input": io.BytesIO(body),
+        "CONTENT_LENGTH": str(len(body)),
+    }
+    got: list[Any] = []
+
+    def start(status: str, headers: list[tuple[str, str]], _: Any = None) -> None:
+        got[:] = [int(status.split()[0]), headers]
+
+    try:
+        chunks = application(inner, start)
+        data = b"".join(chunks)
+    except NotImplementedError as error:
+        return refusals.answer(service, "NotImplemented", f"not in the sandbox: {error}", 501)
+    status, headers = got
+    html = any(k.lower() == "content-type" and "html" in v for k, v in headers)
+    if status == 500 or (html and status >= 400 and data.lstrip()[:1] != b"{"):
+        text = re.sub(rb"<[^>]+>|\s+", b" ", data).decode(errors="replace").strip()[:300]
+        # a 501 stops every client at once; the log keeps what moto said, with no traceback to show:
+        # what moto raises passes through here and is logged by the gate
+        _LOG.error("moto answered %s to %s: %s", status, service, text)
+        return refusals.answer(service, "NotImplemented", f"not in the sandbox: {text}", 501)
+    kept = tuple((k, v) for k, v in headers if k.lower() not in ("content-length", "connection"))
+    return Answer(status, kept, data)

@@ -1,0 +1,55 @@
+"""What the EKS API has for everything alike: tags, and updates as they run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clusterkit_sandbox.aws.records import Shown
+from clusterkit_sandbox.aws.refusals import Refusal, not_found
+from clusterkit_sandbox.aws.service import PARTS, RESERVED, Eks, operation, reserved
+
+
+@operation
+def list_tags_for_resource(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    return {"tags": eks.tagged(asked["resourceArn"]).get("tags") or {}}
+
+
+@operation
+def tag_resource(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    shown = eks.tagged(asked["resourceArn"])
+    tags = {**(shown.get("tags") or {}), **asked["tags"]}
+    if len(tags) > 50:
+        raise Refusal("BadRequestException", "A resource can have at most 50 tags", 400)
+    if reserved(asked["tags"]):
+        raise Refusal("BadRequestException", RESERVED, 400)
+    shown["tags"] = tags
+    return {}
+
+
+@operation
+def untag_resource(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    shown = eks.tagged(asked["resourceArn"])
+    gone = set(asked["tagKeys"])
+    shown["tags"] = {k: v for k, v in (shown.get("tags") or {}).items() if k not in gone}
+    return {}
+
+
+def _of(update: Shown, asked: dict[str, Any]) -> bool:
+    """Whether an update is of the node group or add-on asked for; of the cluster without one."""
+    return all(update.get(key) == asked.get(key) for key in PARTS)
+
+
+@operation
+def describe_update(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    cluster = eks.cluster(asked["name"])
+    found = cluster.updates.get(asked["updateId"])
+    if found is None or not _of(found, asked):
+        raise not_found(f"No update found for id: {asked['updateId']}", clusterName=asked["name"])
+    return {"update": found}
+
+
+@operation
+def list_updates(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    updates = eks.cluster(asked["name"]).updates
+    ids, token = eks.page([key for key, shown in updates.items() if _of(shown, asked)], asked)
+    return {"updateIds": ids, "nextToken": token}

@@ -1,0 +1,243 @@
+"""Managed node groups."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+from clusterkit_sandbox.aws import instances, joining
+from clusterkit_sandbox.aws.access import add_entry
+from clusterkit_sandbox.aws.addons import look_after
+from clusterkit_sandbox.aws.records import ClusterRecord, Group, Shown
+from clusterkit_sandbox.aws.refusals import Refusal, in_use, invalid, not_found
+from clusterkit_sandbox.aws.service import Eks, now, operation
+
+GROUPS = 30
+"""per cluster (https://docs.aws.amazon.com/eks/latest/userguide/service-quotas.html)"""
+
+
+def _group(eks: Eks, asked: dict[str, Any]) -> Group:
+    cluster, name = asked["clusterName"], asked["nodegroupName"]
+    found = eks.cluster(cluster).groups.get(name)
+    if found is None:
+        raise not_found(
+            f"No node group found for name: {name}.",
+            clusterName=cluster,
+            nodegroupName=name,
+        )
+    return found
+
+
+@operation
+def create_nodegroup(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    cluster, name = asked["clusterName"], asked["nodegroupName"]
+    record, ec2 = eks.active(cluster), eks.account.ec2(eks.name)
+    where = {"clusterName": cluster, "nodegroupName": name}
+    if name in record.groups:
+        raise in_use(
+            f"NodeGroup already exists with name {name} and cluster name {cluster}",
+            **where,
+        )
+    if len(record.groups) >= GROUPS:
+        raise Refusal(
+            "ResourceLimitExceededException",
+            f"A cluster can have at most {GROUPS} managed node groups",
+            **where,
+        )
+    eks.account.role(asked["nodeRole"], "ec2.amazonaws.com", eks.age(), now().timestamp())
+    subnets = eks.account.subnets(eks.name, asked["subnets"], 1, frozenset())
+    if subnets[0].vpc_id != record.shown["resourcesVpcConfig"]["vpcId"]:
+        raise invalid("Subnets are not in the VPC of the cluster", **where)
+    template, remote = asked.get("launchTemplate"), asked.get("remoteAccess")
+    if template:
+        joining.template(ec2, template, asked, where)
+    if remote and remote.get("ec2SshKey") not in ec2.key_pairs:
+        raise invalid(f"The key pair '{remote.get('ec2SshKey')}' does not exist", **where)
+    version = asked.get("version") or record.shown["version"]
+    joining.version(version, record)
+    ami = asked.get("amiType") or "AL2023_x86_64_STANDARD"
+    types = asked.get("instanceTypes") or ["t3.medium"]
+    joining.types(eks, types, ami, subnets, where)
+    scaling = asked.get("scalingConfig") or {
+        "minSize": 1,
+        "maxSize": 2,
+        "desiredSize": 2,
+    }
+    scaling = {"minSize": 1, "maxSize": 2, "desiredSize": 2} | scaling
+    joining.scaling(scaling, where)
+    identifier = str(uuid4())
+    group = record.shown["resourcesVpcConfig"]["clusterSecurityGroupId"]
+    own = None
+    if remote:
+        own = ec2.create_security_group(
+            f"eks-remoteAccess-{identifier}",
+            "Security group for all nodes in the nodeGroup to allow SSH access",
+            vpc_id=subnets[0].vpc_id,
+        ).id
+    shown: Shown = {
+        "nodegroupName": name,
+        "nodegroupArn": eks.arn("nodegroup", cluster, name, identifier),
+        "clusterName": cluster,
+        "version": version,
+        "releaseVersion": asked.get("releaseVersion") or f"{version}.2-20261110",
+        "createdAt": now(),
+        "modifiedAt": now(),
+        "status": "CREATING",
+        "capacityType": asked.get("capacityType", "ON_DEMAND"),
+        "scalingConfig": scaling,
+        "instanceTypes": types,
+        "subnets": asked["subnets"],
+        "remoteAccess": remote,
+        "amiType": ami,
+        "nodeRole": asked["nodeRole"],
+        "labels": asked.get("labels") or {},
+        "taints": asked.get("taints") or [],
+        "diskSize": None if template else asked.get("diskSize", 20),
+        "health": {"issues": []},
+        "updateConfig": asked.get("updateConfig") or {"maxUnavailable": 1},
+        "nodeRepairConfig": asked.get("nodeRepairConfig"),
+        "launchTemplate": template,
+        "tags": asked.get("tags") or {},
+        "resources": {
+            "autoScalingGroups": [{"name": f"eks-{name}-{identifier}"}],
+            "remoteAccessSecurityGroup": own,
+        },
+    }
+    made = Group(shown, security_group=own)
+    record.groups[name] = made
+    if asked["nodeRole"] not in record.access:
+        add_entry(eks, record, asked["nodeRole"], "EC2_LINUX", [])
+    made.instances, made.interfaces = instances.add_nodes(
+        ec2, cluster, name, subnets, group, scaling["desiredSize"]
+    )
+    if issue := joining.trouble(eks, record, shown, subnets):
+        shown["health"]["issues"].append({**issue, "resourceIds": made.instances or [name]})
+        made.go("CREATING", eks.due("eks/nodegroup/create"), "CREATE_FAILED")
+    else:
+        made.go(
+            "CREATING",
+            eks.due("eks/nodegroup/create"),
+            "ACTIVE",
+            lambda: _joined(eks, record, made),
+        )
+    return {"nodegroup": shown}
+
+
+def _joined(eks: Eks, record: ClusterRecord, group: Group) -> None:
+    group.shown["status"] = "ACTIVE"
+    show_nodes(eks, record)
+
+
+def show_nodes(eks: Eks, record: ClusterRecord) -> None:
+    """Let Kubernetes know which nodes there are."""
+    if record.kube is not None:
+        types, found = instances.instance_types(), []
+        for group in record.groups.values():
+            if group.status in ("ACTIVE", "UPDATING", "DEGRADED"):
+                ec2 = eks.account.ec2(record.region)
+                found += instances.nodes_of(ec2, record.region, group, types)
+        record.kube.set_nodes(found)
+    look_after(record)
+
+
+@operation
+def describe_nodegroup(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    return {"nodegroup": _group(eks, asked).shown}
+
+
+@operation
+def list_nodegroups(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    names, token = eks.page(sorted(eks.cluster(asked["clusterName"]).groups), asked)
+    return {"nodegroups": names, "nextToken": token}
+
+
+@operation
+def delete_nodegroup(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    record, group = eks.cluster(asked["clusterName"]), _group(eks, asked)
+    if group.status in ("CREATING", "UPDATING", "DELETING"):
+        raise in_use(
+            f"NodeGroup is in {group.status} state",
+            nodegroupName=asked["nodegroupName"],
+        )
+
+    def gone() -> None:
+        ec2 = eks.account.ec2(record.region)
+        for interface in group.interfaces:
+            ec2.enis.pop(interface, None)
+        if group.security_group:
+            instances.remove_group(ec2, group.security_group)
+
+    group.go("DELETING", eks.due("eks/nodegroup/delete"), None, gone)
+    show_nodes(eks, record)
+    return {"nodegroup": group.shown}
+
+
+@operation
+def update_nodegroup_config(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    record, group = eks.active(asked["clusterName"]), _group(eks, asked)
+    where = {
+        "clusterName": asked["clusterName"],
+        "nodegroupName": asked["nodegroupName"],
+    }
+    if group.status != "ACTIVE":
+        raise in_use(f"NodeGroup is in {group.status} state", **where)
+    shown = group.shown
+    scaling = {**shown["scalingConfig"], **(asked.get("scalingConfig") or {})}
+    joining.scaling(scaling, where)
+
+    def done() -> None:
+        labels, taints = asked.get("labels") or {}, asked.get("taints") or {}
+        kept = {k: v for k, v in shown["labels"].items() if k not in labels.get("removeLabels", [])}
+        shown["labels"] = kept | labels.get("addOrUpdateLabels", {})
+        gone = {(t["key"], t["effect"]) for t in taints.get("removeTaints", [])}
+        added = {(t["key"], t["effect"]): t for t in taints.get("addOrUpdateTaints", [])}
+        old = {(t["key"], t["effect"]): t for t in shown["taints"]}
+        shown["taints"] = [t for key, t in (old | added).items() if key not in gone or key in added]
+        if asked.get("updateConfig"):
+            shown["updateConfig"] = asked["updateConfig"]
+        _resize(eks, record, group, scaling)
+        shown["status"], shown["modifiedAt"] = "ACTIVE", now()
+        show_nodes(eks, record)
+
+    return {"update": eks.update(record, group, "ConfigUpdate", "eks/nodegroup/update", done)}
+
+
+def _resize(eks: Eks, record: ClusterRecord, group: Group, scaling: dict[str, Any]) -> None:
+    ec2, shown = eks.account.ec2(record.region), group.shown
+    wanted = scaling["desiredSize"]
+    for interface in group.interfaces[wanted:]:
+        ec2.enis.pop(interface, None)
+    del group.interfaces[wanted:], group.instances[wanted:]
+    if (missing := wanted - len(group.instances)) > 0:
+        subnets = eks.account.subnets(record.region, shown["subnets"], 1, frozenset())
+        security = record.shown["resourcesVpcConfig"]["clusterSecurityGroupId"]
+        name = shown["nodegroupName"]
+        more = instances.add_nodes(ec2, record.shown["name"], name, subnets, security, missing)
+        group.instances += more[0]
+        group.interfaces += more[1]
+    shown["scalingConfig"] = scaling
+
+
+@operation
+def update_nodegroup_version(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    record, group = eks.active(asked["clusterName"]), _group(eks, asked)
+    if group.status != "ACTIVE":
+        raise in_use(
+            f"NodeGroup is in {group.status} state",
+            nodegroupName=asked["nodegroupName"],
+        )
+    version = asked.get("version") or record.shown["version"]
+    joining.version(version, record)
+    template = asked.get("launchTemplate")
+    if template:
+        joining.template(eks.account.ec2(eks.name), template, {}, {})
+
+    def done() -> None:
+        group.shown["version"] = version
+        group.shown["releaseVersion"] = f"{version}.2-20261110"
+        if template:
+            group.shown["launchTemplate"] = template
+        group.shown["status"] = "ACTIVE"
+        show_nodes(eks, record)
+
+    return {"update": eks.update(record, group, "VersionUpdate", "eks/nodegroup/update", done)}

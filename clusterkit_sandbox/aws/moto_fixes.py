@@ -1,0 +1,182 @@
+"""Where moto answers otherwise than AWS, or slower: corrected from outside."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from clusterkit_sandbox.aws.moto_lifecycle import error
+
+POLICIES = 10
+TRUST = 2048
+"""policies of a role, and characters of its trust policy"""
+
+
+def policies_once() -> None:
+    """The policies of AWS are read once: moto reads all 1500 per partition, and at every reset."""
+    from moto.iam.models import IAMBackend
+
+    inner = IAMBackend._init_aws_policies
+    kept: list[Any] = []
+
+    def policies(self: Any) -> list[Any]:
+        if self.region_name != "aws":  # moto looks for keys in every partition there is
+            return []
+        if not kept:
+            kept.extend(inner(self))
+        for policy in kept:
+            policy.attachment_count = 0
+        return list(kept)
+
+    IAMBackend._init_aws_policies = policies  # type: ignore[method-assign]
+
+
+def defaults_stay() -> None:
+    """A VPC's own group and table go with it, and no other way: refused above what moto calls."""
+    from moto.ec2.responses.route_tables import RouteTables
+    from moto.ec2.responses.security_groups import SecurityGroups
+
+    group, table = SecurityGroups.delete_security_group, RouteTables.delete_route_table
+
+    def delete_group(self: Any) -> Any:
+        wanted = self._get_param("GroupId")
+        for groups in self.ec2_backend.groups.values():
+            if wanted in groups and groups[wanted].name == "default":
+                raise error(
+                    "CannotDelete",
+                    f'the specified group: "{wanted}" name: "default" cannot be deleted by a user',
+                )
+        return group(self)
+
+    def delete_table(self: Any) -> Any:
+        found = self.ec2_backend.route_tables.get(self._get_param("RouteTableId"))
+        if found is not None and found.main_association_id is not None:
+            raise error(
+                "DependencyViolation",
+                f"The routeTable '{found.id}' has dependencies and cannot be deleted.",
+            )
+        return table(self)
+
+    SecurityGroups.delete_security_group = delete_group  # type: ignore[method-assign]
+    RouteTables.delete_route_table = delete_table  # type: ignore[method-assign]
+
+
+def roles_end_somewhere() -> None:
+    """Quotas of a role (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html)"""
+    from moto.iam.exceptions import LimitExceededException
+    from moto.iam.models import IAMBackend
+
+    attach, create = IAMBackend.attach_role_policy, IAMBackend.create_role
+    update = IAMBackend.update_assume_role_policy
+
+    def exceeded(what: str, quota: int) -> Exception:
+        refusal: Exception = LimitExceededException(f"Cannot exceed quota for {what}: {quota}")
+        return refusal
+
+    def attach_role_policy(self: Any, policy_arn: str, role_name: str) -> Any:
+        policies = self.get_role(role_name).managed_policies
+        if policy_arn not in policies and len(policies) >= POLICIES:
+            raise exceeded("PoliciesPerRole", POLICIES)
+        return attach(self, policy_arn, role_name)
+
+    def short(document: str) -> None:
+        if len("".join(document.split())) > TRUST:
+            raise exceeded("ACLSizePerRole", TRUST)
+
+    def create_role(
+        self: Any, role_name: str, assume_role_policy_document: str, *a: Any, **k: Any
+    ) -> Any:
+        short(assume_role_policy_document)
+        return create(self, role_name, assume_role_policy_document, *a, **k)
+
+    def update_assume_role_policy(self: Any, role_name: str, policy_document: str) -> Any:
+        short(policy_document)
+        return update(self, role_name, policy_document)
+
+    IAMBackend.attach_role_policy = attach_role_policy  # type: ignore[method-assign]
+    IAMBackend.create_role = create_role  # type: ignore[method-assign]
+    IAMBackend.update_assume_role_policy = update_assume_role_policy  # type: ignore[method-assign]
+
+
+def registry_tokens() -> None:
+    """A token of ECR is good for twelve hours; moto's are out of date."""
+    from moto.ecr.responses import ECRResponse
+
+    inner = ECRResponse.get_authorization_token
+
+    def get_authorization_token(self: Any) -> Any:
+        answer = inner(self)
+        shown: Any = answer.result
+        for item in shown["authorizationData"]:
+            item["expiresAt"] = datetime.now(UTC) + timedelta(hours=12)
+        return answer
+
+    ECRResponse.get_authorization_token = get_authorization_token  # type: ignore[method-assign]
+
+
+def keys_by_id() -> None:
+    """DeleteKeyPair takes the name or the id; moto knows the name alone."""
+    from moto.ec2.responses.key_pairs import KeyPairs
+
+    delete = KeyPairs.delete_key_pair
+
+    def by_either(self: Any) -> Any:
+        wanted = self._get_param("KeyPairId")
+        for name, pair in self.ec2_backend.key_pairs.items():
+            if pair.id == wanted:
+                self.params["KeyName"] = name
+                break
+        return delete(self)
+
+    KeyPairs.delete_key_pair = by_either  # type: ignore[method-assign]
+
+
+def associations_go(backend: Any) -> None:
+    """A subnet that is deleted takes its route table association along; moto keeps it."""
+    delete = backend.delete_subnet
+
+    def deleted(self: Any, subnet_id: str) -> Any:
+        answer = delete(self, subnet_id)
+        for table in self.route_tables.values():
+            for association, subnet in list(table._associations.items()):
+                if subnet == subnet_id:
+                    del table._associations[association]
+        return answer
+
+    backend.delete_subnet = deleted
+
+
+def own_tags_apart(_: Any, asked: dict[str, Any]) -> None:
+    """The tags of a launch template itself are no part of its data; moto puts them there."""
+    data = asked["template_data"]
+    kept = [
+        item
+        for item in data.pop("TagSpecifications", [])
+        if item.get("ResourceType") != "launch-template"
+    ]
+    if kept:
+        data["TagSpecifications"] = kept
+
+
+def trust_policies() -> None:
+    """A trust policy must be JSON with statements."""
+    from moto.iam.exceptions import MalformedPolicyDocument
+    from moto.iam.models import IAMBackend
+
+    inner = IAMBackend.create_role
+
+    def create_role(
+        self: Any, role_name: str, assume_role_policy_document: str, *a: Any, **k: Any
+    ) -> Any:
+        try:
+            document = json.loads(assume_role_policy_document)
+            statements = document["Statement"]
+            fine = document.get("Version") in ("2012-10-17", "2008-10-17") and bool(statements)
+        except (ValueError, KeyError, TypeError):
+            fine = False
+        if not fine:
+            raise MalformedPolicyDocument("This policy contains invalid Json")
+        return inner(self, role_name, assume_role_policy_document, *a, **k)
+
+    IAMBackend.create_role = create_role  # type: ignore[method-assign]

@@ -1,0 +1,98 @@
+"""AWS's ways of saying no, in the format of each protocol.
+
+``rest-json`` (EKS) and ``json`` (ECR, Logs) answer JSON with the code in a header or in ``__type``;
+``query`` (IAM, STS, ELB) and ``ec2`` answer XML. Formats: botocore's ``parsers.py``, which is what
+reads them.
+"""
+
+from __future__ import annotations
+
+import json
+from uuid import uuid4
+from xml.sax.saxutils import escape
+
+from clusterkit_sandbox.emulator import Answer
+
+JSON = "application/json"
+
+
+class Refusal(Exception):
+    """An error of the EKS API: code, message, HTTP status and the members of its shape."""
+
+    def __init__(self, code: str, message: str, status: int = 400, **members: object) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.status = status
+        self.members = members
+
+
+def invalid(message: str, **members: object) -> Refusal:
+    """``InvalidParameterException``."""
+    return Refusal("InvalidParameterException", message, 400, **members)
+
+
+def in_use(message: str, **members: object) -> Refusal:
+    """``ResourceInUseException``."""
+    return Refusal("ResourceInUseException", message, 409, **members)
+
+
+def not_found(message: str, **members: object) -> Refusal:
+    """``ResourceNotFoundException``."""
+    return Refusal("ResourceNotFoundException", message, 404, **members)
+
+
+PROTOCOLS = {"eks": "rest-json", "ecr": "json", "logs": "json", "ec2": "ec2"}
+"""by the service's name in the credential scope; every other one is ``query``"""
+
+
+def answer(service: str, code: str, message: str, status: int, **members: object) -> Answer:
+    """An error in the format of the service."""
+    request = str(uuid4())
+    protocol = PROTOCOLS.get(service, "query")
+    headers = [("x-amzn-RequestId", request)]
+    if protocol == "rest-json":
+        headers += [("Content-Type", JSON), ("x-amzn-ErrorType", code)]
+        body = json.dumps({"message": message, **members})
+    elif protocol == "json":
+        headers += [("Content-Type", "application/x-amz-json-1.1")]
+        body = json.dumps({"__type": code, "message": message})
+    elif protocol == "ec2":
+        headers += [("Content-Type", "text/xml;charset=UTF-8")]
+        body = (
+            '<?xml version="1.0" encoding="UTF-8"?><Response><Errors><Error>'
+            f"<Code>{code}</Code><Message>{escape(message)}</Message></Error></Errors>"
+            f"<RequestID>{request}</RequestID></Response>"
+        )
+    else:
+        headers += [("Content-Type", "text/xml")]
+        body = (
+            f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code>"
+            f"<Message>{escape(message)}</Message></Error>"
+            f"<RequestId>{request}</RequestId></ErrorResponse>"
+        )
+    return Answer(status, tuple(headers), body.encode())
+
+
+THROTTLE = {
+    "ec2": ("RequestLimitExceeded", "Request limit exceeded.", 503),
+    "eks": ("ThrottlingException", "Rate exceeded", 429),
+    "ecr": ("ThrottlingException", "Rate exceeded", 400),
+    "logs": ("ThrottlingException", "Rate exceeded", 400),
+}
+ERROR = {
+    "ec2": ("InternalError", "An internal error has occurred", 500),
+    "eks": ("ServerException", "Internal server error", 500),
+    "ecr": ("ServerException", "Internal server error", 500),
+    "logs": ("ServiceUnavailableException", "Service unavailable", 503),
+}
+
+
+def injected(service: str, kind: str) -> Answer:
+    """The service's own answer for an injected fault."""
+    if kind == "throttle":
+        return answer(service, *THROTTLE.get(service, ("Throttling", "Rate exceeded", 400)))
+    if kind == "error":
+        default = ("InternalFailure", "Internal failure", 500)
+        return answer(service, *ERROR.get(service, default))
+    return answer(service, "NotImplemented", "This is not in the sandbox.", 501)

@@ -1,0 +1,35 @@
+"""Kubernetes for the sandbox's clusters: carried along, real, or the user's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from clusterkit_sandbox.kube.interfaces import KubeServer
+    from clusterkit_sandbox.pace import Pace
+
+_KUBECONFIG = "kubeconfig:"
+
+
+def kube_server(kind: str, pace: Pace, directory: Path) -> KubeServer:
+    """The Kubernetes side of a sandbox.
+
+    ``kind`` is ``embedded`` (the endpoint of clusterkit), ``envtest`` (kube-apiserver and etcd,
+    from ``KUBEBUILDER_ASSETS`` or ``PATH``) or ``kubeconfig:PATH`` (the cluster of that file's
+    current context). ``directory`` is private to the sandbox. ``ValueError`` for anything else, or
+    if what it needs is missing, with what to do.
+    """
+    if kind == "embedded":
+        from clusterkit_sandbox.kube.embedded import EmbeddedKube
+
+        return EmbeddedKube(pace, directory)
+    if kind == "envtest":
+        from clusterkit_sandbox.kube.envtest import EnvtestKube
+
+        return EnvtestKube(pace, directory)
+    if kind.startswith(_KUBECONFIG):
+        from clusterkit_sandbox.kube.external import ExternalKube
+
+        return ExternalKube(Path(kind.removeprefix(_KUBECONFIG)).expanduser(), directory)
+    raise ValueError(f"--kube {kind}: give embedded, envtest or kubeconfig:PATH")

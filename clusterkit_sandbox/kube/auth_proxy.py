@@ -1,0 +1,123 @@
+"""A TLS front before a real API server, for ``envtest`` and ``kubeconfig:PATH``.
+
+The cloud's clients expect a certificate for the cloud's host name and send the cloud's tokens. The
+front has the one, knows the others, and passes each request on as the user it stands for
+(Kubernetes documentation, "Authenticating", user impersonation). Tokens the cloud does not know are
+the API server's own; it is asked about them with a TokenReview.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from clusterkit_sandbox.kube.interfaces import Identity, TokenReview
+from clusterkit_sandbox.kube.refusals import Refusal, unauthorized
+
+_LARGEST = 3 * 1024 * 1024  # apiserver's MaxRequestBodyBytes
+_MASTERS = "system:masters"
+_PER_CONNECTION = {
+    "connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "content-length",
+    "host", "authorization",
+}  # fmt: skip
+_ANONYMOUS = Identity("system:anonymous", ("system:unauthenticated",))
+
+
+class Front:
+    """Passes the requests of one cluster on."""
+
+    def __init__(self, session: aiohttp.ClientSession, base: str, review: TokenReview) -> None:
+        """``session`` reaches the API server at ``base`` as an administrator."""
+        self._session = session
+        self._base = base
+        self._review = review
+
+    def application(self) -> web.Application:
+        """What the listener runs."""
+        found = web.Application(client_max_size=_LARGEST)
+        found.router.add_route("*", "/{path:.*}", self._handle)
+        return found
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        try:
+            if "upgrade" in request.headers.get("Connection", "").lower():
+                message = "exec, attach and port-forward do not pass through the sandbox"
+                raise Refusal(501, "NotImplemented", message, {})
+            return await self._pass(request, await self._identify(request))
+        except Refusal as refusal:
+            return web.json_response(refusal.status(), status=refusal.code)
+        except aiohttp.ClientError as error:
+            message = f"the API server behind the sandbox does not answer: {error}"
+            down = Refusal(503, "ServiceUnavailable", message, {})
+            return web.json_response(down.status(), status=down.code)
+
+    async def _identify(self, request: web.Request) -> Identity:
+        certificate = request.get_extra_info("peercert") or {}
+        if certificate:
+            fields = [pair for name in certificate["subject"] for pair in name]
+            username = next((value for name, value in fields if name == "commonName"), "")
+            groups = tuple(value for name, value in fields if name == "organizationName")
+            return Identity(username, groups)
+        header = request.headers.get("Authorization", "")
+        if not header:
+            return _ANONYMOUS
+        kind, _, token = header.partition(" ")
+        if kind.lower() != "bearer":
+            raise unauthorized()
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(None, self._review, token.strip())
+        return found or await self._own(token.strip())
+
+    async def _own(self, token: str) -> Identity:
+        body = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenReview",
+            "spec": {"token": token},
+        }
+        url = f"{self._base}/apis/authentication.k8s.io/v1/tokenreviews"
+        async with self._session.post(url, json=body) as response:
+            status: Mapping[str, Any] = (await response.json()).get("status") or {}
+        if not status.get("authenticated"):
+            raise unauthorized()
+        user = status["user"]
+        extra = {key: tuple(values) for key, values in (user.get("extra") or {}).items()}
+        groups = tuple(user.get("groups") or ())
+        return Identity(user["username"], groups, user.get("uid", ""), extra)
+
+    async def _pass(self, request: web.Request, user: Identity) -> web.StreamResponse:
+        headers = [
+            (name, value)
+            for name, value in request.headers.items()
+            if name.lower() not in _PER_CONNECTION
+        ]
+        if not any(name.lower().startswith("impersonate-") for name, _ in headers):
+            headers += _impersonation(user)
+        elif _MASTERS not in user.groups:
+            message = f'User "{user.username}" cannot impersonate through the sandbox'
+            raise Refusal(403, "Forbidden", message, {})
+        url = f"{self._base}{request.raw_path}"
+        body = await request.read()
+        async with self._session.request(
+            request.method, url, data=body, headers=headers, allow_redirects=False
+        ) as found:
+            response = web.StreamResponse(status=found.status, reason=found.reason)
+            for name, value in found.headers.items():
+                if name.lower() not in _PER_CONNECTION:
+                    response.headers.add(name, value)
+            await response.prepare(request)
+            async for chunk in found.content.iter_any():
+                await response.write(chunk)
+            await response.write_eof()
+            return response
+
+
+def _impersonation(user: Identity) -> list[tuple[str, str]]:
+    headers = [("Impersonate-User", user.username)]
+    headers += [("Impersonate-Group", group) for group in user.groups]
+    for key, values in user.extra.items():
+        headers += [(f"Impersonate-Extra-{key}", value) for value in values]
+    return headers

@@ -1,0 +1,214 @@
+"""The kubelet of every node: pods start, run, complete and stop (Kubernetes documentation, "Pod
+Lifecycle").
+
+No container really runs. A pod that is to run once (``restartPolicy`` Never or OnFailure) succeeds
+after a while; every other runs until it is deleted. A pod waits for the Secrets and ConfigMaps it
+mounts or reads its environment from, as on a real node.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from typing import Any
+
+from clusterkit_sandbox.kube.controllers.nodes import NODES
+from clusterkit_sandbox.kube.controllers.runtime import Ref, Runtime, ref_of
+from clusterkit_sandbox.kube.controllers.scheduler import PODS, ended
+from clusterkit_sandbox.kube.controllers.settings import unmounted, unset
+from clusterkit_sandbox.kube.kinds import Object
+from clusterkit_sandbox.kube.ownership import now
+from clusterkit_sandbox.kube.selectors import dig
+from clusterkit_sandbox.kube.store import Change
+
+_KUBELET = "kubelet"
+_PODS_NETWORK = ipaddress.IPv4Network("100.64.0.0/10")
+"""where pods get addresses: shared address space (RFC 6598), which no VPC of a test uses"""
+
+
+class Kubelet:
+    """Runs the pods of one cluster."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._addresses = _PODS_NETWORK.hosts()
+
+    def concerns(self, change: Change) -> Iterable[Ref]:
+        """Pods with a node; those of a node that is gone; those that wait for a file."""
+        if change.key == PODS:
+            if change.type != "DELETED" and dig(change.object, "spec.nodeName"):
+                yield ref_of(PODS, change.object)
+        elif change.key == NODES and change.type == "DELETED":
+            name = change.object["metadata"]["name"]
+            for pod in self._runtime.state.store.list(PODS):
+                if dig(pod, "spec.nodeName") == name:
+                    yield ref_of(PODS, pod)
+        elif change.key in (("", "secrets"), ("", "configmaps")) and change.type != "DELETED":
+            namespace = change.object["metadata"]["namespace"]
+            for pod in self._runtime.state.store.list(PODS, namespace):
+                if dig(pod, "spec.nodeName") and dig(pod, "status.phase") == "Pending":
+                    yield ref_of(PODS, pod)
+
+    def reconcile(self, ref: Ref) -> float | None:
+        """Bring one pod a step further."""
+        runtime = self._runtime
+        pod = runtime.state.get(*ref)
+        if pod is None or not dig(pod, "spec.nodeName"):
+            return None
+        metadata = pod["metadata"]
+        if runtime.state.get(NODES, "", pod["spec"]["nodeName"]) is None:
+            # what ran on a machine that is gone is gone with it (pod garbage collection)
+            self._remove(pod)
+            return None
+        if metadata.get("deletionTimestamp"):
+            return self._stop(pod)
+        if ended(pod):
+            return None
+        if dig(pod, "status.phase") == "Running":
+            return self._complete(pod)
+        return self._start(pod)
+
+    def _start(self, pod: Object) -> float | None:
+        runtime = self._runtime
+        if not dig(pod, "status.containerStatuses"):
+            self._waiting(pod)
+            return 0.0
+        for volume, problem in unmounted(runtime, pod):
+            told = f'MountVolume.SetUp failed for volume "{volume}" : {problem}'
+            runtime.events.warning(pod, "FailedMount", told, _KUBELET)
+            return None
+        problems = [unset(runtime, pod, container) for container in pod["spec"]["containers"]]
+        if any(problems):
+            self._unset(pod, problems)
+            return None
+        left = runtime.left(("start", pod["metadata"]["uid"]), "kube/pod/start")
+        if left:
+            return left
+        time = now()
+        address = str(next(self._addresses))
+        runtime.writer.set_status(
+            PODS,
+            pod,
+            _KUBELET,
+            phase="Running",
+            startTime=time,
+            podIP=address,
+            podIPs=[{"ip": address}],
+            hostIP=self._host(pod),
+            conditions=_conditions(pod, ready=True),
+            containerStatuses=_statuses(pod, {"running": {"startedAt": time}}, ready=True),
+        )
+        for container in pod["spec"]["containers"]:
+            told = f"Started container {container['name']}"
+            runtime.events.normal(pod, "Started", told, _KUBELET)
+        return None
+
+    def _waiting(self, pod: Object) -> None:
+        state = {"waiting": {"reason": "ContainerCreating"}}
+        self._runtime.writer.set_status(
+            PODS,
+            pod,
+            _KUBELET,
+            phase="Pending",
+            hostIP=self._host(pod),
+            conditions=_conditions(pod, ready=False),
+            containerStatuses=_statuses(pod, state, ready=False),
+        )
+
+    def _unset(self, pod: Object, problems: list[str | None]) -> None:
+        waiting = {"waiting": {"reason": "ContainerCreating"}}
+        statuses = _statuses(pod, waiting, ready=False)
+        for status, problem in zip(statuses, problems, strict=True):
+            if problem:
+                told = {"reason": "CreateContainerConfigError", "message": problem}
+                status["state"] = {"waiting": told}
+        if statuses == dig(pod, "status.containerStatuses"):
+            return
+        for problem in filter(None, problems):
+            self._runtime.events.warning(pod, "Failed", f"Error: {problem}", _KUBELET)
+        self._runtime.writer.set_status(PODS, pod, _KUBELET, containerStatuses=statuses)
+
+    def _complete(self, pod: Object) -> float | None:
+        if pod["spec"].get("restartPolicy") == "Always":
+            return None
+        left = self._runtime.left(("complete", pod["metadata"]["uid"]), "kube/pod/complete")
+        if left:
+            return left
+        time = now()
+        result = {
+            "exitCode": 0,
+            "reason": "Completed",
+            "startedAt": dig(pod, "status.startTime") or time,
+            "finishedAt": time,
+        }
+        self._runtime.writer.set_status(
+            PODS,
+            pod,
+            _KUBELET,
+            phase="Succeeded",
+            conditions=_conditions(pod, ready=False, reason="PodCompleted"),
+            containerStatuses=_statuses(pod, {"terminated": result}, ready=False),
+        )
+        return None
+
+    def _stop(self, pod: Object) -> float | None:
+        runtime = self._runtime
+        metadata = pod["metadata"]
+        grace = metadata.get("deletionGracePeriodSeconds") or 0
+        if grace and not ended(pod):
+            needs = min(runtime.pace.seconds("kube/pod/stop"), runtime.pace.scaled(grace))
+            left = runtime.left_of(("stop", metadata["uid"]), needs)
+            if left:
+                return left
+        self._remove(pod)
+        return None
+
+    def _remove(self, pod: Object) -> None:
+        state = self._runtime.state
+        finalizers = pod["metadata"].get("finalizers")
+        if not finalizers:
+            state.store.remove(PODS, pod)
+        elif pod["metadata"].get("deletionGracePeriodSeconds"):
+
+            def stopped(new: Object) -> None:
+                new["metadata"]["deletionGracePeriodSeconds"] = 0
+
+            self._runtime.writer.edit(PODS, pod, stopped, _KUBELET)
+
+    def _host(self, pod: Object) -> str | None:
+        node = self._runtime.state.get(NODES, "", pod["spec"]["nodeName"])
+        for item in dig(node, "status.addresses") or ():
+            if item["type"] == "InternalIP":
+                return str(item["address"])
+        return None
+
+
+def _conditions(pod: Object, *, ready: bool, reason: str | None = None) -> list[Object]:
+    time = now()
+    status = "True" if ready else "False"
+    kept = [item for item in dig(pod, "status.conditions") or () if item["type"] == "PodScheduled"]
+    scheduled = kept or [{"type": "PodScheduled", "status": "True", "lastTransitionTime": time}]
+    more: dict[str, Any] = {"reason": reason} if reason else {}
+    return [
+        {"type": "Initialized", "status": "True", "lastTransitionTime": time},
+        {"type": "Ready", "status": status, "lastTransitionTime": time, **more},
+        {"type": "ContainersReady", "status": status, "lastTransitionTime": time, **more},
+        *scheduled,
+    ]
+
+
+def _statuses(pod: Object, state: Object, *, ready: bool) -> list[Object]:
+    running = "running" in state
+    return [
+        {
+            "name": container["name"],
+            "image": container["image"],
+            "imageID": "",
+            "ready": ready,
+            "started": running,
+            "restartCount": 0,
+            "state": state,
+            "lastState": {},
+        }
+        for container in pod["spec"]["containers"]
+    ]

@@ -1,0 +1,279 @@
+"""What the endpoint serves, as clients ask for it: discovery in both forms, OpenAPI v3.
+
+Kubernetes documentation, "The Kubernetes API": aggregated discovery is what kubectl asks for first,
+the old form is what ``kubectl auth can-i`` and the Python client ask for. OpenAPI v2 is not served;
+kubectl needs it up to 1.28 only.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from clusterkit_sandbox.kube.kinds import Object, Resource, Schema, definition_name, definitions
+from clusterkit_sandbox.kube.state import ClusterState
+
+_AGGREGATED = re.compile(
+    r"application/json;g=apidiscovery\.k8s\.io;v=(v2|v2beta1);as=APIGroupDiscoveryList"
+)
+_REF = "#/components/schemas/"
+_SUBRESOURCE_KINDS = {
+    "scale": ("autoscaling", "v1", "Scale"),
+    "token": ("authentication.k8s.io", "v1", "TokenRequest"),
+    "eviction": ("policy", "v1", "Eviction"),
+    "binding": ("", "v1", "Binding"),
+}
+_SUBRESOURCE_VERBS = {
+    "binding": ["create"],
+    "eviction": ["create"],
+    "log": ["get"],
+    "finalize": ["update"],
+    "token": ["create"],
+}
+_PARAMETERS = ("dryRun", "fieldManager", "fieldValidation", "force", "pretty")
+
+
+def aggregated(accept: str) -> str:
+    """The version of aggregated discovery a client accepts, empty for none."""
+    found = _AGGREGATED.search(accept)
+    return found[1] if found else ""
+
+
+class Discovery:
+    """The discovery documents of one cluster."""
+
+    def __init__(self, state: ClusterState) -> None:
+        self._state = state
+
+    def group_list(self, version: str, *, core: bool) -> tuple[Object, str]:
+        """Aggregated discovery of ``/api`` or ``/apis``, and its content type."""
+        items = []
+        for group, versions in self._state.catalogue.groups().items():
+            if (group == "") is not core:
+                continue
+            metadata = {"name": group, "creationTimestamp": None} if group else {}
+            served = [
+                {"version": name, "resources": _aggregated(found), "freshness": "Current"}
+                for name, found in versions.items()
+            ]
+            items.append({"metadata": metadata, "versions": served})
+        body = {
+            "kind": "APIGroupDiscoveryList",
+            "apiVersion": f"apidiscovery.k8s.io/{version}",
+            "metadata": {},
+            "items": items,
+        }
+        kind = f"application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList"
+        return body, kind
+
+    def plain(self, path: str, host: str) -> Object | None:
+        """The old documents: ``/api``, ``/apis``, ``/apis/GROUP``, ``/apis/GROUP/VERSION``."""
+        groups = self._state.catalogue.groups()
+        if path == "/api":
+            address = {"clientCIDR": "0.0.0.0/0", "serverAddress": host}
+            versions = {"kind": "APIVersions", "versions": ["v1"]}
+            return versions | {"serverAddressByClientCIDRs": [address]}
+        if path == "/apis":
+            named = [_group(group, versions) for group, versions in groups.items() if group]
+            return {"kind": "APIGroupList", "apiVersion": "v1", "groups": named}
+        if path == "/api/v1":
+            return _resource_list("v1", groups[""]["v1"])
+        match path.removeprefix("/apis/").split("/"):
+            case [group] if group in groups:
+                return {"kind": "APIGroup", "apiVersion": "v1"} | _group(group, groups[group])
+            case [group, version] if version in groups.get(group, {}):
+                return _resource_list(f"{group}/{version}", groups[group][version])
+        return None
+
+    def paths(self) -> Object:
+        """``/``"""
+        groups = [group for group in self._state.catalogue.groups() if group]
+        known = ["/.well-known/openid-configuration", "/api", "/api/v1", "/apis"]
+        known += [f"/apis/{group}" for group in groups]
+        known += ["/healthz", "/livez", "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version"]
+        return {"paths": sorted(known)}
+
+    def openapi_index(self) -> Object:
+        """``/openapi/v3``"""
+        found = {}
+        for group, versions in self._state.catalogue.groups().items():
+            for version, resources in versions.items():
+                path = f"apis/{group}/{version}" if group else f"api/{version}"
+                digest = _document(resources)[1]
+                found[path] = {"serverRelativeURL": f"/openapi/v3/{path}?hash={digest}"}
+        return {"paths": found}
+
+    def openapi(self, path: str) -> tuple[bytes, str] | None:
+        """The document of ``apis/GROUP/VERSION`` or ``api/v1`` and its hash."""
+        for group, versions in self._state.catalogue.groups().items():
+            for version, resources in versions.items():
+                if path == (f"apis/{group}/{version}" if group else f"api/{version}"):
+                    return _document(resources)
+        return None
+
+
+def version(state: ClusterState) -> Object:
+    """``/version``"""
+    major, minor, _ = state.version.lstrip("v").split(".")
+    return {
+        "major": major,
+        "minor": minor,
+        "emulationMajor": major,
+        "emulationMinor": minor,
+        "gitVersion": state.version,
+        "gitCommit": hashlib.sha1(state.version.encode(), usedforsecurity=False).hexdigest(),
+        "gitTreeState": "clean",
+        "buildDate": "1970-01-01T00:00:00Z",
+        "goVersion": "none",
+        "compiler": "none",
+        "platform": "linux/amd64",
+    }
+
+
+def _names(resource: Resource) -> Object:
+    found: Object = {}
+    if resource.short:
+        found["shortNames"] = list(resource.short)
+    if resource.categories:
+        found["categories"] = list(resource.categories)
+    return found
+
+
+def _kind(resource: Resource, subresource: str) -> tuple[str, str, str]:
+    own = (resource.group, resource.version, resource.kind)
+    return _SUBRESOURCE_KINDS.get(subresource, own)
+
+
+def _verbs(subresource: str) -> list[str]:
+    return _SUBRESOURCE_VERBS.get(subresource, ["get", "patch", "update"])
+
+
+def _aggregated(resources: Iterable[Resource]) -> list[Object]:
+    found = []
+    for resource in resources:
+        subresources = []
+        for name in sorted(resource.subresources):
+            group, served, kind = _kind(resource, name)
+            response = {"group": group, "version": served, "kind": kind}
+            subresources.append(
+                {"subresource": name, "responseKind": response, "verbs": _verbs(name)}
+            )
+        response = {"group": resource.group, "version": resource.version, "kind": resource.kind}
+        entry = {
+            "resource": resource.plural,
+            "responseKind": response,
+            "scope": "Namespaced" if resource.namespaced else "Cluster",
+            "singularResource": resource.singular,
+            "verbs": list(resource.verbs),
+        }
+        entry |= _names(resource)
+        found.append(entry | ({"subresources": subresources} if subresources else {}))
+    return found
+
+
+def _group(group: str, versions: Iterable[str]) -> Object:
+    served = [{"groupVersion": f"{group}/{name}", "version": name} for name in versions]
+    return {"name": group, "versions": served, "preferredVersion": served[0]}
+
+
+def _resource_list(group_version: str, resources: Iterable[Resource]) -> Object:
+    found = []
+    for resource in resources:
+        found.append(
+            {
+                "name": resource.plural,
+                "singularName": resource.singular,
+                "namespaced": resource.namespaced,
+                "kind": resource.kind,
+                "verbs": list(resource.verbs),
+            }
+            | _names(resource)
+        )
+        for name in sorted(resource.subresources):
+            group, served, kind = _kind(resource, name)
+            entry: Object = {
+                "name": f"{resource.plural}/{name}",
+                "singularName": "",
+                "namespaced": resource.namespaced,
+                "kind": kind,
+                "verbs": _verbs(name),
+            }
+            if name in _SUBRESOURCE_KINDS:
+                entry |= {"group": group, "version": served}
+            found.append(entry)
+    return {
+        "kind": "APIResourceList",
+        "apiVersion": "v1",
+        "groupVersion": group_version,
+        "resources": found,
+    }
+
+
+def _document(resources: Sequence[Resource]) -> tuple[bytes, str]:
+    return _built(tuple(resources))
+
+
+@functools.lru_cache(maxsize=256)
+def _built(resources: tuple[Resource, ...]) -> tuple[bytes, str]:
+    # resources are compared by identity, so built-in groups are made once for all clusters
+    schemas: dict[str, Schema] = {}
+    paths: Object = {}
+    parameters = [
+        {"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": True}}
+        for name in _PARAMETERS
+    ]
+    for resource in resources:
+        kind = {"group": resource.group, "kind": resource.kind, "version": resource.version}
+        name = _schema_name(resource, schemas)
+        body = {"content": {"application/json": {"schema": {"$ref": _REF + name}}}}
+        answer = {"200": {"description": "OK"} | body}
+        root = f"/apis/{resource.group_version}" if resource.group else "/api/v1"
+        space = "/namespaces/{namespace}" if resource.namespaced else ""
+        operations: dict[str, Any] = {}
+        for method, action in (("get", "get"), ("put", "put"), ("patch", "patch")):
+            operations[method] = {
+                "x-kubernetes-action": action,
+                "x-kubernetes-group-version-kind": kind,
+                "parameters": parameters,
+                "responses": answer,
+            }
+        paths[f"{root}{space}/{resource.plural}/{{name}}"] = operations
+    document = {
+        "openapi": "3.0.0",
+        "info": {"title": "Kubernetes", "version": "unversioned"},
+        "paths": paths,
+        "components": {"schemas": schemas},
+    }
+    text = json.dumps(document).encode()
+    return text, hashlib.sha512(text).hexdigest().upper()
+
+
+def _schema_name(resource: Resource, schemas: dict[str, Schema]) -> str:
+    if not resource.custom:
+        name = definition_name(resource.schema["$ref"])
+    else:
+        reverse = ".".join(reversed(resource.group.split(".")))
+        name = f"{reverse}.{resource.version}.{resource.kind}"
+        kind = {"group": resource.group, "kind": resource.kind, "version": resource.version}
+        schemas[name] = {**resource.schema, "x-kubernetes-group-version-kind": [kind]}
+    _collect({"$ref": _REF + name} if name not in schemas else schemas[name], schemas)
+    return name
+
+
+def _collect(node: Any, schemas: dict[str, Schema]) -> None:
+    if isinstance(node, dict):
+        reference = node.get("$ref")
+        if isinstance(reference, str):
+            name = definition_name(reference)
+            if name not in schemas:
+                schemas[name] = definitions()[name]
+                _collect(schemas[name], schemas)
+        for value in node.values():
+            _collect(value, schemas)
+    elif isinstance(node, list):
+        for value in node:
+            _collect(value, schemas)

@@ -1,0 +1,219 @@
+"""The cells of kubectl's tables (``pkg/printers/internalversion``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from clusterkit_sandbox.kube.admission import is_default_class
+from clusterkit_sandbox.kube.kinds import Object
+from clusterkit_sandbox.kube.selectors import dig
+
+NONE = "<none>"
+
+Cell = Callable[[Object], Any]
+
+
+MODES = {
+    "ReadWriteOnce": "RWO",
+    "ReadOnlyMany": "ROX",
+    "ReadWriteMany": "RWX",
+    "ReadWriteOncePod": "RWOP",
+}
+
+
+def since(text: str | None) -> str:
+    """How long ago, as ``kubectl`` shows ages (apimachinery ``duration.HumanDuration``)."""
+    if not text:
+        return "<unknown>"
+    seconds = int((datetime.now(UTC) - datetime.fromisoformat(text)).total_seconds())
+    return duration(seconds)
+
+
+def duration(seconds: int) -> str:
+    """``119s``, ``9m59s``, ``179m``, ``7h59m``, ``47h``, ``7d23h``, ``729d``, ``7y364d``"""
+    if seconds < 0:
+        return "0s"
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
+    if seconds < 120:
+        return f"{seconds}s"
+    if minutes < 10:
+        return _two(minutes, "m", seconds % 60, "s")
+    if hours < 3:
+        return f"{minutes}m"
+    if hours < 8:
+        return _two(hours, "h", minutes % 60, "m")
+    if hours < 48:
+        return f"{hours}h"
+    if days < 8:
+        return _two(days, "d", hours % 24, "h")
+    if days < 2 * 365:
+        return f"{days}d"
+    years = days // 365
+    return _two(years, "y", days % 365, "d") if years < 8 else f"{years}y"
+
+
+def _two(large: int, unit: str, small: int, small_unit: str) -> str:
+    return f"{large}{unit}" + (f"{small}{small_unit}" if small else "")
+
+
+def at(path: str, default: Any = NONE) -> Cell:
+    def cell(found: Object) -> Any:
+        value = dig(found, path)
+        if isinstance(value, list):
+            value = ",".join(str(item) for item in value)
+        return default if value in (None, "") else value
+
+    return cell
+
+
+def number(path: str) -> Cell:
+    return lambda found: dig(found, path) or 0
+
+
+def age(found: Object) -> str:
+    return since(found["metadata"].get("creationTimestamp"))
+
+
+def modes(path: str) -> Cell:
+    return lambda found: ",".join(MODES.get(mode, mode) for mode in dig(found, path) or ())
+
+
+def containers(field: str, path: str = "spec.template.spec.containers") -> Cell:
+    return lambda found: ",".join(item.get(field, "") for item in dig(found, path) or ())
+
+
+def selector(path: str) -> Cell:
+    def cell(found: Object) -> str:
+        labels = dig(found, path) or {}
+        return ",".join(f"{key}={value}" for key, value in sorted(labels.items())) or NONE
+
+    return cell
+
+
+def of(ready: str, wanted: str) -> Cell:
+    return lambda found: f"{dig(found, ready) or 0}/{dig(found, wanted) or 0}"
+
+
+def pod_ready(found: Object) -> str:
+    ready = sum(bool(item.get("ready")) for item in dig(found, "status.containerStatuses") or ())
+    return f"{ready}/{len(found['spec'].get('containers') or ())}"
+
+
+def node_status(found: Object) -> str:
+    ready = next(
+        (c for c in dig(found, "status.conditions") or () if c.get("type") == "Ready"), None
+    )
+    words = ["Unknown" if ready is None else "Ready" if ready["status"] == "True" else "NotReady"]
+    if dig(found, "spec.unschedulable"):
+        words.append("SchedulingDisabled")
+    return ",".join(words)
+
+
+def node_roles(found: Object) -> str:
+    prefix = "node-role.kubernetes.io/"
+    labels = found["metadata"].get("labels") or {}
+    return ",".join(sorted(k[len(prefix) :] for k in labels if k.startswith(prefix))) or NONE
+
+
+def node_address(kind: str) -> Cell:
+    def cell(found: Object) -> str:
+        addresses = dig(found, "status.addresses") or ()
+        return next((item["address"] for item in addresses if item["type"] == kind), NONE)
+
+    return cell
+
+
+def external(found: Object) -> str:
+    spec = found["spec"]
+    if spec.get("type") == "ExternalName":
+        return str(spec.get("externalName", NONE))
+    if spec.get("type") == "LoadBalancer":
+        return ingress_address(found) or "<pending>"
+    return ",".join(spec.get("externalIPs") or ()) or NONE
+
+
+def ingress_address(found: Object) -> str:
+    points = dig(found, "status.loadBalancer.ingress") or ()
+    return ",".join(point.get("ip") or point.get("hostname", "") for point in points)
+
+
+def service_ports(found: Object) -> str:
+    texts = []
+    for port in found["spec"].get("ports") or ():
+        node = f":{port['nodePort']}" if port.get("nodePort") else ""
+        texts.append(f"{port['port']}{node}/{port.get('protocol', 'TCP')}")
+    return ",".join(texts) or NONE
+
+
+def ingress_hosts(found: Object) -> str:
+    hosts = [rule["host"] for rule in found["spec"].get("rules") or () if rule.get("host")]
+    return ",".join(hosts) or "*"
+
+
+def ingress_ports(found: Object) -> str:
+    return "80, 443" if found["spec"].get("tls") else "80"
+
+
+def data(found: Object) -> int:
+    return len(found.get("data") or ()) + len(found.get("binaryData") or ())
+
+
+def class_name(found: Object) -> str:
+    return str(found["metadata"]["name"]) + (" (default)" if is_default_class(found) else "")
+
+
+def claim_reference(found: Object) -> str:
+    claim = dig(found, "spec.claimRef")
+    return f"{claim['namespace']}/{claim['name']}" if claim else ""
+
+
+def phase(found: Object) -> Any:
+    going = found["metadata"].get("deletionTimestamp")
+    return "Terminating" if going else dig(found, "status.phase")
+
+
+def role(found: Object) -> str:
+    return f"{found['roleRef']['kind']}/{found['roleRef']['name']}"
+
+
+def subjects(kind: str) -> Cell:
+    def cell(found: Object) -> str:
+        names = [s for s in found.get("subjects") or () if s["kind"] == kind]
+        if kind == "ServiceAccount":
+            return ", ".join(f"{s['namespace']}/{s['name']}" for s in names)
+        return ", ".join(s["name"] for s in names)
+
+    return cell
+
+
+def job_status(found: Object) -> str:
+    for condition in dig(found, "status.conditions") or ():
+        if condition["type"] in ("Complete", "Failed", "Suspended"):
+            return str(condition["type"])
+    return "Running"
+
+
+def job_duration(found: Object) -> str:
+    start, end = dig(found, "status.startTime"), dig(found, "status.completionTime")
+    if not start:
+        return ""
+    if not end:
+        return since(start)
+    taken = datetime.fromisoformat(end) - datetime.fromisoformat(start)
+    return duration(int(taken.total_seconds()))
+
+
+def last_schedule(found: Object) -> str:
+    last = dig(found, "status.lastScheduleTime")
+    return since(last) if last else NONE
+
+
+def involved(found: Object) -> str:
+    involved = found["involvedObject"]
+    return f"{involved.get('kind', '').lower()}/{involved.get('name', '')}"
+
+
+def seen(*names: str) -> Cell:
+    return lambda found: since(next((found[name] for name in names if found.get(name)), None))

@@ -1,0 +1,180 @@
+"""Label and field selectors (Kubernetes concepts, "Labels and Selectors", "Field Selectors")."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from clusterkit_sandbox.kube.kinds import GroupPlural, Object, Resource
+from clusterkit_sandbox.kube.refusals import Refusal, bad_request
+
+Match = Callable[[Object], bool]
+_Lookup = Callable[[str], str | None]
+
+_SET = re.compile(r"(\S+)\s+(in|notin)\s*\(([^()]*)\)")
+_PARTS = re.compile(r",(?![^()]*\))")
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
+
+SELECTABLE: Mapping[GroupPlural, tuple[str, ...]] = {
+    ("", "pods"): (
+        "spec.nodeName",
+        "spec.restartPolicy",
+        "spec.schedulerName",
+        "spec.serviceAccountName",
+        "spec.hostNetwork",
+        "status.phase",
+        "status.podIP",
+        "status.nominatedNodeName",
+    ),
+    ("", "events"): (
+        "involvedObject.kind",
+        "involvedObject.namespace",
+        "involvedObject.name",
+        "involvedObject.uid",
+        "involvedObject.apiVersion",
+        "involvedObject.resourceVersion",
+        "involvedObject.fieldPath",
+        "reason",
+        "reportingComponent",
+        "source",
+        "type",
+    ),
+    ("", "secrets"): ("type",),
+    ("", "namespaces"): ("status.phase",),
+    ("", "nodes"): ("spec.unschedulable",),
+    ("", "services"): ("spec.clusterIP", "spec.type"),
+    ("", "replicationcontrollers"): ("status.replicas",),
+    ("apps", "replicasets"): ("status.replicas",),
+    ("batch", "jobs"): ("status.successful",),
+    ("certificates.k8s.io", "certificatesigningrequests"): ("spec.signerName",),
+}
+"""Fields that may be selected besides metadata.name and metadata.namespace: the
+``AddFieldLabelConversionFunc`` of each API group.
+"""
+
+
+def dig(found: Any, path: str) -> Any:
+    """The value at a dotted path, None if there is none."""
+    for name in path.split("."):
+        found = found.get(name) if isinstance(found, dict) else None
+    return found
+
+
+def selected(resource: Resource, labels: str, fields: str) -> Match:
+    """Whether an object is meant by both selectors; ``Refusal`` 400 for one that cannot be read."""
+    by_label, by_field = _parse(labels), _parse_fields(resource, fields)
+    if not by_label and not by_field:
+        return lambda _: True
+
+    def match(found: Object) -> bool:
+        has: dict[str, str] = found["metadata"].get("labels") or {}
+        return all(test(has.get) for test in by_label) and all(
+            test(lambda path: _text(found, path)) for test in by_field
+        )
+
+    return match
+
+
+def matches(selector: Mapping[str, Any] | None, labels: Mapping[str, str] | None) -> bool:
+    """A ``LabelSelector`` object against labels; no selector matches nothing, an empty one all."""
+    if selector is None:
+        return False
+    labels = labels or {}
+    if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
+        return False
+    return all(requirement(item, labels) for item in selector.get("matchExpressions") or ())
+
+
+def requirement(item: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    """One ``matchExpressions`` item, of a label or a node selector."""
+    value = labels.get(item["key"])
+    values = item.get("values") or []
+    match item["operator"]:
+        case "In":
+            return value in values
+        case "NotIn":
+            return value not in values
+        case "Exists":
+            return value is not None
+        case "DoesNotExist":
+            return value is None
+        case "Gt":
+            return value is not None and value.isdigit() and int(value) > int(values[0])
+        case "Lt":
+            return value is not None and value.isdigit() and int(value) < int(values[0])
+        case _:
+            return False
+
+
+def _text(found: Object, path: str) -> str:
+    value = dig(found, "source.component" if path == "source" else path)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None and path in ("spec.unschedulable", "spec.hostNetwork"):
+        return "false"
+    return "" if value is None else str(value)
+
+
+def _parse(text: str) -> list[Callable[[_Lookup], bool]]:
+    if not text.strip():
+        return []
+    return [_test(part.strip(), text) for part in _PARTS.split(text)]
+
+
+def _test(part: str, text: str) -> Callable[[_Lookup], bool]:
+    if found := _SET.fullmatch(part):
+        key, operator = found[1], found[2]
+        values = {value.strip() for value in found[3].split(",")}
+        if operator == "in":
+            return lambda get: get(key) in values
+        return lambda get: get(key) not in values
+    for sign in ("!=", "==", "="):
+        if sign in part:
+            key, value = (side.strip() for side in part.split(sign, 1))
+            _check_key(key, text)
+            if sign == "!=":
+                return lambda get: get(key) != value
+            return lambda get: get(key) == value
+    if part.startswith("!"):
+        key = part[1:].strip()
+        _check_key(key, text)
+        return lambda get: get(key) is None
+    _check_key(part, text)
+    return lambda get: get(part) is not None
+
+
+def _check_key(key: str, text: str) -> None:
+    if not _KEY.fullmatch(key):
+        raise bad_request(
+            f'unable to parse requirement: <nil>: Invalid value: "{key}": name part must consist of'
+            " alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric"
+            f" character (in {text!r})"
+        )
+
+
+def _parse_fields(resource: Resource, text: str) -> list[Callable[[_Lookup], bool]]:
+    known = {"metadata.name", "metadata.namespace", *SELECTABLE.get(resource.key, ())}
+    known |= set(resource.selectable)
+    tests: list[Callable[[_Lookup], bool]] = []
+    for part in text.split(",") if text.strip() else ():
+        sign = next((sign for sign in ("!=", "==", "=") if sign in part), None)
+        if sign is None:
+            raise bad_request(f'invalid selector: "{text}"; can\'t understand "{part}"')
+        path, value = (side.strip() for side in part.split(sign, 1))
+        if path not in known:
+            raise _unknown_field(resource, text, path)
+        tests.append(_field_test(path, value, sign == "!="))
+    return tests
+
+
+def _field_test(path: str, value: str, unequal: bool) -> Callable[[_Lookup], bool]:
+    return lambda get: (get(path) != value) is unequal
+
+
+def _unknown_field(resource: Resource, text: str, path: str) -> Refusal:
+    group_version = resource.group_version if resource.group else f"/{resource.version}"
+    return bad_request(
+        f'Unable to find "{group_version}, Resource={resource.plural}" that match label selector'
+        f' "", field selector "{text}": field label not supported: {path}'
+    )

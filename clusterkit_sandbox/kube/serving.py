@@ -1,0 +1,95 @@
+"""What every kind of Kubernetes side needs to answer on loopback: one event loop in a thread, and a
+TLS port for each cluster.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from aiohttp import web
+
+from clusterkit_sandbox.kube.certificates import ClusterAuthority
+
+LOOPBACK = "127.0.0.1"
+_CLOSE_SECONDS = 0.2
+
+T = TypeVar("T")
+
+
+class EventLoop:
+    """An event loop in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._serve, name="sandbox-kube", daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[object, object, T]) -> T:
+        """Have the loop do something, and wait for it."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def close(self) -> None:
+        """End the thread; may be repeated."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+        if not self._loop.is_closed():
+            self._loop.close()
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+        left = asyncio.all_tasks(self._loop)
+        for task in left:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
+
+
+class Listener:
+    """One cluster's TLS port."""
+
+    def __init__(self, authority: ClusterAuthority, hosts: Sequence[str], directory: Path) -> None:
+        """``hosts`` are the names of its certificate; the key passes through ``directory``."""
+        self.hosts = tuple(hosts)
+        self.address = (LOOPBACK, 0)
+        """where it listens, once it is started"""
+        self._authority = authority
+        self._directory = directory
+
+    async def start(self, application: web.Application) -> None:
+        """Listen."""
+        self._runner = web.AppRunner(
+            application, access_log=None, shutdown_timeout=_CLOSE_SECONDS, auto_decompress=False
+        )
+        await self._runner.setup()
+        context = self._authority.server_context(self.hosts, self._directory)
+        self._context = context
+        self._server = await asyncio.get_running_loop().create_server(
+            self._handler(), LOOPBACK, 0, ssl=context, ssl_shutdown_timeout=_CLOSE_SECONDS
+        )
+        self.address = (LOOPBACK, self._server.sockets[0].getsockname()[1])
+
+    def rename(self, hosts: Sequence[str]) -> None:
+        """Answer under these names from now on."""
+        self._authority.certify(self._context, hosts, self._directory)
+        self.hosts = tuple(hosts)
+
+    async def close(self) -> None:
+        """Refuse connections, and end those there are."""
+        self._server.close()
+        for connection in self._handler().connections:
+            if connection.transport is not None:
+                connection.transport.abort()
+        await self._runner.cleanup()
+        # the transports of TLS go one turn of the loop after they are told to
+        await asyncio.sleep(0)
+
+    def _handler(self) -> web.Server:
+        if self._runner.server is None:
+            raise RuntimeError("the listener is not set up")
+        return self._runner.server

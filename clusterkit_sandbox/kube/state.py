@@ -1,0 +1,70 @@
+"""All there is to know of one cluster, for the parts that serve and change it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from clusterkit_sandbox.kube.kinds import Catalogue, GroupPlural, Object, Resource
+from clusterkit_sandbox.kube.refusals import not_found
+from clusterkit_sandbox.kube.store import Change, Store
+
+CRDS: GroupPlural = ("apiextensions.k8s.io", "customresourcedefinitions")
+NAMESPACES: GroupPlural = ("", "namespaces")
+
+_PATCHES = {"1.29": 15, "1.30": 14, "1.31": 14, "1.32": 13, "1.33": 9, "1.34": 5, "1.35": 2}
+"""Last patch release by minor version (kubernetes.io/releases, November 2026)"""
+
+
+class ClusterState:
+    """Objects, kinds and version of one cluster."""
+
+    def __init__(self, version: str, ca_pem: str) -> None:
+        """``version`` is ``1.34``-like."""
+        self.version = f"v{version}.{_PATCHES.get(version, 0)}"
+        self.ca_pem = ca_pem
+        self.store = Store()
+        self.catalogue = Catalogue()
+        self.store.listen(self._definitions)
+
+    def get(self, key: GroupPlural, namespace: str, name: str) -> Object | None:
+        """One object."""
+        return self.store.get(key, namespace, name)
+
+    def need(self, resource: Resource, namespace: str, name: str) -> Object:
+        """One object; ``Refusal`` 404 if there is none."""
+        found = self.store.get(resource.key, namespace if resource.namespaced else "", name)
+        if found is None:
+            raise not_found(resource, name)
+        return found
+
+    def current(self, key: GroupPlural, found: Object) -> Object | None:
+        """The latest version of an object, None if it is gone or another of that name came."""
+        metadata = found["metadata"]
+        latest = self.store.get(key, metadata.get("namespace", ""), metadata["name"])
+        return latest if latest and latest["metadata"]["uid"] == metadata["uid"] else None
+
+    def owned(self, key: GroupPlural, owner: Object) -> list[Object]:
+        """The objects of a resource that this object controls."""
+        uid = owner["metadata"]["uid"]
+        return [
+            found
+            for found in self.store.list(key, owner["metadata"].get("namespace", ""))
+            if any(
+                reference["uid"] == uid and reference.get("controller")
+                for reference in found["metadata"].get("ownerReferences") or ()
+            )
+        ]
+
+    def in_namespace(self, namespace: str) -> Iterator[tuple[GroupPlural, Object]]:
+        """Every object of a namespace."""
+        for key, found in self.store.all():
+            if found["metadata"].get("namespace") == namespace:
+                yield key, found
+
+    def _definitions(self, change: Change) -> None:
+        if change.key != CRDS:
+            return
+        if change.type == "DELETED":
+            self.catalogue.remove_custom(change.object)
+        elif change.previous is None or change.previous["spec"] != change.object["spec"]:
+            self.catalogue.set_custom(change.object)

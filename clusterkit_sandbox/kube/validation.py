@@ -1,0 +1,186 @@
+"""What the schema demands of a decoded object, and the names every object must keep to.
+
+Schemas carry required fields, enumerations and, for custom kinds, bounds and patterns; the causes
+are worded as k8s.io/kube-openapi and k8s.io/apimachinery ``pkg/util/validation`` do. CEL rules
+(``x-kubernetes-validations``) are not evaluated.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from clusterkit_sandbox.kube.kinds import Object, Resource, Schema, clone, member, resolve
+from clusterkit_sandbox.kube.refusals import Cause
+
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_LABEL_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_QUALIFIED = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
+_VALUE = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?")
+_LABEL_RULE = (
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must"
+    " start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for"
+    " validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
+)
+_LABEL_1035_RULE = (
+    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an"
+    " alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123',"
+    " regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')"
+)
+_SUBDOMAIN_RULE = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.',"
+    " and must start and end with an alphanumeric character (e.g. 'example.com', regex used for"
+    " validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+)
+_VALUE_RULE = (
+    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.',"
+    " and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or"
+    " '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
+)
+_KEY_RULE = (
+    "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end"
+    " with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for"
+    " validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+)
+_LABEL_LENGTH, _SUBDOMAIN_LENGTH = 63, 253
+_MAY_BE_EMPTY = ("endpoints", "value")
+_ANNOTATIONS_SIZE = 256 * 1024  # apimachinery, TotalAnnotationSizeLimitB
+
+
+def metadata_causes(resource: Resource, found: Object) -> list[Cause]:
+    """What is wrong with name, labels and annotations."""
+    metadata = found["metadata"]
+    causes = []
+    name = metadata.get("name") or ""
+    if not name:
+        detail = "name or generateName is required"
+        causes.append(Cause.required("metadata.name", detail))
+    elif wrong := _name_problem(resource, name):
+        causes.append(Cause.invalid("metadata.name", name, wrong))
+    for key, value in (metadata.get("labels") or {}).items():
+        if wrong := _key_problem(key):
+            causes.append(Cause.invalid("metadata.labels", key, wrong))
+        if wrong := _value_problem(value):
+            causes.append(Cause.invalid("metadata.labels", value, wrong))
+    annotations = metadata.get("annotations") or {}
+    causes += [
+        Cause.invalid("metadata.annotations", key, wrong)
+        for key in annotations
+        if (wrong := _key_problem(key.lower()))
+    ]
+    if sum(len(key) + len(value) for key, value in annotations.items()) > _ANNOTATIONS_SIZE:
+        detail = f"may not be more than {_ANNOTATIONS_SIZE} bytes"
+        causes.append(Cause("metadata.annotations", "FieldValueTooLong", f"Too long: {detail}"))
+    return causes
+
+
+def _name_problem(resource: Resource, name: str) -> str:
+    if resource.group == "rbac.authorization.k8s.io":
+        if name in (".", "..") or "/" in name or "%" in name:
+            return "may not be '.' or '..', nor contain '/' or '%'"
+        return ""
+    if resource.key == ("", "services"):
+        return _dns(name, _LABEL_1035, _LABEL_1035_RULE, _LABEL_LENGTH)
+    if resource.key in (("", "namespaces"), ("networking.k8s.io", "servicecidrs")):
+        return _dns(name, _LABEL, _LABEL_RULE, _LABEL_LENGTH)
+    return _dns(name, _SUBDOMAIN, _SUBDOMAIN_RULE, _SUBDOMAIN_LENGTH)
+
+
+def _dns(name: str, pattern: re.Pattern[str], rule: str, longest: int) -> str:
+    if len(name) > longest:
+        return f"must be no more than {longest} characters"
+    return "" if pattern.fullmatch(name) else rule
+
+
+def _key_problem(key: str) -> str:
+    prefix, slash, name = key.rpartition("/")
+    if slash and not _SUBDOMAIN.fullmatch(prefix):
+        return f"prefix part {_SUBDOMAIN_RULE}"
+    if not name or not _QUALIFIED.fullmatch(name):
+        return _KEY_RULE
+    return "name part must be no more than 63 characters" if len(name) > _LABEL_LENGTH else ""
+
+
+def _value_problem(value: str) -> str:
+    if len(value) > _LABEL_LENGTH:
+        return f"must be no more than {_LABEL_LENGTH} characters"
+    return "" if _VALUE.fullmatch(value) else _VALUE_RULE
+
+
+def schema_causes(resource: Resource, found: Object) -> list[Cause]:
+    """What the schema demands and the object lacks."""
+    checker = _Checker(resource)
+    schema = resolve(resource.schema)
+    for name, value in found.items():
+        # metadata has rules of its own; nobody validates a status written by a controller
+        if name not in ("apiVersion", "kind", "metadata", "status"):
+            checker.check(value, member(schema, name), name)
+    checker.required(found, schema, "")
+    return checker.causes
+
+
+class _Checker:
+    def __init__(self, resource: Resource) -> None:
+        self._custom = resource.custom
+        self.causes: list[Cause] = []
+
+    def check(self, value: Any, schema: Schema | None, path: str) -> None:
+        schema = resolve(schema)
+        if isinstance(value, dict):
+            self.required(value, schema, path)
+            for name, inner in value.items():
+                known = name in schema.get("properties", {})
+                self.check(inner, member(schema, name), f"{path}.{name}" if known else path)
+        elif isinstance(value, list):
+            for index, item in enumerate(value):
+                self.check(item, schema.get("items"), f"{path}[{index}]")
+        else:
+            choices = schema.get("enum")
+            if choices and value not in choices and value != "":
+                self.causes.append(Cause.unsupported(path, value, choices))
+        _check_bounds(value, schema, path, self.causes)
+
+    def required(self, found: Object, schema: Schema, path: str) -> None:
+        for name in schema.get("required", ()):
+            missing = found.get(name) is None
+            if not self._custom and name not in _MAY_BE_EMPTY:
+                missing = missing or found[name] in ("", [])
+            if missing and name not in ("status", "metadata"):
+                self.causes.append(Cause.required(f"{path}.{name}" if path else name))
+
+
+def _check_bounds(value: Any, schema: Schema, path: str, causes: list[Cause]) -> None:
+    size = len(value) if isinstance(value, str | list | dict) else None
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    rules: tuple[tuple[str, float | None, Callable[[float, float], bool], str], ...] = (
+        ("minimum", number, lambda a, b: a < b, "should be greater than or equal to {}"),
+        ("maximum", number, lambda a, b: a > b, "should be less than or equal to {}"),
+        ("minLength", size, lambda a, b: a < b, "should be at least {} chars long"),
+        ("maxLength", size, lambda a, b: a > b, "should be at most {} chars long"),
+        ("minItems", size, lambda a, b: a < b, "should have at least {} items"),
+        ("maxItems", size, lambda a, b: a > b, "should have at most {} items"),
+    )
+    for name, measured, outside, words in rules:
+        if name in schema and measured is not None and outside(measured, schema[name]):
+            detail = f"{path} in body {words.format(schema[name])}"
+            causes.append(Cause.invalid(path, value, detail))
+    pattern = schema.get("pattern")
+    if pattern and isinstance(value, str) and not re.search(pattern, value):
+        detail = f"{path} in body should match '{pattern}'"
+        causes.append(Cause.invalid(path, value, detail))
+
+
+def fill_defaults(found: Any, schema: Schema | None) -> None:
+    """Fill the defaults of a custom kind's schema in, in place."""
+    schema = resolve(schema)
+    if isinstance(found, dict):
+        for name, inner in (schema.get("properties") or {}).items():
+            if name not in found and "default" in inner:
+                found[name] = clone(inner["default"])
+        for name, value in found.items():
+            fill_defaults(value, member(schema, name))
+    elif isinstance(found, list):
+        for item in found:
+            fill_defaults(item, schema.get("items"))

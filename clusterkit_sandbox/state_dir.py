@@ -1,0 +1,238 @@
+"""Where the background sandbox lives on disk, and whether it lives at all.
+
+``lock`` is held with flock(2) for as long as the sandbox runs, and names its process. The kernel
+lets go of it when the process ends in whatever way, so "locked" means alive and nothing else does:
+a process id in a file may be somebody else's by now. ``sandbox.json`` says how to reach the
+sandbox, ``daemon.log`` is its output, and ``run/`` holds the rest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import stat
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from clusterkit_sandbox.pace import Pace
+
+VARIABLE = "CLUSTERKIT_SANDBOX_DIR"
+"""The variable that moves the sandbox elsewhere."""
+_LOCK_PATIENCE = 0.3
+
+
+class SandboxError(Exception):
+    """The sandbox cannot be started, reached or stopped; ``hint`` says what to do."""
+
+    def __init__(self, what: str, hint: str = "") -> None:
+        super().__init__(what)
+        self.hint = hint
+
+
+class AlreadyRunning(SandboxError):
+    """Another process holds the lock."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(
+            f"a sandbox runs already in {directory}",
+            "clusterkit sandbox status, or clusterkit sandbox stop",
+        )
+
+
+@dataclass(frozen=True)
+class Info:
+    """A running sandbox, as ``sandbox.json`` describes it."""
+
+    directory: Path
+    pid: int
+    port: int
+    """where the door listens on 127.0.0.1"""
+    token: str = field(repr=False)
+    """the bearer token of the control host"""
+    pace: Pace
+    kube: str
+    """``embedded``, ``envtest`` or ``kubeconfig:PATH``"""
+    emulators: tuple[str, ...]
+    version: str
+    """clusterkit's version when it was started"""
+    started: float
+    """seconds since the epoch"""
+
+    @property
+    def proxy(self) -> str:
+        """``http://127.0.0.1:PORT``"""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def ca_file(self) -> Path:
+        """The bundle that clients are to trust."""
+        return self.directory / "run" / "ca.pem"
+
+
+def default_directory() -> Path:
+    """``$CLUSTERKIT_SANDBOX_DIR``, else ``clusterkit/sandbox`` in the XDG state directory."""
+    given = os.environ.get(VARIABLE)
+    if given:
+        return Path(given)
+    state = os.environ.get("XDG_STATE_HOME", "")
+    # the XDG specification wants relative paths ignored
+    base = Path(state) if state.startswith("/") else Path.home() / ".local" / "state"
+    return base / "clusterkit" / "sandbox"
+
+
+class StateDir:
+    """The directory of one background sandbox."""
+
+    def __init__(self, directory: Path | None = None) -> None:
+        """Touches nothing; ``directory`` defaults to ``default_directory()``."""
+        given = default_directory() if directory is None else directory
+        self.directory = Path(given).absolute()
+        self.log = self.directory / "daemon.log"
+        self._lock = self.directory / "lock"
+        self._info = self.directory / "sandbox.json"
+
+    def prepare(self) -> None:
+        """Make the directory, for its owner only. ``SandboxError`` if it is not ours to use."""
+        try:
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            found = self.directory.stat()
+            if found.st_uid != os.getuid():
+                raise SandboxError(
+                    f"{self.directory} belongs to another user",
+                    f"set {VARIABLE} to a directory of your own",
+                )
+            if stat.S_IMODE(found.st_mode) & 0o077:
+                self._close_to_others()
+        except OSError as error:
+            raise SandboxError(
+                f"the sandbox cannot use {self.directory}: {error.strerror or error}",
+                f"set {VARIABLE} to a directory that can be written",
+            ) from error
+
+    def _close_to_others(self) -> None:
+        if any(self.directory.iterdir()) and not self._lock.exists():
+            raise SandboxError(
+                f"{self.directory} is open to other users, and its files are not the sandbox's",
+                f"set {VARIABLE} to a directory of its own",
+            )
+        self.directory.chmod(0o700)
+
+    def acquire(self) -> int:
+        """Take the lock and clear what a dead sandbox left; the descriptor holds the lock.
+
+        ``AlreadyRunning`` if another process has it.
+        """
+        handle = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
+        deadline = time.monotonic() + _LOCK_PATIENCE
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                # held() takes a shared lock for a moment, which is no reason to give up
+                if time.monotonic() > deadline:
+                    os.close(handle)
+                    raise AlreadyRunning(self.directory) from None
+                time.sleep(0.02)
+        self.sign(handle)
+        self.clear()
+        return handle
+
+    def sign(self, handle: int) -> None:
+        """Write this process's id into the lock file."""
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+
+    def owner(self) -> int | None:
+        """The process that holds the lock; only of use while ``held()``."""
+        try:
+            return int(self._lock.read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            return None
+
+    def held(self) -> bool:
+        """Whether a sandbox runs here, ready or not."""
+        try:
+            handle = os.open(self._lock, os.O_RDWR)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(handle)
+        return False
+
+    def write(self, info: Info) -> None:
+        """Write ``sandbox.json`` at once and whole, for its owner only."""
+        text = json.dumps(
+            {
+                "pid": info.pid,
+                "port": info.port,
+                "token": info.token,
+                "pace": str(info.pace),
+                "kube": info.kube,
+                "emulators": list(info.emulators),
+                "version": info.version,
+                "started": info.started,
+            }
+        )
+        draft = self._info.with_suffix(".new")
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text + "\n")
+        draft.replace(self._info)
+
+    def read(self) -> Info | None:
+        """The sandbox that runs here and is ready, if any."""
+        if not self.held():
+            return None
+        try:
+            found = json.loads(self._info.read_text(encoding="utf-8"))
+            return Info(
+                directory=self.directory,
+                pid=found["pid"],
+                port=found["port"],
+                token=found["token"],
+                pace=Pace.parse(found["pace"]),
+                kube=found["kube"],
+                emulators=tuple(found["emulators"]),
+                version=found["version"],
+                started=found["started"],
+            )
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError) as error:
+            raise SandboxError(
+                f"{self._info} is damaged: {error}",
+                "clusterkit sandbox stop, then start it again",
+            ) from error
+
+    def last_lines(self, count: int) -> list[str]:
+        """The end of the log."""
+        try:
+            return self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-count:]
+        except OSError:
+            return []
+
+    def withdraw(self) -> None:
+        """Say no more how to reach the sandbox: it is about to go."""
+        self._info.unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """Remove everything but the lock and the log. Only for the holder of the lock."""
+        self.withdraw()
+        self._info.with_suffix(".new").unlink(missing_ok=True)
+        shutil.rmtree(self.directory / "run", ignore_errors=True)
+
+    def heal(self) -> None:
+        """Remove what a sandbox that died left behind; nothing if one runs."""
+        if not self._lock.exists():
+            return
+        with contextlib.suppress(AlreadyRunning):
+            os.close(self.acquire())

@@ -1,0 +1,193 @@
+"""A WSGI application spoken to over one connection that is already there.
+
+The door ends TLS itself, so there is nothing left for a WSGI server to listen to: the decrypted
+connection is answered in the thread that serves it, without a second hop. HTTP/1.1 with keep-alive;
+bodies are read whole, chunked or not, and answers are sent whole, with a length.
+
+Besides what PEP 3333 asks for, ``environ`` carries the request target as it was sent, undecoded, as
+``RAW_URI`` and ``REQUEST_URI``: names in AWS paths may hold an encoded slash.
+"""
+
+from __future__ import annotations
+
+import io
+import socket
+import sys
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from clusterkit_sandbox.emulator import Environ, Wsgi
+
+IDLE = 300.0
+"""Seconds a connection may be silent before it is closed."""
+LARGEST_BODY = 1 << 30
+"""Bytes; a larger body is refused with 413."""
+_LINE = 65536
+_NO_BODY = frozenset({204, 304})
+
+
+class BadRequest(Exception):
+    """The request cannot be read; ``status`` says why to the client."""
+
+    def __init__(self, status: HTTPStatus, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+
+
+class Conversation(BaseHTTPRequestHandler):
+    """All requests of one connection. Constructing it runs it to its end."""
+
+    protocol_version = "HTTP/1.1"
+    timeout = IDLE
+    disable_nagle_algorithm = True
+
+    def __init__(self, connection: socket.socket, app: Wsgi, host: str) -> None:
+        """Answer the requests on ``connection``, made to ``host``, with ``app`` until it closes.
+
+        Raises ``OSError`` when the connection breaks, and what ``app`` raises.
+        """
+        self._app = app
+        self._host = host
+        # socketserver's third argument is only kept as self.server, which nothing here reads
+        super().__init__(connection, ("127.0.0.1", 0), None)  # type: ignore[arg-type]
+
+    def handle_one_request(self) -> None:
+        """Read one request, answer it, and say in ``close_connection`` whether more may come."""
+        self.close_connection = True
+        self.raw_requestline = self.rfile.readline(_LINE + 1)
+        if not self.raw_requestline:
+            return
+        if len(self.raw_requestline) > _LINE:
+            self.requestline = self.request_version = self.command = ""
+            self.send_error(HTTPStatus.REQUEST_URI_TOO_LONG)
+            return
+        if not self.parse_request():
+            return
+        try:
+            environ = self._environ(self._body())
+        except BadRequest as error:
+            self.close_connection = True
+            self.send_error(error.status, explain=str(error))
+            return
+        self._answer(environ)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: the request log is the gate's work."""
+
+    def _body(self) -> bytes:
+        coding = self.headers.get("Transfer-Encoding", "").strip().lower()
+        if coding == "chunked":
+            return self._chunks()
+        if coding:
+            raise BadRequest(HTTPStatus.NOT_IMPLEMENTED, f"transfer coding {coding!r}")
+        text = self.headers.get("Content-Length", "0").strip()
+        if not (text.isascii() and text.isdigit()):
+            raise BadRequest(HTTPStatus.BAD_REQUEST, f"Content-Length {text!r} is no number")
+        return self._read(int(text))
+
+    def _chunks(self) -> bytes:
+        body = bytearray()
+        while True:
+            line = self.rfile.readline(_LINE)
+            try:
+                size = int(line.split(b";", 1)[0], 16)
+            except ValueError:
+                raise BadRequest(HTTPStatus.BAD_REQUEST, "a chunk without its size") from None
+            if size < 0:
+                raise BadRequest(HTTPStatus.BAD_REQUEST, "a chunk of negative size")
+            if len(body) + size > LARGEST_BODY:
+                raise BadRequest(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the body is too large")
+            if size == 0:
+                break
+            body += self._read(size)
+            if self.rfile.readline(3) not in (b"\r\n", b"\n"):
+                raise BadRequest(HTTPStatus.BAD_REQUEST, "a chunk longer than its size")
+        while self.rfile.readline(_LINE) not in (b"\r\n", b"\n", b""):
+            pass  # trailers mean nothing to any emulator
+        return bytes(body)
+
+    def _read(self, length: int) -> bytes:
+        if length > LARGEST_BODY:
+            raise BadRequest(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the body is too large")
+        body = self.rfile.read(length)
+        if len(body) < length:
+            raise ConnectionResetError("the client went away in the middle of a body")
+        return body
+
+    def _environ(self, body: bytes) -> Environ:
+        # self.path is not the raw target: http.server folds leading slashes
+        raw = self.requestline.split()[1]
+        target = raw
+        if not raw.startswith("/"):
+            parts = urlsplit(raw)
+            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        path, _, query = target.partition("?")
+        environ: Environ = {
+            "REQUEST_METHOD": self.command,
+            "SCRIPT_NAME": "",
+            "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
+            "QUERY_STRING": query,
+            "RAW_URI": raw,
+            "REQUEST_URI": raw,
+            "SERVER_NAME": self._host,
+            "SERVER_PORT": "443",
+            "SERVER_PROTOCOL": self.request_version,
+            "REMOTE_ADDR": "127.0.0.1",
+            "CONTENT_LENGTH": str(len(body)),
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": "https",
+            "wsgi.input": io.BytesIO(body),
+            "wsgi.input_terminated": True,
+            "wsgi.errors": sys.stderr,
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": False,
+            "wsgi.run_once": False,
+        }
+        for name, value in self.headers.items():
+            key = name.upper().replace("-", "_")
+            if "_" in name or key in ("CONTENT_LENGTH", "TRANSFER_ENCODING"):
+                continue
+            if key != "CONTENT_TYPE":
+                key = f"HTTP_{key}"
+            text = value.strip()
+            environ[key] = f"{environ[key]},{text}" if key in environ else text
+        environ.setdefault("HTTP_HOST", self._host)
+        return environ
+
+    def _answer(self, environ: Environ) -> None:
+        head: list[tuple[str, list[tuple[str, str]]]] = []
+        written: list[bytes] = []
+
+        def start_response(
+            status: str, headers: list[tuple[str, str]], _exc_info: object = None
+        ) -> object:
+            head.append((status, headers))
+            return written.append
+
+        parts = self._app(environ, start_response)
+        try:
+            body = b"".join([*written, *parts])
+        finally:
+            close = getattr(parts, "close", None)
+            if close is not None:
+                close()
+        self._send(*head[-1], body)
+
+    def _send(self, status: str, headers: list[tuple[str, str]], body: bytes) -> None:
+        given = {name.lower(): value.strip().lower() for name, value in headers}
+        if given.get("connection") == "close":
+            self.close_connection = True
+        lines = [f"HTTP/1.1 {status}"]
+        lines += [f"{name}: {value}" for name, value in headers]
+        bodiless = int(status.split(" ", 1)[0]) in _NO_BODY
+        if "content-length" not in given and not bodiless:
+            lines.append(f"Content-Length: {len(body)}")
+        if "date" not in given:
+            lines.append(f"Date: {self.date_time_string()}")
+        if self.close_connection and "connection" not in given:
+            lines.append("Connection: close")
+        answer = "\r\n".join([*lines, "", ""]).encode("latin-1")
+        if not bodiless and self.command != "HEAD":
+            answer += body
+        self.wfile.write(answer)

@@ -1,0 +1,75 @@
+"""Questions asked once: for the process, and while nothing changes."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from clusterkit.engine.cache import ReadCache
+
+
+class Cloud:
+    """Counts how often it is asked, and may be held up."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.go = threading.Event()
+        self.go.set()
+
+    def __call__(self) -> int:
+        self.asked += 1
+        number = self.asked
+        assert self.go.wait(10)
+        return number
+
+
+def test_threads_that_ask_at_once_share_one_question() -> None:
+    memory, cloud = ReadCache(), Cloud()
+    cloud.go.clear()
+    memory.share()
+    with ThreadPoolExecutor(8) as pool:
+        answers = [pool.submit(memory.answer, "clusters", cloud) for _ in range(8)]
+        cloud.go.set()
+    assert {answer.result() for answer in answers} == {1}
+    assert memory.answer("clusters", cloud) == 1
+    assert memory.answer("pools", cloud) == 2
+
+
+def test_nothing_is_shared_unless_asked_for_nor_after_a_change() -> None:
+    memory, cloud = ReadCache(), Cloud()
+    assert [memory.answer("clusters", cloud) for _ in range(2)] == [1, 2]
+    memory.share()
+    assert [memory.answer("clusters", cloud) for _ in range(2)] == [3, 3]
+    memory.unshare()
+    assert memory.answer("clusters", cloud) == 4
+    memory.share()
+    assert memory.answer("clusters", cloud) == 5
+
+
+def test_question_that_failed_is_asked_again() -> None:
+    memory = ReadCache()
+    memory.share()
+
+    def refuse() -> int:
+        raise OSError("no line")
+
+    for ask in (memory.answer, memory.recall):
+        with pytest.raises(OSError, match="no line"):
+            ask("clusters", refuse)
+        assert ask("clusters", lambda: 7) == 7
+
+
+def test_what_was_forgotten_while_it_was_read_is_not_remembered() -> None:
+    memory, cloud = ReadCache(), Cloud()
+    cloud.go.clear()
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(memory.recall, "rules", cloud)
+        while not cloud.asked:
+            pass
+        memory.forget("rules")
+        cloud.go.set()
+        assert slow.result() == 1
+    assert memory.recall("rules", cloud) == 2
+    assert memory.recall("rules", cloud) == 2
