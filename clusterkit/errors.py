@@ -1,25 +1,35 @@
-"""Every failure clusterkit means to have, each with its exit code.
+"""The error tree: every failure clusterkit reports, each with its exit code.
 
 ::
 
     ClusterkitError            1   what, where (a resource key or file:line), what to do next
     ├─ ProfileError            2   everything wrong with a profile, at once, each with file:line
-    ├─ CredentialsError        3   none, expired or refused
-    ├─ PreflightError          4   everything the cloud would refuse, found before anything is made
-    ├─ CloudError              5   the cloud said no: code, operation, request id
-    │  ├─ Retryable            5   throttled, busy, 5xx, connection lost: the engine tries again
+    ├─ CredentialsError        3   missing, expired or refused credentials
+    ├─ PreflightError          4   everything the cloud would refuse, found before any change
+    ├─ CloudError              5   the cloud refused: code, operation, request id
+    │  ├─ Retryable            5   the engine tries again
+    │  │  ├─ Throttled         5   too many requests, or an overloaded service
+    │  │  ├─ Busy              5   another operation on the same thing is in progress
+    │  │  ├─ InUse             5   something still depends on it
+    │  │  ├─ Propagating       5   eventual consistency: not visible to this service yet
+    │  │  └─ ServerError       5   5xx or a lost connection: the call may have taken effect
     │  ├─ Denied               6   a permission is missing
     │  ├─ QuotaExceeded        7   a quota is used up
-    │  └─ Rejected             8   waiting will not cure it
-    │     └─ Gone              8   the thing is not there
-    ├─ NotOurs                 9   our name without our mark, or two things that claim one name
+    │  └─ Rejected             8   waiting does not help
+    │     ├─ Gone              8   the thing does not exist
+    │     ├─ Exists            8   the name is taken
+    │     ├─ Protected         8   a protection must be switched off first
+    │     ├─ OutOfStock        8   no capacity for this machine type in this zone
+    │     └─ PaymentRequired   8   the account cannot pay
+    ├─ NotOurs                 9   our name without our tags, or two things with the same tags
     ├─ Immutable              10   cannot be changed in place
     ├─ Diverged               11   three updates did not settle it: a bug in a driver
-    └─ Stopped               130   Ctrl-C, or out of patience; ``up`` again continues
+    ├─ TimedOut               12   nothing changed for too long; the same command continues
+    └─ Interrupted           130   Ctrl-C; the same command continues
 
-``Absent`` is not among them: it says that something a resource needs is not there (yet), and never
-reaches a user. Drivers raise these and nothing else; ``<cloud>/errors.py`` is where SDK exceptions
-end.
+``Absent`` is not among them: it says that something a resource needs does not exist (yet), and
+never reaches a user. Drivers raise these and nothing else: SDK exceptions become one of these at
+the client's boundary.
 """
 
 from __future__ import annotations
@@ -113,10 +123,7 @@ class CloudError(ClusterkitError):
 class Retryable(CloudError):
     """Worth another try.
 
-    ``busy``: something else must change first (a dependency is still there, an update runs), so ask
-    again at the pace of a poll; otherwise the cloud is overloaded and the engine backs off.
-    ``after``: the cloud's own Retry-After, in seconds. ``ambiguous``: the call may have had its
-    effect (answer lost, 5xx).
+    ``after``: the cloud's own Retry-After, in seconds.
     """
 
     def __init__(
@@ -128,16 +135,32 @@ class Retryable(CloudError):
         code: str = "",
         operation: str = "",
         request_id: str = "",
-        busy: bool = False,
         after: float | None = None,
-        ambiguous: bool = False,
     ) -> None:
         super().__init__(
             what, where=where, hint=hint, code=code, operation=operation, request_id=request_id
         )
-        self.busy = busy
         self.after = after
-        self.ambiguous = ambiguous
+
+
+class Throttled(Retryable):
+    """Too many requests, or an overloaded service: back off."""
+
+
+class Busy(Retryable):
+    """Another operation on the same thing is in progress: ask again at the pace of a poll."""
+
+
+class InUse(Busy):
+    """Something still depends on it."""
+
+
+class Propagating(Busy):
+    """Something that was just made is not visible to this service yet; bounded in time."""
+
+
+class ServerError(Retryable):
+    """5xx, or the connection was lost: the call may have taken effect."""
 
 
 class Denied(CloudError):
@@ -153,8 +176,7 @@ class QuotaExceeded(CloudError):
 
 
 class Rejected(CloudError):
-    """Waiting will not cure it: a request the cloud refuses, or a thing that ended in a failed
-    state.
+    """Waiting does not help: a request the cloud refuses, or a thing that ended in a failed state.
 
     ``remake``: the thing failed before it ever worked and holds nothing, so a later run may remove
     it and make it again.
@@ -180,11 +202,27 @@ class Rejected(CloudError):
 
 
 class Gone(Rejected):
-    """The thing is not there; success for a delete."""
+    """The thing does not exist; success for a delete."""
+
+
+class Exists(Rejected):
+    """The name is taken; by whom, only a look can tell."""
+
+
+class Protected(Rejected):
+    """A protection (deletion protection, a lock) must be switched off first."""
+
+
+class OutOfStock(Rejected):
+    """The cloud has no capacity for this machine type in this zone."""
+
+
+class PaymentRequired(Rejected):
+    """The account cannot pay: balance, payment method, risk control."""
 
 
 class NotOurs(ClusterkitError):
-    """Our name on something without our mark, or two things that claim one name."""
+    """Our name on something without our tags, or two things with the same tags."""
 
     exit_code = 9
 
@@ -201,7 +239,13 @@ class Diverged(ClusterkitError):
     exit_code = 11
 
 
-class Stopped(ClusterkitError):
-    """Stopped by the user or out of patience; the same command again continues."""
+class TimedOut(ClusterkitError):
+    """Nothing changed for too long; the same command again continues."""
+
+    exit_code = 12
+
+
+class Interrupted(ClusterkitError):
+    """Stopped by the user; the same command again continues."""
 
     exit_code = 130

@@ -15,6 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from clusterkit.alibaba.credentials import HINT
 from clusterkit.errors import (
+    Busy,
     CredentialsError,
     Denied,
     Gone,
@@ -22,6 +23,8 @@ from clusterkit.errors import (
     QuotaExceeded,
     Rejected,
     Retryable,
+    ServerError,
+    Throttled,
 )
 
 P = ParamSpec("P")
@@ -116,7 +119,7 @@ def refusal(operation: str, status: int, code: str, message: str, request_id: st
     if CREDENTIALS.match(code):
         return CredentialsError(f"{operation}: {code}", hint=_credentials_hint(code))
     if THROTTLED.match(code) or status == 429:
-        return Retryable(what, **details)
+        return Throttled(what, **details)
     if code in HINTS:
         return Rejected(what, hint=HINTS[code], **details)
     if QUOTA.match(code):
@@ -127,9 +130,9 @@ def refusal(operation: str, status: int, code: str, message: str, request_id: st
     if GONE.match(code) or (status == 404 and operation.startswith("CS.")):
         return Gone(what, **details)
     if BUSY.match(code):
-        return Retryable(what, busy=True, **details)
+        return Busy(what, **details)
     if code in SERVER or status in (500, 502, 503, 504):
-        return Retryable(what, ambiguous=True, **details)
+        return ServerError(what, **details)
     if DENIED.match(code) or status == 403:
         hint = f"the credentials need the RAM permission for {operation}"
         return Denied(what, hint=hint, **details)
@@ -139,7 +142,7 @@ def refusal(operation: str, status: int, code: str, message: str, request_id: st
 def unreachable(operation: str, host: str, words: str) -> Retryable:
     """No answer: the SDK's words hold the signed URL, and never leave here as they are."""
     what = f"{operation}: {host} cannot be reached: {redacted(words)}"
-    return Retryable(what, ambiguous=True, code="Connection", operation=operation)
+    return ServerError(what, code="Connection", operation=operation)
 
 
 def redacted(text: str) -> str:

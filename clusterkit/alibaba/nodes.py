@@ -22,7 +22,7 @@ from clusterkit.alibaba.mirror import user_data
 from clusterkit.alibaba.network import VSwitchState
 from clusterkit.alibaba.tags import Marked, Tags, read_cs_tags, retags, write_cs_tags
 from clusterkit.engine.resource import Change, Ctx, Durations, Resource, one_each
-from clusterkit.errors import Gone, Rejected, Retryable
+from clusterkit.errors import Busy, Gone, Rejected
 from clusterkit.naming import CLUSTER, MACHINE, NAME
 
 PAGE = 100
@@ -201,7 +201,7 @@ class NodePool(Marked[Clients, NodePoolState]):
         if have.phase == "active":  # else it is at it, or at something else that comes first
             _empty(cx, path, have)
         words = "go first" if cx.destroying else "are drained first"
-        raise Retryable(f"{have.nodes} machines {words}", code="nodes", busy=True)
+        raise Busy(f"{have.nodes} machines {words}", code="nodes")
 
 
 def _empty(cx: Ctx[Clients], path: str, have: NodePoolState) -> None:

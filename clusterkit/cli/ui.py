@@ -18,7 +18,7 @@ from clusterkit.cli.live import Live
 from clusterkit.cli.options import Output
 from clusterkit.cli.plain import Plain
 from clusterkit.engine.run import Outcome
-from clusterkit.errors import ClusterkitError, Stopped
+from clusterkit.errors import ClusterkitError, Interrupted
 
 Renderer = Live | Plain | JsonLines
 
@@ -90,8 +90,8 @@ def end(error: BaseException, *, json: bool, debug: bool) -> NoReturn:
     """Print the error and leave with its code."""
     code = error.exit_code if isinstance(error, ClusterkitError) else 1
     if isinstance(error, KeyboardInterrupt | typer.Abort):
-        code = Stopped.exit_code
-        error = Stopped("stopped", hint="the same command again continues")
+        code = Interrupted.exit_code
+        error = Interrupted("stopped", hint="the same command again continues")
     if json:
         JsonLines().line("Error", errors=[error], exit=code)
     report.show_error(report.err(), error, debug=debug)
@@ -104,6 +104,6 @@ def failed(shown: UI, outcome: Outcome, again: str, destroy: str) -> NoReturn:
         report.show_error(shown.err, error, debug=shown.debug)
     report.show_stopped(shown.err, outcome.stopped, again, destroy)
     codes = [e.exit_code if isinstance(e, ClusterkitError) else 1 for e in outcome.failed.values()]
-    code = codes[0] if codes else Stopped.exit_code
+    code = codes[0] if codes else Interrupted.exit_code
     shown.line("Error", errors=list(outcome.failed.values()), exit=code)
     sys.exit(code)

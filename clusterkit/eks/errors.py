@@ -12,13 +12,15 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from clusterkit.errors import (
+    Busy,
     CloudError,
     CredentialsError,
     Denied,
     NotOurs,
     QuotaExceeded,
     Rejected,
-    Retryable,
+    ServerError,
+    Throttled,
 )
 from clusterkit.errors import Gone as Gone
 
@@ -135,7 +137,7 @@ def translate(error: ClientError) -> Exception:
     if code in THROTTLED or status == 429:
         after = meta.get("HTTPHeaders", {}).get("retry-after", "")
         seconds = float(after) if after.isdigit() else None
-        return Retryable(what, after=seconds, **details)
+        return Throttled(what, after=seconds, **details)
     if code in DENIED:
         hint = f"the credentials need the IAM permission for {operation}"
         return Denied(what, hint=hint, **details)
@@ -146,11 +148,11 @@ def translate(error: ClientError) -> Exception:
         hint = "choose another name, or mark it as this cluster's with --adopt KIND/NAME=ID"
         return NotOurs(what, hint=hint)
     if code in ROLE_CODES and YOUNG_ROLE.search(message):
-        return Retryable(what, busy=True, **details)
+        return Busy(what, **details)
     if code in BUSY:
-        return Retryable(what, busy=True, **details)
+        return Busy(what, **details)
     if code in SERVER or status in (500, 502, 503, 504):
-        return Retryable(what, ambiguous=True, **details)
+        return ServerError(what, **details)
     if GONE.search(code):
         return Gone(what, **details)
     return Rejected(what, hint=_hint(code), **details)
@@ -172,7 +174,7 @@ def translate_local(error: Exception) -> Exception:
     if isinstance(error, raised.CredentialRetrievalError | raised.RefreshWithMFAUnsupportedError):
         return CredentialsError(what, hint=_credentials_hint(""))
     if isinstance(error, raised.ConnectionError | raised.HTTPClientError):
-        return Retryable(f"AWS cannot be reached: {what}", ambiguous=True, code="Connection")
+        return ServerError(f"AWS cannot be reached: {what}", code="Connection")
     return CloudError(what, code=type(error).__name__, hint="this looks like a bug in clusterkit")
 
 

@@ -14,7 +14,7 @@ from clusterkit.engine import backoff
 from clusterkit.engine.events import Op
 from clusterkit.engine.resource import Change, Ctx, Existing, Resource, closure
 from clusterkit.engine.scheduler import Scheduler
-from clusterkit.errors import Absent, CloudError, Finding, Immutable, Rejected, Retryable, Stopped
+from clusterkit.errors import Absent, CloudError, Finding, Immutable, Rejected, Retryable, TimedOut
 
 T = TypeVar("T")
 
@@ -120,7 +120,7 @@ def look(kinds: Sequence[Kind], cx: Ctx[Any], *, destroy: bool, threads: int = 1
                 delay = backoff.backoff(attempt, error.after, cx.scale)
                 loop.later(delay, lambda: ask(kind, attempt + 1))
             elif isinstance(error, Retryable):
-                failed.append(Stopped(f"gave up listing: {error}", where=kind.kind))
+                failed.append(TimedOut(f"gave up listing: {error}", where=kind.kind))
             else:
                 failed.append(error)
 

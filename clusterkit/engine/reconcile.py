@@ -13,7 +13,7 @@ from clusterkit.engine import backoff
 from clusterkit.engine.plan import refuse
 from clusterkit.engine.resource import Change, Ctx
 from clusterkit.engine.task import Task
-from clusterkit.errors import Diverged, NotOurs, Rejected, Retryable
+from clusterkit.errors import Busy, Diverged, NotOurs, Rejected, Retryable, ServerError
 
 MOST_UPDATES = 3
 MOST_DELETES = 3
@@ -172,7 +172,7 @@ class Reconcile:
             task.attempts = 0
             self._desk.wait(task, 0.0)
         elif isinstance(error, Retryable):
-            task.unsure = task.unsure or error.ambiguous
+            task.unsure = task.unsure or isinstance(error, ServerError)
             self._desk.again(task, error)
         elif isinstance(error, NotOurs) and task.unsure:
             task.asked = True  # our own earlier try took the name; the list lags behind
@@ -197,7 +197,7 @@ class Reconcile:
             task.attempts = 0
             self._desk.wait(task, 0.0)
         elif isinstance(error, Retryable):
-            if error.busy:
+            if isinstance(error, Busy):
                 self._desk.sweep_again()
             self._desk.again(task, error)
         else:

@@ -30,7 +30,7 @@ from clusterkit.engine.reconcile import Reconcile
 from clusterkit.engine.resource import Ctx
 from clusterkit.engine.scheduler import Scheduler
 from clusterkit.engine.task import Task
-from clusterkit.errors import Absent, ClusterkitError, Retryable, Stopped
+from clusterkit.errors import Absent, Busy, ClusterkitError, Retryable, ServerError, TimedOut
 
 
 @dataclass
@@ -153,11 +153,11 @@ class Run:
         """The call is worth another try, after a look."""
         task.attempts += 1
         scale = self._cx.scale
-        if error.busy:
+        if isinstance(error, Busy):
             delay = backoff.poll(self._loop.now() - task.since, scale)
         else:
             delay = backoff.backoff(task.attempts, error.after, scale)
-        if error.ambiguous and not task.removing:
+        if isinstance(error, ServerError) and not task.removing:
             delay = max(delay, backoff.SETTLE * scale)
         self._emit(StepRetried(task.key, str(error), delay))
         task.not_before = self._loop.now() + delay
@@ -173,7 +173,7 @@ class Run:
             minutes = (now - task.started) / 60
             what = f"no end after {minutes:.0f} min: {note or task.note}"
             hint = "nothing is lost: the same command again continues from here"
-            self.fail(task, Stopped(what, where=task.key, hint=hint))
+            self.fail(task, TimedOut(what, where=task.key, hint=hint))
         else:
             if note:
                 self.note(task, note)
@@ -203,7 +203,7 @@ class Run:
     def fail(self, task: Task, error: Exception) -> None:
         """The task has failed, and the run with it, unless it was only an attempt."""
         if task.op in ("delete", "sweep") and task.kind.best_effort:
-            self._emit(Warned(task.key, error.what if isinstance(error, Stopped) else str(error)))
+            self._emit(Warned(task.key, error.what if isinstance(error, TimedOut) else str(error)))
             if not task.finished:
                 self.done(task, note="left to the sweep of the cloud")
             return

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from clusterkit.engine.target import proxy_of_environment
-from clusterkit.errors import CloudError, Rejected, Retryable
+from clusterkit.errors import Busy, CloudError, Rejected
 
 if TYPE_CHECKING:
     import urllib3
@@ -70,10 +70,9 @@ def unreachable(error: urllib3.exceptions.HTTPError, server: str, operation: str
             hint="something between here and the cluster intercepts TLS: exempt the cluster's "
             "address from it, or from the proxy with NO_PROXY",
         )
-    return Retryable(
+    return Busy(
         f"the Kubernetes API at {server} does not answer: {reason}",
         code=type(error).__name__,
         operation=operation,
         hint="the endpoint's allowed networks must include this machine",
-        busy=True,
     )

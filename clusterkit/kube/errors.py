@@ -11,7 +11,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from clusterkit.errors import CloudError, Denied, QuotaExceeded, Rejected, Retryable
+from clusterkit.errors import (
+    Busy,
+    CloudError,
+    Denied,
+    QuotaExceeded,
+    Rejected,
+    Throttled,
+)
 
 GONE = "NotFound"
 _OVERLOADED = (429, 500, 502, 503, 504)
@@ -31,16 +38,16 @@ def refusal(
     code = reason or f"HTTP {status}"
     if status in (401, 403):
         if new or _has_cause(told, "NamespaceTerminating"):
-            return Retryable(what, code=code, operation=operation, busy=True)
+            return Busy(what, code=code, operation=operation)
         if _has_quota(what):
             return QuotaExceeded(what, code=code, operation=operation)
         return Denied(what, code=code, operation=operation, hint=_ACCESS)
     if status == 404:
         return Rejected(what, code=GONE, operation=operation)
     if status in (409, 410):  # changed or expired under our hands: look again
-        return Retryable(what, code=code, operation=operation, busy=True)
+        return Busy(what, code=code, operation=operation)
     if status in _OVERLOADED:
-        return Retryable(what, code=code, operation=operation, after=_seconds(headers))
+        return Throttled(what, code=code, operation=operation, after=_seconds(headers))
     return Rejected(what, code=code, operation=operation)
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
+from clusterkit import errors
 from clusterkit.engine.resource import Change, Ctx, Resource, one_each
-from clusterkit.errors import Retryable
 from tests.engine.dictcloud import DictCloud, LostAnswer, Thing, Throttled
 
 T = TypeVar("T")
@@ -19,9 +19,9 @@ def call(function: Callable[[], T]) -> T:
     try:
         return function()
     except Throttled as error:
-        raise Retryable(f"throttled: {error}", code="Throttled") from error
+        raise errors.Throttled(f"throttled: {error}", code="Throttled") from error
     except LostAnswer as error:
-        raise Retryable(f"answer lost: {error}", code="Lost", ambiguous=True) from error
+        raise errors.ServerError(f"answer lost: {error}", code="Lost") from error
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

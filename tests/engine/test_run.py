@@ -15,7 +15,16 @@ from clusterkit.engine.events import Event, StepFailed, StepRetried, StepStopped
 from clusterkit.engine.plan import Plan, plan
 from clusterkit.engine.resource import Change, Ctx, Resource, one_each
 from clusterkit.engine.run import Outcome, Run
-from clusterkit.errors import Diverged, Finding, Immutable, NotOurs, Rejected, Retryable, Stopped
+from clusterkit.errors import (
+    Busy,
+    Diverged,
+    Finding,
+    Immutable,
+    NotOurs,
+    Rejected,
+    ServerError,
+    TimedOut,
+)
 from tests.engine.dictcloud import DictCloud, Faults, Thing
 from tests.engine.kinds import KINDS, Ground, Item, Lamp, Roof, Wall
 
@@ -122,7 +131,7 @@ def test_out_of_patience_names_the_last_word(monkeypatch: pytest.MonkeyPatch) ->
     cloud = DictCloud(Faults(pending=60.0))
     outcome = up(cloud, Ground(name="g"))
     error = outcome.failed["ground/g"]
-    assert isinstance(error, Stopped)
+    assert isinstance(error, TimedOut)
     assert error.hint
     assert cloud.made == {"ground/g": 1}
 
@@ -199,7 +208,7 @@ def test_a_name_taken_by_our_own_lost_create_is_waited_for() -> None:
         def create(self, cx: Ctx[DictCloud]) -> None:
             self.tries.append(1)
             if len(self.tries) == 1:
-                raise Retryable("503", ambiguous=True)
+                raise ServerError("503")
             super().create(cx)
             raise NotOurs("the name is taken")
 
@@ -287,7 +296,7 @@ def test_what_comes_up_late_is_swept_when_it_stands_in_the_way() -> None:
         def delete(cls, cx: Ctx[DictCloud], have: Thing) -> None:
             if any(t.kind == "late" for t in cx.clients.things.values()):
                 Late.shown.append(1)
-                raise Retryable("DependencyViolation", busy=True)
+                raise Busy("DependencyViolation")
             super().delete(cx, have)
 
     cloud = DictCloud()

@@ -21,6 +21,7 @@ import pytest
 from clusterkit.alibaba.client import Clients
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import (
+    Busy,
     CloudError,
     ClusterkitError,
     CredentialsError,
@@ -30,6 +31,8 @@ from clusterkit.errors import (
     QuotaExceeded,
     Rejected,
     Retryable,
+    ServerError,
+    Throttled,
 )
 from clusterkit.kube.api import Access
 from tests.unit.loopback import Heard, Loopback, loopback
@@ -307,7 +310,7 @@ def test_every_error_of_a_list_is_told(server: Loopback) -> None:
 def test_the_gateways_dialect_is_understood_too(server: Loopback) -> None:
     error = refused(server, 400, {"Code": "Throttling.User", "Message": "flow", "RequestId": "G"})
     assert isinstance(error, Retryable)
-    assert (error.code, error.request_id, error.ambiguous) == ("Throttling.User", "G", False)
+    assert (error.code, error.request_id, type(error)) == ("Throttling.User", "G", Throttled)
 
 
 @pytest.mark.parametrize("body", [[], "text", {"Message": None}, {"code": None}])
@@ -324,10 +327,10 @@ def test_an_answer_that_is_not_json(server: Loopback) -> None:
 @pytest.mark.parametrize(
     ("status", "code", "kind"),
     [
-        (400, "DependencyViolation.EnhancedNatgw", Retryable),
-        (400, "OperationUnsupported.EipInBinding", Retryable),
-        (400, "IncorrectVSwitchStatus", Retryable),
-        (400, "InvalidIpStatus.HasBeenUsedBySnatTable", Retryable),
+        (400, "DependencyViolation.EnhancedNatgw", Busy),
+        (400, "OperationUnsupported.EipInBinding", Busy),
+        (400, "IncorrectVSwitchStatus", Busy),
+        (400, "InvalidIpStatus.HasBeenUsedBySnatTable", Busy),
         (404, "InvalidVpcID.NotFound", Gone),
         (404, "EntityNotExist.Role", Gone),
         (409, "EntityAlreadyExists.Role", NotOurs),
@@ -337,7 +340,7 @@ def test_an_answer_that_is_not_json(server: Loopback) -> None:
         (403, "NoPermission", Denied),
         (400, "RISK.RISK_CONTROL_REJECTION", Rejected),
         (400, "InvalidCidrBlock.Overlapped", Rejected),
-        (500, "Whatever", Retryable),
+        (500, "Whatever", ServerError),
     ],
 )
 def test_codes(server: Loopback, status: int, code: str, kind: type[Exception]) -> None:
@@ -377,7 +380,7 @@ def test_no_signed_url_in_errors_or_logs(
     told = f"{caught.value} {caught.value.hint} {caught.value!r} {caplog.text} {out} {err}"
     for secret in (TOKEN, "Signature=", "LTAI5tExample", "hidden-words", *KEY.values()):
         assert secret not in told
-    assert caught.value.ambiguous
+    assert isinstance(caught.value, ServerError)
     assert caught.value.__cause__ is None
 
 

@@ -16,7 +16,7 @@ from clusterkit.alibaba.errors import refusal
 from clusterkit.alibaba.nodes import NodePool, NodePoolState
 from clusterkit.engine.resource import Ctx
 from clusterkit.engine.target import CloudConnection, Target
-from clusterkit.errors import Rejected, Retryable
+from clusterkit.errors import Busy, Rejected, Retryable
 from tests.unit.loopback import Heard, Loopback, loopback
 
 ENVIRON = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "k", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "s"}
@@ -114,4 +114,4 @@ def test_a_pool_at_work_is_waited_for() -> None:
     code = "InvalidNodePoolStatus.Forbidden"
     error = refusal("CS.ModifyClusterNodePool", 403, code, words, "R")
     assert isinstance(error, Retryable)
-    assert error.busy
+    assert isinstance(error, Busy)

@@ -15,7 +15,16 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from clusterkit.errors import Absent, CloudError, Denied, QuotaExceeded, Rejected, Retryable
+from clusterkit.errors import (
+    Absent,
+    Busy,
+    CloudError,
+    Denied,
+    QuotaExceeded,
+    Rejected,
+    Retryable,
+    Throttled,
+)
 from clusterkit.kube import api
 from clusterkit.kube.api import Access, KubeApi
 from clusterkit_sandbox.ca import Authority
@@ -158,15 +167,15 @@ TERMINATING = {"details": {"causes": [{"reason": "NamespaceTerminating", "messag
     [
         (401, "Unauthorized", "Unauthorized", {}, Denied),
         (403, "Forbidden", 'User "u" cannot list resource "pods"', {}, Denied),
-        (403, "Forbidden", "namespace a is being terminated", TERMINATING, Retryable),
+        (403, "Forbidden", "namespace a is being terminated", TERMINATING, Busy),
         (403, "Forbidden", "exceeded quota: q, requested: pods=1", {}, QuotaExceeded),
-        (409, "Conflict", "the object has been modified", {}, Retryable),
-        (410, "Expired", "the continue parameter is too old", {}, Retryable),
+        (409, "Conflict", "the object has been modified", {}, Busy),
+        (410, "Expired", "the continue parameter is too old", {}, Busy),
         (422, "Invalid", "parameters: Forbidden: updates are forbidden", {}, Rejected),
         (400, "BadRequest", "strict decoding error", {}, Rejected),
-        (429, "TooManyRequests", "slow down", {}, Retryable),
-        (500, "InternalError", "failed calling webhook", {}, Retryable),
-        (503, "ServiceUnavailable", "apiserver not ready", {}, Retryable),
+        (429, "TooManyRequests", "slow down", {}, Throttled),
+        (500, "InternalError", "failed calling webhook", {}, Throttled),
+        (503, "ServiceUnavailable", "apiserver not ready", {}, Throttled),
     ],
 )
 def test_refusals_keep_the_servers_words(
@@ -192,7 +201,7 @@ def test_retry_after_is_heeded(server: Server, kube: KubeApi) -> None:
     with pytest.raises(Retryable) as caught:
         kube.list("/api/v1/pods")
     assert caught.value.after == 7.0
-    assert not caught.value.busy
+    assert not isinstance(caught.value, Busy)
 
 
 def test_an_answer_that_is_no_status_is_quoted_in_brief(server: Server, kube: KubeApi) -> None:
@@ -230,7 +239,7 @@ def test_a_cluster_that_has_just_come_up_may_refuse_for_a_while(
         server.refuses(status, reason)
         with pytest.raises(Retryable) as caught:
             kube.list("/api/v1/pods")
-        assert caught.value.busy
+        assert isinstance(caught.value, Busy)
     monkeypatch.setattr(api, "GRACE", -1.0)
     kube = KubeApi(access)
     there = False
@@ -319,7 +328,7 @@ def test_a_server_that_is_not_there_is_worth_another_try(server: Server) -> None
     kube = KubeApi(lambda: Access(f"https://127.0.0.1:{port}", server.ca))
     with pytest.raises(Retryable, match=r"does not answer: .*refused") as caught:
         kube.list("/api/v1/pods")
-    assert caught.value.busy
+    assert isinstance(caught.value, Busy)
 
 
 def test_another_authoritys_certificate_is_refused(server: Server, tmp_path: Path) -> None:
