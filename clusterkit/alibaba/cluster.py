@@ -18,7 +18,7 @@ from clusterkit.alibaba.errors import cure, gone_is_fine
 from clusterkit.alibaba.network import VpcState, VSwitchState
 from clusterkit.alibaba.security_group import SecurityGroupState, remember
 from clusterkit.alibaba.tags import REFUSED, Marked, Tags, retags, write_cs_tags
-from clusterkit.engine.ownership import mark
+from clusterkit.engine.marked import mark
 from clusterkit.engine.resource import Change, Ctx, Durations, Resource
 from clusterkit.errors import Finding, NotOurs, Rejected
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from clusterkit.engine.ownership import Marked as Marked
-from clusterkit.engine.ownership import Tags as Tags
-from clusterkit.engine.ownership import mark
-from clusterkit.engine.ownership import retags as retags
+from clusterkit.engine.marked import Marked as Marked
+from clusterkit.engine.marked import Tags as Tags
+from clusterkit.engine.marked import mark
+from clusterkit.engine.marked import retags as retags
 from clusterkit.engine.resource import Change, Ctx
 from clusterkit.naming import CLUSTER, NAME
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from clusterkit.eks.errors import call
-from clusterkit.engine import ownership
-from clusterkit.engine.ownership import Tags as Tags
-from clusterkit.engine.ownership import mark
-from clusterkit.engine.ownership import retags as retags
+from clusterkit.engine import marked
+from clusterkit.engine.marked import Tags as Tags
+from clusterkit.engine.marked import mark
+from clusterkit.engine.marked import retags as retags
 from clusterkit.engine.resource import C, Change, Ctx, S
 from clusterkit.naming import CLUSTER, NAME
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Marked(ownership.Marked[C, S]):
+class Marked(marked.Marked[C, S]):
     """A thing with tags: the mark, a ``Name`` for people, and the profile's own."""
 
     def wanted_tags(self, cx: Ctx[Any]) -> Tags:

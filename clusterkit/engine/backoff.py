@@ -17,8 +17,17 @@ SETTLE = 10.0
 """how long a list may lag behind an update before the update is made again"""
 BACKOFF_FIRST = 1.0
 BACKOFF_LONGEST = 60.0
-BEST_EFFORT_TRIES = 3
-"""looks at what destroy can do without, before it goes on without"""
+OPTIONAL_TRIES = 3
+"""lists of an optional kind that is throttled, before a plan goes on without it"""
+COMPARE_TRIES = 5
+"""comparisons that ask the cloud (a server-side dry run), before a plan fails"""
+OPTIONAL_PATIENCE = 120.0
+"""how long a run waits for what is optional: a new endpoint's name takes a minute to resolve"""
+PROPAGATION = 120.0
+"""how long something just made may be unknown to another service: IAM needs up to two minutes
+(terraform-provider-aws, internal/service/iam, ``propagationTimeout``)"""
+RESEND = 30.0
+"""after how long a delete that was accepted and shows no effect is sent again"""
 FRESH = 5.0
 """real seconds: a step that begins so soon after the plan's look does without one of its own"""
 SHORTEST = 0.01
@@ -32,7 +41,7 @@ def poll(elapsed: float, scale: float) -> float:
     return max(SHORTEST, min(max(elapsed * SHARE, FIRST_POLL * scale), LONGEST_POLL * scale))
 
 
-def backoff(attempt: int, after: float | None, scale: float) -> float:
+def delay(attempt: int, after: float | None, scale: float) -> float:
     """Seconds before try number ``attempt`` + 1 (from 1): full jitter, never less than ``after``.
 
     Full jitter is what AWS recommends (Architecture Blog, "Exponential Backoff And Jitter").

@@ -1,53 +1,110 @@
-"""Things that carry the mark as tags, whatever the cloud calls those."""
+"""Ownership is a tag, never a name: twins, taken names, lost tags, adoption.
+
+Checked once, before the first change, so that nothing is created beside what is not ours.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
-from clusterkit.engine.resource import C, Change, Ctx, Resource, S
-from clusterkit.errors import Gone, Retryable
+from clusterkit.engine.inventory import Named
+from clusterkit.engine.kind import AnyKind, Existing, Kind, Leftover
+from clusterkit.engine.scope import Scope
+from clusterkit.errors import ClusterkitError, Exists, NotOurs
 from clusterkit.naming import CLUSTER, NAME, RUN
 
-Tags = dict[str, str]
+
+def adoption(wanted: str, kinds: Sequence[AnyKind]) -> tuple[type[Kind[Any, Any]], str, str]:
+    """``KIND/NAME=ID`` as kind, name and id; ``ClusterkitError`` for what is not of that form."""
+    key, equals, identifier = wanted.partition("=")
+    kind_name, slash, name = key.partition("/")
+    if not (equals and slash and kind_name and name and identifier):
+        raise ClusterkitError(
+            f"--adopt {wanted}: not of the form KIND/NAME=ID",
+            hint="as in --adopt vpc/main=vpc-0123456789abcdef0",
+        )
+    known = [kind for kind in kinds if not isinstance(kind, Leftover)]
+    for kind in known:
+        if kind.kind == kind_name:
+            return kind, name, identifier
+    names = ", ".join(kind.kind for kind in known)
+    raise ClusterkitError(
+        f"--adopt {wanted}: there is no kind {kind_name!r}", hint=f"one of {names}"
+    )
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Marked(Resource[C, S]):
-    """A thing with tags: the mark and the profile's own."""
-
-    tags: tuple[tuple[str, str], ...] = ()
-
-    def wanted_tags(self, cx: Ctx[Any]) -> Tags:
-        """Every tag the thing is made with."""
-        return {**dict(self.tags), **mark(cx, self.name)}
-
-    def finish(self, cx: Ctx[C], made: Any) -> None:
-        """Do to what was just made what an update would do, at once: a death in between costs one
-        look more, and every other run one less.
-
-        What comes too early for a service that is consistent in the end is left to that update.
-        """
-        with suppress(Gone, Retryable):
-            if changes := self.diff(cx, made):
-                self.update(cx, made, changes)
-
-    def tag_changes(self, have: Mapping[str, str]) -> list[Change]:
-        """The profile's tags that are missing or differ; other people's tags are left alone."""
-        return [
-            Change(f"tags.{key}", have.get(key), value)
-            for key, value in self.tags
-            if have.get(key) != value
-        ]
+def adopt(wanted: str, kinds: Sequence[AnyKind], scope: Scope[Any], run: UUID) -> None:
+    """Put this cluster's tags on something that exists."""
+    kind, name, identifier = adoption(wanted, kinds)
+    kind.label(scope, identifier, {CLUSTER: scope.cluster, NAME: name, RUN: str(run)})
 
 
-def mark(cx: Ctx[Any], name: str) -> Tags:
-    """The three tags by which the thing called ``name`` is found again."""
-    return {CLUSTER: cx.cluster, NAME: name, RUN: str(cx.run_id)}
+def twins(kind: AnyKind, name: str, states: Sequence[Any]) -> NotOurs:
+    """The error for several things with the same tags."""
+    ids = ", ".join(str(state.id) for state in states)
+    return NotOurs(
+        f"{len(states)} things of kind {kind.kind} are tagged {NAME}={name}: {ids}",
+        where=f"{kind.kind}/{name}",
+        hint=f"delete the one that is not in use, or remove its {NAME} tag",
+    )
 
 
-def retags(changes: Iterable[Change]) -> bool:
-    """Whether tags are among the changes."""
-    return any(change.field.startswith("tags.") for change in changes)
+def not_ours(wish: Kind[Any, Any], identifier: str) -> NotOurs:
+    """The error for a name that something without our tags already has."""
+    return NotOurs(
+        f"{identifier} exists and does not carry this cluster's tags",
+        where=wish.key,
+        hint=f"choose another name, delete it, or take it over: --adopt {wish.key}={identifier}",
+    )
+
+
+def name_taken(wish: Kind[Any, Any], error: Exists) -> NotOurs:
+    """The error for a create that the cloud refuses because the name is taken."""
+    return NotOurs(
+        error.what,
+        where=wish.key,
+        hint=f"choose another name, delete it, or take it over: --adopt {wish.key}=ID",
+    )
+
+
+def orphans(
+    wished: Iterable[Kind[Any, Any]], found: Mapping[AnyKind, Named], missing: Iterable[str]
+) -> list[NotOurs]:
+    """Things of ours in a parent that is to be created although they already lie in one.
+
+    ``missing``: the keys of what the plan would create.
+    """
+    absent: dict[str, list[str]] = {}
+    for key in missing:
+        absent.setdefault(key.partition("/")[0], []).append(key)
+    used = {kind for wish in wished for kind in _existing(wish)}
+    errors: dict[str, NotOurs] = {}
+    for kind, named in found.items():
+        if isinstance(kind, Leftover):
+            continue
+        for state in (state for states in named.values() for state in states):
+            for parent, identifier in kind.within(state).items():
+                keys = absent.get(parent)
+                if not keys or identifier in used or identifier in errors:
+                    continue
+                errors[identifier] = NotOurs(
+                    f"{kind.kind} {state.id} is this cluster's, but the {parent} it lies in, "
+                    f"{identifier}, does not carry its tags",
+                    where=keys[0],
+                    hint=f"clusterkit up --adopt {keys[0]}={identifier} tags it again",
+                )
+    return list(errors.values())
+
+
+def _existing(wish: Kind[Any, Any]) -> list[str]:
+    return [str(wish.state.id)] if isinstance(wish, Existing) else []
+
+
+def all_of(errors: Sequence[NotOurs]) -> NotOurs:
+    """Every finding in one error, so that the user hears of all of them at once."""
+    if len(errors) == 1:
+        return errors[0]
+    hints = dict.fromkeys(error.hint for error in errors)
+    return NotOurs("\n".join(map(str, errors)), hint="; ".join(hints))

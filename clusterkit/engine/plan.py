@@ -1,41 +1,59 @@
-"""Look and compare, change nothing: ``up`` is the plan of a wish, ``destroy`` that of an empty one.
+"""Look and compare, change nothing: ``up`` is the plan of a desired state, ``destroy`` that of an
+empty one.
 
-The plan predicts; the loop in ``run.py`` looks again and decides.
+The plan predicts; the reconcile loop looks again and decides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
-from typing import Any, TypeVar
+from typing import Any
+from uuid import UUID, uuid4
 
-from clusterkit.engine import backoff
+from clusterkit.engine import backoff, ownership
 from clusterkit.engine.events import Op
-from clusterkit.engine.resource import Change, Ctx, Existing, Resource, closure
+from clusterkit.engine.inventory import Inventory, Named
+from clusterkit.engine.kind import AnyKind, Edit, Existing, Kind, Leftover, closure, reason
 from clusterkit.engine.scheduler import Scheduler
-from clusterkit.errors import Absent, CloudError, Finding, Immutable, Rejected, Retryable, TimedOut
+from clusterkit.engine.scope import Env, Scope
+from clusterkit.errors import (
+    Absent,
+    CloudError,
+    Finding,
+    Immutable,
+    NotOurs,
+    Rejected,
+    Retryable,
+    ServerError,
+    TimedOut,
+)
+from clusterkit.naming import CLUSTER
 
-T = TypeVar("T")
-
-Kind = type[Resource[Any, Any]]
+PATIENCE = 300.0
+"""seconds of the real cloud for which a list is tried again"""
 
 
 @dataclass(frozen=True)
 class Step:
-    """What is to be done about one resource, or (``sweep``) about all of a kind."""
+    """What is to be done about one resource, or (``sweep``) about all leftovers of a kind."""
 
     op: Op
     key: str
-    kind: Kind
-    wish: Resource[Any, Any] | None = None
-    changes: tuple[Change, ...] = ()
+    kind: AnyKind
+    wish: Kind[Any, Any] | None = None
+    changes: tuple[Edit, ...] = ()
     deps: frozenset[str] = frozenset()
     """keys of steps, or of barriers (``Plan.barriers``), that come first"""
     found: int = 1
     """for ``sweep``: how many there are at the moment"""
     why: str = ""
-    """for ``replace``: why it is made anew"""
+    """for ``replace``: why it is replaced"""
+    name: str = ""
+    """the name within the kind"""
+    id: str = ""
+    """for ``delete``: which one, where several have the name"""
 
     @property
     def typical(self) -> float:
@@ -62,13 +80,27 @@ class Kept:
 
 
 @dataclass(frozen=True)
+class Snapshot:
+    """What the look of a plan saw."""
+
+    run: UUID
+    found: Mapping[AnyKind, Named]
+    states: Mapping[str, Any]
+    """key to state, of what exists once and of what is used without being ours"""
+    began: float
+    """when the look began, on the scheduler's clock"""
+
+
+@dataclass(frozen=True)
 class Plan:
     """The steps in an order they may run in, and what the look found besides."""
 
     steps: tuple[Step, ...]
+    snapshot: Snapshot
     kept: tuple[Kept, ...] = ()
     warnings: tuple[Finding, ...] = ()
-    barriers: Mapping[str, frozenset[str]] | None = None
+    barriers: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    destroy: bool = False
 
     @property
     def todo(self) -> tuple[Step, ...]:
@@ -84,7 +116,7 @@ class Plan:
     def typical(self) -> float:
         """Seconds of the real cloud the longest chain of steps usually takes."""
         ends: dict[str, float] = {}
-        deps = {step.key: step.deps for step in self.steps} | dict(self.barriers or {})
+        deps = {step.key: step.deps for step in self.steps} | dict(self.barriers)
         takes = {step.key: step.typical for step in self.steps}
         for key in TopologicalSorter(deps).static_order():
             before = max((ends[dep] for dep in deps.get(key, ())), default=0.0)
@@ -92,172 +124,253 @@ class Plan:
         return max(ends.values(), default=0.0)
 
 
-def look(kinds: Sequence[Kind], cx: Ctx[Any], *, destroy: bool, threads: int = 16) -> list[Finding]:
-    """List every kind, in parallel, into ``cx.seen``; returns what could not be looked at on
-    destroy.
-    """
-    found: dict[Kind, Mapping[str, Any]] = {}
-    failed: list[Exception] = []
-    warnings: list[Finding] = []
-    loop = Scheduler(threads)
-    began = loop.now()
-    give_up = loop.now() + backoff.deadline(300.0, cx.scale)
+@dataclass
+class Look:
+    """What each kind lists, and what could not be listed."""
 
-    def ask(kind: Kind, attempt: int = 1) -> None:
-        def then(states: Any, error: Exception | None) -> None:
+    began: float
+    found: dict[AnyKind, Named] = field(default_factory=dict)
+    warnings: list[Finding] = field(default_factory=list)
+    unreached: set[str] = field(default_factory=set)
+    """optional kinds that did not answer"""
+
+
+def look(
+    kinds: Sequence[AnyKind], inventory: Inventory, *, scale: float = 1.0, threads: int = 16
+) -> Look:
+    """List every kind in parallel; an optional kind that does not answer is a warning."""
+    scheduler = Scheduler(threads)
+    seen = Look(scheduler.now())
+    failed: list[Exception] = []
+    give_up = scheduler.now() + backoff.deadline(PATIENCE, scale)
+
+    def ask(kind: AnyKind, attempt: int = 1) -> None:
+        def then(named: Any, error: Exception | None) -> None:
             if error is None:
-                found[kind] = states
-            elif isinstance(error, Absent):
-                found[kind] = {}
-            elif destroy and kind.best_effort and isinstance(error, CloudError):
-                if isinstance(error, Retryable) and attempt < backoff.BEST_EFFORT_TRIES:
-                    delay = backoff.backoff(attempt, error.after, cx.scale)
-                    loop.later(delay, lambda: ask(kind, attempt + 1))
-                    return
-                found[kind] = {}
-                warnings.append(Finding(str(error), where=kind.kind, hint=error.hint))
-            elif isinstance(error, Retryable) and not failed and loop.now() < give_up:
-                delay = backoff.backoff(attempt, error.after, cx.scale)
-                loop.later(delay, lambda: ask(kind, attempt + 1))
+                seen.found[kind] = named
+                return
+            again = isinstance(error, Retryable) and not failed and scheduler.now() < give_up
+            if kind.optional and isinstance(error, CloudError):
+                again = again and attempt < backoff.OPTIONAL_TRIES
+                again = again and not isinstance(error, ServerError)
+            if again and isinstance(error, Retryable):
+                delay = backoff.delay(attempt, error.after, scale)
+                scheduler.later(delay, lambda: ask(kind, attempt + 1))
+            elif kind.optional and isinstance(error, CloudError):
+                seen.found[kind] = {}
+                seen.unreached.add(kind.kind)
+                seen.warnings.append(Finding(error.what, where=kind.kind, hint=error.hint))
             elif isinstance(error, Retryable):
-                failed.append(TimedOut(f"gave up listing: {error}", where=kind.kind))
+                timeout = TimedOut(f"timed out listing; last error: {error}", where=kind.kind)
+                timeout.hint = error.hint
+                failed.append(timeout)
             else:
                 failed.append(error)
 
-        loop.call(lambda: kind.owned(cx), then)
+        scheduler.call(lambda: inventory.owned(kind), then)
 
     for kind in kinds:
         ask(kind)
-    loop.run()
+    scheduler.run()
     if failed:
         raise failed[0]
-    cx.seen = {f"{k.kind}/{name}": state for k in kinds for name, state in found[k].items()}
-    cx.looked = began
-    return warnings
+    return seen
 
 
 def plan(
-    wish: Iterable[Resource[T, Any]],
-    kinds: Sequence[type[Resource[T, Any]]],
-    cx: Ctx[T],
+    wish: Iterable[Kind[Any, Any]],
+    kinds: Sequence[AnyKind],
+    scope: Scope[Any],
     *,
+    scale: float = 1.0,
+    run: UUID | None = None,
     destroy: bool = False,
     prune: bool = True,
     threads: int = 16,
 ) -> Plan:
-    """What has to be done to make ``wish`` true; with ``destroy`` the wish is empty and sweeps are
-    planned.
+    """What has to be done to reach the desired state; with ``destroy`` that is an empty one, and
+    leftovers are swept.
 
-    ``kinds`` in creation order. Raises ``Immutable`` for what the profile cannot have, ``NotOurs``,
-    and whatever a look raised. ``cx.seen`` holds the states afterwards.
+    ``kinds`` in creation order. Raises ``Immutable`` for what the profile cannot have, ``NotOurs``
+    for what is not ours to touch, and whatever a look raised.
     """
-    cx.destroying = destroy
-    looked = [k for k in kinds if destroy or not k.only_on_destroy]
-    warnings = look(looked, cx, destroy=destroy, threads=threads)
+    run = run or uuid4()
+    looked = [k for k in kinds if destroy or not isinstance(k, Leftover)]
+    inventory = Inventory(scope, scale=scale)
+    seen = look(looked, inventory, scale=scale, threads=threads)
     if destroy:
-        _unguarded(looked, cx)
-    wished = closure(wish)
-    cx.seen |= {
-        resource.key: resource.state for resource in wished if isinstance(resource, Existing)
-    }
+        _unguarded(seen.found)
+    wished = [w for w in closure(wish) if w.kind not in seen.unreached]
+    states = _single(seen.found)
+    states |= {w.key: w.state for w in wished if isinstance(w, Existing)}
+    env = Env(scope.client, scope.cluster, scope.region, run, scale, states)
+    errors = [] if destroy else _twins(seen.found)
+    warnings = [_left_out(finding, destroy) for finding in seen.warnings]
     steps: list[Step] = []
+    if not errors:
+        steps, errors = _steps(wished, env, warnings, threads)
+        missing = [step.key for step in steps if step.op == "create"]
+        errors += ownership.orphans(wished, seen.found, missing)
+    if errors:
+        raise ownership.all_of(errors)
+    keys = frozenset(step.key for step in steps)
+    kept: list[Kept] = []
+    surplus = _surplus(looked, seen.found, keys, kept)
+    if not (destroy or prune):
+        surplus = {kind: [] for kind in looked}
+    reached = [kind for kind in looked if kind.kind not in seen.unreached]
+    removals, barriers = _removals(reached, surplus, keys, destroy)
+    snapshot = Snapshot(run, seen.found, states, seen.began)
+    return Plan((*steps, *removals), snapshot, tuple(kept), tuple(warnings), barriers, destroy)
+
+
+def _single(found: Mapping[AnyKind, Named]) -> dict[str, Any]:
+    return {
+        f"{kind.kind}/{name}": states[0]
+        for kind, named in found.items()
+        for name, states in named.items()
+        if len(states) == 1 and not isinstance(kind, Leftover)
+    }
+
+
+def _twins(found: Mapping[AnyKind, Named]) -> list[NotOurs]:
+    return [
+        ownership.twins(kind, name, states)
+        for kind, named in found.items()
+        for name, states in named.items()
+        if len(states) > 1
+    ]
+
+
+def _left_out(finding: Finding, destroy: bool) -> Finding:
+    if destroy:
+        return finding
+    what = f"left out of this plan, because it cannot be listed: {finding.what}"
+    return Finding(what, where=finding.where, hint=finding.hint)
+
+
+def _unguarded(found: Mapping[AnyKind, Named]) -> None:
+    """Raise ``Rejected`` if something must not be destroyed, before anything is."""
+    for kind, named in found.items():
+        if isinstance(kind, Leftover):
+            continue
+        for name, states in named.items():
+            for state in states:
+                if guard := kind.guarded(state):
+                    raise Rejected(guard.what, where=f"{kind.kind}/{name}", hint=guard.hint)
+
+
+def _steps(
+    wished: Sequence[Kind[Any, Any]], env: Env[Any], warnings: list[Finding], threads: int
+) -> tuple[list[Step], list[NotOurs]]:
+    """A step for each resource, compared in parallel, and the names that others have taken."""
+    scheduler = Scheduler(threads)
+    steps: dict[str, Step] = {}
     refused: list[Immutable] = []
-    for resource in wished:
-        try:
-            steps.append(_step(resource, cx))
-        except Immutable as error:
-            refused.append(error)
+    taken: list[NotOurs] = []
+    failed: list[Exception] = []
+
+    def ask(wish: Kind[Any, Any], attempt: int = 1) -> None:
+        def then(step: Any, error: Exception | None) -> None:
+            if error is None:
+                steps[wish.key] = step
+            elif isinstance(error, Immutable):
+                refused.append(error)
+            elif isinstance(error, NotOurs):
+                taken.append(error)
+            elif isinstance(error, Retryable) and attempt <= backoff.COMPARE_TRIES:
+                wait = backoff.delay(attempt, error.after, env.scale)
+                scheduler.later(wait, lambda: ask(wish, attempt + 1))
+            elif wish.optional and isinstance(error, CloudError):
+                warnings.append(Finding(error.what, where=wish.key, hint=error.hint))
+            else:
+                failed.append(error)
+
+        scheduler.call(lambda: _step(wish, env), then)
+
+    for wish in wished:
+        ask(wish)
+    scheduler.run()
+    if failed:
+        raise failed[0]
     if refused:
         raise refused[0] if len(refused) == 1 else _all(refused)
-    keys = frozenset(step.key for step in steps)
-    orphans: dict[Kind, list[str]] = {k: [] for k in looked}
-    kept: list[Kept] = []
-    for kind in looked:
-        for key, state in cx.seen.items():
-            if key.partition("/")[0] != kind.kind or key in keys:
-                continue
-            if reason := kind.kept(state):
-                kept.append(Kept(key, reason, state))
-            else:
-                orphans[kind].append(key)
-    if not (destroy or prune):
-        orphans = {k: [] for k in looked}
-    # what could not be looked at now would be waited for in vain
-    dead = {finding.where for finding in warnings}
-    removals, barriers = _removals(
-        [kind for kind in looked if kind.kind not in dead], orphans, keys, destroy
-    )
-    return Plan((*steps, *removals), tuple(kept), tuple(warnings), barriers)
+    ordered = [steps[wish.key] for wish in wished if wish.key in steps]
+    for step in ordered:
+        kind, have = step.kind, env.states.get(step.key)
+        if have is not None and not isinstance(kind, Leftover) and have.status in kind.unhealthy:
+            warnings.append(Finding(reason(have), where=step.key))
+    return ordered, taken
 
 
-def _unguarded(kinds: Sequence[Kind], cx: Ctx[Any]) -> None:
-    """Raise ``Rejected`` if something must not be destroyed, before anything is."""
-    for kind in kinds:
-        for key, state in cx.seen.items():
-            if key.partition("/")[0] == kind.kind and (reason := kind.guarded(state)):
-                raise Rejected(reason.what, where=key, hint=reason.hint)
+def _step(wish: Kind[Any, Any], env: Env[Any]) -> Step:
+    have = env.states.get(wish.key)
+    deps = frozenset(needed.key for needed in wish.needs())
+    kind = type(wish)
 
+    def step(op: Op, changes: tuple[Edit, ...] = (), why: str = "") -> Step:
+        return Step(op, wish.key, kind, wish, changes, deps, why=why, name=wish.name)
 
-def _removals(
-    kinds: Sequence[Kind], orphans: Mapping[Kind, list[str]], keys: frozenset[str], destroy: bool
-) -> tuple[list[Step], dict[str, frozenset[str]]]:
-    """Deletions by reverse order of kinds, parallel inside a kind: each kind waits for the one
-    after it.
-    """
-    going = {k.kind for k in kinds if orphans[k]}
-    barriers = {"barrier/wish": keys}
-    before = "barrier/wish"
-    steps: list[Step] = []
-    for kind in reversed(kinds):
-        deps = frozenset({before})
-        if kind.only_on_destroy:
-            if not destroy:
-                continue
-            here = [Step("sweep", f"{kind.kind}/*", kind, deps=deps, found=len(orphans[kind]))]
-        elif kind.dies_with in going:
-            continue
-        else:
-            here = [Step("delete", key, kind, deps=deps) for key in orphans[kind]]
-        if here:
-            steps += here
-            before = f"barrier/{kind.kind}"
-            barriers[before] = frozenset(step.key for step in here)
-    return steps, barriers
-
-
-def _step(resource: Resource[Any, Any], cx: Ctx[Any]) -> Step:
-    have = cx.seen.get(resource.key)
-    deps = frozenset(needed.key for needed in resource.needs())
-    kind = type(resource)
     if have is None:
-        return Step("create", resource.key, kind, resource, deps=deps)
+        holder = wish.taken(env)
+        if holder is not None and (holder.tags or {}).get(CLUSTER) != env.cluster:
+            raise ownership.not_ours(wish, holder.id)
+        return step("create")
+    if have.status in kind.failed:
+        return step("replace", why=reason(have))
+    if not usable(kind, have):
+        return step("wait")
     try:
-        if not resource.ready(have):
-            return Step("wait", resource.key, kind, resource, deps=deps)
-    except Rejected as error:
-        if not error.remake:
-            raise
-        return Step("replace", resource.key, kind, resource, deps=deps, why=str(error))
-    try:
-        changes = tuple(resource.diff(cx, have))
+        edits = tuple(differences(wish, env, have))
     except Absent as needed:
-        changes = (Change(str(needed), "-", "known after it is made"),)
-    refuse(resource, changes)
-    if any(change.how == "replace" for change in changes):
-        return Step("replace", resource.key, kind, resource, changes, deps, why="cannot be changed")
-    return Step("update" if changes else "keep", resource.key, kind, resource, changes, deps)
+        edits = (Edit(str(needed), None, "known after it is created", _later),)
+    refuse(wish, edits)
+    if any(edit.replace for edit in edits):
+        return step("replace", edits, why="cannot be changed in place")
+    return step("update" if edits else "keep", edits)
 
 
-def refuse(resource: Resource[Any, Any], changes: Iterable[Change]) -> None:
-    """Raise ``Immutable`` if any of the changes cannot be made."""
-    refused = [change for change in changes if change.how == "refuse"]
+def _later() -> None:
+    """Stands for the call of an edit that only the run can make."""
+
+
+def usable(kind: AnyKind, have: Any) -> bool:
+    """Whether it can be used and edited, if need be in poor health."""
+    if isinstance(kind, Leftover):
+        return True
+    return have.status in kind.unhealthy or kind.ready(have)
+
+
+def differences(wish: Kind[Any, Any], env: Env[Any], have: Any) -> list[Edit]:
+    """Every difference between a resource and what exists, tags first."""
+    edits: list[Edit] = []
+    if wish.taggable:
+        want = {**dict(wish.tags), **wish.own_tags()}
+        there = have.tags or {}
+        missing = {key: value for key, value in want.items() if there.get(key) != value}
+
+        def label() -> None:
+            wish.label(env, have.id, missing)
+
+        edits += [Edit(f"tags.{key}", there.get(key), missing[key], label) for key in missing]
+    return [*edits, *wish.edits(env, have)]
+
+
+def calls(edits: Iterable[Edit]) -> list[Callable[[], Any]]:
+    """The calls that make these edits, each once."""
+    return list(dict.fromkeys(edit.apply for edit in edits if edit.apply is not None))
+
+
+def refuse(wish: Kind[Any, Any], edits: Iterable[Edit]) -> None:
+    """Raise ``Immutable`` if any of the edits cannot be made."""
+    refused = [edit for edit in edits if edit.refused]
     if not refused:
         return
-    cures = [change.why for change in refused if change.why]
+    cures = dict.fromkeys(edit.why for edit in refused if edit.why)
     raise Immutable(
         "cannot be changed in place: " + "; ".join(map(str, refused)),
-        where=resource.key,
-        hint="; ".join(cures) or "change the profile back, or destroy the cluster and make it anew",
+        where=wish.key,
+        hint="; ".join(cures) or "change the profile back, or destroy the cluster and run up again",
     )
 
 
@@ -265,3 +378,65 @@ def _all(refused: Sequence[Immutable]) -> Immutable:
     """Every refusal in one error, so that the user hears of all of them at once."""
     hints = dict.fromkeys(error.hint for error in refused)
     return Immutable("\n".join(map(str, refused)), hint="; ".join(hints))
+
+
+def _surplus(
+    kinds: Sequence[AnyKind],
+    found: Mapping[AnyKind, Named],
+    keys: frozenset[str],
+    kept: list[Kept],
+) -> dict[AnyKind, list[tuple[str, Any, bool]]]:
+    """Name, state and whether it has twins, of what exists beyond the desired state."""
+    out: dict[AnyKind, list[tuple[str, Any, bool]]] = {kind: [] for kind in kinds}
+    for kind in kinds:
+        for name, states in found[kind].items():
+            key = f"{kind.kind}/{name}"
+            if key in keys:
+                continue
+            for state in states:
+                why = kind.keep(state) if isinstance(kind, Leftover) else kind.kept(state)
+                if why:
+                    kept.append(Kept(key, why, state))
+                else:
+                    out[kind].append((name, state, len(states) > 1))
+    return out
+
+
+def _removals(
+    kinds: Sequence[AnyKind],
+    surplus: Mapping[AnyKind, list[tuple[str, Any, bool]]],
+    keys: frozenset[str],
+    destroy: bool,
+) -> tuple[list[Step], dict[str, frozenset[str]]]:
+    """Deletions by reverse order of kinds, parallel inside a kind: each kind waits for the one
+    after it.
+    """
+    going = {k.kind for k in kinds if surplus[k]}
+    barriers = {"barrier/wish": keys}
+    before = "barrier/wish"
+    steps: list[Step] = []
+    for kind in reversed(kinds):
+        deps = frozenset({before})
+        if isinstance(kind, Leftover):
+            if not destroy:
+                continue
+            here = [Step("sweep", f"{kind.kind}/*", kind, deps=deps, found=len(surplus[kind]))]
+        elif kind.dies_with in going:
+            continue
+        else:
+            here = [
+                Step(
+                    "delete",
+                    f"{kind.kind}/{name}" + (f"={state.id}" if twin else ""),
+                    kind,
+                    deps=deps,
+                    name=name,
+                    id=state.id,
+                )
+                for name, state, twin in surplus[kind]
+            ]
+        if here:
+            steps += here
+            before = f"barrier/{kind.kind}"
+            barriers[before] = frozenset(step.key for step in here)
+    return steps, barriers

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from clusterkit.engine import backoff
-from clusterkit.engine.plan import Kind
-from clusterkit.engine.resource import Ctx
+from clusterkit.engine.inventory import Inventory, Named
+from clusterkit.engine.kind import AnyKind
+from clusterkit.engine.plan import Snapshot
 from clusterkit.engine.scheduler import Scheduler
 from clusterkit.engine.task import Task
 
@@ -23,26 +24,28 @@ class Poller:
 
     def __init__(
         self,
-        loop: Scheduler,
-        cx: Ctx[Any],
-        serve: Callable[[Task, Mapping[str, Any]], None],
+        scheduler: Scheduler,
+        inventory: Inventory,
+        snapshot: Snapshot,
+        serve: Callable[[Task, Named], None],
         failed: Callable[[list[Task], int, Exception], None],
     ) -> None:
-        """``serve(task, states)`` per waiting step; ``failed(tasks, attempt, error)`` if the look
-        fails.
+        """``serve(task, named)`` per waiting step; ``failed(tasks, attempt, error)`` if the look
+        fails. A step that begins soon after the plan's ``snapshot`` is served from that.
         """
-        self._loop = loop
-        self._cx = cx
+        self._scheduler = scheduler
+        self._inventory = inventory
+        self._snapshot = snapshot
         self._serve = serve
         self._failed = failed
-        self._idle: defaultdict[Kind, set[Task]] = defaultdict(set)
-        self._alarm: dict[Kind, float] = {}
-        self._looking: set[Kind] = set()
-        self._failures: Counter[Kind] = Counter()
+        self._idle: defaultdict[AnyKind, set[Task]] = defaultdict(set)
+        self._alarm: dict[AnyKind, float] = {}
+        self._looking: set[AnyKind] = set()
+        self._failures: Counter[AnyKind] = Counter()
 
     def add(self, task: Task, delay: float) -> None:
         """Wait with this task; it is served ``delay`` seconds from now at the latest."""
-        task.due = self._loop.now() + delay
+        task.due = self._scheduler.now() + delay
         self._idle[task.kind].add(task)
         self._arm(task.kind, task.due)
 
@@ -53,41 +56,38 @@ class Poller:
         self._alarm.clear()
         return tasks
 
-    def _arm(self, kind: Kind, due: float) -> None:
+    def _arm(self, kind: AnyKind, due: float) -> None:
         if kind in self._looking or self._alarm.get(kind, math.inf) <= due:
             return
         self._alarm[kind] = due
-        self._loop.later(due - self._loop.now(), lambda: self._ring(kind, due))
+        self._scheduler.later(due - self._scheduler.now(), lambda: self._ring(kind, due))
 
-    def _rearm(self, kind: Kind) -> None:
+    def _rearm(self, kind: AnyKind) -> None:
         if waiting := self._idle.get(kind):
             self._arm(kind, min(task.due for task in waiting))
 
-    def _ring(self, kind: Kind, due: float) -> None:
+    def _ring(self, kind: AnyKind, due: float) -> None:
         if self._alarm.get(kind) != due:
             return  # an earlier one took its place
         del self._alarm[kind]
-        now = self._loop.now()
+        now = self._scheduler.now()
         served = [task for task in self._idle[kind] if task.not_before <= now]
         if not served:
             self._rearm(kind)
             return
-        if now - self._cx.looked < backoff.FRESH and not any(task.served for task in served):
-            self._looked(kind, served, self._planned(kind), None)
+        fresh = now - self._snapshot.began < backoff.FRESH
+        if fresh and kind in self._snapshot.found and not any(task.served for task in served):
+            self._looked(kind, served, self._snapshot.found[kind], None)
             return
         self._looking.add(kind)
-        self._loop.call(
-            lambda: kind.owned(self._cx),
-            lambda states, error: self._looked(kind, served, states, error),
+        self._scheduler.call(
+            lambda: self._inventory.owned(kind),
+            lambda named, error: self._looked(kind, served, named, error),
         )
 
-    def _planned(self, kind: Kind) -> dict[str, Any]:
-        """What the plan's look saw of a kind, and what has become ready since."""
-        prefix = f"{kind.kind}/"
-        seen = self._cx.seen.items()
-        return {key[len(prefix) :]: state for key, state in seen if key.startswith(prefix)}
-
-    def _looked(self, kind: Kind, served: list[Task], states: Any, error: Exception | None) -> None:
+    def _looked(
+        self, kind: AnyKind, served: list[Task], named: Any, error: Exception | None
+    ) -> None:
         self._looking.discard(kind)
         waiting = self._idle[kind]
         still = [task for task in served if task in waiting]
@@ -96,7 +96,7 @@ class Poller:
             self._failures[kind] = 0
             for task in still:
                 task.served = True
-                self._serve(task, states)
+                self._serve(task, named)
         elif still:
             self._failures[kind] += 1
             self._failed(still, self._failures[kind], error)

@@ -1,19 +1,36 @@
 """What to do about one resource, given what a look said: converge, remove or sweep.
 
-look → absent? create : failed in an earlier life? remove, then create : not ready? come back
-later : differs? update : done. It decides; ``run.py`` makes the calls, waits and ends.
+look → absent? create : failed in an earlier life? remove, then create : not ready? come back later
+: differs? edit : done. It decides; ``run.py`` makes the calls, waits and ends.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Any, Protocol
 
-from clusterkit.engine import backoff
-from clusterkit.engine.plan import refuse
-from clusterkit.engine.resource import Change, Ctx
+from clusterkit.engine import backoff, ownership
+from clusterkit.engine.inventory import Inventory, Named
+from clusterkit.engine.kind import Edit, reason
+from clusterkit.engine.operation import Operation
+from clusterkit.engine.plan import calls, differences, refuse, usable
+from clusterkit.engine.scope import Env
 from clusterkit.engine.task import Task
-from clusterkit.errors import Busy, Diverged, NotOurs, Rejected, Retryable, ServerError
+from clusterkit.errors import (
+    Absent,
+    Busy,
+    Diverged,
+    Exists,
+    Gone,
+    InUse,
+    Propagating,
+    Protected,
+    Rejected,
+    Retryable,
+    ServerError,
+)
 
 MOST_UPDATES = 3
 MOST_DELETES = 3
@@ -29,12 +46,15 @@ class Actions(Protocol):
         self,
         task: Task,
         function: Callable[[], object],
-        then: Callable[[Task, Exception | None], None],
+        then: Callable[[Task, Any, Exception | None], None],
     ) -> None:
-        """Run ``function`` on a worker, then ``then(task, error)``."""
+        """Run ``function`` on a worker, then ``then(task, result, error)``."""
 
     def wait(self, task: Task, delay: float | None = None, note: str = "") -> None:
         """Look at the task again in ``delay`` seconds, or when a poll is due."""
+
+    def operate(self, task: Task, operation: Operation[Any]) -> None:
+        """Poll the operation to its end, then look."""
 
     def again(self, task: Task, error: Retryable) -> None:
         """The call is worth another try, after a look."""
@@ -43,7 +63,7 @@ class Actions(Protocol):
         """Say what the task is doing."""
 
     def done(self, task: Task, note: str = "") -> None:
-        """The task's wish is true."""
+        """The task's desired state is reached."""
 
     def fail(self, task: Task, error: Exception) -> None:
         """The task has failed."""
@@ -55,160 +75,314 @@ class Actions(Protocol):
 class Reconcile:
     """Brings one task after the other a step further."""
 
-    def __init__(self, cx: Ctx[Any], desk: Actions) -> None:
-        self._cx = cx
-        self._desk = desk
+    def __init__(
+        self,
+        env: Env[Any],
+        states: dict[str, Any],
+        lives: dict[str, int],
+        inventory: Inventory,
+        actions: Actions,
+    ) -> None:
+        """``states`` and ``lives`` are what ``env`` shows; only this writes them."""
+        self._env = env
+        self._states = states
+        self._lives = lives
+        self._inventory = inventory
+        self._actions = actions
 
-    def serve(self, task: Task, states: Mapping[str, Any]) -> None:
+    def serve(self, task: Task, named: Named) -> None:
+        """What a look says of the task's kind."""
         if task.op == "sweep":
-            self._sweep(task, states)
-        elif task.removing:
-            self._remove(task, states.get(task.name))
+            self._sweep(task, named)
+            return
+        states = named.get(task.step.name, [])
+        if task.step.id:
+            states = [state for state in states if state.id == task.step.id]
+        elif len(states) > 1:
+            self._actions.fail(task, ownership.twins(task.kind, task.step.name, states))
+            return
+        have = states[0] if states else None
+        if have != task.last:
+            task.last, task.changed = have, self._actions.now()
+        if task.removing:
+            self._remove(task, have)
         else:
-            self._converge(task, states.get(task.name))
+            self._converge(task, have)
 
     def _converge(self, task: Task, have: Any) -> None:
-        wish = task.wish
         if have is None:
-            if task.asked and task.appeared:
-                task.asked = task.appeared = False  # it was there and went: somebody removed it
-            if task.asked:
-                self._desk.wait(task, note="made, not listed yet")
-            else:
-                if not task.attempts:
-                    self._desk.note(task, "creating")
-                self._desk.call(task, lambda: wish.create(self._cx), self._created)
+            self._absent(task)
             return
         task.appeared = True
-        try:
-            if not wish.ready(have):
-                self._desk.wait(task, note=task.kind.status(have).lower() or "not ready yet")
-                return
-            changes = wish.diff(self._cx, have)
-            refuse(wish, changes)
-        except Rejected as error:
-            if error.remake and not task.made:
-                self._desk.note(task, f"removing what failed before: {error}")
+        kind, status = task.type, reason(have)
+        if have.status in kind.failed:
+            if task.made:
+                self._actions.fail(task, _ended(task, have))
+            else:
+                self._actions.note(task, f"removing what failed before: {status}")
                 task.removing = True
                 self._remove(task, have)
-            else:
-                self._desk.fail(task, error)
+        elif have.status in kind.leaving:
+            task.removing = True
+            task.asked = self._actions.now()
+            self._remove(task, have)
+        elif not usable(kind, have) or (have.status in kind.unhealthy and task.made):
+            self._actions.wait(task, note=status.lower() if have.status else "not ready yet")
+        else:
+            self._actions.call(
+                task, lambda: self._compared(task, have), partial(self._differs, have)
+            )
+
+    def _absent(self, task: Task) -> None:
+        if task.asked is not None and task.appeared:
+            task.asked, task.appeared = None, False  # it was there and went: somebody removed it
+        if task.asked is not None:
+            self._actions.wait(task, note="created, not listed yet")
             return
-        except Exception as error:
-            self._desk.fail(task, error)
-            return
-        if not changes:
-            self._cx.seen[task.key] = have
-            self._desk.done(task)
-        elif any(change.how == "replace" for change in changes):
+        if not task.attempts:
+            self._actions.note(task, "creating")
+        self._actions.call(task, lambda: self._create(task), self._created)
+
+    def _create(self, task: Task) -> Operation[Any] | None:
+        """Create it, and make the edits that follow at once; runs on a worker."""
+        wish, env = task.wish, self._env
+        made: Any = wish.create(env)
+        if made is None or hasattr(made, "poll"):
+            operation: Operation[Any] | None = made
+            return operation
+        # what comes too early for a service that is consistent in the end is left to the next look
+        with suppress(Absent, Gone, Retryable):
+            if usable(task.kind, made):
+                for apply in calls(differences(wish, env, made))[: 1 if wish.serial else None]:
+                    if operation := apply():
+                        return operation
+        return None
+
+    def _compared(self, task: Task, have: Any) -> list[Edit]:
+        edits = differences(task.wish, self._env, have)
+        refuse(task.wish, edits)
+        return edits
+
+    def _differs(
+        self, have: Any, task: Task, edits: list[Edit] | None, error: Exception | None
+    ) -> None:
+        if isinstance(error, Retryable):
+            self._actions.again(task, error)
+        elif error is not None or edits is None:
+            self._actions.fail(task, error or TypeError("no edits"))
+        elif not edits:
+            self._states[task.key] = have
+            self._actions.done(task, note=reason(have) if _sick(task, have) else "")
+        elif any(edit.replace for edit in edits):
             task.removing = True
             self._remove(task, have)
         else:
-            self._update(task, have, changes)
+            self._edit(task, have, edits)
 
-    def _update(self, task: Task, have: Any, changes: list[Change]) -> None:
-        if task.updates and len(changes) < task.differences:
+    def _edit(self, task: Task, have: Any, edits: list[Edit]) -> None:
+        if task.updates and len(edits) < task.differences:
             task.updates = 0  # some services take one change at a time, and this one took it
-        task.differences = len(changes)
-        if self._desk.now() < task.settled_after:
-            self._desk.wait(task, note="updating")
+        task.differences = len(edits)
+        if self._actions.now() < task.settled_after:
+            self._actions.wait(task, note="updating")
         elif task.updates == MOST_UPDATES:
-            what = f"still differs after {MOST_UPDATES} updates: {'; '.join(map(str, changes))}"
+            what = f"still differs after {MOST_UPDATES} updates: {'; '.join(map(str, edits))}"
             hint = "this is a bug in clusterkit's driver; please report it with this line"
-            self._desk.fail(task, Diverged(what, where=task.key, hint=hint))
+            self._actions.fail(task, Diverged(what, where=task.key, hint=hint))
         else:
-            self._desk.note(task, "updating " + ", ".join(change.field for change in changes))
-            self._desk.call(task, lambda: task.wish.update(self._cx, have, changes), self._updated)
+            names = dict.fromkeys(edit.field for edit in edits)
+            self._actions.note(task, "updating " + ", ".join(names))
+            wanted = calls(edits)[: 1 if task.wish.serial else None]
+            self._actions.call(task, lambda: self._apply(task, have, wanted), self._edited)
+
+    def _apply(
+        self, task: Task, have: Any, wanted: list[Callable[[], Any]]
+    ) -> Operation[Any] | None:
+        """Make the calls; the first that begins an operation ends the round. Runs on a worker."""
+        try:
+            for apply in wanted:
+                if operation := apply():
+                    found: Operation[Any] = operation
+                    return found
+            return None
+        finally:
+            self._inventory.forget(task.kind, have.id)
 
     def _remove(self, task: Task, have: Any) -> None:
         if have is None:
-            if task.step.wish is None:
-                self._desk.done(task)
-            else:
-                task.removing = task.asked = task.appeared = False
-                self._cx.remade[task.key] += 1
-                self._converge(task, None)
+            self._removed(task)
             return
-        if task.asked:
-            try:
-                task.kind.ready(have)
-            except Rejected as error:
-                task.refusals += 1
-                if task.refusals > MOST_DELETES:
-                    self._desk.fail(task, error)
+        if have.status in task.type.leaving:
+            task.asked = task.asked or self._actions.now()
+            self._actions.wait(task, note=reason(have).lower())
+        elif task.asked is not None:
+            if have.status in task.type.failed and task.appeared:
+                task.failures += 1
+                if task.failures > MOST_DELETES:
+                    self._actions.fail(task, _ended(task, have))
                     return
-                task.asked = False
-            self._desk.wait(task, note=task.kind.status(have).lower() or "deleting")
-            return
-        if not task.attempts:
-            self._desk.note(task, "deleting")
-        self._desk.call(task, lambda: task.kind.delete(self._cx, have), self._deleted)
+                task.asked = None
+            elif self._actions.now() - task.asked > max(1.0, backoff.RESEND * self._env.scale):
+                task.asked = None
+            self._actions.wait(task, note=reason(have).lower() or "deleting")
+        else:
+            if not task.attempts:
+                self._actions.note(task, "deleting")
+            self._actions.call(task, lambda: self._delete(task, have), partial(self._deleted, have))
 
-    def _sweep(self, task: Task, states: Mapping[str, Any]) -> None:
-        left = {name: have for name, have in states.items() if not task.kind.kept(have)}
+    def _delete(self, task: Task, have: Any) -> Operation[Any] | None:
+        try:
+            return task.type.delete(self._env, have)
+        finally:
+            self._inventory.forget(task.kind, have.id)
+
+    def _removed(self, task: Task) -> None:
+        if task.step.wish is None:
+            self._actions.done(task)
+            return
+        task.removing = task.appeared = False
+        task.asked = None
+        self._lives[task.key] = self._lives.get(task.key, 0) + 1
+        self._converge(task, None)
+
+    def _sweep(self, task: Task, named: Named) -> None:
+        row = task.row
+        left = {name: have for name, [have] in named.items() if not row.keep(have)}
         if not left:
             task.removed = len(task.swept)
             none = "gone already" if task.step.found else "none"
-            self._desk.done(task, note=f"{task.removed} removed" if task.removed else none)
+            self._actions.done(task, note=f"{task.removed} removed" if task.removed else none)
             return
+        if left.keys() != task.last:
+            task.last, task.changed = set(left), self._actions.now()
+        if task.asked and self._actions.now() - task.asked > max(
+            1.0, backoff.RESEND * self._env.scale
+        ):
+            task.swept.clear()
         fresh = {name: have for name, have in left.items() if name not in task.swept}
         if not fresh:
-            self._desk.wait(task, note=f"{len(left)} going")
+            self._actions.wait(task, note=f"{len(left)} still being deleted")
             return
-        self._desk.note(task, f"removing {len(fresh)}")
+        task.asked = self._actions.now()
+        self._actions.note(task, f"deleting {len(fresh)}")
         for name, have in fresh.items():
             task.swept.add(name)
-            self._desk.call(
-                task,
-                lambda have=have: task.kind.delete(self._cx, have),  # type: ignore[misc]
-                lambda task, error, name=name: self._swept(task, name, error),  # type: ignore[misc]
-            )
+            self._actions.call(task, partial(self._clear, task, have), partial(self._swept, name))
+
+    def _clear(self, task: Task, have: Any) -> Operation[Any] | None:
+        row = task.row
+        if row.disarm is not None:
+            row.disarm(self._env, have)
+        return row.delete(self._env, have)
 
     # -- what a call says ------------------------------------------------------------------------
 
-    def _created(self, task: Task, error: Exception | None) -> None:
+    def _created(self, task: Task, operation: Any, error: Exception | None) -> None:
         if error is None:
-            task.asked = task.made = True
-            task.attempts = 0
-            self._desk.wait(task, 0.0)
+            task.asked, task.made = self._actions.now(), True
+            self._accepted(task, operation)
+        elif isinstance(error, Exists):
+            # our own earlier try, or an earlier run's, may not be listed yet
+            self._unlisted(task, error)
+        elif isinstance(error, Gone | Propagating):
+            self._propagating(task, error)
         elif isinstance(error, Retryable):
             task.unsure = task.unsure or isinstance(error, ServerError)
-            self._desk.again(task, error)
-        elif isinstance(error, NotOurs) and task.unsure:
-            task.asked = True  # our own earlier try took the name; the list lags behind
-            self._desk.wait(task, note="made, not listed yet")
+            self._actions.again(task, error)
         else:
-            self._desk.fail(task, error)
+            self._actions.fail(task, error)
 
-    def _updated(self, task: Task, error: Exception | None) -> None:
+    def _unlisted(self, task: Task, error: Exists) -> None:
+        now = self._actions.now()
+        task.propagating = task.propagating or now
+        bound = backoff.PROPAGATION if task.unsure else backoff.SETTLE
+        if now - task.propagating < max(0.5, bound * self._env.scale):
+            self._actions.again(task, Busy(error.what, code=error.code, operation=error.operation))
+        else:
+            self._actions.fail(task, ownership.name_taken(task.wish, error))
+
+    def _propagating(self, task: Task, error: Gone | Propagating) -> None:
+        """Something that exists is not known to this service yet: for a time that is normal."""
+        now = self._actions.now()
+        task.propagating = task.propagating or now
+        if now - task.propagating < max(5.0, backoff.PROPAGATION * self._env.scale):
+            busy = Propagating(
+                error.what, code=error.code, operation=error.operation, request_id=error.request_id
+            )
+            self._actions.again(task, busy)
+        elif isinstance(error, Gone):
+            self._actions.fail(task, error)
+        else:
+            rejected = Rejected(
+                error.what, code=error.code, operation=error.operation, request_id=error.request_id
+            )
+            rejected.hint = error.hint
+            self._actions.fail(task, rejected)
+
+    def _edited(self, task: Task, operation: Any, error: Exception | None) -> None:
         if error is None:
             task.updates += 1
-            task.attempts = 0
-            task.settled_after = self._desk.now() + backoff.SETTLE * self._cx.scale
-            self._desk.wait(task, 0.0)
+            task.settled_after = self._actions.now() + backoff.SETTLE * self._env.scale
+            self._accepted(task, operation)
+        elif isinstance(error, Gone | Propagating):
+            self._propagating(task, error)
         elif isinstance(error, Retryable):
-            self._desk.again(task, error)
+            self._actions.again(task, error)
         else:
-            self._desk.fail(task, error)
+            self._actions.fail(task, error)
 
-    def _deleted(self, task: Task, error: Exception | None) -> None:
+    def _deleted(self, have: Any, task: Task, operation: Any, error: Exception | None) -> None:
+        if error is None or isinstance(error, Gone):
+            # a part that was gone may have kept the rest: the next look tells
+            task.asked = self._actions.now()
+            self._accepted(task, operation if error is None else None)
+        elif isinstance(error, Protected) and not task.unprotected:
+            task.unprotected = True
+            self._actions.note(task, "switching off its protection")
+            self._actions.call(
+                task, lambda: task.type.unprotect(self._env, have), self._unprotected
+            )
+        elif isinstance(error, Retryable):
+            if isinstance(error, InUse):
+                self._actions.sweep_again()
+            self._actions.again(task, error)
+        else:
+            self._actions.fail(task, error)
+
+    def _unprotected(self, task: Task, operation: Any, error: Exception | None) -> None:
         if error is None:
-            task.asked = True
-            task.attempts = 0
-            self._desk.wait(task, 0.0)
+            self._accepted(task, operation)
         elif isinstance(error, Retryable):
-            if isinstance(error, Busy):
-                self._desk.sweep_again()
-            self._desk.again(task, error)
+            task.unprotected = False
+            self._actions.again(task, error)
         else:
-            self._desk.fail(task, error)
+            self._actions.fail(task, error)
 
-    def _swept(self, task: Task, name: str, error: Exception | None) -> None:
-        if error is not None:
+    def _accepted(self, task: Task, operation: Operation[Any] | None) -> None:
+        task.attempts = 0
+        task.propagating = None
+        if operation is None:
+            self._actions.wait(task, 0.0)
+        else:
+            self._actions.operate(task, operation)
+
+    def _swept(self, name: str, task: Task, operation: Any, error: Exception | None) -> None:
+        if error is not None and not isinstance(error, Gone):
             task.swept.discard(name)
             if not isinstance(error, Retryable):
-                self._desk.fail(task, error)
+                self._actions.fail(task, error)
                 return
-            task.note = str(error)
+            self._actions.note(task, str(error))
         if not task.calling and not task.finished:
-            self._desk.wait(task, 0.0 if error is None else None)
+            self._actions.wait(task, 0.0 if error is None else None)
+
+
+def _sick(task: Task, have: Any) -> bool:
+    return have.status in task.type.unhealthy
+
+
+def _ended(task: Task, have: Any) -> Rejected:
+    """The error for a thing that ended in a failed state."""
+    why = getattr(have, "reason", "")
+    what = why or f"the {task.type.kind.replace('-', ' ')} failed"
+    return Rejected(what, where=task.key, code=have.status)

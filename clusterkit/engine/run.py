@@ -1,7 +1,8 @@
 """Run a plan: order, calls, waits and ends; what to do about one resource is ``reconcile.py``'s.
 
-A failure starts nothing new, ends every wait at once and lets calls in flight finish, so that the
-same command again continues; Ctrl-C takes the same path.
+On ``up`` a failure starts nothing new, ends every wait at once and lets calls in flight finish, so
+that the same command again continues; Ctrl-C takes the same path. On ``destroy`` a failure stops
+only what depends on it.
 """
 
 from __future__ import annotations
@@ -24,13 +25,24 @@ from clusterkit.engine.events import (
     StepStopped,
     Warned,
 )
+from clusterkit.engine.inventory import Inventory
+from clusterkit.engine.operation import Done, Failed, Operation
 from clusterkit.engine.plan import Plan, Step
 from clusterkit.engine.poller import Poller
 from clusterkit.engine.reconcile import Reconcile
-from clusterkit.engine.resource import Ctx
 from clusterkit.engine.scheduler import Scheduler
+from clusterkit.engine.scope import Env, Scope
 from clusterkit.engine.task import Task
-from clusterkit.errors import Absent, Busy, ClusterkitError, Retryable, ServerError, TimedOut
+from clusterkit.errors import (
+    Absent,
+    Busy,
+    CloudError,
+    ClusterkitError,
+    Gone,
+    Retryable,
+    ServerError,
+    TimedOut,
+)
 
 
 @dataclass
@@ -39,51 +51,76 @@ class Outcome:
 
     failed: dict[str, Exception] = field(default_factory=dict)
     stopped: dict[str, str] = field(default_factory=dict)
-    """key to what goes on in the cloud without us"""
+    """key to what is still in progress in the cloud"""
+    left_out: dict[str, Exception] = field(default_factory=dict)
+    """optional steps that could not be carried out, and why"""
     interrupted: bool = False
     done: int = 0
 
     @property
     def ok(self) -> bool:
-        """Whether the wish is true."""
+        """Whether the desired state is reached, but for what is optional."""
         return not (self.failed or self.stopped or self.interrupted)
 
 
 class Run:
     """Runs one plan, once."""
 
-    def __init__(self, cx: Ctx[Any], emit: Emit, *, threads: int = 16) -> None:
+    def __init__(
+        self,
+        scope: Scope[Any],
+        plan: Plan,
+        emit: Emit,
+        *,
+        scale: float = 1.0,
+        threads: int = 16,
+    ) -> None:
         """``emit`` gets every event, on the thread that calls the run."""
-        self._cx = cx
+        self._scope = scope
+        self._plan = plan
         self._emit = emit
-        self._loop = Scheduler(threads)
-        self._converge = Reconcile(cx, self)
-        self._watch = Poller(self._loop, cx, self._converge.serve, self._look_failed)
-        self._steps: dict[str, Step] = {}
+        self._scale = scale
+        self._scheduler = Scheduler(threads)
+        states, lives = dict(plan.snapshot.states), dict[str, int]()
+        run = plan.snapshot.run
+        env = Env(scope.client, scope.cluster, scope.region, run, scale, states, lives)
+        inventory = Inventory(scope, scale=scale)
+        self._reconcile = Reconcile(env, states, lives, inventory, self)
+        self._poller = Poller(
+            self._scheduler,
+            inventory,
+            plan.snapshot,
+            self._reconcile.serve,
+            self._look_failed,
+        )
+        self._steps = {step.key: step for step in plan.steps}
         self._order: TopologicalSorter[str] = TopologicalSorter()
         self._sweeps: list[Task] = []
+        self._operating: dict[Task, int] = {}
         self._ended: set[Task] = set()
+        self._blocked: dict[str, str] = {}
+        """kinds that stay because the deletion of what uses them failed, and what that was"""
         self._stopping = False
         self._outcome = Outcome()
 
     def stop(self) -> None:
         """End the run as a failure would; from any thread or signal handler."""
-        self._loop.soon(lambda: self._halt(interrupted=True))
+        self._scheduler.soon(lambda: self._halt(interrupted=True))
 
-    def __call__(self, plan: Plan, action: Literal["up", "destroy"]) -> Outcome:
+    def __call__(self) -> Outcome:
         """Run the plan to its end, to the first failure, or until ``stop``."""
-        started = self._loop.now()
-        self._steps = {step.key: step for step in plan.steps}
-        nodes: dict[str, frozenset[str]] = {step.key: step.deps for step in plan.steps}
-        self._order = TopologicalSorter({**nodes, **(plan.barriers or {})})
+        action: Literal["up", "destroy"] = "destroy" if self._plan.destroy else "up"
+        cluster, started = self._scope.cluster, self._scheduler.now()
+        nodes: dict[str, frozenset[str]] = {step.key: step.deps for step in self._plan.steps}
+        self._order = TopologicalSorter({**nodes, **self._plan.barriers})
         self._order.prepare()
-        todo = tuple((step.key, step.op) for step in plan.todo)
-        self._emit(RunStarted(action, self._cx.cluster, str(self._cx.run_id), todo))
+        todo = tuple((step.key, step.op) for step in self._plan.todo)
+        self._emit(RunStarted(action, cluster, str(self._plan.snapshot.run), todo))
         self._release()
-        self._loop.run()
+        self._scheduler.run()
         result = self._outcome
         counts = (result.done, len(result.failed), len(result.stopped))
-        self._emit(RunEnded(action, self._cx.cluster, *counts, self._loop.now() - started))
+        self._emit(RunEnded(action, cluster, *counts, self._scheduler.now() - started))
         return result
 
     def _release(self) -> None:
@@ -93,58 +130,108 @@ class Run:
                 step = self._steps.get(key)
                 if step is None or step.op == "keep":
                     self._order.done(key)
+                elif cause := self._blocked.get(step.kind.kind):
+                    if step.found:
+                        self._stopped(key, f"not deleted, because {cause} still exists")
+                    self._order.done(key)
                 else:
                     self._begin(step)
 
     def _begin(self, step: Step) -> None:
-        now = self._loop.now()
-        limit = backoff.deadline(step.kind.patience, self._cx.scale)
-        task = Task(step, started=now, deadline=now + limit, since=now)
+        now = self._scheduler.now()
+        limit = backoff.deadline(step.kind.patience, self._scale)
+        if step.kind.optional and step.op != "sweep":
+            limit = min(limit, max(10.0, backoff.OPTIONAL_PATIENCE * self._scale))
+        task = Task(step, started=now, limit=limit, since=now, changed=now)
         task.removing = step.op in ("delete", "replace")
         if step.op == "sweep":
             self._sweeps.append(task)
-        self._emit(StepStarted(step.key, step.op, step.typical * self._cx.scale))
+        self._emit(StepStarted(step.key, step.op, step.typical * self._scale))
         self.wait(task, 0.0)
 
-    # -- reconcile.Actions ----------------------------------------------------------------------
+    # -- reconcile.Actions -----------------------------------------------------------------------
 
     def now(self) -> float:
         """Seconds on the run's clock."""
-        return self._loop.now()
+        return self._scheduler.now()
 
     def call(
         self,
         task: Task,
         function: Callable[[], object],
-        then: Callable[[Task, Exception | None], None],
+        then: Callable[[Task, Any, Exception | None], None],
     ) -> None:
-        """Run ``function`` on a worker, then ``then(task, error)`` on the run's thread."""
+        """Run ``function`` on a worker, then ``then(task, result, error)`` on the run's thread."""
         task.calling += 1
 
-        def finished(_: object, error: Exception | None) -> None:
+        def finished(result: object, error: Exception | None) -> None:
             task.calling -= 1
-            then(task, error)
+            then(task, result, error)
 
-        self._loop.call(function, finished)
+        self._scheduler.call(function, finished)
+
+    def operate(self, task: Task, operation: Operation[Any]) -> None:
+        """Poll the operation to its end, then look."""
+        task.operation = operation
+        self._poll_later(task, backoff.poll(0.0, self._scale))
+
+    def _poll_later(self, task: Task, delay: float) -> None:
+        if self._stopping:
+            self._stopped(task.key, task.note)
+        elif self._timed_out(task):
+            self._time_out(task)
+        else:
+            operation = task.operation
+            self._operating[task] = 1
+            if operation is not None:
+                self._scheduler.later(
+                    delay,
+                    lambda: self.call(task, lambda: operation.poll(self._scope), self._polled),
+                )
+
+    def _polled(self, task: Task, outcome: Any, error: Exception | None) -> None:
+        self._operating.pop(task, None)
+        pause = backoff.poll(self._scheduler.now() - task.since, self._scale)
+        if isinstance(error, Retryable):
+            task.attempts += 1
+            self._poll_later(task, max(pause, error.after or 0.0))
+        elif isinstance(outcome, Done) or isinstance(error, Gone | Absent):
+            task.operation = None
+            task.attempts = 0
+            self._touch(task)
+            self.wait(task, 0.0)
+        elif isinstance(outcome, Failed):
+            task.operation = None
+            self.fail(task, outcome.error)
+        elif error is not None:
+            self.fail(task, error)
+        else:
+            if outcome.note and outcome.note != task.note:
+                self.note(task, outcome.note)
+                self._touch(task)
+            self._poll_later(task, pause)
+
+    def _touch(self, task: Task) -> None:
+        task.changed = self._scheduler.now()
 
     def sweep_again(self) -> None:
         """Something is in the way of a delete: what the sweeps look for may have come up since."""
         for task in self._sweeps:
             if task.finished and not task.calling:
                 task.finished = False
-                task.deadline += self._loop.now() - task.since
+                self._touch(task)
                 self.wait(task)
 
     def _look_failed(self, tasks: list[Task], attempt: int, error: Exception) -> None:
         if isinstance(error, Absent):
             for task in tasks:
-                self._converge.serve(task, {})
+                self._reconcile.serve(task, {})
         elif isinstance(error, Retryable):
-            delay = backoff.backoff(attempt, error.after, self._cx.scale)
+            delay = backoff.delay(attempt, error.after, self._scale)
             self._emit(StepRetried(tasks[0].key, str(error), delay))
             for task in tasks:
-                task.not_before = self._loop.now() + delay
-                self.wait(task, delay, note=task.note or str(error))
+                task.not_before = self._scheduler.now() + delay
+                self.wait(task, delay, note=str(error))
         else:
             for task in tasks:
                 self.fail(task, error)
@@ -152,43 +239,49 @@ class Run:
     def again(self, task: Task, error: Retryable) -> None:
         """The call is worth another try, after a look."""
         task.attempts += 1
-        scale = self._cx.scale
         if isinstance(error, Busy):
-            delay = backoff.poll(self._loop.now() - task.since, scale)
+            delay = backoff.poll(self._scheduler.now() - task.since, self._scale)
         else:
-            delay = backoff.backoff(task.attempts, error.after, scale)
+            delay = backoff.delay(task.attempts, error.after, self._scale)
         if isinstance(error, ServerError) and not task.removing:
-            delay = max(delay, backoff.SETTLE * scale)
+            delay = max(delay, backoff.SETTLE * self._scale)
         self._emit(StepRetried(task.key, str(error), delay))
-        task.not_before = self._loop.now() + delay
+        task.not_before = self._scheduler.now() + delay
         self.wait(task, delay, note=str(error))
 
     def wait(self, task: Task, delay: float | None = None, note: str = "") -> None:
         """Look at the task again in ``delay`` seconds, or (left out) when a poll is due."""
-        now = self._loop.now()
         if self._stopping:
-            self._outcome.stopped.setdefault(task.key, note or task.note)
-            self._emit(StepStopped(task.key, note or task.note))
-        elif now > task.deadline:
-            minutes = (now - task.started) / 60
-            what = f"no end after {minutes:.0f} min: {note or task.note}"
-            hint = "nothing is lost: the same command again continues from here"
-            self.fail(task, TimedOut(what, where=task.key, hint=hint))
+            self._stopped(task.key, note or task.note)
+        elif self._timed_out(task):
+            if note:
+                self.note(task, note)
+            self._time_out(task)
         else:
             if note:
                 self.note(task, note)
-            waited = now - task.since
-            self._watch.add(task, backoff.poll(waited, self._cx.scale) if delay is None else delay)
+            waited = self._scheduler.now() - task.since
+            pause = backoff.poll(waited, self._scale) if delay is None else delay
+            self._poller.add(task, pause)
+
+    def _timed_out(self, task: Task) -> bool:
+        return self._scheduler.now() - task.changed > task.limit
+
+    def _time_out(self, task: Task) -> None:
+        minutes = (self._scheduler.now() - task.changed) / 60
+        what = f"timed out: nothing changed for {minutes:.0f} min; last seen: {task.note}"
+        hint = "nothing is lost: the same command again continues"
+        self.fail(task, TimedOut(what, where=task.key, hint=hint))
 
     def note(self, task: Task, note: str) -> None:
         """Say what the task is doing, if that is news."""
         if note != task.note:
             task.note = note
-            task.since = self._loop.now()
+            task.since = self._scheduler.now()
             self._emit(StepNoted(task.key, note))
 
     def done(self, task: Task, note: str = "") -> None:
-        """The task's wish is true; a woken sweep ends a second time, quietly."""
+        """The task's desired state is reached; a woken sweep ends a second time, quietly."""
         first = task not in self._ended
         task.finished = True
         self._ended.add(task)
@@ -196,30 +289,60 @@ class Run:
             return
         if task.step.found or task.removed:
             self._outcome.done += 1
-        self._emit(StepDone(task.key, task.op, self._loop.now() - task.started, note))
+        self._emit(StepDone(task.key, task.op, self._scheduler.now() - task.started, note))
         self._order.done(task.key)
         self._release()
 
     def fail(self, task: Task, error: Exception) -> None:
-        """The task has failed, and the run with it, unless it was only an attempt."""
-        if task.op in ("delete", "sweep") and task.kind.best_effort:
-            self._emit(Warned(task.key, error.what if isinstance(error, TimedOut) else str(error)))
-            if not task.finished:
-                self.done(task, note="left to the sweep of the cloud")
-            return
+        """The task has failed, and with it the run (up) or what depends on it (destroy)."""
         if isinstance(error, ClusterkitError) and not error.where:
             error.where = task.key
+        if task.kind.optional and isinstance(error, CloudError | TimedOut):
+            self._leave_out(task, error)
+            return
+        if task in self._ended:
+            return
         self._outcome.failed[task.key] = error
-        self._emit(StepFailed(task.key, task.op, self._loop.now() - task.started, error))
-        self._halt()
+        self._emit(StepFailed(task.key, task.op, self._scheduler.now() - task.started, error))
+        if not self._plan.destroy or not isinstance(error, ClusterkitError):
+            self._halt()
+            return
+        self._ended.add(task)
+        task.finished = True
+        self._block(task.kind.kind, task.key)
+        self._order.done(task.key)
+        self._release()
+
+    def _leave_out(self, task: Task, error: ClusterkitError) -> None:
+        if task in self._ended:
+            return
+        self._outcome.left_out[task.key] = error
+        self._emit(Warned(task.key, error.what))
+        self._ended.add(task)
+        task.finished = True
+        self._emit(StepDone(task.key, task.op, self._scheduler.now() - task.started, "left out"))
+        self._order.done(task.key)
+        self._release()
+
+    def _block(self, kind: str, cause: str) -> None:
+        """Everything that a kind uses stays while one of it exists."""
+        uses = {step.kind.kind: step.kind.uses for step in self._plan.steps}
+        for needed in uses.get(kind, ()):
+            if needed not in self._blocked:
+                self._blocked[needed] = cause
+                self._block(needed, cause)
+
+    def _stopped(self, key: str, note: str) -> None:
+        if key not in self._outcome.stopped and key not in self._outcome.failed:
+            self._outcome.stopped[key] = note
+            self._emit(StepStopped(key, note))
 
     def _halt(self, *, interrupted: bool = False) -> None:
         self._outcome.interrupted = self._outcome.interrupted or interrupted
         if self._stopping:
             return
         self._stopping = True
-        self._loop.forget_timers()
-        for task in self._watch.drop():
-            if not task.finished and task.key not in self._outcome.failed:
-                self._outcome.stopped[task.key] = task.note
-                self._emit(StepStopped(task.key, task.note))
+        self._scheduler.forget_timers()
+        for task in [*self._poller.drop(), *self._operating]:
+            if not task.finished and not task.calling:
+                self._stopped(task.key, task.note)

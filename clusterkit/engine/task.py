@@ -3,41 +3,54 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from clusterkit.engine.events import Op
-from clusterkit.engine.plan import Kind, Step
-from clusterkit.engine.resource import Resource
+from clusterkit.engine.kind import AnyKind, Kind, Leftover
+from clusterkit.engine.operation import Operation
+from clusterkit.engine.plan import Step
 
 
 @dataclass(eq=False)
 class Task:
-    """One step under way; touched only by the loop's thread."""
+    """One step under way; touched only by the scheduler's thread."""
 
     step: Step
     started: float
-    deadline: float
+    limit: float
+    """seconds without any change until it has timed out"""
     since: float
     """when the wait it is in began"""
+    changed: float
+    """when anything last changed"""
     removing: bool = False
     """on the way to not being there (delete, and the first half of a replacement)"""
     served: bool = False
     """has been shown a look"""
-    asked: bool = False
-    """a create or delete was accepted and its effect is awaited"""
+    asked: float | None = None
+    """when the create or delete was accepted whose effect is awaited"""
     made: bool = False
     """created by this run"""
     unsure: bool = False
     """a create may have had its effect although it failed"""
     appeared: bool = False
+    last: Any = None
+    """the state last seen"""
+    operation: Operation[Any] | None = None
+    """in progress in the cloud"""
     updates: int = 0
     """since the number of differences last shrank"""
     differences: int = 0
-    refusals: int = 0
+    failures: int = 0
+    """deletes that ended in a failed state"""
     attempts: int = 0
+    propagating: float | None = None
+    """since when it is answered that something else does not exist yet"""
     settled_after: float = 0.0
     due: float = 0.0
     not_before: float = 0.0
     note: str = ""
+    unprotected: bool = False
     finished: bool = False
     """a sweep that is done stays at hand: a later delete that finds something in the way wakes it
     """
@@ -56,18 +69,27 @@ class Task:
         return self.step.op
 
     @property
-    def kind(self) -> Kind:
-        """The resource's class."""
+    def kind(self) -> AnyKind:
+        """The resource's class, or the row of the leftovers."""
         return self.step.kind
 
     @property
-    def name(self) -> str:
-        """The resource's name within its kind."""
-        return self.key.partition("/")[2]
+    def type(self) -> type[Kind[Any, Any]]:
+        """The resource's class; only for steps that are no sweep."""
+        if isinstance(self.step.kind, Leftover):
+            raise TypeError(f"{self.key} is a sweep")
+        return self.step.kind
 
     @property
-    def wish(self) -> Resource[object, object]:
+    def row(self) -> Leftover[Any]:
+        """The row of the leftovers; only for sweeps."""
+        if not isinstance(self.step.kind, Leftover):
+            raise TypeError(f"{self.key} is no sweep")
+        return self.step.kind
+
+    @property
+    def wish(self) -> Kind[Any, Any]:
         """The resource to converge to; only for steps that have one."""
         if self.step.wish is None:
-            raise ValueError(f"{self.key} has no wish")
+            raise ValueError(f"{self.key} has no desired state")
         return self.step.wish

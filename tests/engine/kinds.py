@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
 from clusterkit import errors
-from clusterkit.engine.resource import Change, Ctx, Resource, one_each
+from clusterkit.engine.kind import Edit, Kind, edit
+from clusterkit.engine.operation import Operation
+from clusterkit.engine.scope import Env, Scope
+from clusterkit.naming import CLUSTER, NAME
 from tests.engine.dictcloud import DictCloud, LostAnswer, Thing, Throttled
 
 T = TypeVar("T")
@@ -24,39 +27,60 @@ def call(function: Callable[[], T]) -> T:
         raise errors.ServerError(f"answer lost: {error}", code="Lost") from error
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What the cloud shows of a thing."""
+
+    id: str
+    name: str
+    size: int
+    status: str
+    tags: Mapping[str, str]
+
+
+def seen(thing: Thing, cluster: str) -> Seen:
+    """A thing as a list shows it."""
+    now = time.monotonic()
+    status = "ready" if thing.ready_at <= now else "pending"
+    if thing.gone_at is not None:
+        status = "going"
+    return Seen(thing.id, thing.name, thing.size, status, {CLUSTER: cluster, NAME: thing.name})
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Item(Resource[DictCloud, Thing]):
+class Item(Kind[DictCloud, Seen]):
     """A thing of some size."""
 
     kind: ClassVar[str] = "item"
+    usable: ClassVar[frozenset[str]] = frozenset({"ready"})
+    leaving: ClassVar[frozenset[str]] = frozenset({"going"})
     size: int = 1
-    on: tuple[Resource[DictCloud, Thing], ...] = ()
+    on: tuple[Kind[DictCloud, Seen], ...] = ()
 
     @classmethod
-    def owned(cls, cx: Ctx[DictCloud]) -> Mapping[str, Thing]:
-        found = call(lambda: cx.clients.list(cls.kind))
-        return one_each((thing.name, thing) for thing in found)
+    def list(cls, scope: Scope[DictCloud]) -> Iterable[Seen]:
+        found = call(lambda: scope.client.list(cls.kind))
+        return [seen(thing, scope.cluster) for thing in found]
 
-    def create(self, cx: Ctx[DictCloud]) -> None:
+    def create(self, env: Env[DictCloud]) -> Operation[DictCloud] | None:
         for needed in self.on:
-            assert cx[needed].id
+            assert env[needed].id
         keys = frozenset(needed.key for needed in self.on)
-        token = cx.token(self)
-        call(lambda: cx.clients.create(self.kind, self.name, self.size, keys, token))
+        token = env.token(self)
+        call(lambda: env.client.create(self.kind, self.name, self.size, keys, token))
+        return None
 
-    def diff(self, cx: Ctx[DictCloud], have: Thing) -> list[Change]:
-        return [Change("size", have.size, self.size)] if have.size != self.size else []
+    def edits(self, env: Env[DictCloud], have: Seen) -> Iterator[Edit]:
+        yield from edit("size", have.size, self.size, lambda: self.resize(env))
 
-    def update(self, cx: Ctx[DictCloud], have: Thing, changes: list[Change]) -> None:
-        call(lambda: cx.clients.resize(self.kind, self.name, self.size))
-
-    @classmethod
-    def ready(cls, have: Thing) -> bool:
-        return have.gone_at is None and have.ready_at <= time.monotonic()
+    def resize(self, env: Env[DictCloud]) -> Operation[DictCloud] | None:
+        call(lambda: env.client.resize(self.kind, self.name, self.size))
+        return None
 
     @classmethod
-    def delete(cls, cx: Ctx[DictCloud], have: Thing) -> None:
-        call(lambda: cx.clients.delete(cls.kind, have.name))
+    def delete(cls, scope: Scope[DictCloud], have: Seen) -> Operation[DictCloud] | None:
+        call(lambda: scope.client.delete(cls.kind, have.name))
+        return None
 
 
 class Ground(Item):

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from clusterkit.engine import backoff
 from clusterkit.engine.events import Event
 from clusterkit.engine.plan import plan
-from clusterkit.engine.resource import Ctx
 from clusterkit.engine.run import Outcome, Run
+from clusterkit.engine.scope import Scope
 from tests.engine.dictcloud import DictCloud, Died, Faults
 from tests.engine.kinds import KINDS, Item
 
@@ -47,9 +47,9 @@ def ignore(_: Event) -> None:
 
 
 def run(cloud: DictCloud, wish: list[Item], threads: int, *, destroy: bool = False) -> Outcome:
-    cx = Ctx(cloud, "c", scale=SCALE)
-    steps = plan(wish, KINDS, cx, destroy=destroy, threads=threads)
-    return Run(cx, ignore, threads=threads)(steps, "destroy" if destroy else "up")
+    scope = Scope(cloud, "c")
+    steps = plan(wish, KINDS, scope, scale=SCALE, destroy=destroy, threads=threads)
+    return Run(scope, steps, ignore, scale=SCALE, threads=threads)()
 
 
 def until_alive(
@@ -68,7 +68,7 @@ def until_alive(
 
 
 def plan_is_empty(cloud: DictCloud, wish: list[Item], *, destroy: bool) -> bool:
-    return plan(wish, KINDS, Ctx(cloud, "c", scale=SCALE), destroy=destroy).empty
+    return plan(wish, KINDS, Scope(cloud, "c"), scale=SCALE, destroy=destroy).empty
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])

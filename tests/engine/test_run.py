@@ -4,54 +4,73 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import pytest
 
 from clusterkit.engine import backoff
-from clusterkit.engine.events import Event, StepFailed, StepRetried, StepStopped, Warned
+from clusterkit.engine.events import Event, StepFailed, StepNoted, StepRetried, StepStopped, Warned
+from clusterkit.engine.kind import AnyKind, Edit, Kind, Leftover, fixed
+from clusterkit.engine.operation import Done, Failed, Operation, Running
 from clusterkit.engine.plan import Plan, plan
-from clusterkit.engine.resource import Change, Ctx, Resource, one_each
 from clusterkit.engine.run import Outcome, Run
+from clusterkit.engine.scope import Env, Scope
 from clusterkit.errors import (
-    Busy,
     Diverged,
+    Exists,
     Finding,
+    Gone,
     Immutable,
+    InUse,
     NotOurs,
+    Protected,
     Rejected,
     ServerError,
     TimedOut,
 )
-from tests.engine.dictcloud import DictCloud, Faults, Thing
-from tests.engine.kinds import KINDS, Ground, Item, Lamp, Roof, Wall
+from tests.engine.dictcloud import DictCloud, Faults
+from tests.engine.kinds import KINDS, Ground, Item, Lamp, Roof, Seen, Wall, seen
 
 SCALE = 0.001
 
 
-def context(cloud: DictCloud) -> Ctx[DictCloud]:
-    return Ctx(cloud, "c", scale=SCALE)
+def scope(cloud: DictCloud) -> Scope[DictCloud]:
+    return Scope(cloud, "c")
+
+
+def planned(
+    cloud: DictCloud,
+    *wish: Item,
+    kinds: Sequence[AnyKind] = KINDS,
+    destroy: bool = False,
+    prune: bool = True,
+    threads: int = 16,
+) -> Plan:
+    return plan(
+        wish, kinds, scope(cloud), scale=SCALE, destroy=destroy, prune=prune, threads=threads
+    )
+
+
+def run(cloud: DictCloud, steps: Plan, events: list[Event] | None = None) -> Outcome:
+    seen: list[Event] = [] if events is None else events
+    return Run(scope(cloud), steps, seen.append, scale=SCALE)()
 
 
 def up(
     cloud: DictCloud,
     *wish: Item,
-    kinds: tuple[type[Item], ...] = KINDS,
+    kinds: Sequence[AnyKind] = KINDS,
     events: list[Event] | None = None,
 ) -> Outcome:
-    cx = context(cloud)
-    seen: list[Event] = [] if events is None else events
-    return Run(cx, seen.append)(plan(wish, kinds, cx), "up")
+    return run(cloud, planned(cloud, *wish, kinds=kinds), events)
 
 
 def destroy(
-    cloud: DictCloud, *, kinds: tuple[type[Item], ...] = KINDS, events: list[Event] | None = None
+    cloud: DictCloud, *, kinds: Sequence[AnyKind] = KINDS, events: list[Event] | None = None
 ) -> Outcome:
-    cx = context(cloud)
-    seen: list[Event] = [] if events is None else events
-    return Run(cx, seen.append)(plan([], kinds, cx, destroy=True), "destroy")
+    return run(cloud, planned(cloud, kinds=kinds, destroy=True), events)
 
 
 def tower() -> list[Item]:
@@ -75,11 +94,9 @@ def test_no_more_threads_than_asked_for() -> None:
     def watch(_: Event) -> None:
         most.update(callers() - before)
 
-    cx = context(cloud)
-    wish = [Item(name=f"i{n}") for n in range(100)]
-    steps = plan(wish, KINDS, cx, threads=4)
+    steps = planned(cloud, *(Item(name=f"i{n}") for n in range(100)), threads=4)
     before = callers()
-    assert Run(cx, watch, threads=4)(steps, "up").ok
+    assert Run(scope(cloud), steps, watch, scale=SCALE, threads=4)().ok
     assert 1 <= len(most) <= 4
     time.sleep(0.05)
     assert not callers() & most
@@ -93,7 +110,7 @@ def test_a_failure_ends_waits_and_starts_nothing_new() -> None:
     class Broken(Item):
         kind = "broken"
 
-        def create(self, cx: Ctx[DictCloud]) -> None:
+        def create(self, env: Env[DictCloud]) -> None:
             time.sleep(0.05)
             raise Rejected("sold out", code="NoStock")
 
@@ -113,11 +130,10 @@ def test_a_failure_ends_waits_and_starts_nothing_new() -> None:
 
 def test_stop_from_another_thread_then_up_continues() -> None:
     cloud = DictCloud(Faults(pending=0.5))
-    cx = context(cloud)
-    running = Run(cx, lambda _: None)
+    running = Run(scope(cloud), planned(cloud, *tower()), lambda _: None, scale=SCALE)
     threading.Timer(0.1, running.stop).start()
     started = time.monotonic()
-    outcome = running(plan(tower(), KINDS, cx), "up")
+    outcome = running()
     assert outcome.interrupted
     assert not outcome.ok
     assert time.monotonic() - started < 0.45
@@ -140,7 +156,7 @@ def test_three_updates_that_do_not_settle_are_a_bug_made_loud() -> None:
     class Stubborn(Item):
         kind = "stubborn"
 
-        def update(self, cx: Ctx[DictCloud], have: Thing, changes: list[Change]) -> None:
+        def resize(self, env: Env[DictCloud]) -> None:
             return None
 
     cloud = DictCloud()
@@ -153,13 +169,13 @@ def test_every_refusal_is_told_at_once() -> None:
     class Stone(Item):
         kind = "stone"
 
-        def diff(self, cx: Ctx[DictCloud], have: Thing) -> list[Change]:
-            return [replace(c, how="refuse", why="carve another") for c in super().diff(cx, have)]
+        def edits(self, env: Env[DictCloud], have: Seen) -> Iterator[Edit]:
+            yield from fixed("size", have.size, self.size, "carve another")
 
     cloud = DictCloud()
     assert up(cloud, Stone(name="a"), Stone(name="b"), kinds=(Stone,)).ok
     with pytest.raises(Immutable) as caught:
-        plan([Stone(name="a", size=2), Stone(name="b", size=3)], (Stone,), context(cloud))
+        planned(cloud, Stone(name="a", size=2), Stone(name="b", size=3), kinds=(Stone,))
     assert "stone/a" in str(caught.value)
     assert "stone/b" in str(caught.value)
     assert caught.value.hint == "carve another"
@@ -169,8 +185,9 @@ def test_what_must_be_replaced_is_removed_first_with_a_new_token() -> None:
     class Brick(Item):
         kind = "brick"
 
-        def diff(self, cx: Ctx[DictCloud], have: Thing) -> list[Change]:
-            return [replace(c, how="replace") for c in super().diff(cx, have)]
+        def edits(self, env: Env[DictCloud], have: Seen) -> Iterator[Edit]:
+            for one in super().edits(env, have):
+                yield one._replace(apply=None, replace=True)
 
     cloud = DictCloud(Faults(pending=0.02))
     assert up(cloud, Brick(name="b"), kinds=(Brick,)).ok
@@ -182,19 +199,19 @@ def test_what_must_be_replaced_is_removed_first_with_a_new_token() -> None:
 def test_what_failed_in_an_earlier_run_is_made_again_but_not_in_this_one() -> None:
     class Fuse(Item):
         kind = "fuse"
-        blown: ClassVar[set[str]] = {"fuse/f#1"}
+        failed = frozenset({"blown"})
 
         @classmethod
-        def ready(cls, have: Thing) -> bool:
-            if have.id in cls.blown:
-                raise Rejected("burnt out", remake=True)
-            return super().ready(have)
+        def list(cls, scope: Scope[DictCloud]) -> Iterable[Seen]:
+            for found in super().list(scope):
+                yield replace(found, status="blown") if found.id == "fuse/f#1" else found
 
     cloud = DictCloud()
     first = up(cloud, Fuse(name="f"), kinds=(Fuse,))
-    assert "burnt out" in str(first.failed["fuse/f"])
+    assert isinstance(first.failed["fuse/f"], Rejected)
+    assert "fuse" in str(first.failed["fuse/f"])
     assert cloud.made == {"fuse/f": 1}
-    assert plan([Fuse(name="f")], (Fuse,), context(cloud)).todo[0].op == "replace"
+    assert planned(cloud, Fuse(name="f"), kinds=(Fuse,)).todo[0].op == "replace"
     assert up(cloud, Fuse(name="f"), kinds=(Fuse,)).ok
     assert cloud.made == {"fuse/f": 2}
 
@@ -205,12 +222,12 @@ def test_a_name_taken_by_our_own_lost_create_is_waited_for() -> None:
         kind = "sign"
         tries: ClassVar[list[int]] = []
 
-        def create(self, cx: Ctx[DictCloud]) -> None:
+        def create(self, env: Env[DictCloud]) -> None:
             self.tries.append(1)
             if len(self.tries) == 1:
                 raise ServerError("503")
-            super().create(cx)
-            raise NotOurs("the name is taken")
+            super().create(env)
+            raise Exists("the name is taken")
 
     cloud = DictCloud()
     assert up(cloud, Sign(name="s"), kinds=(Sign,)).ok
@@ -220,20 +237,21 @@ def test_a_name_taken_by_somebody_else_is_an_error() -> None:
     class Sign(Item):
         kind = "sign"
 
-        def create(self, cx: Ctx[DictCloud]) -> None:
-            raise NotOurs("the name is taken", hint="--adopt sign/s=ID")
+        def create(self, env: Env[DictCloud]) -> None:
+            raise Exists("the name is taken")
 
     outcome = up(DictCloud(), Sign(name="s"), kinds=(Sign,))
-    assert isinstance(outcome.failed["sign/s"], NotOurs)
+    error = outcome.failed["sign/s"]
+    assert isinstance(error, NotOurs)
+    assert "--adopt sign/s=" in error.hint
 
 
 def test_removed_from_the_wish_is_removed_unless_pruning_is_off() -> None:
     cloud = DictCloud()
     ground = Ground(name="g")
     assert up(cloud, Wall(name="w1", on=(ground,)), Wall(name="w2", on=(ground,))).ok
-    cx = context(cloud)
-    assert plan([Wall(name="w1", on=(ground,))], KINDS, cx, prune=False).empty
-    assert [(s.op, s.key) for s in plan([Wall(name="w1", on=(ground,))], KINDS, cx).todo] == [
+    assert planned(cloud, Wall(name="w1", on=(ground,)), prune=False).empty
+    assert [(s.op, s.key) for s in planned(cloud, Wall(name="w1", on=(ground,))).todo] == [
         ("delete", "wall/w2")
     ]
     assert up(cloud, Wall(name="w1", on=(ground,))).ok
@@ -241,11 +259,12 @@ def test_removed_from_the_wish_is_removed_unless_pruning_is_off() -> None:
 
 
 class Leaf(Item):
-    """Dies with the ground, and is swept before everything else."""
+    """What others made."""
 
     kind = "leaf"
-    only_on_destroy = True
-    best_effort = True
+
+
+LEAVES = Leftover(kind="leaf", list=Leaf.list, delete=Leaf.delete)
 
 
 def litter(cloud: DictCloud, *names: str) -> None:
@@ -255,56 +274,192 @@ def litter(cloud: DictCloud, *names: str) -> None:
 
 def test_sweeps_happen_only_on_destroy_and_take_all() -> None:
     cloud = DictCloud(Faults(pending=0.01))
-    kinds = (*KINDS, Leaf)
+    kinds = (*KINDS, LEAVES)
     litter(cloud, "l1", "l2")
     assert up(cloud, *tower(), kinds=kinds).ok
     assert "leaf/l1" in cloud.things
     assert destroy(cloud, kinds=kinds).ok
     assert cloud.things == {}
-    assert plan([], kinds, context(cloud), destroy=True).empty
+    assert planned(cloud, kinds=kinds, destroy=True).empty
 
 
-def test_a_sweep_that_cannot_is_a_warning_when_best_effort() -> None:
-    class Stuck(Leaf):
-        @classmethod
-        def delete(cls, cx: Ctx[DictCloud], have: Thing) -> None:
-            raise Rejected("Kubernetes is dead")
+def cannot(scope: Scope[DictCloud], have: Seen) -> None:
+    raise Rejected("Kubernetes is dead")
 
+
+def test_an_optional_sweep_that_fails_is_a_warning() -> None:
     cloud = DictCloud()
     litter(cloud, "l1")
     events: list[Event] = []
-    assert destroy(cloud, kinds=(*KINDS, Stuck), events=events).ok
+    stuck = replace(LEAVES, delete=cannot, optional=True)
+    assert destroy(cloud, kinds=(*KINDS, stuck), events=events).ok
     assert [e.what for e in events if isinstance(e, Warned)] == ["Kubernetes is dead"]
 
 
-def test_what_comes_up_late_is_swept_when_it_stands_in_the_way() -> None:
-    class Late(Item):
-        """Found only after something was refused because of it."""
+def test_a_sweep_that_fails_is_a_failure() -> None:
+    cloud = DictCloud()
+    assert up(cloud, *tower()).ok
+    litter(cloud, "l1")
+    outcome = destroy(cloud, kinds=(*KINDS, replace(LEAVES, delete=cannot)))
+    assert "Kubernetes is dead" in str(outcome.failed["leaf/*"])
+    assert set(cloud.things) == {"leaf/l1"}
 
-        kind = "late"
-        only_on_destroy = True
-        shown: ClassVar[list[int]] = []
+
+def test_a_failed_deletion_keeps_what_it_uses_and_nothing_else() -> None:
+    class Anchored(Wall):
+        kind = "anchored"
+        uses = ("ground",)
 
         @classmethod
-        def owned(cls, cx: Ctx[DictCloud]) -> Mapping[str, Thing]:
-            return super().owned(cx) if cls.shown else {}
+        def delete(cls, scope: Scope[DictCloud], have: Seen) -> Operation[DictCloud] | None:
+            raise Rejected("set in concrete")
+
+    cloud, kinds = DictCloud(), (Ground, Lamp, Item, Anchored)
+    ground = Ground(name="g")
+    assert up(cloud, Anchored(name="a", on=(ground,)), Lamp(name="l"), kinds=kinds).ok
+    outcome = destroy(cloud, kinds=kinds)
+    assert list(outcome.failed) == ["anchored/a"]
+    assert outcome.stopped == {"ground/g": "not deleted, because anchored/a still exists"}
+    assert set(cloud.things) == {"ground/g", "anchored/a"}
+
+
+def test_a_protection_is_switched_off_before_the_delete() -> None:
+    class Locked(Item):
+        kind = "locked"
+        open: ClassVar[list[str]] = []
+
+        @classmethod
+        def delete(cls, scope: Scope[DictCloud], have: Seen) -> Operation[DictCloud] | None:
+            if not cls.open:
+                raise Protected("deletion protection is on")
+            return super().delete(scope, have)
+
+        @classmethod
+        def unprotect(cls, scope: Scope[DictCloud], have: Seen) -> Operation[DictCloud] | None:
+            cls.open.append(have.id)
+            return None
+
+    cloud = DictCloud()
+    assert up(cloud, Locked(name="x"), kinds=(Locked,)).ok
+    assert destroy(cloud, kinds=(Locked,)).ok
+    assert cloud.things == {}
+
+
+def test_what_comes_up_late_is_swept_when_it_stands_in_the_way() -> None:
+    found: list[int] = []
+
+    class Late(Item):
+        kind = "late"
 
     class Blocked(Item):
         kind = "blocked"
 
         @classmethod
-        def delete(cls, cx: Ctx[DictCloud], have: Thing) -> None:
-            if any(t.kind == "late" for t in cx.clients.things.values()):
-                Late.shown.append(1)
-                raise Busy("DependencyViolation")
-            super().delete(cx, have)
+        def delete(cls, scope: Scope[DictCloud], have: Seen) -> Operation[DictCloud] | None:
+            if any(t.kind == "late" for t in scope.client.things.values()):
+                found.append(1)
+                raise InUse("DependencyViolation")
+            return super().delete(scope, have)
+
+    late = Leftover(
+        kind="late", list=lambda scope: Late.list(scope) if found else (), delete=Late.delete
+    )
+    cloud = DictCloud()
+    assert up(cloud, Blocked(name="b"), kinds=(Blocked,)).ok
+    cloud.create("late", "x", 1, frozenset(), "")
+    assert destroy(cloud, kinds=(Blocked, late)).ok
+    assert cloud.things == {}
+
+
+@dataclass
+class Work:
+    """An operation that needs three looks."""
+
+    fails: bool = False
+    polled: int = 0
+
+    def poll(self, scope: Scope[DictCloud]) -> Done | Running | Failed:
+        self.polled += 1
+        if self.polled < 3:
+            return Running(f"{self.polled} of 3")
+        return Failed(Rejected("out of concrete", code="NoStock")) if self.fails else Done()
+
+
+def test_an_operation_is_polled_to_its_end_before_the_look() -> None:
+    work = Work()
+
+    class Poured(Item):
+        kind = "poured"
+
+        def create(self, env: Env[DictCloud]) -> Operation[DictCloud]:
+            super().create(env)
+            return work
+
+    cloud, events = DictCloud(), list[Event]()
+    assert up(cloud, Poured(name="p"), kinds=(Poured,), events=events).ok
+    assert work.polled == 3
+    assert [e.note for e in events if isinstance(e, StepNoted)] == ["creating", "1 of 3", "2 of 3"]
+
+
+def test_an_operation_that_fails_ends_its_step_with_the_clouds_reason() -> None:
+    class Poured(Item):
+        kind = "poured"
+
+        def create(self, env: Env[DictCloud]) -> Operation[DictCloud]:
+            return Work(fails=True)
+
+    outcome = up(DictCloud(), Poured(name="p"), kinds=(Poured,))
+    assert str(outcome.failed["poured/p"]) == "poured/p: out of concrete"
+
+
+def test_something_just_made_may_be_unknown_for_a_while() -> None:
+    class Young(Item):
+        kind = "young"
+        tries: ClassVar[list[int]] = []
+
+        def create(self, env: Env[DictCloud]) -> Operation[DictCloud] | None:
+            self.tries.append(1)
+            if len(self.tries) < 3:
+                raise Gone("InvalidVpcID.NotFound")
+            return super().create(env)
+
+    assert up(DictCloud(), Young(name="y"), kinds=(Young,)).ok
+
+
+def test_an_unhealthy_thing_is_a_warning_and_can_be_changed() -> None:
+    class Cracked(Item):
+        kind = "cracked"
+        unhealthy = frozenset({"cracked"})
+        sound: ClassVar[list[int]] = [1]
+
+        @classmethod
+        def list(cls, scope: Scope[DictCloud]) -> Iterable[Seen]:
+            for found in super().list(scope):
+                yield found if cls.sound else replace(found, status="cracked")
 
     cloud = DictCloud()
-    kinds = (Blocked, Late)
-    assert up(cloud, Blocked(name="b"), kinds=kinds).ok
-    cloud.create("late", "x", 1, frozenset(), "")
-    assert destroy(cloud, kinds=kinds).ok
-    assert cloud.things == {}
+    assert up(cloud, Cracked(name="c"), kinds=(Cracked,)).ok
+    Cracked.sound.clear()
+    changed = planned(cloud, Cracked(name="c", size=2), kinds=(Cracked,))
+    assert [warning.where for warning in changed.warnings] == ["cracked/c"]
+    assert run(cloud, changed).ok
+    assert cloud.things["cracked/c"].size == 2
+
+
+def test_an_optional_kind_that_cannot_be_reached_is_left_out() -> None:
+    class Far(Item):
+        kind = "far"
+        optional = True
+
+        @classmethod
+        def list(cls, scope: Scope[DictCloud]) -> Iterable[Seen]:
+            raise ServerError("no route to host", hint="run it from inside")
+
+    cloud = DictCloud()
+    found = planned(cloud, *tower(), Far(name="f"), kinds=(*KINDS, Far))
+    assert [(w.where, w.hint) for w in found.warnings] == [("far", "run it from inside")]
+    assert run(cloud, found).ok
+    assert set(cloud.things) == {"ground/g", "wall/w", "roof/r"}
 
 
 def test_kept_things_stay_and_are_told() -> None:
@@ -312,12 +467,12 @@ def test_kept_things_stay_and_are_told() -> None:
         kind = "book"
 
         @classmethod
-        def kept(cls, have: Thing) -> str | None:
+        def kept(cls, have: Seen) -> str | None:
             return "kept: the profile says so" if have.size == 2 else None
 
     cloud = DictCloud()
     assert up(cloud, Book(name="a", size=2), Book(name="b"), kinds=(Book,)).ok
-    found: Plan = plan([], (Book,), context(cloud), destroy=True)
+    found = planned(cloud, kinds=(Book,), destroy=True)
     assert [k.key for k in found.kept] == ["book/a"]
     assert destroy(cloud, kinds=(Book,)).ok
     assert set(cloud.things) == {"book/a"}
@@ -331,19 +486,67 @@ def test_throttling_shows_as_retries_and_heals() -> None:
     assert set(cloud.made.values()) == {1}
 
 
-def test_two_claimants_are_named_not_guessed() -> None:
+def test_twins_stop_up_with_their_ids_and_are_all_destroyed() -> None:
     cloud = DictCloud()
     cloud.create("ground", "g", 1, frozenset(), "")
-    cloud.things["other"] = replace(cloud.things["ground/g"], id="other")
-    with pytest.raises(NotOurs, match="two things claim"):
-        plan([], KINDS, context(cloud), destroy=True)
+    cloud.create("twin", "g", 1, frozenset(), "")
+
+    class Twins(Ground):
+        @classmethod
+        def list(cls, scope: Scope[DictCloud]) -> Iterable[Seen]:
+            found = scope.client.things.values()
+            return [seen(thing, scope.cluster) for thing in found]
+
+        @classmethod
+        def delete(cls, scope: Scope[DictCloud], have: Seen) -> Operation[DictCloud] | None:
+            scope.client.delete(have.id.partition("/")[0], "g")
+            return None
+
+    with pytest.raises(NotOurs, match="ground/g#1, twin/g#1"):
+        planned(cloud, Twins(name="g"), kinds=(Twins,))
+    assert destroy(cloud, kinds=(Twins,)).ok
+    assert cloud.things == {}
+
+
+def test_a_name_taken_by_others_is_found_before_anything_is_made() -> None:
+    class Sign(Item):
+        kind = "sign"
+
+        def taken(self, env: Env[DictCloud]) -> Seen:
+            return Seen("sign-1", "s", 1, "ready", {})
+
+    cloud = DictCloud()
+    with pytest.raises(NotOurs) as caught:
+        planned(cloud, Sign(name="s"), Ground(name="g"), kinds=(Sign, Ground))
+    assert "--adopt sign/s=sign-1" in caught.value.hint
+    assert not cloud.made
+
+
+def test_a_parent_without_our_tags_is_found_before_a_second_is_made() -> None:
+    class Room(Item):
+        kind = "room"
+
+        @classmethod
+        def within(cls, have: Seen) -> Mapping[str, str]:
+            return {"house": "house-1"}
+
+    class House(Item):
+        kind = "house"
+
+    cloud = DictCloud()
+    house = House(name="h")
+    assert up(cloud, Room(name="r", on=(house,)), kinds=(House, Room)).ok
+    del cloud.things["house/h"]
+    with pytest.raises(NotOurs) as caught:
+        planned(cloud, Room(name="r", on=(house,)), kinds=(House, Room))
+    assert "--adopt house/h=house-1" in caught.value.hint
 
 
 def test_a_bug_in_a_driver_fails_its_step_only() -> None:
     class Buggy(Item):
         kind = "buggy"
 
-        def create(self, cx: Ctx[DictCloud]) -> None:
+        def create(self, env: Env[DictCloud]) -> None:
             raise KeyError("oops")
 
     events: list[Event] = []
@@ -355,37 +558,36 @@ def test_a_bug_in_a_driver_fails_its_step_only() -> None:
 def test_two_resources_of_one_name_are_refused_before_anything() -> None:
     cloud = DictCloud()
     with pytest.raises(ValueError, match="ground/g"):
-        plan([Ground(name="g"), Ground(name="g", size=2)], KINDS, context(cloud))
+        planned(cloud, Ground(name="g"), Ground(name="g", size=2))
     assert not cloud.calls["create:ground"]
 
 
 def test_only_resources_are_edges() -> None:
     ground = Ground(name="g")
     wall = Wall(name="w", on=(ground,), after=(ground,))
-    edges: list[Resource[DictCloud, Thing]] = list(wall.needs())
+    edges: list[Kind[DictCloud, Seen]] = list(wall.needs())
     assert edges == [ground, ground]
 
 
-@dataclass(frozen=True)
-class Seen:
-    """What a list shows."""
-
-    id: str
-    status: str = ""
-
-
 def test_a_thing_on_two_pages_is_one_thing() -> None:
-    found = [("a", Seen("1", "pending")), ("b", Seen("2")), ("a", Seen("1", "there"))]
-    assert one_each(found) == {"a": Seen("1", "there"), "b": Seen("2")}
-    with pytest.raises(NotOurs, match="two things claim"):
-        one_each([*found, ("a", Seen("3"))])
+    class Paged(Item):
+        kind = "paged"
+
+        @classmethod
+        def list(cls, scope: Scope[DictCloud]) -> Iterable[Seen]:
+            found = [*super().list(scope)]
+            return [*found, *found]
+
+    cloud = DictCloud()
+    assert up(cloud, Paged(name="p"), kinds=(Paged,)).ok
+    assert planned(cloud, Paged(name="p"), kinds=(Paged,)).empty
 
 
 class Guarded(Item):
     kind = "guarded"
 
     @classmethod
-    def guarded(cls, have: Thing) -> Finding | None:
+    def guarded(cls, have: Seen) -> Finding | None:
         return Finding("is guarded", hint="ungrow it") if have.size > 1 else None
 
 
@@ -396,6 +598,6 @@ def test_destroy_asks_before_anything_goes() -> None:
     with pytest.raises(Rejected, match="guarded/x: is guarded") as caught:
         destroy(cloud, kinds=kinds)
     assert caught.value.hint == "ungrow it"
-    assert plan(wish, kinds, context(cloud)).empty
+    assert planned(cloud, *wish, kinds=kinds).empty
     assert up(cloud, *tower(), Guarded(name="x"), kinds=kinds).ok
     assert destroy(cloud, kinds=kinds).ok

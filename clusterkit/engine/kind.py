@@ -1,0 +1,324 @@
+"""What a driver says of one kind of thing; the engine does the rest for every kind.
+
+An instance of a kind is the desired state of one thing: its fields that are kinds are edges of the
+graph. What the cloud reports is another frozen dataclass, the kind's *state*. An edge is typed by
+the state it needs (``vpc: Kind[Clients, VpcState]``), so that ``env[self.vpc].id`` is checked by
+mypy and anything that yields the state fits.
+
+The methods of a kind are called from several threads at once. They never wait, retry, print or
+swallow an error: ``Gone``, ``Exists``, ``InUse`` and their like come from the client's error table
+and are the engine's to judge.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
+
+from clusterkit.engine.operation import Operation
+from clusterkit.engine.scope import Env, Scope
+from clusterkit.errors import ClusterkitError, Finding
+from clusterkit.naming import CLUSTER, NAME, RUN
+
+Tags = Mapping[str, str]
+
+C = TypeVar("C", contravariant=True)
+"""The client a kind needs."""
+S = TypeVar("S", covariant=True)
+"""What the cloud reports about one thing of the kind."""
+T = TypeVar("T")
+
+
+class State(Protocol):
+    """What the cloud reports about one thing: a frozen dataclass with at least these.
+
+    A kind's state may also have ``reason``, the cloud's explanation of its status.
+    """
+
+    @property
+    def id(self) -> str:
+        """What ``--adopt KIND/NAME=ID`` takes: the cloud's id, or a name where it has none."""
+
+    @property
+    def status(self) -> str:
+        """The cloud's own word; empty where it has none."""
+
+    @property
+    def tags(self) -> Tags | None:
+        """Tags or labels; None if only ``Kind.read`` can tell."""
+
+
+@dataclass(frozen=True)
+class Durations:
+    """Typical seconds on the real cloud; shown to the user, never waited for."""
+
+    create: float = 0.0
+    delete: float = 0.0
+
+
+class Edit(NamedTuple):
+    """A difference and what removes it: a call, a replacement, or (neither) a refusal.
+
+    Edits that share ``apply`` are made by one call.
+    """
+
+    field: str
+    have: object
+    want: object
+    apply: Callable[[], Operation[Any] | None] | None = None
+    replace: bool = False
+    why: str = ""
+    """for a refusal: what to do instead"""
+
+    @property
+    def refused(self) -> bool:
+        """Whether it cannot be made."""
+        return self.apply is None and not self.replace
+
+    def __str__(self) -> str:
+        return f"{self.field}: {shown(self.have)} -> {shown(self.want)}"
+
+
+def shown(value: object) -> str:
+    """A compared value for people: sets in order, nothing as ``none``."""
+    if isinstance(value, frozenset | set):
+        value = sorted(value, key=str)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}={shown(item)}" for key, item in sorted(value.items())) or "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(shown, value)) or "none"
+    return "none" if value in (None, "") else str(value)
+
+
+def edit(
+    what: str, have: object, want: object, call: Callable[[], Operation[Any] | None]
+) -> Iterator[Edit]:
+    """An edit in place, if the two differ."""
+    if have != want:
+        yield Edit(what, have, want, call)
+
+
+def fixed(what: str, have: object, want: object, why: str) -> Iterator[Edit]:
+    """A refusal, if the two differ; ``why`` says what to do instead."""
+    if have != want:
+        yield Edit(what, have, want, why=why)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Kind(ABC, Generic[C, S]):
+    """One kind of thing that can carry our tags."""
+
+    kind: ClassVar[str]
+    """kebab-case of the class name"""
+    usable: ClassVar[frozenset[str]] = frozenset()
+    """statuses in which it can be used and edited; empty: any that is not named below"""
+    failed: ClassVar[frozenset[str]] = frozenset()
+    """statuses of what will never work: ``up`` removes and creates it again, once a run"""
+    unhealthy: ClassVar[frozenset[str]] = frozenset()
+    """statuses of what exists and does not work well: a warning, and edits go on"""
+    leaving: ClassVar[frozenset[str]] = frozenset()
+    """statuses of what is being deleted"""
+    serial: ClassVar[bool] = False
+    """the service takes one edit at a time"""
+    taggable: ClassVar[bool] = True
+    """whether the profile's tags can be put on it"""
+    patience: ClassVar[float] = 300.0
+    """seconds of the real cloud in which nothing changes, until a step has timed out"""
+    takes: ClassVar[Durations] = Durations()
+    dies_with: ClassVar[str | None] = None
+    """the kind whose deletion takes this one along"""
+    uses: ClassVar[tuple[str, ...]] = ()
+    """kinds that cannot be deleted while one of these exists; when its deletion fails, they stay"""
+    optional: ClassVar[bool] = False
+    """reached in another way than the cloud (Kubernetes): while it cannot be reached, a plan leaves
+    it out with a warning, and nothing waits for it
+    """
+
+    name: str
+    tags: tuple[tuple[str, str], ...] = ()
+    """the profile's"""
+    after: tuple[Kind[Any, Any], ...] = ()
+    """order only, no data"""
+
+    @property
+    def key(self) -> str:
+        """``kind/name``, unique in a cluster."""
+        return f"{self.kind}/{self.name}"
+
+    def needs(self) -> Iterator[Kind[Any, Any]]:
+        """The kinds in this one's fields."""
+        for each in fields(self):
+            value = getattr(self, each.name)
+            for item in value if isinstance(value, tuple) else (value,):
+                if isinstance(item, Kind):
+                    yield item
+
+    def own_tags(self) -> Tags:
+        """Tags of this kind's own, compared and kept like the profile's."""
+        return {}
+
+    def marks(self, env: Env[Any]) -> dict[str, str]:
+        """Every tag it is created with."""
+        ours = {CLUSTER: env.cluster, NAME: self.name, RUN: str(env.run)}
+        return {**dict(self.tags), **self.own_tags(), **ours}
+
+    @classmethod
+    @abstractmethod
+    def list(cls, scope: Scope[C]) -> Iterable[S]:
+        """Everything of this kind that may be ours, to the last page.
+
+        What is gone for good (``deleted``, ``terminated``) is left out. Never reads the desired
+        state. ``Absent`` or ``Gone`` where the kind cannot exist yet (no cluster).
+        """
+
+    @classmethod
+    def read(cls, scope: Scope[C], found: Any) -> Any:
+        """``found`` with what the list does not show; asked once, and again after our own writes.
+        ``Gone`` if it was deleted since.
+        """
+        return found
+
+    @classmethod
+    def name_of(cls, have: Any) -> str:
+        """The name within the kind of something that carries our tag."""
+        return str(have.tags.get(NAME) or have.id)
+
+    @abstractmethod
+    def create(self, env: Env[C]) -> State | Operation[C] | None:
+        """Create it, in one call that carries ``self.marks(env)`` where the API can.
+
+        A returned state is edited at once, so that a death in between costs one look more.
+        """
+
+    def edits(self, env: Env[C], have: Any) -> Iterable[Edit]:
+        """What differs besides tags; ``Absent`` while something it needs does not exist."""
+        return ()
+
+    @classmethod
+    @abstractmethod
+    def delete(cls, scope: Scope[C], have: Any) -> Operation[C] | None:
+        """Delete it, knowing only its state."""
+
+    @classmethod
+    def label(cls, scope: Scope[C], identifier: str, labels: Tags) -> None:
+        """Put tags on the thing with this id."""
+        raise ClusterkitError(
+            f"a {cls.kind} cannot be tagged, so it cannot be adopted",
+            where=identifier,
+            hint="delete it or choose another name",
+        )
+
+    @classmethod
+    def unprotect(cls, scope: Scope[C], have: Any) -> Operation[C] | None:
+        """Switch off the protection that a delete was refused for (``Protected``)."""
+        raise ClusterkitError("is protected from deletion", where=f"{cls.kind} {have.id}")
+
+    def taken(self, env: Env[C]) -> State | None:
+        """What already has the name this one would get, ours or not; None where names are free."""
+        return None
+
+    @classmethod
+    def within(cls, have: Any) -> Mapping[str, str]:
+        """Kind to id of the things of ours that it lies in; used to find parents without tags."""
+        return {}
+
+    @classmethod
+    def kept(cls, have: Any) -> str | None:
+        """Why destroy leaves it, and what it goes on costing; None for what destroy removes."""
+        return None
+
+    @classmethod
+    def guarded(cls, have: Any) -> Finding | None:
+        """Why destroy may not begin at all, and the cure; None for nearly everything."""
+        return None
+
+    @classmethod
+    def ready(cls, have: Any) -> bool:
+        """Whether it can be used and edited."""
+        status = have.status
+        if status in cls.failed or status in cls.leaving:
+            return False
+        return not cls.usable or status in cls.usable
+
+
+def reason(have: Any) -> str:
+    """The cloud's status word, with its reason where it gives one."""
+    why = getattr(have, "reason", "")
+    return f"{have.status}: {why}" if why and have.status else str(why or have.status)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Existing(Kind[Any, S]):
+    """Something that exists and is not ours: used, never created, changed or removed.
+
+    It fits wherever a resource with the same state does.
+    """
+
+    kind: ClassVar[str] = "existing"
+    state: S
+
+    @classmethod
+    def list(cls, scope: Scope[Any]) -> Iterable[S]:
+        """Nothing of it is ours."""
+        return ()
+
+    def create(self, env: Env[Any]) -> None:
+        """Never asked for: the plan knows its state."""
+        raise ClusterkitError("exists already", where=self.key)
+
+    @classmethod
+    def delete(cls, scope: Scope[Any], have: Any) -> None:
+        """Never asked for: it is not in any cloud's ``KINDS``."""
+        raise ClusterkitError("is not ours to remove", where=cls.kind)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A leftover: something that others made in the cloud for the cluster."""
+
+    id: str
+    status: str = ""
+    tags: Tags = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Leftover(Generic[C]):
+    """What others made in the cloud for a cluster: never desired, all removed on destroy.
+
+    ``list`` gives everything that may belong to the cluster, ``belongs`` what provably does.
+    ``disarm`` switches off a protection before the delete, ``keep`` says why one stays and what it
+    costs.
+    """
+
+    kind: str
+    list: Callable[[Scope[C]], Iterable[Any]]
+    delete: Callable[[Scope[C], Any], Operation[C] | None]
+    belongs: Callable[[Scope[C], Any], bool] = lambda *_: True
+    disarm: Callable[[Scope[C], Any], None] | None = None
+    keep: Callable[[Any], str | None] = lambda _: None
+    patience: float = 900.0
+    takes: Durations = Durations()
+    uses: tuple[str, ...] = ()
+    optional: bool = False
+    """an attempt: what stays is found by a later row"""
+
+
+AnyKind = type[Kind[Any, Any]] | Leftover[Any]
+"""An entry of a cloud's ``KINDS``"""
+
+
+def closure(roots: Iterable[Kind[Any, Any]]) -> list[Kind[Any, Any]]:
+    """The resources and everything they need, each once."""
+    out: dict[str, Kind[Any, Any]] = {}
+    todo = list(roots)
+    while todo:
+        resource = todo.pop()
+        known = out.get(resource.key)
+        if known is None:
+            out[resource.key] = resource
+            todo.extend(resource.needs())
+        elif known is not resource:
+            raise ValueError(f"two different resources are called {resource.key}")
+    return list(out.values())

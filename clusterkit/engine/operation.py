@@ -1,0 +1,46 @@
+"""Operations: work that goes on in the cloud after a call has been answered.
+
+Google's and Azure's long-running operations, EKS's updates, ACK's tasks. A thing is neither there
+nor gone before its operation is done, and an operation that fails ends its step at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from clusterkit.errors import CloudError
+
+if TYPE_CHECKING:
+    from clusterkit.engine.scope import Scope
+
+C = TypeVar("C", contravariant=True)
+
+
+@dataclass(frozen=True)
+class Done:
+    """The operation has had its effect."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """Still in progress; ``note`` is the cloud's own word for how far it is."""
+
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The operation failed, for the cloud's own reason."""
+
+    error: CloudError
+
+
+Outcome = Done | Running | Failed
+
+
+class Operation(Protocol[C]):
+    """What a create, an edit or a delete began."""
+
+    def poll(self, scope: Scope[C]) -> Outcome:
+        """How far it is. ``Gone`` for an operation the cloud no longer remembers, which is done."""
