@@ -21,12 +21,12 @@ from clusterkit.alibaba.preflight import preflight as _preflight
 from clusterkit.alibaba.profile import AlibabaProfile
 from clusterkit.alibaba.registry import RegistryLogin, Repository
 from clusterkit.alibaba.security_group import SecurityGroup, keeps_volumes
-from clusterkit.engine.resource import Ctx, Resource
+from clusterkit.engine.adapter import context
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import ClusterkitError
 from clusterkit.kube import drain
 from clusterkit.kube.api import Access, Credential
-from clusterkit.kube.objects import Namespace, ServiceAccount
+from clusterkit.kube.manifest import Namespace, ServiceAccount
 from clusterkit.kube.storage import StorageClass
 
 __all__ = [
@@ -46,15 +46,10 @@ __all__ = [
 Profile = AlibabaProfile
 
 
-class VolumeClaims(drain.VolumeClaims):
-    """Claims whose disks go with the cluster, unless the profile kept them."""
-
-    @classmethod
-    def keeps(cls, cx: Ctx[Any]) -> bool:
-        return keeps_volumes(cx) is not False
+VolumeClaims = drain.volume_claims(lambda scope: keeps_volumes(context(scope)) is not False)
 
 
-KINDS: tuple[type[Resource[Any, Any]], ...] = (
+KINDS: tuple[Any, ...] = (
     KeyPair,
     Repository,
     PersonalRepository,

@@ -18,8 +18,8 @@ from clusterkit.alibaba.profile import AlibabaPool, AlibabaProfile, AlibabaRegis
 from clusterkit.alibaba.registry import RegistryLogin, Repository
 from clusterkit.alibaba.security_group import KEEP_VOLUMES, SecurityGroup
 from clusterkit.engine.resource import Existing, Resource
-from clusterkit.kube.objects import Namespace, ServiceAccount
-from clusterkit.kube.storage import StorageClass
+from clusterkit.kube.manifest import namespace, service_account
+from clusterkit.kube.storage import storage_class
 from clusterkit.naming import digest
 from clusterkit.profile.cidr import carve
 from clusterkit.profile.network import ANYWHERE
@@ -88,15 +88,15 @@ def graph(profile: AlibabaProfile, facts: Facts) -> list[Resource[Any, Any]]:
     out: list[Any_] = [cluster, *network.ways]
     out += [_pool(pool, profile, facts, cluster, network, key) for pool in profile.pools]
     out.append(
-        StorageClass(
-            name="clusterkit-ssd",
-            provisioner="diskplugin.csi.alibabacloud.com",
+        storage_class(
+            "clusterkit-ssd",
+            "diskplugin.csi.alibabacloud.com",
             # claims under 20 GiB, which ESSD refuses, are rounded up
-            parameters=(
-                ("fstype", "ext4"),
-                ("type", "cloud_essd,cloud_auto"),
-                ("volumeSizeAutoAvailable", "true"),
-            ),
+            {
+                "fstype": "ext4",
+                "type": "cloud_essd,cloud_auto",
+                "volumeSizeAutoAvailable": "true",
+            },
             cluster=cluster,
         )
     )
@@ -205,18 +205,18 @@ def _registry(profile: AlibabaProfile, facts: Facts, cluster: Cluster, tags: Tag
     )
     assumed = (ROLE_NAME, role_name(profile.region, profile.name, PUSH))
     for name in sorted({account.partition("/")[0] for account in profile.push_accounts}):
-        namespace = Namespace(name=name, cluster=cluster, labels=(INJECT,))
+        builds = namespace(name, cluster, dict((INJECT,)))
         out.append(
             RegistryLogin(
                 name=f"{name}/{LOGIN}",
                 instance=registry.instance,
                 repository=None if registry.instance else out[0],
                 servers=facts.registry,
-                after=(namespace,),
+                after=(builds,),
             )
         )
         out += [
-            ServiceAccount(name=account, annotations=(assumed,), after=(namespace, role))
+            service_account(account.partition("/")[2], builds, dict((assumed,)), after=(role,))
             for account in profile.push_accounts
             if account.startswith(f"{name}/")
         ]

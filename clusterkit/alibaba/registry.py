@@ -16,9 +16,10 @@ from typing import Any, ClassVar
 
 from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.errors import gone_is_fine
-from clusterkit.alibaba.personal_registry import PersonalRepositoryState, password
+from clusterkit.alibaba.personal_registry import password
 from clusterkit.alibaba.personal_registry import servers as personal_servers
 from clusterkit.engine.resource import Change, Ctx, Resource, one_each
+from clusterkit.engine.scope import Env
 from clusterkit.errors import Rejected
 from clusterkit.kube.secrets import DockerConfig, Login
 
@@ -175,18 +176,18 @@ class RegistryLogin(DockerConfig):
     kind: ClassVar[str] = "registry-login"
     instance: str | None = None
     """None: the Personal Edition"""
-    repository: Resource[Clients, PersonalRepositoryState] | None = None
+    repository: Any = None
     """of the Personal Edition: it tells the host names, unless the profile has"""
 
-    def wanted(self, cx: Ctx[Any]) -> tuple[str, ...]:
+    def wanted(self, env: Env[Any]) -> tuple[str, ...]:
         if self.repository is None or self.servers:
             return self.servers
-        return cx[self.repository].servers or personal_servers(cx.clients.region, None)
+        return env[self.repository].servers or personal_servers(env.region, None)
 
-    def login(self, cx: Ctx[Any]) -> Login:
+    def login(self, env: Env[Any]) -> Login:
         if self.instance is None:
-            return password(cx.clients, self.wanted(cx))
-        found = cx.clients.cr("GetAuthorizationToken", InstanceId=self.instance)
+            return password(env.client, self.wanted(env))
+        found = env.client.cr("GetAuthorizationToken", InstanceId=self.instance)
         until = datetime.fromtimestamp(int(found["ExpireTime"]) / 1000, UTC)
         user, secret = found["TempUsername"], found["AuthorizationToken"]
         return Login(self.servers, user, secret, until)

@@ -24,7 +24,7 @@ from clusterkit.eks.preflight import preflight as _preflight
 from clusterkit.eks.profile import EksProfile
 from clusterkit.eks.registry import LogGroup, Repository
 from clusterkit.eks.routes import RouteTable
-from clusterkit.engine.resource import Ctx, Resource
+from clusterkit.engine.adapter import context
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import Absent
 from clusterkit.kube import drain
@@ -49,15 +49,10 @@ __all__ = [
 Profile = EksProfile
 
 
-class VolumeClaims(drain.VolumeClaims):
-    """Claims whose volumes go with the cluster, unless the profile kept them."""
-
-    @classmethod
-    def keeps(cls, cx: Ctx[Any]) -> bool:
-        return keeps_volumes(cx) is not False
+VolumeClaims = drain.volume_claims(lambda scope: keeps_volumes(context(scope)) is not False)
 
 
-KINDS: tuple[type[Resource[Any, Any]], ...] = (
+KINDS: tuple[Any, ...] = (
     KeyPair,
     Role,
     Repository,

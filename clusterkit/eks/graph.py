@@ -20,7 +20,7 @@ from clusterkit.eks.profile import EksPool, EksProfile
 from clusterkit.eks.registry import LogGroup, Repository
 from clusterkit.eks.routes import RouteTable
 from clusterkit.engine.resource import Existing, Resource
-from clusterkit.kube.storage import StorageClass
+from clusterkit.kube.storage import storage_class
 from clusterkit.naming import digest
 from clusterkit.profile.cidr import carve
 from clusterkit.profile.pool import machine_text
@@ -122,11 +122,8 @@ def graph(profile: EksProfile, facts: Facts) -> list[Resource[Any, Any]]:
     ]
     out += [*first, *groups, *last]
     out.append(
-        StorageClass(
-            name="gp3",
-            provisioner="ebs.csi.aws.com",
-            parameters=(("encrypted", "true"), ("type", "gp3")),
-            cluster=cluster,
+        storage_class(
+            "gp3", "ebs.csi.aws.com", {"encrypted": "true", "type": "gp3"}, cluster=cluster
         )
     )
     return out + _registry(profile, facts, cluster, tags)

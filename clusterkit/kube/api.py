@@ -93,7 +93,7 @@ class KubeApi:
         self._new_until: float | None = None
         self._was_absent = False
 
-    def list(self, path: str, *, labels: Mapping[str, str] | None = None) -> Objects:
+    def list(self, path: str, labels: Mapping[str, str] | None = None) -> Objects:
         """Every object of a collection that carries the labels, to the last page."""
         query = {"limit": str(PAGE)}
         if labels:
@@ -116,13 +116,16 @@ class KubeApi:
                 return None
             raise
 
-    def apply(self, path: str, body: Mapping[str, Any]) -> Object:
-        """Make or change one of our own objects by server-side apply.
+    def apply(self, path: str, body: Mapping[str, Any], *, dry_run: bool = False) -> Object:
+        """Create or change one of our own objects by server-side apply; with ``dry_run`` only say
+        what it would be.
 
         What ``body`` no longer has is removed; what others changed of what it has is put back
         (https://kubernetes.io/docs/reference/using-api/server-side-apply/).
         """
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
+        if dry_run:
+            query["dryRun"] = "All"
         return self._call("PATCH", path, query, body, "application/apply-patch+yaml")
 
     def patch(self, path: str, body: Mapping[str, Any]) -> Object:

@@ -1,81 +1,74 @@
-"""What Kubernetes made in the cloud, taken back through Kubernetes before the cluster goes.
+"""What Kubernetes made in the cloud, removed through Kubernetes before the cluster goes.
 
 Load balancers and volumes cost money, live outside the cluster and outlive it. Kubernetes removes
-them when the object they are for is deleted, so that is what a destroy does first. It is an
-attempt: with a dead API server, or a controller that is no more, the cloud's own sweep finds them
-by the cluster's tag.
+them when the object they are for is deleted, so that is what a destroy does first. These rows are
+optional: with a dead API server, or a controller that is gone, the cloud's own sweep finds what
+stays by the cluster's tag.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
-from clusterkit.engine.resource import Ctx, Leftover, S
+from clusterkit.engine.kind import Leftover
+from clusterkit.engine.scope import Scope
 from clusterkit.kube.api import HasKube, Object
 
 POD_GRACE = 30
 """seconds; Kubernetes' own default, in place of the longer ones that pods may ask for"""
+PATIENCE = 300.0
+"""seconds; what Kubernetes does here takes a minute or two; the cloud's sweep waits for the rest"""
 
 
 @dataclass(frozen=True)
 class DrainedState:
     """An object somebody made that stands for something in the cloud."""
 
+    id: str
+    """``NAMESPACE/NAME``"""
     path: str
     status: str = ""
 
 
-class _Swept(Leftover[HasKube, S]):
-    """An attempt: the cloud's own sweep finds what stays."""
-
-    best_effort: ClassVar[bool] = True
-    patience: ClassVar[float] = 300.0
-    """what Kubernetes does here takes a minute or two; the cloud's sweep waits for the rest"""
+def _delete(scope: Scope[HasKube], have: DrainedState) -> None:
+    scope.client.kube.delete(have.path)
 
 
-class _Drained(_Swept[DrainedState]):
-    """What is deleted as it is."""
-
-    @classmethod
-    def delete(cls, cx: Ctx[HasKube], have: DrainedState) -> None:
-        cx.clients.kube.delete(have.path)
+def _balanced(scope: Scope[HasKube]) -> Iterable[DrainedState]:
+    found = scope.client.kube.list("/api/v1/services")
+    balanced = (item for item in found if item["spec"].get("type") == "LoadBalancer")
+    return [_drained(item, "/api/v1", "services") for item in balanced]
 
 
-class LoadBalancerServices(_Drained):
-    """Every Service of type LoadBalancer; a finalizer keeps it until its load balancer is gone
-    (https://kubernetes.io/docs/tasks/access-application-cluster/create-external-load-balancer/).
-    """
-
-    kind: ClassVar[str] = "load-balancer-services"
-
-    @classmethod
-    def owned(cls, cx: Ctx[HasKube]) -> dict[str, DrainedState]:
-        found = cx.clients.kube.list("/api/v1/services")
-        balanced = (item for item in found if item["spec"].get("type") == "LoadBalancer")
-        return dict(_drained(item, "/api/v1", "services") for item in balanced)
+LoadBalancerServices = Leftover[HasKube](
+    "load-balancer-services", _balanced, _delete, patience=PATIENCE, optional=True
+)
+"""Every Service of type LoadBalancer; a finalizer keeps it until its load balancer is gone
+(https://kubernetes.io/docs/tasks/access-application-cluster/create-external-load-balancer/).
+"""
 
 
-class Ingresses(_Drained):
-    """Every Ingress, whatever its class: a controller may have made a load balancer for it, and
-    one that did keeps the Ingress by a finalizer until that is gone.
-    """
+def _ingresses(scope: Scope[HasKube]) -> Iterable[DrainedState]:
+    group = "/apis/networking.k8s.io/v1"
+    return [
+        _drained(item, group, "ingresses") for item in scope.client.kube.list(f"{group}/ingresses")
+    ]
 
-    kind: ClassVar[str] = "ingresses"
 
-    @classmethod
-    def owned(cls, cx: Ctx[HasKube]) -> dict[str, DrainedState]:
-        group = "/apis/networking.k8s.io/v1"
-        found = cx.clients.kube.list(f"{group}/ingresses")
-        return dict(_drained(item, group, "ingresses") for item in found)
+Ingresses = Leftover[HasKube]("ingresses", _ingresses, _delete, patience=PATIENCE, optional=True)
+"""Every Ingress, whatever its class: a controller may have made a load balancer for it, and one
+that did keeps the Ingress by a finalizer until that is gone.
+"""
 
 
 @dataclass(frozen=True)
 class VolumeState:
     """A persistent volume that goes with its claim."""
 
-    name: str
+    id: str
     status: str
     """``Bound``, ``Released``, ``Failed``"""
     claim: str | None
@@ -84,8 +77,9 @@ class VolumeState:
     """paths of the pods that hold it"""
 
 
-class VolumeClaims(_Swept[VolumeState]):
-    """Every volume that a driver made for a claim and removes with it (reclaim policy ``Delete``).
+def volume_claims(keeps: Callable[[Scope[Any]], bool]) -> Leftover[Any]:
+    """Every volume that a driver made for a claim and removes with it (reclaim policy ``Delete``);
+    none where ``keeps`` says that volumes outlive the cluster.
 
     A claim goes only when no running pod uses it, and whoever owns such a pod makes another. So
     first no node takes pods any more, then the claim is deleted, then the pods that use it. The new
@@ -95,46 +89,37 @@ class VolumeClaims(_Swept[VolumeState]):
     storage driver's among them, go on running. It is over when the volume is gone, not the claim.
     """
 
-    kind: ClassVar[str] = "volume-claims"
-
-    @classmethod
-    def keeps(cls, cx: Ctx[HasKube]) -> bool:
-        """Whether the volumes are to outlive the cluster; for the driver, who knows where that is
-        written down.
-        """
-        return False
-
-    @classmethod
-    def owned(cls, cx: Ctx[HasKube]) -> dict[str, VolumeState]:
-        if cls.keeps(cx):
-            return {}
-        kube = cx.clients.kube
+    def listed(scope: Scope[HasKube]) -> Iterable[VolumeState]:
+        if keeps(scope):
+            return ()
+        kube = scope.client.kube
         volumes = [item for item in kube.list("/api/v1/persistentvolumes") if _goes(item)]
         if not volumes:
-            return {}
+            return ()
         users = _users(kube.list("/api/v1/pods"))
-        states = (_volume(item, users) for item in volumes)
-        return {state.name: state for state in states}
+        return [_volume(item, users) for item in volumes]
 
-    @classmethod
-    def delete(cls, cx: Ctx[HasKube], have: VolumeState) -> None:
-        if have.claim is None:  # its driver is at it already
-            return
-        kube = cx.clients.kube
-        for node in kube.list("/api/v1/nodes"):
-            if not node["spec"].get("unschedulable"):
-                path = f"/api/v1/nodes/{node['metadata']['name']}"
-                kube.patch(path, {"spec": {"unschedulable": True}})
-        kube.delete(have.claim)
-        for pod in have.pods:
-            kube.delete(pod, grace=POD_GRACE)
+    return Leftover("volume-claims", listed, _release, patience=PATIENCE, optional=True)
 
 
-def _drained(item: Object, group: str, plural: str) -> tuple[str, DrainedState]:
+def _release(scope: Scope[HasKube], have: VolumeState) -> None:
+    if have.claim is None:  # its driver is at it already
+        return
+    kube = scope.client.kube
+    for node in kube.list("/api/v1/nodes"):
+        if not node["spec"].get("unschedulable"):
+            path = f"/api/v1/nodes/{node['metadata']['name']}"
+            kube.patch(path, {"spec": {"unschedulable": True}})
+    kube.delete(have.claim)
+    for pod in have.pods:
+        kube.delete(pod, grace=POD_GRACE)
+
+
+def _drained(item: Object, group: str, plural: str) -> DrainedState:
     metadata = item["metadata"]
     path = f"{group}/namespaces/{metadata['namespace']}/{plural}/{metadata['name']}"
     status = "deleting" if metadata.get("deletionTimestamp") else ""
-    return f"{metadata['namespace']}/{metadata['name']}", DrainedState(path, status)
+    return DrainedState(f"{metadata['namespace']}/{metadata['name']}", path, status)
 
 
 def _goes(volume: Object) -> bool:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import base64
 import json
 from abc import abstractmethod
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from clusterkit.engine.resource import Change, Ctx, Resource
-from clusterkit.kube import ownership
+from clusterkit.engine.kind import Edit, edit
+from clusterkit.engine.scope import Env, Scope
 from clusterkit.kube.api import HasKube, Object
+from clusterkit.kube.manifest import Manifest, ManifestState, selector
 
 EXPIRES = "clusterkit.dev/expires"
-"""annotation: when the password ends (RFC 3339)"""
+"""annotation: when the password expires (RFC 3339)"""
+_SERVERS = "clusterkit.dev/servers"
+_TYPE = "kubernetes.io/dockerconfigjson"
 
 
 @dataclass(frozen=True)
@@ -28,98 +32,65 @@ class Login:
     """UTC"""
 
 
-@dataclass(frozen=True)
-class DockerConfigState:
-    """A Secret of ours, without what is in it."""
-
-    namespace: str
-    name: str
-    expires: datetime | None
-    servers: tuple[str, ...]
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
-class DockerConfig(Resource[HasKube, DockerConfigState]):
+class DockerConfig(Manifest):
     """A Secret of type ``kubernetes.io/dockerconfigjson``; ``name`` is ``NAMESPACE/NAME``, and the
     namespace belongs in ``after``.
 
-    An expired password is a difference, so that each ``up`` renews it.
+    An expired password is a difference, so that each ``up`` renews it. Its content is never
+    compared, so that no password is ever shown.
     """
 
-    dies_with: ClassVar[str | None] = "cluster"
-    best_effort: ClassVar[bool] = True
+    group: ClassVar[str] = "/api/v1"
+    plural: ClassVar[str] = "secrets"
+    namespaced: ClassVar[bool] = True
 
     servers: tuple[str, ...]
 
-    def wanted(self, cx: Ctx[Any]) -> tuple[str, ...]:
-        """The registries it is for; for a cloud that tells them only once a repository is there."""
-        return self.servers
-
     @abstractmethod
-    def login(self, cx: Ctx[Any]) -> Login:
+    def login(self, env: Env[Any]) -> Login:
         """A fresh password."""
 
+    def wanted(self, env: Env[Any]) -> tuple[str, ...]:
+        """The registries it is for, where the cloud tells them only once a repository exists."""
+        return self.servers
+
     @classmethod
-    def owned(cls, cx: Ctx[HasKube]) -> dict[str, DockerConfigState]:
-        found = cx.clients.kube.list("/api/v1/secrets", labels=ownership.selector(cx))
-        states = (_state(item) for item in found if item.get("type") == _TYPE)
-        return {f"{state.namespace}/{state.name}": state for state in states}
+    def list(cls, scope: Scope[HasKube]) -> Iterable[ManifestState]:
+        found = scope.client.kube.list(f"{cls.group}/{cls.plural}", selector(scope.cluster))
+        return [cls.state(item) for item in found if item.get("type") == _TYPE]
 
-    def create(self, cx: Ctx[HasKube]) -> None:
-        ownership.make(cx, self.key, _path(self.name), self._body(cx))
+    @classmethod
+    def state(cls, item: Object) -> ManifestState:
+        return super().state({key: value for key, value in item.items() if key != "data"})
 
-    def _body(self, cx: Ctx[HasKube]) -> Object:
-        namespace, _, name = self.name.partition("/")
-        login = self.login(cx)
+    def body(self, env: Env[HasKube]) -> Object:
+        login = self.login(env)
         pair = base64.b64encode(f"{login.user}:{login.password}".encode()).decode()
         config = json.dumps({"auths": {server: {"auth": pair} for server in login.servers}})
-        return {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {
-                "name": name,
-                "namespace": namespace,
-                "labels": ownership.labels(cx, self.name),
-                "annotations": {
-                    EXPIRES: login.expires.isoformat(timespec="seconds"),
-                    _SERVERS: ",".join(login.servers),
-                },
-            },
-            "type": _TYPE,
-            "data": {".dockerconfigjson": base64.b64encode(config.encode()).decode()},
+        whole = super().body(env)
+        whole["metadata"]["annotations"] = {
+            EXPIRES: login.expires.isoformat(timespec="seconds"),
+            _SERVERS: ",".join(login.servers),
         }
+        data = {".dockerconfigjson": base64.b64encode(config.encode()).decode()}
+        return {"apiVersion": "v1", "kind": "Secret", **whole, "type": _TYPE, "data": data}
 
-    def diff(self, cx: Ctx[HasKube], have: DockerConfigState) -> list[Change]:
-        changes = []
-        if have.expires is None or have.expires <= datetime.now(UTC):
-            changes.append(Change("password", "expired", "renewed"))
-        if have.servers != self.wanted(cx):
-            changes.append(Change("servers", have.servers, self.wanted(cx)))
-        return changes
+    def edits(self, env: Env[HasKube], have: ManifestState) -> Iterator[Edit]:
+        annotations = have.body["metadata"].get("annotations") or {}
 
-    def update(self, cx: Ctx[HasKube], have: DockerConfigState, changes: list[Change]) -> None:
-        cx.clients.kube.apply(_path(self.name), self._body(cx))
+        def renew() -> None:
+            self._apply(env)
 
-    @classmethod
-    def delete(cls, cx: Ctx[HasKube], have: DockerConfigState) -> None:
-        cx.clients.kube.delete(_path(f"{have.namespace}/{have.name}"))
-
-
-_TYPE = "kubernetes.io/dockerconfigjson"
-_SERVERS = "clusterkit.dev/servers"
+        expires = _time(annotations.get(EXPIRES, ""))
+        if expires is None or expires <= datetime.now(UTC):
+            yield Edit("password", "expired", "renewed", renew)
+        servers = tuple(filter(None, annotations.get(_SERVERS, "").split(",")))
+        yield from edit("servers", servers, self.wanted(env), renew)
 
 
-def _state(item: Object) -> DockerConfigState:
-    metadata = item["metadata"]
-    annotations = metadata.get("annotations") or {}
+def _time(text: str) -> datetime | None:
     try:
-        expires = datetime.fromisoformat(annotations.get(EXPIRES, ""))
+        return datetime.fromisoformat(text)
     except ValueError:
-        expires = None
-    servers = tuple(filter(None, annotations.get(_SERVERS, "").split(",")))
-    return DockerConfigState(metadata["namespace"], metadata["name"], expires, servers)
-
-
-def _path(name: str) -> str:
-    namespace, _, secret = name.partition("/")
-    return f"/api/v1/namespaces/{namespace}/secrets/{secret}"
+        return None
