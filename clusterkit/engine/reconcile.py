@@ -13,7 +13,16 @@ from clusterkit.engine import backoff
 from clusterkit.engine.plan import refuse
 from clusterkit.engine.resource import Change, Ctx
 from clusterkit.engine.task import Task
-from clusterkit.errors import Busy, Diverged, NotOurs, Rejected, Retryable, ServerError
+from clusterkit.errors import (
+    AlreadyDone,
+    Busy,
+    Diverged,
+    Exists,
+    NotOurs,
+    Rejected,
+    Retryable,
+    ServerError,
+)
 
 MOST_UPDATES = 3
 MOST_DELETES = 3
@@ -167,21 +176,24 @@ class Reconcile:
     # -- what a call says ------------------------------------------------------------------------
 
     def _created(self, task: Task, error: Exception | None) -> None:
-        if error is None:
+        if error is None or isinstance(error, AlreadyDone):
             task.asked = task.made = True
             task.attempts = 0
             self._desk.wait(task, 0.0)
         elif isinstance(error, Retryable):
             task.unsure = task.unsure or isinstance(error, ServerError)
             self._desk.again(task, error)
-        elif isinstance(error, NotOurs) and task.unsure:
+        elif isinstance(error, Exists | NotOurs) and task.unsure:
             task.asked = True  # our own earlier try took the name; the list lags behind
             self._desk.wait(task, note="made, not listed yet")
+        elif isinstance(error, Exists):
+            hint = error.hint or f"choose another name, or --adopt {task.key}=ID"
+            self._desk.fail(task, NotOurs(error.what, where=task.key, hint=hint))
         else:
             self._desk.fail(task, error)
 
     def _updated(self, task: Task, error: Exception | None) -> None:
-        if error is None:
+        if error is None or isinstance(error, AlreadyDone):
             task.updates += 1
             task.attempts = 0
             task.settled_after = self._desk.now() + backoff.SETTLE * self._cx.scale

@@ -16,8 +16,10 @@ from clusterkit.engine.plan import Plan, plan
 from clusterkit.engine.resource import Change, Ctx, Resource, one_each
 from clusterkit.engine.run import Outcome, Run
 from clusterkit.errors import (
+    AlreadyDone,
     Busy,
     Diverged,
+    Exists,
     Finding,
     Immutable,
     NotOurs,
@@ -210,7 +212,7 @@ def test_a_name_taken_by_our_own_lost_create_is_waited_for() -> None:
             if len(self.tries) == 1:
                 raise ServerError("503")
             super().create(cx)
-            raise NotOurs("the name is taken")
+            raise Exists("the name is taken")
 
     cloud = DictCloud()
     assert up(cloud, Sign(name="s"), kinds=(Sign,)).ok
@@ -221,10 +223,30 @@ def test_a_name_taken_by_somebody_else_is_an_error() -> None:
         kind = "sign"
 
         def create(self, cx: Ctx[DictCloud]) -> None:
-            raise NotOurs("the name is taken", hint="--adopt sign/s=ID")
+            raise Exists("the name is taken")
 
     outcome = up(DictCloud(), Sign(name="s"), kinds=(Sign,))
-    assert isinstance(outcome.failed["sign/s"], NotOurs)
+    error = outcome.failed["sign/s"]
+    assert isinstance(error, NotOurs)
+    assert str(error) == "sign/s: the name is taken"
+    assert "--adopt sign/s=ID" in error.hint
+
+
+def test_what_is_as_asked_for_already_is_done() -> None:
+    class Sign(Item):
+        kind = "sign"
+
+        def create(self, cx: Ctx[DictCloud]) -> None:
+            super().create(cx)
+            raise AlreadyDone("it is there")
+
+        def update(self, cx: Ctx[DictCloud], have: Thing, changes: list[Change]) -> None:
+            super().update(cx, have, changes)
+            raise AlreadyDone("it is so")
+
+    cloud = DictCloud()
+    assert up(cloud, Sign(name="s"), kinds=(Sign,)).ok
+    assert up(cloud, Sign(name="s", size=2), kinds=(Sign,)).ok
 
 
 def test_removed_from_the_wish_is_removed_unless_pruning_is_off() -> None:
