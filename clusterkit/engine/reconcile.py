@@ -20,6 +20,7 @@ from clusterkit.engine.scope import Env
 from clusterkit.engine.task import Task
 from clusterkit.errors import (
     Absent,
+    AlreadyDone,
     Busy,
     Diverged,
     Exists,
@@ -153,7 +154,7 @@ class Reconcile:
             operation: Operation[Any] | None = made
             return operation
         # what comes too early for a service that is consistent in the end is left to the next look
-        with suppress(Absent, Gone, Retryable):
+        with suppress(Absent, AlreadyDone, Gone, Retryable):
             if usable(task.kind, made):
                 for apply in calls(differences(wish, env, made))[: 1 if wish.serial else None]:
                     if operation := apply():
@@ -281,7 +282,7 @@ class Reconcile:
     # -- what a call says ------------------------------------------------------------------------
 
     def _created(self, task: Task, operation: Any, error: Exception | None) -> None:
-        if error is None:
+        if error is None or isinstance(error, AlreadyDone):
             task.asked, task.made = self._actions.now(), True
             self._accepted(task, operation)
         elif isinstance(error, Exists):
@@ -323,7 +324,7 @@ class Reconcile:
             self._actions.fail(task, rejected)
 
     def _edited(self, task: Task, operation: Any, error: Exception | None) -> None:
-        if error is None:
+        if error is None or isinstance(error, AlreadyDone):
             task.updates += 1
             task.settled_after = self._actions.now() + backoff.SETTLE * self._env.scale
             self._accepted(task, operation)
@@ -336,7 +337,7 @@ class Reconcile:
             self._actions.fail(task, error)
 
     def _deleted(self, have: Any, task: Task, operation: Any, error: Exception | None) -> None:
-        if error is None or isinstance(error, Gone):
+        if error is None or isinstance(error, AlreadyDone | Gone):
             # a part that was gone may have kept the rest: the next look tells
             task.asked = self._actions.now()
             self._accepted(task, operation if error is None else None)
@@ -371,7 +372,7 @@ class Reconcile:
             self._actions.operate(task, operation)
 
     def _swept(self, name: str, task: Task, operation: Any, error: Exception | None) -> None:
-        if error is not None and not isinstance(error, Gone):
+        if error is not None and not isinstance(error, AlreadyDone | Gone):
             task.swept.discard(name)
             if not isinstance(error, Retryable):
                 self._actions.fail(task, error)

@@ -139,9 +139,12 @@ class Manifest(Kind[HasKube, ManifestState]):
 
     @classmethod
     def label(cls, scope: Scope[HasKube], identifier: str, labels: Tags) -> None:
-        if cls.namespaced and "/" not in identifier:
+        name = labels[NAME]
+        if identifier != name:
             raise ClusterkitError(
-                f"{identifier!r} names no namespace", where=cls.kind, hint="NAMESPACE/NAME"
+                f"a Kubernetes object is identified by its name, and {identifier!r} is another",
+                where=f"{cls.kind}/{name}",
+                hint=f"--adopt {cls.kind}/{name}={name}",
             )
         ours = {**selector(scope.cluster), NAME: safe(labels[NAME])}
         scope.client.kube.patch(cls.path(identifier), {"metadata": {"labels": ours}})
@@ -149,7 +152,9 @@ class Manifest(Kind[HasKube, ManifestState]):
 
 def _compared(item: Object) -> Object:
     metadata = {k: v for k, v in item["metadata"].items() if k not in _SERVER_FIELDS}
-    return {**{k: v for k, v in item.items() if k != "status"}, "metadata": metadata}
+    # the items of a list carry no apiVersion and kind
+    rest = {k: v for k, v in item.items() if k not in ("status", "apiVersion", "kind")}
+    return {**rest, "metadata": metadata}
 
 
 def _differences(have: Any, want: Any, where: str = "") -> Iterator[tuple[str, Any, Any]]:

@@ -26,8 +26,11 @@ from clusterkit.errors import (
     ClusterkitError,
     CredentialsError,
     Denied,
+    Exists,
     Gone,
-    NotOurs,
+    InUse,
+    PaymentRequired,
+    Propagating,
     QuotaExceeded,
     Rejected,
     Retryable,
@@ -94,6 +97,18 @@ def test_https_is_really_on(server: Loopback) -> None:
     made.cs("DescribeUserQuota", "GET", "/quota")
     made.nlb("ListLoadBalancers")  # a product without a package: the generic request
     assert [heard.secure for heard in server.heard] == [True] * 4
+
+
+def test_the_server_name_is_sent_on_every_python(
+    server: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from aliyunsdkcore.vendored.requests.packages.urllib3.util import ssl_
+
+    # Python 3.12 removed ssl.wrap_socket, and the import of both fails
+    monkeypatch.setattr(ssl_, "HAS_SNI", False)
+    clients(server).vpc("DescribeVpcs")
+    assert [heard.host for heard in server.heard] == ["vpc.ap-southeast-1.aliyuncs.com"]
+    assert server.names == ["vpc.ap-southeast-1.aliyuncs.com"]
 
 
 def test_another_authority_is_not_trusted(server: Loopback, tmp_path: Path) -> None:
@@ -327,19 +342,19 @@ def test_an_answer_that_is_not_json(server: Loopback) -> None:
 @pytest.mark.parametrize(
     ("status", "code", "kind"),
     [
-        (400, "DependencyViolation.EnhancedNatgw", Busy),
-        (400, "OperationUnsupported.EipInBinding", Busy),
+        (400, "DependencyViolation.EnhancedNatgw", InUse),
+        (400, "OperationUnsupported.EipInBinding", Propagating),
         (400, "IncorrectVSwitchStatus", Busy),
-        (400, "InvalidIpStatus.HasBeenUsedBySnatTable", Busy),
+        (400, "InvalidIpStatus.HasBeenUsedBySnatTable", InUse),
         (404, "InvalidVpcID.NotFound", Gone),
         (404, "EntityNotExist.Role", Gone),
-        (409, "EntityAlreadyExists.Role", NotOurs),
+        (409, "EntityAlreadyExists.Role", Exists),
         (400, "QuotaExceeded.Vpc", QuotaExceeded),
         (404, "InvalidAccessKeyId.NotFound", CredentialsError),
         (400, "InvalidTimeStamp.Expired", CredentialsError),
         (403, "NoPermission", Denied),
-        (400, "RISK.RISK_CONTROL_REJECTION", Rejected),
-        (400, "InvalidCidrBlock.Overlapped", Rejected),
+        (400, "RISK.RISK_CONTROL_REJECTION", PaymentRequired),
+        (400, "InvalidCidrBlock.Overlapped", Exists),
         (500, "Whatever", ServerError),
     ],
 )

@@ -268,7 +268,7 @@ def test_an_existing_network_is_only_used(tmp_path: Path) -> None:
     )
     found = kinds(loaded(tmp_path, text), facts)
     assert not {"vpc", "vswitch", "nat-gateway", "eip"} & set(found)
-    assert found.count("given") == 2
+    assert found.count("existing") == 2
 
 
 def test_who_pushes_gets_a_role_and_a_login(tmp_path: Path) -> None:
