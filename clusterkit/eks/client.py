@@ -67,11 +67,9 @@ class Clients(ReadCache):
 
     @property
     def partition(self) -> str:
-        """The ARN partition of the region: ``aws``, ``aws-cn``, ``aws-us-gov``."""
-        region = self.target.region
-        if region.startswith("cn-"):
-            return "aws-cn"
-        return "aws-us-gov" if region.startswith("us-gov-") else "aws"
+        """The ARN partition of the region: ``aws``, ``aws-cn``, ``aws-us-gov``, ``aws-iso``."""
+        found: str = call(self._open_session().get_partition_for_region, self.target.region)
+        return found
 
     def _client(self, name: str) -> Any:
         if (found := self._made.get(name)) is not None:
@@ -101,15 +99,16 @@ class Clients(ReadCache):
     def _ask(
         self, service: str, send: Callable[..., Any], operation: str, parameters: dict[str, Any]
     ) -> Any:
-        """Calls that only read may share an answer (``ReadCache.share``); a change ends that.
+        """Every SDK exception becomes one of clusterkit's. Calls that only read may share an answer
+        (``ReadCache.share``); a change ends that.
 
         Methods and paginators all go through the one method of a client this stands before.
         """
         if operation.startswith(READS):
             question = f"{service} {operation} {sorted(parameters.items())}"
-            return self.answer(question, partial(send, operation, parameters))
+            return self.answer(question, partial(call, send, operation, parameters))
         self.unshare()
-        return send(operation, parameters)
+        return call(send, operation, parameters)
 
     def _open_session(self) -> boto3.Session:
         if self._session is None:
