@@ -7,13 +7,12 @@ from typing import Any
 
 from clusterkit.eks.access import AccessEntry, entry_name
 from clusterkit.eks.addons import Addon, PodIdentity
-from clusterkit.eks.client import Clients
 from clusterkit.eks.cluster import Cluster
 from clusterkit.eks.iam import CLUSTER_ROLE, KEEP_VOLUMES, Role, push_policy
 from clusterkit.eks.keypair import KeyPair
 from clusterkit.eks.launch_template import LaunchTemplate
 from clusterkit.eks.nat import ElasticIp, NatGateway
-from clusterkit.eks.network import InternetGateway, Subnet, SubnetState, Vpc
+from clusterkit.eks.network import InternetGateway, Subnet, Vpc
 from clusterkit.eks.nodes import AMI, NodeGroup
 from clusterkit.eks.preflight import Facts
 from clusterkit.eks.profile import EksPool, EksProfile
@@ -27,7 +26,7 @@ from clusterkit.profile.pool import machine_text
 from clusterkit.profile.ssh_key import fingerprint
 
 Any_ = Any
-AnySubnet = Resource[Clients, SubnetState]
+AnySubnet = Any
 
 EFFECTS = {
     "NoSchedule": "NO_SCHEDULE",
@@ -131,7 +130,7 @@ def graph(profile: EksProfile, facts: Facts) -> list[Resource[Any, Any]]:
 
 def _made(profile: EksProfile, facts: Facts, tags: tuple[tuple[str, str], ...]) -> _Network:
     """A VPC of our own: two subnets a zone, and the ways out."""
-    vpc = Vpc(name="main", cidr=str(profile.network.cidr), tags=tags)
+    vpc = Vpc(name="main", cidr=profile.network.cidr, tags=tags)
     gateway = InternetGateway(name="main", vpc=vpc, tags=tags)
     nat = profile.network.nat
     public, private = [], []
@@ -143,7 +142,7 @@ def _made(profile: EksProfile, facts: Facts, tags: tuple[tuple[str, str], ...]) 
             Subnet(
                 name=f"public-{letter}",
                 vpc=vpc,
-                cidr=str(public_cidr),
+                cidr=public_cidr,
                 zone=zone,
                 public_addresses=nat == "none",
                 tags=(*tags, ("kubernetes.io/role/elb", "1")),
@@ -153,7 +152,7 @@ def _made(profile: EksProfile, facts: Facts, tags: tuple[tuple[str, str], ...]) 
             Subnet(
                 name=f"private-{letter}",
                 vpc=vpc,
-                cidr=str(private_cidr),
+                cidr=private_cidr,
                 zone=zone,
                 tags=(*tags, ("kubernetes.io/role/internal-elb", "1")),
             )

@@ -13,7 +13,13 @@ from typing import Any
 from clusterkit.eks import machine_types
 from clusterkit.eks.client import Clients
 from clusterkit.eks.errors import Gone, call, pages
-from clusterkit.eks.network import SubnetState, VpcState
+from clusterkit.eks.network import (
+    SubnetState,
+    VpcState,
+    dns_hostnames,
+    subnet_state,
+    vpc_state,
+)
 from clusterkit.eks.profile import EksProfile
 from clusterkit.eks.tags import ours, read_tags
 from clusterkit.eks.versions import AddonVersion, Versions
@@ -152,9 +158,7 @@ class _Preflight(Versions):
             what = f"there is no VPC {wanted.vpc} in {self.profile.region}"
             self.wrong.append(Finding(what, f"{where}.vpc"))
             return None, {}
-        dns = call(ec2.describe_vpc_attribute, VpcId=wanted.vpc, Attribute="enableDnsHostnames")[
-            "EnableDnsHostnames"
-        ].get("Value")
+        dns = dns_hostnames(self.clients, wanted.vpc)
         if not dns:
             hint = "nodes cannot join without; switch DNS hostnames on in the VPC"
             self.wrong.append(Finding("the VPC has DNS hostnames off", f"{where}.vpc", hint))
@@ -165,19 +169,14 @@ class _Preflight(Versions):
             if item["VpcId"] != wanted.vpc:
                 what = f"{item['SubnetId']} lies in {item['VpcId']}, not in {wanted.vpc}"
                 self.wrong.append(Finding(what, f"{where}.subnets"))
-            found[item["SubnetId"]] = SubnetState(
-                id=item["SubnetId"],
-                cidr=item["CidrBlock"],
-                zone=item["AvailabilityZone"],
-                public_addresses=bool(item.get("MapPublicIpOnLaunch")),
-            )
+            found[item["SubnetId"]] = subnet_state(item)
         for missing in sorted(set(ids) - found.keys()):
             self.wrong.append(Finding(f"there is no subnet {missing}", f"{where}.subnets"))
         zones = {found[i].zone for i in wanted.subnets if i in found}
         if len(zones) == 1:
             what = "all subnets lie in one zone; EKS wants two"
             self.wrong.append(Finding(what, f"{where}.subnets"))
-        return VpcState(wanted.vpc, vpc["CidrBlock"], bool(dns)), found
+        return vpc_state(vpc), found
 
     # -- decisions -------------------------------------------------------------------------------
 

@@ -1,21 +1,23 @@
-"""How the mark is spelled on AWS: tags, put on in the call that makes a thing.
+"""How ownership tags are written on AWS: in the create call, where the service can.
 
 Keys and values fit every service's rules (EC2: 128 and 256 characters; IAM and EKS the same).
-IAM lists by path, not by tag, so roles carry their mark in the path as well (``iam.py``).
+IAM lists by path, not by tag, so a role is ours by its path (``iam.py``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from clusterkit.eks.errors import call
 from clusterkit.engine import marked
+from clusterkit.engine.kind import Kind, S
 from clusterkit.engine.marked import Tags as Tags
 from clusterkit.engine.marked import mark
 from clusterkit.engine.marked import retags as retags
-from clusterkit.engine.resource import C, Change, Ctx, S
+from clusterkit.engine.resource import C, Change, Ctx
+from clusterkit.engine.scope import Env, Scope
 from clusterkit.naming import CLUSTER, NAME
 
 if TYPE_CHECKING:
@@ -24,6 +26,56 @@ if TYPE_CHECKING:
 
     from clusterkit.eks.client import Clients
 
+REPLACE = "change the profile back, or destroy the cluster and run up again"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tagged(Kind["Clients", S]):
+    """A kind with AWS tags: ours, the profile's, and a ``Name`` for the console."""
+
+    def marks(self, env: Env[Any]) -> dict[str, str]:
+        return {"Name": f"{env.cluster}-{self.name}", **super().marks(env)}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Ec2(Tagged[S]):
+    """A kind of EC2's, tagged by its id."""
+
+    type: ClassVar[ResourceTypeType]
+    patience: ClassVar[float] = 1200.0
+    """as terraform-provider-aws waits for a subnet or a gateway to go (internal/service/ec2)"""
+
+    def specification(self, env: Env[Any]) -> list[TagSpecificationTypeDef]:
+        """``TagSpecifications`` of the create call."""
+        return [{"ResourceType": self.type, "Tags": write_tags(self.marks(env))}]
+
+    @classmethod
+    def label(cls, scope: Scope[Clients], identifier: str, labels: Tags) -> None:
+        scope.client.ec2.create_tags(Resources=[identifier], Tags=write_tags(labels))
+
+
+def ours(scope: Scope[Any]) -> FilterTypeDef:
+    """The EC2 filter for this cluster's things."""
+    return where(f"tag:{CLUSTER}", scope.cluster)
+
+
+def where(name: str, *values: str) -> FilterTypeDef:
+    """An EC2 filter: any of the values."""
+    return {"Name": name, "Values": values}
+
+
+def read_tags(tags: Iterable[Any] | None) -> dict[str, str]:
+    """``[{"Key": …, "Value": …}]`` as a mapping; EC2 leaves an empty set out."""
+    return {tag["Key"]: tag.get("Value", "") for tag in tags or ()}
+
+
+def write_tags(tags: Mapping[str, str]) -> list[Any]:
+    """A mapping as ``[{"Key": …, "Value": …}]``."""
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+# -- the older contract, until the last kind is migrated
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Marked(marked.Marked[C, S]):
@@ -31,21 +83,6 @@ class Marked(marked.Marked[C, S]):
 
     def wanted_tags(self, cx: Ctx[Any]) -> Tags:
         return {"Name": f"{cx.cluster}-{self.name}", **super().wanted_tags(cx)}
-
-
-def ours(cx: Ctx[Any]) -> FilterTypeDef:
-    """The EC2 filter for this cluster's things."""
-    return {"Name": f"tag:{CLUSTER}", "Values": [cx.cluster]}
-
-
-def read_tags(tags: Iterable[Any]) -> Tags:
-    """``[{"Key": …, "Value": …}]`` as a mapping."""
-    return {tag["Key"]: tag["Value"] for tag in tags}
-
-
-def write_tags(tags: Mapping[str, str]) -> list[Any]:
-    """A mapping as ``[{"Key": …, "Value": …}]``."""
-    return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
 def name_of(tags: Mapping[str, str]) -> str:

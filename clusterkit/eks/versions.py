@@ -13,7 +13,7 @@ from typing import Any
 from clusterkit.eks.client import Clients
 from clusterkit.eks.errors import pages
 from clusterkit.eks.profile import EksProfile
-from clusterkit.engine.resource import Ctx
+from clusterkit.engine.scope import Scope
 from clusterkit.errors import Finding
 
 WARN_BEFORE = timedelta(days=90)
@@ -36,7 +36,7 @@ class Versions:
         self.profile = profile
         self.clients = clients
         self.account = account
-        self.cx = Ctx(clients, profile.name)
+        self.cx = Scope(clients, profile.name)
         self.wrong: list[Finding] = []
         self.warnings: list[Finding] = []
 
