@@ -24,7 +24,6 @@ from clusterkit.eks.preflight import preflight as _preflight
 from clusterkit.eks.profile import EksProfile
 from clusterkit.eks.registry import LogGroup, Repository
 from clusterkit.eks.routes import RouteTable
-from clusterkit.engine.adapter import context
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import Absent
 from clusterkit.kube import drain
@@ -49,7 +48,7 @@ __all__ = [
 Profile = EksProfile
 
 
-VolumeClaims = drain.volume_claims(lambda scope: keeps_volumes(context(scope)) is not False)
+VolumeClaims = drain.volume_claims(lambda scope: keeps_volumes(scope) is not False)
 
 
 KINDS: tuple[Any, ...] = (

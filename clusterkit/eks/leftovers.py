@@ -16,6 +16,7 @@ from clusterkit.eks.errors import call, gone_is_fine, pages
 from clusterkit.eks.iam import keeps_volumes
 from clusterkit.eks.tags import Tags, read_tags
 from clusterkit.engine.resource import Ctx, Durations, Leftover, S
+from clusterkit.engine.scope import Scope
 
 T = TypeVar("T")
 BATCH = 20
@@ -225,7 +226,7 @@ class Volumes(_Leftover[VolumeState]):
         listed = list(pages(ec2, "describe_volumes", "Volumes", Filters=filters))
         if not listed:
             return {}
-        keep = keeps_volumes(cx)
+        keep = keeps_volumes(Scope(cx.clients, cx.cluster, cx.clients.target.region))
         found = {}
         for item in listed:
             tags = read_tags(item.get("Tags", ()))
