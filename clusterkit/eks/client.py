@@ -62,8 +62,6 @@ class Clients(ReadCache):
         self._lock = threading.Lock()
         self._session: boto3.Session | None = None
         self._made: dict[str, Any] = {}
-        self.updates: dict[str, dict[str, str]] = {}
-        """the last update begun in this process, by the resource's key"""
 
     @property
     def partition(self) -> str:
