@@ -7,26 +7,27 @@ from typing import Any
 
 from clusterkit.eks.access import AccessEntry, entry_name
 from clusterkit.eks.addons import Addon, PodIdentity
+from clusterkit.eks.client import Clients
 from clusterkit.eks.cluster import Cluster
 from clusterkit.eks.iam import CLUSTER_ROLE, KEEP_VOLUMES, Role, push_policy
 from clusterkit.eks.keypair import KeyPair
 from clusterkit.eks.launch_template import LaunchTemplate
 from clusterkit.eks.nat import ElasticIp, NatGateway
-from clusterkit.eks.network import InternetGateway, Subnet, Vpc
+from clusterkit.eks.network import InternetGateway, Subnet, SubnetState, Vpc
 from clusterkit.eks.nodes import AMI, NodeGroup
 from clusterkit.eks.preflight import Facts
 from clusterkit.eks.profile import EksPool, EksProfile
 from clusterkit.eks.registry import LogGroup, Repository
 from clusterkit.eks.routes import RouteTable
-from clusterkit.engine.resource import Existing, Resource
+from clusterkit.engine.kind import Existing, Kind
 from clusterkit.kube.storage import storage_class
 from clusterkit.naming import digest
 from clusterkit.profile.cidr import carve
 from clusterkit.profile.pool import machine_text
 from clusterkit.profile.ssh_key import fingerprint
 
-Any_ = Any
-AnySubnet = Any
+Any_ = Kind[Any, Any]
+AnySubnet = Kind[Clients, SubnetState]
 
 EFFECTS = {
     "NoSchedule": "NO_SCHEDULE",
@@ -63,7 +64,7 @@ class _Network:
         return self.nodes + rest
 
 
-def graph(profile: EksProfile, facts: Facts) -> list[Resource[Any, Any]]:
+def graph(profile: EksProfile, facts: Facts) -> list[Kind[Any, Any]]:
     """Every resource of the cluster."""
     tags = tuple(sorted(profile.tags.items()))
     network = _given(facts, profile) if profile.network.existing else _made(profile, facts, tags)
@@ -89,8 +90,8 @@ def graph(profile: EksProfile, facts: Facts) -> list[Resource[Any, Any]]:
         subnets=network.all,
         public=profile.endpoint.public,
         private=profile.endpoint.private,
-        allowed=tuple(str(network) for network in profile.endpoint.allowed),
-        services=str(profile.network.services) if profile.network.services else None,
+        allowed=tuple(profile.endpoint.allowed),
+        services=profile.network.services,
         logging=tuple(profile.logging),
         support="EXTENDED" if profile.support == "extended" else "STANDARD",
         protected=profile.deletion_protection,
