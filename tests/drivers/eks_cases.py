@@ -150,7 +150,7 @@ APIECE = (
     "eks:DescribeNodegroup",
     "iam:ListAttachedRolePolicies",
     "iam:ListRolePolicies",
-    "iam:ListRoleTags",
+    "iam:GetRole",
 )
 
 MINIMAL_CASE = Case(
@@ -191,7 +191,7 @@ MINIMAL_CASE = Case(
         (
             "services",
             {"network.services": "172.31.0.0/16"},
-            "EKS fixes it when the cluster is made",
+            "EKS fixes it at creation",
         ),
         ("back", {"kubernetes": "1.33"}, "EKS does not go back"),
     ),
