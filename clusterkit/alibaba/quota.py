@@ -1,8 +1,8 @@
-"""What the account may have: clusters, processors, and machines in mainland regions at all.
+"""Limits of the account: clusters, vCPUs, and whether it may have machines in mainland China.
 
-ECS tells of processors and of the verified identity in one call, DescribeAccountAttributes
+ECS reports vCPUs and the verified identity in one call, DescribeAccountAttributes
 (https://www.alibabacloud.com/help/en/ecs/api-describeaccountattributes). No call of the SDKs in use
-tells the balance: what is refused for want of money says so with a cure (``errors.py``).
+reports the balance; ``errors.py`` explains refusals for lack of money.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ VCPUS = {False: "postpaid", True: "spot"}
 
 @dataclass(frozen=True)
 class Account:
-    """What DescribeAccountAttributes told."""
+    """The answer of DescribeAccountAttributes."""
 
     attributes: Mapping[str, str]
     unasked: Finding | None = None
-    """why it could not be asked"""
+    """why the call was refused"""
 
     def number(self, name: str) -> int | None:
         """An attribute that is a number; None if it is not there."""
@@ -36,7 +36,7 @@ class Account:
 
 
 def clusters(clients: Clients) -> Iterator[Finding]:
-    """Whether the account may have one more cluster."""
+    """Whether the account may create one more cluster."""
     try:
         quota = (clients.cs("DescribeUserQuota", "GET", "/quota") or {}).get("cluster_quota")
         page = clients.cs(
@@ -46,12 +46,12 @@ def clusters(clients: Clients) -> Iterator[Finding]:
         return
     there = int((page.get("page_info") or {}).get("total_count") or 0)
     if quota and there >= int(quota):
-        what = f"the account has {there} clusters, and its quota is {quota}"
+        what = f"the account has {there} clusters, which is its quota"
         yield Finding(what, "account", MORE)
 
 
 def ask(clients: Clients, *, spot: bool) -> Account:
-    """The account's attributes in the region, in one call; what is refused is told, not raised."""
+    """The account's attributes in the region, in one call; a refusal is reported, not raised."""
     kinds = [VCPUS[False]] + ([VCPUS[True]] if spot else [])
     names = [f"{word}-{kind}-instance-vcpu-count" for kind in kinds for word in ("max", "used")]
     try:
@@ -61,7 +61,7 @@ def ask(clients: Clients, *, spot: bool) -> Account:
             AttributeName=[REAL_NAME, *names],
         )
     except CloudError as error:
-        what = f"verified identity and quota of processors are not known: {error.what}"
+        what = f"cannot check the verified identity and the vCPU quota: {error.what}"
         return Account({}, Finding(what, "account", error.hint))
     told: dict[str, str] = {}
     for item in (found.get("AccountAttributeItems") or {}).get("AccountAttributeItem") or ():
@@ -79,7 +79,7 @@ def verified(account: Account) -> Iterator[Finding]:
 
 
 def processors(account: Account, needed: int, *, spot: bool) -> Iterator[Finding]:
-    """Whether so many more processors fit into the quota of the region."""
+    """Whether so many more vCPUs fit into the quota of the region."""
     kind = VCPUS[spot]
     most = account.number(f"max-{kind}-instance-vcpu-count")
     used = account.number(f"used-{kind}-instance-vcpu-count") or 0
@@ -88,4 +88,4 @@ def processors(account: Account, needed: int, *, spot: bool) -> Iterator[Finding
             f"the pools need {needed} more {'spot' if spot else 'pay-as-you-go'} vCPUs; "
             f"{used} of {most} are in use in the region"
         )
-        yield Finding(what, "pools", f"take fewer or smaller machines, or {MORE}")
+        yield Finding(what, "pools", f"use fewer or smaller machines, or {MORE}")

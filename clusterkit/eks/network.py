@@ -109,7 +109,7 @@ class Subnet(Ec2Marked[SubnetState]):
     @classmethod
     def owned(cls, cx: Ctx[Clients]) -> Mapping[str, SubnetState]:
         found = pages(cx.clients.ec2, "describe_subnets", "Subnets", Filters=[ours(cx)])
-        return one_each((name_of(read_tags(s["Tags"])), _subnet(s)) for s in found)
+        return one_each((name_of(read_tags(s["Tags"])), subnet_state(s)) for s in found)
 
     def create(self, cx: Ctx[Clients]) -> None:
         made = call(
@@ -119,7 +119,7 @@ class Subnet(Ec2Marked[SubnetState]):
             AvailabilityZone=self.zone,
             TagSpecifications=specification(cx, self, "subnet"),
         )
-        self.finish(cx, _subnet(made["Subnet"]))
+        self.finish(cx, subnet_state(made["Subnet"]))
 
     @classmethod
     def ready(cls, have: SubnetState) -> bool:
@@ -150,7 +150,7 @@ class Subnet(Ec2Marked[SubnetState]):
         gone_is_fine(cx.clients.ec2.delete_subnet, SubnetId=have.id)
 
 
-def _subnet(shown: Any) -> SubnetState:
+def subnet_state(shown: Any) -> SubnetState:
     return SubnetState(
         id=shown["SubnetId"],
         cidr=shown["CidrBlock"],

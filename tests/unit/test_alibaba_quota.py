@@ -106,7 +106,7 @@ def test_the_quota_of_processors(
 def test_what_cannot_be_asked_is_a_warning(server: Loopback, status: int, answer: Any) -> None:
     account = asked(server, answer, status)
     assert account.unasked is not None
-    assert "are not known" in account.unasked.what
+    assert "cannot check the verified identity and the vCPU quota" in account.unasked.what
     assert not list(quota.verified(account))
     assert not list(quota.processors(account, 10**6, spot=False))
 
