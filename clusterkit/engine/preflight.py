@@ -157,7 +157,7 @@ def choose(
         return _fixed(candidates, tuple(kept[slot] for slot in range(zones_wanted)), report)
     if lacking > len(rest):
         report.error(
-            f"network.zones asks for {zones_wanted} zones, but only {len(rest) + len(kept)} can be "
+            f"asks for {zones_wanted} zones, but only {len(rest) + len(kept)} can be "
             "used in this region",
             "network.zones",
             f"available: {_listed(offers.zones)}",
@@ -287,7 +287,7 @@ def _explain(
             if len(zones) < len(choices)
         )
         report.error(
-            f"network.zones asks for {wanted} zones, but no {wanted} zones offer machines for "
+            f"asks for {wanted} zones, but no {wanted} zones offer machines for "
             f"every pool: {'; '.join(needs)}",
             "network.zones",
             "ask for fewer zones, or choose other machines",

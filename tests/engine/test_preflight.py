@@ -156,7 +156,7 @@ def test_fewer_zones_than_before() -> None:
             [kind("x", "abc")],
             [
                 Finding(
-                    "network.zones asks for 4 zones, but only 3 can be used in this region",
+                    "asks for 4 zones, but only 3 can be used in this region",
                     "network.zones",
                     "available: a, b, c",
                 )
@@ -209,7 +209,7 @@ def test_fewer_zones_than_before() -> None:
             [kind("arm", "bc", arch="arm64"), kind("x", "ab")],
             [
                 Finding(
-                    "network.zones asks for 2 zones, but no 2 zones offer machines for every "
+                    "asks for 2 zones, but no 2 zones offer machines for every "
                     "pool: pool p0 needs b + c; pool p1 needs a + b",
                     "network.zones",
                     "ask for fewer zones, or choose other machines",

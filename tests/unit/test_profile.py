@@ -96,11 +96,11 @@ tags: [team]
         "14: pools[1].count.min: min 5 is greater than max 1 | ",
         "15: pools[1].taints[0].effect: must be one of 'NoSchedule', 'PreferNoSchedule' or "
         "'NoExecute', is 'NoSchedul' | did you mean NoSchedule?",
-        "16: pools[2]: must be a mapping of keys and values, is the number 7 | ",
-        "17: endpoint: is empty | give it a value, or leave the key out",
-        "18: storage: must be a mapping of keys and values, is 'ssd' | ",
+        "16: pools[2]: must be a mapping (keys and values), is the number 7 | ",
+        "17: endpoint: is empty | set a value, or remove the key",
+        "18: storage: must be a mapping (keys and values), is 'ssd' | ",
         "19: logging: must be a list, is 'api' | write [api]",
-        "20: tags: must be a mapping of keys and values, is a list | ",
+        "20: tags: must be a mapping (keys and values), is a list | ",
     ]
 
 
