@@ -7,14 +7,13 @@ and its instance types, so that a newer version or type never shows up as a chan
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from typing import Any
 
 from clusterkit.alibaba import activation, cluster_state, personal_registry, quota, versions
 from clusterkit.alibaba.client import Clients
-from clusterkit.alibaba.fields import mainland
 from clusterkit.alibaba.machine_types import Stock, machine_types, stock
 from clusterkit.alibaba.network import VpcState, VSwitchState, vpc_state, vswitch_state
 from clusterkit.alibaba.nodes import pools
@@ -84,7 +83,8 @@ def _preflight(profile: AlibabaProfile, clients: Clients, account: str) -> Facts
         groups = _node_pools(profile, clients, cluster["cluster_id"]) if cluster else []
         known, missing = _known_types(groups), _missing_nodes(profile, groups)
         types = background(lambda: _types(profile, known, missing, clients))
-        room = background(lambda: [] if cluster else list(quota.clusters(clients)))
+        if not cluster:
+            quota.check_clusters(clients, report)
         version = versions.choose_version(profile, cluster, offered.result(), report)
         vpc, vswitches = given.result() or (None, {})
         wanted = profile.network.zones
@@ -108,9 +108,13 @@ def _preflight(profile: AlibabaProfile, clients: Clients, account: str) -> Facts
         choice = choose(
             profile.pools, wanted, offers, Known(slots.result(), kept), report, most=MOST_TYPES
         )
-        report.errors += room.result()
         if missing:
-            _check_quota(profile, clients, missing, choice.types, report)
+            needed = Counter[bool]()
+            for pool in profile.pools:
+                if pool.name in choice.types:
+                    cpu = choice.types[pool.name][0].cpu
+                    needed[pool.spot] += cpu * missing.get(pool.name, 0)
+            quota.check(clients, needed, report)
     report.raise_errors()
     return Facts(
         account=account,
@@ -250,26 +254,3 @@ def _existing(
                 what = f"{taken} overlaps {block} of {wanted.vpc}"
                 report.error(what, f"network.{name}", "choose a range that does not overlap it")
     return vpc_state(shown), {name: there[name] for name in ids if name in there}
-
-
-def _check_quota(
-    profile: AlibabaProfile,
-    clients: Clients,
-    missing: Mapping[str, int],
-    types: Mapping[str, Sequence[MachineType]],
-    report: Report,
-) -> None:
-    """Whether the account may have the machines that are missing."""
-    account = quota.ask(clients, spot=any(pool.spot for pool in profile.pools))
-    if account.unasked:
-        report.warnings.append(account.unasked)
-        return
-    if mainland(profile.region):
-        report.errors += quota.verified(account)
-    for spot in (False, True):
-        needed = sum(
-            missing[pool.name] * types[pool.name][0].cpu
-            for pool in profile.pools
-            if pool.spot == spot and pool.name in missing and pool.name in types
-        )
-        report.errors += quota.processors(account, needed, spot=spot)
