@@ -117,6 +117,7 @@ def test_an_outdated_field_in_a_profile_of_today(tmp_path: Path) -> None:
         ("network: {zones: [ap-southeast-1-a]}", "is not a zone of ap-southeast-1, such as ap-sou"),
         ("network: {nat: per-zone}", "network.nat: cannot be per-zone"),
         ("network: {cidr: 172.16.0.0/12}", "network.cidr: must be between /16 and /24"),
+        ("network: {cidr: 100.64.0.0/16}", "network.cidr: 100.64.0.0/16 is reserved"),
         ("network: {cidr: 172.20.0.0/16}", "network.pods: 172.20.0.0/16 overlaps cidr"),
         ("network: {pods: 172.21.0.0/16}", "network.services: 172.21.0.0/20 overlaps pods"),
         ("network: {pods: 100.64.0.0/16}", "network.pods: 100.64.0.0/16 is not a private range"),
@@ -203,9 +204,21 @@ def test_regions(tmp_path: Path, region: str, right: bool, inland: bool) -> None
 
 
 def test_a_zone_is_not_a_region(tmp_path: Path) -> None:
-    for zone, region in (("ap-southeast-1a", "ap-southeast-1"), ("cn-hangzhou-h", "cn-hangzhou")):
+    for zone, region in (
+        ("ap-southeast-1a", "ap-southeast-1"),
+        ("cn-hangzhou-h", "cn-hangzhou"),
+        ("cn-shanghai-finance-1k", "cn-shanghai-finance-1"),
+    ):
         (told,) = said(tmp_path, GOOD.replace("ap-southeast-1", zone))
         assert f"its region is {region}" in told
+
+
+def test_zones_of_finance_regions(tmp_path: Path) -> None:
+    zones = ["cn-shanghai-finance-1g", "cn-shanghai-finance-1k"]
+    text = GOOD.replace("ap-southeast-1", "cn-shanghai-finance-1")
+    loaded(tmp_path, f"{text}network: {{zones: [{', '.join(zones)}]}}\n")
+    (told,) = said(tmp_path, f"{text}network: {{zones: [cn-shanghai-finance-1-k]}}\n")
+    assert "is not a zone of cn-shanghai-finance-1, such as cn-shanghai-finance-1b" in told
 
 
 VPC, VSW = "vpc-t4nszyte14vie746aaaaa", "vsw-t4n7uxycbwgtg14maaaaa"
