@@ -59,7 +59,7 @@ class Cluster(Marked[Clients, ClusterState]):
 
     @classmethod
     def owned(cls, cx: Ctx[Clients]) -> Mapping[str, ClusterState]:
-        found = ours(cx)
+        found = ours(cx.clients, cx.cluster)
         if len(found) > 1:
             ids = " and ".join(shown["cluster_id"] for shown in found)
             raise NotOurs(
@@ -69,9 +69,9 @@ class Cluster(Marked[Clients, ClusterState]):
         return {cx.cluster: read(cx, found[0])} if found else {}
 
     def create(self, cx: Ctx[Clients]) -> None:
-        if ours(cx):
+        if ours(cx.clients, cx.cluster):
             return  # the answer to an earlier try was lost
-        if there := listed(cx):
+        if there := listed(cx.clients, cx.cluster):
             raise NotOurs(
                 f"a cluster {cx.cluster!r} is there already without our mark",
                 where=self.key,

@@ -16,7 +16,6 @@ import yaml
 
 from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.cluster_state import ours, public
-from clusterkit.engine.resource import Ctx
 from clusterkit.engine.target import Target
 from clusterkit.errors import Absent, CloudError
 from clusterkit.kube.api import Access, Credential
@@ -46,7 +45,7 @@ class Kubeconfig:
 
 def temporary(clients: Clients, target: Target, minutes: int = MINUTES) -> Kubeconfig:
     """Credentials for that long; ``Absent`` while there is no running cluster of ours."""
-    found = ours(Ctx(clients, target.name))
+    found = ours(clients, target.name)
     if not found or found[0]["state"] not in REACHABLE:
         raise Absent(target.name)
     cluster = found[0]

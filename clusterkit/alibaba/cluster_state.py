@@ -53,17 +53,17 @@ class ClusterState:
     tags: Tags = field(default_factory=dict)
 
 
-def listed(cx: Ctx[Clients]) -> list[Any]:
+def listed(clients: Clients, cluster: str) -> list[Any]:
     """Every cluster of this very name in the region, whoever's: the API's own filter is fuzzy."""
     found: list[Any] = []
     number = 1
     while True:
-        page = cx.clients.cs(
+        page = clients.cs(
             "DescribeClustersV1",
             "GET",
             "/api/v1/clusters",
-            name=cx.cluster,
-            region_id=cx.clients.region,
+            name=cluster,
+            region_id=clients.region,
             page_number=number,
             page_size=50,
         )
@@ -72,12 +72,13 @@ def listed(cx: Ctx[Clients]) -> list[Any]:
         if not items or number * 50 >= int((page.get("page_info") or {}).get("total_count") or 0):
             break
         number += 1
-    return [item for item in found if item["name"] == cx.cluster and item["state"] != FINISHED]
+    return [item for item in found if item["name"] == cluster and item["state"] != FINISHED]
 
 
-def ours(cx: Ctx[Clients]) -> list[Any]:
-    """Those of them that carry our mark."""
-    return [shown for shown in listed(cx) if read_cs_tags(shown).get(CLUSTER) == cx.cluster]
+def ours(clients: Clients, cluster: str) -> list[Any]:
+    """Those of them that carry our tag."""
+    found = listed(clients, cluster)
+    return [shown for shown in found if read_cs_tags(shown).get(CLUSTER) == cluster]
 
 
 def minor(version: str) -> tuple[int, int]:

@@ -93,8 +93,8 @@ class NodePool(Marked[Clients, NodePoolState]):
     @classmethod
     def owned(cls, cx: Ctx[Clients]) -> Mapping[str, NodePoolState]:
         found = []
-        for cluster in ours(cx):
-            for shown in pools(cx, cluster["cluster_id"]):
+        for cluster in ours(cx.clients, cx.cluster):
+            for shown in pools(cx.clients, cluster["cluster_id"]):
                 tags = read_cs_tags(shown.get("scaling_group") or {})
                 if tags.get(CLUSTER) == cx.cluster:
                     name = tags.get(NAME) or shown["nodepool_info"]["name"]
@@ -251,11 +251,11 @@ def _nodes(cx: Ctx[Clients], have: NodePoolState) -> list[Any]:
         number += 1
 
 
-def pools(cx: Ctx[Clients], cluster: str) -> list[Any]:
+def pools(clients: Clients, cluster: str) -> list[Any]:
     """Every node pool of the cluster; none if there is no cluster any more."""
     path = f"/clusters/{cluster}/nodepools"
     try:
-        found = cx.clients.cs("DescribeClusterNodePools", "GET", path)
+        found = clients.cs("DescribeClusterNodePools", "GET", path)
     except Gone:
         return []
     return list((found or {}).get("nodepools") or ())

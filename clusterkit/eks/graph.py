@@ -239,15 +239,15 @@ def _group(
         key_pair=key,
         tags=tags,
     )
-    ami = AMI[machine.architecture]
-    fixed = digest(machine.instance_type, ami, pool.spot, setup, [s.name for s in network.nodes])
+    ami = AMI[machine.arch]
+    fixed = digest(machine.name, ami, pool.spot, setup, [s.name for s in network.nodes])
     return NodeGroup(
         name=f"{pool.name}-{fixed}",
         cluster=cluster,
         role=role,
         template=template,
         subnets=network.nodes,
-        instance_type=machine.instance_type,
+        instance_type=machine.name,
         ami=ami,
         version=facts.version,
         minimum=pool.minimum,

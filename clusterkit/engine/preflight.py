@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import combinations
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from clusterkit.errors import Finding, PreflightError
 
@@ -69,27 +69,29 @@ class MachineType(NamedTuple):
     """a shared CPU: chosen for a size only if no other type fits"""
 
 
-class Size(NamedTuple):
+class Size(Protocol):
     """The least a machine must have."""
 
-    cpu: int
-    memory_gib: int
-    arch: str
+    @property
+    def cpu(self) -> int: ...
 
-    def __str__(self) -> str:
-        return f"{self.cpu} CPUs and {self.memory_gib} GiB ({self.arch})"
+    @property
+    def memory(self) -> int:
+        """GiB"""
+
+    @property
+    def arch(self) -> str: ...
 
 
-class PoolRequest(NamedTuple):
+class Pool(Protocol):
     """What the profile asks for one pool."""
 
-    name: str
-    where: str
-    """the field to blame, such as ``pools[0].machine``"""
-    machine: Size | str
-    """a size, or the name of a machine type"""
-    condition: str = ""
-    """what else decides whether a type is offered, for messages: ``with a cloud_essd disk``"""
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def machine(self) -> Size | str:
+        """A size, or the name of a machine type."""
 
 
 class Offers(NamedTuple):
@@ -99,6 +101,8 @@ class Offers(NamedTuple):
     """zones the cluster may use"""
     types: Mapping[str, Sequence[MachineType]]
     """a pool's name to the types to choose from"""
+    conditions: Mapping[str, str] = {}
+    """a pool's name to what else its types must support, for messages: ``with a fast disk``"""
 
 
 class Known(NamedTuple):
@@ -120,7 +124,7 @@ class Choice:
 
 
 def choose(
-    pools: Sequence[PoolRequest],
+    pools: Sequence[Pool],
     zones_wanted: int | tuple[str, ...],
     offers: Offers,
     known: Known,
@@ -135,7 +139,7 @@ def choose(
     first; among equals the first by name. A pool gets up to ``most`` types of the same size. What
     cannot be had is reported.
     """
-    candidates = [_Candidates(pool, offers, known, most) for pool in pools]
+    candidates = [_Candidates(index, pool, offers, known, most) for index, pool in enumerate(pools)]
     if isinstance(zones_wanted, tuple):
         usable = tuple(z for z in zones_wanted if z in offers.zones or z in known.zones.values())
         for zone in zones_wanted:
@@ -153,7 +157,7 @@ def choose(
         return _fixed(candidates, tuple(kept[slot] for slot in range(zones_wanted)), report)
     if lacking > len(rest):
         report.error(
-            f"network.zones asks for {zones_wanted} zones, but only {len(rest) + len(kept)} can be "
+            f"asks for {zones_wanted} zones, but only {len(rest) + len(kept)} can be "
             "used in this region",
             "network.zones",
             f"available: {_listed(offers.zones)}",
@@ -180,12 +184,15 @@ def _combinations(
 class _Candidates:
     """The types one pool may get, the best first."""
 
-    def __init__(self, pool: PoolRequest, offers: Offers, known: Known, most: int) -> None:
-        self.pool = pool
+    def __init__(self, index: int, pool: Pool, offers: Offers, known: Known, most: int) -> None:
+        self.name = pool.name
+        self.machine = pool.machine
+        self.where = f"pools[{index}].machine"
+        self.condition = f" {offers.conditions.get(pool.name, '')}".rstrip()
         self.known = tuple(known.types.get(pool.name, ()))
         self.old_zones = frozenset(known.zones.values())
         self.most = most
-        wanted = pool.machine
+        wanted = self.machine
         self.types = sorted(
             (
                 kind
@@ -213,9 +220,10 @@ class _Candidates:
 
     def report_missing(self, zones: str, report: Report) -> None:
         """That no type is offered in ``zones``."""
-        machine, condition = self.pool.machine, f" {self.pool.condition}".rstrip()
+        machine, condition = self.machine, self.condition
         if not isinstance(machine, str):
-            what = f"no machine type with at least {machine} is offered{condition} in {zones}"
+            size = f"{machine.cpu} CPUs and {machine.memory} GiB ({machine.arch})"
+            what = f"no machine type with at least {size} is offered{condition} in {zones}"
             hint = "choose other zones or a smaller size, or name a machine type"
         elif self.types:
             only = _listed(self.types[0].zones)
@@ -224,7 +232,7 @@ class _Candidates:
         else:
             what = f"{machine} is not offered{condition} in this region"
             hint = "choose another type, or a size such as {cpu: 4, memory: 16}"
-        report.error(what, self.pool.where, hint)
+        report.error(what, self.where, hint)
 
 
 def _fits(kind: MachineType, size: Size) -> bool:
@@ -232,7 +240,7 @@ def _fits(kind: MachineType, size: Size) -> bool:
         kind.rank is not None
         and kind.arch == size.arch
         and kind.cpu >= size.cpu
-        and kind.memory_gib >= size.memory_gib
+        and kind.memory_gib >= size.memory
     )
 
 
@@ -254,9 +262,9 @@ def _costs(candidates: Sequence[_Candidates], zones: Sequence[str]) -> tuple[flo
 
 def _fixed(candidates: Sequence[_Candidates], zones: tuple[str, ...], report: Report) -> Choice:
     """The types in zones that are decided."""
-    chosen = {pool.pool.name: pool.within(zones) for pool in candidates}
+    chosen = {pool.name: pool.within(zones) for pool in candidates}
     for pool in candidates:
-        if not chosen[pool.pool.name]:
+        if not chosen[pool.name]:
             pool.report_missing(_listed(zones), report)
     return Choice(zones, {name: types for name, types in chosen.items() if types})
 
@@ -274,12 +282,12 @@ def _explain(
             pool.report_missing(f"{wanted} zones", report)
     if all(alone.values()):
         needs = (
-            f"pool {pool.pool.name} needs {' or '.join(' + '.join(z) for z in zones[:3])}"
+            f"pool {pool.name} needs {' or '.join(' + '.join(z) for z in zones[:3])}"
             for pool, zones in alone.items()
             if len(zones) < len(choices)
         )
         report.error(
-            f"network.zones asks for {wanted} zones, but no {wanted} zones offer machines for "
+            f"asks for {wanted} zones, but no {wanted} zones offer machines for "
             f"every pool: {'; '.join(needs)}",
             "network.zones",
             "ask for fewer zones, or choose other machines",

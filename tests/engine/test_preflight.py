@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,9 +15,7 @@ from clusterkit.engine.preflight import (
     Known,
     MachineType,
     Offers,
-    PoolRequest,
     Report,
-    Size,
     choose,
 )
 from clusterkit.errors import Finding, PreflightError
@@ -36,11 +35,21 @@ def kind(
     return MachineType(name, cpu, memory, arch, frozenset(zones), generation, rank, burstable)
 
 
-def asked(*machines: Size | str, condition: str = "") -> list[PoolRequest]:
-    return [
-        PoolRequest(f"p{index}", f"pools[{index}].machine", machine, condition)
-        for index, machine in enumerate(machines)
-    ]
+@dataclass(frozen=True)
+class Size:
+    cpu: int
+    memory: int
+    arch: str
+
+
+@dataclass(frozen=True)
+class Pool:
+    name: str
+    machine: Size | str
+
+
+def asked(*machines: Size | str) -> list[Pool]:
+    return [Pool(f"p{index}", machine) for index, machine in enumerate(machines)]
 
 
 SMALL = Size(4, 16, "amd64")
@@ -147,7 +156,7 @@ def test_fewer_zones_than_before() -> None:
             [kind("x", "abc")],
             [
                 Finding(
-                    "network.zones asks for 4 zones, but only 3 can be used in this region",
+                    "asks for 4 zones, but only 3 can be used in this region",
                     "network.zones",
                     "available: a, b, c",
                 )
@@ -200,7 +209,7 @@ def test_fewer_zones_than_before() -> None:
             [kind("arm", "bc", arch="arm64"), kind("x", "ab")],
             [
                 Finding(
-                    "network.zones asks for 2 zones, but no 2 zones offer machines for every "
+                    "asks for 2 zones, but no 2 zones offer machines for every "
                     "pool: pool p0 needs b + c; pool p1 needs a + b",
                     "network.zones",
                     "ask for fewer zones, or choose other machines",
@@ -222,9 +231,9 @@ def test_what_cannot_be_had(
 
 def test_what_else_a_type_must_support_is_named() -> None:
     report = Report()
-    pools = asked("x", condition="with a cloud_essd disk")
-    choose(pools, ("a", "b"), offers("ab", [kind("x", "a")]), Known(), report)
-    assert report.errors[0].what == "x is not offered with a cloud_essd disk in a, b, only in a"
+    there = Offers(frozenset("ab"), {"p0": [kind("x", "a")]}, {"p0": "with a fast disk"})
+    choose(asked("x"), ("a", "b"), there, Known(), report)
+    assert report.errors[0].what == "x is not offered with a fast disk in a, b, only in a"
 
 
 machine_types = st.builds(
@@ -266,7 +275,7 @@ def test_every_pool_is_served_in_every_zone_or_an_error_is_reported(
                 assert found.rank is not None
                 assert found.arch == pool.machine.arch
                 assert found.cpu >= pool.machine.cpu
-                assert found.memory_gib >= pool.machine.memory_gib
+                assert found.memory_gib >= pool.machine.memory
             else:
                 assert found.name == pool.machine
 
@@ -287,7 +296,7 @@ def test_an_error_means_that_no_type_is_offered_in_so_many_zones(
             if isinstance(machine, str)
             else kind.rank is not None
             and (kind.arch, True, True)
-            == (machine.arch, kind.cpu >= machine.cpu, kind.memory_gib >= machine.memory_gib)
+            == (machine.arch, kind.cpu >= machine.cpu, kind.memory_gib >= machine.memory)
         )
     ]
     assert bool(report.errors) == (not possible)
