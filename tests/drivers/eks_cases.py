@@ -171,8 +171,8 @@ MINIMAL_CASE = Case(
         ("ec2:CreateNatGateway", "nat-gateway/a"),
     ),
     failing=(
-        ("eks:UpdateCluster", {"kubernetes": "1.35"}, "cluster/demo", NO_ADDRESSES),
-        ("eks:UpdateNodegroup", {"pools.0.labels": {"a": "b"}}, "node-group/", NO_ADDRESSES),
+        ("eks:UpdateClusterVersion", {"kubernetes": "1.35"}, "cluster/demo", NO_ADDRESSES),
+        ("eks:UpdateNodegroupConfig", {"pools.0.labels": {"a": "b"}}, "node-group/", NO_ADDRESSES),
     ),
     changes=(
         ("count", {"pools.0.count": {"min": 1, "max": 4}}),
