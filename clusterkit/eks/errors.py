@@ -144,8 +144,7 @@ ERRORS = ErrorTable(
         Row(
             Busy,
             "IncorrectState IncorrectInstanceState ConcurrentModification "
-            "ConcurrentMutationLimitExceeded ResourceContention "
-            "ScalingActivityInProgress OperationAbortedException",
+            "ConcurrentMutationLimitExceeded OperationAbortedException",
         ),
         Row(InUse, "DependencyViolation ResourceInUse VolumeInUse *.InUse DeleteConflict"),
         Row(AlreadyDone, "InvalidPermission.Duplicate"),
