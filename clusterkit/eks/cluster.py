@@ -85,32 +85,23 @@ class Cluster(Marked[Clients, ClusterState]):
             parameters["kubernetesNetworkConfig"] = {"serviceIpv4Cidr": self.services}
         if self.logging:
             parameters["logging"] = _logging(self.logging)
-        try:
-            call(
-                cx.clients.eks.create_cluster,
-                name=cx.cluster,
-                version=self.version,
-                roleArn=cx[self.role].arn,
-                resourcesVpcConfig=self._access(cx[subnet].id for subnet in self.subnets),
-                accessConfig={
-                    "authenticationMode": "API",
-                    "bootstrapClusterCreatorAdminPermissions": True,
-                },
-                upgradePolicy={"supportType": self.support},
-                bootstrapSelfManagedAddons=False,
-                deletionProtection=self.protected,
-                clientRequestToken=cx.token(self),
-                tags=self.wanted_tags(cx),
-                **parameters,
-            )
-        except Exception as error:
-            if getattr(error, "code", "") == "ResourceInUseException":
-                raise NotOurs(
-                    f"a cluster {cx.cluster!r} is there already without our mark",
-                    where=self.key,
-                    hint=f"choose another name, or --adopt cluster/{self.name}={cx.cluster}",
-                ) from error
-            raise
+        call(
+            cx.clients.eks.create_cluster,
+            name=cx.cluster,
+            version=self.version,
+            roleArn=cx[self.role].arn,
+            resourcesVpcConfig=self._access(cx[subnet].id for subnet in self.subnets),
+            accessConfig={
+                "authenticationMode": "API",
+                "bootstrapClusterCreatorAdminPermissions": True,
+            },
+            upgradePolicy={"supportType": self.support},
+            bootstrapSelfManagedAddons=False,
+            deletionProtection=self.protected,
+            clientRequestToken=cx.token(self),
+            tags=self.wanted_tags(cx),
+            **parameters,
+        )
 
     def _access(self, subnets: Iterable[str] = ()) -> Any:
         access: dict[str, Any] = {

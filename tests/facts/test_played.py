@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from clusterkit.errors import AlreadyDone, CloudError, ClusterkitError, NotOurs,
 from clusterkit_sandbox.faults import Rule
 from tests.drivers.cases import FULL, MINIMAL
 from tests.drivers.test_faults import complete, nothing
-from tests.drivers.world import Case, edited, world
+from tests.drivers.world import Case, World, edited, world
 from tests.facts.rows import CLASSES, Fact, read
 
 FILES = {"alibaba": "alibaba", "eks": "aws"}
@@ -84,16 +85,25 @@ def test_a_round_of_refusals(case: Case, number: int, tmp_path: Path) -> None:
         found.sandbox.faults.set([_rule(fact) for fact in facts.values()])
         told = _until_done(found.up, facts)
         complete(found)
-        for _, edits in case.changes if number != QUICK[case.cloud] else ():
-            profile = found.load(edited(found.case.profile, edits))
-            told |= _until_done(lambda profile=profile: found.up(profile), facts)  # type: ignore[misc]
+        if number != QUICK[case.cloud]:
+            told |= _changed(found, facts)
         told |= _until_done(found.destroy, facts)
         nothing(found, before)
         asked = {entry.operation for entry in found.sandbox.requests.entries()}
         called = asked.intersection(facts)
-    assert len(called) > 5
+    assert called
     final = {operation for operation in called if not _is_cured_by_waiting(facts[operation])}
-    assert told == final
+    # right after a create, "gone" may only mean "not visible yet"
+    assert {operation for operation in final if facts[operation].kind != "gone"} <= told <= final
+
+
+def _changed(found: World, facts: Mapping[str, Fact]) -> set[str]:
+    told: set[str] = set()
+    shape = found.case.profile
+    for _, edits in found.case.changes:
+        shape = edited(shape, edits)
+        told |= _until_done(partial(found.up, found.load(shape)), facts)
+    return told
 
 
 def _rule(fact: Fact) -> Rule:
