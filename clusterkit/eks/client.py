@@ -127,16 +127,16 @@ class Clients(ReadCache):
     Every call raises clusterkit's errors and nothing else.
     """
 
-    ec2 = Service["EC2Client"]("ec2")
-    ecr = Service["ECRClient"]("ecr")
-    eks = Service["EKSClient"]("eks")
-    elb = Service["ElasticLoadBalancingClient"]("elb")
+    ec2: Service[EC2Client] = Service("ec2")
+    ecr: Service[ECRClient] = Service("ecr")
+    eks: Service[EKSClient] = Service("eks")
+    elb: Service[ElasticLoadBalancingClient] = Service("elb")
     """classic load balancers"""
-    elbv2 = Service["ElasticLoadBalancingv2Client"]("elbv2")
+    elbv2: Service[ElasticLoadBalancingv2Client] = Service("elbv2")
     """application and network load balancers"""
-    iam = Service["IAMClient"]("iam")
-    logs = Service["CloudWatchLogsClient"]("logs")
-    sts = Service["STSClient"]("sts")
+    iam: Service[IAMClient] = Service("iam")
+    logs: Service[CloudWatchLogsClient] = Service("logs")
+    sts: Service[STSClient] = Service("sts")
 
     def __init__(
         self,
