@@ -22,7 +22,7 @@ HEADER = """\
 def collected() -> dict[str, int]:
     """The number of tests of each target."""
     pytest = Path(sys.executable).parent / "pytest"
-    words = [pytest, "--collect-only", "-qq", "-m", "deep", "-p", "no:cacheprovider"]
+    words = [pytest, "--collect-only", "-q", "-m", "deep", "-p", "no:cacheprovider"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     found = re.search(r"^(\d+)/(\d+) tests collected", done.stdout, re.MULTILINE)
     if found is None:
