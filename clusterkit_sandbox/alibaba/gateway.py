@@ -33,7 +33,7 @@ from clusterkit_sandbox.alibaba import (
     repositories,
     snat,
     tags,
-    tasks,
+    taskviews,
     volumes,
     vpc,
     vswitch,
@@ -66,7 +66,7 @@ HANDLERS: Mapping[str, Handler] = {
     for module in (
         acls, activation, addons, balancers, clusters, clusterviews, eip, endpoints, groups,
         instances, keypairs, kubeconfig, limits, nat, nodepools, offers, personal, poolnodes, ram,
-        registry, repositories, snat, tags, tasks, volumes, vpc, vswitch,
+        registry, repositories, snat, tags, taskviews, volumes, vpc, vswitch,
     )
     for name, handler in module.OPERATIONS.items()
 }  # fmt: skip

@@ -10,8 +10,7 @@ import yaml
 
 from clusterkit_sandbox.alibaba.failure import bad
 from clusterkit_sandbox.alibaba.models import API_PORT
-from clusterkit_sandbox.alibaba.service import Call, Handler, iso
-from clusterkit_sandbox.alibaba.tasks import find_cluster
+from clusterkit_sandbox.alibaba.service import Call, Handler, find_cluster, iso
 
 _LONG = 3 * 365 * 24 * 3600
 """Seconds a certificate lives if no duration is given (vendor: three years)."""

@@ -26,9 +26,8 @@ from clusterkit_sandbox.alibaba.poolrules import (
     check_size,
 )
 from clusterkit_sandbox.alibaba.poolviews import detail, summary
-from clusterkit_sandbox.alibaba.service import Call, Handler, Json
+from clusterkit_sandbox.alibaba.service import Call, Handler, Json, find_cluster
 from clusterkit_sandbox.alibaba.store import Store
-from clusterkit_sandbox.alibaba.tasks import find_cluster
 
 _MODIFIED = {
     "auto_scaling",
