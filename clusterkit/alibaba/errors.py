@@ -44,7 +44,7 @@ BUSY = re.compile(
     r"|IncorretSnatEntryStatus|InvalidStatus\.RouteEntry|VswitchStatusError|EIP_NOT_IN_GATEWAY"
     r"|OperationUnsupported\.Eip(NatBWPCheck|InBinding|NatGWCheck)|InvalidBindingStatus"
     r"|InvalidIpStatus\.HasBeenUsedBySnatTable|DeleteConflict|SignatureNonceUsed"
-    r"|IncorrectDiskStatus|InvalidOperation\.InvalidEniState|ErrorClusterState"
+    r"|IncorrectDiskStatus|InvalidOperation\.InvalidEniState|InvalidStatus\.Forbidden"
     r"|InvalidNodePoolStatus\.Forbidden)"
 )
 GONE = re.compile(

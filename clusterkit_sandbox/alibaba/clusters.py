@@ -98,7 +98,7 @@ def require_state(cluster: Cluster, *states: str) -> None:
     """Refuse what a cluster does not take in the state it is in."""
     if cluster.state not in states:
         raise bad(
-            "ErrorClusterState",
+            "InvalidStatus.Forbidden",
             f"The state of cluster {cluster.id} is {cluster.state}, it must be"
             f" {' or '.join(states)}.",
         )

@@ -19,8 +19,7 @@ _LONG = 3 * 365 * 24 * 3600
 def _describe(call: Call) -> object:
     cluster = find_cluster(call)
     if cluster.state == "deleting" or not call.clusters.serves(cluster):
-        # the code is not documented
-        raise bad("ErrorClusterState", f"The state of the cluster is {cluster.state}.")
+        raise bad("InvalidStatus.Forbidden", f"The state of the cluster is {cluster.state}.")
     private = bool(call.get("PrivateIpAddress", False))
     if not private and not cluster.public:
         # the code is not documented
