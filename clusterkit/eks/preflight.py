@@ -6,7 +6,7 @@ and its instance types, so that a newer version or type never shows up as a chan
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,13 +14,7 @@ from clusterkit.eks import versions
 from clusterkit.eks.client import Clients
 from clusterkit.eks.errors import Gone, call, gone_is_fine, pages
 from clusterkit.eks.machine_types import machine_types
-from clusterkit.eks.network import (
-    SubnetState,
-    VpcState,
-    dns_hostnames,
-    subnet_state,
-    vpc_state,
-)
+from clusterkit.eks.network import SubnetState, VpcState, subnet_state
 from clusterkit.eks.profile import EksProfile, ExistingNetwork
 from clusterkit.eks.tags import read_tags
 from clusterkit.engine.background import Background
@@ -51,6 +45,8 @@ class Facts:
     pools: Mapping[str, MachineType]
     """a pool's name to its instance type"""
     addons: Mapping[str, versions.AddonVersion]
+    control_plane: frozenset[str] = frozenset()
+    """zones of an existing cluster's control plane, which EKS fixes at creation; empty: all"""
     vpc: VpcState | None = None
     """the existing VPC of ``network.existing``"""
     subnets: Mapping[str, SubnetState] = field(default_factory=dict)
@@ -69,7 +65,7 @@ def preflight(profile: EksProfile, clients: Clients, account: str) -> Facts:
         listed = pages(clients.eks, "describe_cluster_versions", "clusterVersions")
         offered = background(lambda: list(listed))
         zones = background(lambda: _zones(profile, clients, report))
-        slots = background(lambda: {} if existing else _known_zones(profile, clients))
+        owned = background(lambda: [] if existing else _subnets(profile, clients))
         types = background(lambda: machine_types(clients, {p.machine for p in profile.pools}))
         known = background(lambda: _known_types(profile, clients))
         cluster = found_cluster.result()
@@ -94,7 +90,12 @@ def preflight(profile: EksProfile, clients: Clients, account: str) -> Facts:
             zones.result() | {subnet.zone for subnet in subnets.values()},
             {pool.name: list(found.values()) for pool in profile.pools},
         )
-        choice = choose(profile.pools, wanted, offers, Known(slots.result(), kept), report)
+        choice = choose(profile.pools, wanted, offers, Known(_slots(owned.result()), kept), report)
+        control_plane = _control_plane(cluster, owned.result(), subnets)
+        zones_after = {*choice.zones, *(subnet.zone for subnet in subnets.values())}
+        if removed := sorted(control_plane - zones_after):
+            what = f"cannot remove zone {', '.join(removed)}, which the control plane uses"
+            report.error(what, "network.zones", "EKS fixes these zones when it creates a cluster")
     report.raise_errors()
     return Facts(
         account=account,
@@ -103,6 +104,7 @@ def preflight(profile: EksProfile, clients: Clients, account: str) -> Facts:
         zones=choice.zones,
         pools={name: types[0] for name, types in choice.types.items()},
         addons=addons.result(),
+        control_plane=control_plane,
         vpc=vpc,
         subnets=subnets,
         warnings=(*report.warnings, *profile.warnings()),
@@ -129,16 +131,26 @@ def _zones(profile: EksProfile, clients: Clients, report: Report) -> frozenset[s
     return frozenset(ids.keys() - refused)
 
 
-def _known_zones(profile: EksProfile, clients: Clients) -> dict[int, str]:
+def _subnets(profile: EksProfile, clients: Clients) -> list[SubnetState]:
+    """The subnets of the cluster's own VPC."""
+    filters: Any = [{"Name": f"tag:{CLUSTER}", "Values": [profile.name]}]
+    return [*map(subnet_state, pages(clients.ec2, "describe_subnets", "Subnets", Filters=filters))]
+
+
+def _slots(owned: Iterable[SubnetState]) -> dict[int, str]:
     """The position of each private subnet to its zone."""
-    ours: Any = {"Name": f"tag:{CLUSTER}", "Values": [profile.name]}
-    found = pages(clients.ec2, "describe_subnets", "Subnets", Filters=[ours])
-    zones = {read_tags(item["Tags"]).get(NAME, ""): item["AvailabilityZone"] for item in found}
     return {
-        "abcdefgh".index(name.removeprefix(PRIVATE)): zone
-        for name, zone in zones.items()
-        if name.startswith(PRIVATE)
+        "abcdefgh".index(name.removeprefix(PRIVATE)): subnet.zone
+        for subnet in owned
+        if (name := subnet.tags.get(NAME, "")).startswith(PRIVATE)
     }
+
+
+def _control_plane(
+    cluster: Any, owned: Iterable[SubnetState], existing: Mapping[str, SubnetState]
+) -> frozenset[str]:
+    used = cluster["resourcesVpcConfig"]["subnetIds"] if cluster else ()
+    return frozenset(s.zone for s in (*owned, *existing.values()) if s.id in used)
 
 
 def _known_types(profile: EksProfile, clients: Clients) -> dict[str, MachineType]:
@@ -169,7 +181,9 @@ def _existing(
     if shown is None:
         report.error(f"VPC {wanted.vpc} does not exist in this region", f"{where}.vpc")
         return None
-    if not dns_hostnames(clients, wanted.vpc):
+    attribute = call(ec2.describe_vpc_attribute, VpcId=wanted.vpc, Attribute="enableDnsHostnames")
+    dns = bool(attribute["EnableDnsHostnames"].get("Value"))
+    if not dns:
         hint = "enable DNS hostnames on the VPC; nodes cannot join the cluster without them"
         report.error(f"DNS hostnames are disabled in {wanted.vpc}", f"{where}.vpc", hint)
     ids = [*wanted.subnets, *wanted.public_subnets]
@@ -194,7 +208,7 @@ def _existing(
     tables = list(pages(ec2, "describe_route_tables", "RouteTables", Filters=filters))
     _check_routes([listed[i] for i in wanted.subnets if i in listed], tables, report)
     states = {subnet["SubnetId"]: subnet_state(subnet) for subnet in subnets}
-    return vpc_state(shown["Vpcs"][0]), states
+    return VpcState(wanted.vpc, shown["Vpcs"][0]["CidrBlock"], dns), states
 
 
 def _check_routes(nodes: list[Any], tables: list[Any], report: Report) -> None:
