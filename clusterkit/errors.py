@@ -18,6 +18,7 @@
     │  └─ Rejected             8   waiting does not help
     │     ├─ Gone              8   the thing does not exist
     │     ├─ Exists            8   the name is taken
+    │     ├─ AlreadyDone       8   it is as asked for already: success for whoever asked
     │     ├─ Protected         8   a protection must be switched off first
     │     ├─ OutOfStock        8   no capacity for this machine type in this zone
     │     └─ PaymentRequired   8   the account cannot pay
@@ -207,6 +208,10 @@ class Gone(Rejected):
 
 class Exists(Rejected):
     """The name is taken; by whom, only a look can tell."""
+
+
+class AlreadyDone(Rejected):
+    """It is as asked for already, which some services refuse: success for whoever asked."""
 
 
 class Protected(Rejected):

@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.profile import AlibabaProfile
-from clusterkit.errors import CloudError, Finding, NotOurs
+from clusterkit.errors import AlreadyDone, CloudError, Exists, Finding
 from clusterkit.profile.pool import Count
 
 ROLES = (
@@ -33,7 +33,6 @@ LIFECYCLE = "AliyunOOSLifecycleHook4CSRole"
 AUTOSCALER = "AliyunCSManagedAutoScalerRole"
 PULL = "AliyunCSManagedAcrRole"
 NOT_ENABLED = "ErrorNotEnabled"
-ALREADY_OPEN = "ORDER.OPEND"
 CURE = (
     "the same `clusterkit up` with --activate does it, or the console at first use of Container "
     "Service"
@@ -76,14 +75,11 @@ def activate(profile: AlibabaProfile, clients: Clients) -> Sequence[str]:
     was done.
     """
     done = []
-    try:
+    with suppress(AlreadyDone):
         clients.cs("OpenAckService", "POST", "/service/open", type="propayasgo")
         done.append("activated Container Service for Kubernetes")
-    except CloudError as error:
-        if error.code != ALREADY_OPEN:
-            raise
     for role in missing_roles(profile, clients):
-        with suppress(NotOurs):  # it may be there without its policy
+        with suppress(Exists):  # it may be there without its policy
             clients.ram(
                 "CreateRole",
                 RoleName=role,
@@ -91,7 +87,8 @@ def activate(profile: AlibabaProfile, clients: Clients) -> Sequence[str]:
                 Description="Container Service for Kubernetes acts under this role",
             )
         policy = f"{role}Policy"
-        clients.ram("AttachPolicyToRole", PolicyType="System", PolicyName=policy, RoleName=role)
+        with suppress(AlreadyDone):
+            clients.ram("AttachPolicyToRole", PolicyType="System", PolicyName=policy, RoleName=role)
         done.append(f"made the service role {role}")
     return done
 

@@ -1,9 +1,11 @@
 """Alibaba Cloud's refusals end here: codes become clusterkit's errors, each with what to do next.
 
-Codes: the retryable and expected ones of terraform-provider-alicloud (``resource_alicloud_*.go``,
-``errors.go``), the vendor's error center, and errors of real clusters in public logs. Container
-Service answers in two dialects: its gateway in capitals (``Code``), its back end in lower case
-(``code``), with more errors in ``data``.
+Sources of the rows: the retried and expected codes of terraform-provider-alicloud
+(``resource_alicloud_*.go``, ``errors.go``), the error tables of the vendor's API documents, and
+errors of real clusters in public logs; ``facts/alibaba.tsv`` names the source of each. HTTP's
+status tells little: ECS says 403 for busy, in use, quota and money as well. Container Service
+answers in two dialects: its gateway in capitals (``Code``), its back end in lower case (``code``),
+with more errors in ``data``.
 """
 
 from __future__ import annotations
@@ -11,15 +13,23 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from clusterkit.alibaba.credentials import HINT
+from clusterkit.engine.error_table import ErrorTable, Row
 from clusterkit.errors import (
+    AlreadyDone,
     Busy,
+    ClusterkitError,
     CredentialsError,
     Denied,
+    Exists,
     Gone,
-    NotOurs,
+    InUse,
+    OutOfStock,
+    PaymentRequired,
+    Propagating,
+    Protected,
     QuotaExceeded,
     Rejected,
     Retryable,
@@ -30,72 +40,185 @@ from clusterkit.errors import (
 P = ParamSpec("P")
 R = TypeVar("R")
 
-THROTTLED = re.compile(r"^(Throttling|Rejected\.Throttling|FrequentPurchase)")
-SERVER = {
-    "ServiceUnavailable",
-    "InternalError",
-    "UnknownError",
-    "ErrorQueryCluster",
-}
-BUSY = re.compile(
-    r"^(DependencyViolation|IncorrectStatus|OperationConflict|TaskConflict|SystemBusy"
-    r"|LastTokenProcessing|OperationFailed\.(DistibuteLock|IdempotentTokenProcessing)"
-    r"|OperationDenied\.OtherSubnetProcessing|Incorrect(Vpc|VSwitch|RouteEntry|Eip|Instance)Status"
-    r"|IncorretSnatEntryStatus|InvalidStatus\.RouteEntry|VswitchStatusError|EIP_NOT_IN_GATEWAY"
-    r"|OperationUnsupported\.Eip(NatBWPCheck|InBinding|NatGWCheck)|InvalidBindingStatus"
-    r"|InvalidIpStatus\.HasBeenUsedBySnatTable|DeleteConflict|SignatureNonceUsed"
-    r"|IncorrectDiskStatus|InvalidOperation\.InvalidEniState|ErrorClusterState"
-    r"|InvalidNodePoolStatus\.Forbidden)"
-)
-GONE = re.compile(
-    r"^(InvalidVpcI[dD]\.NotFound|Forbidden\.VpcNotFound|InvalidResource\.NotFound"
-    r"|InvalidV[sS]witchI[dD]\.NotFound|INSTANCE_NOT_EXISTS|InvalidNatGatewayId\.NotFound"
-    r"|InvalidSnat(TableId|EntryId)\.NotFound|InvalidAllocationId\.NotFound"
-    r"|EntityNotExist(\..*)?|ErrorClusterNotFound|AddonNotFound|InvalidSecurityGroupId\.NotFound"
-    r"|InvalidDiskId\.NotFound|InvalidEniId\.NotFound|InvalidLoadBalancerId\.NotFound"
-    r"|ResourceNotFound\.loadBalancer|AclNotExist|REPO_NOT_EXIST|NAMESPACE_NOT_EXIST|INSTANCE_NOT_EXIST)$"
-)
-TAKEN = {"EntityAlreadyExists.Role", "EntityAlreadyExists.Policy", "KeyPair.AlreadyExist",
-         "ClusterNameAlreadyExist"}  # fmt: skip
-CREDENTIALS = re.compile(
-    r"^(InvalidAccessKeyId|InvalidAccessKeySecret|SignatureDoesNotMatch|IncompleteSignature"
-    r"|InvalidSecurityToken|MissingSecurityToken|MissingSignature|InvalidTimeStamp"
-    r"|SDK\.InvalidCredential)"
-)
-DENIED = re.compile(r"^(StatusForbidden|ErrorCheckAcl|NoPermission|Forbidden(\.RAM)?$)")
-QUOTA = re.compile(r"^(QuotaExceed|LimitExceeded|Quota\.Exceed)")
-_MONEY = (
+MONEY = (
     "the account's balance does not suffice, or it has no valid payment method: see to that in the "
     "console, then run the command again (pay-as-you-go machines have been seen to want 100 CNY)"
 )
-HINTS = {
-    "ErrorNotEnabled": "Container Service is not activated: the same `clusterkit up` with "
-    "--activate",
-    "MissingAuth.AliyunOOSLifecycleHook4CSRole": "a service role is missing: the same "
-    "`clusterkit up` with --activate",
-    "RISK.RISK_CONTROL_REJECTION": _MONEY,
-    "InvalidAccountStatus.NotEnoughBalance": _MONEY,
-    "PAY.INSUFFICIENT_BALANCE": _MONEY,
-    "PAY.INVALID_CREDIT_CARD": _MONEY,
-    "ACCOUNT_BALANCE_EXCEEDED": _MONEY,
-    "Account.Arrearage": _MONEY,
-    "RealNameAuthenticationError": "verify the account's identity in the console: mainland regions "
-    "want a verified person or company",
-    "ZoneNotSupported": "name other zones in network.zones",
-    "MissingPodVswitchIds": "plugin: terway needs VSwitches for the pods",
-    "NoInstanceStock": "choose another machine or other zones",
-    "OperationDenied.NoStock": "choose another machine or other zones",
-}
-"""what to do about a code that waiting does not cure"""
+VERIFY = (
+    "verify the account's identity in the console: mainland regions want a verified person or "
+    "company"
+)
 MORE = "ask for more in the Quota Center, or remove what is not in use; then try again"
+ACTIVATE = "a service role is missing: the same `clusterkit up` with --activate"
+OTHER_MACHINE = "choose another machine or other zones"
+OTHER_ZONES = "name other zones in network.zones"
+OTHER_CIDR = "this range is in use in the VPC already: choose another network.cidr"
+UNUSUAL = "Alibaba Cloud has not opened this to the account: see the console, or ask their support"
+
+ERRORS = ErrorTable(
+    [
+        # the same code means several things: the operation tells, or the text
+        Row(Throttled, "*", message="QPS limit exceeded"),
+        Row(OutOfStock, "*", message="inventory is insufficient", hint=OTHER_MACHINE),
+        Row(InUse, "*", "CS.*", message="instances not empty"),
+        Row(
+            Denied,
+            "EntityNotExist.Role MissingAuth.* Err*RoleNotAttach",
+            "CS.*",
+            hint=ACTIVATE,
+        ),
+        Row(Busy, "InvalidDesiredSizeOrCount.NotNull", "CS.ModifyClusterNodePool"),
+        Row(Propagating, "INSTANCE_NOT_EXIST InvalidAction.NotFound", "CR.GetInstance"),
+        Row(Busy, "Forbbiden", "VPC.DeleteRouteEntry"),
+        # one code, one class
+        Row(Throttled, "Throttling* Rejected.Throttling FrequentPurchase*"),
+        Row(
+            CredentialsError,
+            "InvalidSecurityToken* InvalidTimeStamp*",
+            hint="they have expired, or this machine's clock is wrong; get new ones",
+        ),
+        Row(
+            CredentialsError,
+            "InvalidAccessKeyId* InvalidAccessKeySecret* SignatureDoesNotMatch* "
+            "IncompleteSignature* MissingSecurityToken* MissingSignature* SDK.InvalidCredential* "
+            "Forbidden.AccessKeyDisabled NoEnabledAccessKey",
+        ),
+        Row(
+            PaymentRequired,
+            "RISK.RISK_CONTROL_REJECTION Forbidden.RiskControl *NotEnoughBalance "
+            "InsufficientBalance PAY.* ACCOUNT_BALANCE_EXCEEDED *Arrearage *ARREARAGE NOCARD "
+            "InvalidPayMethod PaymentMethodNotFound SecurityRisk.3DVerification KMSIndebtOverdue "
+            "ServiceIndebt",
+        ),
+        Row(
+            AlreadyDone,
+            "EntityAlreadyExists.Role.Policy ORDER.OPEND InvalidAssociation.Duplicated",
+        ),
+        Row(
+            Propagating,
+            "EIP_NOT_IN_GATEWAY OperationUnsupported.EipInBinding "
+            "OperationUnsupported.EipNatBWPCheck OperationUnsupported.EipNatGWCheck "
+            "InvalidSnatIp.NotFound",
+        ),
+        Row(
+            InUse,
+            "DependencyViolation* DeleteConflict* DiskStillAttached InstanceInUse RspoolVipExist "
+            "ResourceInUse.* InvalidStatus.SnatOrDnat InvalidIpStatus.HasBeenUsedBy* "
+            "InvalidParameter.KeypairAlreadyAttachedInstance Forbidden.IpUsedInForwardTable",
+        ),
+        Row(
+            Busy,
+            "IncorrectStatus* *.IncorrectStatus.* Incorrect*Status* IncorretSnatEntryStatus "
+            "InvalidStatus.* InvalidBindingStatus InvalidVPCStatus InvalidVBRStatus "
+            "VpcStatusError VswitchStatusError INSTANCE_STATUS_NOT_SUPPORT "
+            "InvalidNodePoolStatus.Forbidden",
+        ),
+        Row(
+            Busy,
+            "OperationConflict Conflict Conflict.Lock TaskConflict* VPC_TASK_CONFLICT SystemBusy "
+            "OperationBusy ProcessingSameRequest *LastTokenProcessing LastOrderProcessing "
+            "IdempotentProcessing IdempotenceProcessing SignatureNonceUsed "
+            "ScalingActivityInProgress BackendServer.configuring ServiceIsConfiguring "
+            "ServiceIsStopping VServerGroupProcessing SLB_SERVICE_ERROR",
+        ),
+        Row(
+            Busy,
+            "OperationFailed.DistibuteLock OperationFailed.EcsMigrating "
+            "OperationFailed.IdempotentTokenProcessing OperationFailed.ListenerStatusNotSupport "
+            "OperationFailed.NatGwRouteInMiddleStatus OperationFailed.NotifyCenCreate "
+            "OperationFailed.QueryCenIpv6Status OperationFailed.TokenIsProcessing "
+            "OperationDenied.OtherSubnet* OperationDenied.ResourceControl "
+            "InvalidOperation.Conflict InvalidOperation.InvalidEcsState "
+            "InvalidOperation.InvalidEniState DiskCreatingSnapshot DiskInCoolingPeriod",
+        ),
+        Row(
+            Exists,
+            "InvalidCidrBlock.Overlapped InvalidCIDRBlock.Duplicate RouteConflict.AlreadyExist "
+            "OperationUnsupported.CidrConflict",
+            hint=OTHER_CIDR,
+        ),
+        Row(Exists, "*AlreadyExist *AlreadyExists *AlreadyExists.* *.Duplicated Duplicated.*"),
+        Row(
+            QuotaExceeded,
+            "*.IpNotEnough *.PrivateIpAddress VSwitchAvailableIpNotExist",
+            hint="the VSwitch has no free addresses: take fewer machines, or a larger network.cidr",
+        ),
+        Row(
+            QuotaExceeded,
+            "QuotaExceed* Quota.Exceed* QuotaInsufficient OverQuota LimitExceed* *LimitExceeded "
+            "*LimitExceed MaxEniCountExceeded ListenerNumberOverLimit "
+            "Forbidden.CheckEntryRuleQuota Forbidden.SnatEntryCountLimited",
+        ),
+        Row(
+            OutOfStock,
+            "*NoStock NoInstanceStock InsufficientCapacity InvalidInstanceType.ZoneNotSupported "
+            "Zone.NotOnSale CategoryNotSupported *DiskCategory.NotSupported ResourceNotAvailable* "
+            "OperationDenied.ZoneIsDisabled ReserveIpFail OperationFailed.NormalInventoryNotEnough",
+            hint=OTHER_MACHINE,
+        ),
+        Row(
+            Protected,
+            "InvalidOperation.DeletionProtection",
+            hint="switch its deletion protection off, then run the command again",
+        ),
+        Row(
+            Protected,
+            "IncorrectCapacity.MinSize",
+            hint="lower the scaling group's minimum in Auto Scaling, then run the command again",
+        ),
+        Row(Denied, "RealNameAuthenticationError NoNameAuthentication", hint=VERIFY),
+        Row(
+            Denied,
+            "ErrorNotEnabled",
+            hint="Container Service is not activated: the same `clusterkit up` with --activate",
+        ),
+        Row(
+            Denied,
+            "InvalidOperation.ResourceManagedByCloudProduct InvalidOperation.EniServiceManaged",
+            hint="another Alibaba Cloud product manages it, and only that product may change it",
+        ),
+        Row(
+            Denied,
+            "Forbidden.NotSupportRAM Forbidden.Unsubscribed Forbidden.UserVerification Inactive "
+            "RegionUnauthorized UserNotInTheWhiteList Zone.NotOpen "
+            "OperationFailed.EnhancedUserIsUnAuthorized",
+            hint=UNUSUAL,
+        ),
+        Row(
+            Denied,
+            "APISERVER_403 ForbiddenQueryClusterNamespace ForbiddenGrantPermissions "
+            "ErrorRamPolicyConfig",
+            hint="the RAM user needs RBAC permissions in this cluster: Container Service console, "
+            "Authorizations",
+        ),
+        Row(
+            Denied,
+            "Forbidden Forbidden.RAM Forbidden.Unauthorized Forbbiden NoPermission* "
+            "StatusForbidden ErrorCheckAcl InvalidUser.PassRoleForbidden",
+        ),
+        Row(ServerError, "ServiceUnavailable InternalError UnknownError ErrorQueryCluster"),
+        Row(Rejected, "InvalidAction.NotFound InvalidRegionId.NotFound Forbidden.RegionNotFound"),
+        Row(Rejected, "InvalidImageId.NotFound", "CS.*"),
+        Row(Rejected, "ZoneNotSupported", hint=OTHER_ZONES),
+        Row(Rejected, "MissingPodVswitchIds", hint="plugin: terway needs VSwitches for the pods"),
+        Row(
+            Gone,
+            "*NotFound ResourceNotFound.* EntityNotExist EntityNotExist.* *NotExist *_NOT_EXIST "
+            "*_NOT_EXISTS",
+        ),
+    ],
+    hints={
+        CredentialsError: HINT,
+        Denied: "the credentials need the RAM permission for {operation}",
+        PaymentRequired: MONEY,
+        QuotaExceeded: MORE,
+    },
+)
 
 
 def cure(text: str) -> str:
-    """What to do about a failure that is only told in words, as a scaling group's are: by the code
-    in them.
-    """
-    told = (hint for code, hint in HINTS.items() if code in text)
-    return next(told, MORE if "QuotaExceed" in text else "")
+    """What to do about a failure that is only told in words, as a scaling group's are."""
+    return ERRORS.cure(text)
 
 
 def gone_is_fine(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R | None:
@@ -106,7 +229,9 @@ def gone_is_fine(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs)
         return None
 
 
-def refusal(operation: str, status: int, code: str, message: str, request_id: str) -> Exception:
+def refusal(
+    operation: str, status: int, code: str, message: str, request_id: str
+) -> ClusterkitError:
     """The vendor's refusal as clusterkit's error.
 
     ``code`` and ``message`` as the SDK gives them: of what it could not read it gives the whole
@@ -114,29 +239,7 @@ def refusal(operation: str, status: int, code: str, message: str, request_id: st
     """
     if code == "SDK.UnknownServerError":
         code, message, request_id = _lower_case(message, status)
-    details: dict[str, Any] = {"code": code, "operation": operation, "request_id": request_id}
-    what = f"{operation}: {redacted(message) or code}"
-    if CREDENTIALS.match(code):
-        return CredentialsError(f"{operation}: {code}", hint=_credentials_hint(code))
-    if THROTTLED.match(code) or status == 429:
-        return Throttled(what, **details)
-    if code in HINTS:
-        return Rejected(what, hint=HINTS[code], **details)
-    if QUOTA.match(code):
-        return QuotaExceeded(what, hint=MORE, **details)
-    if code in TAKEN:
-        hint = "choose another name, or mark it as this cluster's with --adopt KIND/NAME=ID"
-        return NotOurs(what, hint=hint)
-    if GONE.match(code) or (status == 404 and operation.startswith("CS.")):
-        return Gone(what, **details)
-    if BUSY.match(code):
-        return Busy(what, **details)
-    if code in SERVER or status in (500, 502, 503, 504):
-        return ServerError(what, **details)
-    if DENIED.match(code) or status == 403:
-        hint = f"the credentials need the RAM permission for {operation}"
-        return Denied(what, hint=hint, **details)
-    return Rejected(what, **details)
+    return ERRORS.classify(code, status, redacted(message), operation, request_id)
 
 
 def unreachable(operation: str, host: str, words: str) -> Retryable:
@@ -164,12 +267,6 @@ def _lower_case(message: str, status: int) -> tuple[str, str, str]:
     for item in more:
         told = f"{item.get('code')}: {item.get('message')}"
         words += f"; {told}" if words else told
-        if item.get("code") in HINTS:
+        if not cure(code) and cure(str(item.get("code"))):
             code = str(item["code"])
     return code, words, str(body.get("requestId") or body.get("request_id") or "")
-
-
-def _credentials_hint(code: str) -> str:
-    if code.startswith(("InvalidSecurityToken", "InvalidTimeStamp")):
-        return "they have expired, or this machine's clock is wrong; get new ones"
-    return HINT

@@ -19,7 +19,7 @@ from clusterkit.alibaba.cluster_state import ClusterState
 from clusterkit.alibaba.errors import gone_is_fine
 from clusterkit.alibaba.tags import Marked, Tags, write_tags
 from clusterkit.engine.resource import Change, Ctx, Resource, one_each
-from clusterkit.errors import Gone, NotOurs
+from clusterkit.errors import Exists, Gone
 from clusterkit.naming import safe
 
 Document = dict[str, Any]
@@ -125,7 +125,7 @@ class Role(Marked[Clients, RoleState]):
         if "policy" in fields:
             if have.policy is not None:
                 _drop_policy(cx, name)
-            with suppress(NotOurs):  # an earlier try may have ended before it was attached
+            with suppress(Exists):  # an earlier try may have ended before it was attached
                 ram(
                     "CreatePolicy",
                     PolicyName=name,

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.errors import gone_is_fine
 from clusterkit.engine.resource import Change, Ctx, Resource, one_each
-from clusterkit.errors import Finding, NotOurs, Rejected
+from clusterkit.errors import Finding, Gone, NotOurs, Rejected
 from clusterkit.kube.secrets import Login
 
 PAGE = 100
@@ -59,7 +59,7 @@ class PersonalRepository(Resource[Clients, PersonalRepositoryState]):
     def owned(cls, cx: Ctx[Clients]) -> Mapping[str, PersonalRepositoryState]:
         try:
             listed = list(_listed(cx))
-        except Rejected:
+        except Gone:
             return {}  # where the Personal Edition was never opened there is nothing of ours
         states = (_state(cx, shown) for shown in listed)
         return one_each((state.id, state) for state in states if state is not None)

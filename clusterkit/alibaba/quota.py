@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from clusterkit.alibaba.client import Clients
-from clusterkit.alibaba.errors import HINTS, MORE
+from clusterkit.alibaba.errors import MORE, VERIFY
 from clusterkit.errors import CloudError, Finding, Rejected
 
 REAL_NAME = "real-name-authentication"
@@ -75,7 +75,7 @@ def verified(account: Account) -> Iterator[Finding]:
     """Whether the account may have machines in mainland regions."""
     if account.attributes.get(REAL_NAME) == NOT_VERIFIED:
         what = "the account's identity is not verified (real-name authentication)"
-        yield Finding(what, "account", HINTS["RealNameAuthenticationError"])
+        yield Finding(what, "account", VERIFY)
 
 
 def processors(account: Account, needed: int, *, spot: bool) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from clusterkit import __version__
+from clusterkit.eks.errors import call
 from clusterkit.engine.cache import ReadCache
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.kube.api import Access, KubeApi
@@ -92,7 +93,8 @@ class Clients(ReadCache):
             proxies={"https": self.wire.proxy} if self.wire.proxy else None,
         )
         verify = str(self.wire.ca_file) if self.wire.ca_file else None
-        made = self._open_session().client(name, config=config, verify=verify)  # type: ignore[call-overload]
+        make: Callable[..., Any] = self._open_session().client
+        made = call(make, name, config=config, verify=verify)
         made._make_api_call = partial(self._ask, name, made._make_api_call)
         return made
 
@@ -113,8 +115,6 @@ class Clients(ReadCache):
         if self._session is None:
             import boto3
             from botocore.session import get_session
-
-            from clusterkit.eks.errors import call
 
             environ = self.wire.environ
             session = get_session()

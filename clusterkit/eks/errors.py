@@ -1,22 +1,28 @@
 """AWS's exceptions end here: codes become clusterkit's errors, each with what to do next.
 
-Codes: EC2 API Reference, "Error codes"; the ``errors`` of each operation in botocore's service
-models; IAM and STS "Common errors". Matched on codes; where AWS says only in words what happened,
-the words are named below with the operation they belong to.
+Sources of the rows: EC2 API Reference, "Error codes"; the ``errors`` of each operation in
+botocore's service models and the texts beside them; IAM and STS "Common errors"; the retries of
+terraform-provider-aws and cluster-api-provider-aws. ``facts/aws.tsv`` names the source of each.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from clusterkit.engine.error_table import ErrorTable, Row
 from clusterkit.errors import (
+    AlreadyDone,
     Busy,
     CloudError,
+    ClusterkitError,
     CredentialsError,
     Denied,
-    NotOurs,
+    Exists,
+    InUse,
+    OutOfStock,
+    Propagating,
+    Protected,
     QuotaExceeded,
     Rejected,
     ServerError,
@@ -30,60 +36,196 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-THROTTLED = {
-    "RequestLimitExceeded", "Throttling", "ThrottlingException", "ThrottledException",
-    "TooManyRequestsException", "RequestThrottled", "RequestThrottledException", "SlowDown",
-    "EC2ThrottledException", "BandwidthLimitExceeded", "LimitExceededException.Throttled",
-}  # fmt: skip
-SERVER = {
-    "InternalError", "InternalFailure", "InternalServerError", "InternalServerException",
-    "ServerException", "ServiceFailure", "ServiceUnavailable", "ServiceUnavailableException",
-    "Unavailable", "RequestTimeout", "RequestTimeoutException", "ServerInternal",
-}  # fmt: skip
-BUSY = {
-    "DependencyViolation", "ResourceInUseException", "ResourceInUse", "InvalidIPAddress.InUse",
-    "VolumeInUse", "IncorrectState", "IncorrectInstanceState", "InvalidGroup.InUse",
-    "InvalidNetworkInterface.InUse", "InvalidParameterValue.InUse", "DeleteConflict",
-    "ConcurrentModification", "ConcurrentModificationException", "Gateway.NotAttached",
-    "InvalidAttachment.NotFound", "OperationInProgress", "Resource.AlreadyAssociated",
-    "RouteAlreadyExists",
-}  # fmt: skip
-TAKEN = {
-    "EntityAlreadyExists", "EntityAlreadyExistsException", "InvalidKeyPair.Duplicate",
-    "RepositoryAlreadyExistsException", "ResourceAlreadyExistsException",
-    "InvalidLaunchTemplateName.AlreadyExistsException", "InvalidGroup.Duplicate",
-}  # fmt: skip
-DENIED = {
-    "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthFailure.Denied",
-    "Client.UnauthorizedOperation", "OptInRequired",
-}  # fmt: skip
-CREDENTIALS = {
-    "AuthFailure", "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId",
-    "UnrecognizedClientException", "SignatureDoesNotMatch", "InvalidSignatureException",
-    "IncompleteSignature", "MissingAuthenticationToken", "RequestExpired", "InvalidAccessKeyId",
-}  # fmt: skip
-QUOTA = {
-    "AddressLimitExceeded", "VpcLimitExceeded", "NatGatewayLimitExceeded",
-    "InternetGatewayLimitExceeded", "SubnetLimitExceeded", "RouteTableLimitExceeded",
-    "SecurityGroupLimitExceeded", "InstanceLimitExceeded", "VcpuLimitExceeded",
-    "ResourceLimitExceeded", "ResourceLimitExceededException", "LimitExceeded",
-    "LimitExceededException", "ServiceQuotaExceededException", "VolumeLimitExceeded",
-    "MaxSpotInstanceCountExceeded",
-}  # fmt: skip
-GONE = re.compile(
-    r"(?:\.NotFound|NotFoundException|NoSuchEntity(?:Exception)?|NotFound|\.Malformed)$"
-    r"|^(?:NatGatewayNotFound|LoadBalancerNotFound|TargetGroupNotFound)$"
-)
-YOUNG_ROLE = re.compile(
-    r"could not be assumed|cannot be assumed|is not authorized to perform: sts:AssumeRole"
-    r"|does not exist|trust relationship|Invalid principal|not a valid role",
-    re.IGNORECASE,
-)
-"""what EKS says of a role IAM has not told it about yet (CreateCluster, CreateNodegroup,
-CreateAddon and CreatePodIdentityAssociation give it as InvalidParameterException or
-InvalidRequestException)"""
-ROLE_CODES = {"InvalidParameterException", "InvalidRequestException"}
 QUOTAS = "https://console.aws.amazon.com/servicequotas"
+SIGN_IN = "aws configure, aws sso login, AWS_PROFILE or --cloud-profile NAME; then try again"
+OTHER_ZONES = "name other zones in network.zones"
+OTHER_MACHINE = "choose another machine or other zones"
+MADE_SECONDS_AGO = (
+    "InvalidVpcID.NotFound InvalidSubnetID.NotFound InvalidSubnet InvalidRouteTableID.NotFound "
+    "InvalidInternetGatewayID.NotFound InvalidGatewayID.NotFound InvalidNatGatewayID.NotFound "
+    "NatGatewayNotFound InvalidGroup.NotFound InvalidAllocationID.NotFound "
+    "InvalidInstanceID.NotFound InvalidLaunchTemplateId.NotFound"
+)
+"""EC2's words for what this run has made and refers to; EC2 needs up to 5 minutes to know
+everywhere what it made (terraform-provider-aws, ``ec2PropagationTimeout``)"""
+YOUNG_ROLE = (
+    r"role.*(does not exist|could not be assumed|cannot be assumed|cannot be found"
+    r"|doesn't have the Amazon EKS Managed Policies)"
+    r"|error in role params|role's policy must include"
+    r"|not found in the trust relationships? of|misconfigured \w*role trust policy"
+)
+"""what EKS says of a role, its trust or its policies that IAM has not told it about yet
+(terraform-provider-aws ``internal/service/eks``). Each names a role: "The subnet ID ... does not
+exist" is final."""
+
+ERRORS = ErrorTable(
+    [
+        # the same code means several things: the text tells
+        Row(
+            AlreadyDone,
+            "InvalidParameterException",
+            "UpdateClusterConfig UpdateClusterVersion",
+            message="already at the desired configuration|no changes needed",
+        ),
+        Row(
+            Propagating,
+            "InvalidParameterException InvalidRequestException",
+            message=YOUNG_ROLE,
+        ),
+        Row(
+            Propagating,
+            "MalformedPolicyDocument",
+            "CreateRole UpdateAssumeRolePolicy",
+            message="invalid principal in policy",
+        ),
+        Row(Gone, "ClientException", message="no cluster found"),
+        Row(InUse, "ResourceInUseException", "DeleteCluster", message="nodegroups attached"),
+        Row(Busy, "ResourceInUseException", message="in progress|currently"),
+        Row(Exists, "ResourceInUseException", "Create*"),
+        Row(Busy, "ResourceInUseException"),
+        Row(
+            InUse,
+            "InvalidParameterValue",
+            "DeleteNetworkInterface",
+            message="currently in use",
+        ),
+        Row(Busy, "InvalidParameterException", "DeleteRoute"),
+        Row(
+            OutOfStock,
+            "UnsupportedAvailabilityZoneException",
+            message="sufficient capacity",
+            hint=OTHER_ZONES,
+        ),
+        # EC2 says AuthFailure of an address that a gateway or a service still holds, too
+        Row(CredentialsError, "AuthFailure", message="validate the provided access credentials"),
+        Row(InUse, "AuthFailure", "ReleaseAddress DisassociateAddress"),
+        Row(Exists, "AuthFailure", "AssociateAddress"),
+        # what is refused depends on the operation
+        Row(
+            Propagating,
+            MADE_SECONDS_AGO,
+            "Associate* Attach* Authorize* Create* Modify* Replace* RunInstances",
+        ),
+        Row(
+            Propagating,
+            "ResourceNotFoundException",
+            "CreateAccessEntry CreateAddon CreateNodegroup CreatePodIdentityAssociation",
+        ),
+        Row(
+            Propagating,
+            "NoSuchEntity",
+            "AttachRolePolicy PutRolePolicy TagRole UpdateAssumeRolePolicy",
+        ),
+        Row(Propagating, "OpenIdIdpCommunicationError"),
+        Row(
+            Protected,
+            "OperationNotPermitted",
+            "DeleteLoadBalancer TerminateInstances",
+            hint="switch its deletion protection off, then run the command again",
+        ),
+        Row(
+            Denied,
+            "OperationNotPermitted",
+            "DetachNetworkInterface DeleteNetworkInterface",
+            hint="the network interface belongs to an AWS service, which removes it itself",
+        ),
+        Row(
+            Protected,
+            "RepositoryNotEmptyException",
+            hint="delete the images in it, or keep the repository",
+        ),
+        # one code, one class
+        Row(
+            Throttled,
+            "RequestLimitExceeded Throttling ThrottlingException ThrottledException "
+            "TooManyRequestsException RequestThrottled RequestThrottledException SlowDown "
+            "EC2ThrottledException BandwidthLimitExceeded PriorRequestNotComplete "
+            "TransactionInProgressException DependencyThrottle",
+        ),
+        Row(
+            Busy,
+            "IncorrectState IncorrectInstanceState ConcurrentModification "
+            "ConcurrentModificationException ConcurrentMutationLimitExceeded ResourceContention "
+            "ScalingActivityInProgress OperationAbortedException",
+        ),
+        Row(InUse, "DependencyViolation ResourceInUse VolumeInUse *.InUse DeleteConflict"),
+        Row(AlreadyDone, "InvalidPermission.Duplicate"),
+        Row(
+            Exists,
+            "InvalidSubnet.Conflict",
+            hint="a subnet of this range is in the VPC already: choose another network.cidr",
+        ),
+        Row(Exists, "*AlreadyExists *AlreadyExistsException *.Duplicate *.AlreadyAssociated"),
+        Row(
+            Denied,
+            "AccessDenied AccessDeniedException UnauthorizedOperation AuthFailure.*",
+        ),
+        Row(
+            Denied,
+            "ClientException",
+            hint="the credentials may lack the IAM permission for {operation}, or an id in the "
+            "request is not valid",
+        ),
+        Row(
+            Denied,
+            "OptInRequired PendingVerification Blocked",
+            hint="AWS has not opened this service to the account: see the console's messages or "
+            "ask AWS Support, then run the command again",
+        ),
+        Row(
+            Denied,
+            "UnmodifiableEntity",
+            hint="this is a service-linked role, which only its AWS service may change",
+        ),
+        Row(
+            Denied,
+            "KmsException UnableToAccessSecretException UnableToDecryptSecretValueException",
+            hint="see that the key or the secret exists, is enabled, and that its policy lets "
+            "these credentials use it",
+        ),
+        Row(
+            Denied,
+            "RegionDisabledException",
+            hint="activate AWS STS for this region in the IAM console's account settings",
+        ),
+        Row(
+            CredentialsError,
+            "ExpiredToken ExpiredTokenException RequestExpired",
+            hint="they have expired, or this machine's clock is wrong: aws sso login, or get new "
+            "ones; then try again",
+        ),
+        Row(
+            CredentialsError,
+            "AuthFailure InvalidClientTokenId UnrecognizedClientException SignatureDoesNotMatch "
+            "InvalidSignatureException IncompleteSignature MissingAuthenticationToken "
+            "InvalidAccessKeyId",
+        ),
+        Row(
+            QuotaExceeded,
+            "*LimitExceeded *LimitExceededException ServiceQuotaExceededException "
+            "MaxSpotInstanceCountExceeded TooManyTagsException",
+        ),
+        Row(OutOfStock, "InsufficientInstanceCapacity", hint=OTHER_MACHINE),
+        Row(
+            ServerError,
+            "InternalError InternalFailure InternalServerError InternalServerException "
+            "ServerException ServiceFailure ServiceUnavailable ServiceUnavailableException "
+            "Unavailable RequestTimeout RequestTimeoutException ServerInternal",
+        ),
+        Row(
+            Gone,
+            "*NotFound *NotFoundException NoSuchEntity NoSuchEntityException Gateway.NotAttached",
+        ),
+        Row(Rejected, "UnsupportedAvailabilityZoneException", hint=OTHER_ZONES),
+        Row(Rejected, "Unsupported", hint=OTHER_MACHINE),
+    ],
+    hints={
+        CredentialsError: SIGN_IN,
+        Denied: "the credentials need the IAM permission for {operation}",
+        QuotaExceeded: f"ask for more at {QUOTAS}, or remove what is not in use; then run the "
+        "command again",
+    },
+)
 
 
 def call(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -119,78 +261,71 @@ def pages(client: Any, operation: str, key: str, **parameters: Any) -> Iterable[
         raise translate_local(error) from error
 
 
-def translate(error: ClientError) -> Exception:
+def translate(error: ClientError) -> ClusterkitError:
     """AWS's refusal as clusterkit's error."""
     told = error.response.get("Error", {})
     meta: Any = error.response.get("ResponseMetadata", {})
-    code, message = str(told.get("Code", "")), str(told.get("Message", ""))
-    status = int(meta.get("HTTPStatusCode", 0) or 0)
-    operation = error.operation_name
-    details: dict[str, Any] = {
-        "code": code,
-        "operation": operation,
-        "request_id": str(meta.get("RequestId", "")),
-    }
-    what = f"{operation}: {message or code}"
-    if code in CREDENTIALS:
-        return CredentialsError(what, hint=_credentials_hint(code))
-    if code in THROTTLED or status == 429:
-        after = meta.get("HTTPHeaders", {}).get("retry-after", "")
-        seconds = float(after) if after.isdigit() else None
-        return Throttled(what, after=seconds, **details)
-    if code in DENIED:
-        hint = f"the credentials need the IAM permission for {operation}"
-        return Denied(what, hint=hint, **details)
-    if code in QUOTA:
-        hint = f"ask for more at {QUOTAS}, or remove what is not in use; then run the command again"
-        return QuotaExceeded(what, hint=hint, **details)
-    if code in TAKEN:
-        hint = "choose another name, or mark it as this cluster's with --adopt KIND/NAME=ID"
-        return NotOurs(what, hint=hint)
-    if code in ROLE_CODES and YOUNG_ROLE.search(message):
-        return Busy(what, **details)
-    if code in BUSY:
-        return Busy(what, **details)
-    if code in SERVER or status in (500, 502, 503, 504):
-        return ServerError(what, **details)
-    if GONE.search(code):
-        return Gone(what, **details)
-    return Rejected(what, hint=_hint(code), **details)
+    after = str(meta.get("HTTPHeaders", {}).get("retry-after", ""))
+    return ERRORS.classify(
+        str(told.get("Code", "")),
+        int(meta.get("HTTPStatusCode", 0) or 0),
+        str(told.get("Message", "")),
+        error.operation_name,
+        str(meta.get("RequestId", "")),
+        float(after) if after.isdigit() else None,
+    )
 
 
-def translate_local(error: Exception) -> Exception:
+def translate_local(error: Exception) -> ClusterkitError:
     """What botocore itself raises: no credentials, no connection, parameters it refuses."""
     from botocore import exceptions as raised
 
     what = str(error)
-    if isinstance(error, raised.NoCredentialsError | raised.PartialCredentialsError):
-        return CredentialsError("there are no AWS credentials", hint=_credentials_hint(""))
-    if isinstance(error, raised.ProfileNotFound):
-        return CredentialsError(what, hint="aws configure list-profiles shows what there is")
-    if isinstance(
-        error, raised.SSOError | raised.UnauthorizedSSOTokenError | raised.TokenRetrievalError
-    ):
-        return CredentialsError(what, hint="aws sso login")
-    if isinstance(error, raised.CredentialRetrievalError | raised.RefreshWithMFAUnsupportedError):
-        return CredentialsError(what, hint=_credentials_hint(""))
-    if isinstance(error, raised.ConnectionError | raised.HTTPClientError):
-        return ServerError(f"AWS cannot be reached: {what}", code="Connection")
-    return CloudError(what, code=type(error).__name__, hint="this looks like a bug in clusterkit")
-
-
-def _credentials_hint(code: str) -> str:
-    if code in ("ExpiredToken", "ExpiredTokenException", "RequestExpired"):
-        return (
-            "they have expired: aws sso login, or get new ones; and is this machine's clock right?"
-        )
-    return "aws configure, aws sso login, AWS_PROFILE or --cloud-profile NAME; then try again"
-
-
-def _hint(code: str) -> str:
-    match code:
-        case "UnsupportedAvailabilityZoneException":
-            return "name other zones in network.zones"
-        case "InsufficientInstanceCapacity" | "Unsupported":
-            return "choose another machine or other zones"
+    login: type[Exception] = getattr(raised, "LoginError", raised.SSOError)  # since botocore 1.41
+    match error:
+        case raised.NoCredentialsError():
+            return CredentialsError("there are no AWS credentials", hint=SIGN_IN)
+        case raised.ProfileNotFound():
+            return CredentialsError(what, hint=_profiles())
+        case raised.SSOError() | raised.TokenRetrievalError():
+            return CredentialsError(what, hint="aws sso login, then try again")
+        case login():
+            return CredentialsError(what, hint="aws login, then try again")
+        case raised.ConfigParseError() | raised.ConfigNotFound():
+            return CredentialsError(what, hint="mend that file, or aws configure; then try again")
+        case (
+            raised.PartialCredentialsError()
+            | raised.CredentialRetrievalError()
+            | raised.RefreshWithMFAUnsupportedError()
+            | raised.InvalidConfigError()
+            | raised.InfiniteLoopConfigError()
+            | raised.UnknownCredentialError()
+            | raised.MetadataRetrievalError()
+        ):
+            return CredentialsError(what, hint=SIGN_IN)
+        case raised.InvalidRegionError() | raised.NoRegionError() | raised.UnknownEndpointError():
+            return CloudError(what, code=type(error).__name__, hint="correct region in the profile")
+        case raised.ProxyConnectionError() | raised.InvalidProxiesConfigError():
+            hint = "see that HTTPS_PROXY is right and the proxy allows this host, and that region "
+            hint += "in the profile is spelled right"
+            return ServerError(f"AWS cannot be reached: {what}", code="Connection", hint=hint)
+        case raised.ConnectionError() | raised.HTTPClientError():
+            hint = "see that this machine is online and region in the profile is spelled right"
+            return ServerError(f"AWS cannot be reached: {what}", code="Connection", hint=hint)
         case _:
-            return ""
+            hint = "this looks like a bug in clusterkit"
+            return CloudError(what, code=type(error).__name__, hint=hint)
+
+
+def _profiles() -> str:
+    """The cure for a profile that is not there: those that are."""
+    from botocore.exceptions import BotoCoreError
+    from botocore.session import get_session
+
+    try:
+        there = sorted(get_session().full_config["profiles"])
+    except BotoCoreError:
+        there = []
+    if not there:
+        return "there are no profiles: aws configure makes one"
+    return f"there are the profiles {', '.join(there)}: AWS_PROFILE or --cloud-profile NAME"

@@ -20,6 +20,7 @@ from clusterkit.engine.scope import Env
 from clusterkit.engine.task import Task
 from clusterkit.errors import (
     Absent,
+    AlreadyDone,
     Busy,
     Diverged,
     Exists,
@@ -278,7 +279,7 @@ class Reconcile:
     # -- what a call says ------------------------------------------------------------------------
 
     def _created(self, task: Task, operation: Any, error: Exception | None) -> None:
-        if error is None:
+        if error is None or isinstance(error, AlreadyDone):
             task.asked, task.made = self._actions.now(), True
             self._accepted(task, operation)
         elif isinstance(error, Exists):
@@ -320,7 +321,7 @@ class Reconcile:
             self._actions.fail(task, rejected)
 
     def _edited(self, task: Task, operation: Any, error: Exception | None) -> None:
-        if error is None:
+        if error is None or isinstance(error, AlreadyDone):
             task.updates += 1
             task.settled_after = self._actions.now() + backoff.SETTLE * self._env.scale
             self._accepted(task, operation)
@@ -332,7 +333,7 @@ class Reconcile:
             self._actions.fail(task, error)
 
     def _deleted(self, have: Any, task: Task, operation: Any, error: Exception | None) -> None:
-        if error is None or isinstance(error, Gone):
+        if error is None or isinstance(error, AlreadyDone | Gone):
             # a part that was gone may have kept the rest: the next look tells
             task.asked = self._actions.now()
             self._accepted(task, operation if error is None else None)
@@ -350,7 +351,7 @@ class Reconcile:
             self._actions.fail(task, error)
 
     def _unprotected(self, task: Task, operation: Any, error: Exception | None) -> None:
-        if error is None:
+        if error is None or isinstance(error, AlreadyDone):
             self._accepted(task, operation)
         elif isinstance(error, Retryable):
             task.unprotected = False

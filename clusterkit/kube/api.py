@@ -13,14 +13,15 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlencode
 
-from clusterkit.errors import Absent, CloudError
+from clusterkit.errors import Absent, Gone
 from clusterkit.kube.connection import pool, unreachable
-from clusterkit.kube.errors import GONE, refusal
+from clusterkit.kube.errors import refusal
 
 if TYPE_CHECKING:
     import urllib3
@@ -111,10 +112,8 @@ class KubeApi:
         """The object, or None if there is none."""
         try:
             return self._call("GET", path)
-        except CloudError as error:
-            if error.code == GONE:
-                return None
-            raise
+        except Gone:
+            return None
 
     def apply(self, path: str, body: Mapping[str, Any], *, dry_run: bool = False) -> Object:
         """Create or change one of our own objects by server-side apply; with ``dry_run`` only say
@@ -141,11 +140,8 @@ class KubeApi:
         query = {"propagationPolicy": "Background"}
         if grace is not None:
             query["gracePeriodSeconds"] = str(grace)
-        try:
+        with suppress(Gone):
             self._call("DELETE", path, query)
-        except CloudError as error:
-            if error.code != GONE:
-                raise
 
     def _call(
         self,

@@ -1,8 +1,9 @@
 """What a Kubernetes API server's refusals mean to the engine.
 
 A refusal is a ``Status`` object, whose ``reason`` is the word to go by and whose ``message`` is for
-people (https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/). Something
-between us and the server may answer with anything else.
+people (https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/). The reasons
+are those of ``k8s.io/apimachinery/pkg/apis/meta/v1`` (``StatusReason``). Something between us and
+the server may answer with anything else, which counts by its HTTP status.
 """
 
 from __future__ import annotations
@@ -11,18 +12,48 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from clusterkit.engine.error_table import ErrorTable, Row
 from clusterkit.errors import (
     Busy,
     CloudError,
     Denied,
+    Exists,
+    Gone,
+    InUse,
+    Propagating,
     QuotaExceeded,
-    Rejected,
+    ServerError,
     Throttled,
 )
 
-GONE = "NotFound"
-_OVERLOADED = (429, 500, 502, 503, 504)
-_ACCESS = "see that the cluster's profile lists who you are under admins"
+LONGEST = 300
+"""characters shown of an answer that is no ``Status``"""
+
+ERRORS = ErrorTable(
+    [
+        # the reason, and after a slash the causes that go with it
+        Row(Busy, "Forbidden/*NamespaceTerminating*"),
+        # a ResourceQuota's refusal has no cause: its text is all there is
+        # (k8s.io/apiserver/pkg/admission/plugin/resourcequota)
+        Row(
+            QuotaExceeded,
+            "Forbidden",
+            message="exceeded quota:",
+            hint="raise the ResourceQuota of the namespace, or remove what is not in use",
+        ),
+        Row(Denied, "Unauthorized Forbidden Forbidden/* HTTP401 HTTP403"),
+        Row(Gone, "NotFound NotFound/* HTTP404"),
+        Row(Exists, "AlreadyExists"),
+        # changed or expired under our hands: look again
+        Row(Busy, "Conflict Conflict/* Expired Gone HTTP409 HTTP410"),
+        # the eviction API (k8s.io/kubernetes/pkg/registry/core/pod/storage/eviction.go)
+        Row(InUse, "TooManyRequests/*DisruptionBudget*"),
+        Row(Throttled, "TooManyRequests TooManyRequests/*"),
+        Row(ServerError, "InternalError InternalError/* ServiceUnavailable ServerTimeout Timeout"),
+    ],
+    hints={Denied: "see that the cluster's profile lists who you are under admins"},
+    prefix=False,
+)
 
 
 def refusal(
@@ -33,22 +64,15 @@ def refusal(
     ``new``: the cluster has only just been made, so that it may not know yet who may use it.
     """
     told = _status(body)
-    reason = str(told.get("reason") or "")
-    what = str(told.get("message") or _plain(body) or "no reason given")
-    code = reason or f"HTTP {status}"
-    if status in (401, 403):
-        if new or _has_cause(told, "NamespaceTerminating"):
-            return Busy(what, code=code, operation=operation)
-        if _has_quota(what):
-            return QuotaExceeded(what, code=code, operation=operation)
-        return Denied(what, code=code, operation=operation, hint=_ACCESS)
-    if status == 404:
-        return Rejected(what, code=GONE, operation=operation)
-    if status in (409, 410):  # changed or expired under our hands: look again
-        return Busy(what, code=code, operation=operation)
-    if status in _OVERLOADED:
-        return Throttled(what, code=code, operation=operation, after=_seconds(headers))
-    return Rejected(what, code=code, operation=operation)
+    reason = str(told.get("reason") or f"HTTP {status}")
+    message = str(told.get("message") or _plain(body) or "no reason given")
+    code = "/".join([reason.replace(" ", ""), *_causes(told)])
+    error = ERRORS.classify(code, status, message, operation, after=_seconds(headers))
+    if new and isinstance(error, Denied):
+        error = Propagating(message, operation=operation)
+    assert isinstance(error, CloudError)  # no row says that it is a matter of credentials
+    error.code = reason
+    return error
 
 
 def _status(body: bytes) -> Mapping[str, Any]:
@@ -59,20 +83,14 @@ def _status(body: bytes) -> Mapping[str, Any]:
     return told if isinstance(told, dict) and told.get("kind") == "Status" else {}
 
 
+def _causes(told: Mapping[str, Any]) -> list[str]:
+    causes = (told.get("details") or {}).get("causes") or ()
+    return [str(cause["reason"]) for cause in causes if cause.get("reason")]
+
+
 def _plain(body: bytes) -> str:
     text = " ".join(body.decode("utf-8", "replace").split())
-    return text[:300]
-
-
-def _has_cause(told: Mapping[str, Any], reason: str) -> bool:
-    causes = (told.get("details") or {}).get("causes") or ()
-    return any(cause.get("reason") == reason for cause in causes)
-
-
-def _has_quota(what: str) -> bool:
-    # a ResourceQuota's refusal has reason Forbidden and no cause: its text is all there is
-    # (k8s.io/apiserver/pkg/admission/plugin/resourcequota)
-    return "exceeded quota:" in what
+    return text[:LONGEST]
 
 
 def _seconds(headers: Mapping[str, str]) -> float | None:

@@ -18,6 +18,7 @@ from clusterkit.engine.plan import Plan, plan
 from clusterkit.engine.run import Outcome, Run
 from clusterkit.engine.scope import Env, Scope
 from clusterkit.errors import (
+    AlreadyDone,
     Diverged,
     Exists,
     Finding,
@@ -244,6 +245,23 @@ def test_a_name_taken_by_somebody_else_is_an_error() -> None:
     error = outcome.failed["sign/s"]
     assert isinstance(error, NotOurs)
     assert "--adopt sign/s=" in error.hint
+
+
+def test_what_is_as_asked_for_already_is_done() -> None:
+    class Sign(Item):
+        kind = "sign"
+
+        def create(self, env: Env[DictCloud]) -> None:
+            super().create(env)
+            raise AlreadyDone("it is there")
+
+        def resize(self, env: Env[DictCloud]) -> None:
+            super().resize(env)
+            raise AlreadyDone("it is so")
+
+    cloud = DictCloud()
+    assert up(cloud, Sign(name="s"), kinds=(Sign,)).ok
+    assert up(cloud, Sign(name="s", size=2), kinds=(Sign,)).ok
 
 
 def test_removed_from_the_wish_is_removed_unless_pruning_is_off() -> None:

@@ -16,7 +16,7 @@ from clusterkit.alibaba.personal_registry import PersonalRepository
 from clusterkit.alibaba.registry import domains
 from clusterkit.engine.resource import Ctx
 from clusterkit.engine.target import CloudConnection, Target
-from clusterkit.errors import Denied, Retryable
+from clusterkit.errors import Rejected, Retryable
 from tests.unit.loopback import Heard, Loopback, loopback
 
 ENVIRON = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "k", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "s"}
@@ -45,7 +45,7 @@ def test_where_it_was_never_opened(server: Loopback) -> None:
     assert "set its password there" in finding.hint
 
 
-@pytest.mark.parametrize(("status", "error"), [(403, Denied), (429, Retryable), (500, Retryable)])
+@pytest.mark.parametrize(("status", "error"), [(403, Rejected), (429, Retryable), (500, Retryable)])
 def test_what_is_not_answered_is_not_taken_for_nothing(
     server: Loopback, status: int, error: type[Exception]
 ) -> None:

@@ -20,9 +20,13 @@ from clusterkit.errors import (
     Busy,
     CloudError,
     Denied,
+    Exists,
+    Gone,
+    InUse,
     QuotaExceeded,
     Rejected,
     Retryable,
+    ServerError,
     Throttled,
 )
 from clusterkit.kube import api
@@ -159,6 +163,7 @@ def test_not_found_is_none_or_success(server: Server, kube: KubeApi) -> None:
         kube.apply("/api/v1/namespaces/a/configmaps/b", {})
 
 
+BUDGET = {"details": {"causes": [{"reason": "DisruptionBudget", "message": "m"}]}}
 TERMINATING = {"details": {"causes": [{"reason": "NamespaceTerminating", "message": "m"}]}}
 
 
@@ -169,13 +174,16 @@ TERMINATING = {"details": {"causes": [{"reason": "NamespaceTerminating", "messag
         (403, "Forbidden", 'User "u" cannot list resource "pods"', {}, Denied),
         (403, "Forbidden", "namespace a is being terminated", TERMINATING, Busy),
         (403, "Forbidden", "exceeded quota: q, requested: pods=1", {}, QuotaExceeded),
+        (409, "AlreadyExists", 'namespaces "a" already exists', {}, Exists),
+        (404, "NotFound", 'namespaces "a" not found', {}, Gone),
+        (429, "TooManyRequests", "Cannot evict pod", BUDGET, InUse),
         (409, "Conflict", "the object has been modified", {}, Busy),
         (410, "Expired", "the continue parameter is too old", {}, Busy),
         (422, "Invalid", "parameters: Forbidden: updates are forbidden", {}, Rejected),
         (400, "BadRequest", "strict decoding error", {}, Rejected),
         (429, "TooManyRequests", "slow down", {}, Throttled),
-        (500, "InternalError", "failed calling webhook", {}, Throttled),
-        (503, "ServiceUnavailable", "apiserver not ready", {}, Throttled),
+        (500, "InternalError", "failed calling webhook", {}, ServerError),
+        (503, "ServiceUnavailable", "apiserver not ready", {}, ServerError),
     ],
 )
 def test_refusals_keep_the_servers_words(

@@ -1,0 +1,133 @@
+"""What a cloud's error codes mean: one table per driver, and the one place that reads it.
+
+A row gives codes one class of ``clusterkit.errors``; it may hold for some operations only, and,
+where one code means several things, for some messages only. The first row that matches decides, so
+that the special rows stand above the general ones. A code that no row knows is ``Rejected``:
+waiting does not help against what nobody has described.
+
+A status alone decides nothing: Alibaba's ECS answers 403 for busy, in use, quota and money, Google
+answers 403 for quota and rate. Two statuses are the exception, for codes without a row, because
+RFC 9110 (5xx) and RFC 6585 (429) leave no other reading: 429 is ``Throttled``, 5xx ``ServerError``.
+
+What the vendors' codes are, with sources, is in ``facts/``; tests hold every table to it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import translate
+
+from clusterkit.errors import (
+    CloudError,
+    ClusterkitError,
+    CredentialsError,
+    Rejected,
+    Retryable,
+    ServerError,
+    Throttled,
+)
+
+ErrorClass = type[CloudError] | type[CredentialsError]
+CODE = re.compile(r"[A-Za-z][\w.]*\w")
+"""what may be a code in a sentence: ``QuotaExceed.ElasticQuota``"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """Codes that mean the same.
+
+    ``codes`` and ``operations`` are separated by blanks; ``*`` stands for any characters, and case
+    counts. ``message`` is a regular expression that is searched for without regard to case.
+    ``hint`` says what to do next; ``{operation}`` in it is the operation's name.
+    """
+
+    error: ErrorClass
+    codes: str
+    operations: str = "*"
+    message: str = ""
+    hint: str = ""
+
+
+class ErrorTable:
+    """The rows of one cloud, and the hints for classes whose rows have none."""
+
+    def __init__(
+        self, rows: Sequence[Row], hints: Mapping[ErrorClass, str], *, prefix: bool = True
+    ) -> None:
+        """``prefix``: messages begin with the operation, for clouds whose own do not name it."""
+        self._rows = [
+            (
+                row,
+                _pattern(row.codes),
+                _pattern(row.operations),
+                re.compile(row.message, re.IGNORECASE | re.DOTALL),
+            )
+            for row in rows
+        ]
+        self._hints = hints
+        self._prefix = prefix
+
+    def classify(
+        self,
+        code: str,
+        status: int,
+        message: str,
+        operation: str,
+        request_id: str = "",
+        after: float | None = None,
+    ) -> ClusterkitError:
+        """The cloud's refusal as clusterkit's error.
+
+        ``status`` is HTTP's, 0 if there is none; ``after`` is the cloud's own Retry-After in
+        seconds. ``message`` is shown to the user: secrets are taken out before.
+        """
+        row = self._first(code, operation, message)
+        error = row.error if row else _by_status(status)
+        hint = self._hint(row, error, operation)
+        what = f"{operation}: {message or code}" if self._prefix else message or code
+        if issubclass(error, CredentialsError):
+            return error(what, hint=hint)
+        if issubclass(error, Retryable):
+            return error(
+                what,
+                hint=hint,
+                code=code,
+                operation=operation,
+                request_id=request_id,
+                after=after,
+            )
+        return error(what, hint=hint, code=code, operation=operation, request_id=request_id)
+
+    def cure(self, text: str) -> str:
+        """What to do about a failure that is told in words only: the hint of the first code in
+        them that has one, whatever operation failed; empty if none has.
+        """
+        for code in CODE.findall(text):
+            for row, codes, _, words in self._rows:
+                if codes.match(code) and words.search(text):
+                    if hint := self._hint(row, row.error, "it"):
+                        return hint
+                    break
+        return ""
+
+    def _first(self, code: str, operation: str, message: str) -> Row | None:
+        for row, codes, operations, words in self._rows:
+            if codes.match(code) and operations.match(operation) and words.search(message):
+                return row
+        return None
+
+    def _hint(self, row: Row | None, error: ErrorClass, operation: str) -> str:
+        hint = row.hint if row and row.hint else self._hints.get(error, "")
+        return hint.replace("{operation}", operation)
+
+
+def _pattern(words: str) -> re.Pattern[str]:
+    return re.compile("|".join(translate(word) for word in words.split()))
+
+
+def _by_status(status: int) -> ErrorClass:
+    if status == 429:
+        return Throttled
+    return ServerError if status >= 500 else Rejected
