@@ -224,9 +224,9 @@ def _make(emulator: str | Make) -> Make:
         case "eks":
 
             def make(surroundings: Surroundings) -> Emulator:
-                from clusterkit_sandbox import aws
+                from clusterkit_sandbox.aws.emulator import AwsEmulator
 
-                return aws.emulator(surroundings)
+                return AwsEmulator(surroundings)
 
             return make
         case _:

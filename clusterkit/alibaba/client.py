@@ -8,6 +8,7 @@ Each rule has a test in ``tests/unit/test_alibaba_clients.py``:
 - retries are off, the engine owns them; tokens for idempotency are the engine's;
 - proxies are the wire's, or the environment's with ``NO_PROXY`` respected; no ``.netrc``;
 - its TLS context is one of Python's oldest: a context of our own;
+- since Python 3.12 its vendored urllib3 sends no server name in TLS: told that it can;
 - the SDK's loggers print signed URLs and headers: silenced;
 - Container Service goes through one generic ROA request: the vendor's classes for it end in 2020.
 """

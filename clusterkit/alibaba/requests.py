@@ -166,8 +166,12 @@ def adapter(connections: int, ca_file: Path | None) -> Any:
     or else the SDK's own bundle.
     """
     from aliyunsdkcore.vendored.requests.adapters import HTTPAdapter
+    from aliyunsdkcore.vendored.requests.packages.urllib3.util import ssl_
     from aliyunsdkcore.vendored.requests.utils import DEFAULT_CA_BUNDLE_PATH
 
+    # it imports HAS_SNI together with ssl.wrap_socket, which Python 3.12 removed, and would then
+    # open connections without a server name
+    ssl_.HAS_SNI = ssl.HAS_SNI
     named = os.environ.get("ALIBABA_CLOUD_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH
     context, lock = _trusting(str(ca_file or named)), Lock()
 

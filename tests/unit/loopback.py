@@ -37,6 +37,8 @@ class Loopback:
     ca_file: Path
     answer: Callable[[Heard], Answer]
     heard: list[Heard] = field(default_factory=list)
+    names: list[str | None] = field(default_factory=list)
+    """what clients called the server in TLS (SNI), in order"""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -57,6 +59,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         server: Any = self.server
         context = self.authority.context(host)
+        context.sni_callback = lambda _tls, name, _context: server.loopback.names.append(name)
         inner = type("Inner", (_Handler,), {"target": host})
         with (
             suppress(OSError),

@@ -99,6 +99,18 @@ def test_https_is_really_on(server: Loopback) -> None:
     assert [heard.secure for heard in server.heard] == [True] * 4
 
 
+def test_the_server_name_is_sent_on_every_python(
+    server: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from aliyunsdkcore.vendored.requests.packages.urllib3.util import ssl_
+
+    # Python 3.12 removed ssl.wrap_socket, and the import of both fails
+    monkeypatch.setattr(ssl_, "HAS_SNI", False)
+    clients(server).vpc("DescribeVpcs")
+    assert [heard.host for heard in server.heard] == ["vpc.ap-southeast-1.aliyuncs.com"]
+    assert server.names == ["vpc.ap-southeast-1.aliyuncs.com"]
+
+
 def test_another_authority_is_not_trusted(server: Loopback, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
