@@ -26,7 +26,7 @@ from clusterkit.profile.network import ANYWHERE
 from clusterkit.profile.pool import Count, machine_text
 from clusterkit.profile.ssh_key import fingerprint
 
-Any_ = Resource[Any, Any]
+Any_ = Any
 Tags = tuple[tuple[str, str], ...]
 
 PLUGINS = {"flannel": "flannel", "terway": "terway-eniip"}

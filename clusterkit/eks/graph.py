@@ -26,7 +26,7 @@ from clusterkit.profile.cidr import carve
 from clusterkit.profile.pool import machine_text
 from clusterkit.profile.ssh_key import fingerprint
 
-Any_ = Resource[Any, Any]
+Any_ = Any
 AnySubnet = Resource[Clients, SubnetState]
 
 EFFECTS = {

@@ -188,13 +188,16 @@ def wishes(mixed: Iterable[Any]) -> list[Kind[Any, Any]]:
             edges = tuple(one(needed) for needed in _edges(wish))
             made = made_type(name=wish.name, wish=wish, edges=edges)
         else:
-            extra = tuple(one(needed) for needed in _edges(wish) if isinstance(needed, Resource))
+            done[id(wish)] = wish
+            keep.append(wish)
+            needed = [*_edges(wish)]
+            extra = tuple(one(old) for old in needed if isinstance(old, Resource))
+            for edge in needed:
+                one(edge)
             if extra:
                 object.__setattr__(wish, "after", (*wish.after, *extra))
-            made = wish
-            keep.append(wish)
-            for needed in _edges(wish):
-                one(needed)
+            kind: Kind[Any, Any] = wish
+            return kind
         done[id(wish)] = made
         keep.append(wish)
         return made

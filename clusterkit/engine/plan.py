@@ -7,6 +7,7 @@ The plan predicts; the reconcile loop looks again and decides.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from typing import Any
@@ -22,6 +23,7 @@ from clusterkit.errors import (
     Absent,
     CloudError,
     Finding,
+    Gone,
     Immutable,
     NotOurs,
     Rejected,
@@ -312,7 +314,9 @@ def _step(wish: Kind[Any, Any], env: Env[Any]) -> Step:
         return Step(op, wish.key, kind, wish, changes, deps, why=why, name=wish.name)
 
     if have is None:
-        holder = wish.taken(env)
+        holder = None
+        with suppress(Absent, Gone):  # what it lies in does not exist yet
+            holder = wish.taken(env)
         if holder is not None and (holder.tags or {}).get(CLUSTER) != env.cluster:
             raise ownership.not_ours(wish, holder.id)
         return step("create")

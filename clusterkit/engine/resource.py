@@ -203,7 +203,7 @@ class Existing(Resource[Any, S]):
     It fits wherever a resource of the same state does.
     """
 
-    kind: ClassVar[str] = "given"
+    kind: ClassVar[str] = "existing"
     state: S
 
     @classmethod

@@ -149,7 +149,9 @@ class Manifest(Kind[HasKube, ManifestState]):
 
 def _compared(item: Object) -> Object:
     metadata = {k: v for k, v in item["metadata"].items() if k not in _SERVER_FIELDS}
-    return {**{k: v for k, v in item.items() if k != "status"}, "metadata": metadata}
+    # the items of a list carry no apiVersion and kind
+    rest = {k: v for k, v in item.items() if k not in ("status", "apiVersion", "kind")}
+    return {**rest, "metadata": metadata}
 
 
 def _differences(have: Any, want: Any, where: str = "") -> Iterator[tuple[str, Any, Any]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from clusterkit.engine.resource import Existing
+from clusterkit.engine.kind import Existing
 from clusterkit.errors import ClusterkitError
 from clusterkit.kube.storage import StorageClass
 from clusterkit.naming import CLUSTER

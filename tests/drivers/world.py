@@ -21,10 +21,12 @@ from typing import Any
 import yaml
 
 from clusterkit import clouds
+from clusterkit.engine.adapter import kinds, wishes
 from clusterkit.engine.events import Event
+from clusterkit.engine.kind import Kind
 from clusterkit.engine.plan import Plan, plan
-from clusterkit.engine.resource import Ctx, Resource
 from clusterkit.engine.run import Outcome, Run
+from clusterkit.engine.scope import Scope
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.profile.model import BaseProfile, load
 from clusterkit_sandbox.pace import Pace
@@ -143,25 +145,29 @@ class World:
         """Fresh clients: a new process."""
         return self.cloud.connect(self.target(name), self.wire)
 
-    def wish(self, profile: BaseProfile | None = None) -> list[Resource[Any, Any]]:
+    def wish(self, profile: BaseProfile | None = None) -> list[Kind[Any, Any]]:
         """The graph of a profile; facts are asked for once."""
         profile = profile or self.profile
         key = profile.model_dump_json()
         if key not in _FACTS:
             clients = self.clients(profile.name)
             _FACTS[key] = self.cloud.preflight(profile, clients)
-        return list(self.cloud.graph(profile, _FACTS[key]))
+        return wishes(self.cloud.graph(profile, _FACTS[key]))
 
-    def context(self, name: str | None = None, clients: Any = None) -> Ctx[Any]:
-        """A fresh context."""
+    def scope(self, name: str | None = None, clients: Any = None) -> Scope[Any]:
+        """Where the calls of a plan or a run go."""
         clients = clients or self.clients(name)
-        return Ctx(clients, name or self.profile.name, scale=self.wire.scale)
+        return Scope(clients, name or self.profile.name, self.profile.region)
 
     def plan(self, profile: BaseProfile | None = None) -> Plan:
         """What ``plan`` would say."""
         profile = profile or self.profile
-        cx = self.context(profile.name)
-        return plan(self.wish(profile), self.cloud.KINDS, cx)
+        return self._plan(self.wish(profile), self.scope(profile.name))
+
+    def _plan(
+        self, wish: list[Kind[Any, Any]], scope: Scope[Any], *, destroy: bool = False
+    ) -> Plan:
+        return plan(wish, kinds(self.cloud.KINDS), scope, scale=self.wire.scale, destroy=destroy)
 
     def up(
         self, profile: BaseProfile | None = None, *, clients: Any = None, threads: int = 16
@@ -169,18 +175,20 @@ class World:
         """What ``up`` would do."""
         profile = profile or self.profile
         wish = self.wish(profile)
-        cx = self.context(profile.name, clients)
-        self.planned = plan(wish, self.cloud.KINDS, cx)
-        return Run(cx, self.events.append, threads=threads)(self.planned, "up")
+        scope = self.scope(profile.name, clients)
+        self.planned = self._plan(wish, scope)
+        run = Run(scope, self.planned, self.events.append, scale=self.wire.scale, threads=threads)
+        return run()
 
     def destroy(self, name: str | None = None, *, clients: Any = None) -> Outcome:
         """What ``destroy`` would do; it knows cloud, region and name only."""
-        cx = self.context(name, clients)
-        return Run(cx, self.events.append)(self.destroy_plan(cx), "destroy")
+        scope = self.scope(name, clients)
+        steps = self.destroy_plan(scope)
+        return Run(scope, steps, self.events.append, scale=self.wire.scale)()
 
-    def destroy_plan(self, cx: Ctx[Any] | None = None) -> Plan:
+    def destroy_plan(self, scope: Scope[Any] | None = None) -> Plan:
         """What ``destroy`` would remove."""
-        return plan([], self.cloud.KINDS, cx or self.context(), destroy=True)
+        return self._plan([], scope or self.scope(), destroy=True)
 
     def look(self) -> Counter[str]:
         """How many of each kind there are, whoever's."""
