@@ -137,7 +137,11 @@ ERRORS = ErrorTable(
             "OperationUnsupported.CidrConflict",
             hint=OTHER_CIDR,
         ),
-        Row(Exists, "*AlreadyExist *AlreadyExists *AlreadyExists.* *.Duplicated Duplicated.*"),
+        Row(
+            Exists,
+            "*AlreadyExist *_ALREADY_EXIST *AlreadyExists *AlreadyExists.* *.Duplicated "
+            "Duplicated.*",
+        ),
         Row(
             QuotaExceeded,
             "*.IpNotEnough *.PrivateIpAddress VSwitchAvailableIpNotExist",

@@ -82,7 +82,6 @@ def processors(clients: Clients, names: Iterable[str]) -> dict[str, int]:
 
 
 def _described(clients: Clients, **parameters: Any) -> list[InstanceType]:
-    action, path = "DescribeInstanceTypes", "InstanceTypes.InstanceType"
     return [
         InstanceType(
             item["InstanceTypeId"],
@@ -90,7 +89,7 @@ def _described(clients: Clients, **parameters: Any) -> list[InstanceType]:
             float(item["MemorySize"]),
             str(item.get("CpuArchitecture") or "X86"),
         )
-        for item in clients.chain(clients.ecs, action, path, MaxResults=PAGE, **parameters)
+        for item in clients.every("DescribeInstanceTypes", **parameters)
         if not int(item.get("GPUAmount") or 0)
     ]
 

@@ -11,22 +11,22 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
-from typing import Any
 
-from clusterkit.alibaba import activation, cluster_state, machine_types, personal_registry
+from clusterkit.alibaba import activation, machine_types, personal_registry
 from clusterkit.alibaba.choices import NODES as NODES
 from clusterkit.alibaba.choices import Choices
 from clusterkit.alibaba.client import Clients
+from clusterkit.alibaba.cluster import ClusterState, owned
 from clusterkit.alibaba.fields import mainland
 from clusterkit.alibaba.network import VpcState, VSwitchState, vpc_state, vswitch_state
-from clusterkit.alibaba.nodes import pools
+from clusterkit.alibaba.nodes import NodePoolState, pools
 from clusterkit.alibaba.profile import AlibabaProfile
 from clusterkit.alibaba.quota import Account, ask, clusters, processors, verified
 from clusterkit.alibaba.registry import domains
-from clusterkit.alibaba.tags import name_of, ours, read_cs_tags, read_tags
+from clusterkit.alibaba.tags import ours
 from clusterkit.engine.background import Background
 from clusterkit.errors import CloudError, Finding, Gone, PreflightError
-from clusterkit.naming import CLUSTER, MACHINE
+from clusterkit.naming import CLUSTER, MACHINE, NAME
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,12 @@ class _Preflight(Choices):
             if lacks := lacking.result():
                 raise PreflightError(lacks)  # the other calls are refused for it, one by one
             found = cluster.result()
-            there = pools(self.cx, found["cluster_id"]) if found else []
+            there = pools(self.clients, found.id) if found else []
             missing = self.missing_nodes(there)
             limits = aside(self.limits) if missing else None
             sizes = aside(lambda: self.sizes(missing))
             quota = None if found else aside(lambda: list(clusters(self.clients)))
-            version = self.version(found, versions.result())
+            version = self.version(found.version if found else None, versions.result())
             known = self.known_types(there)
             vpc, given = existing.result()
             zones = self.choose_zones(owned.result(), stock.result(), given)
@@ -93,22 +93,15 @@ class _Preflight(Choices):
 
     # -- looks -----------------------------------------------------------------------------------
 
-    def cluster(self) -> Any:
-        return next(iter(cluster_state.ours(self.cx)), None)
+    def cluster(self) -> ClusterState | None:
+        return next(iter(owned(self.clients, self.profile.name)), None)
 
     def owned_zones(self) -> list[str]:
         """Zones of the VSwitches there are, in the order of their names."""
         if self.profile.network.existing:
             return []
-        clients, path = self.clients, "VSwitches.VSwitch"
-        found = clients.pages(
-            clients.vpc,
-            "DescribeVSwitches",
-            path,
-            RegionId=self.profile.region,
-            Tag=ours(self.cx),
-        )
-        named = {name_of(read_tags(item)): item["ZoneId"] for item in found}
+        found = map(vswitch_state, self.clients.every("DescribeVSwitches", Tag=ours(self.scope)))
+        named = {state.tags.get(NAME, ""): state.zone for state in found}
         return [named[name] for name in sorted(named) if name.startswith(NODES)]
 
     def stock(self) -> dict[str, Mapping[str, frozenset[str]]]:
@@ -135,25 +128,22 @@ class _Preflight(Choices):
         named = [machine for machine in wanted if isinstance(machine, str)]
         return machine_types.processors(self.clients, named) if named else {}
 
-    def missing_nodes(self, there: list[Any]) -> dict[str, int]:
+    def missing_nodes(self, there: list[NodePoolState]) -> dict[str, int]:
         """A pool's name to how many of its least nodes the cluster does not have yet."""
         have: Counter[str] = Counter()
-        for shown in there:
-            if read_cs_tags(shown.get("scaling_group") or {}).get(CLUSTER) == self.profile.name:
-                name = shown["nodepool_info"]["name"].rpartition("-")[0]
-                have[name] += int((shown.get("status") or {}).get("total_nodes") or 0)
+        for state in there:
+            if state.tags.get(CLUSTER) == self.profile.name:
+                have[state.name.rpartition("-")[0]] += state.nodes
         wanted = {pool.name: pool.minimum - have[pool.name] for pool in self.profile.pools}
         return {name: number for name, number in wanted.items() if number > 0}
 
-    def known_types(self, there: list[Any]) -> dict[str, tuple[str, ...]]:
+    def known_types(self, there: list[NodePoolState]) -> dict[str, tuple[str, ...]]:
         """What was asked for to the types that were chosen for it when the pool was made."""
-        found: dict[str, tuple[str, ...]] = {}
-        for shown in there:
-            group = shown.get("scaling_group") or {}
-            tags = read_cs_tags(group)
-            if tags.get(CLUSTER) == self.profile.name and MACHINE in tags:
-                found[tags[MACHINE]] = tuple(group.get("instance_types") or ())
-        return found
+        return {
+            state.tags[MACHINE]: state.types
+            for state in there
+            if state.tags.get(CLUSTER) == self.profile.name and MACHINE in state.tags
+        }
 
     def registry(self) -> tuple[str, ...]:
         wanted = self.profile.registry
@@ -179,21 +169,15 @@ class _Preflight(Choices):
         wanted = self.profile.network.existing
         if wanted is None:
             return None, {}
-        clients, region, where = self.clients, self.profile.region, "network.existing"
-        shown = list(
-            clients.pages(
-                clients.vpc, "DescribeVpcs", "Vpcs.Vpc", RegionId=region, VpcId=wanted.vpc
-            )
-        )
+        region, where = self.profile.region, "network.existing"
+        shown = list(self.clients.every("DescribeVpcs", VpcId=wanted.vpc))
         if not shown:
             what = f"there is no VPC {wanted.vpc} in {region}"
             self.wrong.append(Finding(what, f"{where}.vpc"))
             return None, {}
         vpc = vpc_state(shown[0])
-        listed_ = clients.pages(
-            clients.vpc, "DescribeVSwitches", "VSwitches.VSwitch", RegionId=region, VpcId=vpc.id
-        )
-        there = {item["VSwitchId"]: vswitch_state(item) for item in listed_}
+        listed = map(vswitch_state, self.clients.every("DescribeVSwitches", VpcId=vpc.id))
+        there = {state.id: state for state in listed}
         ids = [*wanted.vswitches, *wanted.pod_vswitches]
         for missing in sorted(set(ids) - there.keys()):
             what = f"there is no VSwitch {missing} in {vpc.id}"

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from clusterkit.alibaba.client import Clients
-from clusterkit.alibaba.cluster_state import minor
+from clusterkit.alibaba.cluster import minor
 from clusterkit.alibaba.profile import AlibabaProfile
-from clusterkit.engine.resource import Ctx
+from clusterkit.engine.scope import Scope
 from clusterkit.errors import Finding
 
 WARN_BEFORE = timedelta(days=90)
@@ -32,7 +32,7 @@ class Versions:
         self.profile = profile
         self.clients = clients
         self.account = account
-        self.cx = Ctx(clients, profile.name)
+        self.scope = Scope(clients, profile.name, profile.region)
         self.wrong: list[Finding] = []
         self.warnings: list[Finding] = []
 
@@ -55,12 +55,11 @@ class Versions:
             if item.get("creatable", True)
         ]
 
-    def version(self, cluster: Any, offered: list[Offered]) -> str:
-        """The whole version of the wish: an existing cluster of the wished minor keeps its own."""
-        there = (cluster or {}).get("current_version") or (cluster or {}).get("init_version")
+    def version(self, there: str | None, offered: list[Offered]) -> str:
+        """The whole version of the wish: a cluster that is ``there`` with the wished minor keeps its own."""
         wanted = self.profile.kubernetes
         if there and (wanted is None or minor(there) == minor(wanted)):
-            return str(there)
+            return there
         newest = sorted(offered, key=lambda one: _number(one.version), reverse=True)
         for one in newest:
             if wanted is None or minor(one.version) == minor(wanted):

@@ -155,8 +155,9 @@ class Reconcile:
         with suppress(Absent, Gone, Retryable):
             if usable(task.kind, made):
                 for apply in calls(differences(wish, env, made))[: 1 if wish.serial else None]:
-                    if operation := apply():
-                        return operation
+                    begun: Operation[Any] | None = apply()
+                    if begun:
+                        return begun
         return None
 
     def _compared(self, task: Task, have: Any) -> list[Edit]:
@@ -202,9 +203,9 @@ class Reconcile:
         """Make the calls; the first that begins an operation ends the round. Runs on a worker."""
         try:
             for apply in wanted:
-                if operation := apply():
-                    found: Operation[Any] = operation
-                    return found
+                operation: Operation[Any] | None = apply()
+                if operation:
+                    return operation
             return None
         finally:
             self._inventory.forget(task.kind, have.id)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from clusterkit.kube.objects import Namespace, ServiceAccount
 
 import clusterkit_sandbox.kube as sandbox_kube
 from clusterkit.engine.events import Event, Warned
@@ -24,7 +25,6 @@ from clusterkit.engine.run import Outcome, Run
 from clusterkit.errors import Absent, ClusterkitError, NotOurs
 from clusterkit.kube.api import Access, HasKube, KubeApi, Object
 from clusterkit.kube.drain import Ingresses, LoadBalancerServices, VolumeClaims
-from clusterkit.kube.objects import Namespace, ServiceAccount
 from clusterkit.kube.secrets import EXPIRES, DockerConfig, Login
 from clusterkit.kube.storage import StorageClass
 from clusterkit_sandbox.kube.interfaces import Identity, Node

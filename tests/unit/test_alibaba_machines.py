@@ -132,7 +132,7 @@ def test_a_minor_version_becomes_its_newest_patch(server: Loopback) -> None:
 
 
 def test_an_existing_cluster_keeps_its_patch(server: Loopback) -> None:
-    there = {"current_version": "1.35.1-aliyun.1"}
+    there = "1.35.1-aliyun.1"
     assert versions(server).version(there, OFFERED) == "1.35.1-aliyun.1"
     assert versions(server, kubernetes="1.35").version(there, OFFERED) == "1.35.1-aliyun.1"
     assert versions(server, kubernetes="1.36").version(there, OFFERED) == "1.36.10-aliyun.1"

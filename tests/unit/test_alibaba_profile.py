@@ -20,7 +20,7 @@ from clusterkit.alibaba.profile import AlibabaProfile
 from clusterkit.alibaba.registry import RegistryLogin
 from clusterkit.alibaba.template import template
 from clusterkit.clouds import CLOUDS, model
-from clusterkit.engine.resource import closure
+from clusterkit.engine.kind import closure
 from clusterkit.errors import ProfileError
 from clusterkit.profile.model import load
 
@@ -268,7 +268,7 @@ def test_an_existing_network_is_only_used(tmp_path: Path) -> None:
     )
     found = kinds(loaded(tmp_path, text), facts)
     assert not {"vpc", "vswitch", "nat-gateway", "eip"} & set(found)
-    assert found.count("given") == 2
+    assert found.count("existing") == 2
 
 
 def test_who_pushes_gets_a_role_and_a_login(tmp_path: Path) -> None:
