@@ -56,7 +56,7 @@ class Versions:
         ]
 
     def version(self, there: str | None, offered: list[Offered]) -> str:
-        """The whole version of the wish: a cluster that is ``there`` with the wished minor keeps its own."""
+        """The version to create; a cluster of the profile's minor version keeps its own."""
         wanted = self.profile.kubernetes
         if there and (wanted is None or minor(there) == minor(wanted)):
             return there
