@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 EXTRAS := .[alibaba,eks,sandbox]
 
-.PHONY: help install demo test check fmt deep bench docs clean
+.PHONY: help install demo test check fmt deep bench docs facts clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*##/\1\t/p' Makefile | expand -t 12
@@ -47,6 +47,9 @@ bench: $(READY)  ## measure, against Terraform where it is installed
 
 docs: $(READY)  ## write docs/profile.md and docs/cli.md anew
 	$(BIN)/python tools/gen_docs.py
+
+facts: $(READY)  ## write facts/mismatches.tsv: where a driver treats an error otherwise than the facts
+	$(BIN)/python -m tests.facts.mismatches
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

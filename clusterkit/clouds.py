@@ -4,11 +4,13 @@ imported until asked for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, assert_never, get_args
 
-from clusterkit.engine.resource import Resource
+from clusterkit.engine.kind import AnyKind, Kind
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import ClusterkitError, Finding
 
@@ -43,7 +45,7 @@ class Cloud(Protocol[L]):
         """The profile's model."""
 
     @property
-    def KINDS(self) -> tuple[type[Resource[Any, Any]], ...]:
+    def KINDS(self) -> tuple[AnyKind, ...]:
         """Every kind, in creation order; deletion is the reverse."""
 
     @property
@@ -66,7 +68,7 @@ class Cloud(Protocol[L]):
     def preflight(self, profile: Any, clients: L) -> Any:
         """Everything the graph needs to know of the cloud; ``PreflightError`` with all findings."""
 
-    def graph(self, profile: Any, facts: Any) -> Sequence[Resource[Any, Any]]:
+    def graph(self, profile: Any, facts: Any) -> Sequence[Kind[Any, Any]]:
         """Profile to resources; pure."""
 
     def access(self, clients: L, target: Target) -> Access:
@@ -143,6 +145,41 @@ def _known(name: str) -> CloudName:
         if cloud == name:
             return cloud
     raise ClusterkitError(f"there is no cloud {name!r}", hint=f"one of: {', '.join(CLOUDS)}")
+
+
+def sandbox_connection(directory: Path | None = None) -> CloudConnection:
+    """How to reach the sandbox on this machine; starts it with its defaults if it is not running.
+
+    ``directory`` is where it keeps its state; left out, ``$CLUSTERKIT_SANDBOX_DIR`` or the user's
+    state directory.
+    """
+    daemon = load_sandbox()
+    with sandbox_errors():
+        info = daemon.ensure(directory=directory)
+        environ: Mapping[str, str] = daemon.environment(info)
+    # at pace max nothing is waited for, and the factor is infinite
+    scale = 1.0 / info.pace.factor
+    return CloudConnection(info.proxy, info.ca_file, environ, scale)
+
+
+def sandbox_directory() -> Path:
+    """Where the sandbox of this process keeps its state; starts it if it is not running."""
+    daemon = load_sandbox()
+    with sandbox_errors():
+        directory: Path = daemon.ensure().directory
+    return directory
+
+
+@contextmanager
+def sandbox_errors() -> Iterator[None]:
+    """Raise the sandbox's own errors as ``ClusterkitError`` with their hints."""
+    daemon = load_sandbox()
+    try:
+        yield
+    except daemon.SandboxError as error:
+        raise ClusterkitError(str(error), where="sandbox", hint=error.hint) from error
+    except ValueError as error:
+        raise ClusterkitError(str(error), where="sandbox") from error
 
 
 def load_sandbox() -> ModuleType:

@@ -5,6 +5,7 @@
     ClusterkitError            1   what, where (a resource key or file:line), what to do next
     ├─ ProfileError            2   everything wrong with a profile, at once, each with file:line
     ├─ CredentialsError        3   missing, expired or refused credentials
+    │  └─ WrongAccount         3   credentials of another account than expected
     ├─ PreflightError          4   everything the cloud would refuse, found before any change
     ├─ CloudError              5   the cloud refused: code, operation, request id
     │  ├─ Retryable            5   the engine tries again
@@ -88,6 +89,19 @@ class CredentialsError(ClusterkitError):
     """No credentials, expired ones, or ones the cloud does not know."""
 
     exit_code = 3
+
+
+class WrongAccount(CredentialsError):
+    """The credentials are of another account than the cluster's; nothing was changed."""
+
+    def __init__(self, account: str, expected: str, *, where: str = "", hint: str = "") -> None:
+        super().__init__(
+            f"the credentials are of account {account}, but the cluster belongs to {expected}",
+            where=where,
+            hint=hint or f"use credentials of {expected}, or give this cluster another name",
+        )
+        self.account = account
+        self.expected = expected
 
 
 class PreflightError(_Findings):

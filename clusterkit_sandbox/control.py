@@ -74,10 +74,9 @@ class Control:
 
     def _set_faults(self, body: bytes) -> tuple[HTTPStatus, object]:
         try:
-            faults = Faults.parse(body.decode())
+            self._sandbox.faults.take(Faults.parse(body.decode()))
         except ValueError as error:
             return HTTPStatus.BAD_REQUEST, _error(str(error))
-        self._sandbox.faults.take(faults)
         return HTTPStatus.OK, self._sandbox.describe()
 
 

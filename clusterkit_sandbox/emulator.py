@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from clusterkit_sandbox.fault_targets import Operations
+
 if TYPE_CHECKING:
-    from clusterkit_sandbox.faults import Faults
+    from clusterkit_sandbox.faults import Faults, Rule
     from clusterkit_sandbox.kube.interfaces import KubeServer
     from clusterkit_sandbox.pace import Pace
     from clusterkit_sandbox.requestlog import RequestLog
@@ -46,11 +48,15 @@ class Surroundings:
 
 
 class Emulator(Protocol):
-    """One cloud (``sandbox/<cloud>/__init__.py`` has ``emulator(surroundings) -> Emulator``)."""
+    """One cloud."""
 
     @property
     def name(self) -> str:
         """The cloud's name in profiles: ``eks``, ``alibaba``, ..."""
+
+    @property
+    def operations(self) -> Operations:
+        """What faults can name."""
 
     def claims(self, host: str) -> bool:
         """Whether requests to this lower-case host name (no port) are answered here."""
@@ -69,6 +75,9 @@ class Emulator(Protocol):
         ``kind`` is ``throttle`` (the service's throttling error), ``error`` (its 5xx) or
         ``unimplemented`` (501 in the service's error format).
         """
+
+    def refused(self, environ: Environ, body: bytes, rule: Rule) -> Answer:
+        """The error that a rule of kind ``refuse`` asks for, in the service's wire format."""
 
     def environment(self) -> Mapping[str, str]:
         """The variables this cloud's own clients need besides the proxy and the CA (keys, region,

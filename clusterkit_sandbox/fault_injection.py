@@ -62,6 +62,8 @@ class FaultInjection:
     def _answer(self, environ: Environ, body: bytes, rule: Rule | None) -> Answer:
         if rule is not None and rule.kind in ("throttle", "error"):
             return self._emulator.refusal(environ, body, rule.kind)
+        if rule is not None and rule.kind == "refuse":
+            return self._emulator.refused(environ, body, rule)
         if rule is not None and rule.kind == "slow":
             time.sleep(rule.seconds)
         answer = _collected(self._emulator, environ)

@@ -34,12 +34,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         pace = Pace.parse(options.pace)
         faults = Faults.parse(options.faults)
+        _check(faults, options.emulators)
         place.prepare()
         lock = place.acquire()
     except AlreadyRunning:
         return ALREADY_RUNNING
     except SandboxError as error:
         return _complain(f"{error}\n{error.hint}")
+    except ModuleNotFoundError as error:
+        return _complain(_missing_package(error))
     except ValueError as error:
         return _complain(str(error))
     if os.fork():
@@ -50,16 +53,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _serve(place, pace, options.kube, faults, options.emulators)
     except ModuleNotFoundError as error:
         traceback.print_exc()
-        return _complain(
-            f"the sandbox needs the Python package {error.name!r},"
-            " which is not installed: pip install 'clusterkit[sandbox]'"
-        )
+        return _complain(_missing_package(error))
     except Exception as error:
         traceback.print_exc()
         return _complain(str(error) or type(error).__name__)
     finally:
         place.clear()
     return 0
+
+
+def _check(faults: Faults, emulators: tuple[str, ...] | None) -> None:
+    """``ValueError`` for faults that could not hit anything, while somebody is listening."""
+    if faults.rules:
+        from clusterkit_sandbox.sandbox import EMULATORS, operations_of
+
+        faults.check_against(operations_of(EMULATORS if emulators is None else emulators))
+
+
+def _missing_package(error: ModuleNotFoundError) -> str:
+    return (
+        f"the sandbox needs the Python package {error.name!r},"
+        " which is not installed: pip install 'clusterkit[sandbox]'"
+    )
 
 
 def _parser() -> argparse.ArgumentParser:

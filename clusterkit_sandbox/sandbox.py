@@ -22,8 +22,10 @@ from clusterkit_sandbox import control
 from clusterkit_sandbox.ca import Authority
 from clusterkit_sandbox.emulator import Emulator, Surroundings, Wsgi
 from clusterkit_sandbox.fault_injection import FaultInjection
+from clusterkit_sandbox.fault_targets import Operations
 from clusterkit_sandbox.faults import Faults
 from clusterkit_sandbox.kube.interfaces import KubeServer
+from clusterkit_sandbox.kube.operations import KubeOperations
 from clusterkit_sandbox.pace import Pace
 from clusterkit_sandbox.proxy import Proxy
 from clusterkit_sandbox.requestlog import RequestLog
@@ -103,7 +105,7 @@ class Sandbox:
         shutil.rmtree(self._directory, ignore_errors=True)
         self._directory.mkdir(mode=0o700, parents=True)
         authority = Authority(self._directory)
-        self._server = kube_server(self.kube, self.pace, self._directory)
+        self._server = kube_server(self.kube, self.pace, self._directory, self.faults)
         surroundings = Surroundings(
             self.pace, self.faults, self.requests, self._server, self._directory
         )
@@ -111,6 +113,9 @@ class Sandbox:
             emulator = make(surroundings)
             self._emulators.append(emulator)
             self._gates.append((emulator, FaultInjection(emulator, self.faults, self.requests)))
+        self.faults.check_against(
+            [*(emulator.operations for emulator in self._emulators), KubeOperations()]
+        )
         self._door = Proxy(authority, self._application, self._server.hosts, self._contents)
         self._door.start()
         for emulator in self._emulators:
@@ -216,21 +221,35 @@ def _make(emulator: str | Make) -> Make:
         case "alibaba":
 
             def make_alibaba(surroundings: Surroundings) -> Emulator:
-                from clusterkit_sandbox import alibaba
+                from clusterkit_sandbox.alibaba.gateway import AlibabaCloud
 
-                return alibaba.emulator(surroundings)
+                return AlibabaCloud(surroundings)
 
             return make_alibaba
         case "eks":
 
-            def make(surroundings: Surroundings) -> Emulator:
+            def make_aws(surroundings: Surroundings) -> Emulator:
                 from clusterkit_sandbox.aws.emulator import AwsEmulator
 
                 return AwsEmulator(surroundings)
 
-            return make
+            return make_aws
         case _:
             raise ValueError(f"there is no emulator {emulator!r}; one of {', '.join(EMULATORS)}")
+
+
+def operations_of(emulators: Sequence[str] = EMULATORS) -> list[Operations]:
+    """What faults can name in a sandbox with these emulators, without starting one."""
+    found: list[Operations] = [KubeOperations()]
+    if "alibaba" in emulators:
+        from clusterkit_sandbox.alibaba.operations import AlibabaOperations
+
+        found.append(AlibabaOperations())
+    if "eks" in emulators:
+        from clusterkit_sandbox.aws.operations import AwsOperations
+
+        found.append(AwsOperations())
+    return found
 
 
 def _warm(emulator: Emulator) -> None:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
+from copy import copy
 from datetime import datetime
 from functools import partial, partialmethod
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ from clusterkit.alibaba.paging import LISTS, within
 from clusterkit.alibaba.requests import adapter, close, endpoint, flat, roa, signer, silence, weakly
 from clusterkit.alibaba.requests import request as make_request
 from clusterkit.engine.cache import ReadCache
+from clusterkit.engine.exchange import Exchange
 from clusterkit.engine.target import CloudConnection, Target, proxy_of_environment
 from clusterkit.kube.api import Access, KubeApi
 
@@ -47,6 +49,25 @@ READS = ("Describe", "List", "Get", "Check")
 Answer = dict[str, Any]
 
 
+def _nobody(_: Exchange) -> None:
+    """No observer."""
+
+
+def _exchange(operation: str, host: str, request: AcsRequest) -> Exchange:
+    service, _, action = operation.partition(".")
+    query = request.get_query_params()
+    sent = {**query, **(request.get_body_params() or {})} or None
+    return Exchange(
+        "before",
+        service,
+        action,
+        mutating=not action.startswith(READS),
+        method=str(request.get_method()),
+        url=f"https://{host}{request.get_uri_pattern() or '/'}",
+        sent=request.get_content() or sent,
+    )
+
+
 class Clients(ReadCache):
     """One account and region; nothing is connected before the first call.
 
@@ -61,13 +82,20 @@ class Clients(ReadCache):
         self.target = target
         self.wire = wire
         self._reach = access
-        self.kube = KubeApi(partial(access, self))
+        self.kube = KubeApi(partial(access, self), observe=wire.observe)
         self._lock = threading.RLock()
         self._made: dict[str, AcsClient] = {}
         finalize(self, close, self._made)
         self._keys = Keyring(target, wire, weakly(self._assume))
-        self.watch: Callable[[str, bool], None] | None = None
-        """told of each call, (operation, whether it was answered); for tests"""
+        self._origin: Clients | None = None
+
+    def fresh(self) -> Clients:
+        """The same connections and credentials, remembering nothing: for a plan or a run."""
+        new = copy(self)
+        ReadCache.__init__(new)
+        new.kube = KubeApi(partial(self._reach, new), observe=self.wire.observe)
+        new._origin = self._origin or self  # which closes the connections when nobody holds it
+        return new
 
     @property
     def region(self) -> str:
@@ -85,11 +113,6 @@ class Clients(ReadCache):
             request.add_query_param(name, value)
         operation = f"{product.upper()}.{action}"
         found: Answer = self._ask(product, operation, request, str(sorted(given))) or {}
-        if found.get("IsSuccess") is False:  # Container Registry says so with status 200
-            code, words = str(found.get("Code") or ""), str(found.get("Message") or "")
-            raise refusal(
-                f"CR.{action}", 200, code, words or code, str(found.get("RequestId") or "")
-            )
         return found
 
     vpc = partialmethod(rpc, "vpc")
@@ -164,36 +187,43 @@ class Clients(ReadCache):
         client = self._client(product)
         host = endpoint(product, self.region)
         request.set_endpoint(host)
-        if self.watch:
-            self.watch(operation, False)
+        asked = _exchange(operation, host, request)
+        tell = self.wire.observe if self.wire.observe is not None else _nobody
+        tell(asked)
         try:
             data = client.do_action_with_exception(request)
         except ServerException as error:
+            status, code = int(error.get_http_status() or 0), str(error.get_error_code())
+            words = str(error.get_error_msg())
+            tell(asked.answered(status, error=f"{code}: {words}"))
             raise refusal(
-                operation,
-                int(error.get_http_status() or 0),
-                str(error.get_error_code()),
-                str(error.get_error_msg()),
-                str(error.get_request_id() or ""),
+                operation, status, code, words, str(error.get_request_id() or "")
             ) from None
         except ClientException as error:
+            tell(asked.answered(None, error=str(error.get_error_msg())))
             raise unreachable(operation, host, str(error.get_error_msg())) from None
         except IndexError:
             # the SDK looks for the string to sign in a refusal that does not hold it
+            tell(asked.answered(400, error="SignatureDoesNotMatch"))
             raise refusal(operation, 400, "SignatureDoesNotMatch", "", "") from None
-        if self.watch:
-            self.watch(operation, True)
+        tell(asked.answered(200, data))
         try:
-            return json.loads(data) if data else None
+            found = json.loads(data) if data else None
         except ValueError:
             raise unreachable(operation, host, "an answer that is not the vendor's") from None
+        if isinstance(found, dict) and found.get("IsSuccess") is False:
+            # Container Registry says so with status 200
+            code, words = str(found.get("Code") or ""), str(found.get("Message") or "")
+            raise refusal(operation, 200, code, words or code, str(found.get("RequestId") or ""))
+        return found
 
     # -- the SDK's client and whose key it signs with ---------------------------------------------
 
     def _client(self, product: str) -> AcsClient:
         with self._lock:
             if product not in self._made:
-                key = weakly(self.key)  # the finalizer holds the SDK's clients, not us
+                # the finalizer holds the SDK's clients, and they must not hold us
+                key = weakly((self._origin or self).key)
                 self._made[product] = self._make(endpoint(product, self.region), key)
             return self._made[product]
 

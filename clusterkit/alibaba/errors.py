@@ -68,8 +68,6 @@ ERRORS = ErrorTable(
             hint=ACTIVATE,
         ),
         Row(Busy, "InvalidDesiredSizeOrCount.NotNull", "CS.ModifyClusterNodePool"),
-        Row(Propagating, "INSTANCE_NOT_EXIST InvalidAction.NotFound", "CR.GetInstance"),
-        Row(Busy, "Forbbiden", "VPC.DeleteRouteEntry"),
         # one code, one class
         Row(Throttled, "Throttling* Rejected.Throttling FrequentPurchase*"),
         Row(
@@ -80,7 +78,7 @@ ERRORS = ErrorTable(
         Row(
             CredentialsError,
             "InvalidAccessKeyId* InvalidAccessKeySecret* SignatureDoesNotMatch* "
-            "IncompleteSignature* MissingSecurityToken* MissingSignature* SDK.InvalidCredential* "
+            "IncompleteSignature* MissingSecurityToken* MissingSignature* "
             "Forbidden.AccessKeyDisabled NoEnabledAccessKey",
         ),
         Row(
@@ -124,7 +122,7 @@ ERRORS = ErrorTable(
         Row(
             Busy,
             "OperationFailed.DistibuteLock OperationFailed.EcsMigrating "
-            "OperationFailed.IdempotentTokenProcessing OperationFailed.ListenerStatusNotSupport "
+            "OperationFailed.IdempotentTokenProcessing "
             "OperationFailed.NatGwRouteInMiddleStatus OperationFailed.NotifyCenCreate "
             "OperationFailed.QueryCenIpv6Status OperationFailed.TokenIsProcessing "
             "OperationDenied.OtherSubnet* OperationDenied.ResourceControl "
@@ -137,11 +135,7 @@ ERRORS = ErrorTable(
             "OperationUnsupported.CidrConflict",
             hint=OTHER_CIDR,
         ),
-        Row(
-            Exists,
-            "*AlreadyExist *_ALREADY_EXIST *AlreadyExists *AlreadyExists.* *.Duplicated "
-            "Duplicated.*",
-        ),
+        Row(Exists, "*AlreadyExist *_ALREADY_EXIST *AlreadyExists.* *.Duplicated Duplicated.*"),
         Row(
             QuotaExceeded,
             "*.IpNotEnough *.PrivateIpAddress VSwitchAvailableIpNotExist",

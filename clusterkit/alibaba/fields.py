@@ -1,4 +1,4 @@
-"""Forms of Alibaba Cloud's names: regions, zones, instance types, ids, repositories, tags."""
+"""Fields of Alibaba Cloud's form: regions, zones, instance types, ids, repositories, tags."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from collections.abc import Iterator
 from ipaddress import IPv4Network
 from typing import Annotated
 
-from clusterkit.profile.fields import Form
+from clusterkit.profile.cidr import Cidr, carvable
+from clusterkit.profile.fields import Form, every, lower_case
 from clusterkit.profile.problems import Problem, shown
+from clusterkit.profile.tags import TagLimits
 
 
 def _region_cure(text: str) -> str:
     if re.fullmatch(r"cn(-[a-z]{2,}){1,2}(-[0-9]+)?-[a-z]", text):
-        return f"that is a zone; its region is {text[:-2]}"
-    if re.fullmatch(r"[a-z]{2}-[a-z]+-[0-9][a-z]", text):
-        return f"that is a zone; its region is {text[:-1]}"
+        return f"this is a zone; its region is {text[:-2]}"
+    if re.fullmatch(r"(cn(-[a-z]{2,}){2}|[a-z]{2}-[a-z]+)-[0-9][a-z]", text):
+        return f"this is a zone; its region is {text[:-1]}"
     return ""
 
 
@@ -29,17 +31,18 @@ Region = Annotated[str, REGION]
 """https://www.alibabacloud.com/help/en/ecs/product-overview/regions-and-zones"""
 
 OUTSIDE = ("cn-hongkong",)
-"""regions whose names begin with cn- and that lie outside the mainland's network rules"""
+"""regions whose names begin with cn- but that are outside the mainland's network"""
 
 
 def mainland(region: str) -> bool:
-    """Whether images of the usual registries are hard to reach from the region."""
+    """Whether the region is in mainland China, where foreign registries are hard to reach."""
     return region.startswith("cn-") and region not in OUTSIDE
 
 
 def zone_problem(zone: str, region: str) -> str | None:
-    """What is wrong with a zone's name in ``region``: ``cn-hangzhou-h``, ``ap-southeast-1a``."""
-    dash = "-" if region.startswith("cn-") else ""
+    """What is wrong with a zone's name in ``region``: ``cn-hangzhou-h``, ``ap-southeast-1a``,
+    ``cn-shanghai-finance-1k``."""
+    dash = "" if region[-1:].isdigit() else "-"
     if re.fullmatch(re.escape(region + dash) + "[a-z]", zone):
         return None
     return f"{shown(zone)} is not a zone of {region}, such as {region}{dash}b"
@@ -47,7 +50,7 @@ def zone_problem(zone: str, region: str) -> str | None:
 
 def _machine_cure(text: str) -> str:
     if not text.startswith("ecs."):
-        return "that is another cloud's; a size such as {cpu: 4, memory: 16} works on every cloud"
+        return "this is another cloud's; a size such as {cpu: 4, memory: 16} works on every cloud"
     return ""
 
 
@@ -64,6 +67,8 @@ InstanceType = Annotated[
 
 VpcId = Annotated[str, Form(r"vpc-[a-z0-9]{8,32}", "the id of a VPC, vpc-…")]
 VSwitchId = Annotated[str, Form(r"vsw-[a-z0-9]{8,32}", "the id of a VSwitch, vsw-…")]
+VpcRange = Annotated[Cidr, carvable(16, IPv4Network("100.64.0.0/10"))]
+"""CreateVpc refuses 100.64.0.0/10 and its subnets; larger VPCs than /16 are not needed here"""
 RegistryId = Annotated[
     str,
     Form(
@@ -91,7 +96,7 @@ Namespace = Annotated[
         r"[a-z0-9]+([._-][a-z0-9]+)*",
         "a namespace: lower-case letters and digits, joined by '-', '_' or '.'",
         120,
-        lambda text: f"write {text.lower()}" if text != text.lower() else "",
+        lower_case,
     ),
 ]
 """``NamespaceName`` of CreateNamespace (cr 2018-12-01), 2 to 120 characters"""
@@ -101,7 +106,7 @@ RepositoryName = Annotated[
         r"[a-z0-9]+([._-][a-z0-9]+)*",
         "a repository name: lower-case letters and digits, joined by '-', '_' or '.'",
         58,
-        lambda text: f"write {text.lower()}" if text != text.lower() else "",
+        lower_case,
     ),
 ]
 """``RepoName`` of CreateRepository, at most 64 characters with ``-cache``"""
@@ -114,26 +119,15 @@ Mirror = Annotated[
     ),
 ]
 
-PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
-"""where ``container_cidr`` and ``service_cidr`` of CreateCluster have to lie"""
 
-MOST_TAGS = 12
-"""of ECS's 20 per resource clusterkit takes four, ACK and Auto Scaling up to five
-(https://www.alibabacloud.com/help/en/ack/, "Create a node pool", ECS tags)"""
-
-
-def tag_problems(tags: dict[str, str]) -> Iterator[Problem]:
-    """What ECS refuses of tags: TagResources of ECS 2014-05-26."""
-    if len(tags) > MOST_TAGS:
-        yield Problem(f"at most {MOST_TAGS} tags, there are {len(tags)}")
+def _tags(tags: dict[str, str]) -> Iterator[Problem]:
     for key, value in tags.items():
-        if not 1 <= len(key) <= 128:
-            yield Problem(f"a key has 1 to 128 characters, this has {len(key)}", place=(key,))
-        if len(value) > 128:
-            yield Problem(
-                f"a value has at most 128 characters, this has {len(value)}", place=(key,)
-            )
-        if key.lower().startswith(("aliyun", "acs:", "ack.", "k8s.")):
-            yield Problem("Alibaba Cloud keeps tags that begin like this for itself", place=(key,))
         if any("http://" in text or "https://" in text for text in (key, value)):
-            yield Problem("may not hold http:// or https://", place=(key,))
+            yield Problem("may not contain http:// or https://", place=(key,))
+
+
+_LIMITS = TagLimits(12, 128, 128, ("aliyun", "acs:", "ack.", "k8s."))
+"""of ECS's 20 tags per resource clusterkit uses four, ACK and Auto Scaling up to five
+(https://www.alibabacloud.com/help/en/ack/, "Create a node pool", ECS tags); lengths and prefixes:
+TagResources of ECS 2014-05-26"""
+Tags = Annotated[dict[str, str], every(_LIMITS), every(_tags)]

@@ -163,7 +163,7 @@ def _pool(
     network: _Network,
     key: KeyPair | None,
 ) -> NodePool:
-    types = facts.pools[pool.name]
+    types = tuple(kind.name for kind in facts.pools[pool.name])
     where = [vswitch.name for vswitch in network.nodes]
     disk = (pool.disk.size, pool.disk.type, pool.disk.encrypted)
     mirror = (profile.mirror,) if profile.mirror else ()

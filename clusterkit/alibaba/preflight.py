@@ -1,32 +1,35 @@
-"""What the graph has to know of Alibaba Cloud, and what it would refuse, found before anything is
-made.
+"""What the graph needs to know of Alibaba Cloud, and what Alibaba Cloud would refuse later.
 
 What the profile leaves open is decided here once: an existing cluster keeps its version, its zones
-and the types of its nodes, so that a newer version or type never shows up as a change.
+and its instance types, so that a newer version or type never shows up as a change.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 
-from clusterkit.alibaba import activation, machine_types, personal_registry
-from clusterkit.alibaba.choices import NODES as NODES
-from clusterkit.alibaba.choices import Choices
+from clusterkit.alibaba import activation, personal_registry, quota, versions
 from clusterkit.alibaba.client import Clients
-from clusterkit.alibaba.cluster import ClusterState, owned
-from clusterkit.alibaba.fields import mainland
+from clusterkit.alibaba.cluster import owned
+from clusterkit.alibaba.machine_types import Stock, machine_types, stock
 from clusterkit.alibaba.network import VpcState, VSwitchState, vpc_state, vswitch_state
 from clusterkit.alibaba.nodes import NodePoolState, pools
-from clusterkit.alibaba.profile import AlibabaProfile
-from clusterkit.alibaba.quota import Account, ask, clusters, processors, verified
+from clusterkit.alibaba.profile import AlibabaNetwork, AlibabaProfile
 from clusterkit.alibaba.registry import domains
 from clusterkit.alibaba.tags import ours
 from clusterkit.engine.background import Background
+from clusterkit.engine.preflight import Known, MachineType, Offers, Report, choose
 from clusterkit.errors import CloudError, Finding, Gone, PreflightError
 from clusterkit.naming import CLUSTER, MACHINE, NAME
+from clusterkit.profile.pool import Machine, machine_text
+
+NODES = "nodes-"
+"""how the names of the nodes' VSwitches begin; a letter for the zone follows"""
+MOST_TYPES = 3
+"""instance types of a pool; several, because stock runs out by type and zone (ACK allows ten)"""
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,8 @@ class Facts:
     account: str
     version: str
     zones: tuple[str, ...]
-    pools: Mapping[str, tuple[str, ...]]
-    """a pool's name to its instance types, the wanted one first"""
+    pools: Mapping[str, tuple[MachineType, ...]]
+    """a pool's name to its instance types, the preferred one first"""
     nat_zones: frozenset[str] = frozenset()
     """zones that have NAT gateways"""
     vpc: VpcState | None = None
@@ -49,181 +52,190 @@ class Facts:
     warnings: tuple[Finding, ...] = ()
 
 
-class _Preflight(Choices):
-    """Collects findings while it looks."""
-
-    def run(self) -> Facts:
-        with Background() as aside:
-            lacking = aside(lambda: list(activation.check(self.profile, self.clients)))
-            cluster, versions = aside(self.cluster), aside(self.versions)
-            owned, stock, nat = aside(self.owned_zones), aside(self.stock), aside(self.nat_zones)
-            existing, registry = aside(self.existing), aside(self.registry)
-            if lacks := lacking.result():
-                raise PreflightError(lacks)  # the other calls are refused for it, one by one
-            found = cluster.result()
-            there = pools(self.clients, found.id) if found else []
-            missing = self.missing_nodes(there)
-            limits = aside(self.limits) if missing else None
-            sizes = aside(lambda: self.sizes(missing))
-            quota = None if found else aside(lambda: list(clusters(self.clients)))
-            version = self.version(found.version if found else None, versions.result())
-            known = self.known_types(there)
-            vpc, given = existing.result()
-            zones = self.choose_zones(owned.result(), stock.result(), given)
-            chosen = self.choose_types(zones, stock.result(), known)
-            hosts = registry.result()
-            self.wrong += quota.result() if quota else ()
-            if limits is not None:
-                self.cpus |= sizes.result()
-                self.judge(limits.result(), missing, chosen)
-        self.warn()
-        if self.wrong:
-            raise PreflightError(self.wrong)
-        return Facts(
-            account=self.account,
-            version=version,
-            zones=zones,
-            pools=chosen,
-            nat_zones=nat.result(),
-            vpc=vpc,
-            vswitches=given,
-            registry=hosts,
-            warnings=tuple(self.warnings),
-        )
-
-    # -- looks -----------------------------------------------------------------------------------
-
-    def cluster(self) -> ClusterState | None:
-        return next(iter(owned(self.clients, self.profile.name)), None)
-
-    def owned_zones(self) -> list[str]:
-        """Zones of the VSwitches there are, in the order of their names."""
-        if self.profile.network.existing:
-            return []
-        found = map(vswitch_state, self.clients.every("DescribeVSwitches", Tag=ours(self.scope)))
-        named = {state.tags.get(NAME, ""): state.zone for state in found}
-        return [named[name] for name in sorted(named) if name.startswith(NODES)]
-
-    def stock(self) -> dict[str, Mapping[str, frozenset[str]]]:
-        """A pool's name to the types it may have, each with its zones."""
-        return {
-            pool.name: machine_types.stock(self.clients, pool.disk.type, spot=pool.spot)
-            for pool in self.profile.pools
-        }
-
-    def nat_zones(self) -> frozenset[str]:
-        if self.profile.network.existing or self.profile.network.nat == "none":
-            return frozenset()
-        found = self.clients.vpc(
-            "ListEnhanhcedNatGatewayAvailableZones", RegionId=self.profile.region
-        )
-        return frozenset(zone["ZoneId"] for zone in found.get("Zones") or ())
-
-    def limits(self) -> Account:
-        return ask(self.clients, spot=any(pool.spot for pool in self.profile.pools))
-
-    def sizes(self, missing: Mapping[str, int]) -> dict[str, int]:
-        """Processors of the types the profile names for pools that lack nodes."""
-        wanted = [pool.machine for pool in self.profile.pools if pool.name in missing]
-        named = [machine for machine in wanted if isinstance(machine, str)]
-        return machine_types.processors(self.clients, named) if named else {}
-
-    def missing_nodes(self, there: list[NodePoolState]) -> dict[str, int]:
-        """A pool's name to how many of its least nodes the cluster does not have yet."""
-        have: Counter[str] = Counter()
-        for state in there:
-            if state.tags.get(CLUSTER) == self.profile.name:
-                have[state.name.rpartition("-")[0]] += state.nodes
-        wanted = {pool.name: pool.minimum - have[pool.name] for pool in self.profile.pools}
-        return {name: number for name, number in wanted.items() if number > 0}
-
-    def known_types(self, there: list[NodePoolState]) -> dict[str, tuple[str, ...]]:
-        """What was asked for to the types that were chosen for it when the pool was made."""
-        return {
-            state.tags[MACHINE]: state.types
-            for state in there
-            if state.tags.get(CLUSTER) == self.profile.name and MACHINE in state.tags
-        }
-
-    def registry(self) -> tuple[str, ...]:
-        wanted = self.profile.registry
-        if wanted is None:
-            return ()
-        if wanted.instance is None:
-            self.wrong += personal_registry.check(self.clients)
-            region = self.profile.region
-            return personal_registry.servers(region, wanted.host) if wanted.host else ()
-        where = "registry.instance"
-        try:
-            found = domains(self.clients, wanted.instance)
-        except Gone:
-            what = f"there is no Container Registry instance {wanted.instance} in this region"
-            self.wrong.append(Finding(what, where, "clusterkit uses one you have, and buys none"))
-            return ()
-        if not found:
-            hint = "switch on the public or the VPC endpoint of the instance in its console"
-            self.wrong.append(Finding("the registry has no endpoint", where, hint))
-        return found
-
-    def existing(self) -> tuple[VpcState | None, dict[str, VSwitchState]]:
-        wanted = self.profile.network.existing
-        if wanted is None:
-            return None, {}
-        region, where = self.profile.region, "network.existing"
-        shown = list(self.clients.every("DescribeVpcs", VpcId=wanted.vpc))
-        if not shown:
-            what = f"there is no VPC {wanted.vpc} in {region}"
-            self.wrong.append(Finding(what, f"{where}.vpc"))
-            return None, {}
-        vpc = vpc_state(shown[0])
-        listed = map(vswitch_state, self.clients.every("DescribeVSwitches", VpcId=vpc.id))
-        there = {state.id: state for state in listed}
-        ids = [*wanted.vswitches, *wanted.pod_vswitches]
-        for missing in sorted(set(ids) - there.keys()):
-            what = f"there is no VSwitch {missing} in {vpc.id}"
-            self.wrong.append(Finding(what, f"{where}.vswitches"))
-        ranges = [("pods", self.profile.network.pod_range)]
-        ranges.append(("services", self.profile.network.service_range))
-        for name, network in ranges:
-            if network and network.overlaps(IPv4Network(vpc.cidr)):
-                what = f"{network} overlaps the VPC, {vpc.cidr}"
-                hint = "choose a range that shares no address with it"
-                self.wrong.append(Finding(what, f"network.{name}", hint))
-        return vpc, {identifier: there[identifier] for identifier in ids if identifier in there}
-
-    def judge(
-        self,
-        account: Account,
-        missing: Mapping[str, int],
-        chosen: Mapping[str, tuple[str, ...]],
-    ) -> None:
-        """Whether the account may have the machines that are missing."""
-        if account.unasked:
-            self.warnings.append(account.unasked)
-            return
-        if mainland(self.profile.region):
-            self.wrong += verified(account)
-        first = {name: chosen[name][0] for name in missing if chosen.get(name)}
-        if unknown := set(first.values()) - self.cpus.keys():
-            self.cpus |= machine_types.processors(self.clients, unknown)
-        for spot in (False, True):
-            needed = sum(
-                missing[pool.name] * self.cpus.get(first.get(pool.name, ""), 0)
-                for pool in self.profile.pools
-                if pool.spot == spot and pool.name in missing
-            )
-            self.wrong += processors(account, needed, spot=spot)
-
-
 def preflight(profile: AlibabaProfile, clients: Clients, account: str) -> Facts:
-    """Look, decide what the profile leaves open, and refuse what Alibaba Cloud would refuse later.
+    """Decide what the profile leaves open, and check it against the account.
 
     ``PreflightError`` with every finding at once.
     """
     try:
-        return _Preflight(profile, clients, account).run()
+        return _preflight(profile, clients, account)
     except CloudError as error:
         if error.code != activation.NOT_ENABLED:
             raise
         what = "Container Service is not activated in this account"
         raise PreflightError([Finding(what, "account", activation.CURE)]) from error
+
+
+def _preflight(profile: AlibabaProfile, clients: Clients, account: str) -> Facts:
+    report, existing = Report(), profile.network.existing
+    with Background() as background:
+        lacking = background(lambda: list(activation.check(profile, clients)))
+        clusters = background(lambda: owned(clients, profile.name))
+        offered = background(lambda: versions.offered(clients))
+        stocks = background(lambda: _stocks(profile, clients))
+        slots = background(lambda: {} if existing else _known_zones(profile, clients))
+        nat_zones = background(lambda: _nat_zones(profile, clients))
+        given = background(lambda: _existing(profile.network, clients, report))
+        registry = background(lambda: _registry(profile, clients, report))
+        if findings := lacking.result():
+            raise PreflightError(findings)  # it is also why the other calls are refused
+        cluster = next(iter(clusters.result()), None)
+        groups = _node_pools(profile, clients, cluster.id) if cluster else []
+        known, missing = _known_types(groups), _missing_nodes(profile, groups)
+        types = background(lambda: _types(profile, known, missing, clients))
+        if not cluster:
+            quota.check_clusters(clients, report)
+        version = versions.choose_version(
+            profile, cluster.version if cluster else None, offered.result(), report
+        )
+        vpc, vswitches = given.result() or (None, {})
+        wanted = profile.network.zones
+        if existing:
+            wanted = tuple(
+                dict.fromkeys(vswitches[i].zone for i in existing.vswitches if i in vswitches)
+            )
+        found, sold = types.result(), stocks.result()
+        offers = Offers(
+            frozenset[str]().union(*(zones for each in sold.values() for zones in each.values())),
+            {pool.name: _in_stock(found.values(), sold[pool.name]) for pool in profile.pools},
+            {pool.name: f"with a {pool.disk.type} disk" for pool in profile.pools},
+        )
+        kept = {
+            pool.name: _in_stock(
+                [found.get(name, MachineType(name)) for name in names], sold[pool.name]
+            )
+            for pool in profile.pools
+            if (names := known.get(machine_text(pool)))
+        }
+        choice = choose(
+            profile.pools, wanted, offers, Known(slots.result(), kept), report, most=MOST_TYPES
+        )
+        if missing:
+            needed = Counter[bool]()
+            for pool in profile.pools:
+                if pool.name in choice.types:
+                    cpu = choice.types[pool.name][0].cpu
+                    needed[pool.spot] += cpu * missing.get(pool.name, 0)
+            quota.check(clients, needed, report)
+    report.raise_errors()
+    return Facts(
+        account=account,
+        version=version,
+        zones=choice.zones,
+        pools=choice.types,
+        nat_zones=nat_zones.result(),
+        vpc=vpc,
+        vswitches=vswitches,
+        registry=registry.result(),
+        warnings=(*report.warnings, *profile.warnings()),
+    )
+
+
+def _in_stock(types: Iterable[MachineType], sold: Stock) -> list[MachineType]:
+    return [kind._replace(zones=sold.get(kind.name, frozenset())) for kind in types]
+
+
+def _stocks(profile: AlibabaProfile, clients: Clients) -> dict[str, Stock]:
+    """A pool's name to the types it may have, each with its zones."""
+    kinds = {(pool.disk.type, pool.spot) for pool in profile.pools}
+    found = {(disk, spot): stock(clients, disk, spot=spot) for disk, spot in kinds}
+    return {pool.name: found[pool.disk.type, pool.spot] for pool in profile.pools}
+
+
+def _known_zones(profile: AlibabaProfile, clients: Clients) -> dict[int, str]:
+    """The position of each of the nodes' VSwitches to its zone."""
+    found = map(vswitch_state, clients.every("DescribeVSwitches", Tag=ours(profile.name)))
+    zones = {state.tags.get(NAME, ""): state.zone for state in found}
+    return {
+        "abcdefgh".index(name.removeprefix(NODES)): zone
+        for name, zone in zones.items()
+        if name.startswith(NODES)
+    }
+
+
+def _node_pools(profile: AlibabaProfile, clients: Clients, cluster: str) -> list[NodePoolState]:
+    """The cluster's node pools that carry our tag."""
+    return [one for one in pools(clients, cluster) if one.tags.get(CLUSTER) == profile.name]
+
+
+def _known_types(groups: Iterable[NodePoolState]) -> dict[str, tuple[str, ...]]:
+    """What the profile asked for to the types that were chosen when the pool was created."""
+    return {asked: one.types for one in groups if (asked := one.tags.get(MACHINE))}
+
+
+def _missing_nodes(profile: AlibabaProfile, groups: Iterable[NodePoolState]) -> dict[str, int]:
+    """A pool's name to how many of its minimum nodes the cluster does not have yet."""
+    have: Counter[str] = Counter()
+    for one in groups:
+        have[one.name.rpartition("-")[0]] += one.nodes
+    missing = {pool.name: pool.minimum - have[pool.name] for pool in profile.pools}
+    return {name: number for name, number in missing.items() if number > 0}
+
+
+def _types(
+    profile: AlibabaProfile,
+    known: Mapping[str, tuple[str, ...]],
+    missing: Mapping[str, int],
+    clients: Clients,
+) -> dict[str, MachineType]:
+    """The types of the pools that are new or lack nodes, by name."""
+    asked: set[Machine | str] = set()
+    for pool in profile.pools:
+        names = known.get(machine_text(pool))
+        if not names:
+            asked.add(pool.machine)
+        elif pool.name in missing:
+            asked.update(names)
+    return {kind.name: kind for kind in machine_types(clients, asked)}
+
+
+def _nat_zones(profile: AlibabaProfile, clients: Clients) -> frozenset[str]:
+    if profile.network.existing or profile.network.nat == "none":
+        return frozenset()
+    found = clients.vpc("ListEnhanhcedNatGatewayAvailableZones")
+    return frozenset(zone["ZoneId"] for zone in found.get("Zones") or ())
+
+
+def _registry(profile: AlibabaProfile, clients: Clients, report: Report) -> tuple[str, ...]:
+    """The host names of the registry."""
+    wanted, where = profile.registry, "registry.instance"
+    if wanted is None:
+        return ()
+    if wanted.instance is None:
+        report.errors += personal_registry.check(clients)
+        return personal_registry.servers(profile.region, wanted.host) if wanted.host else ()
+    try:
+        found = domains(clients, wanted.instance)
+    except Gone:
+        what = f"Container Registry instance {wanted.instance} does not exist in this region"
+        report.error(what, where, "clusterkit uses an existing instance and never buys one")
+        return ()
+    if not found:
+        hint = "enable the public or the VPC endpoint of the instance in its console"
+        report.error(f"instance {wanted.instance} has no endpoint", where, hint)
+    return found
+
+
+def _existing(
+    network: AlibabaNetwork, clients: Clients, report: Report
+) -> tuple[VpcState, dict[str, VSwitchState]] | None:
+    """The VPC and the VSwitches of ``network.existing``."""
+    wanted, where = network.existing, "network.existing"
+    if wanted is None:
+        return None
+    shown = next(clients.every("DescribeVpcs", VpcId=wanted.vpc), None)
+    if shown is None:
+        report.error(f"VPC {wanted.vpc} does not exist in this region", f"{where}.vpc")
+        return None
+    listed = map(vswitch_state, clients.every("DescribeVSwitches", VpcId=wanted.vpc))
+    there = {state.id: state for state in listed}
+    ids = [*wanted.vswitches, *wanted.pod_vswitches]
+    for missing in [identifier for identifier in ids if identifier not in there]:
+        report.error(f"VSwitch {missing} does not exist in {wanted.vpc}", f"{where}.vswitches")
+    secondary = (shown.get("SecondaryCidrBlocks") or {}).get("SecondaryCidrBlock") or ()
+    for name, taken in (("pods", network.pod_range), ("services", network.service_range)):
+        for block in (shown["CidrBlock"], *secondary):
+            if taken and taken.overlaps(IPv4Network(block)):
+                what = f"{taken} overlaps {block} of {wanted.vpc}"
+                report.error(what, f"network.{name}", "choose a range that does not overlap it")
+    return vpc_state(shown), {name: there[name] for name in ids if name in there}

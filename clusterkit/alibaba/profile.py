@@ -1,7 +1,7 @@
-"""The Alibaba profile: what ACK adds to every cloud's profile, and Alibaba Cloud's own rules.
+"""The Alibaba profile: what ACK adds to the common profile, and Alibaba Cloud's rules.
 
-Everything ACK would refuse and that can be known offline is refused here. Parameters and limits:
-CreateCluster and CreateClusterNodePool of CS 2015-12-15, CreateVpc and CreateVSwitch of VPC
+What Alibaba Cloud would refuse, and what can be checked offline, is refused here. Parameters and
+limits: CreateCluster and CreateClusterNodePool of CS 2015-12-15, CreateVpc and CreateVSwitch of VPC
 2016-04-28.
 """
 
@@ -14,7 +14,6 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, Tag, WithJsonSchema
 
 from clusterkit.alibaba.fields import (
-    PRIVATE,
     InstanceType,
     Mirror,
     Namespace,
@@ -22,27 +21,30 @@ from clusterkit.alibaba.fields import (
     Region,
     RegistryId,
     RepositoryName,
+    Tags,
     VpcId,
+    VpcRange,
     VSwitchId,
-    tag_problems,
+    mainland,
     zone_problem,
 )
 from clusterkit.alibaba.legacy_fields import OUTDATED
-from clusterkit.profile.cidr import SLOTS, Cidr, carvable, overlaps
-from clusterkit.profile.fields import Many, Strict, choice, every, unique
+from clusterkit.errors import Finding
+from clusterkit.profile import model, network, pool
+from clusterkit.profile.cidr import SLOTS, Cidr, private
+from clusterkit.profile.fields import Many, every, unique
 from clusterkit.profile.labels import ServiceAccount
-from clusterkit.profile.model import BaseProfile, Registry, our_tags
-from clusterkit.profile.network import Nat, Network, Zones
-from clusterkit.profile.pool import Disk, Machine, Pool, repeated_names
+from clusterkit.profile.network import Nat, Zones, zone_count
+from clusterkit.profile.pool import Size, repeated_names, size_or
 from clusterkit.profile.problems import Problem
 
 PODS = IPv4Network("172.20.0.0/16")
 SERVICES = IPv4Network("172.21.0.0/20")
-"""what Flannel and Services get when the profile leaves it open"""
+"""default ranges of Flannel's pods and of Services"""
 
 
-class AlibabaDisk(Disk):
-    """A node's system disk, on ESSD: the older kinds are refused in node pools since 2025.
+class AlibabaDisk(pool.Disk):
+    """System disk of a node, on ESSD; node pools have not accepted older disks since 2025.
 
     Sizes: ``system_disk_size`` of CreateClusterNodePool.
     """
@@ -51,25 +53,20 @@ class AlibabaDisk(Disk):
     type: Literal["cloud_essd", "cloud_auto", "cloud_essd_entry"] = Field(
         default="cloud_essd", description="ESSD, ESSD AutoPL or ESSD Entry"
     )
-    encrypted: bool = Field(default=False, description="encrypted with the account's service key")
+    encrypted: bool = Field(default=False, description="encrypt with the account's service key")
 
 
-class AlibabaPool(Pool):
+class AlibabaPool(pool.Pool):
     """A node pool."""
 
     machine: Annotated[
-        Annotated[Machine, Tag("<size>")] | Annotated[InstanceType, Tag("<type>")],
-        choice(
-            "must be a size such as {cpu: 4, memory: 16}, or an ECS type (ecs.g7.xlarge)",
-            size=(dict, Machine),
-            type=str,
-        ),
+        Size | Annotated[InstanceType, Tag("<type>")], size_or("an ECS type (ecs.g7.xlarge)")
     ] = Field(description="a size, or an ECS instance type such as `ecs.g7.xlarge`")
     disk: AlibabaDisk = Field(default_factory=AlibabaDisk, description="system disk of each node")
 
 
-class ExistingNetwork(Strict):
-    """A VPC that is there already; it is used and never changed or removed."""
+class ExistingNetwork(network.ExistingNetwork):
+    """An existing VPC to use; clusterkit never changes or deletes it."""
 
     vpc: VpcId = Field(description="id of the VPC")
     vswitches: Annotated[Many[VSwitchId], unique("VSwitch")] = Field(
@@ -80,12 +77,6 @@ class ExistingNetwork(Strict):
     )
 
 
-def _zones(zones: int | tuple[str, ...]) -> Iterator[Problem]:
-    number = len(zones) if isinstance(zones, tuple) else zones
-    if not 1 <= number <= SLOTS:
-        yield Problem(f"must be 1 to {SLOTS} zones, is {number}", "two survive the loss of one")
-
-
 def _nat(nat: str) -> Iterator[Problem]:
     if nat == "per-zone":
         yield Problem(
@@ -94,125 +85,97 @@ def _nat(nat: str) -> Iterator[Problem]:
         )
 
 
-def _private(network: IPv4Network | None, longest: int) -> Iterator[Problem]:
-    if network is None:
-        return
-    if not any(network.subnet_of(block) for block in PRIVATE):
-        yield Problem(
-            f"{network} is not private: ACK takes parts of 10.0.0.0/8, 172.16.0.0/12 and "
-            "192.168.0.0/16"
-        )
-    elif not 16 <= network.prefixlen <= longest:
-        yield Problem(f"must be between /16 and /{longest}, is {network}")
+class AlibabaNetwork(network.Network):
+    """A new VPC, or an existing one.
 
-
-class AlibabaNetwork(Network):
-    """A VPC of our own, or an existing one.
-
-    ``pods`` and ``services`` must lie in the private ranges and share no address with the VPC
-    (CreateCluster, ``container_cidr`` and ``service_cidr``).
+    ``pods`` and ``services`` must be private ranges that do not overlap the VPC (CreateCluster,
+    ``container_cidr`` and ``service_cidr``).
     """
 
-    cidr: Annotated[Cidr, every(carvable)] = Field(
+    cidr: VpcRange = Field(
         default=IPv4Network("10.0.0.0/16"), description="range of the VPC, /16 to /24"
     )
-    zones: Annotated[Zones, every(_zones)] = Field(
+    zones: Annotated[Zones, zone_count(1, "two zones survive the loss of one")] = Field(
         default=2, description=f"number of zones, 1 to {SLOTS}, or their names"
     )
     nat: Annotated[Nat, every(_nat)] = Field(
         default="one",
-        description="how nodes reach the Internet: `one` NAT gateway (`true`) or `none` (`false`)",
+        description="how nodes reach the internet: `one` NAT gateway (`true`) or `none` (`false`)",
     )
     plugin: Literal["flannel", "terway"] = Field(
         default="flannel",
-        description="`flannel` (pods have addresses of their own) or `terway` (of the VPC)",
+        description="`flannel` (pods have their own range) or `terway` (pods get addresses of the "
+        "VPC)",
     )
-    pods: Annotated[Cidr | None, every(lambda net: _private(net, 24))] = Field(
-        default=None, description=f"range of the pods with Flannel; left out: {PODS}"
+    pods: Annotated[Cidr | None, private(16, 24)] = Field(
+        default=None, description=f"range of the pods with Flannel; default: {PODS}"
     )
-    services: Annotated[Cidr | None, every(lambda net: _private(net, 24))] = Field(
-        default=None, description=f"range of the Services; left out: {SERVICES}"
+    services: Annotated[Cidr | None, private(16, 24)] = Field(
+        default=None, description=f"range of the Services; default: {SERVICES}"
     )
     existing: ExistingNetwork | None = Field(
         default=None,
-        description="use this VPC instead of making one; leave out cidr, zones and nat then",
+        description="use this VPC instead of creating one; cannot be combined with cidr, zones or "
+        "nat",
     )
 
     @property
     def pod_range(self) -> IPv4Network | None:
-        """What Flannel gives to pods; None with Terway."""
         return None if self.plugin == "terway" else self.pods or PODS
 
     @property
     def service_range(self) -> IPv4Network:
-        """What Services get."""
         return self.services or SERVICES
 
     def problems(self) -> Iterator[Problem]:
-        # the ranges that were left out count too, so Network's own comparison is not enough
-        yield from Strict.problems(self)
-        cidr = None if self.existing else self.cidr
-        named = [("cidr", cidr), ("pods", self.pod_range), ("services", self.service_range)]
-        yield from overlaps(named)
+        yield from super().problems()
         if self.plugin == "terway" and self.pods:
-            yield Problem(
-                "means nothing with terway, whose pods have addresses of the VPC",
-                "leave it out, or take plugin: flannel",
-                ("pods",),
-            )
-        if self.existing is None:
-            return
-        for field in ("cidr", "zones", "nat"):
-            if field in self.model_fields_set:
-                yield Problem(
-                    "means nothing beside existing:, whose VSwitches decide it",
-                    "leave it out, or leave out existing",
-                    (field,),
-                )
-        if (self.plugin == "terway") != bool(self.existing.pod_vswitches):
-            what = "are needed with plugin: terway, and only then"
+            what = "cannot be combined with plugin: terway, whose pods get addresses of the VPC"
+            yield Problem(what, "remove it, or use plugin: flannel", ("pods",))
+        if self.existing and (self.plugin == "terway") != bool(self.existing.pod_vswitches):
+            what = "must be set with plugin: terway, and only then"
             yield Problem(what, place=("existing", "pod_vswitches"))
 
 
-class AlibabaRegistry(Registry):
-    """Repositories of Container Registry: the account's Personal Edition, or an Enterprise Edition
-    instance there is.
-
-    An instance is bought, which clusterkit never does.
-    """
+class AlibabaRegistry(model.Registry):
+    """Container Registry: the account's Personal Edition, or an existing Enterprise Edition
+    instance, which clusterkit never buys."""
 
     instance: RegistryId | None = Field(
         default=None,
-        description="id of an Enterprise Edition instance there is, `cri-…`, never bought; left "
-        "out: the account's Personal Edition",
+        description="id of an existing Enterprise Edition instance, `cri-…`; default: the "
+        "account's Personal Edition",
     )
     host: PersonalHost | None = Field(
         default=None,
-        description="host name of the Personal Edition, `crpi-….personal.cr.aliyuncs.com`, if the "
-        "cloud tells another; left out: what it tells",
+        description="host name of the Personal Edition, `crpi-….personal.cr.aliyuncs.com`; "
+        "default: what the cloud reports",
     )
     name: Namespace = Field(description="namespace of the repositories")
     repositories: Annotated[Many[RepositoryName], unique("repository")] = Field(
-        min_length=1, description="repositories to make, each `<name>/<repository>`"
+        min_length=1, description="repositories to create, each `<name>/<repository>`"
     )
-    cache: bool = Field(default=True, description="a layer cache `<repository>-cache` beside each")
+    cache: bool = Field(
+        default=True, description="also create a layer cache `<repository>-cache` for each"
+    )
     push: Annotated[Many[ServiceAccount], unique("service account")] = Field(
         default=(),
-        description="who may push, beside what `ready` asks for: service accounts `namespace/name`",
+        description="who may push, in addition to what `ready` sets up: service accounts "
+        "`namespace/name`",
     )
 
     def problems(self) -> Iterator[Problem]:
         yield from super().problems()
         if self.instance and self.host:
-            what = "means nothing beside instance, whose host names the cloud tells"
-            yield Problem(what, "leave it out", ("host",))
+            what = "cannot be combined with instance, whose host names the cloud reports"
+            yield Problem(what, "remove it", ("host",))
 
 
 _REFUSED = {
-    "dedicated": "ACK dedicated clusters can no longer be created: take edition: pro, whose "
-    "control plane Alibaba Cloud runs",
-    "serverless": "ACK Serverless is closed to new users since 2025-02-17: take edition: pro, or "
-    "Container Compute Service by other means",
+    "dedicated": "ACK no longer creates dedicated clusters: use edition: pro, whose control plane "
+    "Alibaba Cloud manages",
+    "serverless": "ACK Serverless has been closed to new users since 2025-02-17: use edition: pro, "
+    "or set up Container Compute Service without clusterkit",
 }
 
 
@@ -223,8 +186,8 @@ def _edition(edition: str) -> Iterator[Problem]:
         yield Problem("must be pro or standard", "pro has a service level and costs by the hour")
 
 
-class AlibabaProfile(BaseProfile):
-    """One cluster on Alibaba Cloud Container Service for Kubernetes (ACK), managed."""
+class AlibabaProfile(model.BaseProfile):
+    """A managed cluster of Alibaba Cloud Container Service for Kubernetes (ACK)."""
 
     outdated: ClassVar[Mapping[str, str]] = OUTDATED
 
@@ -241,39 +204,38 @@ class AlibabaProfile(BaseProfile):
         min_length=1, description="node pools"
     )
     registry: AlibabaRegistry | None = Field(
-        default=None, description="Container Registry repositories; left out: none"
+        default=None, description="Container Registry; default: none"
     )
     mirror: Mirror | None = Field(
         default=None,
-        description="registry, without a login, through which nodes pull images of docker.io, "
-        "gcr.io, ghcr.io, quay.io and registry.k8s.io: `<mirror>/gcr.io/…` is `gcr.io/…`",
+        description="registry without a login from which nodes pull images of docker.io, gcr.io, "
+        "ghcr.io, quay.io and registry.k8s.io: `<mirror>/gcr.io/…` is `gcr.io/…`",
     )
-    tags: Annotated[dict[str, str], every(our_tags), every(tag_problems)] = Field(
-        default_factory=dict, description="put on everything that takes tags, at most 12"
+    tags: Tags = Field(
+        default_factory=dict, description="added to everything that can be tagged, at most 12"
     )
     deletion_protection: bool = Field(
-        default=False, description="`destroy` refuses until this is set to false by `up`"
+        default=False, description="`destroy` refuses until `up` has set this to false"
     )
 
-    @property
-    def push_accounts(self) -> tuple[str, ...]:
-        """Service accounts ``namespace/name`` that may push, sorted, each once; none without a
-        registry.
-        """
-        if self.registry is None:
-            return ()
-        return tuple(sorted({*self.registry.push, *self.ready.pushers}))
+    def zone_problem(self, zone: str) -> str | None:
+        return zone_problem(zone, self.region)
+
+    def warnings(self) -> Iterator[Finding]:
+        yield from super().warnings()
+        if mainland(self.region) and not self.mirror:
+            what = "gcr.io, ghcr.io and Docker Hub are hard to reach from mainland China"
+            yield Finding(what, "mirror", "set mirror to a registry that mirrors them")
+        if not self.network.existing and self.network.nat == "none":
+            what = "without a NAT gateway, nodes can only pull from Alibaba Cloud's registries"
+            yield Finding(what, "network.nat", "nat: true")
 
     def problems(self) -> Iterator[Problem]:
         yield from super().problems()
-        if isinstance(self.network.zones, tuple):
-            for index, zone in enumerate(self.network.zones):
-                if what := zone_problem(zone, self.region):
-                    yield Problem(what, place=("network", "zones", index))
         if not self.endpoint.private:
-            hint = "leave it out: nodes reach the API server inside the VPC"
+            hint = "remove it: nodes reach the API server inside the VPC"
             yield Problem("cannot be false on ACK", hint, ("endpoint", "private"))
         nodes = sum(pool.maximum for pool in self.pools)
         if self.edition == "standard" and nodes > 10:
-            what = f"standard clusters have at most 10 nodes, the pools ask for {nodes}"
+            what = f"standard clusters have at most 10 nodes, but the pools ask for {nodes}"
             yield Problem(what, "edition: pro", ("edition",))

@@ -33,7 +33,7 @@ class Tagged(Kind[Clients, S]):
     @classmethod
     def listed(cls, scope: Scope[Clients], action: str) -> Iterator[Any]:
         """What a list call shows with this cluster's tag."""
-        return scope.client.every(action, Tag=ours(scope))
+        return scope.client.every(action, Tag=ours(scope.cluster))
 
     def marked(self, env: Env[Clients], name: str = "Name") -> dict[str, Any]:
         """Parameters of every create call: name, idempotency token, tags."""
@@ -54,9 +54,9 @@ class Tagged(Kind[Clients, S]):
         )
 
 
-def ours(scope: Scope[Any]) -> list[dict[str, str]]:
-    """``Tag`` of a list call: this cluster's things."""
-    return [{"Key": CLUSTER, "Value": scope.cluster}]
+def ours(cluster: str) -> list[dict[str, str]]:
+    """``Tag`` of a list call: the things of the cluster with this name."""
+    return [{"Key": CLUSTER, "Value": cluster}]
 
 
 def read_tags(found: Mapping[str, Any]) -> Tags:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.cluster import minor
 from clusterkit.alibaba.profile import AlibabaProfile
-from clusterkit.engine.scope import Scope
-from clusterkit.errors import Finding
-
-WARN_BEFORE = timedelta(days=90)
-"""before the end of support"""
+from clusterkit.engine.preflight import Report
 
 
 @dataclass(frozen=True)
@@ -25,55 +22,41 @@ class Offered:
     ends: datetime | None
 
 
-class Versions:
-    """The part of preflight that is about versions; collects findings."""
+def offered(clients: Clients) -> list[Offered]:
+    """Every version that can be created, from DescribeKubernetesVersionMetadata."""
+    listed: list[Any] = clients.cs(
+        "DescribeKubernetesVersionMetadata",
+        "GET",
+        "/api/v1/metadata/versions",
+        Region=clients.region,
+        ClusterType="ManagedKubernetes",
+        Profile="Default",
+    )
+    return [
+        Offered(item["version"], _time(item.get("expiration_date")))
+        for item in listed or ()
+        if item.get("creatable", True)
+    ]
 
-    def __init__(self, profile: AlibabaProfile, clients: Clients, account: str) -> None:
-        self.profile = profile
-        self.clients = clients
-        self.account = account
-        self.scope = Scope(clients, profile.name, profile.region)
-        self.wrong: list[Finding] = []
-        self.warnings: list[Finding] = []
 
-    def versions(self) -> list[Offered]:
-        """Every version that can be created, from DescribeKubernetesVersionMetadata."""
-        listed: list[Any] = (
-            self.clients.cs(
-                "DescribeKubernetesVersionMetadata",
-                "GET",
-                "/api/v1/metadata/versions",
-                Region=self.profile.region,
-                ClusterType="ManagedKubernetes",
-                Profile="Default",
-            )
-            or []
-        )
-        return [
-            Offered(item["version"], _time(item.get("expiration_date")))
-            for item in listed
-            if item.get("creatable", True)
-        ]
-
-    def version(self, there: str | None, offered: list[Offered]) -> str:
-        """The version to create; a cluster of the profile's minor version keeps its own."""
-        wanted = self.profile.kubernetes
-        if there and (wanted is None or minor(there) == minor(wanted)):
-            return there
-        newest = sorted(offered, key=lambda one: _number(one.version), reverse=True)
-        for one in newest:
-            if wanted is None or minor(one.version) == minor(wanted):
-                self._ends(one)
-                return one.version
-        minors = dict.fromkeys(".".join(map(str, minor(one.version))) for one in newest)
-        what = f"ACK does not create Kubernetes {wanted} any more, or not yet"
-        self.wrong.append(Finding(what, "kubernetes", f"one of {', '.join(minors)}"))
-        return f"{wanted}.0"
-
-    def _ends(self, one: Offered) -> None:
-        if one.ends and (left := one.ends - datetime.now(UTC)) < WARN_BEFORE:
-            what = f"support of Kubernetes {one.version} ends in {left.days} days"
-            self.warnings.append(Finding(what, "kubernetes", "take a newer minor version"))
+def choose_version(
+    profile: AlibabaProfile, there: str | None, versions: Iterable[Offered], report: Report
+) -> str:
+    """The full version: the cluster's own, ``there``, if it has the minor version the profile asks
+    for, else the newest patch of that minor.
+    """
+    wanted = profile.kubernetes
+    if there and (wanted is None or minor(there) == minor(wanted)):
+        return there
+    newest = sorted(versions, key=lambda one: _number(one.version), reverse=True)
+    for one in newest:
+        if wanted is None or minor(one.version) == minor(wanted):
+            report.end_of_support(one.version, one.ends, "choose a newer minor version")
+            return one.version
+    minors = dict.fromkeys(".".join(map(str, minor(one.version))) for one in newest)
+    what = f"ACK does not offer Kubernetes {wanted} for new clusters"
+    report.error(what, "kubernetes", f"choose from {', '.join(minors)}")
+    return f"{wanted}.0"
 
 
 def _number(version: str) -> tuple[int, ...]:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
-from clusterkit.cli import receipt, report, session
+from clusterkit.cli import receipt, report
+from clusterkit.cli.connect import Connected, connected, stop_on_signals, write_receipt
 from clusterkit.cli.format import clock
 from clusterkit.cli.kubeconfig import forget_context, write_context
 from clusterkit.cli.target import Choice, find_target, profile_path, read_profile
 from clusterkit.cli.ui import UI, failed
-from clusterkit.engine.plan import Plan
+from clusterkit.cluster import Edit, Outcome, Plan
+from clusterkit.engine.events import Event, RunStarted
 from clusterkit.engine.target import Target
+
+if TYPE_CHECKING:
+    from clusterkit.profile.model import BaseProfile
 
 CHANGES = 20
 """exit code of ``plan`` when there is something to do"""
@@ -20,10 +26,17 @@ CHANGES = 20
 
 def _plan_line(shown: UI, plan: Plan) -> None:
     steps = [
-        {"op": s.op, "key": s.key, "changes": [asdict(c) for c in s.changes], "why": s.why}
+        {"op": s.op, "key": s.key, "changes": [_change(edit) for edit in s.changes], "why": s.why}
         for s in plan.todo
     ]
     shown.line("Plan", steps=steps, kept=[asdict(k) for k in plan.kept])
+
+
+def _change(edit: Edit) -> dict[str, object]:
+    how = "refuse" if edit.refused else "replace" if edit.replace else "update"
+    return {
+        "field": edit.field, "have": edit.have, "want": edit.want, "how": how, "why": edit.why,
+    }  # fmt: skip
 
 
 def _command(verb: str, choice: Choice) -> str:
@@ -39,30 +52,40 @@ def _command(verb: str, choice: Choice) -> str:
     return " ".join(words + (["--sandbox"] if choice.sandbox else []))
 
 
-def _prepare(
-    choice: Choice, shown: UI, *, prune: bool, adopt: Sequence[str], activate: bool = False
-) -> session.Prepared:
-    profile, _ = read_profile(choice)
-    target = Target(profile.cloud, profile.name, profile.region, choice.cloud_profile)
-    with shown.working(f"looking at {target.name} in {target.region}"):
-        connected = session.connect_quietly(target, sandbox=choice.sandbox)
+def _planned(
+    here: Connected,
+    profile: BaseProfile,
+    shown: UI,
+    *,
+    prune: bool,
+    adopt: Sequence[str] = (),
+    activate: bool = False,
+) -> Plan:
+    if here.known and (moved := receipt.moved(here.known, here.target)):
+        raise moved
+    with shown.working(f"looking at {here.target.name} in {here.target.region}"):
         consent = shown.say if activate else None
-        prepared = session.prepare(connected, profile, prune=prune, adopt=adopt, activate=consent)
-    warnings = (*prepared.facts.warnings, *prepared.plan.warnings)
+        found = here.cluster.plan(profile, adopt=adopt, activate=consent, prune=prune)
     if shown.json:
-        shown.line("Warnings", warnings=[asdict(w) for w in warnings])
+        shown.line("Warnings", warnings=[asdict(w) for w in found.warnings])
     else:
-        report.show_findings(shown.err, warnings)
-    return prepared
+        report.show_findings(shown.err, found.warnings)
+    _plan_line(shown, found)
+    return found
+
+
+def _target(profile: BaseProfile, choice: Choice) -> Target:
+    return Target(profile.cloud, profile.name, profile.region, choice.cloud_profile)
 
 
 def plan(choice: Choice, shown: UI, *, prune: bool) -> int:
     """Print what ``up`` would do; 0 for nothing, 20 for changes."""
-    prepared = _prepare(choice, shown, prune=prune, adopt=())
-    _plan_line(shown, prepared.plan)
+    profile, _ = read_profile(choice)
+    with connected(_target(profile, choice), choice, shown.say) as here:
+        found = _planned(here, profile, shown, prune=prune)
     if not shown.json:
-        report.show_plan(shown.out, prepared.session.target.name, prepared.plan)
-    return 0 if prepared.plan.empty else CHANGES
+        report.show_plan(shown.out, here.target.name, found)
+    return 0 if found.empty else CHANGES
 
 
 def up(
@@ -75,32 +98,48 @@ def up(
     use: bool,
     activate: bool,
 ) -> int:
-    """Make the profile true, then write the kubeconfig."""
-    prepared = _prepare(choice, shown, prune=prune, adopt=adopt, activate=activate)
-    here, steps, cx = prepared.session, prepared.plan, prepared.cx
-    name = here.target.name
-    _plan_line(shown, steps)
-    if not steps.empty:
-        if not shown.json:
-            report.show_plan(shown.err, name, steps)
-        if not yes and not shown.ask(
-            f"Do this in account {here.account}{_usual(steps, cx.scale)}? [y/N]"
-        ):
-            shown.say("nothing was changed")
-            return 1
-        session.write_receipt(here, cx, profile=profile_path(choice), kubeconfig=None)
-        with shown.renderer() as render:
-            outcome = session.execute(cx, steps, "up", render, lambda: _stopping(shown))
-        if not outcome.ok:
-            failed(shown, outcome, _command("up", choice), _command("destroy", choice))
-    elif not shown.json:
-        shown.say(f"{name}: nothing to do")
-    written = write_context(here, use=use)
-    session.write_receipt(here, cx, profile=profile_path(choice), kubeconfig=written.file)
+    """Create or update the cluster to match the profile, then write the kubeconfig."""
+    profile, _ = read_profile(choice)
+    with connected(_target(profile, choice), choice, shown.say) as here:
+        found = _planned(here, profile, shown, prune=prune, adopt=adopt, activate=activate)
+        name, path, scale = here.target.name, profile_path(choice), here.cluster.connection.scale
+        if not found.empty:
+            if not shown.json:
+                report.show_plan(shown.err, name, found)
+            question = f"Apply this to account {found.account}{_usual(found, scale)}? [y/N]"
+            if not yes and not shown.ask(question):
+                shown.say("nothing was changed")
+                return 1
+            outcome = _applied(
+                here,
+                shown,
+                found,
+                lambda run: write_receipt(here, found.account, run, profile=path, kubeconfig=None),
+            )
+            if not outcome.ok:
+                failed(shown, outcome, _command("up", choice), _command("destroy", choice))
+        elif not shown.json:
+            shown.say(f"{name}: nothing to do")
+        written = write_context(here, use=use)
+        write_receipt(here, found.account, "", profile=path, kubeconfig=written.file)
     shown.line("Result", cluster=name, context=written.context, kubeconfig=str(written.file))
     if not shown.json:
         shown.out.print(f"kubectl --context {written.context} get nodes", markup=False)
     return 0
+
+
+def _applied(
+    here: Connected, shown: UI, found: Plan, started: Callable[[str], None] = lambda _: None
+) -> Outcome:
+    """Run the plan under signals, rendered; ``started`` is told the run's id before any change."""
+    with shown.renderer() as render, stop_on_signals(shown.say) as stop:
+
+        def emit(event: Event) -> None:
+            if isinstance(event, RunStarted):
+                started(event.run_id)
+            render(event)
+
+        return here.cluster.apply(found, emit, stop)
 
 
 def _usual(steps: Plan, scale: float) -> str:
@@ -108,52 +147,52 @@ def _usual(steps: Plan, scale: float) -> str:
     return f" (usually {clock(seconds)})" if seconds >= 1 else ""
 
 
-def _stopping(shown: UI) -> None:
-    shown.say("stopping: letting calls in flight finish; Ctrl-C again leaves at once")
-
-
 def destroy(choice: Choice, shown: UI, *, yes: bool) -> int:
-    """Remove everything that carries the cluster's mark, and say what is left."""
+    """Remove everything that carries the cluster's tags, and say what is left."""
     target = find_target(choice)
-    with shown.working(f"looking for what belongs to {target.name} in {target.region}"):
-        here = session.connect(target, sandbox=choice.sandbox)
-        known = receipt.read(here.receipts, target.cloud, target.name)
-        cx, steps = session.prepare_destroy(here)
-    _plan_line(shown, steps)
-    report.show_findings(shown.err, steps.warnings)
-    if known and steps.empty and (moved := receipt.moved(known, target, here.account)):
-        raise moved
-    if not steps.empty:
-        if not shown.json:
-            report.show_plan(shown.err, target.name, steps)
-        question = f"This removes all of it from account {here.account}. Type the cluster's name:"
-        if not yes and not shown.ask(question, expect=target.name):
-            shown.say("nothing was changed")
-            return 1
-        with shown.renderer() as render:
-            outcome = session.execute(cx, steps, "destroy", render, lambda: _stopping(shown))
-        if not outcome.ok:
-            again = _command("destroy", choice)
-            failed(shown, outcome, again, again)
-    # the run has seen each thing go; what it could not see it has warned about
-    forget_context(here, known.kubeconfig if known else None)
-    receipt.remove(here.receipts, target.cloud, target.name)
-    shown.line("Result", cluster=target.name, kept=[asdict(k) for k in steps.kept])
+    with connected(target, choice, shown.say) as here:
+        known, cluster = here.known, here.cluster
+        with shown.working(f"looking for what belongs to {target.name} in {target.region}"):
+            found = cluster.plan_destroy()
+        _plan_line(shown, found)
+        report.show_findings(shown.err, found.warnings)
+        if known and found.empty and (moved := receipt.moved(known, target)):
+            raise moved
+        if not found.empty:
+            if not shown.json:
+                report.show_plan(shown.err, target.name, found)
+            question = (
+                f"This removes everything listed from account {found.account}. "
+                "Type the cluster's name to go on:"
+            )
+            if not yes and not shown.ask(question, expect=target.name):
+                shown.say("nothing was changed")
+                return 1
+            outcome = _applied(here, shown, found)
+            if not outcome.ok:
+                again = _command("destroy", choice)
+                failed(shown, outcome, again, again)
+        # the run has seen each thing go; what it could not see it has warned about
+        forget_context(here, known.kubeconfig if known else None)
+        receipt.remove(here.receipts, target.cloud, target.name)
+    shown.line("Result", cluster=target.name, kept=[asdict(k) for k in found.kept])
     if not shown.json:
-        report.show_kept(shown.out, target.name, steps.kept)
+        report.show_kept(shown.out, target.name, found.kept)
     return 0
 
 
 def status(choice: Choice, shown: UI) -> int:
-    """What is there, by its marks, whatever the profile says; 1 if there is nothing."""
+    """What exists, by its tags, whatever the profile says; 1 if there is nothing."""
     target = find_target(choice)
-    with shown.working(f"looking at {target.name} in {target.region}"):
-        here = session.connect(target, sandbox=choice.sandbox)
-        cx = here.context()
-        kinds = [kind for kind in here.cloud.KINDS if not kind.only_on_destroy]
-        session.look_at(kinds, cx)
-    shown.line("Status", cluster=target.name, account=here.account, resources=cx.seen)
+    with (
+        connected(target, choice, shown.say) as here,
+        shown.working(f"looking at {target.name} in {target.region}"),
+    ):
+        found = here.cluster.observe()
+    resources = {thing.key: thing.state for thing in found.things}
+    shown.line("Status", cluster=target.name, account=found.account, resources=resources)
     if not shown.json:
-        report.show_status(shown.out, target, here.account, kinds, cx.seen)
+        report.show_findings(shown.err, found.warnings)
+        report.show_status(shown.out, target, found)
     sys.stdout.flush()
-    return 0 if cx.seen else 1
+    return 0 if found.things else 1

@@ -47,6 +47,8 @@ def plain(value: object) -> object:
         return {**parts, "code": code, "exit": value.exit_code}
     if isinstance(value, BaseException):
         return {"what": f"{type(value).__name__}: {value}", "where": "", "hint": "", "exit": 1}
+    if isinstance(value, set | frozenset):
+        return sorted(value, key=str)
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
     return str(value)

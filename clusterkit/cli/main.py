@@ -91,6 +91,7 @@ def up(
     ] = False,
     cloud_profile: o.CloudProfile = None,
     sandbox: o.Sandbox = False,
+    trace: o.Trace = None,
     output: o.OutputOpt = "auto",
     debug: o.Debug = False,
 ) -> int:
@@ -102,7 +103,7 @@ def up(
     from clusterkit.cli.target import Choice
     from clusterkit.cli.ui import face
 
-    choice = Choice(profile, cloud_profile=cloud_profile, sandbox=sandbox)
+    choice = Choice(profile, cloud_profile=cloud_profile, sandbox=sandbox, trace=trace)
     shown = face(output, debug=debug)
     return commands.up(
         choice, shown, yes=yes, prune=prune, adopt=adopt or [], use=use, activate=activate
@@ -115,6 +116,7 @@ def plan(
     prune: o.Prune = True,
     cloud_profile: o.CloudProfile = None,
     sandbox: o.Sandbox = False,
+    trace: o.Trace = None,
     output: o.OutputOpt = "auto",
     debug: o.Debug = False,
 ) -> int:
@@ -123,7 +125,7 @@ def plan(
     from clusterkit.cli.target import Choice
     from clusterkit.cli.ui import face
 
-    choice = Choice(profile, cloud_profile=cloud_profile, sandbox=sandbox)
+    choice = Choice(profile, cloud_profile=cloud_profile, sandbox=sandbox, trace=trace)
     return commands.plan(choice, face(output, debug=debug), prune=prune)
 
 
@@ -136,6 +138,7 @@ def destroy(
     yes: o.Yes = False,
     cloud_profile: o.CloudProfile = None,
     sandbox: o.Sandbox = False,
+    trace: o.Trace = None,
     output: o.OutputOpt = "auto",
     debug: o.Debug = False,
 ) -> int:
@@ -148,7 +151,7 @@ def destroy(
     from clusterkit.cli.target import Choice
     from clusterkit.cli.ui import face
 
-    choice = Choice(profile, cloud, region, name, cloud_profile, sandbox)
+    choice = Choice(profile, cloud, region, name, cloud_profile, sandbox, trace)
     return commands.destroy(choice, face(output, debug=debug), yes=yes)
 
 
@@ -160,6 +163,7 @@ def status(
     name: o.Name = None,
     cloud_profile: o.CloudProfile = None,
     sandbox: o.Sandbox = False,
+    trace: o.Trace = None,
     output: o.OutputOpt = "auto",
     debug: o.Debug = False,
 ) -> int:
@@ -168,7 +172,7 @@ def status(
     from clusterkit.cli.target import Choice
     from clusterkit.cli.ui import face
 
-    choice = Choice(profile, cloud, region, name, cloud_profile, sandbox)
+    choice = Choice(profile, cloud, region, name, cloud_profile, sandbox, trace)
     return commands.status(choice, face(output, debug=debug))
 
 
@@ -250,13 +254,14 @@ def kubeconfig(
     minutes: o.Minutes = None,
     cloud_profile: o.CloudProfile = None,
     sandbox: o.Sandbox = False,
+    trace: o.Trace = None,
     debug: o.Debug = False,
 ) -> int:
     """Add the cluster to the kubeconfig kubectl uses: atomically, keeping everything else in it."""
     from clusterkit.cli import kubeconfig as contexts
     from clusterkit.cli.target import Choice
 
-    choice = Choice(profile, cloud, region, name, cloud_profile, sandbox)
+    choice = Choice(profile, cloud, region, name, cloud_profile, sandbox, trace)
     return contexts.kubeconfig(
         choice, file=file, stdout=stdout, name=context, use=use, auth=auth, minutes=minutes
     )
@@ -273,11 +278,12 @@ def token(
     minutes: o.Minutes = None,
     cloud_profile: o.CloudProfile = None,
     sandbox: o.Sandbox = False,
+    trace: o.Trace = None,
     debug: o.Debug = False,
 ) -> int:
     """Print a short-lived credential as kubectl wants it (an ExecCredential)."""
     from clusterkit.cli import kubeconfig as contexts
     from clusterkit.cli.target import Choice
 
-    choice = Choice(profile, cloud, region, name, cloud_profile, sandbox)
+    choice = Choice(profile, cloud, region, name, cloud_profile, sandbox, trace)
     return contexts.token(choice, minutes=minutes)

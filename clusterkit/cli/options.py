@@ -41,6 +41,14 @@ Minutes = Annotated[
         "alibaba (60 if left out).",
     ),
 ]
+Trace = Annotated[
+    Path | None,
+    typer.Option(
+        "--trace",
+        metavar="FILE",
+        help="Write every request and answer to FILE as JSON lines, without secrets.",
+    ),
+]
 OutputOpt = Annotated[
     Output,
     typer.Option(

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from clusterkit.cli.format import NOTED, brief, clock, done_word, verb
+from clusterkit.cli.terminal import clean
 from clusterkit.engine.events import (
     Event,
     RunEnded,
@@ -40,7 +41,7 @@ class Plain:
         return None
 
     def _say(self, line: str) -> None:
-        print(line, file=self._stream, flush=True)
+        print(clean(line), file=self._stream, flush=True)
 
     def __call__(self, event: Event) -> None:
         """Say it."""

@@ -52,14 +52,15 @@ def directory(environ: Mapping[str, str] = os.environ, *, sandbox: bool = False)
     return Path(state) / "clusterkit" / ("sandbox-receipts" if sandbox else "receipts")
 
 
-def _file(folder: Path, cloud: str, name: str) -> Path:
+def file(folder: Path, cloud: str, name: str) -> Path:
+    """The file of a cluster's receipt."""
     return folder / f"{cloud}-{name}.json"
 
 
 def write(receipt: Receipt, folder: Path) -> None:
     """Put it in place of an older one, atomically, readable by the user only."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = _file(folder, receipt.cloud, receipt.name)
+    path = file(folder, receipt.cloud, receipt.name)
     part = path.with_suffix(f".{os.getpid()}.part")
     part.touch(mode=0o600)
     part.write_text(json.dumps(asdict(receipt), indent=2) + "\n")
@@ -68,12 +69,12 @@ def write(receipt: Receipt, folder: Path) -> None:
 
 def read(folder: Path, cloud: str, name: str) -> Receipt | None:
     """The receipt of this cluster, if there is a sound one."""
-    return _load(_file(folder, cloud, name))
+    return _load(file(folder, cloud, name))
 
 
 def remove(folder: Path, cloud: str, name: str) -> None:
     """Forget the cluster; none is fine."""
-    _file(folder, cloud, name).unlink(missing_ok=True)
+    file(folder, cloud, name).unlink(missing_ok=True)
 
 
 def every(folder: Path) -> list[Receipt]:
@@ -89,18 +90,14 @@ def at_kubeconfig(known: Receipt, file: Path, minutes: int | None) -> Receipt:
     return replace(known, kubeconfig=str(file.absolute()), minutes=minutes)
 
 
-def moved(receipt: Receipt, target: Target, account: str) -> ClusterkitError | None:
-    """The error to raise if the cluster was last seen in another region or account."""
-    then, now = (receipt.region, receipt.account), (target.region, account)
-    if then == now:
+def moved(receipt: Receipt, target: Target) -> ClusterkitError | None:
+    """The error to raise if the cluster was last seen in another region."""
+    if receipt.region == target.region:
         return None
-    what = (
-        f"the last run on {target.name!r} was in {then[0]}, account {then[1]}; "
-        f"this one would be in {now[0]}, account {now[1]}"
-    )
+    what = f"the last run was in {receipt.region}, this one would be in {target.region}"
     hint = (
-        f"destroy that one first (clusterkit destroy --cloud {receipt.cloud} --region {then[0]} "
-        f"--name {target.name}), or give this cluster another name"
+        f"destroy that cluster first (clusterkit destroy --cloud {receipt.cloud} --region "
+        f"{receipt.region} --name {target.name}), or give this one another name"
     )
     return ClusterkitError(what, where=target.name, hint=hint)
 

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.text import Text
 
 from clusterkit.cli.format import brief
-from clusterkit.engine.plan import Kept, Kind, Plan, Step
+from clusterkit.cli.terminal import SafeConsole
+from clusterkit.cluster import Kept, Observation, Plan, Step
 from clusterkit.engine.target import Target
 from clusterkit.errors import ClusterkitError, Finding, PreflightError, ProfileError
 
@@ -30,12 +31,22 @@ STYLES = {
 
 def out() -> Console:
     """The console for results."""
-    return Console(highlight=False, soft_wrap=True)
+    return SafeConsole(highlight=False, soft_wrap=True)
 
 
 def err() -> Console:
     """The console for progress and errors."""
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return SafeConsole(stderr=True, highlight=False, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """A result for humans, on stdout."""
+    out().print(Text(text))
+
+
+def tell(text: str) -> None:
+    """Progress for humans, on stderr."""
+    err().print(Text(text))
 
 
 def show_plan(console: Console, cluster: str, plan: Plan) -> None:
@@ -143,25 +154,13 @@ def show_stopped(console: Console, stopped: Mapping[str, str], again: str, destr
         console.print(Text(f"To get rid of it: {destroy}"))
 
 
-def show_status(
-    console: Console, target: Target, account: str, kinds: Sequence[Kind], seen: Mapping[str, Any]
-) -> None:
-    """What there is of a cluster, by kind, with the cloud's word for its state."""
-    where = f"{target.cloud}, {target.region}, account {account}"
-    if not seen:
-        console.print(Text(f"{target.name}: nothing carries its mark ({where})"))
+def show_status(console: Console, target: Target, found: Observation) -> None:
+    """What exists of a cluster, with the cloud's word for its state."""
+    where = f"{target.cloud}, {target.region}, account {found.account}"
+    if not found.things:
+        console.print(Text(f"{target.name}: nothing carries its tags ({where})"))
         return
     console.print(Text(f"{target.name} ({where})", style="bold"))
-    width = max(map(len, seen))
-    for kind in kinds:
-        for key in sorted(k for k in seen if k.partition("/")[0] == kind.kind):
-            console.print(Text(f"  {key:<{width}}  {_state(kind, seen[key])}"))
-
-
-def _state(kind: Kind, have: Any) -> str:
-    try:
-        ready = kind.ready(have)
-    except ClusterkitError as error:
-        return brief(f"failed: {error.what}", 100)
-    word = kind.status(have).lower()
-    return word or ("ready" if ready else "not ready")
+    width = max(len(thing.key) for thing in found.things)
+    for thing in found.things:
+        console.print(Text(f"  {thing.key:<{width}}  {brief(thing.status, 100)}"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -36,21 +34,6 @@ Faults = Annotated[
 ]
 
 
-@contextmanager
-def sandbox_errors() -> Iterator[None]:
-    """The sandbox's own errors as clusterkit's, with their cure."""
-    from clusterkit.clouds import load_sandbox
-    from clusterkit.errors import ClusterkitError
-
-    daemon = load_sandbox()
-    try:
-        yield
-    except daemon.SandboxError as error:
-        raise ClusterkitError(str(error), where="sandbox", hint=error.hint) from error
-    except ValueError as error:
-        raise ClusterkitError(str(error), where="sandbox") from error
-
-
 def _running() -> Info:
     from clusterkit.clouds import load_sandbox
     from clusterkit.errors import ClusterkitError
@@ -75,7 +58,7 @@ def _describe(info: Info) -> str:
 @app.command(epilog="Example: clusterkit sandbox start --pace max")
 def start(pace: Pace = None, kube: Kube = None, faults: Faults = "", debug: o.Debug = False) -> int:
     """Start it; any command with --sandbox does so too, with the defaults."""
-    from clusterkit.clouds import load_sandbox
+    from clusterkit.clouds import load_sandbox, sandbox_errors
 
     daemon = load_sandbox()
     with sandbox_errors():
@@ -88,7 +71,7 @@ def start(pace: Pace = None, kube: Kube = None, faults: Faults = "", debug: o.De
 @app.command(epilog="Example: clusterkit sandbox stop")
 def stop(debug: o.Debug = False) -> int:
     """End it; everything in it is gone, and so is its certificate authority."""
-    from clusterkit.clouds import load_sandbox
+    from clusterkit.clouds import load_sandbox, sandbox_errors
 
     with sandbox_errors():
         stopped = load_sandbox().stop()
@@ -99,7 +82,7 @@ def stop(debug: o.Debug = False) -> int:
 @app.command(epilog="Example: clusterkit sandbox status")
 def status(debug: o.Debug = False) -> int:
     """Say whether one runs, where, and how fast; exits 1 if none does."""
-    from clusterkit.clouds import load_sandbox
+    from clusterkit.clouds import load_sandbox, sandbox_errors
 
     with sandbox_errors():
         info = load_sandbox().status()
@@ -113,7 +96,7 @@ def env(debug: o.Debug = False) -> int:
 
     Starts it if need be.
     """
-    from clusterkit.clouds import load_sandbox
+    from clusterkit.clouds import load_sandbox, sandbox_errors
 
     daemon = load_sandbox()
     with sandbox_errors():
@@ -124,7 +107,7 @@ def env(debug: o.Debug = False) -> int:
 @app.command(epilog="Example: clusterkit sandbox reset")
 def reset(debug: o.Debug = False) -> int:
     """Forget every resource in it; it keeps running, with the same credentials."""
-    from clusterkit.clouds import load_sandbox
+    from clusterkit.clouds import load_sandbox, sandbox_errors
 
     with sandbox_errors():
         load_sandbox().reset(_running())
@@ -138,7 +121,7 @@ def faults(
     debug: o.Debug = False,
 ) -> int:
     """Make calls go wrong from now on: throttled, refused, answers lost, ends that fail."""
-    from clusterkit.clouds import load_sandbox
+    from clusterkit.clouds import load_sandbox, sandbox_errors
 
     with sandbox_errors():
         load_sandbox().set_faults(_running(), rules)
@@ -149,7 +132,7 @@ def faults(
 @app.command(epilog="Example: clusterkit sandbox requests")
 def requests(debug: o.Debug = False) -> int:
     """List the calls that came in: operation, status, milliseconds, by whom."""
-    from clusterkit.clouds import load_sandbox
+    from clusterkit.clouds import load_sandbox, sandbox_errors
 
     with sandbox_errors():
         for entry in load_sandbox().requests(_running()):

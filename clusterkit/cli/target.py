@@ -29,6 +29,7 @@ class Choice:
     name: str | None = None
     cloud_profile: str | None = None
     sandbox: bool = False
+    trace: Path | None = None
 
 
 def profile_path(choice: Choice, environ: Mapping[str, str] = os.environ) -> Path | None:

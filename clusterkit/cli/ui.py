@@ -17,7 +17,7 @@ from clusterkit.cli.jsonl import JsonLines
 from clusterkit.cli.live import Live
 from clusterkit.cli.options import Output
 from clusterkit.cli.plain import Plain
-from clusterkit.engine.run import Outcome
+from clusterkit.cluster import Outcome
 from clusterkit.errors import ClusterkitError, Interrupted
 
 Renderer = Live | Plain | JsonLines

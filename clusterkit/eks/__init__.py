@@ -11,7 +11,6 @@ from clusterkit.eks.access import AccessEntry
 from clusterkit.eks.addons import Addon, PodIdentity
 from clusterkit.eks.client import Clients
 from clusterkit.eks.cluster import Cluster
-from clusterkit.eks.errors import Gone, call
 from clusterkit.eks.graph import graph
 from clusterkit.eks.iam import Role, keeps_volumes
 from clusterkit.eks.keypair import KeyPair
@@ -24,9 +23,9 @@ from clusterkit.eks.preflight import preflight as _preflight
 from clusterkit.eks.profile import EksProfile
 from clusterkit.eks.registry import LogGroup, Repository
 from clusterkit.eks.routes import RouteTable
-from clusterkit.engine.adapter import context
+from clusterkit.engine.kind import AnyKind
 from clusterkit.engine.target import CloudConnection, Target
-from clusterkit.errors import Absent
+from clusterkit.errors import Absent, Gone
 from clusterkit.kube import drain
 from clusterkit.kube.api import Access, Credential
 from clusterkit.kube.storage import StorageClass
@@ -49,10 +48,9 @@ __all__ = [
 Profile = EksProfile
 
 
-VolumeClaims = drain.volume_claims(lambda scope: keeps_volumes(context(scope)) is not False)
+VolumeClaims = drain.volume_claims(lambda scope: keeps_volumes(scope) is not False)
 
-
-KINDS: tuple[Any, ...] = (
+KINDS: tuple[AnyKind, ...] = (
     KeyPair,
     Role,
     Repository,
@@ -94,7 +92,7 @@ def connect(target: Target, wire: CloudConnection) -> Clients:
 
 def account(clients: Clients) -> str:
     """The account's 12 digits; ``CredentialsError`` with the cure."""
-    return clients.recall("account", lambda: call(clients.sts.get_caller_identity)["Account"])
+    return clients.sts.get_caller_identity()["Account"]
 
 
 def activate(_: EksProfile, __: Clients) -> Sequence[str]:
@@ -110,7 +108,7 @@ def preflight(profile: EksProfile, clients: Clients) -> Facts:
 def access(clients: Clients, target: Target) -> Access:
     """How to reach the cluster's Kubernetes API; ``Absent`` while none of ours is active."""
     try:
-        shown = call(clients.eks.describe_cluster, name=target.name)["cluster"]
+        shown = clients.eks.describe_cluster(name=target.name)["cluster"]
     except Gone:
         raise Absent(target.name) from None
     ours = shown.get("tags", {}).get(CLUSTER) == target.name

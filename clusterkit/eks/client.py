@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import threading
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from clusterkit import __version__
 from clusterkit.eks.errors import call
+from clusterkit.eks.exchanges import report
 from clusterkit.engine.cache import ReadCache
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.kube.api import Access, KubeApi
@@ -30,12 +31,14 @@ if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_sts import STSClient
 
+T = TypeVar("T")
+
 CONNECT_TIMEOUT = 5
 READ_TIMEOUT = 30
 """seconds; the slowest call the driver makes, CreateCluster, answers within a few"""
 CONNECTIONS = 16
 """as many as the engine has threads"""
-READS = ("Describe", "List", "Get")
+READS = ("Describe", "List", "Get", "BatchGet")
 """how the names of the operations begin that change nothing"""
 
 
@@ -48,32 +51,19 @@ def _models() -> Loader:
     return found
 
 
-class Clients(ReadCache):
-    """One account and region; nothing is connected before the first call."""
+class Connections:
+    """boto3's session and its clients for one account and region; shared by all threads."""
 
-    def __init__(
-        self, target: Target, wire: CloudConnection, access: Callable[[Clients], Access]
-    ) -> None:
-        """``access`` says how to reach the cluster's Kubernetes API once there is one."""
-        super().__init__()
-        self.target = target
-        self.wire = wire
-        self.kube = KubeApi(partial(access, self))
+    def __init__(self, target: Target, wire: CloudConnection) -> None:
+        """No network."""
+        self._target = target
+        self._wire = wire
         self._lock = threading.Lock()
         self._session: boto3.Session | None = None
         self._made: dict[str, Any] = {}
-        self.updates: dict[str, dict[str, str]] = {}
-        """the last update begun in this process, by the resource's key"""
 
-    @property
-    def partition(self) -> str:
-        """The ARN partition of the region: ``aws``, ``aws-cn``, ``aws-us-gov``."""
-        region = self.target.region
-        if region.startswith("cn-"):
-            return "aws-cn"
-        return "aws-us-gov" if region.startswith("us-gov-") else "aws"
-
-    def _client(self, name: str) -> Any:
+    def client(self, name: str) -> Any:
+        """The client of a service, with retries off."""
         if (found := self._made.get(name)) is not None:
             return found
         with self._lock:
@@ -90,13 +80,101 @@ class Clients(ReadCache):
             read_timeout=READ_TIMEOUT,
             max_pool_connections=CONNECTIONS,
             user_agent_extra=f"clusterkit/{__version__}",
-            proxies={"https": self.wire.proxy} if self.wire.proxy else None,
+            proxies={"https": self._wire.proxy} if self._wire.proxy else None,
         )
-        verify = str(self.wire.ca_file) if self.wire.ca_file else None
-        make: Callable[..., Any] = self._open_session().client
-        made = call(make, name, config=config, verify=verify)
-        made._make_api_call = partial(self._ask, name, made._make_api_call)
-        return made
+        verify = str(self._wire.ca_file) if self._wire.ca_file else None
+        make: Callable[..., Any] = self.session().client
+        return call(make, name, config=config, verify=verify)
+
+    def session(self) -> boto3.Session:
+        """The session, with the user's credentials."""
+        if self._session is None:
+            import boto3
+            from botocore.session import get_session
+
+            environ = self._wire.environ
+            session = get_session()
+            session.register_component("data_loader", _models())
+            if self._wire.observe is not None:
+                report(session, self._wire.observe)
+            self._session = call(
+                boto3.Session,
+                botocore_session=session,
+                region_name=self._target.region,
+                profile_name=self._target.cloud_profile,
+                aws_access_key_id=environ.get("AWS_ACCESS_KEY_ID"),
+                aws_secret_access_key=environ.get("AWS_SECRET_ACCESS_KEY"),
+                aws_session_token=environ.get("AWS_SESSION_TOKEN"),
+            )
+        return self._session
+
+
+class Service(Generic[T]):
+    """The client of one AWS service."""
+
+    def __init__(self, name: str) -> None:
+        """``name`` is boto3's."""
+        self._name = name
+
+    def __get__(self, clients: Clients, _: object) -> T:
+        found: T = clients.client(self._name)
+        return found
+
+
+class Clients(ReadCache):
+    """One account and region; nothing is connected before the first call.
+
+    Every call raises clusterkit's errors and nothing else.
+    """
+
+    ec2: Service[EC2Client] = Service("ec2")
+    ecr: Service[ECRClient] = Service("ecr")
+    eks: Service[EKSClient] = Service("eks")
+    elb: Service[ElasticLoadBalancingClient] = Service("elb")
+    """classic load balancers"""
+    elbv2: Service[ElasticLoadBalancingv2Client] = Service("elbv2")
+    """application and network load balancers"""
+    iam: Service[IAMClient] = Service("iam")
+    logs: Service[CloudWatchLogsClient] = Service("logs")
+    sts: Service[STSClient] = Service("sts")
+
+    def __init__(
+        self,
+        target: Target,
+        wire: CloudConnection,
+        access: Callable[[Clients], Access],
+        connections: Connections | None = None,
+    ) -> None:
+        """``access`` says how to reach the cluster's Kubernetes API once there is one."""
+        super().__init__()
+        self.target = target
+        self.wire = wire
+        self._access = access
+        self._connections = connections or Connections(target, wire)
+        self._mine: dict[str, Any] = {}
+        self.kube = KubeApi(partial(access, self), observe=wire.observe)
+
+    def fresh(self) -> Clients:
+        """The same connections and credentials, remembering nothing: for a plan or a run."""
+        return Clients(self.target, self.wire, self._access, self._connections)
+
+    @property
+    def partition(self) -> str:
+        """The ARN partition of the region: ``aws``, ``aws-cn``, ``aws-us-gov``, ``aws-iso``."""
+        session = self._connections.session()
+        found: str = call(session.get_partition_for_region, self.target.region)
+        return found
+
+    def client(self, name: str) -> Any:
+        """A copy of the shared client whose calls go through this object's ``_ask``."""
+        if (found := self._mine.get(name)) is not None:
+            return found
+        shared = self._connections.client(name)
+        # copy.copy() asks a half-made client for attributes, which it answers without end
+        made = object.__new__(type(shared))
+        made.__dict__.update(shared.__dict__)
+        made._make_api_call = partial(self._ask, name, shared._make_api_call)
+        return self._mine.setdefault(name, made)
 
     def _ask(
         self, service: str, send: Callable[..., Any], operation: str, parameters: dict[str, Any]
@@ -107,73 +185,6 @@ class Clients(ReadCache):
         """
         if operation.startswith(READS):
             question = f"{service} {operation} {sorted(parameters.items())}"
-            return self.answer(question, partial(send, operation, parameters))
+            return self.answer(question, partial(call, send, operation, parameters))
         self.unshare()
-        return send(operation, parameters)
-
-    def _open_session(self) -> boto3.Session:
-        if self._session is None:
-            import boto3
-            from botocore.session import get_session
-
-            environ = self.wire.environ
-            session = get_session()
-            session.register_component("data_loader", _models())
-            self._session = call(
-                boto3.Session,
-                botocore_session=session,
-                region_name=self.target.region,
-                profile_name=self.target.cloud_profile,
-                aws_access_key_id=environ.get("AWS_ACCESS_KEY_ID"),
-                aws_secret_access_key=environ.get("AWS_SECRET_ACCESS_KEY"),
-                aws_session_token=environ.get("AWS_SESSION_TOKEN"),
-            )
-        return self._session
-
-    @property
-    def ec2(self) -> EC2Client:
-        """Amazon EC2."""
-        client: EC2Client = self._client("ec2")
-        return client
-
-    @property
-    def eks(self) -> EKSClient:
-        """Amazon EKS."""
-        client: EKSClient = self._client("eks")
-        return client
-
-    @property
-    def iam(self) -> IAMClient:
-        """AWS IAM."""
-        client: IAMClient = self._client("iam")
-        return client
-
-    @property
-    def ecr(self) -> ECRClient:
-        """Amazon ECR."""
-        client: ECRClient = self._client("ecr")
-        return client
-
-    @property
-    def elb(self) -> ElasticLoadBalancingClient:
-        """Elastic Load Balancing, classic."""
-        client: ElasticLoadBalancingClient = self._client("elb")
-        return client
-
-    @property
-    def elbv2(self) -> ElasticLoadBalancingv2Client:
-        """Elastic Load Balancing, application and network."""
-        client: ElasticLoadBalancingv2Client = self._client("elbv2")
-        return client
-
-    @property
-    def sts(self) -> STSClient:
-        """AWS STS."""
-        client: STSClient = self._client("sts")
-        return client
-
-    @property
-    def logs(self) -> CloudWatchLogsClient:
-        """Amazon CloudWatch Logs."""
-        client: CloudWatchLogsClient = self._client("logs")
-        return client
+        return call(send, operation, parameters)

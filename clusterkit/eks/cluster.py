@@ -7,175 +7,158 @@ policy too: its default, EXTENDED, costs more. Durations: "9 minutes or less on 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from ipaddress import IPv4Network
 from typing import Any, ClassVar, Literal
 
 from clusterkit.eks.client import Clients
-from clusterkit.eks.errors import Gone, call, gone_is_fine
+from clusterkit.eks.errors import pages
 from clusterkit.eks.iam import RoleState
 from clusterkit.eks.network import SubnetState
-from clusterkit.eks.tags import Marked, Tags, retags
-from clusterkit.eks.updates import update
-from clusterkit.engine.resource import Change, Ctx, Durations, Resource
-from clusterkit.errors import Finding, NotOurs, Rejected
-from clusterkit.naming import CLUSTER, NAME, RUN
+from clusterkit.eks.tags import Tagged
+from clusterkit.eks.updates import EksUpdate, update
+from clusterkit.engine.kind import Durations, Edit, Found, Kind, S, Tags, edit, fixed
+from clusterkit.engine.scope import Env, Scope
+from clusterkit.errors import Absent, ClusterkitError, Finding, Gone, NotOurs
+from clusterkit.naming import CLUSTER
 
 LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
+PATIENCE = 3600.0
+"""seconds; terraform-provider-aws waits as long for an update of a cluster or a node group
+(internal/service/eks)"""
 
 
 @dataclass(frozen=True)
 class ClusterState:
-    """A cluster as DescribeCluster shows it."""
+    """A cluster as DescribeCluster shows it; ``id`` is its name."""
 
-    name: str
+    id: str
     arn: str
     status: str
     version: str
-    endpoint: str
-    ca: str
-    """base64 of PEM"""
-    security_group: str
+    vpc: str
     subnets: frozenset[str]
     public: bool
     private: bool
-    allowed: frozenset[str]
-    services: str
+    allowed: frozenset[IPv4Network]
+    services: IPv4Network | None
     logging: frozenset[str]
     support: str
     protected: bool
-    issues: str = ""
+    reason: str = ""
     tags: Tags = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Cluster(Marked[Clients, ClusterState]):
+class Cluster(Tagged[ClusterState]):
     """The control plane."""
 
     kind: ClassVar[str] = "cluster"
-    patience: ClassVar[float] = 2400.0
+    usable: ClassVar[frozenset[str]] = frozenset({"ACTIVE"})
+    failed: ClassVar[frozenset[str]] = frozenset({"FAILED"})
+    leaving: ClassVar[frozenset[str]] = frozenset({"DELETING"})
+    patience: ClassVar[float] = PATIENCE
     takes: ClassVar[Durations] = Durations(create=540, delete=240)
+    uses: ClassVar[tuple[str, ...]] = ("role", "subnet")
 
     version: str
-    role: Resource[Clients, RoleState]
-    subnets: tuple[Resource[Clients, SubnetState], ...]
+    role: Kind[Clients, RoleState]
+    subnets: tuple[Kind[Clients, SubnetState], ...]
     public: bool = True
     private: bool = True
-    allowed: tuple[str, ...] = ("0.0.0.0/0",)
-    services: str | None = None
+    allowed: tuple[IPv4Network, ...] = (IPv4Network("0.0.0.0/0"),)
+    services: IPv4Network | None = None
     logging: tuple[str, ...] = ()
     support: Literal["STANDARD", "EXTENDED"] = "STANDARD"
     protected: bool = False
 
     @classmethod
-    def owned(cls, cx: Ctx[Clients]) -> Mapping[str, ClusterState]:
+    def list(cls, scope: Scope[Clients]) -> Iterable[ClusterState]:
+        """The one of this name. ``NotOurs`` for a cluster of somebody else's: what Kubernetes made
+        for that one carries the same name, so nothing may be removed by it.
+        """
         try:
-            shown = call(cx.clients.eks.describe_cluster, name=cx.cluster)["cluster"]
+            shown = scope.client.eks.describe_cluster(name=scope.cluster)["cluster"]
         except Gone:
-            return {}
-        tags = shown.get("tags", {})
-        if tags.get(CLUSTER) != cx.cluster:
-            return {}
-        return {tags.get(NAME, cx.cluster): _state(shown)}
+            return ()
+        if shown.get("tags", {}).get(CLUSTER) != scope.cluster:
+            key = f"{cls.kind}/{scope.cluster}"
+            raise NotOurs(
+                f"there is an EKS cluster {scope.cluster} that does not carry clusterkit's tags",
+                where=key,
+                hint=f"choose another name, or take it over: --adopt {key}={scope.cluster}",
+            )
+        return (_state(shown),)
 
-    def create(self, cx: Ctx[Clients]) -> None:
+    def create(self, env: Env[Clients]) -> None:
+        network: Any = {**self._endpoint(), "subnetIds": sorted(self._subnets(env))}
         parameters: dict[str, Any] = {}
         if self.services:
-            parameters["kubernetesNetworkConfig"] = {"serviceIpv4Cidr": self.services}
+            parameters["kubernetesNetworkConfig"] = {"serviceIpv4Cidr": str(self.services)}
         if self.logging:
             parameters["logging"] = _logging(self.logging)
-        try:
-            call(
-                cx.clients.eks.create_cluster,
-                name=cx.cluster,
-                version=self.version,
-                roleArn=cx[self.role].arn,
-                resourcesVpcConfig=self._access(cx[subnet].id for subnet in self.subnets),
-                accessConfig={
-                    "authenticationMode": "API",
-                    "bootstrapClusterCreatorAdminPermissions": True,
-                },
-                upgradePolicy={"supportType": self.support},
-                bootstrapSelfManagedAddons=False,
-                deletionProtection=self.protected,
-                clientRequestToken=cx.token(self),
-                tags=self.wanted_tags(cx),
-                **parameters,
-            )
-        except Exception as error:
-            if getattr(error, "code", "") == "ResourceInUseException":
-                raise NotOurs(
-                    f"a cluster {cx.cluster!r} is there already without our mark",
-                    where=self.key,
-                    hint=f"choose another name, or --adopt cluster/{self.name}={cx.cluster}",
-                ) from error
-            raise
+        env.client.eks.create_cluster(
+            name=env.cluster,
+            version=self.version,
+            roleArn=env[self.role].arn,
+            resourcesVpcConfig=network,
+            accessConfig={
+                "authenticationMode": "API",
+                "bootstrapClusterCreatorAdminPermissions": True,
+            },
+            upgradePolicy={"supportType": self.support},
+            bootstrapSelfManagedAddons=False,
+            deletionProtection=self.protected,
+            clientRequestToken=env.token(self),
+            tags=self.marks(env),
+            **parameters,
+        )
 
-    def _access(self, subnets: Iterable[str] = ()) -> Any:
-        access: dict[str, Any] = {
+    def _subnets(self, env: Env[Clients]) -> frozenset[str]:
+        return frozenset(env[subnet].id for subnet in self.subnets)
+
+    def _endpoint(self) -> dict[str, Any]:
+        access = {"publicAccessCidrs": [*map(str, self.allowed)]} if self.public else {}
+        return {
             "endpointPublicAccess": self.public,
             "endpointPrivateAccess": self.private,
+            **access,
         }
-        if ids := list(subnets):
-            access["subnetIds"] = ids
+
+    def edits(self, env: Env[Clients], have: ClusterState) -> Iterator[Edit]:
+        eks, subnets = env.client.eks, self._subnets(env)
+
+        def config(**changes: Any) -> Callable[[], EksUpdate]:
+            return lambda: update(eks.update_cluster_config(name=have.id, **changes))
+
+        def upgrade() -> EksUpdate:
+            return update(eks.update_cluster_version(name=have.id, version=self.version))
+
+        protect = config(deletionProtection=self.protected)
+        yield from edit("deletion protection", have.protected, self.protected, protect)
+        support = config(upgradePolicy={"supportType": self.support})
+        yield from edit("support", have.support, self.support, support)
+        endpoint = config(resourcesVpcConfig=self._endpoint())
+        yield from edit("public endpoint", have.public, self.public, endpoint)
+        yield from edit("private endpoint", have.private, self.private, endpoint)
         if self.public:
-            access["publicAccessCidrs"] = list(self.allowed)
-        return access
+            yield from edit("allowed", have.allowed, frozenset(self.allowed), endpoint)
+        move = config(resourcesVpcConfig={"subnetIds": sorted(subnets)})
+        yield from edit("subnets", have.subnets, subnets, move)
+        log = config(logging=_logging(self.logging))
+        yield from edit("logging", have.logging, frozenset(self.logging), log)
+        if self.services:
+            why = "EKS fixes it at creation: destroy the cluster and run up again"
+            yield from fixed("services", have.services, self.services, why)
+        if why := _no_way(have.version, self.version):
+            yield from fixed("version", have.version, self.version, why)
+        else:
+            yield from edit("version", have.version, self.version, upgrade)
 
     @classmethod
-    def ready(cls, have: ClusterState) -> bool:
-        if have.status == "FAILED":
-            raise Rejected(have.issues or "the cluster failed", code="FAILED", remake=True)
-        return have.status == "ACTIVE"
-
-    def diff(self, cx: Ctx[Clients], have: ClusterState) -> list[Change]:
-        changes = self.tag_changes(have.tags)
-        changes += _version_changes(have.version, self.version)
-        ids = frozenset(cx[subnet].id for subnet in self.subnets)
-        pairs: list[tuple[str, object, object]] = [
-            ("subnets", have.subnets, ids),
-            ("public endpoint", have.public, self.public),
-            ("private endpoint", have.private, self.private),
-            ("logging", have.logging, frozenset(self.logging)),
-            ("support", have.support, self.support),
-            ("deletion protection", have.protected, self.protected),
-        ]
-        if self.public:
-            pairs.append(("allowed", have.allowed, frozenset(self.allowed)))
-        changes += [Change(what, _plain(a), _plain(b)) for what, a, b in pairs if a != b]
-        if self.services and have.services != self.services:
-            why = "EKS fixes it when the cluster is made: destroy the cluster and make it anew"
-            changes.append(Change("services", have.services, self.services, "refuse", why))
-        return changes
-
-    def update(self, cx: Ctx[Clients], have: ClusterState, changes: list[Change]) -> None:
-        """One change a call: EKS runs one update of a cluster at a time."""
-        eks, name = cx.clients.eks, cx.cluster
-        fields = {change.field for change in changes}
-        if retags(changes):
-            call(eks.tag_resource, resourceArn=have.arn, tags=dict(self.tags))
-        change = partial(update, cx, self.key)
-        if "deletion protection" in fields:
-            change(eks.update_cluster_config, name=name, deletionProtection=self.protected)
-        elif "support" in fields:
-            policy: Any = {"supportType": self.support}
-            change(eks.update_cluster_config, name=name, upgradePolicy=policy)
-        elif fields & {"public endpoint", "private endpoint", "allowed"}:
-            change(eks.update_cluster_config, name=name, resourcesVpcConfig=self._access())
-        elif "subnets" in fields:
-            ids = [cx[subnet].id for subnet in self.subnets]
-            change(eks.update_cluster_config, name=name, resourcesVpcConfig={"subnetIds": ids})
-        elif "logging" in fields:
-            change(eks.update_cluster_config, name=name, logging=_logging(self.logging))
-        elif "version" in fields:
-            change(eks.update_cluster_version, name=name, version=self.version)
-
-    @classmethod
-    def delete(cls, cx: Ctx[Clients], have: ClusterState) -> None:
-        if have.status == "DELETING":
-            return
-        gone_is_fine(cx.clients.eks.delete_cluster, name=have.name)
+    def delete(cls, scope: Scope[Clients], have: ClusterState) -> None:
+        scope.client.eks.delete_cluster(name=have.id)
 
     @classmethod
     def guarded(cls, have: ClusterState) -> Finding | None:
@@ -185,16 +168,44 @@ class Cluster(Marked[Clients, ClusterState]):
         return Finding("deletion protection is on", hint=cure)
 
     @classmethod
-    def adopt(cls, cx: Ctx[Clients], name: str, identifier: str) -> None:
-        if identifier != cx.cluster:
-            raise NotOurs(f"this profile's cluster is called {cx.cluster!r}, not {identifier!r}")
-        shown = call(cx.clients.eks.describe_cluster, name=identifier)["cluster"]
-        mark = {CLUSTER: cx.cluster, NAME: name, RUN: str(cx.run_id)}
-        call(cx.clients.eks.tag_resource, resourceArn=shown["arn"], tags=mark)
+    def label(cls, scope: Scope[Clients], identifier: str, labels: Tags) -> None:
+        if identifier != scope.cluster:
+            raise ClusterkitError(f"the profile's cluster is {scope.cluster!r}, not {identifier!r}")
+        arn = scope.client.eks.describe_cluster(name=identifier)["cluster"]["arn"]
+        scope.client.eks.tag_resource(resourceArn=arn, tags=labels)
+
+    @classmethod
+    def within(cls, have: ClusterState) -> Mapping[str, str]:
+        return {"vpc": have.vpc}
 
 
-def _plain(value: object) -> object:
-    return sorted(value) if isinstance(value, frozenset) else value
+@dataclass(frozen=True, kw_only=True, eq=False)
+class InCluster(Tagged[S]):
+    """A kind that lives in a cluster; EKS tags it by its ARN, which only ``read`` tells."""
+
+    cluster: Kind[Clients, ClusterState]
+
+    @classmethod
+    def label(cls, scope: Scope[Clients], identifier: str, labels: Tags) -> None:
+        arn = cls.read(scope, Found(identifier)).arn
+        scope.client.eks.tag_resource(resourceArn=arn, tags=labels)
+
+
+def in_cluster(scope: Scope[Clients], operation: str, key: str) -> list[Any]:
+    """All that a list operation shows of the cluster; ``Absent`` while there is no cluster."""
+    try:
+        return [*pages(scope.client.eks, operation, key, clusterName=scope.cluster)]
+    except Gone:
+        raise Absent(scope.cluster) from None
+
+
+def issues(shown: Any) -> str:
+    """What EKS says is wrong with a cluster, a node group or an add-on."""
+    told = []
+    for issue in shown.get("health", {}).get("issues", ()):
+        about = ", ".join(issue.get("resourceIds", ()))
+        told.append(f"{issue.get('code')}: {issue.get('message')}" + (f" ({about})" * bool(about)))
+    return "; ".join(told)
 
 
 def _logging(wanted: tuple[str, ...]) -> Any:
@@ -203,39 +214,38 @@ def _logging(wanted: tuple[str, ...]) -> Any:
     return {"clusterLogging": setup + ([{"types": off, "enabled": False}] if off else [])}
 
 
-def _version_changes(have: str, want: str) -> list[Change]:
-    if have == want:
-        return []
-    is_, to = (tuple(map(int, v.split("."))) for v in (have, want))
-    if to < is_:
-        why = f"EKS does not go back: set kubernetes to {have!r} or newer"
-        return [Change("version", have, want, "refuse", why)]
-    if to[1] > is_[1] + 1:
-        why = f"one minor version at a time: set kubernetes to '{is_[0]}.{is_[1] + 1}' first"
-        return [Change("version", have, want, "refuse", why)]
-    return [Change("version", have, want)]
+def _no_way(have: str, want: str) -> str:
+    """Why EKS cannot go from one version to the other; empty if it can.
+
+    https://docs.aws.amazon.com/eks/latest/userguide/update-cluster.html
+    """
+    (major, there), (_, to) = (tuple(map(int, version.split("."))) for version in (have, want))
+    if to < there:
+        return f"EKS does not go back: set kubernetes to {have!r} or newer"
+    if to > there + 1:
+        return f"one minor version at a time: set kubernetes to '{major}.{there + 1}' first"
+    return ""
 
 
 def _state(shown: Any) -> ClusterState:
-    vpc, health = shown["resourcesVpcConfig"], shown.get("health", {}).get("issues", [])
+    vpc = shown["resourcesVpcConfig"]
+    services = shown.get("kubernetesNetworkConfig", {}).get("serviceIpv4Cidr")
     logs = shown.get("logging", {}).get("clusterLogging", [])
     on = (kind for setup in logs if setup.get("enabled") for kind in setup.get("types", ()))
     return ClusterState(
-        name=shown["name"],
+        id=shown["name"],
         arn=shown["arn"],
         status=shown["status"],
         version=shown["version"],
-        endpoint=shown.get("endpoint", ""),
-        ca=shown.get("certificateAuthority", {}).get("data", ""),
-        security_group=vpc.get("clusterSecurityGroupId", ""),
+        vpc=vpc.get("vpcId", ""),
         subnets=frozenset(vpc.get("subnetIds", ())),
         public=vpc.get("endpointPublicAccess", True),
         private=vpc.get("endpointPrivateAccess", False),
-        allowed=frozenset(vpc.get("publicAccessCidrs", ())),
-        services=shown.get("kubernetesNetworkConfig", {}).get("serviceIpv4Cidr", ""),
+        allowed=frozenset(map(IPv4Network, vpc.get("publicAccessCidrs", ()))),
+        services=IPv4Network(services) if services else None,
         logging=frozenset(on),
         support=shown.get("upgradePolicy", {}).get("supportType", ""),
         protected=bool(shown.get("deletionProtection")),
-        issues="; ".join(f"{i.get('code')}: {i.get('message')}" for i in health),
-        tags=shown.get("tags", {}),
+        reason=issues(shown),
+        tags=shown.get("tags") or {},
     )

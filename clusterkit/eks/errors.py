@@ -98,13 +98,12 @@ ERRORS = ErrorTable(
         ),
         # EC2 says AuthFailure of an address that a gateway or a service still holds, too
         Row(CredentialsError, "AuthFailure", message="validate the provided access credentials"),
-        Row(InUse, "AuthFailure", "ReleaseAddress DisassociateAddress"),
-        Row(Exists, "AuthFailure", "AssociateAddress"),
+        Row(InUse, "AuthFailure", "ReleaseAddress"),
         # what is refused depends on the operation
         Row(
             Propagating,
             MADE_SECONDS_AGO,
-            "Associate* Attach* Authorize* Create* Modify* Replace* RunInstances",
+            "Associate* Attach* Authorize* Create* Modify* Replace*",
         ),
         Row(
             Propagating,
@@ -120,13 +119,13 @@ ERRORS = ErrorTable(
         Row(
             Protected,
             "OperationNotPermitted",
-            "DeleteLoadBalancer TerminateInstances",
+            "DeleteLoadBalancer",
             hint="switch its deletion protection off, then run the command again",
         ),
         Row(
             Denied,
             "OperationNotPermitted",
-            "DetachNetworkInterface DeleteNetworkInterface",
+            "*NetworkInterface",
             hint="the network interface belongs to an AWS service, which removes it itself",
         ),
         Row(
@@ -145,8 +144,7 @@ ERRORS = ErrorTable(
         Row(
             Busy,
             "IncorrectState IncorrectInstanceState ConcurrentModification "
-            "ConcurrentModificationException ConcurrentMutationLimitExceeded ResourceContention "
-            "ScalingActivityInProgress OperationAbortedException",
+            "ConcurrentMutationLimitExceeded OperationAbortedException",
         ),
         Row(InUse, "DependencyViolation ResourceInUse VolumeInUse *.InUse DeleteConflict"),
         Row(AlreadyDone, "InvalidPermission.Duplicate"),
@@ -197,8 +195,7 @@ ERRORS = ErrorTable(
         Row(
             CredentialsError,
             "AuthFailure InvalidClientTokenId UnrecognizedClientException SignatureDoesNotMatch "
-            "InvalidSignatureException IncompleteSignature MissingAuthenticationToken "
-            "InvalidAccessKeyId",
+            "InvalidSignatureException IncompleteSignature MissingAuthenticationToken",
         ),
         Row(
             QuotaExceeded,
@@ -208,13 +205,13 @@ ERRORS = ErrorTable(
         Row(OutOfStock, "InsufficientInstanceCapacity", hint=OTHER_MACHINE),
         Row(
             ServerError,
-            "InternalError InternalFailure InternalServerError InternalServerException "
+            "InternalError InternalFailure "
             "ServerException ServiceFailure ServiceUnavailable ServiceUnavailableException "
-            "Unavailable RequestTimeout RequestTimeoutException ServerInternal",
+            "Unavailable RequestTimeout RequestTimeoutException",
         ),
         Row(
             Gone,
-            "*NotFound *NotFoundException NoSuchEntity NoSuchEntityException Gateway.NotAttached",
+            "*NotFound *NotFoundException NoSuchEntity Gateway.NotAttached",
         ),
         Row(Rejected, "UnsupportedAvailabilityZoneException", hint=OTHER_ZONES),
         Row(Rejected, "Unsupported", hint=OTHER_MACHINE),

@@ -1,4 +1,4 @@
-"""Forms of AWS's names: regions, zones, instance types, ARNs, ids, ECR repositories, tags."""
+"""Fields of AWS's form: regions, zones, instance types, ARNs, ids, ECR repositories, tags."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import IPv4Network
-from typing import Annotated, Literal
+from typing import Annotated
 
-from clusterkit.profile.fields import Form, every
+from pydantic import WithJsonSchema
+
+from clusterkit.profile.cidr import Cidr, carvable
+from clusterkit.profile.fields import Form, every, lower_case
 from clusterkit.profile.labels import Labels, TaintKey
 from clusterkit.profile.problems import Problem, shown
+from clusterkit.profile.tags import TagLimits
 
 
 def _region_cure(text: str) -> str:
     if re.fullmatch(r"[a-z]+(-[a-z]+)+-[0-9][a-z]", text):
-        return f"that is a zone; its region is {text[:-1]}"
+        return f"this is a zone; its region is {text[:-1]}"
     return ""
 
 
@@ -27,18 +31,18 @@ Region = Annotated[str, REGION]
 
 
 def zone_problem(zone: str, region: str) -> str | None:
-    """What is wrong with an availability zone's name in ``region``; EKS takes no Local or
-    Wavelength Zones."""
+    """What is wrong with an availability zone's name in ``region``; EKS supports no Local Zones and
+    no Wavelength Zones."""
     if re.fullmatch(re.escape(region) + "[a-z]", zone):
         return None
     if zone.startswith(f"{region}-"):
-        return f"{shown(zone)} is a Local or Wavelength Zone, where EKS puts no control plane"
+        return f"{shown(zone)} is a Local or Wavelength Zone, which EKS does not support"
     return f"{shown(zone)} is not an availability zone of {region}, such as {region}a"
 
 
 def _machine_cure(text: str) -> str:
     if text.startswith("ecs.") or "_" in text or re.fullmatch(r"[a-z0-9]+-[a-z]+-\d+", text):
-        return "that is another cloud's; a size such as {cpu: 4, memory: 16} works on every cloud"
+        return "this is another cloud's; a size such as {cpu: 4, memory: 16} works on every cloud"
     return ""
 
 
@@ -59,12 +63,12 @@ def _arn_cure(text: str) -> str:
     if session:
         partition, account, role = session.groups()
         return (
-            f"that is a session; its role is arn:{partition}:iam::{account}:role/{role} "
-            "(with the role's path, if it has one)"
+            f"this is a session; its role is arn:{partition}:iam::{account}:role/{role} "
+            "(with its path, if it has one)"
         )
     if re.fullmatch(r"arn:[a-z-]+:iam::\d{12}:(root|group/.+)", text):
-        return "access entries are for single users and roles, not for accounts or groups"
-    return "aws iam get-role --role-name NAME --query Role.Arn prints a role's"
+        return "access entries are for users and roles, not for accounts or groups"
+    return "aws iam get-role --role-name NAME --query Role.Arn prints the ARN of a role"
 
 
 PrincipalArn = Annotated[
@@ -83,6 +87,8 @@ VpcId = Annotated[str, Form(r"vpc-([0-9a-f]{8}|[0-9a-f]{17})", "the id of a VPC,
 SubnetId = Annotated[
     str, Form(r"subnet-([0-9a-f]{8}|[0-9a-f]{17})", "the id of a subnet, subnet-…")
 ]
+VpcRange = Annotated[Cidr, carvable(16)]
+"""https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html"""
 
 EcrName = Annotated[
     str,
@@ -90,83 +96,71 @@ EcrName = Annotated[
         r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*",
         "a repository name: lower-case letters and digits, joined by '-', '_', '.' or '/'",
         256,
-        lambda text: f"write {text.lower()}" if text != text.lower() else "",
+        lower_case,
     ),
 ]
 """``repositoryName`` of the ECR API"""
 
-LOG_DAYS = Literal[
-    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922,
-    3288, 3653,
-]  # fmt: skip
+_DAYS = "1 3 5 7 14 30 60 90 120 150 180 365 400 545 731 1096 1827 2192 2557 2922 3288 3653"
+RETENTIONS = tuple(map(int, _DAYS.split()))
 """``retentionInDays`` of CloudWatch Logs' PutRetentionPolicy"""
 
-SERVICE_RANGES = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
-"""where ``serviceIpv4Cidr`` may lie"""
 
-RESERVED_RANGES = tuple(
-    map(
-        IPv4Network,
-        (
-            "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
-            "172.16.0.0/12", "192.0.2.0/24", "192.168.0.0/16", "198.51.100.0/24",
-            "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
-        ),
-    )
-)  # fmt: skip
-"""ranges not routed on the Internet (IANA's special-purpose registry), documentation ranges among
-them"""
+def _retention(days: int) -> Iterator[Problem]:
+    if days not in RETENTIONS:
+        yield Problem(f"must be one of {', '.join(map(str, RETENTIONS))}, is {days}")
 
 
-def _reserved(key: str) -> Iterator[Problem]:
-    # the words of CreateNodegroup's InvalidParameterException: "cannot contain reserved prefixes
-    # [kubernetes.io/, k8s.io/, eks.amazonaws.com/]"
-    if any(f"{domain}/" in key for domain in ("kubernetes.io", "k8s.io", "eks.amazonaws.com")):
-        yield Problem(
-            "EKS lets nobody set keys of kubernetes.io, k8s.io and eks.amazonaws.com",
-            "use a prefix of your own",
-        )
+LogDays = Annotated[int, every(_retention), WithJsonSchema({"enum": list(RETENTIONS)})]
+
+MOST_RANGES = 40
+"""ranges in publicAccessCidrs: https://docs.aws.amazon.com/eks/latest/userguide/service-quotas.html"""
+_RESERVED = (
+    "0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.2.0/24 "
+    "192.168.0.0/16 198.51.100.0/24 203.0.113.0/24 224.0.0.0/4 240.0.0.0/4"
+)
+RESERVED_RANGES = tuple(map(IPv4Network, _RESERVED.split()))
+"""ranges that are not routed on the internet (IANA's special-purpose registry), documentation
+ranges included: CreateCluster refuses them ("not allowed in publicAccessCidrs")"""
+
+RESERVED_PREFIXES = ("kubernetes.io/", "k8s.io/", "eks.amazonaws.com/")
+"""InvalidParameterException of CreateNodegroup: "cannot contain reserved prefixes
+[kubernetes.io/, k8s.io/, eks.amazonaws.com/]\""""
+
+
+def _key(key: str) -> Iterator[Problem]:
+    if any(prefix in key for prefix in RESERVED_PREFIXES):
+        what = f"EKS reserves the prefixes {', '.join(RESERVED_PREFIXES)}"
+        yield Problem(what, "use another prefix")
     if len(key) > 63:
-        yield Problem(f"EKS takes keys of at most 63 characters, this has {len(key)}")
+        yield Problem(f"EKS allows keys of at most 63 characters, this one has {len(key)}")
 
 
 def _labels(labels: dict[str, str]) -> Iterator[Problem]:
     for key, value in labels.items():
-        for problem in _reserved(key):
+        for problem in _key(key):
             yield replace(problem, place=(key,))
         if not value:
-            yield Problem(
-                "is empty, which EKS does not take", 'give it a value, such as "true"', (key,)
-            )
+            what = "is empty, but EKS requires a value"
+            yield Problem(what, 'set a value, such as "true"', (key,))
 
 
 EksLabels = Annotated[Labels, every(_labels)]
 """``labelKey`` and ``labelValue`` of the EKS API: 1 to 63 characters each"""
-EksTaintKey = Annotated[TaintKey, every(_reserved)]
+EksTaintKey = Annotated[TaintKey, every(_key)]
 """``taintKey`` of the EKS API: 1 to 63 characters"""
 
 _TAG = re.compile(r"[\w\s.:/=+\-@]*")
 
 
-def tag_problems(tags: dict[str, str]) -> Iterator[Problem]:
-    """What AWS refuses of tags:
-    https://docs.aws.amazon.com/tag-editor/latest/userguide/tagging.html.
-
-    Of its 50 per resource, ten are left to clusterkit, EKS and Kubernetes. ``Name`` and
-    ``kubernetes.io/cluster/`` are set by the driver and by Kubernetes.
-    """
-    if len(tags) > 40:
-        yield Problem(f"at most 40 tags, there are {len(tags)}")
+def _tags(tags: dict[str, str]) -> Iterator[Problem]:
     for key, value in tags.items():
-        if not 1 <= len(key) <= 128:
-            yield Problem(f"a key has 1 to 128 characters, this has {len(key)}", place=(key,))
-        if len(value) > 256:
-            yield Problem(
-                f"a value has at most 256 characters, this has {len(value)}", place=(key,)
-            )
-        if key.lower().startswith("aws:"):
-            yield Problem("AWS keeps tags that begin with aws: for itself", place=(key,))
         if key == "Name" or key.startswith("kubernetes.io/cluster/"):
-            yield Problem("clusterkit sets this tag itself", place=(key,))
+            yield Problem("clusterkit and Kubernetes set this tag themselves", place=(key,))
         if not _TAG.fullmatch(key) or not _TAG.fullmatch(value):
-            yield Problem("takes letters, digits, spaces and . : / = + - @ _ only", place=(key,))
+            yield Problem("allows only letters, digits, spaces and . : / = + - @ _", place=(key,))
+
+
+Tags = Annotated[dict[str, str], every(TagLimits(40, 128, 256, ("aws:",))), every(_tags)]
+"""https://docs.aws.amazon.com/tag-editor/latest/userguide/tagging.html: of 50 tags per resource,
+ten are left to clusterkit, EKS and Kubernetes"""

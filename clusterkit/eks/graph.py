@@ -19,15 +19,15 @@ from clusterkit.eks.preflight import Facts
 from clusterkit.eks.profile import EksPool, EksProfile
 from clusterkit.eks.registry import LogGroup, Repository
 from clusterkit.eks.routes import RouteTable
-from clusterkit.engine.resource import Existing, Resource
+from clusterkit.engine.kind import Existing, Kind
 from clusterkit.kube.storage import storage_class
 from clusterkit.naming import digest
 from clusterkit.profile.cidr import carve
 from clusterkit.profile.pool import machine_text
 from clusterkit.profile.ssh_key import fingerprint
 
-Any_ = Any
-AnySubnet = Resource[Clients, SubnetState]
+Any_ = Kind[Any, Any]
+AnySubnet = Kind[Clients, SubnetState]
 
 EFFECTS = {
     "NoSchedule": "NO_SCHEDULE",
@@ -64,7 +64,7 @@ class _Network:
         return self.nodes + rest
 
 
-def graph(profile: EksProfile, facts: Facts) -> list[Resource[Any, Any]]:
+def graph(profile: EksProfile, facts: Facts) -> list[Kind[Any, Any]]:
     """Every resource of the cluster."""
     tags = tuple(sorted(profile.tags.items()))
     network = _given(facts, profile) if profile.network.existing else _made(profile, facts, tags)
@@ -90,8 +90,8 @@ def graph(profile: EksProfile, facts: Facts) -> list[Resource[Any, Any]]:
         subnets=network.all,
         public=profile.endpoint.public,
         private=profile.endpoint.private,
-        allowed=tuple(str(network) for network in profile.endpoint.allowed),
-        services=str(profile.network.services) if profile.network.services else None,
+        allowed=tuple(profile.endpoint.allowed),
+        services=profile.network.services,
         logging=tuple(profile.logging),
         support="EXTENDED" if profile.support == "extended" else "STANDARD",
         protected=profile.deletion_protection,
@@ -131,7 +131,7 @@ def graph(profile: EksProfile, facts: Facts) -> list[Resource[Any, Any]]:
 
 def _made(profile: EksProfile, facts: Facts, tags: tuple[tuple[str, str], ...]) -> _Network:
     """A VPC of our own: two subnets a zone, and the ways out."""
-    vpc = Vpc(name="main", cidr=str(profile.network.cidr), tags=tags)
+    vpc = Vpc(name="main", cidr=profile.network.cidr, tags=tags)
     gateway = InternetGateway(name="main", vpc=vpc, tags=tags)
     nat = profile.network.nat
     public, private = [], []
@@ -143,7 +143,7 @@ def _made(profile: EksProfile, facts: Facts, tags: tuple[tuple[str, str], ...]) 
             Subnet(
                 name=f"public-{letter}",
                 vpc=vpc,
-                cidr=str(public_cidr),
+                cidr=public_cidr,
                 zone=zone,
                 public_addresses=nat == "none",
                 tags=(*tags, ("kubernetes.io/role/elb", "1")),
@@ -153,7 +153,7 @@ def _made(profile: EksProfile, facts: Facts, tags: tuple[tuple[str, str], ...]) 
             Subnet(
                 name=f"private-{letter}",
                 vpc=vpc,
-                cidr=str(private_cidr),
+                cidr=private_cidr,
                 zone=zone,
                 tags=(*tags, ("kubernetes.io/role/internal-elb", "1")),
             )
@@ -239,15 +239,15 @@ def _group(
         key_pair=key,
         tags=tags,
     )
-    ami = AMI[machine.architecture]
-    fixed = digest(machine.instance_type, ami, pool.spot, setup, [s.name for s in network.nodes])
+    ami = AMI[machine.arch]
+    fixed = digest(machine.name, ami, pool.spot, setup, [s.name for s in network.nodes])
     return NodeGroup(
         name=f"{pool.name}-{fixed}",
         cluster=cluster,
         role=role,
         template=template,
         subnets=network.nodes,
-        instance_type=machine.instance_type,
+        instance_type=machine.name,
         ami=ami,
         version=facts.version,
         minimum=pool.minimum,

@@ -1,6 +1,6 @@
 """IAM roles, with the policies attached to them as parts of them.
 
-IAM is global and cannot list by tag: a role's mark is its path,
+IAM is global and cannot list by tag: a role is ours by its path,
 ``/clusterkit/REGION/CLUSTER/NAME/``, and ListRoles takes a path prefix. Role names are unique in
 the account whatever the path.
 """
@@ -8,18 +8,18 @@ the account whatever the path.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import unquote
 
 from clusterkit.eks.client import Clients
-from clusterkit.eks.errors import Gone, call, gone_is_fine, pages
-from clusterkit.eks.tags import Marked, Tags, read_tags, retags, write_tags
-from clusterkit.engine.resource import Change, Ctx, one_each
-from clusterkit.errors import Retryable
-from clusterkit.naming import KEEP, safe
+from clusterkit.eks.errors import pages
+from clusterkit.eks.tags import Tagged, read_tags, write_tags
+from clusterkit.engine.kind import Edit, Found, Tags, edit
+from clusterkit.engine.scope import Env, Scope
+from clusterkit.errors import Gone, InUse, NotOurs
+from clusterkit.naming import CLUSTER, KEEP, NAME, safe
 
 Document = dict[str, Any]
 LONGEST_NAME = 64
@@ -39,32 +39,32 @@ def trust(service: str) -> Document:
     return {"Version": "2012-10-17", "Statement": [statement]}
 
 
-def path(cx: Ctx[Clients], name: str = "") -> str:
+def path(scope: Scope[Any], name: str = "") -> str:
     """The path of a role, or of all roles of the cluster."""
-    region = cx.clients.target.region
-    return f"/clusterkit/{region}/{cx.cluster}/" + (f"{name}/" if name else "")
+    return f"/clusterkit/{scope.region}/{scope.cluster}/" + (f"{name}/" if name else "")
 
 
-def role_name(cx: Ctx[Clients], name: str) -> str:
+def role_name(scope: Scope[Any], name: str) -> str:
     """The role's name in the account."""
-    return safe(f"clusterkit-{cx.clients.target.region}-{cx.cluster}-{name}", LONGEST_NAME)
+    return safe(f"clusterkit-{scope.region}-{scope.cluster}-{name}", LONGEST_NAME)
 
 
 @dataclass(frozen=True)
 class RoleState:
-    """A role with everything attached to it."""
+    """A role with everything attached to it; ``id`` is its name in the account."""
 
-    name: str
+    id: str
     arn: str
     trust: Document
-    managed: frozenset[str]
+    tags: Tags
+    managed: frozenset[str] = frozenset()
     """ARNs"""
-    inline: Mapping[str, Document]
-    tags: Tags = field(default_factory=dict)
+    inline: Mapping[str, Document] | None = None
+    status: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Role(Marked[Clients, RoleState]):
+class Role(Tagged[RoleState]):
     """What a service, a node or a pod may do."""
 
     kind: ClassVar[str] = "role"
@@ -75,104 +75,113 @@ class Role(Marked[Clients, RoleState]):
     inline: tuple[tuple[str, str], ...] = ()
     """(name, JSON) of policies of its own"""
 
-    def _managed(self, cx: Ctx[Clients]) -> frozenset[str]:
-        prefix = f"arn:{cx.clients.partition}:iam::aws:policy/"
-        return frozenset(prefix + name for name in self.managed)
+    @classmethod
+    def list(cls, scope: Scope[Clients]) -> Iterable[Found]:
+        found = pages(scope.client.iam, "list_roles", "Roles", PathPrefix=path(scope))
+        return [Found(role["RoleName"]) for role in found]
 
     @classmethod
-    def owned(cls, cx: Ctx[Clients]) -> Mapping[str, RoleState]:
-        found = pages(cx.clients.iam, "list_roles", "Roles", PathPrefix=path(cx))
-        states = []
-        for role in found:
-            try:
-                state = cx.clients.recall(role["RoleName"], partial(_state, cx, role))
-                states.append((role["Path"].rstrip("/").rpartition("/")[2], state))
-            except Gone:
-                continue
-        return one_each(states)
+    def read(cls, scope: Scope[Clients], found: Found) -> RoleState:
+        iam, name = scope.client.iam, found.id
+        role = iam.get_role(RoleName=name)["Role"]
+        attached = pages(iam, "list_attached_role_policies", "AttachedPolicies", RoleName=name)
+        inline = pages(iam, "list_role_policies", "PolicyNames", RoleName=name)
+        return RoleState(
+            name,
+            role["Arn"],
+            _document(role["AssumeRolePolicyDocument"]),
+            _tags(scope, role),
+            frozenset(policy["PolicyArn"] for policy in attached),
+            {
+                policy: _document(
+                    iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+                )
+                for policy in inline
+            },
+        )
 
-    def create(self, cx: Ctx[Clients]) -> None:
-        name, document = role_name(cx, self.name), trust(self.service)
-        made = call(
-            cx.clients.iam.create_role,
-            Path=path(cx, self.name),
+    def create(self, env: Env[Clients]) -> RoleState:
+        name, document = role_name(env, self.name), trust(self.service)
+        made = env.client.iam.create_role(
+            Path=path(env, self.name),
             RoleName=name,
             AssumeRolePolicyDocument=json.dumps(document),
-            Description=f"{cx.cluster} in {cx.clients.target.region}, made by clusterkit",
-            Tags=write_tags(self.wanted_tags(cx)),
+            Description=f"{env.cluster} in {env.region}, made by clusterkit",
+            Tags=write_tags(self.marks(env)),
         )
-        arn, tags = made["Role"]["Arn"], self.wanted_tags(cx)
-        self.finish(cx, RoleState(name, arn, document, frozenset(), {}, tags))
+        return RoleState(name, made["Role"]["Arn"], document, self.marks(env), inline={})
 
-    def diff(self, cx: Ctx[Clients], have: RoleState) -> list[Change]:
-        changes = self.tag_changes(have.tags)
-        wanted = self._managed(cx)
-        if have.managed != wanted:
-            changes.append(Change("policies", sorted(have.managed), sorted(wanted)))
-        inline = {name: json.loads(text) for name, text in self.inline}
-        if have.inline != inline:
-            changes.append(Change("own policies", have.inline, inline))
-        if _normal(have.trust) != _normal(trust(self.service)):
-            changes.append(Change("trust", have.trust, trust(self.service)))
-        return changes
+    def edits(self, env: Env[Clients], have: RoleState) -> Iterator[Edit]:
+        iam, name = env.client.iam, have.id
+        prefix = f"arn:{env.client.partition}:iam::aws:policy/"
+        managed = frozenset(prefix + policy for policy in self.managed)
+        inline = {policy: json.loads(text) for policy, text in self.inline}
+        there = have.inline or {}
 
-    def update(self, cx: Ctx[Clients], have: RoleState, changes: list[Change]) -> None:
-        iam, name = cx.clients.iam, have.name
-        cx.clients.forget(name)
-        if retags(changes):
-            call(iam.tag_role, RoleName=name, Tags=write_tags(dict(self.tags)))
-        wanted = self._managed(cx)
-        for arn in sorted(wanted - have.managed):
-            call(iam.attach_role_policy, RoleName=name, PolicyArn=arn)
-        for arn in sorted(have.managed - wanted):
-            gone_is_fine(iam.detach_role_policy, RoleName=name, PolicyArn=arn)
-        for policy, text in self.inline:
-            if have.inline.get(policy) != json.loads(text):
-                call(iam.put_role_policy, RoleName=name, PolicyName=policy, PolicyDocument=text)
-        for policy in have.inline.keys() - dict(self.inline).keys():
-            gone_is_fine(iam.delete_role_policy, RoleName=name, PolicyName=policy)
-        if _normal(have.trust) != _normal(trust(self.service)):
+        def attach() -> None:
+            for arn in sorted(managed - have.managed):
+                iam.attach_role_policy(RoleName=name, PolicyArn=arn)
+            for arn in sorted(have.managed - managed):
+                iam.detach_role_policy(RoleName=name, PolicyArn=arn)
+
+        def put() -> None:
+            for policy, text in self.inline:
+                if there.get(policy) != inline[policy]:
+                    iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=text)
+            for policy in there.keys() - inline.keys():
+                iam.delete_role_policy(RoleName=name, PolicyName=policy)
+
+        def entrust() -> None:
             document = json.dumps(trust(self.service))
-            call(iam.update_assume_role_policy, RoleName=name, PolicyDocument=document)
+            iam.update_assume_role_policy(RoleName=name, PolicyDocument=document)
+
+        yield from edit("policies", have.managed, managed, attach)
+        yield from edit("own policies", there, inline, put)
+        yield from edit("trust", _normal(have.trust), _normal(trust(self.service)), entrust)
 
     @classmethod
-    def delete(cls, cx: Ctx[Clients], have: RoleState) -> None:
-        iam, name = cx.clients.iam, have.name
-        cx.clients.forget(name)
+    def delete(cls, scope: Scope[Clients], have: RoleState) -> None:
+        iam, name = scope.client.iam, have.id
         for arn in sorted(have.managed):
-            gone_is_fine(iam.detach_role_policy, RoleName=name, PolicyArn=arn)
-        for policy in have.inline:
-            gone_is_fine(iam.delete_role_policy, RoleName=name, PolicyName=policy)
+            iam.detach_role_policy(RoleName=name, PolicyArn=arn)
+        for policy in have.inline or ():
+            iam.delete_role_policy(RoleName=name, PolicyName=policy)
         try:
-            gone_is_fine(iam.delete_role, RoleName=name)
-        except Retryable:
+            iam.delete_role(RoleName=name)
+        except InUse:
             # EKS makes an instance profile for the node role and may leave it behind
-            listed = pages(
-                iam, "list_instance_profiles_for_role", "InstanceProfiles", RoleName=name
-            )
-            for profile in list(listed):
-                instance = profile["InstanceProfileName"]
-                remove = iam.remove_role_from_instance_profile
-                gone_is_fine(remove, InstanceProfileName=instance, RoleName=name)
-            gone_is_fine(iam.delete_role, RoleName=name)
+            listed = "list_instance_profiles_for_role"
+            for profile in pages(iam, listed, "InstanceProfiles", RoleName=name):
+                iam.remove_role_from_instance_profile(
+                    InstanceProfileName=profile["InstanceProfileName"], RoleName=name
+                )
+            raise
+
+    @classmethod
+    def label(cls, scope: Scope[Clients], identifier: str, labels: Tags) -> None:
+        iam = scope.client.iam
+        if NAME in labels:
+            _check(scope, iam.get_role(RoleName=identifier)["Role"])
+        iam.tag_role(RoleName=identifier, Tags=write_tags(labels))
+
+    def taken(self, env: Env[Clients]) -> None:
+        _check(env, env.client.iam.get_role(RoleName=role_name(env, self.name))["Role"])
 
 
-def _state(cx: Ctx[Clients], role: Any) -> RoleState:
-    iam, name = cx.clients.iam, role["RoleName"]
-    attached = pages(iam, "list_attached_role_policies", "AttachedPolicies", RoleName=name)
-    managed = frozenset(policy["PolicyArn"] for policy in attached)
-    inline = {}
-    for policy in pages(iam, "list_role_policies", "PolicyNames", RoleName=name):
-        shown = call(iam.get_role_policy, RoleName=name, PolicyName=policy)
-        inline[policy] = _document(shown["PolicyDocument"])
-    return RoleState(
-        name,
-        role["Arn"],
-        _document(role["AssumeRolePolicyDocument"]),
-        managed,
-        inline,
-        read_tags(pages(iam, "list_role_tags", "Tags", RoleName=name)),
-    )
+def _check(scope: Scope[Any], role: Any) -> None:
+    """``NotOurs`` for a role under another path than this cluster's."""
+    if not role["Path"].startswith(path(scope)):
+        raise NotOurs(
+            f"the IAM role {role['RoleName']} exists and is not under the path {path(scope)}; "
+            "IAM cannot move a role",
+            hint="delete it, or choose another name for the cluster",
+        )
+
+
+def _tags(scope: Scope[Any], role: Any) -> dict[str, str]:
+    """A role's tags; its path decides whose it is, and its name."""
+    name = role["Path"].rstrip("/").rpartition("/")[2]
+    return {**read_tags(role.get("Tags")), CLUSTER: scope.cluster, NAME: name}
 
 
 def _document(value: Any) -> Document:
@@ -197,18 +206,15 @@ def _normal(document: Document) -> Any:
     ]
 
 
-def keeps_volumes(cx: Ctx[Clients]) -> bool | None:
+def keeps_volumes(scope: Scope[Clients]) -> bool | None:
     """Whether the profile wanted volumes kept, by the tag on the cluster's role; None: no role."""
-    name = role_name(cx, CLUSTER_ROLE)
-
-    def read() -> bool | None:
-        try:
-            tags = read_tags(pages(cx.clients.iam, "list_role_tags", "Tags", RoleName=name))
-        except Gone:
-            return None
-        return tags.get(KEEP_VOLUMES) == "true"
-
-    return cx.clients.recall(f"{name} {KEEP_VOLUMES}", read)
+    listed = pages(
+        scope.client.iam, "list_role_tags", "Tags", RoleName=role_name(scope, CLUSTER_ROLE)
+    )
+    try:
+        return read_tags(listed).get(KEEP_VOLUMES) == "true"
+    except Gone:
+        return None
 
 
 def push_policy(partition: str, region: str, account: str, prefix: str) -> str:

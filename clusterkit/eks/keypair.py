@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from clusterkit.eks.client import Clients
-from clusterkit.eks.errors import call, gone_is_fine
-from clusterkit.eks.tags import Marked, Tags, name_of, ours, read_tags, specification, tag_ec2
-from clusterkit.engine.resource import Change, Ctx, one_each
+from clusterkit.eks.tags import Ec2, ours, read_tags
+from clusterkit.engine.kind import Tags
+from clusterkit.engine.scope import Env, Scope
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.literals import ResourceTypeType
 
 
 @dataclass(frozen=True)
 class KeyPairState:
-    """A key pair; its public key cannot be read back, so its name tells which it is."""
+    """A key pair; its name says which key it is."""
 
     id: str
     key_name: str
+    status: str = ""
     tags: Tags = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class KeyPair(Marked[Clients, KeyPairState]):
+class KeyPair(Ec2[KeyPairState]):
     """An imported public key.
 
     Key pairs are unique by name in a region and cannot be changed: the name holds a hash of the
@@ -30,31 +34,36 @@ class KeyPair(Marked[Clients, KeyPairState]):
     """
 
     kind: ClassVar[str] = "key-pair"
+    type: ClassVar[ResourceTypeType] = "key-pair"
     public_key: str
     """``ssh-ed25519 AAAA…`` or ``ssh-rsa AAAA…``"""
 
     @classmethod
-    def owned(cls, cx: Ctx[Clients]) -> Mapping[str, KeyPairState]:
-        # DescribeKeyPairs has no pages
-        found = call(cx.clients.ec2.describe_key_pairs, Filters=[ours(cx)])["KeyPairs"]
-        states = (KeyPairState(k["KeyPairId"], k["KeyName"], read_tags(k["Tags"])) for k in found)
-        return one_each((name_of(state.tags), state) for state in states)
+    def list(cls, scope: Scope[Clients]) -> Iterable[KeyPairState]:
+        return _key_pairs(scope, Filters=[ours(scope)])
 
-    def create(self, cx: Ctx[Clients]) -> None:
-        call(
-            cx.clients.ec2.import_key_pair,
-            KeyName=f"clusterkit-{cx.cluster}-{self.name}",
+    def _key_name(self, env: Env[Clients]) -> str:
+        return f"clusterkit-{env.cluster}-{self.name}"
+
+    def create(self, env: Env[Clients]) -> None:
+        env.client.ec2.import_key_pair(
+            KeyName=self._key_name(env),
             PublicKeyMaterial=self.public_key.encode(),
-            TagSpecifications=specification(cx, self, "key-pair"),
+            TagSpecifications=self.specification(env),
         )
 
-    def diff(self, cx: Ctx[Clients], have: KeyPairState) -> list[Change]:
-        return self.tag_changes(have.tags)
-
-    def update(self, cx: Ctx[Clients], have: KeyPairState, changes: list[Change]) -> None:
-        tag_ec2(cx, self, have.id, changes)
-
     @classmethod
-    def delete(cls, cx: Ctx[Clients], have: KeyPairState) -> None:
-        # DeleteKeyPair of a missing one succeeds (EC2 API Reference)
-        gone_is_fine(cx.clients.ec2.delete_key_pair, KeyPairId=have.id)
+    def delete(cls, scope: Scope[Clients], have: KeyPairState) -> None:
+        scope.client.ec2.delete_key_pair(KeyPairId=have.id)
+
+    def taken(self, env: Env[Clients]) -> KeyPairState | None:
+        return next(iter(_key_pairs(env, KeyNames=[self._key_name(env)])), None)
+
+
+def _key_pairs(scope: Scope[Clients], **parameters: Any) -> list[KeyPairState]:
+    # DescribeKeyPairs has no pages
+    found = scope.client.ec2.describe_key_pairs(**parameters)["KeyPairs"]
+    return [
+        KeyPairState(each["KeyPairId"], each["KeyName"], tags=read_tags(each.get("Tags")))
+        for each in found
+    ]

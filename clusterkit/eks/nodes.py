@@ -1,4 +1,4 @@
-"""Managed node groups and their launch templates.
+"""Managed node groups.
 
 What cannot be changed (type, disk, image family, spot) is hashed into the name: another value is
 another node group, made before the old one goes. The launch template is always our own: without one
@@ -9,60 +9,61 @@ to the world, a key name in the template opens nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from clusterkit.eks.client import Clients
-from clusterkit.eks.cluster import ClusterState
-from clusterkit.eks.errors import Gone, call, gone_is_fine, pages
+from clusterkit.eks.cluster import PATIENCE, InCluster, in_cluster, issues
 from clusterkit.eks.iam import RoleState
 from clusterkit.eks.launch_template import TemplateState
 from clusterkit.eks.network import SubnetState
-from clusterkit.eks.tags import Marked, Tags, retags
-from clusterkit.eks.updates import update
-from clusterkit.engine.resource import Change, Ctx, Durations, Resource, one_each
-from clusterkit.errors import Rejected
-from clusterkit.naming import CLUSTER, MACHINE, NAME
+from clusterkit.eks.updates import EksUpdate, update
+from clusterkit.engine.kind import Durations, Edit, Found, Kind, Tags, edit
+from clusterkit.engine.scope import Env, Scope
+from clusterkit.naming import MACHINE
 
 AMI = {"amd64": "AL2023_x86_64_STANDARD", "arm64": "AL2023_ARM_64_STANDARD"}
+
+Taints = frozenset[tuple[str, str, str]]
+"""(key, value, effect), effect as EKS spells it: ``NO_SCHEDULE``"""
 
 
 @dataclass(frozen=True)
 class NodeGroupState:
-    """A node group as DescribeNodegroup shows it."""
+    """A node group as DescribeNodegroup shows it; ``id`` is its name."""
 
-    name: str
+    id: str
     arn: str
-    phase: str
+    status: str
     version: str
-    minimum: int
-    maximum: int
+    count: tuple[int, int]
+    """least and most"""
+    desired: int
     labels: Mapping[str, str]
-    taints: frozenset[tuple[str, str, str]]
+    taints: Taints
     max_unavailable: int
-    types: tuple[str, ...]
-    issues: str = ""
+    reason: str = ""
     tags: Tags = field(default_factory=dict)
-
-    @property
-    def status(self) -> str:
-        """The phase, with EKS's reason when there is one."""
-        return f"{self.phase}: {self.issues}" if self.issues else self.phase
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class NodeGroup(Marked[Clients, NodeGroupState]):
+class NodeGroup(InCluster[NodeGroupState]):
     """A pool of machines; ``name`` is the node group's own."""
 
     kind: ClassVar[str] = "node-group"
-    patience: ClassVar[float] = 2400.0
+    usable: ClassVar[frozenset[str]] = frozenset({"ACTIVE"})
+    failed: ClassVar[frozenset[str]] = frozenset({"CREATE_FAILED", "DELETE_FAILED"})
+    unhealthy: ClassVar[frozenset[str]] = frozenset({"DEGRADED"})
+    """only a change that works, a larger size for one, ends it (aws/containers-roadmap#2326)"""
+    leaving: ClassVar[frozenset[str]] = frozenset({"DELETING"})
+    patience: ClassVar[float] = PATIENCE
     takes: ClassVar[Durations] = Durations(create=150, delete=300)
+    uses: ClassVar[tuple[str, ...]] = ("cluster", "role", "subnet", "launch-template")
 
-    cluster: Resource[Clients, ClusterState]
-    role: Resource[Clients, RoleState]
-    template: Resource[Clients, TemplateState]
-    subnets: tuple[Resource[Clients, SubnetState], ...]
+    role: Kind[Clients, RoleState]
+    template: Kind[Clients, TemplateState]
+    subnets: tuple[Kind[Clients, SubnetState], ...]
     instance_type: str
     ami: str
     version: str
@@ -71,154 +72,124 @@ class NodeGroup(Marked[Clients, NodeGroupState]):
     spot: bool = False
     labels: tuple[tuple[str, str], ...] = ()
     taints: tuple[tuple[str, str, str], ...] = ()
-    """(key, value, effect), effect as EKS spells it: ``NO_SCHEDULE``"""
     max_unavailable: int = 1
     machine: str = ""
 
-    def wanted_tags(self, cx: Ctx[Any]) -> Tags:
-        return {**super().wanted_tags(cx), MACHINE: self.machine}
+    def own_tags(self) -> Tags:
+        return {MACHINE: self.machine}
 
     @classmethod
-    def owned(cls, cx: Ctx[Clients]) -> Mapping[str, NodeGroupState]:
-        eks, found = cx.clients.eks, []
-        try:
-            for name in list(pages(eks, "list_nodegroups", "nodegroups", clusterName=cx.cluster)):
-                try:
-                    shown = call(
-                        eks.describe_nodegroup, clusterName=cx.cluster, nodegroupName=name
-                    )["nodegroup"]
-                except Gone:
-                    continue
-                tags = shown.get("tags", {})
-                if tags.get(CLUSTER) == cx.cluster:
-                    found.append((tags.get(NAME, name), _group(shown)))
-        except Gone:
-            return {}
-        return one_each(found)
+    def list(cls, scope: Scope[Clients]) -> Iterable[Found]:
+        return map(Found, in_cluster(scope, "list_nodegroups", "nodegroups"))
 
-    def create(self, cx: Ctx[Clients]) -> None:
-        call(
-            cx.clients.eks.create_nodegroup,
-            clusterName=cx.cluster,
+    @classmethod
+    def read(cls, scope: Scope[Clients], found: Found) -> NodeGroupState:
+        shown = scope.client.eks.describe_nodegroup(
+            clusterName=scope.cluster, nodegroupName=found.id
+        )
+        return _group(shown["nodegroup"])
+
+    @classmethod
+    def name_of(cls, have: NodeGroupState) -> str:
+        return have.id
+
+    @property
+    def _count(self) -> tuple[int, int]:
+        return self.minimum, max(self.maximum, 1)
+
+    def create(self, env: Env[Clients]) -> None:
+        low, high = self._count
+        env.client.eks.create_nodegroup(
+            clusterName=env.cluster,
             nodegroupName=self.name,
-            scalingConfig=self._scaling(self.minimum),
-            subnets=[cx[subnet].id for subnet in self.subnets],
+            scalingConfig={"minSize": low, "maxSize": high, "desiredSize": low},
+            subnets=[env[subnet].id for subnet in self.subnets],
             instanceTypes=[self.instance_type],
             amiType=self.ami,  # type: ignore[arg-type]
-            nodeRole=cx[self.role].arn,
+            nodeRole=env[self.role].arn,
             labels=dict(self.labels),
             taints=_taints(frozenset(self.taints)),
             capacityType="SPOT" if self.spot else "ON_DEMAND",
-            launchTemplate={"id": cx[self.template].id, "version": "1"},
+            launchTemplate={"id": env[self.template].id, "version": "1"},
             updateConfig={"maxUnavailable": self.max_unavailable},
             version=self.version,
-            clientRequestToken=cx.token(self),
-            tags=self.wanted_tags(cx),
+            clientRequestToken=env.token(self),
+            tags=self.marks(env),
         )
 
-    def _scaling(self, desired: int) -> Any:
-        low, high = self.minimum, max(self.maximum, 1)
-        size = min(max(desired, low), high)
-        return {"minSize": low, "maxSize": high, "desiredSize": size}
-
-    @classmethod
-    def ready(cls, have: NodeGroupState) -> bool:
-        if have.phase == "CREATE_FAILED":
-            raise Rejected(have.issues or "the node group failed", code=have.phase, remake=True)
-        if have.phase == "DELETE_FAILED":
-            raise Rejected(have.issues or "the node group failed", code=have.phase)
-        if have.phase == "DEGRADED":
-            raise Rejected(have.issues or "the node group is degraded", code=have.phase)
-        return have.phase == "ACTIVE"
-
-    def diff(self, cx: Ctx[Clients], have: NodeGroupState) -> list[Change]:
-        changes = self.tag_changes(have.tags)
-        high = max(self.maximum, 1)
-        if (have.minimum, have.maximum) != (self.minimum, high):
-            wanted = f"{self.minimum} to {high}"
-            changes.append(Change("count", f"{have.minimum} to {have.maximum}", wanted))
-        if dict(have.labels) != dict(self.labels):
-            changes.append(Change("labels", dict(have.labels), dict(self.labels)))
-        if have.taints != frozenset(self.taints):
-            changes.append(Change("taints", sorted(have.taints), sorted(self.taints)))
+    def edits(self, env: Env[Clients], have: NodeGroupState) -> Iterator[Edit]:
+        labels, taints = dict(self.labels), frozenset(self.taints)
+        config: dict[str, Any] = {}
+        if have.count != self._count:
+            config["scalingConfig"] = self._scaling(have.desired)
+        if have.labels != labels:
+            config["labels"] = {
+                "addOrUpdateLabels": labels,
+                "removeLabels": sorted(have.labels.keys() - labels.keys()),
+            }
+        if have.taints != taints:
+            config["taints"] = {
+                "addOrUpdateTaints": _taints(taints),
+                "removeTaints": _taints(_dropped(have.taints, taints)),
+            }
         if have.max_unavailable != self.max_unavailable:
-            changes.append(Change("max_unavailable", have.max_unavailable, self.max_unavailable))
-        if have.version != self.version:
-            changes.append(Change("version", have.version, self.version))
-        return changes
+            config["updateConfig"] = {"maxUnavailable": self.max_unavailable}
+        group: dict[str, Any] = {"clusterName": env.cluster, "nodegroupName": have.id}
 
-    def update(self, cx: Ctx[Clients], have: NodeGroupState, changes: list[Change]) -> None:
-        eks, fields = cx.clients.eks, {change.field for change in changes}
-        if retags(changes):
-            call(eks.tag_resource, resourceArn=have.arn, tags=dict(self.tags))
-        if fields & {"count", "labels", "taints", "max_unavailable"}:
-            shown = call(eks.describe_nodegroup, clusterName=cx.cluster, nodegroupName=have.name)
-            desired = shown["nodegroup"]["scalingConfig"].get("desiredSize", self.minimum)
-            taints = frozenset(self.taints)
-            update(
-                cx,
-                self.key,
-                eks.update_nodegroup_config,
-                clusterName=cx.cluster,
-                nodegroupName=have.name,
-                scalingConfig=self._scaling(desired),
-                updateConfig={"maxUnavailable": self.max_unavailable},
-                labels={
-                    "addOrUpdateLabels": dict(self.labels),
-                    "removeLabels": sorted(have.labels.keys() - dict(self.labels).keys()),
-                },
-                taints={
-                    "addOrUpdateTaints": _taints(taints),
-                    "removeTaints": _taints(_dropped(have.taints, taints)),
-                },
-            )
-        elif "version" in fields:
-            update(
-                cx,
-                self.key,
-                eks.update_nodegroup_version,
-                clusterName=cx.cluster,
-                nodegroupName=have.name,
-                version=self.version,
-            )
+        def configure() -> EksUpdate:
+            answer = env.client.eks.update_nodegroup_config(**group, **config)
+            return update(answer, nodegroupName=have.id)
+
+        def upgrade() -> EksUpdate:
+            answer = env.client.eks.update_nodegroup_version(**group, version=self.version)
+            return update(answer, nodegroupName=have.id)
+
+        yield from edit("count", have.count, self._count, configure)
+        yield from edit("labels", have.labels, labels, configure)
+        yield from edit("taints", have.taints, taints, configure)
+        yield from edit("max_unavailable", have.max_unavailable, self.max_unavailable, configure)
+        yield from edit("version", have.version, self.version, upgrade)
+
+    def _scaling(self, desired: int) -> dict[str, int]:
+        """The new limits; the size itself is the autoscaler's unless it lies outside them."""
+        low, high = self._count
+        size = min(max(desired, low), high)
+        moved = {"desiredSize": size} if size != desired else {}
+        return {"minSize": low, "maxSize": high, **moved}
 
     @classmethod
-    def delete(cls, cx: Ctx[Clients], have: NodeGroupState) -> None:
-        if have.phase != "DELETING":
-            delete = cx.clients.eks.delete_nodegroup
-            gone_is_fine(delete, clusterName=cx.cluster, nodegroupName=have.name)
+    def delete(cls, scope: Scope[Clients], have: NodeGroupState) -> None:
+        scope.client.eks.delete_nodegroup(clusterName=scope.cluster, nodegroupName=have.id)
+
+    def taken(self, env: Env[Clients]) -> NodeGroupState:
+        return self.read(env, Found(self.name))
 
 
-def _dropped(
-    have: frozenset[tuple[str, str, str]], want: frozenset[tuple[str, str, str]]
-) -> frozenset[tuple[str, str, str]]:
+def _dropped(have: Taints, want: Taints) -> Taints:
     """Taints to remove: EKS knows a taint by key and effect, and updates its value."""
     kept = {(key, effect) for key, _, effect in want}
     return frozenset(taint for taint in have if (taint[0], taint[2]) not in kept)
 
 
-def _taints(taints: frozenset[tuple[str, str, str]]) -> Any:
+def _taints(taints: Taints) -> Any:
     return [{"key": k, "value": v, "effect": e} for k, v, e in sorted(taints)]
 
 
 def _group(shown: Any) -> NodeGroupState:
-    scaling, issues = shown["scalingConfig"], shown.get("health", {}).get("issues", [])
+    scaling = shown["scalingConfig"]
     return NodeGroupState(
-        name=shown["nodegroupName"],
+        id=shown["nodegroupName"],
         arn=shown["nodegroupArn"],
-        phase=shown["status"],
+        status=shown["status"],
         version=shown["version"],
-        minimum=scaling["minSize"],
-        maximum=scaling["maxSize"],
+        count=(scaling["minSize"], scaling["maxSize"]),
+        desired=scaling["desiredSize"],
         labels=shown.get("labels") or {},
         taints=frozenset(
-            (t["key"], t.get("value", ""), t["effect"]) for t in shown.get("taints") or ()
+            (each["key"], each.get("value", ""), each["effect"])
+            for each in shown.get("taints") or ()
         ),
         max_unavailable=shown.get("updateConfig", {}).get("maxUnavailable", 1),
-        types=tuple(shown.get("instanceTypes") or ()),
-        issues="; ".join(
-            f"{i.get('code')}: {i.get('message')} ({', '.join(i.get('resourceIds', []))})"
-            for i in issues
-        ),
-        tags=shown.get("tags", {}),
+        reason=issues(shown),
+        tags=shown.get("tags") or {},
     )

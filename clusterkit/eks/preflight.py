@@ -1,7 +1,7 @@
-"""What the graph has to know of AWS, and what AWS would refuse, found before anything is made.
+"""What the graph needs to know of AWS, and what AWS would refuse later.
 
 What the profile leaves open is decided here once: an existing cluster keeps its version, its zones
-and the types of its nodes, so that a newer version or type never shows up as a change.
+and its instance types, so that a newer version or type never shows up as a change.
 """
 
 from __future__ import annotations
@@ -10,32 +10,34 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from clusterkit.eks import machine_types
+from clusterkit.eks import versions
 from clusterkit.eks.client import Clients
-from clusterkit.eks.errors import Gone, call, pages
-from clusterkit.eks.network import SubnetState, VpcState
-from clusterkit.eks.profile import EksProfile
-from clusterkit.eks.tags import ours, read_tags
-from clusterkit.eks.versions import AddonVersion, Versions
+from clusterkit.eks.errors import Gone, call, gone_is_fine, pages
+from clusterkit.eks.machine_types import machine_types
+from clusterkit.eks.network import (
+    SubnetState,
+    VpcState,
+    dns_hostnames,
+    subnet_state,
+    vpc_state,
+)
+from clusterkit.eks.profile import EksProfile, ExistingNetwork
+from clusterkit.eks.tags import read_tags
 from clusterkit.engine.background import Background
-from clusterkit.errors import Finding, PreflightError
-from clusterkit.naming import CLUSTER, MACHINE
+from clusterkit.engine.preflight import Known, MachineType, Offers, Report, choose
+from clusterkit.errors import Finding
+from clusterkit.naming import CLUSTER, MACHINE, NAME
 from clusterkit.profile.model import Machine
 from clusterkit.profile.pool import machine_text
 
 REFUSED_ZONES = frozenset({"use1-az3", "usw1-az2", "cac1-az3"})
-"""zone ids EKS puts no control plane in
+"""ids of the zones EKS puts no control plane in
 (https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html)"""
+LEAST_ADDRESSES = 6
+"""free addresses EKS needs in each subnet of a new cluster (the same page)"""
 ADDONS = ("eks-pod-identity-agent", "vpc-cni", "kube-proxy", "coredns", "aws-ebs-csi-driver")
-
-
-@dataclass(frozen=True)
-class PoolMachine:
-    """What a pool's nodes are."""
-
-    instance_type: str
-    architecture: str
-    """``amd64``, ``arm64``"""
+PRIVATE = "private-"
+"""how the names of the nodes' subnets begin; a letter for the zone follows"""
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,9 @@ class Facts:
     partition: str
     version: str
     zones: tuple[str, ...]
-    pools: Mapping[str, PoolMachine]
-    addons: Mapping[str, AddonVersion]
+    pools: Mapping[str, MachineType]
+    """a pool's name to its instance type"""
+    addons: Mapping[str, versions.AddonVersion]
     vpc: VpcState | None = None
     """the existing VPC of ``network.existing``"""
     subnets: Mapping[str, SubnetState] = field(default_factory=dict)
@@ -55,214 +58,169 @@ class Facts:
     warnings: tuple[Finding, ...] = ()
 
 
-class _Preflight(Versions):
-    """Collects findings while it looks."""
-
-    def run(self) -> Facts:
-        with Background() as aside:
-            cluster, versions, zones = aside(self.cluster), aside(self.versions), aside(self.zones)
-            subnets, types = aside(self.owned_subnets), aside(self.types)
-            known, existing = aside(self.known_types), aside(self.existing)
-            version = self.version(cluster.result(), versions.result())
-            # a version that is not offered has no add-ons, and asking for them is refused
-            found = None if self.wrong else aside(lambda: self.addons(ADDONS, version))
-            offered, offers = types.result()
-            vpc, given = existing.result()
-            chosen_zones = self.choose_zones(zones.result(), subnets.result(), offers, given)
-            chosen = self.choose_types(chosen_zones, offered, offers, known.result())
-            addons = found.result() if found else {}
-        self.exposure()
-        if self.wrong:
-            raise PreflightError(self.wrong)
-        return Facts(
-            account=self.account,
-            partition=self.clients.partition,
-            version=version,
-            zones=chosen_zones,
-            pools=chosen,
-            addons=addons,
-            vpc=vpc,
-            subnets=given,
-            warnings=tuple(self.warnings),
-        )
-
-    # -- looks -----------------------------------------------------------------------------------
-
-    def cluster(self) -> Any:
-        try:
-            return call(self.clients.eks.describe_cluster, name=self.profile.name)["cluster"]
-        except Gone:
-            return None
-
-    def versions(self) -> list[Any]:
-        return list(pages(self.clients.eks, "describe_cluster_versions", "clusterVersions"))
-
-    def zones(self) -> dict[str, str]:
-        """Zone name to zone id, of the ones open to us."""
-        filters: Any = [{"Name": "zone-type", "Values": ["availability-zone"]}]
-        shown = call(self.clients.ec2.describe_availability_zones, Filters=filters)
-        usable = (z for z in shown["AvailabilityZones"] if z["State"] == "available")
-        return {zone["ZoneName"]: zone["ZoneId"] for zone in usable}
-
-    def owned_subnets(self) -> list[str]:
-        """Zones of the subnets there are, in the order of their names."""
-        if self.profile.network.existing:
-            return []
-        found = pages(self.clients.ec2, "describe_subnets", "Subnets", Filters=[ours(self.cx)])
-        named = {read_tags(s["Tags"]).get("clusterkit-name", ""): s for s in found}
-        private = sorted(name for name in named if name.startswith("private-"))
-        return [named[name]["AvailabilityZone"] for name in private]
-
-    def types(self) -> tuple[list[machine_types.InstanceType], Mapping[str, frozenset[str]]]:
-        """The types the pools may become, and the zones that offer them."""
-        asked = [pool.machine for pool in self.profile.pools]
-        names = {machine for machine in asked if isinstance(machine, str)}
-        found = {t.name: t for t in machine_types.named(self.clients, names)} if names else {}
-        for size in {machine for machine in asked if isinstance(machine, Machine)}:
-            found |= {t.name: t for t in machine_types.fitting(self.clients, size)}
-        offers = machine_types.offered(self.clients, found) if found else {}
-        return list(found.values()), offers
-
-    def known_types(self) -> dict[str, PoolMachine]:
-        """What was asked for to the type that was chosen for it when the pool was made."""
-        found: dict[str, PoolMachine] = {}
-        if not any(isinstance(pool.machine, Machine) for pool in self.profile.pools):
-            return found
-        eks, cluster = self.clients.eks, self.profile.name
-        try:
-            for name in list(pages(eks, "list_nodegroups", "nodegroups", clusterName=cluster)):
-                shown = call(eks.describe_nodegroup, clusterName=cluster, nodegroupName=name)
-                group = shown["nodegroup"]
-                tags, kinds = group.get("tags", {}), group.get("instanceTypes") or [""]
-                if tags.get(CLUSTER) == cluster and MACHINE in tags:
-                    arch = "arm64" if "ARM_64" in group.get("amiType", "") else "amd64"
-                    found[tags[MACHINE]] = PoolMachine(kinds[0], arch)
-        except Gone:
-            return found
-        return found
-
-    def existing(self) -> tuple[VpcState | None, dict[str, SubnetState]]:
-        wanted = self.profile.network.existing
-        if wanted is None:
-            return None, {}
-        ec2, where = self.clients.ec2, "network.existing"
-        try:
-            vpc = call(ec2.describe_vpcs, VpcIds=[wanted.vpc])["Vpcs"][0]
-        except Gone:
-            what = f"there is no VPC {wanted.vpc} in {self.profile.region}"
-            self.wrong.append(Finding(what, f"{where}.vpc"))
-            return None, {}
-        dns = call(ec2.describe_vpc_attribute, VpcId=wanted.vpc, Attribute="enableDnsHostnames")[
-            "EnableDnsHostnames"
-        ].get("Value")
-        if not dns:
-            hint = "nodes cannot join without; switch DNS hostnames on in the VPC"
-            self.wrong.append(Finding("the VPC has DNS hostnames off", f"{where}.vpc", hint))
-        ids = [*wanted.subnets, *wanted.public_subnets]
-        found = {}
-        filters: Any = [{"Name": "subnet-id", "Values": ids}]
-        for item in pages(ec2, "describe_subnets", "Subnets", Filters=filters):
-            if item["VpcId"] != wanted.vpc:
-                what = f"{item['SubnetId']} lies in {item['VpcId']}, not in {wanted.vpc}"
-                self.wrong.append(Finding(what, f"{where}.subnets"))
-            found[item["SubnetId"]] = SubnetState(
-                id=item["SubnetId"],
-                cidr=item["CidrBlock"],
-                zone=item["AvailabilityZone"],
-                public_addresses=bool(item.get("MapPublicIpOnLaunch")),
-            )
-        for missing in sorted(set(ids) - found.keys()):
-            self.wrong.append(Finding(f"there is no subnet {missing}", f"{where}.subnets"))
-        zones = {found[i].zone for i in wanted.subnets if i in found}
-        if len(zones) == 1:
-            what = "all subnets lie in one zone; EKS wants two"
-            self.wrong.append(Finding(what, f"{where}.subnets"))
-        return VpcState(wanted.vpc, vpc["CidrBlock"], bool(dns)), found
-
-    # -- decisions -------------------------------------------------------------------------------
-
-    def choose_zones(
-        self,
-        zones: Mapping[str, str],
-        owned: list[str],
-        offers: Mapping[str, frozenset[str]],
-        existing: Mapping[str, SubnetState],
-    ) -> tuple[str, ...]:
-        wanted = self.profile.network.zones
-        if existing:
-            return tuple(sorted({subnet.zone for subnet in existing.values()}))
-        named = [p.machine for p in self.profile.pools if isinstance(p.machine, str)]
-        usable = [
-            name
-            for name, identifier in sorted(zones.items())
-            if identifier not in REFUSED_ZONES
-            and all(name in offers.get(machine, frozenset()) for machine in named)
-        ]
-        if isinstance(wanted, tuple):
-            for name in wanted:
-                if name not in zones:
-                    hint = f"there are {', '.join(sorted(zones))}"
-                    self.wrong.append(Finding(f"there is no zone {name}", "network.zones", hint))
-                elif zones[name] in REFUSED_ZONES:
-                    hint = f"take others of {', '.join(usable)}"
-                    what = f"EKS does not use zone {name} ({zones[name]})"
-                    self.wrong.append(Finding(what, "network.zones", hint))
-            return wanted
-        kept = [zone for zone in owned if zone in zones]
-        chosen = kept + [zone for zone in usable if zone not in kept]
-        if len(chosen) < wanted:
-            what = f"{wanted} zones are wanted, {len(chosen)} offer {', '.join(named) or 'EKS'}"
-            hint = "take fewer zones, or another machine"
-            self.wrong.append(Finding(what, "network.zones", hint))
-        return tuple(chosen[:wanted])
-
-    def choose_types(
-        self,
-        zones: tuple[str, ...],
-        types: list[machine_types.InstanceType],
-        offers: Mapping[str, frozenset[str]],
-        known: Mapping[str, PoolMachine],
-    ) -> dict[str, PoolMachine]:
-        chosen = {}
-        everywhere = [t for t in types if set(zones) <= offers.get(t.name, frozenset())]
-        by_name = {t.name: t for t in types}
-        for index, pool in enumerate(self.profile.pools):
-            where = f"pools[{index}].machine"
-            if isinstance(pool.machine, Machine):
-                before = known.get(machine_text(pool))
-                fitting = machine_types.choose(pool.machine, everywhere)
-                if before:
-                    chosen[pool.name] = before
-                elif fitting:
-                    chosen[pool.name] = PoolMachine(fitting.name, pool.machine.arch)
-                else:
-                    size = f"{pool.machine.cpu} CPUs, {pool.machine.memory} GiB"
-                    what = f"no type of {size} ({pool.machine.arch}) in {', '.join(zones)}"
-                    self.wrong.append(Finding(what, where, "ask for less, or name a type"))
-                continue
-            found = by_name.get(pool.machine)
-            missing = sorted(set(zones) - offers.get(pool.machine, frozenset()))
-            if found is None:
-                what = f"there is no instance type {pool.machine} in {self.profile.region}"
-                self.wrong.append(Finding(what, where, "or give a size: {cpu: 4, memory: 16}"))
-            elif missing:
-                what = f"{pool.machine} is not offered in {', '.join(missing)}"
-                self.wrong.append(Finding(what, where, "choose another machine or other zones"))
-            else:
-                chosen[pool.name] = PoolMachine(found.name, found.architecture)
-        return chosen
-
-    def exposure(self) -> None:
-        endpoint = self.profile.endpoint
-        if endpoint.public and any(network.prefixlen == 0 for network in endpoint.allowed):
-            what = "the Kubernetes API can be reached from everywhere (with credentials)"
-            hint = "name the networks that may in endpoint.allowed"
-            self.warnings.append(Finding(what, "endpoint.allowed", hint))
-
-
 def preflight(profile: EksProfile, clients: Clients, account: str) -> Facts:
-    """Look, decide what the profile leaves open, and refuse what AWS would refuse later.
+    """Decide what the profile leaves open, and check it against the account.
 
     ``PreflightError`` with every finding at once.
     """
-    return _Preflight(profile, clients, account).run()
+    report, existing = Report(), profile.network.existing
+    with Background() as background:
+        found_cluster = background(lambda: _cluster(profile, clients))
+        listed = pages(clients.eks, "describe_cluster_versions", "clusterVersions")
+        offered = background(lambda: list(listed))
+        zones = background(lambda: _zones(profile, clients, report))
+        slots = background(lambda: {} if existing else _known_zones(profile, clients))
+        types = background(lambda: machine_types(clients, {p.machine for p in profile.pools}))
+        known = background(lambda: _known_types(profile, clients))
+        cluster = found_cluster.result()
+        given = background(
+            lambda: _existing(existing, clients, report, new=not cluster) if existing else None
+        )
+        version = versions.choose_version(profile, cluster, offered.result(), report)
+        # EKS refuses to list the add-ons of a version it does not offer
+        names = ADDONS if any(v["clusterVersion"] == version for v in offered.result()) else ()
+        addons = background(lambda: versions.addons(clients, names, version, report))
+        found = {kind.name: kind for kind in types.result()}
+        kept = {
+            pool.name: [found.get(kind.name, kind)]
+            for pool in profile.pools
+            if (kind := known.result().get(machine_text(pool)))
+        }
+        vpc, subnets = given.result() or (None, {})
+        wanted = profile.network.zones
+        if existing:
+            wanted = tuple(dict.fromkeys(subnets[i].zone for i in existing.subnets if i in subnets))
+        offers = Offers(
+            zones.result() | {subnet.zone for subnet in subnets.values()},
+            {pool.name: list(found.values()) for pool in profile.pools},
+        )
+        choice = choose(profile.pools, wanted, offers, Known(slots.result(), kept), report)
+    report.raise_errors()
+    return Facts(
+        account=account,
+        partition=clients.partition,
+        version=version,
+        zones=choice.zones,
+        pools={name: types[0] for name, types in choice.types.items()},
+        addons=addons.result(),
+        vpc=vpc,
+        subnets=subnets,
+        warnings=(*report.warnings, *profile.warnings()),
+    )
+
+
+def _cluster(profile: EksProfile, clients: Clients) -> Any:
+    found = gone_is_fine(clients.eks.describe_cluster, name=profile.name)
+    return found["cluster"] if found else None
+
+
+def _zones(profile: EksProfile, clients: Clients, report: Report) -> frozenset[str]:
+    """Zones the cluster may use."""
+    filters: Any = [{"Name": "zone-type", "Values": ["availability-zone"]}]
+    shown = call(clients.ec2.describe_availability_zones, Filters=filters)["AvailabilityZones"]
+    ids = {zone["ZoneName"]: zone["ZoneId"] for zone in shown if zone["State"] == "available"}
+    refused = {name for name, identifier in ids.items() if identifier in REFUSED_ZONES}
+    if isinstance(wanted := profile.network.zones, tuple):
+        for name in refused & set(wanted):
+            what = f"EKS does not support zone {name} ({ids[name]})"
+            hint = f"choose from {', '.join(sorted(ids.keys() - refused))}"
+            report.error(what, "network.zones", hint)
+        return frozenset(ids)
+    return frozenset(ids.keys() - refused)
+
+
+def _known_zones(profile: EksProfile, clients: Clients) -> dict[int, str]:
+    """The position of each private subnet to its zone."""
+    ours: Any = {"Name": f"tag:{CLUSTER}", "Values": [profile.name]}
+    found = pages(clients.ec2, "describe_subnets", "Subnets", Filters=[ours])
+    zones = {read_tags(item["Tags"]).get(NAME, ""): item["AvailabilityZone"] for item in found}
+    return {
+        "abcdefgh".index(name.removeprefix(PRIVATE)): zone
+        for name, zone in zones.items()
+        if name.startswith(PRIVATE)
+    }
+
+
+def _known_types(profile: EksProfile, clients: Clients) -> dict[str, MachineType]:
+    """What the profile asked for to the type that was chosen when the node group was created."""
+    found: dict[str, MachineType] = {}
+    eks, cluster = clients.eks, profile.name
+    if not any(isinstance(pool.machine, Machine) for pool in profile.pools):
+        return found
+    try:
+        for name in pages(eks, "list_nodegroups", "nodegroups", clusterName=cluster):
+            shown = call(eks.describe_nodegroup, clusterName=cluster, nodegroupName=name)
+            group = shown["nodegroup"]
+            tags, types = group.get("tags", {}), group.get("instanceTypes") or [""]
+            if tags.get(CLUSTER) == cluster and MACHINE in tags:
+                arch = "arm64" if "ARM_64" in group.get("amiType", "") else "amd64"
+                found[tags[MACHINE]] = MachineType(types[0], arch=arch)
+    except Gone:
+        return found
+    return found
+
+
+def _existing(
+    wanted: ExistingNetwork, clients: Clients, report: Report, *, new: bool
+) -> tuple[VpcState, dict[str, SubnetState]] | None:
+    """The VPC and the subnets of ``network.existing``; ``new``: the cluster does not exist yet."""
+    ec2, where = clients.ec2, "network.existing"
+    shown = gone_is_fine(ec2.describe_vpcs, VpcIds=[wanted.vpc])
+    if shown is None:
+        report.error(f"VPC {wanted.vpc} does not exist in this region", f"{where}.vpc")
+        return None
+    if not dns_hostnames(clients, wanted.vpc):
+        hint = "enable DNS hostnames on the VPC; nodes cannot join the cluster without them"
+        report.error(f"DNS hostnames are disabled in {wanted.vpc}", f"{where}.vpc", hint)
+    ids = [*wanted.subnets, *wanted.public_subnets]
+    filters: Any = [{"Name": "vpc-id", "Values": [wanted.vpc]}]
+    listed = {i["SubnetId"]: i for i in pages(ec2, "describe_subnets", "Subnets", Filters=filters)}
+    for missing in [identifier for identifier in ids if identifier not in listed]:
+        report.error(f"subnet {missing} does not exist in {wanted.vpc}", f"{where}.subnets")
+    subnets = [listed[identifier] for identifier in ids if identifier in listed]
+    zones = {subnet["AvailabilityZone"] for subnet in subnets}
+    if len(zones) == 1:
+        what = f"all subnets are in zone {min(zones)}, but EKS needs subnets in two zones"
+        report.error(what, f"{where}.subnets")
+    for subnet in subnets if new else ():
+        if (free := subnet["AvailableIpAddressCount"]) < LEAST_ADDRESSES:
+            what = f"subnet {subnet['SubnetId']} has {free} free addresses"
+            hint = f"EKS needs {LEAST_ADDRESSES} in each subnet"
+            report.error(what, f"{where}.subnets", hint)
+    roles = {"kubernetes.io/role/elb", "kubernetes.io/role/internal-elb"}
+    if not any(roles & read_tags(subnet.get("Tags", ())).keys() for subnet in subnets):
+        hint = f"tag public subnets {min(roles)}=1 and private ones {max(roles)}=1"
+        report.warn("load balancers may find no subnet: none has a role tag", where, hint)
+    tables = list(pages(ec2, "describe_route_tables", "RouteTables", Filters=filters))
+    _check_routes([listed[i] for i in wanted.subnets if i in listed], tables, report)
+    states = {subnet["SubnetId"]: subnet_state(subnet) for subnet in subnets}
+    return vpc_state(shown["Vpcs"][0]), states
+
+
+def _check_routes(nodes: list[Any], tables: list[Any], report: Report) -> None:
+    """Whether nodes in these subnets can reach EKS and the registries.
+
+    https://docs.aws.amazon.com/eks/latest/userguide/create-managed-node-group.html (public
+    subnets), https://docs.aws.amazon.com/eks/latest/userguide/private-clusters.html (endpoints).
+    """
+    where = "network.existing.subnets"
+    routes = {
+        None if association.get("Main") else association.get("SubnetId"): table["Routes"]
+        for table in tables
+        for association in table.get("Associations", ())
+    }
+    for subnet in nodes:
+        identifier = subnet["SubnetId"]
+        out = [
+            route
+            for route in routes.get(identifier, routes.get(None, ()))
+            if route.get("DestinationCidrBlock") == "0.0.0.0/0" and route["State"] == "active"
+        ]
+        if not out:
+            what = f"subnet {identifier} has no route to the internet (0.0.0.0/0)"
+            hint = "nodes join only if the VPC has endpoints for ec2, ecr.api, ecr.dkr, s3 and sts"
+            report.warn(what, where, hint)
+        elif out[0].get("GatewayId", "").startswith("igw-") and not subnet["MapPublicIpOnLaunch"]:
+            what = f"nodes in public subnet {identifier} get no public address"
+            hint = "enable auto-assign of public IPv4 addresses, or choose private subnets"
+            report.error(what, where, hint)

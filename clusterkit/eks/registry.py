@@ -3,110 +3,99 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from clusterkit.eks.client import Clients
-from clusterkit.eks.errors import Gone, call, gone_is_fine, pages
-from clusterkit.eks.tags import Marked, Tags, read_tags, retags, write_tags
-from clusterkit.engine.resource import Change, Ctx, one_each
-from clusterkit.naming import CLUSTER, KEEP, NAME
+from clusterkit.eks.errors import pages
+from clusterkit.eks.tags import Tagged, read_tags, write_tags
+from clusterkit.engine.kind import Edit, Tags, edit
+from clusterkit.engine.scope import Env, Scope
+from clusterkit.errors import Gone
+from clusterkit.naming import CLUSTER, KEEP
 
 
 @dataclass(frozen=True)
 class RepositoryState:
-    """An ECR repository."""
+    """An ECR repository; ``id`` is its name."""
 
-    name: str
+    id: str
     arn: str
-    expires: int | None
+    expires: int | None = None
     """days after which our lifecycle policy removes images"""
-    scan: bool
-    tags: Tags = field(default_factory=dict)
+    status: str = ""
+    tags: Tags | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Repository(Marked[Clients, RepositoryState]):
+class Repository(Tagged[RepositoryState]):
     """A repository; ``name`` is ECR's, unique in account and region."""
 
     kind: ClassVar[str] = "repository"
     expires: int | None = None
     keep: bool = True
 
-    def wanted_tags(self, cx: Ctx[object]) -> Tags:
-        return {**super().wanted_tags(cx), KEEP: str(self.keep).lower()}
+    def own_tags(self) -> Tags:
+        return {KEEP: str(self.keep).lower()}
 
     @classmethod
-    def owned(cls, cx: Ctx[Clients]) -> Mapping[str, RepositoryState]:
-        # ECR cannot list by tag: each repository of the account is asked once per process
-        ecr, found = cx.clients.ecr, []
-        for shown in list(pages(ecr, "describe_repositories", "repositories")):
-            arn, name = shown["repositoryArn"], shown["repositoryName"]
-            try:
-                state = cx.clients.recall(arn, partial(_repository, cx, shown))
-            except Gone:
-                continue
-            if state is None:
-                continue
-            found.append((state.tags.get(NAME, name), state))
-        return one_each(found)
+    def list(cls, scope: Scope[Clients]) -> Iterable[RepositoryState]:
+        # ECR cannot list by tag: each repository of the account is asked
+        return _repositories(scope)
 
-    def create(self, cx: Ctx[Clients]) -> None:
-        tags = self.wanted_tags(cx)
-        made = call(
-            cx.clients.ecr.create_repository,
+    @classmethod
+    def read(cls, scope: Scope[Clients], found: RepositoryState) -> RepositoryState:
+        ecr = scope.client.ecr
+        tags = read_tags(ecr.list_tags_for_resource(resourceArn=found.arn)["tags"])
+        expires = _expires(scope, found.id) if tags.get(CLUSTER) == scope.cluster else None
+        return replace(found, expires=expires, tags=tags)
+
+    def create(self, env: Env[Clients]) -> RepositoryState:
+        tags = self.marks(env)
+        made = env.client.ecr.create_repository(
             repositoryName=self.name,
             imageTagMutability="MUTABLE",
             imageScanningConfiguration={"scanOnPush": True},
             tags=write_tags(tags),
         )
-        arn = made["repository"]["repositoryArn"]
-        self.finish(cx, RepositoryState(self.name, arn, None, scan=True, tags=tags))
+        return RepositoryState(self.name, made["repository"]["repositoryArn"], tags=tags)
 
-    def diff(self, cx: Ctx[Clients], have: RepositoryState) -> list[Change]:
-        changes = self.tag_changes(have.tags)
-        if have.tags.get(KEEP) != str(self.keep).lower():
-            changes.append(Change("keep", have.tags.get(KEEP), self.keep))
-        if have.expires != self.expires:
-            changes.append(Change("images expire (days)", have.expires, self.expires))
-        return changes
+    def edits(self, env: Env[Clients], have: RepositoryState) -> Iterator[Edit]:
+        ecr = env.client.ecr
 
-    def update(self, cx: Ctx[Clients], have: RepositoryState, changes: list[Change]) -> None:
-        ecr, name = cx.clients.ecr, have.name
-        cx.clients.forget(have.arn)
-        if retags(changes) or "keep" in {change.field for change in changes}:
-            tags = {**dict(self.tags), KEEP: str(self.keep).lower()}
-            call(ecr.tag_resource, resourceArn=have.arn, tags=write_tags(tags))
-        if have.expires == self.expires:
-            return
-        if self.expires is None:
-            gone_is_fine(ecr.delete_lifecycle_policy, repositoryName=name)
-        else:
-            policy = _policy(self.expires)
-            call(ecr.put_lifecycle_policy, repositoryName=name, lifecyclePolicyText=policy)
+        def expire() -> None:
+            if self.expires is None:
+                ecr.delete_lifecycle_policy(repositoryName=have.id)
+            else:
+                policy = _policy(self.expires)
+                ecr.put_lifecycle_policy(repositoryName=have.id, lifecyclePolicyText=policy)
+
+        yield from edit("images expire (days)", have.expires, self.expires, expire)
 
     @classmethod
-    def delete(cls, cx: Ctx[Clients], have: RepositoryState) -> None:
-        gone_is_fine(cx.clients.ecr.delete_repository, repositoryName=have.name, force=True)
+    def delete(cls, scope: Scope[Clients], have: RepositoryState) -> None:
+        scope.client.ecr.delete_repository(repositoryName=have.id, force=True)
+
+    @classmethod
+    def label(cls, scope: Scope[Clients], identifier: str, labels: Tags) -> None:
+        for found in _repositories(scope, repositoryNames=[identifier]):
+            scope.client.ecr.tag_resource(resourceArn=found.arn, tags=write_tags(labels))
+
+    def taken(self, env: Env[Clients]) -> RepositoryState:
+        [found] = _repositories(env, repositoryNames=[self.name])
+        return self.read(env, found)
 
     @classmethod
     def kept(cls, have: RepositoryState) -> str | None:
-        if have.tags.get(KEEP) == "true":
-            return (
-                "the profile keeps the registry (registry.keep); "
-                "images cost by the GB stored and month"
-            )
-        return None
+        if (have.tags or {}).get(KEEP) != "true":
+            return None
+        return "the profile keeps the registry (registry.keep); images cost by GB and month"
 
-    @classmethod
-    def adopt(cls, cx: Ctx[Clients], name: str, identifier: str) -> None:
-        ecr = cx.clients.ecr
-        shown = call(ecr.describe_repositories, repositoryNames=[identifier])["repositories"][0]
-        mark = write_tags({CLUSTER: cx.cluster, NAME: name, KEEP: "true"})
-        call(ecr.tag_resource, resourceArn=shown["repositoryArn"], tags=mark)
-        cx.clients.forget(shown["repositoryArn"])
+
+def _repositories(scope: Scope[Clients], **parameters: Any) -> list[RepositoryState]:
+    found = pages(scope.client.ecr, "describe_repositories", "repositories", **parameters)
+    return [RepositoryState(each["repositoryName"], each["repositoryArn"]) for each in found]
 
 
 def _policy(days: int) -> str:
@@ -121,21 +110,11 @@ def _policy(days: int) -> str:
     return json.dumps({"rules": [rule]})
 
 
-def _repository(cx: Ctx[Clients], shown: Any) -> RepositoryState | None:
-    """A repository with what is asked for apart; None if it is not ours."""
-    arn, name = shown["repositoryArn"], shown["repositoryName"]
-    listed = call(cx.clients.ecr.list_tags_for_resource, resourceArn=arn)["tags"]
-    tags = read_tags(listed)
-    if tags.get(CLUSTER) != cx.cluster:
-        return None
-    scan = bool(shown.get("imageScanningConfiguration", {}).get("scanOnPush"))
-    return RepositoryState(name, arn, _expires(cx, name), scan, tags)
-
-
-def _expires(cx: Ctx[Clients], name: str) -> int | None:
+def _expires(scope: Scope[Clients], name: str) -> int | None:
     try:
-        text = call(cx.clients.ecr.get_lifecycle_policy, repositoryName=name)["lifecyclePolicyText"]
-        found: int = json.loads(text)["rules"][0]["selection"]["countNumber"]
+        shown = scope.client.ecr.get_lifecycle_policy(repositoryName=name)
+        rules = json.loads(shown["lifecyclePolicyText"])["rules"]
+        found: int = rules[0]["selection"]["countNumber"]
     except (Gone, KeyError, IndexError, ValueError):
         return None
     return found
@@ -143,16 +122,17 @@ def _expires(cx: Ctx[Clients], name: str) -> int | None:
 
 @dataclass(frozen=True)
 class LogGroupState:
-    """A CloudWatch log group."""
+    """A CloudWatch log group; ``id`` is its name."""
 
-    group: str
-    arn: str
-    days: int | None
-    tags: Tags = field(default_factory=dict)
+    id: str
+    arn: str = ""
+    days: int | None = None
+    status: str = ""
+    tags: Tags | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class LogGroup(Marked[Clients, LogGroupState]):
+class LogGroup(Tagged[LogGroupState]):
     """Where EKS writes the control plane's logs; made before the cluster, so that they expire.
 
     EKS uses ``/aws/eks/CLUSTER/cluster``
@@ -163,40 +143,49 @@ class LogGroup(Marked[Clients, LogGroupState]):
     days: int = 30
 
     @classmethod
-    def owned(cls, cx: Ctx[Clients]) -> Mapping[str, LogGroupState]:
-        logs, wanted = cx.clients.logs, _group_name(cx)
-        for shown in pages(logs, "describe_log_groups", "logGroups", logGroupNamePrefix=wanted):
-            if shown["logGroupName"] != wanted:
-                continue
-            arn = shown["arn"].removesuffix(":*")
-            tags = call(logs.list_tags_for_resource, resourceArn=arn)["tags"]
-            if tags.get(CLUSTER) == cx.cluster:
-                state = LogGroupState(wanted, arn, shown.get("retentionInDays"), tags)
-                return {tags.get(NAME, "control-plane"): state}
-        return {}
-
-    def create(self, cx: Ctx[Clients]) -> None:
-        group, tags = _group_name(cx), self.wanted_tags(cx)
-        call(cx.clients.logs.create_log_group, logGroupName=group, tags=tags)
-        self.finish(cx, LogGroupState(group, "", None, tags))
-
-    def diff(self, cx: Ctx[Clients], have: LogGroupState) -> list[Change]:
-        changes = self.tag_changes(have.tags)
-        if have.days != self.days:
-            changes.append(Change("days", have.days, self.days))
-        return changes
-
-    def update(self, cx: Ctx[Clients], have: LogGroupState, changes: list[Change]) -> None:
-        logs = cx.clients.logs
-        if retags(changes):
-            call(logs.tag_resource, resourceArn=have.arn, tags=dict(self.tags))
-        if have.days != self.days:
-            call(logs.put_retention_policy, logGroupName=have.group, retentionInDays=self.days)
+    def list(cls, scope: Scope[Clients]) -> Iterable[LogGroupState]:
+        return _log_groups(scope, _group_name(scope))
 
     @classmethod
-    def delete(cls, cx: Ctx[Clients], have: LogGroupState) -> None:
-        gone_is_fine(cx.clients.logs.delete_log_group, logGroupName=have.group)
+    def read(cls, scope: Scope[Clients], found: LogGroupState) -> LogGroupState:
+        tags = scope.client.logs.list_tags_for_resource(resourceArn=found.arn)["tags"]
+        return replace(found, tags=tags)
+
+    def create(self, env: Env[Clients]) -> LogGroupState:
+        group, tags = _group_name(env), self.marks(env)
+        env.client.logs.create_log_group(logGroupName=group, tags=tags)
+        return LogGroupState(group, tags=tags)
+
+    def edits(self, env: Env[Clients], have: LogGroupState) -> Iterator[Edit]:
+        def retain() -> None:
+            logs = env.client.logs
+            logs.put_retention_policy(logGroupName=have.id, retentionInDays=self.days)
+
+        yield from edit("days", have.days, self.days, retain)
+
+    @classmethod
+    def delete(cls, scope: Scope[Clients], have: LogGroupState) -> None:
+        scope.client.logs.delete_log_group(logGroupName=have.id)
+
+    @classmethod
+    def label(cls, scope: Scope[Clients], identifier: str, labels: Tags) -> None:
+        if not (found := _log_groups(scope, identifier)):
+            raise Gone("there is no such log group", where=identifier)
+        scope.client.logs.tag_resource(resourceArn=found[0].arn, tags=labels)
+
+    def taken(self, env: Env[Clients]) -> LogGroupState | None:
+        found = _log_groups(env, _group_name(env))
+        return self.read(env, found[0]) if found else None
 
 
-def _group_name(cx: Ctx[Clients]) -> str:
-    return f"/aws/eks/{cx.cluster}/cluster"
+def _group_name(scope: Scope[Any]) -> str:
+    return f"/aws/eks/{scope.cluster}/cluster"
+
+
+def _log_groups(scope: Scope[Clients], name: str) -> list[LogGroupState]:
+    logs = scope.client.logs
+    return [
+        LogGroupState(name, each["arn"].removesuffix(":*"), each.get("retentionInDays"))
+        for each in pages(logs, "describe_log_groups", "logGroups", logGroupNamePrefix=name)
+        if each["logGroupName"] == name
+    ]

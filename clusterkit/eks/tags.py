@@ -1,22 +1,18 @@
-"""How the mark is spelled on AWS: tags, put on in the call that makes a thing.
+"""How ownership tags are written on AWS: in the create call, where the service can.
 
 Keys and values fit every service's rules (EC2: 128 and 256 characters; IAM and EKS the same).
-IAM lists by path, not by tag, so roles carry their mark in the path as well (``iam.py``).
+IAM lists by path, not by tag, so a role is ours by its path (``iam.py``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from clusterkit.eks.errors import call
-from clusterkit.engine import marked
-from clusterkit.engine.marked import Tags as Tags
-from clusterkit.engine.marked import mark
-from clusterkit.engine.marked import retags as retags
-from clusterkit.engine.resource import C, Change, Ctx, S
-from clusterkit.naming import CLUSTER, NAME
+from clusterkit.engine.kind import Kind, S, Tags
+from clusterkit.engine.scope import Env, Scope
+from clusterkit.naming import CLUSTER
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.literals import ResourceTypeType
@@ -24,59 +20,49 @@ if TYPE_CHECKING:
 
     from clusterkit.eks.client import Clients
 
+REPLACE = "change the profile back, or destroy the cluster and run up again"
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Marked(marked.Marked[C, S]):
-    """A thing with tags: the mark, a ``Name`` for people, and the profile's own."""
+class Tagged(Kind["Clients", S]):
+    """A kind with AWS tags: ours, the profile's, and a ``Name`` for the console."""
 
-    def wanted_tags(self, cx: Ctx[Any]) -> Tags:
-        return {"Name": f"{cx.cluster}-{self.name}", **super().wanted_tags(cx)}
+    def marks(self, env: Env[Any]) -> dict[str, str]:
+        return {"Name": f"{env.cluster}-{self.name}", **super().marks(env)}
 
 
-def ours(cx: Ctx[Any]) -> FilterTypeDef:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Ec2(Tagged[S]):
+    """A kind of EC2's, tagged by its id."""
+
+    type: ClassVar[ResourceTypeType]
+    patience: ClassVar[float] = 1200.0
+    """as terraform-provider-aws waits for a subnet or a gateway to go (internal/service/ec2)"""
+
+    def specification(self, env: Env[Any]) -> list[TagSpecificationTypeDef]:
+        """``TagSpecifications`` of the create call."""
+        return [{"ResourceType": self.type, "Tags": write_tags(self.marks(env))}]
+
+    @classmethod
+    def label(cls, scope: Scope[Clients], identifier: str, labels: Tags) -> None:
+        scope.client.ec2.create_tags(Resources=[identifier], Tags=write_tags(labels))
+
+
+def ours(scope: Scope[Any]) -> FilterTypeDef:
     """The EC2 filter for this cluster's things."""
-    return {"Name": f"tag:{CLUSTER}", "Values": [cx.cluster]}
+    return where(f"tag:{CLUSTER}", scope.cluster)
 
 
-def read_tags(tags: Iterable[Any]) -> Tags:
-    """``[{"Key": …, "Value": …}]`` as a mapping."""
-    return {tag["Key"]: tag["Value"] for tag in tags}
+def where(name: str, *values: str) -> FilterTypeDef:
+    """An EC2 filter: any of the values."""
+    return {"Name": name, "Values": values}
+
+
+def read_tags(tags: Iterable[Any] | None) -> dict[str, str]:
+    """``[{"Key": …, "Value": …}]`` as a mapping; EC2 leaves an empty set out."""
+    return {tag["Key"]: tag.get("Value", "") for tag in tags or ()}
 
 
 def write_tags(tags: Mapping[str, str]) -> list[Any]:
     """A mapping as ``[{"Key": …, "Value": …}]``."""
     return [{"Key": key, "Value": value} for key, value in tags.items()]
-
-
-def name_of(tags: Mapping[str, str]) -> str:
-    """The name within its kind; a thing that lost the tag counts under its ``Name``."""
-    return tags.get(NAME) or tags.get("Name") or "?"
-
-
-def specification(
-    cx: Ctx[Any], resource: Marked[Any, Any], kind: ResourceTypeType
-) -> list[TagSpecificationTypeDef]:
-    """``TagSpecifications`` of an EC2 create call."""
-    return [{"ResourceType": kind, "Tags": write_tags(resource.wanted_tags(cx))}]
-
-
-def tag_ec2(
-    cx: Ctx[Clients], resource: Marked[Any, Any], identifier: str, changes: Iterable[Change]
-) -> None:
-    """Put the profile's tags on an EC2 thing, if they are among the changes."""
-    if retags(changes):
-        ec2 = cx.clients.ec2
-        call(ec2.create_tags, Resources=[identifier], Tags=write_tags(dict(resource.tags)))
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Ec2Marked(Marked["Clients", S]):
-    """A thing of EC2 that is tagged by its id (``have.id``), made by us or adopted."""
-
-    def update(self, cx: Ctx[Clients], have: Any, changes: list[Change]) -> None:
-        tag_ec2(cx, self, have.id, changes)
-
-    @classmethod
-    def adopt(cls, cx: Ctx[Clients], name: str, identifier: str) -> None:
-        marks = write_tags(mark(cx, name))
-        call(cx.clients.ec2.create_tags, Resources=[identifier], Tags=marks)

@@ -1,43 +1,47 @@
-"""Updates of a cluster, a node group or an add-on: EKS runs them on its own, and they may fail.
+"""Updates of a cluster, a node group or an add-on: EKS runs them by itself, and they may fail.
 
-What failed looks as if nothing had been asked: the thing is ACTIVE and still differs. So before the
-same thing is updated again in a process, its last update is asked how it ended (EKS API,
-``DescribeUpdate``).
+A failed one leaves the thing ACTIVE and as it was (EKS API, ``DescribeUpdate``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from clusterkit.eks.client import Clients
-from clusterkit.eks.errors import Gone, call
-from clusterkit.engine.resource import Ctx
+from clusterkit.eks.errors import ERRORS
+from clusterkit.engine.operation import Done, Failed, Outcome, Running
+from clusterkit.engine.scope import Scope
 from clusterkit.errors import Rejected
 
-
-def update(cx: Ctx[Clients], key: str, function: Callable[..., Any], **parameters: Any) -> None:
-    """Begin an update of the resource ``key``; ``Rejected`` with EKS's reason if its last one
-    failed.
-    """
-    begun = cx.clients.updates.pop(key, None)
-    if begun is not None:
-        _check(cx, begun)
-    shown = call(function, **parameters)["update"]
-    where: dict[str, str] = {
-        name: parameters[name] for name in ("nodegroupName", "addonName") if name in parameters
-    }
-    cx.clients.updates[key] = {"updateId": shown["id"], **where}
+CURE = "fix that, then run the command again"
 
 
-def _check(cx: Ctx[Clients], begun: dict[str, str]) -> None:
-    try:
-        found: Any = call(cx.clients.eks.describe_update, name=cx.cluster, **begun)["update"]
-    except Gone:
-        return
-    if found["status"] in ("Failed", "Cancelled"):
-        told = "; ".join(
-            f"{error.get('errorCode')}: {error.get('errorMessage')}" for error in found["errors"]
-        )
-        what = f"EKS could not carry out {found['type']}: {told or found['status']}"
-        raise Rejected(what, code=found["status"], hint="cure that, then run the command again")
+@dataclass(frozen=True)
+class EksUpdate:
+    """An update in progress."""
+
+    id: str
+    of: Mapping[str, str]
+    """``nodegroupName`` or ``addonName``; empty for the cluster's"""
+
+    def poll(self, scope: Scope[Clients]) -> Outcome:
+        """How far it is."""
+        asked: dict[str, Any] = {"name": scope.cluster, "updateId": self.id, **self.of}
+        shown = scope.client.eks.describe_update(**asked)["update"]
+        match shown["status"]:
+            case "Successful":
+                return Done()
+            case "Failed" | "Cancelled" as status:
+                errors = shown.get("errors") or ()
+                told = "; ".join(f"{e.get('errorCode')}: {e.get('errorMessage')}" for e in errors)
+                what = f"EKS could not carry out {shown['type']}: {told or status}"
+                return Failed(Rejected(what, code=status, hint=ERRORS.cure(told) or CURE))
+            case status:
+                return Running(f"{shown['type']}: {status}")
+
+
+def update(answer: Any, **of: str) -> EksUpdate:
+    """What an Update* call began."""
+    return EksUpdate(answer["update"]["id"], of)

@@ -1,11 +1,14 @@
-"""What a driver's clients remember: for the life of the process, and while nothing changes."""
+"""What a driver's clients remember: for one plan or one run, never longer."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, TypeVar
+
+from clusterkit.engine.retry import Retry
 
 T = TypeVar("T")
 
@@ -22,9 +25,10 @@ class ReadCache:
         self._guard = threading.Lock()
         self._known: Answers = {}
         self._shared: Answers | None = None
+        self._retry: Retry | None = None
 
     def recall(self, key: str, read: Callable[[], T]) -> T:
-        """What ``read`` found out, asked once per process; anew after ``forget``, which every
+        """What ``read`` found out, asked once per plan or run; again after ``forget``, which every
         change of the thing calls.
         """
         return self._once(self._known, key, read)
@@ -34,20 +38,25 @@ class ReadCache:
         with self._guard:
             self._known.pop(key, None)
 
-    def share(self) -> None:
+    def share(self, retry: Retry | None = None) -> None:
         """From now on, until ``unshare``, the same question is asked once, whoever asks: for a
-        plan, where checks, looks and the way into Kubernetes want the same lists.
+        plan, where preflight, looks and the access to Kubernetes need the same lists.
+
+        ``retry`` retries each question that fails; in a run the engine does.
         """
         self._shared = {}
+        self._retry = retry
 
     def unshare(self) -> None:
-        """From now on every question is asked: something changes, or is waited for."""
-        self._shared = None
+        """From now on every question is asked, once: something changes, or is waited for."""
+        self._shared = self._retry = None
 
     def answer(self, question: str, ask: Callable[[], T]) -> T:
         """The answer to a question that changes nothing."""
-        shared = self._shared
-        return ask() if shared is None else self._once(shared, question, ask)
+        shared, retry = self._shared, self._retry
+        if shared is None:
+            return ask()
+        return self._once(shared, question, ask if retry is None else partial(retry, ask))
 
     def _once(self, answers: Answers, key: str, read: Callable[[], T]) -> T:
         with self._guard:

@@ -57,6 +57,7 @@ class ErrorTable:
         self, rows: Sequence[Row], hints: Mapping[ErrorClass, str], *, prefix: bool = True
     ) -> None:
         """``prefix``: messages begin with the operation, for clouds whose own do not name it."""
+        self.rows = tuple(rows)
         self._rows = [
             (
                 row,

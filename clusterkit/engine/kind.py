@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 from clusterkit.engine.operation import Operation
@@ -167,8 +167,9 @@ class Kind(ABC, Generic[C, S]):
 
     @classmethod
     @abstractmethod
-    def list(cls, scope: Scope[C]) -> Iterable[S]:
-        """Everything of this kind that may be ours, to the last page.
+    def list(cls, scope: Scope[C]) -> Iterable[State]:
+        """Everything of this kind that may be ours, to the last page; ``Found`` where the cloud
+        lists names only.
 
         What is gone for good (``deleted``, ``terminated``) is left out. Never reads the desired
         state. ``Absent`` or ``Gone`` where the kind cannot exist yet (no cluster).
@@ -266,7 +267,7 @@ class Existing(Kind[Any, S]):
     state: S
 
     @classmethod
-    def list(cls, scope: Scope[Any]) -> Iterable[S]:
+    def list(cls, scope: Scope[Any]) -> Iterable[State]:
         """Nothing of it is ours."""
         return ()
 
@@ -282,11 +283,11 @@ class Existing(Kind[Any, S]):
 
 @dataclass(frozen=True)
 class Found:
-    """A leftover: something that others made in the cloud for the cluster."""
+    """What a list shows of a thing when it shows little: a leftover, or what ``read`` completes."""
 
     id: str
     status: str = ""
-    tags: Tags = field(default_factory=dict)
+    tags: Tags | None = None
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,13 @@ def orphans(
     absent: dict[str, list[str]] = {}
     for key in missing:
         absent.setdefault(key.partition("/")[0], []).append(key)
-    used = {kind for wish in wished for kind in _existing(wish)}
+    used = {str(wish.state.id) for wish in wished if isinstance(wish, Existing)}
+    owned = {
+        (kind.kind, str(have.id))
+        for kind, named in found.items()
+        for states in named.values()
+        for have in states
+    }
     errors: dict[str, NotOurs] = {}
     for kind, named in found.items():
         if isinstance(kind, Leftover):
@@ -87,19 +93,18 @@ def orphans(
         for state in (state for states in named.values() for state in states):
             for parent, identifier in kind.within(state).items():
                 keys = absent.get(parent)
-                if not keys or identifier in used or identifier in errors:
+                ours = identifier in used or (parent, identifier) in owned
+                if not keys or ours or identifier in errors:
                     continue
+                same = f"{parent}/{kind.name_of(state)}"
+                key = same if same in keys else keys[0]
                 errors[identifier] = NotOurs(
                     f"{kind.kind} {state.id} is this cluster's, but the {parent} it lies in, "
                     f"{identifier}, does not carry its tags",
-                    where=keys[0],
-                    hint=f"clusterkit up --adopt {keys[0]}={identifier} tags it again",
+                    where=key,
+                    hint=f"clusterkit up --adopt {key}={identifier} tags it again",
                 )
     return list(errors.values())
-
-
-def _existing(wish: Kind[Any, Any]) -> list[str]:
-    return [str(wish.state.id)] if isinstance(wish, Existing) else []
 
 
 def all_of(errors: Sequence[NotOurs]) -> NotOurs:

@@ -279,6 +279,7 @@ def _steps(
             elif isinstance(error, Immutable):
                 refused.append(error)
             elif isinstance(error, NotOurs):
+                error.where = error.where or wish.key
                 taken.append(error)
             elif isinstance(error, Retryable) and attempt <= backoff.COMPARE_TRIES:
                 wait = backoff.delay(attempt, error.after, env.scale)

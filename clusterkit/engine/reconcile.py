@@ -35,6 +35,8 @@ from clusterkit.errors import (
 
 MOST_UPDATES = 3
 MOST_DELETES = 3
+MOST_NAMED = 3
+"""leftovers a note names"""
 
 
 class Actions(Protocol):
@@ -152,7 +154,7 @@ class Reconcile:
             operation: Operation[Any] | None = made
             return operation
         # what comes too early for a service that is consistent in the end is left to the next look
-        with suppress(Absent, Gone, Retryable):
+        with suppress(Absent, AlreadyDone, Gone, Retryable):
             if usable(task.kind, made):
                 for apply in calls(differences(wish, env, made))[: 1 if wish.serial else None]:
                     begun: Operation[Any] | None = apply()
@@ -266,7 +268,8 @@ class Reconcile:
             task.swept.clear()
         fresh = {name: have for name, have in left.items() if name not in task.swept}
         if not fresh:
-            self._actions.wait(task, note=f"{len(left)} still being deleted")
+            some = ", ".join(sorted(left)[:MOST_NAMED])
+            self._actions.wait(task, note=f"{len(left)} still being deleted: {some}")
             return
         task.asked = self._actions.now()
         self._actions.note(task, f"deleting {len(fresh)}")
@@ -306,7 +309,7 @@ class Reconcile:
         else:
             self._actions.fail(task, ownership.name_taken(task.wish, error))
 
-    def _propagating(self, task: Task, error: Gone | Propagating) -> None:
+    def _propagating(self, task: Task, error: Exists | Gone | Propagating) -> None:
         """Something that exists is not known to this service yet: for a time that is normal."""
         now = self._actions.now()
         task.propagating = task.propagating or now
@@ -315,7 +318,7 @@ class Reconcile:
                 error.what, code=error.code, operation=error.operation, request_id=error.request_id
             )
             self._actions.again(task, busy)
-        elif isinstance(error, Gone):
+        elif not isinstance(error, Propagating):
             self._actions.fail(task, error)
         else:
             rejected = Rejected(
@@ -329,7 +332,8 @@ class Reconcile:
             task.updates += 1
             task.settled_after = self._actions.now() + backoff.SETTLE * self._env.scale
             self._accepted(task, operation)
-        elif isinstance(error, Gone | Propagating):
+        elif isinstance(error, Exists | Gone | Propagating):
+            # Exists: our own earlier try, which the look did not show yet
             self._propagating(task, error)
         elif isinstance(error, Retryable):
             self._actions.again(task, error)
@@ -372,7 +376,7 @@ class Reconcile:
             self._actions.operate(task, operation)
 
     def _swept(self, name: str, task: Task, operation: Any, error: Exception | None) -> None:
-        if error is not None and not isinstance(error, Gone):
+        if error is not None and not isinstance(error, AlreadyDone | Gone):
             task.swept.discard(name)
             if not isinstance(error, Retryable):
                 self._actions.fail(task, error)

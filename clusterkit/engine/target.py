@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from clusterkit.engine.exchange import Observe
+from clusterkit.engine.retry import Told
+
 
 @dataclass(frozen=True)
 class Target:
@@ -28,12 +31,16 @@ class CloudConnection:
     """``http://127.0.0.1:PORT``, for every HTTPS request"""
     ca_file: Path | None = None
     """PEM file of the only certificate authorities to trust"""
-    environ: Mapping[str, str] = field(default_factory=dict)
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     """the credentials and settings that take the place of the process environment's, by the
     vendor's names
     """
     scale: float = 1.0
     """how long a second of the real cloud lasts there (1/60 on a sandbox at pace 60)"""
+    observe: Observe | None = field(default=None, repr=False, compare=False)
+    """told of each request before it leaves and after its answer; all clients report to it"""
+    waiting: Told | None = field(default=None, repr=False, compare=False)
+    """told before a read outside a run is retried: why, and in how many seconds"""
 
 
 def proxy_of_environment(host: str) -> str | None:

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlencode
 
+from clusterkit.engine.exchange import Exchange, Observe
 from clusterkit.errors import Absent, Gone
 from clusterkit.kube.connection import pool, unreachable
 from clusterkit.kube.errors import refusal
@@ -84,11 +85,12 @@ class KubeApi:
     the server's own words.
     """
 
-    def __init__(self, access: Callable[[], Access]) -> None:
+    def __init__(self, access: Callable[[], Access], *, observe: Observe | None = None) -> None:
         """``access`` is asked at the first call, and again after the server could not be reached
-        or did not know the token.
+        or did not know the token. ``observe`` is told of every request and answer.
         """
         self._access = access
+        self._observe = observe
         self._lock = threading.Lock()
         self._line: _Line | None = None
         self._new_until: float | None = None
@@ -160,11 +162,18 @@ class KubeApi:
             headers["Content-Type"] = content_type  # JSON is YAML, so it serves for apply too
         url = line.access.server.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
         data = None if body is None else json.dumps(body).encode()
+        asked = Exchange(
+            "before", "kubernetes", operation, _mutating(method, query), method, url, sent=body
+        )
+        tell = self._observe if self._observe is not None else lambda _: None
+        tell(asked)
         try:
             answer = line.pool.request(method, url, body=data, headers=headers, redirect=False)
         except HTTPError as error:
             self._drop(line)
+            tell(asked.answered(None, error=error))
             raise unreachable(error, line.access.server, operation) from error
+        tell(asked.answered(answer.status, answer.data))
         if 200 <= answer.status < 300:
             self._new_until = None
             self._was_absent = False
@@ -210,6 +219,10 @@ class KubeApi:
             if self._new_until is None:
                 self._new_until = now + GRACE
             return now < self._new_until
+
+
+def _mutating(method: str, query: Mapping[str, str] | None) -> bool:
+    return method != "GET" and "dryRun" not in (query or {})
 
 
 class _Line:

@@ -139,9 +139,12 @@ class Manifest(Kind[HasKube, ManifestState]):
 
     @classmethod
     def label(cls, scope: Scope[HasKube], identifier: str, labels: Tags) -> None:
-        if cls.namespaced and "/" not in identifier:
+        name = labels[NAME]
+        if identifier != name:
             raise ClusterkitError(
-                f"{identifier!r} names no namespace", where=cls.kind, hint="NAMESPACE/NAME"
+                f"a Kubernetes object is identified by its name, and {identifier!r} is another",
+                where=f"{cls.kind}/{name}",
+                hint=f"--adopt {cls.kind}/{name}={name}",
             )
         ours = {**selector(scope.cluster), NAME: safe(labels[NAME])}
         scope.client.kube.patch(cls.path(identifier), {"metadata": {"labels": ours}})

@@ -1,4 +1,4 @@
-"""IPv4 networks in a profile: read strictly, compared, and carved into subnets."""
+"""IPv4 networks in a profile: parsing, comparing, and carving into subnets."""
 
 from __future__ import annotations
 
@@ -7,20 +7,19 @@ from collections.abc import Iterator, Sequence
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from typing import Annotated
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
+from clusterkit.profile.fields import every
 from clusterkit.profile.problems import Problem, refuse, shown
 
 SLOTS = 4
-"""zones that are planned for, so that a third zone moves no subnet of the first two"""
+"""most zones of a network; space is reserved for all of them, so adding a zone moves no subnet"""
 
 SMALLEST = 24
-"""longest VPC prefix ``carve`` takes: its public subnets are then /28, and no cloud has smaller
-ones"""
+"""longest prefix ``carve`` accepts: its public subnets are then /28, the smallest of any cloud"""
 
-LARGEST = 16
-"""shortest prefix of a VPC:
-https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html"""
+PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+"""RFC 1918"""
 
 _UNUSABLE = tuple(map(IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3")))
 """this network, loopback, link-local, multicast and above (RFC 6890)"""
@@ -49,7 +48,7 @@ def network(value: object) -> IPv4Network:
     found = IPv4Network((address, prefix), strict=False)
     if found.network_address != address:
         raise refuse(
-            f"{value} is an address inside a network, not a network",
+            f"{value} has host bits set",
             f"the network is {found}; the single address is {address}/32",
         )
     return found
@@ -57,7 +56,7 @@ def network(value: object) -> IPv4Network:
 
 def _cure(text: str) -> str:
     if ":" in text:
-        return "IPv6 is not supported here"
+        return "IPv6 is not supported"
     if re.fullmatch(r"\d{1,3}(\.\d{1,3}){3}", text, re.ASCII):
         return f"a single address is {text}/32"
     return ""
@@ -78,8 +77,7 @@ def carve(cidr: IPv4Network, zones: int) -> list[tuple[IPv4Network, IPv4Network]
 
     The network is cut into ``SLOTS`` equal slots, one per zone: the first half of a slot is the
     private subnet, the third quarter the public one, the last quarter stays free. A /16 gives
-    private /19 (8,187 usable addresses on AWS) and public /20. The n-th pair does not depend on
-    ``zones``.
+    private /19 and public /20 subnets. The n-th pair does not depend on ``zones``.
 
     Raises ``ValueError`` for a network smaller than /``SMALLEST`` or a number of zones out of
     range.
@@ -97,25 +95,49 @@ def carve(cidr: IPv4Network, zones: int) -> list[tuple[IPv4Network, IPv4Network]
 
 
 def overlaps(named: Sequence[tuple[str, IPv4Network | None]]) -> Iterator[Problem]:
-    """A problem, at the later of the two, for each pair of networks that share an address."""
+    """A problem for each pair of networks that share an address, at the later one."""
     given = [(name, net) for name, net in named if net is not None]
     for index, (name, net) in enumerate(given):
         for other, earlier in given[:index]:
             if net.overlaps(earlier):
                 yield Problem(
                     f"{net} overlaps {other}, {earlier}",
-                    "choose a range that shares no address with it",
+                    "choose a range that does not overlap it",
                     place=(name,),
                 )
 
 
-def carvable(cidr: IPv4Network) -> Iterator[Problem]:
-    """What keeps subnets from being carved out of a network's range: its size, or a reserved
-    range."""
-    if not LARGEST <= cidr.prefixlen <= SMALLEST:
-        yield Problem(
-            f"must be between /{LARGEST} and /{SMALLEST}, is {cidr}",
-            f"it is cut into {2 * SLOTS} subnets, and the smallest subnet is a /28",
-        )
-    if any(cidr.overlaps(reserved) for reserved in _UNUSABLE):
-        yield Problem(f"{cidr} is reserved and cannot be used", "10.0.0.0/16 is usual")
+def carvable(shortest: int, *reserved: IPv4Network) -> AfterValidator:
+    """An annotation for a network's range that is cut into subnets.
+
+    ``shortest`` is the cloud's shortest prefix, ``reserved`` are ranges it refuses besides those
+    of RFC 6890.
+    """
+
+    def problems(cidr: IPv4Network) -> Iterator[Problem]:
+        if not shortest <= cidr.prefixlen <= SMALLEST:
+            yield Problem(
+                f"must be between /{shortest} and /{SMALLEST}, is {cidr}",
+                f"it is cut into {2 * SLOTS} subnets, and the smallest subnet is a /28",
+            )
+        if any(cidr.overlaps(block) for block in (*_UNUSABLE, *reserved)):
+            yield Problem(f"{cidr} is reserved and cannot be used", "use 10.0.0.0/16, for example")
+
+    return every(problems)
+
+
+def private(shortest: int, longest: int) -> AfterValidator:
+    """An annotation for a range that must be private (RFC 1918), between two prefix lengths."""
+
+    def problems(cidr: IPv4Network | None) -> Iterator[Problem]:
+        if cidr is None:
+            return
+        if not any(cidr.subnet_of(block) for block in PRIVATE):
+            yield Problem(
+                f"{cidr} is not a private range",
+                f"choose a range within {', '.join(map(str, PRIVATE))}",
+            )
+        elif not shortest <= cidr.prefixlen <= longest:
+            yield Problem(f"must be between /{shortest} and /{longest}, is {cidr}")
+
+    return every(problems)

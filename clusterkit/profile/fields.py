@@ -1,7 +1,6 @@
 """Building blocks for the fields of a profile: text of a given form, a choice of shapes, lists.
 
-Each keeps two promises: one clear error for a wrong value, and the same rule in the JSON Schema for
-editors.
+Each gives one clear error for a wrong value, and the same rule in the JSON Schema for editors.
 """
 
 from __future__ import annotations
@@ -29,15 +28,14 @@ from clusterkit.profile.problems import Problem, Refused, refuse, seen_again, sh
 T = TypeVar("T")
 
 Many = Annotated[tuple[T, ...], Field(strict=False)]
-"""a YAML list, kept as a tuple; its items are still strict"""
+"""a YAML list as a tuple; its items are still validated strictly"""
 
 
 def choice(words: str, **kinds: type | tuple[type, ...]) -> Discriminator:
-    """Which shape of a union a value has, by its Python type, so that only that shape's errors are
-    told.
+    """Selects a member of a union by the value's Python type, so that only that member's errors are
+    reported.
 
-    The union's members carry ``Tag("<kind>")``; ``words`` completes "must be ..." for a value of no
-    kind.
+    The members carry ``Tag("<kind>")``; ``words`` is the error for a value of no kind.
     """
 
     def kind_of(value: object) -> str | None:
@@ -55,7 +53,7 @@ def choice(words: str, **kinds: type | tuple[type, ...]) -> Discriminator:
 
 
 def every(check: Callable[[T], Iterable[Problem]]) -> AfterValidator:
-    """An annotation for a field: all that ``check`` yields is wrong with its value."""
+    """An annotation for a field: ``check`` yields every problem with its value."""
 
     def refuse_all(value: T) -> T:
         if found := tuple(check(value)):
@@ -66,11 +64,11 @@ def every(check: Callable[[T], Iterable[Problem]]) -> AfterValidator:
 
 
 def unique(word: str) -> AfterValidator:
-    """An annotation for a list: no item, called ``word`` in errors, is there twice."""
+    """An annotation for a list without duplicates; errors call an item ``word``."""
 
     def repeated(values: tuple[object, ...]) -> Iterator[Problem]:
         for index in seen_again(values):
-            yield Problem(f"{word} {shown(values[index])} is there twice", place=(index,))
+            yield Problem(f"{word} {shown(values[index])} is listed twice", place=(index,))
 
     return every(repeated)
 
@@ -110,16 +108,20 @@ class Form:
         return {**handler(schema), "pattern": f"^(?:{self.pattern})$", "maxLength": self.limit}
 
 
+def lower_case(text: str) -> str:
+    """The cure of a ``Form`` without capital letters."""
+    return f"write {text.lower()}" if text != text.lower() else ""
+
+
 class Strict(BaseModel):
-    """What all parts of a profile share."""
+    """The base of all parts of a profile."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
     outdated: ClassVar[Mapping[str, str]] = {}
-    """keys of an older way to say it, and what to write today"""
+    """outdated keys, and what to write today"""
 
     def problems(self) -> Iterator[Problem]:
-        """Everything wrong with a part whose single fields are right; subclasses add theirs to
-        ``super()``'s."""
+        """Problems between fields that are valid on their own; subclasses add to ``super()``'s."""
         yield from ()
 
     @model_validator(mode="after")

@@ -1,5 +1,4 @@
-"""Kubernetes' rules for the keys and values of labels, taints, and for names of namespaces and
-accounts.
+"""Kubernetes' rules for labels, taints, and the names of namespaces and service accounts.
 
 Source:
 https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set

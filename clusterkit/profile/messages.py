@@ -1,7 +1,7 @@
-"""What pydantic found wrong, in plain words and with lines.
+"""pydantic's errors as findings with lines.
 
-One wrong value gives one finding. pydantic's own messages never reach a user: every kind of error a
-profile's models can raise has its words here.
+One wrong value gives one finding. pydantic's own messages never reach a user: every kind of error
+the models can raise has its message here.
 """
 
 from __future__ import annotations
@@ -30,8 +30,7 @@ class _Wrong:
 def findings(
     document: Document, error: ValidationError | None, model: type[BaseModel]
 ) -> list[Finding]:
-    """Everything wrong with a document, the YAML's faults first of all, in the order of the
-    lines."""
+    """Every problem of a document, including YAML's faults, in the order of the lines."""
     lines = [(fault.line, str(fault.place), _finding(document, fault)) for fault in document.faults]
     faulty = {fault.place for fault in document.faults}
     wrong = list(_wrong(document, error, model)) if error else []
@@ -59,7 +58,7 @@ def _finding(document: Document, fault: Fault) -> Finding:
 
 def _wrong(document: Document, error: ValidationError, model: type[BaseModel]) -> Iterator[_Wrong]:
     for details in error.errors(include_url=False):
-        # unions mark the shape they took with a part such as <size>, which is no place in the file
+        # a union adds the tag of the chosen member, such as <size>, which is no place in the file
         place = tuple(part for part in details["loc"] if not str(part).startswith("<"))
         reason = details.get("ctx", {}).get("error")
         if isinstance(reason, Refused):
@@ -79,7 +78,7 @@ def _explained(
     if kind == "extra_forbidden":
         return _unknown(place, _fields(model, place[:-1]), _at(model, place[:-1]))
     if given is None:
-        return _Wrong(place, "is empty", "give it a value, or leave the key out")
+        return _Wrong(place, "is empty", "set a value, or remove the key")
     is_ = _is(document.raw(place), given)
     match kind:
         case "string_type":
@@ -95,7 +94,7 @@ def _explained(
             raw = document.raw(place)
             return _Wrong(place, f"must be a list, {is_}", f"write [{raw}]" if raw else "")
         case "dict_type" | "model_type":
-            return _Wrong(place, f"must be a mapping of keys and values, {is_}")
+            return _Wrong(place, f"must be a mapping (keys and values), {is_}")
         case "literal_error":
             return _literal(place, str(context["expected"]), given, is_)
         case "greater_than_equal":
@@ -106,7 +105,7 @@ def _explained(
             least = context["min_length"]
             return _Wrong(place, f"needs at least {least}, has {len(given)}", kind=kind)
         case "string_too_short":
-            return _Wrong(place, "is empty", "give it a value")
+            return _Wrong(place, "is empty", "set a value")
         case "choice":
             return _Wrong(place, f"{context['words']}, {is_}")
         case _:
@@ -127,9 +126,9 @@ def _meant(key: str) -> str:
 
 def _unknown(place: Place, known: dict[str, str], model: type[BaseModel] | None) -> _Wrong:
     if today := getattr(model, "outdated", {}).get(place[-1]):
-        return _Wrong(place, "is not how it is said today", today)
+        return _Wrong(place, "is an outdated key", today)
     near = difflib.get_close_matches(str(place[-1]), known, 1, cutoff=0.6)
-    hint = _meant(near[0]) if near else f"known here: {', '.join(known)}"
+    hint = _meant(near[0]) if near else f"known keys: {', '.join(known)}"
     return _Wrong(place, "is not a known key", hint, "extra_forbidden")
 
 

@@ -1,8 +1,8 @@
-"""The profile: what a cluster shall be, the same shape on every cloud.
+"""The profile: the desired state of a cluster, in the same shape on every cloud.
 
-Models are frozen and strict, refuse unknown keys and never touch the network. A cloud's own profile
+Models are frozen and strict, refuse unknown keys and never touch the network. A cloud's profile
 subclasses ``BaseProfile`` and narrows or adds fields. Cross-checks are written as ``problems()``,
-which yields everything that is wrong below the model, each with its place, so that one run reports
+which yields everything that is wrong within the model, each with its place, so that one run reports
 all of it.
 """
 
@@ -15,16 +15,25 @@ from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, NoReturn
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    Tag,
+    ValidationError,
+    WithJsonSchema,
+)
 
-from clusterkit.errors import ProfileError
-from clusterkit.profile.fields import Form, Many, Strict, every, unique
-from clusterkit.profile.labels import DnsLabel, DnsSubdomain
+from clusterkit.errors import Finding, ProfileError
+from clusterkit.profile.fields import Form, Many, Strict, choice, every, unique
+from clusterkit.profile.labels import DnsLabel, DnsSubdomain, ServiceAccount
 from clusterkit.profile.messages import findings
 from clusterkit.profile.network import ANYWHERE, Endpoint, Network
 from clusterkit.profile.pool import Count, Disk, Machine, Pool, Taint, repeated_names
 from clusterkit.profile.problems import Problem, refuse, shown
 from clusterkit.profile.ssh_key import SshKey
+from clusterkit.profile.tags import own_tags
 from clusterkit.profile.yaml import Document, Fault, read
 
 __all__ = [
@@ -57,18 +66,18 @@ NAME = Form(
     40,
 )
 Name = Annotated[str, NAME]
-"""a cluster's name: what all clouds' tags and labels take, short enough for names made of it"""
+"""a cluster's name: valid in the tags and labels of all clouds, and short enough to be a prefix"""
 
 
 class Storage(Strict):
     """Persistent volumes."""
 
     default: Literal["ssd"] = Field(
-        default="ssd", description="what the one default StorageClass makes"
+        default="ssd", description="kind of volume of the default StorageClass"
     )
     keep_volumes: bool = Field(
         default=False,
-        description="`destroy` leaves the volumes of PersistentVolumeClaims (they cost)",
+        description="`destroy` keeps the volumes of PersistentVolumeClaims, which still cost money",
     )
 
 
@@ -77,10 +86,27 @@ class Registry(Strict):
 
     name: str = Field(description="first part of every repository's name")
     repositories: Annotated[Many[str], unique("repository")] = Field(
-        min_length=1, description="repositories to make, each `<name>/<repository>`"
+        min_length=1, description="repositories to create, each `<name>/<repository>`"
     )
-    cache: bool = Field(default=True, description="a layer cache `<repository>/cache` beside each")
-    keep: bool = Field(default=True, description="`destroy` leaves the images (they cost)")
+    cache: bool = Field(
+        default=True, description="also create a layer cache `<repository>/cache` for each"
+    )
+    keep: bool = Field(
+        default=True, description="`destroy` keeps the images, which still cost storage"
+    )
+    push: Annotated[
+        Annotated[Literal["node"], Tag("<node>")]
+        | Annotated[Many[ServiceAccount], unique("service account"), Tag("<accounts>")],
+        choice(
+            "must be a list of service accounts such as [builds/kaniko], or node",
+            node=str,
+            accounts=(list, tuple),
+        ),
+    ] = Field(
+        default=(),
+        description="who may push, in addition to what `ready` sets up: service accounts "
+        "`namespace/name`, or `node` for every pod on every node",
+    )
 
     def problems(self) -> Iterator[Problem]:
         yield from super().problems()
@@ -98,9 +124,9 @@ class Registry(Strict):
 
 
 class Kaniko(Strict):
-    """Ready for builds with kaniko."""
+    """What builds with kaniko need."""
 
-    namespace: DnsLabel = Field(default="kaniko", description="namespace the builds run in")
+    namespace: DnsLabel = Field(default="kaniko", description="namespace of the builds")
     service_account: DnsSubdomain = Field(
         default="kaniko", description="service account that may push to the registry"
     )
@@ -113,7 +139,7 @@ def _git_url(text: str) -> str:
     except ValueError:
         raise refuse("is not a URL", "https://github.com/OWNER/REPOSITORY") from None
     if secret:
-        raise refuse("holds credentials, which do not belong in a profile", "take them out")
+        raise refuse("contains credentials, which do not belong in a profile", "remove them")
     if url.scheme != "https" or not host or not url.path.strip("/") or re.search(r"\s", text):
         raise refuse(
             f"must be the https URL of a git repository, is {shown(text)}",
@@ -123,7 +149,7 @@ def _git_url(text: str) -> str:
 
 
 class JenkinsX(Strict):
-    """Ready for Jenkins X 3."""
+    """What Jenkins X 3 needs."""
 
     git_url: Annotated[
         str,
@@ -133,7 +159,7 @@ class JenkinsX(Strict):
 
 
 class Ready(Strict):
-    """What the cluster shall be prepared for."""
+    """What to prepare the cluster for."""
 
     kaniko: Kaniko | None = Field(
         default=None, description="builds with kaniko; `{}` for the defaults"
@@ -142,7 +168,7 @@ class Ready(Strict):
 
     @property
     def pushers(self) -> tuple[str, ...]:
-        """The service accounts ``namespace/name`` that have to push images."""
+        """The service accounts ``namespace/name`` that push images."""
         kaniko = self.kaniko
         builds = (f"{kaniko.namespace}/{kaniko.service_account}",) if kaniko else ()
         return builds + ((JENKINS_X_ACCOUNT,) if self.jenkins_x else ())
@@ -153,28 +179,22 @@ def _version_cure(text: str) -> str:
     return f'write "{match[1]}": the cloud chooses the patch release' if match else ""
 
 
-def our_tags(tags: dict[str, str]) -> Iterator[Problem]:
-    """A problem for each tag in the place of the mark everything we make carries."""
-    for key in tags:
-        if key.lower().startswith("clusterkit-"):
-            yield Problem("tags that begin with clusterkit- are our own", place=(key,))
-
-
 class BaseProfile(Strict):
     """One cluster."""
 
     cloud: str = Field(description="the cloud the cluster runs on")
     name: Name = Field(
-        description="the cluster's name, at most 40 characters; all it owns is marked with it"
+        description="name of the cluster, at most 40 characters; everything it owns is tagged "
+        "with it"
     )
-    region: str = Field(min_length=1, description="the cloud's own name of the region")
+    region: str = Field(min_length=1, description="the cloud's name of the region")
     kubernetes: (
         Annotated[str, Form(r"1\.[0-9]{1,2}", 'a version such as "1.35"', 5, _version_cure)] | None
     ) = Field(
-        default=None, description="minor version in quotes; left out: newest in standard support"
+        default=None, description="minor version in quotes; default: the newest in standard support"
     )
     network: Network = Field(default_factory=Network, description="network")
-    endpoint: Endpoint = Field(default_factory=Endpoint, description="address of the API")
+    endpoint: Endpoint = Field(default_factory=Endpoint, description="API endpoint")
     ssh_key: SshKey | None = Field(
         default=None,
         description="path of an OpenSSH public key for the nodes (RSA of 2048 bits or more, or "
@@ -184,13 +204,32 @@ class BaseProfile(Strict):
         min_length=1, description="node pools"
     )
     storage: Storage = Field(default_factory=Storage, description="persistent volumes")
-    registry: Registry | None = Field(
-        default=None, description="image repositories; left out: none"
-    )
+    registry: Registry | None = Field(default=None, description="image repositories; default: none")
     ready: Ready = Field(default_factory=Ready, description="what to prepare the cluster for")
-    tags: Annotated[dict[str, str], every(our_tags)] = Field(
-        default_factory=dict, description="put on everything the cloud lets us tag"
+    tags: Annotated[dict[str, str], every(own_tags)] = Field(
+        default_factory=dict, description="added to everything that can be tagged"
     )
+
+    def zone_problem(self, zone: str) -> str | None:
+        """What is wrong with the name of a zone in the profile's region."""
+
+    def warnings(self) -> Iterator[Finding]:
+        """What is valid, but may not be what the user wants."""
+        if self.endpoint.public and ANYWHERE in self.endpoint.allowed:
+            what = "the API endpoint is open to the internet (0.0.0.0/0)"
+            hint = "list the ranges that may connect in endpoint.allowed"
+            yield Finding(what, "endpoint.allowed", hint)
+
+    @property
+    def push_accounts(self) -> tuple[str, ...]:
+        """Service accounts ``namespace/name`` that may push to the registry, sorted, each once.
+
+        Those of ``registry.push`` and those ``ready`` implies; none with ``push: node`` or without
+        a registry.
+        """
+        if self.registry is None or self.registry.push == "node":
+            return ()
+        return tuple(sorted({*self.registry.push, *self.ready.pushers}))
 
     @property
     def ssh_public_key(self) -> str | None:
@@ -201,12 +240,18 @@ class BaseProfile(Strict):
         yield from super().problems()
         if not any(map(_takes_anything, self.pools)):
             yield Problem(
-                "no pool always has a node that takes any pod, so cluster DNS could not start",
-                "give one pool a count of at least 1 and no NoSchedule or NoExecute taint",
+                "at least one pool needs count ≥ 1 and no NoSchedule/NoExecute taint, or CoreDNS "
+                "cannot be scheduled",
+                "increase the count of a pool without such taints, or add one",
                 ("pools",),
             )
         if self.ready.kaniko and not self.registry:
-            yield Problem("needs a registry to push to", "add registry:", ("ready", "kaniko"))
+            what = "needs a registry to push to"
+            yield Problem(what, "add registry: to the profile", ("ready", "kaniko"))
+        zones = self.network.zones
+        for index, zone in enumerate(zones if isinstance(zones, tuple) else ()):
+            if wrong := self.zone_problem(zone):
+                yield Problem(wrong, place=("network", "zones", index))
 
 
 def _takes_anything(pool: Pool) -> bool:
@@ -216,7 +261,7 @@ def _takes_anything(pool: Pool) -> bool:
 def _guess(
     document: Document, models: Callable[[str], type[BaseProfile]], clouds: Sequence[str]
 ) -> str | None:
-    """The cloud whose older way of saying things the document speaks, if it names none."""
+    """The cloud whose outdated keys the document has, if it names no cloud."""
     if "cloud" in document.data:
         return None
     return next((c for c in clouds if models(c).outdated.keys() & document.data.keys()), None)
@@ -237,7 +282,7 @@ class _Named(BaseModel):
 
     cloud: str = Field(min_length=1, description="the cloud the cluster runs on")
     name: Name = Field(description="the cluster's name")
-    region: str = Field(min_length=1, description="the cloud's own name of the region")
+    region: str = Field(min_length=1, description="the cloud's name of the region")
 
 
 def load(
@@ -265,7 +310,7 @@ def load(
 
 
 def _refuse_cloud(document: Document, clouds: Sequence[str]) -> NoReturn:
-    """Without its cloud nothing else in a profile can be judged."""
+    """Report a missing or unknown cloud; without it no other field can be checked."""
     place = ("cloud",)
     if place not in {fault.place for fault in document.faults}:
         given = document.data.get("cloud")
@@ -277,9 +322,9 @@ def _refuse_cloud(document: Document, clouds: Sequence[str]) -> NoReturn:
 
 
 def load_identity(path: Path) -> Identity:
-    """Cloud, name and region from the profile in ``path``, whatever else is wrong in it.
+    """Cloud, name and region from the profile in ``path``; other fields may be invalid.
 
-    A profile that no longer validates must not keep its cluster from being removed. Raises
+    A profile that no longer validates must not prevent ``destroy``. Raises
     ``ProfileError`` for a file that is not YAML, and for these three.
     """
     document = read(path)

@@ -1,4 +1,4 @@
-"""The network and the API's address in a profile."""
+"""The network and the API endpoint in a profile."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from ipaddress import IPv4Network
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, Tag, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, Tag, WithJsonSchema
 
-from clusterkit.profile.cidr import Cidr, overlaps
-from clusterkit.profile.fields import Many, Strict, choice, unique
+from clusterkit.profile.cidr import SLOTS, Cidr, overlaps
+from clusterkit.profile.fields import Many, Strict, choice, every, unique
 from clusterkit.profile.problems import Problem
 
 ANYWHERE = IPv4Network("0.0.0.0/0")
@@ -33,51 +33,89 @@ Nat = Annotated[
 ]
 
 
-class Network(Strict):
-    """The network the cluster lives in."""
+def zone_count(least: int, hint: str) -> AfterValidator:
+    """An annotation for ``Zones``: at least so many, and at most ``SLOTS``."""
 
-    cidr: Cidr = Field(
-        default=IPv4Network("10.0.0.0/16"), description="range of the network's own addresses"
-    )
+    def problems(zones: int | tuple[str, ...]) -> Iterator[Problem]:
+        number = len(zones) if isinstance(zones, tuple) else zones
+        if not least <= number <= SLOTS:
+            yield Problem(f"must be {least} to {SLOTS} zones, is {number}", hint)
+
+    return every(problems)
+
+
+class ExistingNetwork(Strict):
+    """An existing network to use; clusterkit never changes or deletes it."""
+
+    vpc: str = Field(description="id of the network")
+
+
+class Network(Strict):
+    """The network of the cluster: a new one, or an existing one."""
+
+    cidr: Cidr = Field(default=IPv4Network("10.0.0.0/16"), description="address range")
     zones: Zones = Field(default=2, description="number of zones, or their names")
     nat: Nat = Field(
         default="one",
-        description="how private nodes reach the Internet: `one` gateway (`true`), one `per-zone`, "
+        description="how private nodes reach the internet: `one` gateway (`true`), one `per-zone`, "
         "or `none` (`false`)",
     )
     pods: Cidr | None = Field(
-        default=None, description="range of the pods; left out: the cloud's default"
+        default=None, description="range of the pods; default: the cloud's own"
     )
     services: Cidr | None = Field(
-        default=None, description="range of the Services; left out: the cloud's default"
+        default=None, description="range of the Services; default: the cloud's own"
     )
+    existing: ExistingNetwork | None = Field(
+        default=None,
+        description="use this network instead of creating one; cannot be combined with cidr, "
+        "zones or nat",
+    )
+
+    @property
+    def pod_range(self) -> IPv4Network | None:
+        """The range pods get; None if they get addresses of the network, or the cloud decides."""
+        return self.pods
+
+    @property
+    def service_range(self) -> IPv4Network | None:
+        """The range Services get; None if the cloud decides."""
+        return self.services
 
     def problems(self) -> Iterator[Problem]:
         yield from super().problems()
-        yield from overlaps([("cidr", self.cidr), ("pods", self.pods), ("services", self.services)])
+        # the range of an existing network is not known offline
+        cidr = None if self.existing else self.cidr
+        yield from overlaps(
+            [("cidr", cidr), ("pods", self.pod_range), ("services", self.service_range)]
+        )
+        for field in ("cidr", "zones", "nat") if self.existing else ():
+            if field in self.model_fields_set:
+                what = "cannot be combined with network.existing"
+                yield Problem(what, "remove one of the two", (field,))
 
 
 class Endpoint(Strict):
-    """The Kubernetes API's address."""
+    """The Kubernetes API endpoint."""
 
-    public: bool = Field(default=True, description="reachable from the Internet")
-    private: bool = Field(default=True, description="reachable inside the network")
+    public: bool = Field(default=True, description="reachable from the internet")
+    private: bool = Field(default=True, description="reachable from inside the network")
     allowed: Annotated[Many[Cidr], unique("range")] = Field(
         default=(ANYWHERE,),
-        description="ranges that may reach the public address; left out: everywhere",
+        description="ranges that may connect to the public endpoint; default: 0.0.0.0/0",
     )
 
     def problems(self) -> Iterator[Problem]:
         yield from super().problems()
         if not self.public and not self.private:
-            yield Problem("public and private are both false: nobody could reach the cluster")
+            yield Problem("public and private cannot both be false: no endpoint would be left")
         if "allowed" not in self.model_fields_set:
             return
         if not self.public:
-            yield Problem("means nothing without a public address", place=("allowed",))
+            yield Problem("cannot be combined with public: false", place=("allowed",))
         elif not self.allowed:
             yield Problem(
                 "is an empty list",
-                "leave it out for everywhere, or say public: false",
+                "remove the key to allow 0.0.0.0/0, or set public: false",
                 ("allowed",),
             )

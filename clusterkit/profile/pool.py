@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import Field, Tag
+from pydantic import Discriminator, Field, Tag
 
 from clusterkit.profile.fields import Form, Many, Strict, choice, every
 from clusterkit.profile.labels import Labels, TaintKey, TaintValue
@@ -13,23 +13,36 @@ from clusterkit.profile.problems import Problem, seen_again, shown
 
 
 class Machine(Strict):
-    """A size to be resolved to the smallest machine type on offer that fits."""
+    """A size; clusterkit chooses the smallest machine type that fits."""
 
-    cpu: int = Field(ge=1, description="virtual processors")
+    cpu: int = Field(ge=1, description="virtual CPUs")
     memory: int = Field(ge=1, description="GiB")
-    arch: Literal["amd64", "arm64"] = Field(default="amd64", description="processor architecture")
+    arch: Literal["amd64", "arm64"] = Field(default="amd64", description="CPU architecture")
+
+
+Size = Annotated[Machine, Tag("<size>")]
+"""a pool's machine is a ``Size``, or a name that is tagged ``"<type>"``; see ``size_or``"""
+
+
+def size_or(words: str) -> Discriminator:
+    """Whether a pool's machine is a size or a name; ``words`` describe the name in errors."""
+    return choice(
+        f"must be a size such as {{cpu: 4, memory: 16}}, or {words}",
+        size=(dict, Machine),
+        type=str,
+    )
 
 
 class Count(Strict):
-    """How many nodes an autoscaler may choose between."""
+    """The range of an autoscaled pool."""
 
-    min: int = Field(ge=0, description="fewest nodes")
-    max: int = Field(ge=1, description="most nodes")
+    min: int = Field(ge=0, description="minimum number of nodes")
+    max: int = Field(ge=1, description="maximum number of nodes")
 
     def problems(self) -> Iterator[Problem]:
         yield from super().problems()
         if self.min > self.max:
-            yield Problem(f"min {self.min} is more than max {self.max}", place=("min",))
+            yield Problem(f"min {self.min} is greater than max {self.max}", place=("min",))
 
 
 class Disk(Strict):
@@ -39,12 +52,12 @@ class Disk(Strict):
 
 
 class Taint(Strict):
-    """Keeps pods without a matching toleration away from a pool's nodes."""
+    """A taint of every node of the pool."""
 
     key: TaintKey = Field(description="`name` or `prefix/name`")
     value: TaintValue = Field(default="", description="may be empty")
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] = Field(
-        description="what happens to pods that do not tolerate the taint"
+        description="effect on pods that do not tolerate the taint"
     )
 
 
@@ -52,11 +65,11 @@ def repeated_taints(taints: tuple[Taint, ...]) -> Iterator[Problem]:
     """A problem for each taint with the key and effect of an earlier one."""
     for index in seen_again((taint.key, taint.effect) for taint in taints):
         taint = taints[index]
-        yield Problem(f"{taint.key} with effect {taint.effect} is there twice", place=(index,))
+        yield Problem(f"{taint.key} with effect {taint.effect} is listed twice", place=(index,))
 
 
 class Pool(Strict):
-    """Nodes of one kind."""
+    """A pool of identical nodes."""
 
     name: Annotated[
         str,
@@ -67,13 +80,8 @@ class Pool(Strict):
         ),
     ] = Field(description="unique in the profile, at most 20 characters")
     machine: Annotated[
-        Annotated[Machine, Tag("<size>")] | Annotated[str, Tag("<type>")],
-        choice(
-            "must be a size such as {cpu: 4, memory: 16}, or the name of a machine type",
-            size=(dict, Machine),
-            type=str,
-        ),
-    ] = Field(description="a size, or the cloud's own name of a machine type")
+        Size | Annotated[str, Tag("<type>")], size_or("the name of a machine type")
+    ] = Field(description="a size, or the cloud's name of a machine type")
     count: Annotated[
         Annotated[Count, Tag("<range>")] | Annotated[int, Field(ge=1), Tag("<number>")],
         choice(
@@ -84,7 +92,8 @@ class Pool(Strict):
     ] = Field(default=2, description="number of nodes, or `{min, max}`")
     disk: Disk = Field(default_factory=Disk, description="system disk of each node")
     spot: bool = Field(
-        default=False, description="cheaper machines the cloud may take back at any time"
+        default=False,
+        description="use spot capacity: cheaper, but the cloud may reclaim nodes at any time",
     )
     labels: Labels = Field(default_factory=dict, description="Kubernetes labels")
     taints: Annotated[Many[Taint], every(repeated_taints)] = Field(
@@ -93,17 +102,17 @@ class Pool(Strict):
 
     @property
     def minimum(self) -> int:
-        """Fewest nodes."""
+        """Minimum number of nodes."""
         return self.count.min if isinstance(self.count, Count) else self.count
 
     @property
     def maximum(self) -> int:
-        """Most nodes."""
+        """Maximum number of nodes."""
         return self.count.max if isinstance(self.count, Count) else self.count
 
 
 def machine_text(pool: Pool) -> str:
-    """What was asked for, as a tag on the pool records it: ``4x16-amd64``, or the type's name."""
+    """The requested machine, as recorded in a tag on the pool: ``4x16-amd64``, or a type's name."""
     machine = pool.machine
     if isinstance(machine, Machine):
         return f"{machine.cpu}x{machine.memory}-{machine.arch}"
@@ -111,6 +120,6 @@ def machine_text(pool: Pool) -> str:
 
 
 def repeated_names(pools: tuple[Pool, ...]) -> Iterator[Problem]:
-    """A problem for each pool named like an earlier one."""
+    """A problem for each pool that has the name of an earlier one."""
     for index in seen_again(pool.name for pool in pools):
-        yield Problem(f"pool {shown(pools[index].name)} is there twice", place=(index, "name"))
+        yield Problem(f"pool {shown(pools[index].name)} is listed twice", place=(index, "name"))

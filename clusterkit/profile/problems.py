@@ -1,8 +1,8 @@
-"""How a profile's rules say no.
+"""Problems that a profile's rules report.
 
-pydantic turns a ``ValueError`` of a validator into one error at one place. ``Refused`` is such a
-``ValueError`` that carries any number of problems, each with its own place below the validator's
-and its own cure, so that one cross-check can report everything it sees.
+pydantic turns a ``ValueError`` of a validator into one error at one place. ``Refused`` is a
+``ValueError`` with any number of problems, each with its own place below the validator's and its
+own hint, so that one cross-check can report everything it finds.
 ``clusterkit.profile.messages`` unpacks it.
 """
 
@@ -12,12 +12,12 @@ from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 
 Place = tuple[str | int, ...]
-"""keys and indexes from the place of the validator down to what is wrong"""
+"""keys and indexes from the place of the validator down to the wrong value"""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong, said after the field's path: ``must be …``, ``overlaps …``."""
+    """What is wrong; the field's path comes before it: ``must be …``, ``overlaps …``."""
 
     what: str
     hint: str = ""
@@ -44,7 +44,7 @@ def shown(value: object) -> str:
 
 
 def seen_again(values: Iterable[Hashable]) -> Iterator[int]:
-    """The index of each value that was there before."""
+    """The index of each value that occurred before."""
     seen: set[Hashable] = set()
     for index, value in enumerate(values):
         if value in seen:

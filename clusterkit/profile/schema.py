@@ -18,9 +18,8 @@ _DEFS = "#/$defs/"
 def json_schema(models: Mapping[str, type[BaseModel]]) -> Schema:
     """A JSON Schema, draft 2020-12, of the profiles of all clouds; ``models`` by the cloud's name.
 
-    Which model applies is decided by ``cloud`` with if and then, not with oneOf: an editor then
-    shows what is wrong with the cloud that is meant. It holds what one field can say; cross-checks
-    are for ``load``.
+    ``cloud`` selects the model with if and then, not with oneOf, so that an editor shows the errors
+    of that cloud only. The schema checks single fields; ``load`` does the cross-checks.
     """
     refs, schema = models_json_schema([(model, "validation") for model in models.values()])
     return {
@@ -41,7 +40,7 @@ def json_schema(models: Mapping[str, type[BaseModel]]) -> Schema:
 
 
 def _tidy(part: Any) -> Any:
-    """Without pydantic's titles, which only repeat the keys, and with the first paragraph of
+    """Without pydantic's titles, which repeat the keys, and with only the first paragraph of
     docstrings."""
     if isinstance(part, list):
         return [_tidy(item) for item in part]
@@ -63,7 +62,7 @@ def markdown(models: Mapping[str, type[BaseModel]]) -> str:
     lines = [
         "# The profile",
         "",
-        "Made from the models by `make docs`; do not edit by hand.",
+        "Generated from the models by `make docs`; do not edit.",
     ]
     for cloud, rule in zip(models, schema["allOf"], strict=True):
         lines += ["", f"## `cloud: {cloud}`"]

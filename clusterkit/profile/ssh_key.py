@@ -1,8 +1,8 @@
-"""The SSH public key a profile names: found, read and checked before any cloud sees it.
+"""The SSH public key a profile names: read and checked before it is sent to a cloud.
 
-The file holds one line ``<algorithm> <base64> [comment]``, the base64 being length-prefixed fields
-of which the first repeats the algorithm (RFC 4253 §6.6; Ed25519: RFC 8709 §4). The comment is
-dropped: it is the user's own and some clouds refuse what people write there. A private key given by
+The file contains one line ``<algorithm> <base64> [comment]``, the base64 being length-prefixed
+fields of which the first repeats the algorithm (RFC 4253 §6.6; Ed25519: RFC 8709 §4). The comment
+is dropped: it is private, and some clouds refuse what people write there. A private key given by
 mistake is refused and never printed.
 """
 
@@ -26,7 +26,7 @@ LARGEST = 16_384
 SMALLEST_RSA = 2048
 """bits; shorter keys are refused by current OpenSSH policy in most distributions"""
 
-_MAKE = "ssh-keygen -t ed25519 -f ~/.ssh/clusterkit makes one; give the .pub file"
+_MAKE = "ssh-keygen -t ed25519 -f ~/.ssh/clusterkit creates a key pair; use the .pub file"
 _SECURITY_KEYS = ("sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com")
 
 
@@ -35,7 +35,7 @@ class PublicKey:
     """A checked OpenSSH public key."""
 
     path: str
-    """as the profile spells it"""
+    """as written in the profile"""
     algorithm: str
     """``ssh-ed25519`` or ``ssh-rsa``"""
     text: str
@@ -43,41 +43,49 @@ class PublicKey:
 
 
 def fingerprint(public_key: str) -> str:
-    """A name for ``<algorithm> <base64>``: another key, another name."""
+    """A short hash of ``<algorithm> <base64>``, to name the key."""
     _, _, blob = public_key.partition(" ")
     return digest(hashlib.sha256(base64.b64decode(blob)).hexdigest())
 
 
 def parse(text: str, path: str) -> PublicKey:
-    """A public key from the text of its file; raises ``Refused``, whose words never hold the
-    text."""
+    """A public key from the text of its file; raises ``Refused``, whose message never
+    contains the text."""
     upper = text.upper()
     if "PRIVATE KEY" in upper or upper.startswith("PUTTY-USER-KEY-FILE"):
-        raise refuse(f"{shown(path)} holds a private key", f"give {path}.pub, its public half")
+        raise refuse(
+            f"{shown(path)} is a private key",
+            f"use the public key, {path}.pub",
+        )
     if "BEGIN" in upper and "PUBLIC KEY" in upper:
         raise refuse(
-            f"{shown(path)} is a public key in PEM or RFC 4716 form, OpenSSH's form is needed",
+            f"{shown(path)} is in PEM or RFC 4716 format, but must be in OpenSSH format",
             f"ssh-keygen -i -f {path} converts RFC 4716; add -m PKCS8 for PEM",
         )
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if len(lines) != 1:
-        raise refuse(f"{shown(path)} must hold one public key, holds {len(lines)} lines", _MAKE)
+        raise refuse(
+            f"{shown(path)} must contain one public key, but has {len(lines)} lines", _MAKE
+        )
     words = lines[0].split()
     algorithm = words[0]
     if algorithm == "ssh-dss":
-        raise refuse(f"{shown(path)} is a DSA key, which no OpenSSH accepts any more", _MAKE)
+        raise refuse(f"{shown(path)} is a DSA key, which OpenSSH no longer accepts", _MAKE)
     if algorithm.startswith("ecdsa-sha2-"):
-        raise refuse(f"{shown(path)} is an ECDSA key; RSA and Ed25519 are supported", _MAKE)
+        raise refuse(f"{shown(path)} is an ECDSA key; only RSA and Ed25519 are supported", _MAKE)
     if algorithm in _SECURITY_KEYS:
         raise refuse(
-            f"{shown(path)} is a security key ({algorithm}); RSA and Ed25519 are supported", _MAKE
+            f"{shown(path)} is a security key ({algorithm}); only RSA and Ed25519 are supported",
+            _MAKE,
         )
     if algorithm not in ("ssh-rsa", "ssh-ed25519") or len(words) < 2:
         raise refuse(f"{shown(path)} is not an OpenSSH public key", _MAKE)
     try:
         fields = _fields(base64.b64decode(words[1], validate=True))
     except (binascii.Error, ValueError):
-        raise refuse(f"{shown(path)} is damaged: its base64 part cannot be read", _MAKE) from None
+        raise refuse(
+            f"{shown(path)} is damaged: its base64 part cannot be decoded", _MAKE
+        ) from None
     _check(algorithm, fields, path)
     return PublicKey(path, algorithm, f"{algorithm} {words[1]}")
 
@@ -85,13 +93,14 @@ def parse(text: str, path: str) -> PublicKey:
 def _check(algorithm: str, fields: list[bytes], path: str) -> None:
     expected = 2 if algorithm == "ssh-ed25519" else 3
     if len(fields) != expected or fields[0] != algorithm.encode():
-        raise refuse(f"{shown(path)} is damaged: its parts do not make an {algorithm} key", _MAKE)
+        raise refuse(f"{shown(path)} is damaged: it does not contain an {algorithm} key", _MAKE)
     if algorithm == "ssh-ed25519":
         if len(fields[1]) != 32:
             raise refuse(f"{shown(path)} is damaged: an Ed25519 key has 32 bytes", _MAKE)
     elif (bits := int.from_bytes(fields[2], "big").bit_length()) < SMALLEST_RSA:
         raise refuse(
-            f"{shown(path)} is an RSA key of {bits} bits; at least {SMALLEST_RSA} are needed", _MAKE
+            f"{shown(path)} is an RSA key of {bits} bits, but must have at least {SMALLEST_RSA}",
+            _MAKE,
         )
 
 
@@ -107,10 +116,10 @@ def _fields(blob: bytes) -> list[bytes]:
 
 
 def read(path: str, folder: Path) -> PublicKey:
-    """The key in the file ``path``: ``~`` is the home directory, relative paths start at
-    ``folder``."""
+    """The key in the file ``path``: ``~`` is the home directory, other paths are
+    relative to ``folder``."""
     if path.lstrip().startswith(("ssh-", "ecdsa-", "sk-", "-----BEGIN")) or "\n" in path.strip():
-        raise refuse("must be the path of a public key file, is a key itself", _MAKE)
+        raise refuse("must be the path of a public key file, but is a key", _MAKE)
     try:
         file = folder / Path(path).expanduser()
         if not file.is_file():
@@ -119,7 +128,7 @@ def read(path: str, folder: Path) -> PublicKey:
         with file.open("rb") as stream:
             raw = stream.read(LARGEST + 1)
     except RuntimeError:
-        raise refuse(f"{shown(path)}: there is no such user's home directory") from None
+        raise refuse(f"{shown(path)}: the home directory of this user is unknown") from None
     except OSError as error:
         raise refuse(f"{shown(path)} cannot be read: {error.strerror}") from None
     if len(raw) > LARGEST:
@@ -127,7 +136,7 @@ def read(path: str, folder: Path) -> PublicKey:
     try:
         return parse(raw.decode(), path)
     except UnicodeDecodeError:
-        raise refuse(f"{shown(path)} is not text, so not an OpenSSH public key", _MAKE) from None
+        raise refuse(f"{shown(path)} is not an OpenSSH public key: it is not text", _MAKE) from None
 
 
 def _validate(value: object, info: ValidationInfo) -> PublicKey:
@@ -145,5 +154,4 @@ SshKey = Annotated[
     PlainSerializer(lambda key: key.path, return_type=str),
     WithJsonSchema({"type": "string", "minLength": 1}),
 ]
-"""a field that names a public key file; the validation context's ``folder`` is where relative paths
-start"""
+"""a field with the path of a public key file, relative to ``folder`` of the validation context"""

@@ -12,9 +12,8 @@ from clusterkit.profile.problems import Refused
 
 
 def fill(package: str, name: str, region: str, regions: Form) -> str:
-    """``PACKAGE/template.yaml`` for this cluster; ``ProfileError`` for a name or region that cannot
-    be.
-    """
+    """``PACKAGE/template.yaml`` for this cluster; ``ProfileError`` for an invalid name or
+    region."""
     findings = []
     for field, form, text in (("name", NAME, name), ("region", regions, region)):
         try:

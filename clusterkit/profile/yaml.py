@@ -1,8 +1,9 @@
-"""A YAML file as plain data, with the line of everything in it and without YAML's surprises.
+"""A YAML file as plain data, with the line of every value and without YAML's surprises.
 
 PyYAML follows YAML 1.1, where ``yes`` is true, ``012`` is ten, ``1:30`` is ninety, the second of
-two equal keys wins and a few lines of aliases grow to gigabytes. Only its scanner and composer are
-used, for their nodes and marks; values are made here, and each surprise is a fault with its line.
+two equal keys wins and a few lines of aliases expand to gigabytes. Only its scanner and composer
+are used, for their nodes and marks; values are built here, and each surprise is a fault with its
+line.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from clusterkit.errors import Finding, ProfileError
 from clusterkit.profile.problems import Place, shown
 
 LARGEST = 1 << 20
-"""bytes; PyYAML needs about ten seconds for them, and a profile has under ten thousand"""
+"""bytes; PyYAML needs about ten seconds for so many, and a profile has under ten thousand"""
 DEEPEST = 50
 """levels of nesting; PyYAML's composer recurses"""
 MOST = 100_000
-"""values after all aliases are followed"""
+"""values, with all aliases expanded"""
 
 _TAG = "tag:yaml.org,2002:"
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})", re.ASCII)
@@ -31,7 +32,7 @@ _FLOAT = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)?", re.ASCII)
 
 @dataclass(frozen=True)
 class Mark:
-    """Where a value is, and how it is written if it is a scalar."""
+    """The line of a value, and its text if it is a scalar."""
 
     line: int
     raw: str | None = None
@@ -39,7 +40,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Fault:
-    """Something YAML reads differently from what it looks like."""
+    """Something that YAML reads differently from what it looks like."""
 
     line: int
     place: Place
@@ -49,7 +50,7 @@ class Fault:
 
 @dataclass
 class Document:
-    """What a file holds. Where there is a fault, the value is the likeliest guess."""
+    """The content of a file. Where there is a fault, the value is the most likely guess."""
 
     path: Path
     data: dict[str, object] = field(default_factory=dict)
@@ -57,13 +58,13 @@ class Document:
     faults: list[Fault] = field(default_factory=list)
 
     def line(self, place: Place) -> int:
-        """The line of a place, or of the nearest thing around it that the file has; from 1."""
+        """The line of a place, or of the nearest enclosing value in the file; the first is 1."""
         while place and place not in self.marks:
             place = place[:-1]
         return self.marks[place].line if place in self.marks else 1
 
     def raw(self, place: Place) -> str | None:
-        """How the scalar at a place is written, without quotes."""
+        """The text of the scalar at a place, without quotes."""
         mark = self.marks.get(place)
         return mark.raw if mark else None
 
@@ -90,7 +91,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def read(path: Path) -> Document:
-    """The mapping in the file ``path``; raises ``ProfileError`` if there is none to be had."""
+    """The mapping in the file ``path``; raises ``ProfileError`` if there is none."""
     text = _text(path)
     try:
         loader = _Loader(text)
@@ -105,11 +106,11 @@ def read(path: Path) -> Document:
         what = f"the character {chr(error.character)!r} is not allowed in YAML"
         raise ProfileError([Finding(what, where=f"{path}:{line}")]) from None
     if root is None or (isinstance(root, yaml.ScalarNode) and root.tag == f"{_TAG}null"):
-        hint = "clusterkit init writes a profile to begin with"
+        hint = "clusterkit init writes a first profile"
         raise ProfileError([Finding("the file is empty", where=str(path), hint=hint)])
     if not isinstance(root, yaml.MappingNode):
         line = root.start_mark.line + 1
-        what = "a profile is a mapping, lines of 'key: value'"
+        what = "a profile must be a mapping (lines of 'key: value')"
         raise ProfileError([Finding(what, where=f"{path}:{line}")])
     return _Builder(path).document(root)
 
@@ -120,17 +121,17 @@ def _text(path: Path) -> str:
 
     try:
         if path.is_dir():
-            raise no("is a directory, not a profile", f"give a file, such as {path}/profile.yaml")
+            raise no("is a directory, not a profile", f"name a file, such as {path}/profile.yaml")
         if not path.is_file():
             there = path.exists() or path.is_symlink()
-            what = "is not a regular file" if there else "there is no such file"
-            raise no(what, "clusterkit init writes a profile to begin with")
+            what = "is not a regular file" if there else "does not exist"
+            raise no(what, "clusterkit init writes a first profile")
         with path.open("rb") as stream:
             raw = stream.read(LARGEST + 1)
     except OSError as error:
         raise no(f"cannot be read: {error.strerror}") from None
     if len(raw) > LARGEST:
-        raise no("is larger than 1 MiB, so not a profile")
+        raise no("is larger than 1 MiB, the limit for a profile")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -144,26 +145,26 @@ def _syntax(path: Path, error: yaml.MarkedYAMLError) -> Finding:
     where = f"{path}:{mark.line + 1}" if mark else str(path)
     problem = error.problem or "cannot be read"
     if "'\\t'" in problem:
-        return Finding("a tab, where YAML wants spaces", where, "indent with spaces")
+        return Finding("YAML does not allow tabs for indentation", where, "indent with spaces")
     if "expected a single document" in (error.context or ""):
-        hint = "keep one, in a file of its own, without '---' between"
-        return Finding("a second document begins here; a profile is one", where, hint)
+        hint = "put each profile in its own file"
+        return Finding("a second document starts here; a profile is one document", where, hint)
     context = f" {error.context}" if error.context else ""
     if error.context_mark and mark and error.context_mark.line != mark.line:
-        context += f" that begins on line {error.context_mark.line + 1}"
+        context += f" that starts on line {error.context_mark.line + 1}"
     return Finding(f"not YAML: {problem}{context}", where)
 
 
 class _Builder:
-    """Makes the data of a node tree, noting marks and faults."""
+    """Builds the data of a node tree, and records marks and faults."""
 
     def __init__(self, path: Path) -> None:
         self.result = Document(path)
         self.count = 0
         self.open: set[int] = set()
-        """ids of the collections being built; meeting one again is an alias that never ends"""
+        """ids of the collections being built; meeting one again is a recursive alias"""
         self.told: set[int] = set()
-        """ids of nodes whose fault is noted; an alias shows a node many times"""
+        """ids of nodes whose fault is recorded; aliases repeat a node"""
 
     def document(self, root: yaml.MappingNode) -> Document:
         self.result.marks[()] = Mark(root.start_mark.line + 1)
@@ -181,13 +182,13 @@ class _Builder:
     def value(self, node: yaml.Node, place: Place) -> object:
         self.count += 1
         if self.count > MOST:
-            raise self.stop(node, f"more than {MOST:,} values, with aliases followed")
+            raise self.stop(node, f"more than {MOST:,} values, with aliases expanded")
         if isinstance(node, yaml.ScalarNode):
             return self.scalar(node, place)
         if id(node) in self.open:
-            raise self.stop(node, "an alias inside the thing it stands for: it never ends")
+            raise self.stop(node, "recursive alias")
         if node.tag not in (f"{_TAG}map", f"{_TAG}seq"):
-            self.fault(node, place, f"the tag {_tag(node)} means nothing here", "take it out")
+            self.fault(node, place, f"the tag {_tag(node)} is not supported", "remove it")
         if isinstance(node, yaml.MappingNode):
             return self.mapping(node, place)
         self.open.add(id(node))
@@ -201,7 +202,7 @@ class _Builder:
 
     def mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, object]:
         if id(node) in self.open:
-            raise self.stop(node, "an alias inside the thing it stands for: it never ends")
+            raise self.stop(node, "recursive alias")
         self.open.add(id(node))
         merged = [value for key, value in node.value if key.tag == f"{_TAG}merge"]
         made: dict[str, object] = {}
@@ -212,7 +213,7 @@ class _Builder:
                 if isinstance(source, yaml.MappingNode):
                     made |= self.mapping(source, place)
                 else:
-                    self.fault(source, place, "<< takes a mapping, or a list of mappings")
+                    self.fault(source, place, "<< needs a mapping, or a list of mappings")
         first: dict[str, int] = {}
         for key_node, value_node in node.value:
             if key_node.tag == f"{_TAG}merge":
@@ -223,8 +224,10 @@ class _Builder:
                 continue
             at = (*place, key)
             if key in first:
-                what = f"is there twice, first on line {first[key]}"
-                self.fault(key_node, at, what, "YAML would silently take the last; keep one")
+                what = f"is a duplicate key, first used on line {first[key]}"
+                self.fault(
+                    key_node, at, what, "YAML would silently use the last one; remove the others"
+                )
                 continue
             first[key] = line
             self.result.marks[at] = Mark(line, _raw(value_node))
@@ -232,7 +235,7 @@ class _Builder:
         self.open.discard(id(node))
         self.count += len(node.value)
         if self.count > MOST:
-            raise self.stop(node, f"more than {MOST:,} values, with aliases followed")
+            raise self.stop(node, f"more than {MOST:,} values, with aliases expanded")
         return made
 
     def key(self, node: yaml.Node, place: Place) -> str | None:
@@ -259,7 +262,7 @@ class _Builder:
             case "bool":
                 truth = raw.lower() in ("yes", "on", "true")
                 if raw.lower() not in ("true", "false"):
-                    hint = f'write {str(truth).lower()}, or "{raw}" if it is text'
+                    hint = f'write {str(truth).lower()}, or "{raw}" for text'
                     self.fault(node, place, f"YAML reads {raw} as {str(truth).lower()}", hint)
                 return truth
             case "int" if _INT.fullmatch(raw):
@@ -267,11 +270,11 @@ class _Builder:
             case "float" if _FLOAT.fullmatch(raw):
                 return float(raw)
             case "int" | "float":
-                hint = f'YAML reads it in its own way; in quotes, "{raw[:40]}", it is text'
-                self.fault(node, place, f"{shown(raw)} is no plain decimal number", hint)
+                hint = f'write a decimal number, or "{raw[:40]}" for text'
+                self.fault(node, place, f"{shown(raw)} is not a plain decimal number", hint)
                 return 0
             case _:
-                self.fault(node, place, f"the tag {_tag(node)} means nothing here", "take it out")
+                self.fault(node, place, f"the tag {_tag(node)} is not supported", "remove it")
                 return raw
 
 

@@ -4,13 +4,3 @@ and Container Service for Kubernetes (ACK), behind the real host names.
 Every request is checked against the vendor's published description (``data/``, written by
 ``tools/gen_alibaba_models.py``) and its signature; every answer has the published shape.
 """
-
-from __future__ import annotations
-
-from clusterkit_sandbox.alibaba.gateway import AlibabaCloud
-from clusterkit_sandbox.emulator import Surroundings
-
-
-def emulator(surroundings: Surroundings) -> AlibabaCloud:
-    """A new, empty Alibaba Cloud."""
-    return AlibabaCloud(surroundings)

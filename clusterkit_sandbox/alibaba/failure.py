@@ -17,6 +17,23 @@ import json
 
 from clusterkit_sandbox.emulator import Answer
 
+GATEWAY_CODES = (
+    "IncompleteSignature",
+    "InvalidAccessKeyId",
+    "InvalidAction",
+    "InvalidSecurityToken",
+    "InvalidSignatureMethod",
+    "InvalidTimeStamp",
+    "InvalidVersion",
+    "ServiceUnavailable",
+    "SignatureDoesNotMatch",
+    "SignatureNonceUsed",
+    "Throttling",
+)
+"""How the codes begin that the gateway raises itself, whatever the service (vendor: "Common error
+codes" of ECS and of Container Service)
+"""
+
 
 class Failure(Exception):
     """A refused request; ``gateway`` says that it never reached the service behind the gateway."""

@@ -40,13 +40,22 @@ from clusterkit_sandbox.alibaba import (
 )
 from clusterkit_sandbox.alibaba.catalogue import REGIONS
 from clusterkit_sandbox.alibaba.clusterlife import ClusterLife
-from clusterkit_sandbox.alibaba.failure import Failure, json_answer, not_emulated, rendered
+from clusterkit_sandbox.alibaba.failure import (
+    GATEWAY_CODES,
+    Failure,
+    json_answer,
+    not_emulated,
+    rendered,
+)
+from clusterkit_sandbox.alibaba.operations import AlibabaOperations
 from clusterkit_sandbox.alibaba.parameters import read
 from clusterkit_sandbox.alibaba.request import Request, host_parts
 from clusterkit_sandbox.alibaba.service import Accepted, Call, Handler
 from clusterkit_sandbox.alibaba.signature import AccessKey
 from clusterkit_sandbox.alibaba.store import Store
 from clusterkit_sandbox.emulator import Answer, Environ, StartResponse, Surroundings
+from clusterkit_sandbox.fault_targets import Operations
+from clusterkit_sandbox.faults import Rule
 
 _LOG = logging.getLogger(__name__)
 
@@ -78,6 +87,7 @@ class AlibabaCloud:
     """Implements ``clusterkit_sandbox.emulator.Emulator``."""
 
     name = "alibaba"
+    operations: Operations = AlibabaOperations()
 
     def __init__(self, surroundings: Surroundings) -> None:
         self.store = Store(surroundings.pace, surroundings.faults)
@@ -119,6 +129,15 @@ class AlibabaCloud:
         status, code, message = _INJECTED[kind]
         failure = Failure(status, code, message, gateway=True)
         return rendered(failure, style="RPC", host=request.host, request_id=_request_id())
+
+    def refused(self, environ: Environ, body: bytes, rule: Rule) -> Answer:
+        """An error of a rule of kind ``refuse``, in the service's or in the gateway's format."""
+        request = Request.read(environ, body)
+        gateway = rule.gateway
+        if gateway is None:
+            gateway = rule.code.startswith(GATEWAY_CODES)
+        failure = Failure(rule.status or 400, rule.code, rule.text, gateway=gateway)
+        return rendered(failure, style=request.style, host=request.host, request_id=_request_id())
 
     # -- requests --------------------------------------------------------------------------------
 

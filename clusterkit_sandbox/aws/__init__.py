@@ -1,1 +1,1 @@
-"""AWS, as far as an EKS cluster needs it: moto beneath, an EKS of our own on top."""
+"""AWS, as far as an EKS cluster needs it: an EKS emulator of our own on top of moto."""

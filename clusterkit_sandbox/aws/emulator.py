@@ -22,12 +22,15 @@ from clusterkit_sandbox.aws import (
     refusals,
 )
 from clusterkit_sandbox.aws.account import REGION, Account, write_profile
+from clusterkit_sandbox.aws.operations import AwsOperations, published_statuses
 from clusterkit_sandbox.aws.parameters import Parameters
 from clusterkit_sandbox.aws.refusals import Refusal
 from clusterkit_sandbox.aws.service import Eks
 from clusterkit_sandbox.aws.signature import Scope, Unsigned, check, scope_of
 from clusterkit_sandbox.aws.tokens import Tokens
 from clusterkit_sandbox.emulator import Answer, Environ, StartResponse, Surroundings, Wsgi
+from clusterkit_sandbox.fault_targets import Operations
+from clusterkit_sandbox.faults import Rule
 
 _LOG = logging.getLogger(__name__)
 
@@ -55,6 +58,7 @@ class AwsEmulator:
     """Implements ``clusterkit_sandbox.emulator.Emulator``."""
 
     name = "eks"
+    operations: Operations = AwsOperations()
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
@@ -133,8 +137,13 @@ class AwsEmulator:
 
     def refusal(self, environ: Environ, body: bytes, kind: str) -> Answer:
         """The service's own answer for an injected fault."""
-        scope = scope_of(environ)
-        return refusals.injected(scope.service if scope else "sts", kind)
+        return refusals.injected(_service(environ), kind)
+
+    def refused(self, environ: Environ, body: bytes, rule: Rule) -> Answer:
+        """An error of a rule of kind ``refuse``, in the service's wire format."""
+        published = published_statuses(self.operation(environ, body).partition(":")[0])
+        status = rule.status or published.get(rule.code, 400)
+        return refusals.answer(_service(environ), rule.code, rule.text, status)
 
     # -- requests --------------------------------------------------------------------------------
 
@@ -151,8 +160,7 @@ class AwsEmulator:
 
     def _answer(self, environ: Environ, body: bytes) -> Answer:
         path, query = _raw(environ)
-        claimed = scope_of(environ)
-        service = claimed.service if claimed else environ.get("HTTP_HOST", "").partition(".")[0]
+        service = _service(environ)
         raw = f"{path}?{query}" if query else path
         try:
             scope = check(environ, raw, body, self._account.secrets)
@@ -233,6 +241,12 @@ def _unsigned(service: str, error: Unsigned) -> Answer:
         return refusals.answer(service, _EC2_CODES.get(error.code, error.code), text, status)
     codes = _JSON_CODES if service in refusals.PROTOCOLS else _QUERY_CODES
     return refusals.answer(service, codes.get(error.code, error.code), str(error), 403)
+
+
+def _service(environ: Environ) -> str:
+    """The service of the signature, else of the host name."""
+    scope = scope_of(environ)
+    return scope.service if scope else str(environ.get("HTTP_HOST", "")).partition(".")[0]
 
 
 def _raw(environ: Environ) -> tuple[str, str]:

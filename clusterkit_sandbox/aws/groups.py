@@ -179,7 +179,8 @@ def update_nodegroup_config(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
         "clusterName": asked["clusterName"],
         "nodegroupName": asked["nodegroupName"],
     }
-    if group.status != "ACTIVE":
+    # a larger size is what ends DEGRADED (aws/containers-roadmap#2326)
+    if group.status not in ("ACTIVE", "DEGRADED"):
         raise in_use(f"NodeGroup is in {group.status} state", **where)
     shown = group.shown
     scaling = {**shown["scalingConfig"], **(asked.get("scalingConfig") or {})}

@@ -61,13 +61,14 @@ def answer(service: str, code: str, message: str, status: int, **members: object
         headers += [("Content-Type", "text/xml;charset=UTF-8")]
         body = (
             '<?xml version="1.0" encoding="UTF-8"?><Response><Errors><Error>'
-            f"<Code>{code}</Code><Message>{escape(message)}</Message></Error></Errors>"
+            f"<Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error></Errors>"
             f"<RequestID>{request}</RequestID></Response>"
         )
     else:
         headers += [("Content-Type", "text/xml")]
         body = (
-            f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code>"
+            f"<ErrorResponse><Error><Type>{'Receiver' if status >= 500 else 'Sender'}</Type>"
+            f"<Code>{escape(code)}</Code>"
             f"<Message>{escape(message)}</Message></Error>"
             f"<RequestId>{request}</RequestId></ErrorResponse>"
         )

@@ -48,6 +48,8 @@ class Eks:
         self.regions: dict[str, Region] = {}
         self.name = ""
         """the region of the call under way"""
+        self.operation = ""
+        """the call under way: ``UpdateAddon``"""
         self.caller = ""
         """the ARN of who makes the call under way"""
 
@@ -63,7 +65,7 @@ class Eks:
         function = OPERATIONS.get(name)
         if function is None:
             raise Refusal("NotImplemented", f"{name} is not in the sandbox", 501)
-        self.name, self.caller = region, caller
+        self.name, self.caller, self.operation = region, caller, name
         self.tick()
         if name.startswith("Create") and reserved(parameters.get("tags")):
             raise invalid(RESERVED)
@@ -172,8 +174,7 @@ class Eks:
     ) -> Shown:
         """Begin an update of the cluster or of a ``thing`` in it; ``done`` is called when it ends.
 
-        The fault ``terminal`` on ``eks:UpdateCluster``, ``eks:UpdateNodegroup`` or
-        ``eks:UpdateAddon`` makes it fail in the end.
+        The fault ``terminal`` on the call under way makes it fail in the end.
         """
         shown: Shown = {
             "id": str(uuid4()),
@@ -185,9 +186,7 @@ class Eks:
             # not of the API's object: what describe_update and list_updates ask for
             **{key: thing.shown[key] for key in PARTS if key in thing.shown},
         }
-        operation = {"eks/cluster/update": "Cluster", "eks/addon/update": "Addon"}
-        subject = operation.get(what, "Nodegroup")
-        if self.surroundings.faults.terminal(f"eks:Update{subject}"):
+        if self.surroundings.faults.terminal(f"eks:{self.operation}"):
             done = partial(_fail, shown, thing.shown)
         thing.shown["status"] = "UPDATING"
         cluster.updates[shown["id"]] = shown

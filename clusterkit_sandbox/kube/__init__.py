@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clusterkit_sandbox.faults import Faults
+
 if TYPE_CHECKING:
     from clusterkit_sandbox.kube.interfaces import KubeServer
     from clusterkit_sandbox.pace import Pace
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
 _KUBECONFIG = "kubeconfig:"
 
 
-def kube_server(kind: str, pace: Pace, directory: Path) -> KubeServer:
+def kube_server(kind: str, pace: Pace, directory: Path, faults: Faults | None = None) -> KubeServer:
     """The Kubernetes side of a sandbox.
 
     ``kind`` is ``embedded`` (the endpoint of clusterkit), ``envtest`` (kube-apiserver and etcd,
@@ -20,16 +22,18 @@ def kube_server(kind: str, pace: Pace, directory: Path) -> KubeServer:
     current context). ``directory`` is private to the sandbox. ``ValueError`` for anything else, or
     if what it needs is missing, with what to do.
     """
+    if faults is None:
+        faults = Faults()
     if kind == "embedded":
         from clusterkit_sandbox.kube.embedded import EmbeddedKube
 
-        return EmbeddedKube(pace, directory)
+        return EmbeddedKube(pace, directory, faults)
     if kind == "envtest":
         from clusterkit_sandbox.kube.envtest import EnvtestKube
 
-        return EnvtestKube(pace, directory)
+        return EnvtestKube(pace, directory, faults)
     if kind.startswith(_KUBECONFIG):
         from clusterkit_sandbox.kube.external import ExternalKube
 
-        return ExternalKube(Path(kind.removeprefix(_KUBECONFIG)).expanduser(), directory)
+        return ExternalKube(Path(kind.removeprefix(_KUBECONFIG)).expanduser(), directory, faults)
     raise ValueError(f"--kube {kind}: give embedded, envtest or kubeconfig:PATH")

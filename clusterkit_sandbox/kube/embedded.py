@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from clusterkit_sandbox.faults import Faults
 from clusterkit_sandbox.kube.accounts import TokenIssuer
 from clusterkit_sandbox.kube.bootstrap import populate
 from clusterkit_sandbox.kube.certificates import ClusterAuthority
@@ -41,9 +42,10 @@ _THREADS = 8
 class EmbeddedKube:
     """The clusters of one sandbox."""
 
-    def __init__(self, pace: Pace, directory: Path) -> None:
+    def __init__(self, pace: Pace, directory: Path, faults: Faults) -> None:
         """``directory`` is private to the sandbox; keys pass through it."""
         self._pace = pace
+        self._faults = faults
         self._directory = directory
         self._clusters: dict[str, EmbeddedCluster] = {}
         self._lock = threading.Lock()
@@ -66,7 +68,7 @@ class EmbeddedKube:
             if key in self._clusters:
                 raise ValueError(f"cluster {key!r} is open already")
             authority = ClusterAuthority()
-            listener = Listener(authority, hosts, self._directory)
+            listener = Listener(authority, hosts, self._directory, self._faults)
             cluster = EmbeddedCluster(authority, listener, self._loop.run, self._forget(key))
             self._loop.run(
                 cluster.start(

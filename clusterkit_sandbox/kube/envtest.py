@@ -22,6 +22,7 @@ import aiohttp
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from clusterkit_sandbox.faults import Faults
 from clusterkit_sandbox.kube.accounts import ISSUER
 from clusterkit_sandbox.kube.admission import SERVICES
 from clusterkit_sandbox.kube.certificates import ClusterAuthority
@@ -43,12 +44,12 @@ _MERGE = {"Content-Type": "application/merge-patch+json"}
 class EnvtestKube:
     """Starts an API server for each cluster."""
 
-    def __init__(self, pace: Pace, directory: Path) -> None:
+    def __init__(self, pace: Pace, directory: Path, faults: Faults) -> None:
         """``ValueError`` if the programs are not to be found."""
         self._pace = pace
         self._directory = directory
         self._etcd, self._server = _program("etcd"), _program("kube-apiserver")
-        self._clusters = RealClusters(directory)
+        self._clusters = RealClusters(directory, faults)
 
     def open(
         self,
@@ -78,9 +79,7 @@ class EnvtestKube:
                 self._clusters.forget(key)
                 processes.stop()
 
-            cluster = EnvtestCluster(
-                self._clusters.loop, hosts, self._directory, connect, base, closed
-            )
+            cluster = EnvtestCluster(self._clusters, hosts, connect, base, closed)
             cluster.pace = self._pace
             cluster.start(review, [*objects, *_admins(admins)])
         except BaseException:

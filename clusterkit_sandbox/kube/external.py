@@ -17,6 +17,7 @@ from pathlib import Path
 
 import aiohttp
 
+from clusterkit_sandbox.faults import Faults
 from clusterkit_sandbox.kube.interfaces import CloudHooks, Node, TokenReview
 from clusterkit_sandbox.kube.real import RealCluster, RealClusters
 
@@ -28,15 +29,14 @@ _STOP_WITHIN = 5.0
 class ExternalKube:
     """All clusters of the sandbox are this one cluster."""
 
-    def __init__(self, kubeconfig: Path, directory: Path) -> None:
+    def __init__(self, kubeconfig: Path, directory: Path, faults: Faults) -> None:
         """``ValueError`` for a file that is not there, or without kubectl."""
         if not kubeconfig.is_file():
             raise ValueError(f"--kube kubeconfig:{kubeconfig}: there is no such file")
         kubectl = shutil.which("kubectl")
         if kubectl is None:
             raise ValueError("--kube kubeconfig:PATH needs kubectl: install it, or use embedded")
-        self._directory = directory
-        self._clusters = RealClusters(directory)
+        self._clusters = RealClusters(directory, faults)
         # the path of a socket is short: 107 bytes (unix(7))
         self._sockets = Path(tempfile.mkdtemp(prefix="ck-"))
         self._socket = self._sockets / "kube"
@@ -87,9 +87,8 @@ class ExternalKube:
             )
 
         cluster = ExternalCluster(
-            self._clusters.loop,
+            self._clusters,
             hosts,
-            self._directory,
             connect,
             "http://localhost",
             lambda: self._clusters.forget(key),

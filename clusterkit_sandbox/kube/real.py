@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 
+from clusterkit_sandbox.faults import Faults
 from clusterkit_sandbox.kube.auth_proxy import Front
 from clusterkit_sandbox.kube.certificates import ClusterAuthority
 from clusterkit_sandbox.kube.interfaces import TokenReview
@@ -28,9 +29,10 @@ _PLURALS = {
 class RealClusters:
     """The open clusters of one sandbox, and the event loop their fronts run on."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, faults: Faults) -> None:
         """``directory`` is private to the sandbox; keys pass through it."""
-        self._directory = directory
+        self.directory = directory
+        self.faults = faults
         self._clusters: dict[str, RealCluster] = {}
         self._lock = threading.Lock()
         self.loop = EventLoop()
@@ -65,17 +67,16 @@ class RealCluster:
 
     def __init__(
         self,
-        loop: EventLoop,
+        clusters: RealClusters,
         hosts: Sequence[str],
-        directory: Path,
         connect: Callable[[], aiohttp.ClientSession],
         base: str,
         closed: Callable[[], None],
     ) -> None:
         """``connect`` makes, on the loop, the session that reaches ``base`` as administrator."""
         self._authority = ClusterAuthority()
-        self.listener = Listener(self._authority, hosts, directory)
-        self.loop = loop
+        self.listener = Listener(self._authority, hosts, clusters.directory, clusters.faults)
+        self.loop = clusters.loop
         self.base = base
         self._connect = connect
         self._on_close = closed

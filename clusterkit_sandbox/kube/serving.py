@@ -12,7 +12,9 @@ from typing import TypeVar
 
 from aiohttp import web
 
+from clusterkit_sandbox.faults import Faults
 from clusterkit_sandbox.kube.certificates import ClusterAuthority
+from clusterkit_sandbox.kube.fault_injection import fault_injection
 
 LOOPBACK = "127.0.0.1"
 _CLOSE_SECONDS = 0.2
@@ -53,16 +55,20 @@ class EventLoop:
 class Listener:
     """One cluster's TLS port."""
 
-    def __init__(self, authority: ClusterAuthority, hosts: Sequence[str], directory: Path) -> None:
+    def __init__(
+        self, authority: ClusterAuthority, hosts: Sequence[str], directory: Path, faults: Faults
+    ) -> None:
         """``hosts`` are the names of its certificate; the key passes through ``directory``."""
         self.hosts = tuple(hosts)
         self.address = (LOOPBACK, 0)
         """where it listens, once it is started"""
         self._authority = authority
         self._directory = directory
+        self._faults = faults
 
     async def start(self, application: web.Application) -> None:
-        """Listen."""
+        """Listen; faults are drawn before ``application`` sees a request."""
+        application.middlewares.append(fault_injection(self._faults))
         self._runner = web.AppRunner(
             application, access_log=None, shutdown_timeout=_CLOSE_SECONDS, auto_decompress=False
         )

@@ -101,7 +101,7 @@ def test_destroy_needs_no_profile(user: User, cloud: Cloud) -> None:
     words = cloud.target("lost")
     done = user.tool("destroy", *words, "--yes")
     assert done.stdout == "lost: nothing is left\n"
-    assert user.tool("status", *words, ok=1).stdout.startswith("lost: nothing carries its mark")
+    assert user.tool("status", *words, ok=1).stdout.startswith("lost: nothing carries its tags")
     assert user.tool("destroy", *words, "--yes").stdout == "lost: nothing is left\n"
 
 
@@ -118,7 +118,7 @@ def test_a_moved_region_is_caught_by_the_receipt(user: User) -> None:
     profile.write_text(profile.read_text().replace("eu-west-1", "eu-central-1"))
     done = user.tool("up", profile, "--yes", ok=1)
     assert "eu-west-1" in done.stderr
-    assert "destroy that one first" in done.stderr
+    assert "destroy that cluster first" in done.stderr
     user.tool("destroy", *EKS.target("moved"), "--yes")
 
 
@@ -248,7 +248,7 @@ def test_credentials_live_as_long_as_was_asked_for_and_up_keeps_it(user: User) -
 
 def test_where_the_cloud_decides_how_long_they_live_nobody_else_does(user: User) -> None:
     said = user.tool("token", *EKS.target("any"), "--minutes", "60", ok=1).stderr
-    assert "eks decides by itself" in said
+    assert "eks sets the lifetime of credentials itself" in said
 
 
 @pytest.mark.client

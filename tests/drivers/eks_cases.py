@@ -150,7 +150,7 @@ APIECE = (
     "eks:DescribeNodegroup",
     "iam:ListAttachedRolePolicies",
     "iam:ListRolePolicies",
-    "iam:ListRoleTags",
+    "iam:GetRole",
 )
 
 MINIMAL_CASE = Case(
@@ -171,8 +171,8 @@ MINIMAL_CASE = Case(
         ("ec2:CreateNatGateway", "nat-gateway/a"),
     ),
     failing=(
-        ("eks:UpdateCluster", {"kubernetes": "1.35"}, "cluster/demo", NO_ADDRESSES),
-        ("eks:UpdateNodegroup", {"pools.0.labels": {"a": "b"}}, "node-group/", NO_ADDRESSES),
+        ("eks:UpdateClusterVersion", {"kubernetes": "1.35"}, "cluster/demo", NO_ADDRESSES),
+        ("eks:UpdateNodegroupConfig", {"pools.0.labels": {"a": "b"}}, "node-group/", NO_ADDRESSES),
     ),
     changes=(
         ("count", {"pools.0.count": {"min": 1, "max": 4}}),
@@ -191,7 +191,7 @@ MINIMAL_CASE = Case(
         (
             "services",
             {"network.services": "172.31.0.0/16"},
-            "EKS fixes it when the cluster is made",
+            "EKS fixes it at creation",
         ),
         ("back", {"kubernetes": "1.33"}, "EKS does not go back"),
     ),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from clusterkit import Cluster
 from clusterkit.errors import PreflightError
 from tests.drivers.alibaba_cases import MINIMAL, MINIMAL_CASE
 from tests.drivers.world import World, edited, world
@@ -25,14 +26,10 @@ def wrong(found: World, profile: Mapping[str, Any]) -> list[str]:
     """What preflight refuses."""
     loaded = found.load(profile)
     try:
-        found.cloud.preflight(loaded, found.cloud.connect(_target(found, profile), found.wire))
+        Cluster.from_profile(loaded, found.connection()).preflight()
     except PreflightError as error:
         return [f"{finding.what} | {finding.hint}" for finding in error.findings]
     return []
-
-
-def _target(found: World, profile: Mapping[str, Any]) -> Any:
-    return type(found.target())("alibaba", str(profile["name"]), str(profile["region"]))
 
 
 @pytest.mark.parametrize(

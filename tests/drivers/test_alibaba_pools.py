@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from clusterkit.alibaba.nodes import NodePool
+from clusterkit.engine.exchange import Exchange
 from clusterkit_sandbox.pace import Pace
 from tests.drivers.alibaba_cases import MINIMAL_CASE
 from tests.drivers.world import AT_ONCE, Edits, World, edited, world
@@ -22,17 +22,12 @@ TWO = {
 DRAIN, RESIZE, DELETE = "RemoveNodePoolNodes", "ModifyClusterNodePool", "DeleteClusterNodepool"
 
 
-def heard(clients: Any) -> list[str]:
+class Heard(list[str]):
     """The changing calls about pools, in the order they were answered."""
-    calls: list[str] = []
 
-    def watch(operation: str, answered: bool) -> None:
-        name = operation.removeprefix("CS.")
-        if answered and name in (DRAIN, RESIZE, DELETE):
-            calls.append(name)
-
-    clients.watch = watch
-    return calls
+    def __call__(self, seen: Exchange) -> None:
+        if seen.phase == "after" and seen.operation in (DRAIN, RESIZE, DELETE):
+            self.append(seen.operation)
 
 
 @pytest.mark.parametrize(
@@ -51,9 +46,8 @@ def test_a_pool_that_goes_is_drained(
         profile = edited(found.case.profile, TWO)
         found.settle(found.up(found.load(profile)))
         changed = found.load(edited(profile, edits))
-        clients = found.clients()
-        done = heard(clients)
-        found.settle(found.up(changed, clients=clients))
+        done = Heard()
+        found.settle(found.up(changed, observe=done))
         assert done == calls
         assert found.plan(changed).empty
 
@@ -83,10 +77,9 @@ def test_destroy_drains_nothing(tmp_path: Path) -> None:
                 "spec": {"minAvailable": 1, "selector": {"matchLabels": labels}},
             },
         )
-        clients = found.clients()
-        done = heard(clients)
+        done = Heard()
         began = time.monotonic()
-        found.settle(found.destroy(clients=clients))
+        found.settle(found.destroy(observe=done))
         assert time.monotonic() - began < 8
         assert sorted(done) == sorted([DRAIN, DELETE, RESIZE, DRAIN, DELETE])
 
@@ -96,9 +89,8 @@ def test_an_autoscaler_is_switched_off_before_a_size_is_given(tmp_path: Path) ->
         profile = edited(found.case.profile, {"pools.0.count": {"min": 1, "max": 3}})
         found.settle(found.up(found.load(profile)))
         fixed = found.load(edited(profile, {"pools.0.count": 2}))
-        clients = found.clients()
-        done = heard(clients)
-        found.settle(found.up(fixed, clients=clients))
+        done = Heard()
+        found.settle(found.up(fixed, observe=done))
         assert done == [RESIZE, RESIZE]
         assert found.plan(fixed).empty
 

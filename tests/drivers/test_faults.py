@@ -60,10 +60,9 @@ def test_the_process_dies_again_and_again(case: Case, changes: int, tmp_path: Pa
 
 def _bit_by_bit(found: World, changes: int, *, destroy: bool) -> int:
     for deaths in range(1000):
-        clients = found.clients()
-        Mortal(clients, after=changes)
+        mortal = Mortal(after=changes)
         with suppress(Died):
-            outcome = found.destroy(clients=clients) if destroy else found.up(clients=clients)
+            outcome = found.destroy(observe=mortal) if destroy else found.up(observe=mortal)
             found.settle(outcome)
             return deaths
     raise AssertionError("no end")
@@ -79,16 +78,13 @@ def test_the_process_dies_after_any_number_of_changes(case: Case, tmp_path: Path
     """
     with world(case, tmp_path) as found:
         before = found.look()
-        clients = found.clients()
-        counted = Mortal(clients)
-        found.settle(found.up(clients=clients))
+        counted = Mortal()
+        found.settle(found.up(observe=counted))
         found.settle(found.destroy())
         for calls in range(1, counted.calls, 5 if case in FULL else 1):
             for finish in (True, False):
-                clients = found.clients()
-                Mortal(clients, after=calls)
                 with suppress(Died):
-                    found.up(clients=clients)
+                    found.up(observe=Mortal(after=calls))
                 if finish:
                     found.settle(found.up())
                     complete(found)
@@ -104,7 +100,7 @@ def test_answers_are_lost(case: Case, seed: int, tmp_path: Path) -> None:
     """A fifth of all calls have their effect and no answer."""
     with world(case, tmp_path) as found:
         found.sandbox.faults._seed = seed
-        found.wish()
+        found.facts()
         before = found.look()
         found.sandbox.faults.set([Rule("*", "lost", rate=0.2)])
         found.settle(found.up())
@@ -121,7 +117,7 @@ def test_answers_are_lost(case: Case, seed: int, tmp_path: Path) -> None:
 def test_the_cloud_is_busy(case: Case, kind: str, tmp_path: Path) -> None:
     """A third of all calls are throttled, or fail with the service's own trouble."""
     with world(case, tmp_path) as found:
-        found.wish()
+        found.facts()
         before = found.look()
         found.sandbox.faults.set([Rule("*", kind, rate=0.3)])  # type: ignore[arg-type]
         found.settle(found.up())
@@ -136,7 +132,7 @@ def test_the_cloud_is_busy(case: Case, kind: str, tmp_path: Path) -> None:
 @every_case
 def test_lists_have_pages_of_one(case: Case, tmp_path: Path) -> None:
     with world(case, tmp_path) as found:
-        found.wish()  # hundreds of machine types, each a page, are only slow
+        found.facts()  # hundreds of machine types, each a page, are only slow
         before = found.look()
         found.sandbox.faults.page_size = 1
         found.settle(found.up())
@@ -196,7 +192,7 @@ def test_an_update_that_fails_says_why(
     with world(case, tmp_path) as found:
         found.settle(found.up())
         changed = found.load(edited(found.case.profile, edits))
-        found.wish(changed)
+        found.facts(changed)
         found.sandbox.faults.set([Rule(operation, "terminal")])
         failed = found.up(changed).failed
         [error] = [error for name, error in failed.items() if name.startswith(key)]

@@ -13,20 +13,24 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
+from uuid import uuid4
 
 import pytest
-from clusterkit.kube.objects import Namespace, ServiceAccount
 
 import clusterkit_sandbox.kube as sandbox_kube
 from clusterkit.engine.events import Event, Warned
-from clusterkit.engine.plan import Kind, Plan, plan
-from clusterkit.engine.resource import Ctx, Resource
+from clusterkit.engine.inventory import Inventory
+from clusterkit.engine.kind import AnyKind, Kind
+from clusterkit.engine.ownership import adopt
+from clusterkit.engine.plan import Plan, plan
 from clusterkit.engine.run import Outcome, Run
-from clusterkit.errors import Absent, ClusterkitError, NotOurs
-from clusterkit.kube.api import Access, HasKube, KubeApi, Object
-from clusterkit.kube.drain import Ingresses, LoadBalancerServices, VolumeClaims
+from clusterkit.engine.scope import Env, Scope
+from clusterkit.errors import Absent, CloudError, ClusterkitError, NotOurs
+from clusterkit.kube.api import Access, KubeApi, Object
+from clusterkit.kube.drain import Ingresses, LoadBalancerServices, volume_claims
+from clusterkit.kube.manifest import Namespace, ServiceAccount, namespace, service_account
 from clusterkit.kube.secrets import EXPIRES, DockerConfig, Login
-from clusterkit.kube.storage import StorageClass
+from clusterkit.kube.storage import StorageClass, storage_class
 from clusterkit_sandbox.kube.interfaces import Identity, Node
 from clusterkit_sandbox.pace import Pace
 
@@ -40,16 +44,17 @@ DRIVER = "ebs.csi.aws.com"
 class Login_(DockerConfig):
     kind: ClassVar[str] = "login"
 
-    def login(self, cx: Ctx[Any]) -> Login:
+    def login(self, env: Env[Any]) -> Login:
         return Login(self.servers, "me", "pass", datetime.now(UTC) + timedelta(hours=1))
 
 
-KINDS: tuple[Kind, ...] = (
+VOLUME_CLAIMS = volume_claims(lambda scope: False)
+KINDS: tuple[AnyKind, ...] = (
     StorageClass,
     Namespace,
     ServiceAccount,
     Login_,
-    VolumeClaims,
+    VOLUME_CLAIMS,
     Ingresses,
     LoadBalancerServices,
 )
@@ -118,24 +123,37 @@ class World:
         self.kube = KubeApi(lambda: self.access)
         self.events: list[Event] = []
 
-    def cx(self) -> Ctx[Clients]:
-        return Ctx(Clients(self.kube), "demo", scale=0.0)
+    @property
+    def scope(self) -> Scope[Clients]:
+        return Scope(Clients(self.kube), "demo")
 
-    def plan(self, *wish: Resource[Any, Any], destroy: bool = False) -> Plan:
-        return plan(wish, KINDS, self.cx(), destroy=destroy)
+    def plan(
+        self,
+        *wish: Kind[Any, Any],
+        destroy: bool = False,
+        kinds: Sequence[AnyKind] = KINDS,
+    ) -> Plan:
+        return plan(wish, kinds, self.scope, scale=0.0, destroy=destroy)
 
     def run(
         self,
-        *wish: Resource[Any, Any],
+        *wish: Kind[Any, Any],
         destroy: bool = False,
-        kinds: Sequence[Kind] = KINDS,
-        cx: Ctx[Any] | None = None,
+        kinds: Sequence[AnyKind] = KINDS,
     ) -> Outcome:
-        cx = cx or self.cx()
-        steps = plan(wish, kinds, cx, destroy=destroy)
-        return Run(cx, self.events.append)(steps, "destroy" if destroy else "up")
+        steps = self.plan(*wish, destroy=destroy, kinds=kinds)
+        return Run(self.scope, steps, self.events.append, scale=0.0)()
 
-    def up(self, *wish: Resource[Any, Any]) -> None:
+    def refusal(self, *wish: Kind[Any, Any]) -> NotOurs:
+        """What a plan says of names that are taken."""
+        with pytest.raises(NotOurs) as caught:
+            self.plan(*wish)
+        return caught.value
+
+    def adopt(self, wanted: str) -> None:
+        adopt(wanted, KINDS, self.scope, uuid4())
+
+    def up(self, *wish: Kind[Any, Any]) -> None:
         outcome = self.run(*wish)
         assert outcome.ok, outcome
         assert self.plan(*wish).empty
@@ -182,8 +200,8 @@ def world(server: Any) -> Iterator[World]:
 
 
 def gp3(**more: Any) -> StorageClass:
-    given = {"parameters": (("type", "gp3"), ("encrypted", "true")), **more}
-    return StorageClass(name="gp3", provisioner=DRIVER, **given)
+    parameters = more.pop("parameters", {"type": "gp3", "encrypted": "true"})
+    return storage_class("gp3", DRIVER, parameters, **more)
 
 
 def until(true: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
@@ -219,7 +237,7 @@ def test_a_second_default_class_is_a_difference(world: World) -> None:
     world.up(gp3())
     world.kube.patch(f"{CLASSES}/gp2", {"metadata": {"annotations": {DEFAULT: "true"}}})
     [step] = world.plan(gp3()).todo
-    assert [str(change) for change in step.changes] == ["other defaults: gp2 -> none"]
+    assert [str(change) for change in step.changes] == ["other default classes: gp2 -> none"]
     world.up(gp3())
     assert world.defaults() == {"gp3"}
 
@@ -244,8 +262,8 @@ def test_expansion_is_changed_in_place(world: World) -> None:
 @pytest.mark.parametrize(
     "more",
     [
-        {"parameters": (("type", "io2"),)},
-        {"parameters": ()},
+        {"parameters": {"type": "io2"}},
+        {"parameters": {}},
         {"reclaim": "Retain"},
         {"binding": "Immediate"},
     ],
@@ -262,14 +280,11 @@ def test_what_cannot_change_is_made_anew(world: World, more: dict[str, Any]) -> 
 def test_a_class_of_our_name_is_not_taken_over_silently(world: World) -> None:
     theirs = {**old_class("gp3", "x"), "apiVersion": "storage.k8s.io/v1"}
     world.kube.apply(f"{CLASSES}/gp3", theirs)
-    outcome = world.run(gp3())
-    error = outcome.failed["storage-class/gp3"]
-    assert isinstance(error, NotOurs)
-    assert "--adopt storage-class/gp3=gp3" in error.hint
+    assert "--adopt storage-class/gp3=gp3" in world.refusal(gp3()).hint
     assert world.get(f"{CLASSES}/gp3")["parameters"] == {"type": "gp2"}
-    with pytest.raises(ClusterkitError, match="known by its name"):
-        StorageClass.adopt(world.cx(), "gp3", "gp2")
-    StorageClass.adopt(world.cx(), "gp3", "gp3")
+    with pytest.raises(ClusterkitError, match="identified by its name"):
+        world.adopt("storage-class/gp3=gp2")
+    world.adopt("storage-class/gp3=gp3")
     world.up(gp3())
     assert world.get(f"{CLASSES}/gp3")["parameters"]["type"] == "gp3"
 
@@ -277,16 +292,15 @@ def test_a_class_of_our_name_is_not_taken_over_silently(world: World) -> None:
 # -- namespaces and service accounts -----------------------------------------------------------
 
 
-def account(namespace: Namespace, name: str = "kaniko") -> ServiceAccount:
-    return ServiceAccount(name=f"{namespace.name}/{name}", after=(namespace,))
+def account(within: Namespace, name: str = "kaniko") -> ServiceAccount:
+    return service_account(name, within)
 
 
 def test_a_namespace_and_its_account_come_and_go(world: World) -> None:
-    namespace = Namespace(name="kaniko")
-    world.up(account(namespace))
+    world.up(account(namespace("kaniko")))
     made = world.get("/api/v1/namespaces/kaniko/serviceaccounts/kaniko")
     assert made["metadata"]["labels"]["clusterkit-name"] == "kaniko-kaniko"
-    other = Namespace(name="other")
+    other = namespace("other")
     world.up(other, account(other, "one"), account(other, "two"))
     assert world.kube.get("/api/v1/namespaces/kaniko") is None
     world.up(other, account(other, "two"))
@@ -297,8 +311,8 @@ def test_a_namespace_and_its_account_come_and_go(world: World) -> None:
 
 
 def test_labels_and_annotations_are_put_on_and_back(world: World) -> None:
-    space = Namespace(name="builds", labels=(("inject", "on"),))
-    account = ServiceAccount(name="builds/kaniko", annotations=(("role", "a"),), after=(space,))
+    space = namespace("builds", labels={"inject": "on"})
+    account = service_account("kaniko", space, {"role": "a"})
     world.up(space, account)
     assert world.get("/api/v1/namespaces/builds")["metadata"]["labels"]["inject"] == "on"
     path = "/api/v1/namespaces/builds/serviceaccounts/kaniko"
@@ -309,7 +323,7 @@ def test_labels_and_annotations_are_put_on_and_back(world: World) -> None:
 
 
 def test_a_registrys_password_is_renewed_once_it_has_expired(world: World) -> None:
-    space = Namespace(name="builds")
+    space = namespace("builds")
     login = Login_(name="builds/registry", servers=("r.example",), after=(space,))
     world.up(space, login)
     path = "/api/v1/namespaces/builds/secrets/registry"
@@ -321,7 +335,7 @@ def test_a_registrys_password_is_renewed_once_it_has_expired(world: World) -> No
     made = world.get(path)
     config = json.loads(base64.b64decode(made["data"][".dockerconfigjson"]))
     assert config == {"auths": {"r.example": {"auth": base64.b64encode(b"me:pass").decode()}}}
-    assert "pass" not in repr(login.login(world.cx()))
+    assert "pass" not in repr(login.login(Env(Clients(world.kube), "demo")))
     (step,) = world.plan(
         space, Login_(name=login.name, servers=("s.example",), after=(space,))
     ).todo
@@ -331,20 +345,19 @@ def test_a_registrys_password_is_renewed_once_it_has_expired(world: World) -> No
 
 
 def test_a_namespace_of_somebody_else_is_left_alone(world: World) -> None:
-    error = world.run(Namespace(name="default")).failed["namespace/default"]
-    assert isinstance(error, NotOurs)
+    assert "--adopt namespace/default=default" in world.refusal(namespace("default")).hint
     assert world.run(destroy=True).ok
     assert world.get("/api/v1/namespaces/default")["status"]["phase"] == "Active"
-    with pytest.raises(ClusterkitError, match="nothing of this name"):
-        Namespace.adopt(world.cx(), "missing", "missing")
+    with pytest.raises(CloudError, match="not found"):
+        world.adopt("namespace/missing=missing")
 
 
 def test_another_clusters_mark_is_not_ours(world: World) -> None:
-    world.up(Namespace(name="a"))
+    world.up(namespace("a"))
     labels = {"clusterkit-cluster": "another"}
     world.kube.patch("/api/v1/namespaces/a", {"metadata": {"labels": labels}})
     assert world.plan(destroy=True).empty
-    assert isinstance(world.run(Namespace(name="a")).failed["namespace/a"], NotOurs)
+    assert world.refusal(namespace("a")).where == "namespace/a"
 
 
 # -- what is drained ---------------------------------------------------------------------------
@@ -391,7 +404,8 @@ def busy(world: World) -> None:
     """Workloads with volumes of every kind, a load balancer, an ingress, and bystanders."""
     world.cluster.set_nodes([node(1), node(2)])
     world.up(gp3())
-    keep = StorageClass(name="keep", provisioner=DRIVER, reclaim="Retain")._body(world.cx())
+    retained = storage_class("keep", DRIVER, {}, reclaim="Retain")
+    keep = retained.body(Env(Clients(world.kube), "demo"))
     keep["metadata"].pop("annotations")
     keep["metadata"].pop("labels")
     world.kube.apply(f"{CLASSES}/keep", keep)
@@ -455,15 +469,9 @@ def test_destroy_gives_back_what_kubernetes_made_in_the_cloud(world: World) -> N
 
 
 def test_volumes_that_are_to_be_kept_are_kept(world: World) -> None:
-    class Kept(VolumeClaims):
-        kind: ClassVar[str] = "volume-claims"
-
-        @classmethod
-        def keeps(cls, cx: Ctx[HasKube]) -> bool:
-            return True
-
     busy(world)
-    kinds = [Kept if kind is VolumeClaims else kind for kind in KINDS]
+    kept = volume_claims(lambda scope: True)
+    kinds = [kept if kind is VOLUME_CLAIMS else kind for kind in KINDS]
     assert world.run(destroy=True, kinds=kinds).ok
     assert len(world.cloud.volumes) == 4
     assert world.cloud.balancers == {}
@@ -490,18 +498,18 @@ def test_no_cluster_is_no_object(world: World) -> None:
     def access() -> Access:
         raise Absent("cluster/main")
 
-    cx = Ctx(Clients(KubeApi(access)), "demo", scale=0.0)
-    assert plan([], KINDS, cx, destroy=True).empty
-    assert [step.op for step in plan([gp3()], KINDS, cx).todo] == ["create"]
+    scope = Scope(Clients(KubeApi(access)), "demo")
+    assert plan([], KINDS, scope, scale=0.0, destroy=True).empty
+    assert [step.op for step in plan([gp3()], KINDS, scope, scale=0.0).todo] == ["create"]
 
 
 def test_many_threads_look_at_once(world: World) -> None:
-    world.up(gp3(), *(Namespace(name=f"n{number}") for number in range(30)))
+    world.up(gp3(), *(namespace(f"n{number}") for number in range(30)))
     failed: list[BaseException] = []
 
     def looking() -> None:
         try:
-            assert len(Namespace.owned(world.cx())) == 30
+            assert len(Inventory(world.scope).owned(Namespace)) == 30
         except BaseException as error:
             failed.append(error)
 

@@ -20,13 +20,11 @@ from typing import Any
 
 import yaml
 
-from clusterkit import clouds
-from clusterkit.engine.adapter import kinds, wishes
+from clusterkit import Cluster, clouds
+from clusterkit.cluster import Outcome, Plan
 from clusterkit.engine.events import Event
-from clusterkit.engine.kind import Kind
-from clusterkit.engine.plan import Plan, plan
-from clusterkit.engine.run import Outcome, Run
-from clusterkit.engine.scope import Scope
+from clusterkit.engine.exchange import Exchange, Observe
+from clusterkit.engine.resource import Ctx
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.profile.model import BaseProfile, load
 from clusterkit_sandbox.pace import Pace
@@ -121,15 +119,19 @@ class World:
         self.planned: Plan | None = None
         """what the last ``up`` set out to do"""
 
-    @property
-    def wire(self) -> CloudConnection:
+    def connection(self, observe: Observe | None = None) -> CloudConnection:
         """How the sandbox is reached."""
         return CloudConnection(
             proxy=self.sandbox.proxy,
             ca_file=self.sandbox.ca_file,
             environ=self.sandbox.environment(),
             scale=1.0 / self.sandbox.pace.factor,
+            observe=observe,
         )
+
+    def cluster(self, name: str | None = None, observe: Observe | None = None) -> Cluster:
+        """The library as a new process would begin with it."""
+        return Cluster(self.target(name), self.connection(observe))
 
     def target(self, name: str | None = None) -> Target:
         """The cluster of the profile, or another one of this name."""
@@ -142,53 +144,42 @@ class World:
         return load(path, clouds.model, clouds.CLOUDS)
 
     def clients(self, name: str | None = None) -> Any:
-        """Fresh clients: a new process."""
-        return self.cloud.connect(self.target(name), self.wire)
+        """The driver's clients, for tests that prepare or inspect something with them."""
+        return self.cloud.connect(self.target(name), self.connection())
 
-    def wish(self, profile: BaseProfile | None = None) -> list[Kind[Any, Any]]:
-        """The graph of a profile; facts are asked for once."""
+    def context(self, name: str | None = None) -> Ctx[Any]:
+        """A fresh context, for tests that call a driver's methods."""
+        return Ctx(self.clients(name), name or self.profile.name)
+
+    def facts(self, profile: BaseProfile | None = None) -> Any:
+        """What preflight finds for a profile; asked for once."""
         profile = profile or self.profile
         key = profile.model_dump_json()
         if key not in _FACTS:
-            clients = self.clients(profile.name)
-            _FACTS[key] = self.cloud.preflight(profile, clients)
-        return wishes(self.cloud.graph(profile, _FACTS[key]))
-
-    def scope(self, name: str | None = None, clients: Any = None) -> Scope[Any]:
-        """Where the calls of a plan or a run go."""
-        clients = clients or self.clients(name)
-        return Scope(clients, name or self.profile.name, self.profile.region)
+            _FACTS[key] = self.cluster(profile.name).preflight(profile)
+        return _FACTS[key]
 
     def plan(self, profile: BaseProfile | None = None) -> Plan:
         """What ``plan`` would say."""
         profile = profile or self.profile
-        return self._plan(self.wish(profile), self.scope(profile.name))
+        return self.cluster(profile.name).plan(profile, self.facts(profile))
 
-    def _plan(
-        self, wish: list[Kind[Any, Any]], scope: Scope[Any], *, destroy: bool = False
-    ) -> Plan:
-        return plan(wish, kinds(self.cloud.KINDS), scope, scale=self.wire.scale, destroy=destroy)
-
-    def up(
-        self, profile: BaseProfile | None = None, *, clients: Any = None, threads: int = 16
-    ) -> Outcome:
+    def up(self, profile: BaseProfile | None = None, *, observe: Observe | None = None) -> Outcome:
         """What ``up`` would do."""
         profile = profile or self.profile
-        wish = self.wish(profile)
-        scope = self.scope(profile.name, clients)
-        self.planned = self._plan(wish, scope)
-        run = Run(scope, self.planned, self.events.append, scale=self.wire.scale, threads=threads)
-        return run()
+        facts = self.facts(profile)
+        cluster = self.cluster(profile.name, observe)
+        self.planned = cluster.plan(profile, facts)
+        return cluster.apply(self.planned, self.events.append)
 
-    def destroy(self, name: str | None = None, *, clients: Any = None) -> Outcome:
+    def destroy(self, name: str | None = None, *, observe: Observe | None = None) -> Outcome:
         """What ``destroy`` would do; it knows cloud, region and name only."""
-        scope = self.scope(name, clients)
-        steps = self.destroy_plan(scope)
-        return Run(scope, steps, self.events.append, scale=self.wire.scale)()
+        cluster = self.cluster(name, observe)
+        return cluster.apply(cluster.plan_destroy(), self.events.append)
 
-    def destroy_plan(self, scope: Scope[Any] | None = None) -> Plan:
+    def destroy_plan(self) -> Plan:
         """What ``destroy`` would remove."""
-        return self._plan([], scope or self.scope(), destroy=True)
+        return self.cluster().plan_destroy()
 
     def look(self) -> Counter[str]:
         """How many of each kind there are, whoever's."""
@@ -279,64 +270,17 @@ class Died(BaseException):
 
 
 class Mortal:
-    """Kills the process after so many calls that change something; counts them without a limit."""
+    """An observer that kills the process after so many calls that change something, and counts
+    them without a limit.
+    """
 
-    def __init__(self, clients: Any, after: int | None = None) -> None:
+    def __init__(self, after: int | None = None) -> None:
         self.calls = 0
         self._after = after
-        _watch_kube(clients, self)
-        _WATCH[clients.target.cloud](clients, self)
 
-    def before(self) -> None:
-        """A call is about to leave."""
+    def __call__(self, seen: Exchange) -> None:
+        """Count, and die when it is time: no call leaves a dead process."""
+        if seen.phase == "after" and seen.mutating and seen.status is not None:
+            self.calls += 1
         if self._after is not None and self.calls >= self._after:
             raise Died
-
-    def after(self) -> None:
-        """A call that changes something has been answered."""
-        self.calls += 1
-        self.before()
-
-
-def _watch_kube(clients: Any, mortal: Mortal) -> None:
-    kube, call = clients.kube, clients.kube._call
-
-    def watched(method: str, *args: Any, **kwargs: Any) -> Any:
-        mortal.before()
-        answer = call(method, *args, **kwargs)
-        if method != "GET":
-            mortal.after()
-        return answer
-
-    kube._call = watched
-
-
-def _watch_aws(clients: Any, mortal: Mortal) -> None:
-    events = clients._open_session().events
-    reading = ("Describe", "List", "Get", "BatchGet")
-
-    def before(**_: Any) -> None:
-        mortal.before()
-
-    def after(model: Any, **_: Any) -> None:
-        if not model.name.startswith(reading):
-            mortal.after()
-
-    events.register("before-send", before)
-    events.register("after-call", after)
-
-
-def _watch_alibaba(clients: Any, mortal: Mortal) -> None:
-    reading = ("Describe", "List", "Get", "Check")
-
-    def watch(operation: str, answered: bool) -> None:
-        if not answered:
-            mortal.before()
-        elif not operation.partition(".")[2].startswith(reading):
-            mortal.after()
-
-    clients.watch = watch
-
-
-_WATCH: dict[str, Callable[[Any, Mortal], None]] = {"alibaba": _watch_alibaba, "eks": _watch_aws}
-"""how a cloud's SDK tells of its calls"""

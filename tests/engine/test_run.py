@@ -253,11 +253,11 @@ def test_what_is_as_asked_for_already_is_done() -> None:
 
         def create(self, env: Env[DictCloud]) -> None:
             super().create(env)
-            raise AlreadyDone("it is there")
+            raise AlreadyDone("it exists")
 
         def resize(self, env: Env[DictCloud]) -> None:
             super().resize(env)
-            raise AlreadyDone("it is so")
+            raise AlreadyDone("it has that size")
 
     cloud = DictCloud()
     assert up(cloud, Sign(name="s"), kinds=(Sign,)).ok
@@ -584,6 +584,41 @@ def test_a_parent_without_our_tags_is_found_before_a_second_is_made() -> None:
     with pytest.raises(NotOurs) as caught:
         planned(cloud, Room(name="r", on=(house,)), kinds=(House, Room))
     assert "--adopt house/h=house-1" in caught.value.hint
+
+
+def test_a_child_of_a_parent_of_ours_stops_no_other_parent() -> None:
+    class Room(Item):
+        kind = "room"
+
+        @classmethod
+        def within(cls, have: Seen) -> Mapping[str, str]:
+            return {"house": f"house/{have.name}#1"}
+
+    class House(Item):
+        kind = "house"
+
+    cloud, kinds = DictCloud(), (House, Room)
+    a, b, c = (House(name=name) for name in "abc")
+    assert up(cloud, Room(name="a", on=(a,)), Room(name="b", on=(b,)), kinds=kinds).ok
+    assert len(planned(cloud, Room(name="a", on=(a,)), b, c, kinds=kinds, prune=False).todo) == 1
+    del cloud.things["house/b"]
+    with pytest.raises(NotOurs) as caught:
+        planned(cloud, Room(name="a", on=(a,)), c, b, kinds=kinds)
+    assert "--adopt house/b=house/b#1" in caught.value.hint
+
+
+def test_an_edit_that_has_had_its_effect_already_is_looked_at_again() -> None:
+    class Late(Item):
+        kind = "late"
+
+        def resize(self, env: Env[DictCloud]) -> None:
+            super().resize(env)
+            raise Exists("it has that size already")
+
+    cloud = DictCloud()
+    assert up(cloud, Late(name="x"), kinds=(Late,)).ok
+    assert up(cloud, Late(name="x", size=3), kinds=(Late,)).ok
+    assert cloud.things["late/x"].size == 3
 
 
 def test_a_bug_in_a_driver_fails_its_step_only() -> None:

@@ -7,15 +7,29 @@ import threading
 from collections.abc import Iterable, Mapping
 
 from clusterkit_sandbox.emulator import Answer, Environ, StartResponse, Surroundings
+from clusterkit_sandbox.faults import Rule
 
 DOMAIN = "cloud.example"
 HOST = f"api.{DOMAIN}"
+
+
+class EchoOperations:
+    services = ("echo",)
+    terminal = ("echo:Create",)
+    late = ("echo:Create",)
+
+    def names(self, service: str) -> list[str]:
+        return [f"echo:{name}" for name in ("Broken", "Create", "Describe", "ListThings")]
+
+    def other(self, pattern: str) -> bool:
+        return False
 
 
 class Echo:
     """Answers ``/NAME`` as operation ``echo:NAME``; ``/Crash`` raises, ``/Create`` counts."""
 
     name = "echo"
+    operations = EchoOperations()
 
     def __init__(self, surroundings: Surroundings | None = None) -> None:
         self.created = 0
@@ -51,6 +65,10 @@ class Echo:
     def refusal(self, environ: Environ, body: bytes, kind: str) -> Answer:
         status = {"throttle": 429, "error": 503, "unimplemented": 501}[kind]
         return Answer(status, (("Content-Type", "text/plain"),), kind.encode())
+
+    def refused(self, environ: Environ, body: bytes, rule: Rule) -> Answer:
+        text = f"{rule.code}: {rule.text}"
+        return Answer(rule.status or 400, (("Content-Type", "text/plain"),), text.encode())
 
     def environment(self) -> Mapping[str, str]:
         return {"ECHO_KEY": "it's secret"}

@@ -54,6 +54,17 @@ def test_a_refused_call_has_no_effect(world: World, kind: str, status: int) -> N
     assert world.emulator.created == 2
 
 
+def test_refuse_says_what_it_is_told(world: World) -> None:
+    rule = Rule("echo:Create", "refuse", times=1, code="Full", status=409, message="no room")
+    world.faults.set([rule])
+    answer = world.client.post(f"https://{HOST}/Create", timeout=10)
+    assert (answer.status_code, answer.text) == (409, "Full: no room")
+    assert world.call("Create") == 200
+    assert world.emulator.created == 1
+    with pytest.raises(ValueError, match="belong to refuse, not to error"):
+        Rule("*", "error", code="Full")
+
+
 def test_a_lost_answer_has_its_effect(world: World) -> None:
     world.faults.take(Faults.parse("lost:echo:Create@1"))
     with pytest.raises(requests.exceptions.ConnectionError):
@@ -149,7 +160,9 @@ def test_setting_starts_the_count_anew() -> None:
 def test_parse_reads_the_whole_notation() -> None:
     text = (
         "throttle=0.1, lost=0.05,slow:ec2:Describe*=2s,slow=500ms,"
-        "terminal:eks:CreateNodegroup@1,error:iam:*=0.5@2x3,pages=1"
+        "terminal:eks:CreateNodegroup@1,error:iam:*=0.5@2x3,pages=1,late:ec2:CreateVpc=3s@1,"
+        'refuse:ec2:CreateVpc=VpcLimitExceeded/400/"a, \\"b\\" = c@1"=0.5@2,refuse=gateway/Denied,'
+        "refuse:cs:*=service/QPS Limit Exceeded/403,slow=1s=0.5"
     )
     faults = Faults.parse(text)
     assert faults.page_size == 1
@@ -160,6 +173,19 @@ def test_parse_reads_the_whole_notation() -> None:
         Rule("*", "slow", seconds=0.5),
         Rule("eks:CreateNodegroup", "terminal", nth=1),
         Rule("iam:*", "error", rate=0.5, nth=2, times=3),
+        Rule("ec2:CreateVpc", "late", seconds=3, nth=1),
+        Rule(
+            "ec2:CreateVpc",
+            "refuse",
+            code="VpcLimitExceeded",
+            status=400,
+            message='a, "b" = c@1',
+            rate=0.5,
+            nth=2,
+        ),
+        Rule("*", "refuse", code="Denied", gateway=True),
+        Rule("cs:*", "refuse", code="QPS Limit Exceeded", status=403, gateway=False),
+        Rule("*", "slow", seconds=1, rate=0.5),
     )
     again = Faults.parse(str(faults))
     assert again.rules == faults.rules
@@ -183,6 +209,14 @@ def test_parse_reads_the_whole_notation() -> None:
         ("pages=0", "pages=0", "like pages=1"),
         ("pages", "pages", "like pages=1"),
         ("error,,lost", "", "between two commas"),
+        ("late:ec2:*", "late:ec2:*", "late needs a duration"),
+        ("refuse:ec2:*", "refuse:ec2:*", "refuse needs an error"),
+        ("refuse=Conflict/200", "refuse=Conflict/200", "between 400 and 599"),
+        ("refuse=Conflict/x", "refuse=Conflict/x", "refuse needs an error"),
+        ('refuse=Conflict/"x', 'refuse=Conflict/"x', "not understood"),
+        ('refuse=Conflict/"\\x"', 'refuse=Conflict/"\\x"', "not a JSON string"),
+        ("refuse=<b>", "refuse=<b>", "is not an error code"),
+        ("throttle=0.1=0.2", "throttle=0.1=0.2", "too many values"),
         ("Error", "Error", "KIND:OPERATION=VALUE@NTHxTIMES"),
     ],
 )

@@ -119,6 +119,8 @@ def loopback(folder: Path, answer: Callable[[Heard], Answer]) -> Iterator[Loopba
         with suppress(OSError):
             while True:
                 connection, address = listener.accept()
+                # headers and body are two writes: the second waits for an acknowledgement otherwise
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 server.open.append(connection)
                 threads.append(
                     threading.Thread(target=serve, args=(connection, address), daemon=True)

@@ -12,44 +12,42 @@ import pytest
 
 from clusterkit import alibaba
 from clusterkit.alibaba.activation import ROLES
-from clusterkit.alibaba.machine_types import InstanceType, choose, stock
+from clusterkit.alibaba.machine_types import machine_types, stock
+from clusterkit.alibaba.preflight import MOST_TYPES
 from clusterkit.alibaba.profile import AlibabaProfile
-from clusterkit.alibaba.versions import Offered, Versions
+from clusterkit.alibaba.versions import Offered, choose_version
+from clusterkit.engine.preflight import Known, Offers, Report, choose
 from clusterkit.engine.target import CloudConnection, Target
-from clusterkit.errors import PreflightError
-from clusterkit.profile.model import Machine
+from clusterkit.errors import Finding, PreflightError
+from clusterkit.profile.model import Machine, Pool
 from tests.unit.loopback import Heard, Loopback, loopback
 
 ENVIRON = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "k", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "s"}
 
 
-def kind(name: str, cpu: int, memory: float, architecture: str = "X86") -> InstanceType:
-    return InstanceType(name, cpu, memory, architecture)
+def described(name: str, cpu: int, memory: float, architecture: str = "X86", gpus: int = 0) -> Any:
+    return {
+        "InstanceTypeId": name,
+        "CpuCoreCount": cpu,
+        "MemorySize": memory,
+        "CpuArchitecture": architecture,
+        "GPUAmount": gpus,
+    }
 
 
 TYPES = [
-    kind("ecs.c7.xlarge", 4, 8),
-    kind("ecs.c6.xlarge", 4, 8),
-    kind("ecs.c8y.xlarge", 4, 8, "ARM"),
-    kind("ecs.g7.xlarge", 4, 16),
-    kind("ecs.g8i.xlarge", 4, 16),
-    kind("ecs.t6.xlarge", 4, 8),
-    kind("ecs.gn7i.xlarge", 4, 8),
-    kind("ecs.ebmg7.32xlarge", 4, 8),
+    described("ecs.c7.xlarge", 4, 8),
+    described("ecs.c6.xlarge", 4, 8),
+    described("ecs.c8y.xlarge", 4, 8, "ARM"),
+    described("ecs.g7.xlarge", 4, 16),
+    described("ecs.g8i.xlarge", 4, 16),
+    described("ecs.t6.xlarge", 4, 8),
+    described("ecs.gn7i.xlarge", 4, 8),
+    described("ecs.g9.xlarge", 4, 8, gpus=1),
+    described("ecs.ebmg7.32xlarge", 4, 8),
+    described("ecs.u1-c1m8.xlarge", 4, 32),
+    described("ecs.e-c1m1.xlarge", 4, 4),
 ]
-
-
-@pytest.mark.parametrize(
-    ("machine", "names"),
-    [
-        (Machine(cpu=4, memory=8), ["ecs.c7.xlarge", "ecs.c6.xlarge", "ecs.t6.xlarge"]),
-        (Machine(cpu=4, memory=9), ["ecs.g8i.xlarge", "ecs.g7.xlarge"]),
-        (Machine(cpu=2, memory=4, arch="arm64"), ["ecs.c8y.xlarge"]),
-        (Machine(cpu=8, memory=4), []),
-    ],
-)
-def test_the_smallest_of_the_newest_comes_first(machine: Machine, names: list[str]) -> None:
-    assert [found.name for found in choose(machine, TYPES)] == names
 
 
 class Account:
@@ -84,6 +82,33 @@ def connect(server: Loopback) -> Any:
     return alibaba.connect(target, CloudConnection(server.proxy, server.ca_file, ENVIRON))
 
 
+@pytest.mark.parametrize(
+    ("machine", "names"),
+    [
+        (Machine(cpu=4, memory=8), ["ecs.c7.xlarge", "ecs.c6.xlarge", "ecs.t6.xlarge"]),
+        (Machine(cpu=4, memory=9), ["ecs.g8i.xlarge", "ecs.g7.xlarge"]),
+        (Machine(cpu=2, memory=4, arch="arm64"), ["ecs.c8y.xlarge"]),
+        (Machine(cpu=4, memory=17), ["ecs.u1-c1m8.xlarge"]),
+        (Machine(cpu=8, memory=4), []),
+        ("ecs.gn7i.xlarge", ["ecs.gn7i.xlarge"]),
+        ("ecs.e-c1m1.xlarge", ["ecs.e-c1m1.xlarge"]),
+    ],
+)
+def test_the_smallest_of_the_newest_comes_first(
+    server: Loopback, account: Account, machine: Machine | str, names: list[str]
+) -> None:
+    account.answers["DescribeInstanceTypes"] = {"InstanceTypes": {"InstanceType": TYPES}}
+    pool = Pool(name="default", machine=machine)
+    types = [
+        kind._replace(zones=frozenset("ab")) for kind in machine_types(connect(server), {machine})
+    ]
+    report = Report()
+    offers = Offers(frozenset("ab"), {"default": types})
+    choice = choose([pool], 2, offers, Known(), report, most=MOST_TYPES)
+    assert [kind.name for kind in choice.types.get("default", ())] == names
+    assert bool(report.errors) == (not names)
+
+
 def test_stock_is_what_can_be_had_today(server: Loopback, account: Account) -> None:
     def zone(name: str, **types: tuple[str, str]) -> Any:
         items = [
@@ -112,9 +137,9 @@ PROFILE = {
 }
 
 
-def versions(server: Loopback, **more: Any) -> Versions:
-    profile = AlibabaProfile.model_validate({**PROFILE, **more})
-    return Versions(profile, connect(server), "1")
+def version(cluster: Any, **more: Any) -> tuple[str, list[Finding]]:
+    profile, report = AlibabaProfile.model_validate({**PROFILE, **more}), Report()
+    return choose_version(profile, cluster, OFFERED, report), report.errors
 
 
 OFFERED = [
@@ -123,19 +148,18 @@ OFFERED = [
 ]
 
 
-def test_a_minor_version_becomes_its_newest_patch(server: Loopback) -> None:
-    assert versions(server).version(None, OFFERED) == "1.36.10-aliyun.1"
-    assert versions(server, kubernetes="1.35").version(None, OFFERED) == "1.35.7-aliyun.1"
-    refused = versions(server, kubernetes="1.31")
-    refused.version(None, OFFERED)
-    assert refused.wrong[0].hint == "one of 1.36, 1.35, 1.34"
+def test_a_minor_version_becomes_its_newest_patch() -> None:
+    assert version(None) == ("1.36.10-aliyun.1", [])
+    assert version(None, kubernetes="1.35") == ("1.35.7-aliyun.1", [])
+    _, (refused,) = version(None, kubernetes="1.31")
+    assert refused.hint == "choose from 1.36, 1.35, 1.34"
 
 
-def test_an_existing_cluster_keeps_its_patch(server: Loopback) -> None:
+def test_an_existing_cluster_keeps_its_patch() -> None:
     there = "1.35.1-aliyun.1"
-    assert versions(server).version(there, OFFERED) == "1.35.1-aliyun.1"
-    assert versions(server, kubernetes="1.35").version(there, OFFERED) == "1.35.1-aliyun.1"
-    assert versions(server, kubernetes="1.36").version(there, OFFERED) == "1.36.10-aliyun.1"
+    assert version(there) == ("1.35.1-aliyun.1", [])
+    assert version(there, kubernetes="1.35") == ("1.35.1-aliyun.1", [])
+    assert version(there, kubernetes="1.36") == ("1.36.10-aliyun.1", [])
 
 
 def test_an_account_without_the_service_is_told_what_to_do(

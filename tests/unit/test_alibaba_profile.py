@@ -21,6 +21,7 @@ from clusterkit.alibaba.registry import RegistryLogin
 from clusterkit.alibaba.template import template
 from clusterkit.clouds import CLOUDS, model
 from clusterkit.engine.kind import closure
+from clusterkit.engine.preflight import MachineType
 from clusterkit.errors import ProfileError
 from clusterkit.profile.model import load
 
@@ -91,7 +92,7 @@ def test_the_article_of_2019_is_answered_field_by_field(tmp_path: Path) -> None:
         ("region_id", "region: ap-southeast-1"),
         ("cluster_type", "edition: pro or standard"),
     ):
-        assert "is not how it is said today" in told[field]
+        assert "is an outdated key" in told[field]
         assert today in told[field]
 
 
@@ -105,24 +106,34 @@ def test_an_outdated_field_in_a_profile_of_today(tmp_path: Path) -> None:
     [
         (
             "edition: dedicated",
-            "edition: cannot be dedicated | ACK dedicated clusters can no",
+            "edition: cannot be dedicated | ACK no longer creates",
         ),
-        ("edition: serverless", "edition: cannot be serverless | ACK Serverless is closed to new"),
+        (
+            "edition: serverless",
+            "edition: cannot be serverless | ACK Serverless has been closed to new",
+        ),
         ("edition: basic", "edition: must be pro or standard"),
         ("network: {zones: 5}", "network.zones: must be 1 to 4 zones, is 5"),
         ("network: {zones: [ap-southeast-1-a]}", "is not a zone of ap-southeast-1, such as ap-sou"),
         ("network: {nat: per-zone}", "network.nat: cannot be per-zone"),
         ("network: {cidr: 172.16.0.0/12}", "network.cidr: must be between /16 and /24"),
+        ("network: {cidr: 100.64.0.0/16}", "network.cidr: 100.64.0.0/16 is reserved"),
         ("network: {cidr: 172.20.0.0/16}", "network.pods: 172.20.0.0/16 overlaps cidr"),
         ("network: {pods: 172.21.0.0/16}", "network.services: 172.21.0.0/20 overlaps pods"),
-        ("network: {pods: 100.64.0.0/16}", "network.pods: 100.64.0.0/16 is not private"),
+        ("network: {pods: 100.64.0.0/16}", "network.pods: 100.64.0.0/16 is not a private range"),
         ("network: {services: 172.22.0.0/25}", "network.services: must be between /16 and /24"),
-        ("network: {plugin: terway, pods: 172.22.0.0/16}", "network.pods: means nothing with terw"),
+        (
+            "network: {plugin: terway, pods: 172.22.0.0/16}",
+            "network.pods: cannot be combined with plugin: terway",
+        ),
         ("network: {plugin: calico}", "must be one of 'flannel' or 'terway', is 'calico'"),
         ("endpoint: {private: false}", "endpoint.private: cannot be false on ACK"),
-        ("tags: {'acs:a': b}", "Alibaba Cloud keeps tags that begin like this"),
-        ("tags: {a: 'https://b'}", "may not hold http:// or https://"),
-        (f"tags: {{{', '.join(f'k{n}: v' for n in range(13))}}}", "at most 12 tags, there are 13"),
+        ("tags: {'acs:a': b}", "tags.acs:a: the prefix acs: is reserved by the cloud"),
+        ("tags: {a: 'https://b'}", "may not contain http:// or https://"),
+        (
+            f"tags: {{{', '.join(f'k{n}: v' for n in range(13))}}}",
+            "tags: has 13 tags, at most 12 are allowed",
+        ),
         ("registry: {instance: cri-1, name: a, repositories: [b]}", "Enterprise Edition instance"),
         (
             "registry: {host: registry.example.com, name: a, repositories: [b]}",
@@ -131,7 +142,7 @@ def test_an_outdated_field_in_a_profile_of_today(tmp_path: Path) -> None:
         (
             "registry: {instance: cri-12345678, name: a, repositories: [b], "
             "host: crpi-1.ap-southeast-1.personal.cr.aliyuncs.com}",
-            "registry.host: means nothing beside instance",
+            "registry.host: cannot be combined with instance",
         ),
         ("registry: {instance: cri-12345678, name: A, repositories: [b]}", "must be a namespace"),
         (
@@ -166,7 +177,7 @@ def test_refused_in_a_pool(tmp_path: Path, more: str, what: str) -> None:
 def test_a_standard_cluster_is_small(tmp_path: Path) -> None:
     text = GOOD.replace("xlarge}", "xlarge, count: {min: 1, max: 11}}")
     (told,) = said(tmp_path, f"{text}edition: standard\n")
-    assert "at most 10 nodes, the pools ask for 11 | edition: pro" in told
+    assert "at most 10 nodes, but the pools ask for 11 | edition: pro" in told
 
 
 @pytest.mark.parametrize(
@@ -193,9 +204,21 @@ def test_regions(tmp_path: Path, region: str, right: bool, inland: bool) -> None
 
 
 def test_a_zone_is_not_a_region(tmp_path: Path) -> None:
-    for zone, region in (("ap-southeast-1a", "ap-southeast-1"), ("cn-hangzhou-h", "cn-hangzhou")):
+    for zone, region in (
+        ("ap-southeast-1a", "ap-southeast-1"),
+        ("cn-hangzhou-h", "cn-hangzhou"),
+        ("cn-shanghai-finance-1k", "cn-shanghai-finance-1"),
+    ):
         (told,) = said(tmp_path, GOOD.replace("ap-southeast-1", zone))
         assert f"its region is {region}" in told
+
+
+def test_zones_of_finance_regions(tmp_path: Path) -> None:
+    zones = ["cn-shanghai-finance-1g", "cn-shanghai-finance-1k"]
+    text = GOOD.replace("ap-southeast-1", "cn-shanghai-finance-1")
+    loaded(tmp_path, f"{text}network: {{zones: [{', '.join(zones)}]}}\n")
+    (told,) = said(tmp_path, f"{text}network: {{zones: [cn-shanghai-finance-1-k]}}\n")
+    assert "is not a zone of cn-shanghai-finance-1, such as cn-shanghai-finance-1b" in told
 
 
 VPC, VSW = "vpc-t4nszyte14vie746aaaaa", "vsw-t4n7uxycbwgtg14maaaaa"
@@ -204,12 +227,15 @@ VPC, VSW = "vpc-t4nszyte14vie746aaaaa", "vsw-t4n7uxycbwgtg14maaaaa"
 @pytest.mark.parametrize(
     ("network", "what"),
     [
-        (f"{{existing: {{vpc: {VPC}, vswitches: [{VSW}]}}, nat: true}}", "means nothing beside"),
+        (
+            f"{{existing: {{vpc: {VPC}, vswitches: [{VSW}]}}, nat: true}}",
+            "network.nat: cannot be combined with network.existing",
+        ),
         (f"{{existing: {{vpc: {VPC}, vswitches: []}}}}", "needs at least 1, has 0"),
         (f"{{existing: {{vpc: x, vswitches: [{VSW}]}}}}", "must be the id of a VPC"),
         (
             f"{{plugin: terway, existing: {{vpc: {VPC}, vswitches: [{VSW}]}}}}",
-            "pod_vswitches: are needed with plugin: terway",
+            "pod_vswitches: must be set with plugin: terway",
         ),
     ],
 )
@@ -221,7 +247,7 @@ FACTS = Facts(
     account="1234567890123456",
     version="1.35.7-aliyun.1",
     zones=("ap-southeast-1a", "ap-southeast-1b"),
-    pools={"default": ("ecs.g7.xlarge", "ecs.g6.xlarge")},
+    pools={"default": (MachineType("ecs.g7.xlarge"), MachineType("ecs.g6.xlarge"))},
     nat_zones=frozenset({"ap-southeast-1b"}),
     registry=("demo-registry-vpc.ap-southeast-1.cr.aliyuncs.com",),
 )

@@ -15,6 +15,7 @@ from clusterkit.alibaba import quota
 from clusterkit.alibaba.cluster import ClusterState
 from clusterkit.alibaba.errors import cure, refusal
 from clusterkit.alibaba.nodes import NodePoolState
+from clusterkit.engine.preflight import Report
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import Denied, PaymentRequired
 from tests.unit.loopback import Heard, Loopback, loopback
@@ -28,11 +29,20 @@ def server(tmp_path: Path) -> Iterator[Loopback]:
         yield found
 
 
-def asked(server: Loopback, answer: Any, status: int = 200, *, spot: bool = False) -> quota.Account:
+def checked(
+    server: Loopback,
+    answer: Any,
+    status: int = 200,
+    *,
+    needed: Mapping[bool, int] | None = None,
+    region: str = "cn-hangzhou",
+) -> Report:
     server.answer = lambda heard: (status, json.dumps(answer).encode())
-    target = Target("alibaba", "demo", "cn-hangzhou")
+    target = Target("alibaba", "demo", region)
     clients = alibaba.connect(target, CloudConnection(server.proxy, server.ca_file, ENVIRON))
-    return quota.ask(clients, spot=spot)
+    report = Report()
+    quota.check(clients, needed or {False: 0}, report)
+    return report
 
 
 def shown(values: Mapping[str, str]) -> Any:
@@ -50,8 +60,8 @@ def _names(heard: Heard) -> list[str]:
 
 
 def test_one_call_asks_for_all(server: Loopback) -> None:
-    asked(server, shown({}))
-    asked(server, shown({}), spot=True)
+    checked(server, shown({}))
+    checked(server, shown({}), needed={False: 0, True: 0})
     first, second = (_names(heard) for heard in server.heard)
     assert first == [
         "real-name-authentication",
@@ -65,10 +75,11 @@ def test_one_call_asks_for_all(server: Loopback) -> None:
     ("value", "right"), [("yes", True), ("unnecessary", True), ("none", False), ("", True)]
 )
 def test_a_verified_identity(server: Loopback, value: str, right: bool) -> None:
-    account = asked(server, shown({"real-name-authentication": value}))
-    found = list(quota.verified(account))
+    told = shown({"real-name-authentication": value})
+    found = checked(server, told).errors
     assert (not found) == right
     assert all("verify the account's identity" in finding.hint for finding in found)
+    assert not checked(server, told, region="ap-southeast-1").errors
 
 
 @pytest.mark.parametrize(
@@ -86,10 +97,11 @@ def test_the_quota_of_processors(
     server: Loopback, most: str, used: str, needed: int, spot: bool, right: bool
 ) -> None:
     kind = "postpaid-instance-vcpu-count"
-    account = asked(server, shown({f"max-{kind}": most, f"used-{kind}": used}))
-    found = list(quota.processors(account, needed, spot=spot))
-    assert (not found) == right
-    for finding in found:
+    told = shown({f"max-{kind}": most, f"used-{kind}": used})
+    report = checked(server, told, needed={spot: needed})
+    assert (not report.errors) == right
+    assert not report.warnings
+    for finding in report.errors:
         assert "need 11 more pay-as-you-go vCPUs; 90 of 100 are in use" in finding.what
         assert "Quota Center" in finding.hint
 
@@ -103,11 +115,10 @@ def test_the_quota_of_processors(
     ],
 )
 def test_what_cannot_be_asked_is_a_warning(server: Loopback, status: int, answer: Any) -> None:
-    account = asked(server, answer, status)
-    assert account.unasked is not None
-    assert "are not known" in account.unasked.what
-    assert not list(quota.verified(account))
-    assert not list(quota.processors(account, 10**6, spot=False))
+    report = checked(server, answer, status, needed={False: 10**6})
+    (warning,) = report.warnings
+    assert "cannot check the verified identity and the vCPU quota" in warning.what
+    assert not report.errors
 
 
 @pytest.mark.parametrize(

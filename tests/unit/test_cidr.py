@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network
 from itertools import combinations
+from typing import Annotated
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
-from clusterkit.profile.cidr import SLOTS, SMALLEST, carvable, carve, network, overlaps
+from clusterkit.profile.cidr import SLOTS, SMALLEST, carvable, carve, network, overlaps, private
 from clusterkit.profile.problems import Refused
 
 vpcs = st.builds(
@@ -90,9 +92,32 @@ def test_overlaps_name_both_ranges() -> None:
 
 @pytest.mark.parametrize("cidr", ["10.0.0.0/15", "10.0.0.0/25", "127.0.0.0/16", "224.0.0.0/16"])
 def test_what_no_vpc_can_have(cidr: str) -> None:
-    assert list(carvable(IPv4Network(cidr)))
+    with pytest.raises(ValidationError):
+        TypeAdapter(Annotated[IPv4Network, carvable(16)]).validate_python(IPv4Network(cidr))
 
 
 def test_what_a_vpc_can_have() -> None:
-    assert not list(carvable(IPv4Network("10.0.0.0/16")))
-    assert not list(carvable(IPv4Network("192.168.4.0/24")))
+    vpc = TypeAdapter(Annotated[IPv4Network, carvable(16)])
+    for cidr in map(IPv4Network, ("10.0.0.0/16", "192.168.4.0/24")):
+        assert vpc.validate_python(cidr) == cidr
+
+
+@pytest.mark.parametrize(
+    ("cidr", "words"),
+    [
+        ("100.64.0.0/16", "is not a private range"),
+        ("172.0.0.0/12", "is not a private range"),
+        ("10.0.0.0/11", "must be between /12 and /24"),
+        ("10.0.0.0/25", "must be between /12 and /24"),
+        ("172.16.0.0/12", None),
+        ("192.168.255.0/24", None),
+    ],
+)
+def test_private_ranges(cidr: str, words: str | None) -> None:
+    services = TypeAdapter(Annotated[IPv4Network | None, private(12, 24)])
+    assert services.validate_python(None) is None
+    if words is None:
+        assert services.validate_python(IPv4Network(cidr)) == IPv4Network(cidr)
+    else:
+        with pytest.raises(ValidationError, match=words):
+            services.validate_python(IPv4Network(cidr))

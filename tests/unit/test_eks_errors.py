@@ -7,9 +7,16 @@ from pathlib import Path
 import pytest
 
 from clusterkit.eks.client import Clients
-from clusterkit.eks.errors import call
+from clusterkit.eks.errors import ERRORS, call
 from clusterkit.engine.target import CloudConnection, Target
-from clusterkit.errors import ClusterkitError, CredentialsError, ServerError
+from clusterkit.errors import (
+    Busy,
+    ClusterkitError,
+    CredentialsError,
+    Propagating,
+    Rejected,
+    ServerError,
+)
 from clusterkit.kube.api import Access
 
 ALPHA = "[alpha]\naws_access_key_id = a\naws_secret_access_key = b\n"
@@ -69,3 +76,45 @@ def test_a_proxy_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(error, ServerError)
     assert "HTTPS_PROXY" in error.hint
     assert "region" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "message", "kind"),
+    [
+        (
+            "CreateCluster",
+            "InvalidParameterException",
+            "The subnet ID 'subnet-1' does not exist (Service: AmazonEC2; Status Code: 400)",
+            Rejected,
+        ),
+        (
+            "CreateAccessEntry",
+            "InvalidParameterException",
+            "The specified principalArn is invalid: invalid principal",
+            Rejected,
+        ),
+        (
+            "CreateNodegroup",
+            "InvalidRequestException",
+            "The role with name demo-nodes cannot be found. (Service: AmazonIdentityManagement)",
+            Propagating,
+        ),
+        (
+            "CreateNodegroup",
+            "ResourceInUseException",
+            "Cannot create nodegroup because cluster demo currently has an update in progress",
+            Busy,
+        ),
+        (
+            "ReleaseAddress",
+            "AuthFailure",
+            "AWS was not able to validate the provided access credentials",
+            CredentialsError,
+        ),
+    ],
+)
+def test_where_only_the_text_tells(
+    operation: str, code: str, message: str, kind: type[Exception]
+) -> None:
+    """A typo is final; a role that IAM does not show yet is not."""
+    assert type(ERRORS.classify(code, 400, message, operation)) is kind

@@ -43,7 +43,7 @@ def said(folder: Path, text: str) -> str:
         ("network: {zones: [eu-west-1a]}", "network.zones: must be 2 to 4 zones, is 1"),
         (
             "network: {zones: [eu-west-1a, eu-west-1a]}",
-            "network.zones[1]: zone 'eu-west-1a' is there",
+            "network.zones[1]: zone 'eu-west-1a' is listed twice",
         ),
         ("network: {zones: [eu-west-1a, us-east-1b]}", "network.zones[1]: 'us-east-1b' is not an"),
         ("network: {zones: [eu-west-1a, eu-west-1-lon-1a]}", "is a Local or Wavelength Zone"),
@@ -51,18 +51,21 @@ def said(folder: Path, text: str) -> str:
         ("network: {cidr: 169.254.0.0/16}", "network.cidr: 169.254.0.0/16 is reserved"),
         (
             "network: {pods: 172.30.0.0/16}",
-            "network.pods: cannot be set on EKS: pods take addresses",
+            "network.pods: cannot be set on EKS: pods get addresses",
         ),
-        ("network: {services: 100.64.0.0/16}", "network.services: 100.64.0.0/16 is not private"),
+        (
+            "network: {services: 100.64.0.0/16}",
+            "network.services: 100.64.0.0/16 is not a private range",
+        ),
         ("network: {services: 172.20.0.0/25}", "network.services: must be between /12 and /24"),
         (
             "network: {nat: two}",
             "network.nat: must be one of 'one', 'per-zone' or 'none', is 'two'",
         ),
-        ("endpoint: {allowed: [10.0.0.0/8]}", "endpoint.allowed[0]: 10.0.0.0/8 is not an Internet"),
+        ("endpoint: {allowed: [10.0.0.0/8]}", "endpoint.allowed[0]: 10.0.0.0/8 is not an internet"),
         (
             "endpoint: {allowed: [203.0.113.0/24]}",
-            "203.0.113.0/24 is not an Internet address range",
+            "203.0.113.0/24 is not an internet address range",
         ),
         ("admins: [arn:aws:iam::123456789012:root]", "not for accounts or groups"),
         ("admins: [me]", "aws iam get-role --role-name NAME --query Role.Arn"),
@@ -70,22 +73,28 @@ def said(folder: Path, text: str) -> str:
             "admins: [arn:aws:sts::123456789012:assumed-role/Dev/me]",
             "its role is arn:aws:iam::123456789012:role/Dev",
         ),
-        ("logging: [api, api]", "logging[1]: log 'api' is there twice"),
+        ("logging: [api, api]", "logging[1]: log 'api' is listed twice"),
         ("logging: [audits]", "did you mean audit?"),
         ("log_days: 31", "log_days: must be one of 1, 3, 5, 7, 14, 30"),
         ("support: forever", "support: must be one of 'standard' or 'extended'"),
-        ("tags: {aws:x: y}", "tags.aws:x: AWS keeps tags that begin with aws:"),
-        ("tags: {Name: y}", "tags.Name: clusterkit sets this tag itself"),
-        ("tags: {a: 'b?'}", "tags.a: takes letters, digits, spaces and"),
-        (f"tags: {{{'k' * 129}: y}}", "a key has 1 to 128 characters, this has 129"),
-        (f"tags: {{a: {'v' * 257}}}", "a value has at most 256 characters, this has 257"),
-        (f"tags: {{{', '.join(f'k{n}: v' for n in range(41))}}}", "at most 40 tags, there are 41"),
+        ("tags: {aws:x: y}", "tags.aws:x: the prefix aws: is reserved by the cloud"),
+        ("tags: {Name: y}", "tags.Name: clusterkit and Kubernetes set this tag"),
+        ("tags: {a: 'b?'}", "tags.a: allows only letters, digits, spaces and"),
+        (f"tags: {{{'k' * 129}: y}}", "the key must have 1 to 128 characters, has 129"),
+        (f"tags: {{a: {'v' * 257}}}", "the value must have at most 256 characters, has 257"),
+        (
+            f"tags: {{{', '.join(f'k{n}: v' for n in range(41))}}}",
+            "tags: has 41 tags, at most 40 are allowed",
+        ),
         ("registry: {name: Demo, repositories: [a]}", "registry.name: must be a repository name"),
         (
             "registry: {name: a, repositories: [b..c]}",
             "registry.repositories[0]: must be a repository",
         ),
-        (f"registry: {{name: a, repositories: [{'b' * 250}]}}", "more than the 256 characters ECR"),
+        (
+            f"registry: {{name: a, repositories: [{'b' * 250}]}}",
+            "has 258 characters, ECR allows at most 256",
+        ),
         (
             "registry: {name: a, repositories: [b], push: [kaniko]}",
             "a service account as namespace/name",
@@ -108,12 +117,12 @@ def test_refused(tmp_path: Path, more: str, what: str) -> None:
 @pytest.mark.parametrize(
     ("more", "what"),
     [
-        ("labels: {node-role.kubernetes.io/ci: x}", "EKS lets nobody set keys of kubernetes.io"),
-        ("labels: {ci: ''}", "labels.ci: is empty, which EKS does not take"),
-        (f"labels: {{{'p' * 40}.io/{'n' * 30}: x}}", "EKS takes keys of at most 63 characters"),
+        ("labels: {node-role.kubernetes.io/ci: x}", "EKS reserves the prefixes kubernetes.io/"),
+        ("labels: {ci: ''}", "labels.ci: is empty, but EKS requires a value"),
+        (f"labels: {{{'p' * 40}.io/{'n' * 30}: x}}", "EKS allows keys of at most 63 characters"),
         (
             "taints: [{key: eks.amazonaws.com/x, effect: PreferNoSchedule}]",
-            "taints[0].key: EKS lets",
+            "taints[0].key: EKS reserves",
         ),
         ("disk: {size: 19}", "pools[0].disk.size: must be at least 20, is the number 19"),
         ("disk: {type: io2}", "pools[0].disk.type: must be 'gp3', is 'io2'"),
@@ -184,17 +193,20 @@ def test_an_existing_network(tmp_path: Path) -> None:
     [
         (
             f"{{existing: {{{VPC}, {TWO}}}, nat: true}}",
-            "network.nat: means nothing beside existing:",
+            "network.nat: cannot be combined with network.existing",
         ),
         (
             f"{{existing: {{{VPC}, {TWO}}}, zones: 2}}",
-            "network.zones: means nothing beside existing:",
+            "network.zones: cannot be combined with network.existing",
         ),
         (
             f"{{existing: {{{VPC}, subnets: [subnet-01234567]}}}}",
             "subnets: needs at least 2, has 1",
         ),
-        (f"{{existing: {{{VPC}, subnets: [subnet-01234567, subnet-01234567]}}}}", "is there twice"),
+        (
+            f"{{existing: {{{VPC}, subnets: [subnet-01234567, subnet-01234567]}}}}",
+            "is listed twice",
+        ),
         (f"{{existing: {{vpc: my-vpc, {TWO}}}}}", "must be the id of a VPC, vpc-…, is 'my-vpc'"),
     ],
 )

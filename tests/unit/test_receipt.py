@@ -32,14 +32,12 @@ def test_damaged_or_missing_counts_as_none(tmp_path: Path) -> None:
     assert receipt.every(tmp_path) == []
 
 
-def test_a_changed_region_or_account_is_told_with_the_way_out() -> None:
-    here = Target("eks", "demo", "eu-west-1")
-    assert receipt.moved(ONE, here, "123456789012") is None
-    moved = receipt.moved(ONE, Target("eks", "demo", "us-east-1"), "123456789012")
+def test_a_changed_region_is_told_with_the_way_out() -> None:
+    assert receipt.moved(ONE, Target("eks", "demo", "eu-west-1")) is None
+    moved = receipt.moved(ONE, Target("eks", "demo", "us-east-1"))
     assert moved is not None
     assert "eu-west-1" in str(moved)
     assert "--region eu-west-1 --name demo" in moved.hint
-    assert receipt.moved(ONE, here, "999999999999") is not None
 
 
 def test_the_sandbox_has_receipts_of_its_own(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_a_private_key_is_refused_and_not_shown(form: PrivateFormat, tmp_path: P
     private = ed25519.Ed25519PrivateKey.generate()
     pem = private.private_bytes(Encoding.PEM, form, NoEncryption()).decode()
     said = refused_text(pem, tmp_path)
-    assert "holds a private key" in said
+    assert "is a private key" in said
     assert "key.pub.pub" in said
     assert not any(line in said for line in pem.splitlines()[1:-1])
     assert not any(line in refusal(pem, tmp_path) for line in pem.splitlines()[1:-1])

@@ -38,23 +38,23 @@ def refused(path: Path, content: str | bytes | None = None) -> str:
 @pytest.mark.parametrize(
     ("text", "line", "place", "what"),
     [
-        ("a: 1\nb: 2\na: 3\n", 3, ("a",), "is there twice, first on line 1"),
-        ("a:\n  - {b: 1, b: 2}\n", 2, ("a", 0, "b"), "is there twice"),
+        ("a: 1\nb: 2\na: 3\n", 3, ("a",), "is a duplicate key, first used on line 1"),
+        ("a:\n  - {b: 1, b: 2}\n", 2, ("a", 0, "b"), "is a duplicate key"),
         ("a: yes\n", 1, ("a",), "YAML reads yes as true"),
         ("a: [true, Off]\n", 1, ("a", 1), "YAML reads Off as false"),
-        ("a: 012\n", 1, ("a",), "'012' is no plain decimal number"),
-        ("a: 1:30\n", 1, ("a",), "'1:30' is no plain decimal number"),
-        ("a: 0x10\n", 1, ("a",), "is no plain decimal number"),
-        ("a: 1_000\n", 1, ("a",), "is no plain decimal number"),
-        ("a: .inf\n", 1, ("a",), "is no plain decimal number"),
-        (f"a: {'9' * 5000}\n", 1, ("a",), "is no plain decimal number"),
+        ("a: 012\n", 1, ("a",), "'012' is not a plain decimal number"),
+        ("a: 1:30\n", 1, ("a",), "'1:30' is not a plain decimal number"),
+        ("a: 0x10\n", 1, ("a",), "is not a plain decimal number"),
+        ("a: 1_000\n", 1, ("a",), "is not a plain decimal number"),
+        ("a: .inf\n", 1, ("a",), "is not a plain decimal number"),
+        (f"a: {'9' * 5000}\n", 1, ("a",), "is not a plain decimal number"),
         ("\non: x\n", 2, ("on",), "YAML reads this key as true or false"),
         ("1.30: x\n", 1, ("1.30",), "YAML reads this key as a number"),
         ("? [a]\n: x\n", 1, (), "a key must be text"),
-        ("a: !Ref x\n", 1, ("a",), "the tag !Ref means nothing"),
-        ("a: !!binary aGk=\n", 1, ("a",), "the tag !!binary means nothing"),
-        ("a: !!set {x}\n", 1, ("a",), "the tag !!set means nothing"),
-        ("a: {<<: 7}\n", 1, ("a",), "<< takes a mapping"),
+        ("a: !Ref x\n", 1, ("a",), "the tag !Ref is not supported"),
+        ("a: !!binary aGk=\n", 1, ("a",), "the tag !!binary is not supported"),
+        ("a: !!set {x}\n", 1, ("a",), "the tag !!set is not supported"),
+        ("a: {<<: 7}\n", 1, ("a",), "<< needs a mapping"),
     ],
 )
 def test_traps(file: Path, text: str, line: int, place: tuple[str | int, ...], what: str) -> None:
@@ -93,16 +93,16 @@ def test_merge_keys(file: Path) -> None:
     [
         ("", ": the file is empty"),
         ("# nothing\n", ": the file is empty"),
-        ("- a\n", ":1: a profile is a mapping"),
-        ("just text\n", ":1: a profile is a mapping"),
-        ("a:\n\tb: 1\n", ":2: a tab"),
-        ("a: 1\n---\nb: 2\n", ":2: a second document"),
+        ("- a\n", ":1: a profile must be a mapping"),
+        ("just text\n", ":1: a profile must be a mapping"),
+        ("a:\n\tb: 1\n", ":2: YAML does not allow tabs"),
+        ("a: 1\n---\nb: 2\n", ":2: a second document starts"),
         ("a: [1,\nb: 2\n", ":3: not YAML: expected ',' or ']'"),
         ("a: *nobody\n", ":1: not YAML: found undefined alias"),
         ("a: 1\nb: \x07\n", ":2: the character '\\x07' is not allowed"),
-        ("a: &a [*a]\n", ":1: an alias inside"),
-        ("a: &a {b: *a}\n", ":1: an alias inside"),
-        ("a: &a {<<: *a}\n", ":1: an alias inside"),
+        ("a: &a [*a]\n", ":1: recursive alias"),
+        ("a: &a {b: *a}\n", ":1: recursive alias"),
+        ("a: &a {<<: *a}\n", ":1: recursive alias"),
         ("x: 1\na: " + "[" * 5000, f":2: not YAML: more than {DEEPEST} levels"),
         (b"a: 1\nb: \xff\n", ":2: is not UTF-8"),
         ("a: b\n".encode("utf-16"), ":1: is not UTF-8"),
@@ -131,7 +131,7 @@ def test_aliases_that_explode_are_stopped_soon(file: Path) -> None:
 
 def test_what_is_no_file(tmp_path: Path) -> None:
     assert refused(tmp_path).startswith(": is a directory")
-    assert refused(tmp_path / "none.yaml").startswith(": there is no such file")
+    assert refused(tmp_path / "none.yaml").startswith(": does not exist")
     assert refused(tmp_path / ("x" * 5000)).endswith(": cannot be read: File name too long | ")
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)

@@ -1,0 +1,124 @@
+"""From the command line's options to a ``Cluster``: connection, receipt, trace, signals."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from clusterkit.cli import receipt
+from clusterkit.cli.format import NOTED, brief, clock
+from clusterkit.cli.target import Choice
+from clusterkit.cluster import Cluster
+from clusterkit.engine.retry import Told
+from clusterkit.engine.target import CloudConnection, Target
+from clusterkit.errors import WrongAccount
+
+if TYPE_CHECKING:
+    from clusterkit.cli.trace import Trace
+
+
+@dataclass(frozen=True)
+class Connected:
+    """A cluster, and what an earlier command remembered about it."""
+
+    cluster: Cluster
+    sandbox: bool
+    receipts: Path
+    known: receipt.Receipt | None
+
+    @property
+    def target(self) -> Target:
+        """Cloud, name and region."""
+        return self.cluster.target
+
+
+@contextmanager
+def connected(target: Target, choice: Choice, say: Callable[[str], None]) -> Iterator[Connected]:
+    """The cluster, with the account of its receipt as the expected one; no network, but for the
+    sandbox, which is started if it is not running. ``say`` tells the user of long retries.
+    """
+    folder = receipt.directory(sandbox=choice.sandbox)
+    known = receipt.read(folder, target.cloud, target.name)
+    expected = known.account if known and known.region == target.region else None
+    trace: Trace | None = None
+    if choice.trace:
+        from clusterkit.cli.trace import Trace
+
+        trace = Trace(choice.trace)
+    try:
+        connection = replace(_connection(choice.sandbox), observe=trace, waiting=_telling(say))
+        cluster = Cluster(target, connection, expect_account=expected)
+        yield Connected(cluster, choice.sandbox, folder, known)
+    except WrongAccount as error:
+        if known is None or error.expected != known.account:
+            raise
+        file = receipt.file(folder, target.cloud, target.name)
+        error.hint += f"; if {error.expected} is out of date, delete {file}"
+        raise
+    finally:
+        if trace:
+            trace.close()
+
+
+def _connection(sandbox: bool) -> CloudConnection:
+    if not sandbox:
+        return CloudConnection()
+    from clusterkit.clouds import sandbox_connection
+
+    return sandbox_connection()
+
+
+def _telling(say: Callable[[str], None]) -> Told:
+    def told(reason: str, delay: float) -> None:
+        if delay >= NOTED:
+            say(f"{brief(reason)}; trying again in {clock(delay)}")
+
+    return told
+
+
+@contextmanager
+def stop_on_signals(say: Callable[[str], None]) -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C (SIGINT) or SIGTERM sets; the second ends the process."""
+    stop = threading.Event()
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        say("stopping: waiting for calls in flight to finish; press Ctrl-C again to leave at once")
+        stop.set()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def write_receipt(
+    here: Connected, account: str, run: str, *, profile: Path | None, kubeconfig: Path | None
+) -> None:
+    """Remember where the cluster is; keeps what an earlier receipt knew of its kubeconfig."""
+    target = here.target
+    known = receipt.read(here.receipts, target.cloud, target.name)
+    new = receipt.Receipt(
+        cloud=target.cloud,
+        name=target.name,
+        region=target.region,
+        account=account,
+        run=run or (known.run if known else ""),
+        when=datetime.now(UTC).isoformat(timespec="seconds"),
+        cloud_profile=target.cloud_profile,
+        kubeconfig=str(kubeconfig) if kubeconfig else (known.kubeconfig if known else None),
+        profile=str(profile.resolve()) if profile else None,
+        sandbox=here.sandbox,
+        minutes=known.minutes if known else None,
+    )
+    receipt.write(new, here.receipts)

@@ -1,0 +1,37 @@
+"""Text of profiles, file names and clouds, made harmless for a terminal.
+
+Control characters (C0, DEL, C1) could move the cursor, set the window's title or send answers to
+the shell; bidirectional controls could show a text in another order than it is in (Unicode TR36,
+"Bidirectional Text Spoofing"). Each is replaced by one visible character, so that widths hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+_PICTURES = {code: 0x2400 + code for code in range(0x20) if code not in (0x09, 0x0A)}
+"""U+241B ␛ for ESC and so on; tabs and line ends stay"""
+_REPLACED = [
+    0x7F, *range(0x80, 0xA0), 0x061C, 0x200E, 0x200F, 0x2028, 0x2029, *range(0x202A, 0x202F),
+    *range(0x2066, 0x206A),
+]  # fmt: skip
+_TABLE = _PICTURES | dict.fromkeys(_REPLACED, 0xFFFD)
+
+
+def clean(text: str) -> str:
+    """The text without control and bidirectional characters; its length stays."""
+    return text.translate(_TABLE)
+
+
+class SafeConsole(Console):
+    """A console that prints no control characters but its own."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """As ``Console.render``, with clean text."""
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else clean(text), style, control)

@@ -1,0 +1,56 @@
+"""``--trace FILE``: every request and answer as JSON lines, without secrets."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+from clusterkit.engine.exchange import Exchange
+from clusterkit.errors import ClusterkitError
+
+
+class Trace:
+    """An observer that writes two lines for each call, ``request`` and ``answer``, with the same
+    ``number``. Safe on many threads.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Create or empty the file, readable by the user only."""
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            os.fchmod(descriptor, 0o600)  # the file may have been there
+        except OSError as error:
+            what = f"cannot be written: {error.strerror}"
+            raise ClusterkitError(what, where=f"--trace {path}", hint="name another file") from None
+        self._file = os.fdopen(descriptor, "w", encoding="utf-8")
+        self._lock = threading.Lock()
+
+    def __call__(self, seen: Exchange) -> None:
+        """Write the line."""
+        line: dict[str, object] = {
+            "when": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "what": "request" if seen.phase == "before" else "answer",
+            "number": seen.number,
+            "service": seen.service,
+            "operation": seen.operation,
+        }
+        if seen.phase == "before":
+            line |= {"mutating": seen.mutating, "method": seen.method, "url": seen.url}
+            line["body"] = seen.request()
+        else:
+            line |= {"status": seen.status, "seconds": round(seen.seconds, 4)}
+            line |= {"error": seen.error} if seen.error else {}
+            line["body"] = seen.answer()
+        text = json.dumps(line, default=str)
+        with self._lock:
+            if not self._file.closed:
+                self._file.write(text + "\n")
+                self._file.flush()
+
+    def close(self) -> None:
+        """End the file; what a call still in flight reports is dropped."""
+        with self._lock:
+            self._file.close()

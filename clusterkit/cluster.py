@@ -1,0 +1,347 @@
+"""clusterkit as a library: one cluster, planned, brought up, observed and destroyed.
+
+``Cluster`` has no signals, files or environment of its own (the vendors' SDKs read theirs) and
+prints nothing. It is safe on many threads at once: every plan, run and question starts with fresh
+memory and shares nothing but connections and credentials, so a process may live for months and
+sees every change made outside it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import uuid4
+
+from clusterkit.clouds import CLOUDS, Facts, load, model
+from clusterkit.engine import adapter, ownership
+from clusterkit.engine import plan as engine
+from clusterkit.engine.background import Background
+from clusterkit.engine.events import Emit
+from clusterkit.engine.inventory import Inventory
+from clusterkit.engine.kind import AnyKind, Edit, Kind, Leftover, reason
+from clusterkit.engine.plan import Kept, Step
+from clusterkit.engine.retry import Retry
+from clusterkit.engine.run import Outcome, Run
+from clusterkit.engine.scope import Scope
+from clusterkit.engine.target import CloudConnection, Target
+from clusterkit.errors import Absent, ClusterkitError, Finding, WrongAccount
+
+if TYPE_CHECKING:
+    from clusterkit.kube.api import Access, Credential
+    from clusterkit.profile.model import BaseProfile
+
+__all__ = ["Cluster", "Edit", "Kept", "Observation", "Outcome", "Plan", "Seen", "Step"]
+
+T = TypeVar("T")
+
+STOP_POLL = 0.2
+"""Seconds after the end of a run until the thread that waits for ``stop`` ends."""
+
+
+@dataclass(frozen=True)
+class Plan(engine.Plan):
+    """The steps ``apply`` will take, for which account, and what preflight found."""
+
+    account: str = ""
+    facts: Facts | None = None
+    """None for a plan to destroy"""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One thing in the cloud that carries the cluster's tags."""
+
+    key: str
+    """``vpc/main``; two things with the same tags have the same key"""
+    id: str
+    """the cloud's"""
+    status: str
+    """the cloud's own status in lower case, or ``ready``, ``not ready``, ``failed: …``"""
+    state: Any
+    """the driver's frozen dataclass"""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What there is of a cluster, whatever its profile says; in creation order of the kinds."""
+
+    account: str
+    things: tuple[Seen, ...]
+    warnings: tuple[Finding, ...] = ()
+    """what could not be listed"""
+
+
+class Cluster:
+    """One cluster in one account and region of one cloud.
+
+    All methods raise ``ClusterkitError`` and nothing else: ``CredentialsError`` if there are no
+    valid credentials, ``WrongAccount`` before any change if they are of another account than
+    expected, ``CloudError`` for what the cloud refuses. Calls that only read are retried for up to
+    ``engine.retry.PATIENCE`` seconds.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        connection: CloudConnection | None = None,
+        *,
+        expect_account: str | None = None,
+    ) -> None:
+        """No network. ``expect_account``: the only account (project, subscription) in which
+        anything may be changed; left out, that of the credentials.
+        """
+        self.target = target
+        self.connection = connection or CloudConnection()
+        self.expect_account = expect_account
+        self.profile: BaseProfile | None = None
+        """what ``plan`` and ``preflight`` take if they are given none"""
+        self._cloud = load(target.cloud)
+        self._kinds = adapter.kinds(self._cloud.KINDS)
+        self._clients = self._cloud.connect(target, self.connection)
+        self._retry = Retry(self.connection.scale, self.connection.waiting)
+
+    @classmethod
+    def from_profile(
+        cls,
+        profile: BaseProfile | Path | str,
+        connection: CloudConnection | None = None,
+        *,
+        cloud_profile: str | None = None,
+        expect_account: str | None = None,
+    ) -> Cluster:
+        """The cluster of a profile, or of the file it is in; ``ProfileError`` with everything that
+        is wrong with it. ``cloud_profile`` names credentials of the vendor's own configuration.
+        """
+        if isinstance(profile, Path | str):
+            from clusterkit.profile.model import load as load_profile
+
+            profile = load_profile(Path(profile), model, CLOUDS)
+        target = Target(profile.cloud, profile.name, profile.region, cloud_profile)
+        made = cls(target, connection, expect_account=expect_account)
+        made.profile = profile
+        return made
+
+    # -- questions --------------------------------------------------------------------------------
+
+    def account(self) -> str:
+        """The account (project, subscription) of the credentials."""
+        return self._account(self._snapshot())
+
+    def preflight(self, profile: BaseProfile | None = None) -> Facts:
+        """What the plan needs to know of the cloud; ``PreflightError`` with all findings."""
+        facts: Facts = self._cloud.preflight(self._wanted(profile), self._snapshot())
+        return facts
+
+    def observe(self) -> Observation:
+        """Everything that carries the cluster's tags. A Kubernetes API that does not answer is a
+        warning.
+        """
+        clients = self._snapshot()
+        account = self._account(clients)
+        scale = self.connection.scale
+        kinds = [kind for kind in self._kinds if not isinstance(kind, Leftover)]
+        seen = engine.look(kinds, Inventory(self._scope(clients), scale=scale), scale=scale)
+        things = [
+            Seen(f"{kind.kind}/{name}", state.id, _status(kind, state), state)
+            for kind in kinds
+            for name, states in sorted(seen.found[kind].items())
+            for state in states
+        ]
+        return Observation(account, tuple(things), tuple(seen.warnings))
+
+    def access(self) -> Access:
+        """How to reach the Kubernetes API; ``ClusterkitError`` while no cluster is running."""
+        return self._running(lambda: self._cloud.access(self._snapshot(), self.target))
+
+    def credential(self, minutes: int | None = None) -> Credential:
+        """A short-lived credential for the Kubernetes API; ``minutes`` where the cloud lets one
+        choose (``check_minutes``), None for the driver's default.
+        """
+        self.check_minutes(minutes)
+        snapshot = self._snapshot()
+        return self._running(lambda: self._cloud.credential(snapshot, self.target, minutes))
+
+    def check_minutes(self, minutes: int | None) -> None:
+        """``ClusterkitError`` unless the cloud issues credentials with this lifetime."""
+        allowed = self._cloud.MINUTES
+        if minutes is None or (allowed is not None and minutes in allowed):
+            return
+        if allowed is None:
+            what = f"{self.target.cloud} sets the lifetime of credentials itself"
+            raise ClusterkitError(what, where="--minutes", hint="leave it out")
+        what = f"must be {allowed[0]} to {allowed[-1]} on {self.target.cloud}, is {minutes}"
+        raise ClusterkitError(what, where="--minutes")
+
+    def exec_native(self) -> Mapping[str, Any]:
+        """The kubeconfig ``exec`` stanza of the vendor's own tool; ``ClusterkitError`` if it has
+        none.
+        """
+        return self._cloud.exec_native(self.target)
+
+    # -- plans ------------------------------------------------------------------------------------
+
+    def plan(
+        self,
+        profile: BaseProfile | None = None,
+        facts: Facts | None = None,
+        adopt: Sequence[str] = (),
+        activate: Callable[[str], None] | None = None,
+        *,
+        prune: bool = True,
+    ) -> Plan:
+        """What has to change for the cluster to match the profile. Nothing is changed, but for two
+        things, both after the account is checked: ``adopt`` (``KIND/NAME=ID``) tags what exists,
+        and ``activate`` is the consent to enable the services and create the service roles that
+        the account lacks; it is told what was done.
+
+        ``facts`` is what ``preflight`` returned, to skip it. ``prune=False`` keeps what the profile
+        no longer has. Raises ``Immutable`` for what cannot be changed in place, ``NotOurs``.
+        """
+        profile = self._wanted(profile)
+        clients = self._snapshot()
+        account = self._account(clients)
+        self._check_account(account)
+        for wanted in adopt:
+            # tagging what is tagged already changes nothing, so it may be retried
+            self._retry(partial(self._adopt, wanted))
+        if activate is not None:
+            # asks what is missing before it creates anything, so it may be retried as a whole
+            for done in self._retry(lambda: self._cloud.activate(profile, self._clients.fresh())):
+                activate(done)
+        # preflight and the look are independent and spend most of their time waiting
+        with Background() as aside:
+            found = aside(lambda: facts or self._cloud.preflight(profile, clients))
+
+            def desired() -> Iterator[Kind[Any, Any]]:
+                yield from adapter.wishes(self._cloud.graph(profile, found.result()))
+
+            try:
+                steps = self._compare(desired(), clients, prune=prune)
+            except ClusterkitError:
+                found.result()  # preflight's findings say more than the look that failed for them
+                raise
+        known: Facts = found.result()
+        warnings = (*known.warnings, *steps.warnings, *_unfinished(profile))
+        return _plan(replace(steps, warnings=warnings), account, known)
+
+    def plan_destroy(self) -> Plan:
+        """What ``destroy`` would remove: everything that carries the cluster's tags."""
+        clients = self._snapshot()
+        account = self._account(clients)
+        return _plan(self._compare([], clients, destroy=True), account, None)
+
+    # -- the run ----------------------------------------------------------------------------------
+
+    def apply(self, plan: Plan, emit: Emit, stop: threading.Event | None = None) -> Outcome:
+        """Carry out the plan; ``emit`` gets every event, in order, on the calling thread.
+
+        Set ``stop`` to interrupt it: calls in flight finish, nothing new starts, and another plan
+        continues from there. Does not raise for what fails: ``Outcome.failed`` has the errors.
+        """
+        stop = stop or threading.Event()
+        clients = self._clients.fresh()
+        retry = Retry(self.connection.scale, self.connection.waiting, stop)
+        self._check_account(retry(lambda: self._cloud.account(clients)), plan.account)
+        # a plan may be applied again, and a new life must not be answered with an old one's tokens
+        plan = replace(plan, snapshot=replace(plan.snapshot, run=uuid4()))
+        run = Run(self._scope(clients), plan, emit, scale=self.connection.scale)
+        with _stopped_by(stop, run):
+            return run()
+
+    # -- the parts --------------------------------------------------------------------------------
+
+    def _snapshot(self) -> Any:
+        """Clients that ask each question once and retry it: for one plan or one question."""
+        clients = self._clients.fresh()
+        clients.share(self._retry)
+        return clients
+
+    def _scope(self, clients: Any) -> Scope[Any]:
+        return Scope(clients, self.target.name, self.target.region)
+
+    def _compare(
+        self,
+        desired: Iterable[Kind[Any, Any]],
+        clients: Any,
+        *,
+        destroy: bool = False,
+        prune: bool = True,
+    ) -> engine.Plan:
+        scope, scale = self._scope(clients), self.connection.scale
+        return engine.plan(desired, self._kinds, scope, scale=scale, destroy=destroy, prune=prune)
+
+    def _wanted(self, profile: BaseProfile | None) -> BaseProfile:
+        profile = profile or self.profile
+        if profile is None:
+            raise ClusterkitError("no profile given", where=self.target.name)
+        said = (profile.cloud, profile.name, profile.region)
+        if said != (self.target.cloud, self.target.name, self.target.region):
+            raise ClusterkitError(
+                f"the profile is of {profile.name} on {profile.cloud} in {profile.region}",
+                where=f"{self.target.name} on {self.target.cloud} in {self.target.region}",
+                hint="make a Cluster for each profile: Cluster.from_profile(profile)",
+            )
+        return profile
+
+    def _account(self, clients: Any) -> str:
+        return self._cloud.account(clients)
+
+    def _check_account(self, account: str, *expected: str) -> None:
+        for wanted in (self.expect_account, *expected):
+            if wanted is not None and account != wanted:
+                raise WrongAccount(account, wanted, where=self.target.name)
+
+    def _running(self, ask: Callable[[], T]) -> T:
+        try:
+            return ask()
+        except Absent:
+            raise ClusterkitError(
+                f"there is no running cluster in {self.target.region}",
+                where=self.target.name,
+                hint="clusterkit status lists what exists, clusterkit up creates the rest",
+            ) from None
+
+    def _adopt(self, wanted: str) -> None:
+        ownership.adopt(wanted, self._kinds, self._scope(self._clients.fresh()), uuid4())
+
+
+def _plan(steps: engine.Plan, account: str, facts: Facts | None) -> Plan:
+    parts = {part.name: getattr(steps, part.name) for part in fields(steps)}
+    return Plan(**parts, account=account, facts=facts)
+
+
+def _unfinished(profile: BaseProfile) -> Iterator[Finding]:
+    """Parts of the profile that are validated but have no effect yet."""
+    if profile.ready.jenkins_x is not None:
+        yield Finding("checked only, not set up yet", where="ready.jenkins_x")
+
+
+def _status(kind: AnyKind, state: Any) -> str:
+    if not isinstance(kind, Leftover) and state.status in (kind.failed | kind.unhealthy):
+        return reason(state)
+    if state.status:
+        return str(state.status).lower()
+    return "ready" if engine.usable(kind, state) else "not ready"
+
+
+@contextmanager
+def _stopped_by(stop: threading.Event, run: Run) -> Iterator[None]:
+    """Stop the run when the event is set."""
+    over = threading.Event()
+
+    def wait() -> None:
+        while not over.is_set():
+            if stop.wait(STOP_POLL):
+                run.stop()
+                return
+
+    threading.Thread(target=wait, name="clusterkit-stop", daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()

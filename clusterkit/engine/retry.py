@@ -1,0 +1,64 @@
+"""Retry for calls that only read, outside a run.
+
+In a run the engine itself looks again (``run.py``). Everything else that asks a cloud (the account,
+preflight, access, credentials) retries each request here.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from clusterkit.engine import backoff
+from clusterkit.errors import Interrupted, Retryable
+
+T = TypeVar("T")
+
+PATIENCE = 60.0
+"""Seconds a read is retried for. An emptied EC2 bucket for reads (100 tokens, 20 more a second: EC2
+Developer Guide, "Request throttling") is full again after 5 s, and a person or kubectl waits for
+the answer, so not much longer than a service takes to fail over."""
+
+Told = Callable[[str, float], None]
+"""``told(reason, delay)`` before the wait of ``delay`` seconds"""
+
+
+class Retry:
+    """``retry(read)``: what ``read`` returns; it is called again after each ``Retryable`` error,
+    with jittered backoff and the cloud's Retry-After, until ``PATIENCE`` is used up; then the last
+    error is raised. Safe on many threads.
+    """
+
+    def __init__(
+        self, scale: float = 1.0, told: Told | None = None, stop: threading.Event | None = None
+    ) -> None:
+        """``scale`` is how long a second of the real cloud lasts here; ``stop`` ends a wait with
+        ``Interrupted``.
+        """
+        self._scale = scale
+        self._told = told
+        self._stop = stop
+
+    def __call__(self, read: Callable[[], T]) -> T:
+        """Call ``read`` until it succeeds, fails for good, or time is up."""
+        end = time.monotonic() + backoff.deadline(PATIENCE, self._scale)
+        attempt = 1
+        while True:
+            try:
+                return read()
+            except Retryable as error:
+                delay = backoff.delay(attempt, error.after, self._scale)
+                if time.monotonic() + delay > end:
+                    raise
+                if self._told:
+                    self._told(str(error), delay)
+            self._pause(delay)
+            attempt += 1
+
+    def _pause(self, delay: float) -> None:
+        if self._stop is None:
+            time.sleep(delay)
+        elif self._stop.wait(delay):
+            raise Interrupted("interrupted", hint="the same command again continues")

@@ -1,0 +1,278 @@
+"""Whose things are whose on EKS: lost tags, taken names, other people's clusters, adoption."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from clusterkit.engine import backoff, ownership
+from clusterkit.engine.adapter import kinds
+from clusterkit.engine.plan import Plan
+from clusterkit.errors import NotOurs
+from clusterkit.naming import CLUSTER, NAME
+from clusterkit_sandbox.faults import Rule
+from tests.drivers.aws import Account
+from tests.drivers.eks_cases import ADMIN, FULL_CASE, KEY, MINIMAL, MINIMAL_CASE, TRUST
+from tests.drivers.world import Case, World, edited, world
+
+CREATOR = "arn:aws:iam::123456789012:user/sandbox"
+"""whose credentials the sandbox hands out"""
+RICH: Mapping[str, Any] = {
+    **MINIMAL,
+    "ssh_key": "me.pub",
+    "admins": [ADMIN],
+    "logging": ["audit"],
+    "registry": {"name": "demo", "repositories": ["app"], "push": ["a/b"], "keep": False},
+}
+RICH_CASE = replace(FULL_CASE, label="rich", profile=RICH)
+
+
+def adopt(found: World, wanted: str) -> None:
+    """What ``--adopt`` does."""
+    ownership.adopt(wanted, kinds(found.cloud.KINDS), found.scope(), uuid4())
+
+
+def refusal(plan: Callable[[], Plan]) -> NotOurs:
+    with pytest.raises(NotOurs) as caught:
+        plan()
+    return caught.value
+
+
+def strip(account: Account, kind: str, have: Any) -> None:
+    """Take our tags off a thing, as somebody does who cleans up tags."""
+    keys = [CLUSTER, NAME]
+    if kind == "repository":
+        account.ecr.untag_resource(resourceArn=have.arn, tagKeys=keys)
+    elif kind == "log-group":
+        account.logs.untag_resource(resourceArn=have.arn, tagKeys=keys)
+    elif hasattr(have, "arn"):
+        account.eks.untag_resource(resourceArn=have.arn, tagKeys=keys)
+    else:
+        account.ec2.delete_tags(Resources=[have.id], Tags=[{"Key": key} for key in keys])
+
+
+def test_what_lost_its_tags_is_named_and_can_be_adopted(tmp_path: Path) -> None:
+    with world(RICH_CASE, tmp_path) as found:
+        found.settle(found.up())
+        account = Account(found)
+        states = found.plan().snapshot.states
+        one_each = {key.partition("/")[0]: key for key in sorted(states, reverse=True)}
+        assert len(one_each) == len(kinds(found.cloud.KINDS)) - 9, one_each.keys()  # leftovers
+        for kind in one_each.keys() - {"role", "access-entry", "storage-class"}:
+            key = one_each[kind]
+            strip(account, kind, states[key])
+            error = refusal(found.plan)
+            assert f"--adopt {key}={states[key].id}" in error.hint, (key, str(error), error.hint)
+            adopt(found, f"{key}={states[key].id}")
+            assert found.plan().empty, key
+        found.settle(found.destroy())
+
+
+def test_every_taken_name_is_found_before_anything_is_made(tmp_path: Path) -> None:
+    with world(RICH_CASE, tmp_path) as found:
+        account = Account(found)
+        key = next(w.name for w in _wished(found) if w.kind == "key-pair")
+        template = next(w.name for w in _wished(found) if w.kind == "launch-template")
+        account.ec2.import_key_pair(KeyName=f"clusterkit-demo-{key}", PublicKeyMaterial=KEY)
+        account.ec2.create_launch_template(
+            LaunchTemplateName=f"clusterkit-demo-{template}",
+            LaunchTemplateData={"InstanceType": "m6i.large"},
+        )
+        account.iam.create_role(
+            RoleName="clusterkit-eu-west-1-demo-node", AssumeRolePolicyDocument=TRUST
+        )
+        account.logs.create_log_group(logGroupName="/aws/eks/demo/cluster")
+        account.ecr.create_repository(repositoryName="demo/app")
+        before = found.things()
+        error = refusal(found.plan)
+        for wanted in (
+            f"--adopt key-pair/{key}=key-",
+            f"--adopt launch-template/{template}=lt-",
+            "--adopt log-group/control-plane=/aws/eks/demo/cluster",
+            "--adopt repository/demo/app=demo/app",
+        ):
+            assert wanted in error.hint
+        assert "role/node" in str(error)
+        with pytest.raises(NotOurs, match="IAM cannot move a role"):
+            adopt(found, "role/node=clusterkit-eu-west-1-demo-node")
+        assert found.things() == before
+
+
+def _wished(found: World) -> list[Any]:
+    todo, out = [*found.wish()], []
+    while todo:
+        out.append(todo.pop())
+        todo += out[-1].needs()
+    return out
+
+
+def test_a_cluster_of_somebody_elses_is_not_touched(tmp_path: Path) -> None:
+    with world(MINIMAL_CASE, tmp_path) as found:
+        found.settle(found.up())
+        MINIMAL_CASE.busy(found)
+        account = Account(found)
+        arn = account.eks.describe_cluster(name="demo")["cluster"]["arn"]
+        account.eks.untag_resource(resourceArn=arn, tagKeys=[CLUSTER])
+        for plan in (found.plan, found.destroy_plan):
+            error = refusal(plan)
+            assert "--adopt cluster/demo=demo" in error.hint
+        account.eks.tag_resource(resourceArn=arn, tags={CLUSTER: "demo"})
+        found.settle(found.destroy())
+
+
+def test_what_only_carries_the_name_of_a_cluster_is_kept(tmp_path: Path) -> None:
+    """No role of ours: the tags are those of a cluster that clusterkit never had."""
+    with world(MINIMAL_CASE, tmp_path) as found:
+        account = Account(found)
+        tags = [{"Key": "kubernetes.io/cluster/demo", "Value": "owned"}]
+        vpc = account.ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        account.ec2.create_security_group(
+            GroupName="k8s-elb",
+            Description="of a Service",
+            VpcId=vpc,
+            TagSpecifications=[{"ResourceType": "security-group", "Tags": tags}],
+        )
+        account.ec2.create_volume(
+            AvailabilityZone="eu-west-1a",
+            Size=1,
+            VolumeType="gp3",
+            TagSpecifications=[{"ResourceType": "volume", "Tags": tags}],
+        )
+        before = found.things()
+        plan = found.destroy_plan()
+        assert plan.empty
+        assert sorted(kept.key.partition("/")[0] for kept in plan.kept) == [
+            "security-groups",
+            "volumes",
+        ]
+        found.settle(found.destroy())
+        assert found.things() == before
+
+
+def _rules(account: Account, group: str) -> Any:
+    return account.ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"][0]
+
+
+def test_other_peoples_rules_stay_and_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backoff, "LEAST_PATIENCE", 3.0)
+    with world(MINIMAL_CASE, tmp_path) as found:
+        before = found.look()
+        found.settle(found.up())
+        account = Account(found)
+        network = account.eks.describe_cluster(name="demo")["cluster"]["resourcesVpcConfig"]
+        group = account.ec2.create_security_group(
+            GroupName="database", Description="not clusterkit's", VpcId=network["vpcId"]
+        )["GroupId"]
+        pair = {"GroupId": network["clusterSecurityGroupId"]}
+        rule = {"IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432, "UserIdGroupPairs": [pair]}
+        account.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule])
+        account.ec2.authorize_security_group_egress(GroupId=group, IpPermissions=[rule])
+        rules = _rules(account, group)
+        outcome = found.destroy()
+        assert list(outcome.failed) == ["security-groups/*"]
+        assert group in str(outcome.failed["security-groups/*"])
+        assert _rules(account, group) == rules
+        left = found.look()
+        assert not {"cluster", "nat-gateway", "elastic-ip", "subnet"} & left.keys()
+        assert left["role"], "what shows that the security group is ours goes last"
+        account.ec2.delete_security_group(GroupId=group)
+        found.settle(found.destroy())
+        assert found.look() == before
+
+
+def test_what_is_in_the_way_is_named_and_the_rest_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backoff, "LEAST_PATIENCE", 3.0)
+    with world(MINIMAL_CASE, tmp_path) as found:
+        before = found.look()
+        found.settle(found.up())
+        account = Account(found)
+        states = found.plan().snapshot.states
+        theirs = account.ec2.create_network_interface(
+            SubnetId=states["subnet/private-a"].id, Description="a database"
+        )["NetworkInterface"]["NetworkInterfaceId"]
+        outcome = found.destroy()
+        assert list(outcome.failed) == ["subnet/private-a"]
+        assert f"{theirs} (a database)" in str(outcome.failed["subnet/private-a"])
+        assert outcome.stopped.keys() == {"vpc/main"}
+        left = found.look() - before
+        assert left == {"vpc": 1, "subnet": 1, "network-interface": 1}
+        account.ec2.delete_network_interface(NetworkInterfaceId=theirs)
+        found.settle(found.destroy())
+        assert found.look() == before
+
+
+def test_load_balancers_that_go_meanwhile_stop_nothing(tmp_path: Path) -> None:
+    with world(MINIMAL_CASE, tmp_path) as found:
+        account = Account(found)
+        subnets = [each["SubnetId"] for each in account.ec2.describe_subnets()["Subnets"][:2]]
+        for name in ("theirs", "demo"):
+            account.elbv2.create_load_balancer(
+                Name=name, Subnets=subnets, Tags=[{"Key": "elbv2.k8s.aws/cluster", "Value": name}]
+            )
+        gone = Rule("elbv2:DescribeTags", "refuse", nth=1, code="LoadBalancerNotFound")
+        found.sandbox.faults.set([gone])
+        [kept] = found.destroy_plan().kept
+        assert "demo" in kept.key
+
+
+def _policies(account: Account, principal: str) -> list[str]:
+    listed = account.eks.list_associated_access_policies(clusterName="demo", principalArn=principal)
+    return [each["policyArn"] for each in listed["associatedAccessPolicies"]]
+
+
+def test_the_creator_may_be_listed_and_dropped(tmp_path: Path) -> None:
+    profile = edited(RICH, {"admins": [CREATOR, ADMIN], "registry": None})
+    with world(replace(FULL_CASE, profile=profile), tmp_path) as found:
+        found.settle(found.up())
+        assert found.plan().empty
+        account = Account(found)
+        policies = _policies(account, CREATOR)
+        assert policies
+        dropped = found.load(edited(profile, {"admins": []}))
+        found.settle(found.up(dropped))
+        assert found.plan(dropped).empty
+        assert (
+            account.eks.list_access_entries(clusterName="demo")["accessEntries"].count(ADMIN) == 0
+        )
+        assert _policies(account, CREATOR) == policies
+        found.settle(found.up())
+        assert found.plan().empty
+        found.settle(found.destroy())
+
+
+UNHEALTHY: list[tuple[str, str]] = [("groups", "DEGRADED"), ("addons", "UPDATE_FAILED")]
+
+
+@pytest.mark.parametrize(("records", "status"), UNHEALTHY)
+def test_an_unhealthy_thing_is_a_warning_and_can_be_changed(
+    records: str, status: str, tmp_path: Path
+) -> None:
+    case: Case = MINIMAL_CASE
+    with world(case, tmp_path) as found:
+        found.settle(found.up())
+        record: Any = found.sandbox._emulators[0]._eks.regions["eu-west-1"].clusters["demo"]  # type: ignore[attr-defined]
+        name, sick = next(iter(getattr(record, records).items()))
+        sick.shown["status"] = status
+        issue = {
+            "code": "AsgInstanceLaunchFailures",
+            "message": "no capacity",
+            "resourceIds": ["x"],
+        }
+        sick.shown["health"] = {"issues": [issue]}
+        plan = found.plan()
+        assert plan.empty
+        [warning] = [each for each in plan.warnings if name in each.where]
+        assert "AsgInstanceLaunchFailures: no capacity" in warning.what
+        more = {"pools.0.count": {"min": 1, "max": 4}, "tags": {"team": "x"}}
+        changed = found.load(edited(case.profile, more))
+        found.settle(found.up(changed))
+        assert found.plan(changed).empty

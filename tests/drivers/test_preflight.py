@@ -1,0 +1,190 @@
+"""What preflight chooses and reports, on the emulated clouds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clusterkit.errors import PreflightError
+from tests.drivers import alibaba_cases, eks_cases
+from tests.drivers.aws import Account
+from tests.drivers.world import Case, World, edited, world
+
+
+def facts(found: World, profile: Mapping[str, Any]) -> Any:
+    """The result of preflight, for the profile's own region."""
+    loaded = found.load(profile)
+    target = replace(found.target(), name=loaded.name, region=loaded.region)
+    return found.cloud.preflight(loaded, found.cloud.connect(target, found.wire))
+
+
+def errors(found: World, profile: Mapping[str, Any]) -> list[str]:
+    with pytest.raises(PreflightError) as caught:
+        facts(found, profile)
+    return [f"{finding} | {finding.hint}" for finding in caught.value.findings]
+
+
+ARM = {"name": "arm", "machine": {"cpu": 2, "memory": 8, "arch": "arm64"}}
+
+
+def test_zones_that_sell_the_machine_are_chosen(tmp_path: Path) -> None:
+    """In cn-hangzhou the first zones by name have no arm64 machines in stock."""
+    profile = edited(
+        alibaba_cases.MINIMAL, {"region": "cn-hangzhou", "mirror": "m.example.com", "pools": [ARM]}
+    )
+    mixed = edited(profile, {"pools": [*alibaba_cases.MINIMAL["pools"], ARM]})
+    with world(alibaba_cases.MINIMAL_CASE, tmp_path) as found:
+        for asked in (profile, mixed):
+            chosen = facts(found, asked)
+            assert chosen.zones == ("cn-hangzhou-i", "cn-hangzhou-j")
+            assert {kind.arch for kind in chosen.pools["arm"]} == {"arm64"}
+        zones = ["cn-hangzhou-g", "cn-hangzhou-h"]
+        (told,) = errors(found, edited(profile, {"network": {"zones": zones}}))
+        assert told.startswith(
+            "pools[0].machine: no machine type with at least 2 CPUs and 8 GiB (arm64) is offered "
+            "with a cloud_essd disk in cn-hangzhou-g, cn-hangzhou-h"
+        )
+
+
+@pytest.mark.parametrize(
+    ("case", "edits", "told"),
+    [
+        (
+            eks_cases.MINIMAL_CASE,
+            {"network": {"zones": ["eu-west-1a", "eu-west-1x"]}},
+            ["network.zones: zone eu-west-1x does not exist or has no instance types in stock"],
+        ),
+        (
+            eks_cases.MINIMAL_CASE,
+            {"network": {"zones": 4}},
+            ["network.zones: asks for 4 zones, but only 3 can be used in this region"],
+        ),
+        (
+            eks_cases.MINIMAL_CASE,
+            {"region": "us-east-1", "network": {"zones": ["us-east-1a", "us-east-1e"]}},
+            [
+                "network.zones: EKS does not support zone us-east-1e (use1-az3)",
+                "pools[0].machine: m6i.large is not offered in us-east-1a, us-east-1e, only in",
+            ],
+        ),
+        (
+            eks_cases.MINIMAL_CASE,
+            {"kubernetes": "1.11", "pools.0.machine": "m99.large"},
+            [
+                "kubernetes: Kubernetes 1.11 is not in standard support",
+                "pools[0].machine: m99.large is not offered in this region",
+            ],
+        ),
+        (
+            alibaba_cases.MINIMAL_CASE,
+            {"kubernetes": "1.11", "pools.0.machine": "ecs.g99.large"},
+            [
+                "kubernetes: ACK does not offer Kubernetes 1.11 for new clusters",
+                "pools[0].machine: ecs.g99.large is not offered with a cloud_essd disk in this",
+            ],
+        ),
+        (
+            alibaba_cases.MINIMAL_CASE,
+            {
+                "network": {
+                    "existing": {
+                        "vpc": "vpc-t4nszyte14vie746aaaaa",
+                        "vswitches": ["vsw-t4n7uxycbwgtg14maaaaa"],
+                    }
+                }
+            },
+            ["network.existing.vpc: VPC vpc-t4nszyte14vie746aaaaa does not exist in this region"],
+        ),
+    ],
+    ids=["unknown zone", "too many zones", "refused zone", "eks", "alibaba", "unknown vpc"],
+)
+def test_every_error_is_reported(
+    case: Case, edits: Mapping[str, Any], told: list[str], tmp_path: Path
+) -> None:
+    with world(case, tmp_path) as found:
+        reported = errors(found, edited(case.profile, edits))
+    assert len(reported) == len(told)
+    assert all(line.startswith(start) for line, start in zip(reported, told, strict=True)), reported
+
+
+def _without_route(ec2: Any, vpc: str, subnets: list[str]) -> None:
+    (table,) = [
+        table["RouteTableId"]
+        for table in ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc]}])[
+            "RouteTables"
+        ]
+        if any(one.get("SubnetId") == subnets[0] for one in table["Associations"])
+    ]
+    ec2.delete_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0")
+
+
+def _without_addresses(ec2: Any, vpc: str, subnets: list[str]) -> None:
+    attribute = {"Value": False}
+    ec2.modify_subnet_attribute(SubnetId=subnets[0], MapPublicIpOnLaunch=attribute)
+
+
+def _without_names(ec2: Any, vpc: str, subnets: list[str]) -> None:
+    ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": False})
+
+
+def _full(ec2: Any, vpc: str, subnets: list[str]) -> None:
+    small = ec2.create_subnet(VpcId=vpc, CidrBlock="10.9.9.0/28", AvailabilityZone="eu-west-1c")[
+        "Subnet"
+    ]["SubnetId"]
+    ec2.modify_subnet_attribute(SubnetId=small, MapPublicIpOnLaunch={"Value": True})
+    for _ in range(6):
+        ec2.create_network_interface(SubnetId=small)
+    subnets.append(small)
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (_without_addresses, "get no public address | enable auto-assign"),
+        (_without_names, "DNS hostnames are disabled in vpc-"),
+        (_full, "has 5 free addresses | EKS needs 6 in each subnet"),
+    ],
+)
+def test_an_existing_vpc_in_which_no_node_could_join(
+    change: Callable[[Any, str, list[str]], None], error: str, tmp_path: Path
+) -> None:
+    case = eks_cases.EXISTING_CASE
+    with world(case, tmp_path) as found:
+        edits = case.prepare(found)
+        existing = edits["network"]["existing"]
+        change(Account(found).ec2, existing["vpc"], existing["subnets"])
+        (told,) = errors(found, edited(case.profile, edits))
+        assert error in told
+
+
+def test_an_existing_vpc_that_needs_a_second_look(tmp_path: Path) -> None:
+    case = eks_cases.EXISTING_CASE
+    with world(case, tmp_path) as found:
+        edits = case.prepare(found)
+        ec2, existing = Account(found).ec2, edits["network"]["existing"]
+        roles = [{"Key": "kubernetes.io/role/elb", "Value": "1"}]
+
+        def warnings() -> list[str]:
+            told = facts(found, edited(case.profile, edits)).warnings
+            return [str(finding) for finding in told if finding.where != "kubernetes"]
+
+        open_endpoint = "endpoint.allowed: the API endpoint is open to the internet (0.0.0.0/0)"
+        assert warnings() == [
+            "network.existing: load balancers may find no subnet: none has a role tag",
+            open_endpoint,
+        ]
+        ec2.create_tags(Resources=existing["subnets"][:1], Tags=roles)
+        assert warnings() == [open_endpoint]
+        _without_route(ec2, existing["vpc"], existing["subnets"])
+        assert warnings() == [
+            *(
+                f"network.existing.subnets: subnet {subnet} has no route to the internet "
+                "(0.0.0.0/0)"
+                for subnet in existing["subnets"]
+            ),
+            open_endpoint,
+        ]

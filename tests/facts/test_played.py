@@ -1,0 +1,145 @@
+"""Rows of ``facts/`` played by the sandbox into real commands, and judged by their outcome alone.
+
+A round refuses the first call of every operation that changes something, each in the words of one
+row: the n-th class of error that operation has. What waiting cures must be cured within the same
+command; anything else ends it with its exit code, its cause and the vendor's request id, and the
+next command goes on from there. In the end everything is there, once, and after ``destroy`` nothing
+is left and nothing else was touched.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from clusterkit.engine.run import Outcome
+from clusterkit.errors import AlreadyDone, CloudError, ClusterkitError, NotOurs, Retryable
+from clusterkit_sandbox.faults import Rule
+from tests.drivers.cases import FULL, MINIMAL
+from tests.drivers.test_faults import complete, nothing
+from tests.drivers.world import Case, World, edited, world
+from tests.facts.rows import CLASSES, Fact, read
+
+FILES = {"alibaba": "alibaba", "eks": "aws"}
+READS = ("BatchGet", "Check", "Describe", "Get", "List")
+ENDS = ("Delete", "Detach", "Disassociate", "Release", "Remove", "Revoke", "Unassociate")
+LIES = {
+    ("ram:CreatePolicy", "exists"): "the driver goes on with the policy that it is told of",
+}
+"""refusals that say of a thing what is not so, and that a driver has to believe"""
+QUICK = {"alibaba": 0, "eks": 1}
+"""the round of each cloud that ``make test`` plays; the others are deep"""
+
+
+def rounds(cloud: str) -> list[dict[str, Fact]]:
+    """By operation, the row that each round plays."""
+    found: dict[str, dict[str, Fact]] = defaultdict(dict)
+    for fact in read(FILES[cloud]):
+        if _playable(fact):
+            found[fact.operation].setdefault(fact.kind, fact)
+    most = max(len(kinds) for kinds in found.values())
+    return [
+        {
+            operation: list(kinds.values())[number]
+            for operation, kinds in found.items()
+            if number < len(kinds)
+        }
+        for number in range(most)
+    ]
+
+
+def _playable(fact: Fact) -> bool:
+    if fact.playable != "yes" or not fact.code or fact.name == "*":
+        return False
+    if fact.name.startswith(READS) or (fact.operation, fact.kind) in LIES:
+        return False
+    # of what is there, "gone" is a lie
+    return not (fact.kind == "gone" and fact.name.startswith(ENDS))
+
+
+def games() -> list[object]:
+    """Every round of every cloud: the small profile, and in the long matrix the large one."""
+    return [
+        pytest.param(
+            case,
+            number,
+            id=f"{case.id}-{number}",
+            marks=[] if case in MINIMAL and number == QUICK[case.cloud] else pytest.mark.deep,
+        )
+        for case in (*MINIMAL, *FULL)
+        for number in range(len(rounds(case.cloud)))
+    ]
+
+
+@pytest.mark.parametrize(("case", "number"), games())
+def test_a_round_of_refusals(case: Case, number: int, tmp_path: Path) -> None:
+    facts = rounds(case.cloud)[number]
+    with world(case, tmp_path) as found:
+        before = found.look()
+        found.wish()  # preflight only reads
+        found.sandbox.requests.clear()
+        found.sandbox.faults.set([_rule(fact) for fact in facts.values()])
+        told = _until_done(found.up, facts)
+        complete(found)
+        if number != QUICK[case.cloud]:
+            told |= _changed(found, facts)
+        told |= _until_done(found.destroy, facts)
+        nothing(found, before)
+        asked = {entry.operation for entry in found.sandbox.requests.entries()}
+        called = asked.intersection(facts)
+    assert called
+    final = {operation for operation in called if not _is_cured_by_waiting(facts[operation])}
+    # right after a create, "gone" may only mean "not visible yet"
+    assert {operation for operation in final if facts[operation].kind != "gone"} <= told <= final
+
+
+def _changed(found: World, facts: Mapping[str, Fact]) -> set[str]:
+    told: set[str] = set()
+    shape = found.case.profile
+    for _, edits in found.case.changes:
+        shape = edited(shape, edits)
+        told |= _until_done(partial(found.up, found.load(shape)), facts)
+    return told
+
+
+def _rule(fact: Fact) -> Rule:
+    return Rule(
+        fact.operation, "refuse", nth=1, code=fact.code, status=fact.status, message=fact.message
+    )
+
+
+def _is_cured_by_waiting(fact: Fact) -> bool:
+    return issubclass(CLASSES[fact.kind], Retryable | AlreadyDone)
+
+
+def _until_done(command: Callable[[], Outcome], facts: Mapping[str, Fact]) -> set[str]:
+    """The command again and again, until it is done; the operations whose refusals it told of."""
+    told: set[str] = set()
+    for _ in range(len(facts) + 1):
+        outcome = command()
+        if outcome.ok:
+            return told
+        for error in outcome.failed.values():
+            told.add(_judged(error, facts, told))
+    raise AssertionError("no end")
+
+
+def _judged(error: Exception, facts: Mapping[str, Fact], told: set[str]) -> str:
+    assert isinstance(error, ClusterkitError), repr(error)
+    [fact] = [fact for fact in facts.values() if f"{fact.name}: " in str(error)] or [None]
+    assert fact is not None, f"not a refusal of this round: {error!r}"
+    assert not _is_cured_by_waiting(fact), f"{fact.where}: {error!r}"
+    codes = {CLASSES[fact.kind].exit_code}
+    if fact.kind == "exists":
+        codes.add(NotOurs.exit_code)
+    assert error.exit_code in codes, f"{fact.where}: {error!r}"
+    assert (fact.message or fact.code) in str(error)
+    assert fact.operation not in told, f"{fact.where}: refused once, told of twice"
+    if isinstance(error, CloudError):
+        assert error.code == fact.code
+        assert error.request_id
+    return fact.operation
