@@ -14,26 +14,42 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from clusterkit_sandbox.emulator import Environ, StartResponse
 from clusterkit_sandbox.faults import Faults
-
-if TYPE_CHECKING:
-    from clusterkit_sandbox.sandbox import Sandbox
-
+from clusterkit_sandbox.requestlog import RequestLog
 
 HOST = "sandbox.clusterkit.internal"
 """The host name that reaches the sandbox itself, through the door like everything else."""
 
 
+class Controlled(Protocol):
+    """What the control host commands: a ``Sandbox``."""
+
+    faults: Faults
+    requests: RequestLog
+
+    def describe(self) -> Mapping[str, object]:
+        """How it runs and what is in it, as JSON values."""
+
+    def environment(self) -> Mapping[str, str]:
+        """The variables that bring any program into the sandbox."""
+
+    def reset(self) -> None:
+        """Forget every resource."""
+
+    def request_stop(self) -> None:
+        """Ask whoever runs the sandbox to stop it."""
+
+
 class Control:
     """The WSGI application of the control host."""
 
-    def __init__(self, sandbox: Sandbox, token: str) -> None:
+    def __init__(self, sandbox: Controlled, token: str) -> None:
         """Whoever shows ``token`` may command ``sandbox``."""
         self._sandbox = sandbox
         self._expected = f"Bearer {token}".encode()

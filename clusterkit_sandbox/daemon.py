@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import logging
 import os
 import re
 import shlex
@@ -22,6 +23,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+from clusterkit_sandbox import __version__
 from clusterkit_sandbox.control import HOST
 from clusterkit_sandbox.pace import Pace
 from clusterkit_sandbox.process import ALREADY_RUNNING
@@ -45,6 +47,8 @@ __all__ = [
     "stop",
 ]
 
+_LOG = logging.getLogger(__name__)
+
 DEFAULT_PACE = Pace(60)
 """A cluster takes seconds, and its states can still be watched."""
 DEFAULT_KUBE = "embedded"
@@ -66,10 +70,14 @@ def start(
 
     ``kube`` is ``embedded``, ``envtest`` or ``kubeconfig:PATH``; ``faults`` is text for
     ``Faults.parse``; ``emulators`` are names, all if left out; ``directory`` is
-    ``place.default_directory()`` if left out. ``AlreadyRunning`` if one runs there;
-    ``SandboxError`` with the end of its log if it does not come up.
+    ``state_dir.default_directory()`` if left out. A sandbox of another version of clusterkit that
+    runs there is stopped first. ``AlreadyRunning`` if one of this version does; ``SandboxError``
+    with the end of its log if it does not come up.
     """
     place = StateDir(directory)
+    running = place.read()
+    if running is not None and running.version != __version__:
+        _replace(place, running)
     command = [sys.executable, "-m", "clusterkit_sandbox.process"]
     command += [f"--directory={place.directory}", f"--pace={pace}", f"--kube={kube}"]
     command += [f"--faults={faults}"]
@@ -103,17 +111,22 @@ def ensure(
 ) -> Info:
     """The running sandbox, started if there is none.
 
-    What is left out is as it is, or the default. ``SandboxError`` if one runs that differs from
-    what is asked for.
+    What is left out is as it is, or the default. One that another version of clusterkit started
+    is restarted, empty, with the same pace and Kubernetes unless others are asked for.
+    ``SandboxError`` if one of this version runs that differs from what is asked for.
     """
     place = StateDir(directory)
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             info = place.read()
             if info is None and place.held():
-                info = _ready(place)
+                # unless it is on its way out
+                with suppress(_Ended):
+                    info = _ready(place)
             if info is None:
                 info = start(pace or DEFAULT_PACE, kube or DEFAULT_KUBE, directory=directory)
+            elif info.version != __version__:
+                info = start(pace or info.pace, kube or info.kube, directory=directory)
         except AlreadyRunning:
             # somebody else was faster, or the old one is on its way out
             if attempt == _ATTEMPTS:
@@ -128,21 +141,37 @@ def ensure(
 def stop(directory: Path | None = None) -> bool:
     """End the sandbox and everything in it; False if none ran. Clears what a dead one left."""
     place = StateDir(directory)
-    if not place.held():
-        place.heal()
-        return False
+    ran = place.held()
+    _end(place)
+    place.heal()
+    return ran
+
+
+def _replace(place: StateDir, running: Info) -> None:
+    """End this sandbox, and no other that was started in its place meanwhile."""
+    _LOG.warning(
+        "restarting the sandbox: clusterkit %s started it, this is clusterkit %s; its resources"
+        " are gone",
+        running.version,
+        __version__,
+    )
+    _end(place, running.pid)
+
+
+def _end(place: StateDir, only: int | None = None) -> None:
+    """End the process that holds the lock, ``only`` that one if it is given."""
     told: int | None = None
     deadline = time.monotonic() + _STOPPED_WITHIN
     while place.held():
         owner = place.owner()
+        if only is not None and owner != only:
+            return
         late = time.monotonic() > deadline
         if owner is not None and (owner != told or late):
             with suppress(ProcessLookupError):
                 os.kill(owner, signal.SIGKILL if late else signal.SIGTERM)
             told = owner
         time.sleep(0.02)
-    place.heal()
-    return True
 
 
 def describe(info: Info) -> dict[str, Any]:
@@ -180,6 +209,10 @@ def shell_exports(variables: Mapping[str, str]) -> str:
     return "".join(f"export {name}={shlex.quote(text)}\n" for name, text in variables.items())
 
 
+class _Ended(SandboxError):
+    """The process ended before it was ready."""
+
+
 def _ready(place: StateDir) -> Info:
     """Wait until the sandbox that was started in ``place`` is ready."""
     deadline = time.monotonic() + _READY_WITHIN
@@ -192,7 +225,7 @@ def _ready(place: StateDir) -> Info:
             lines = place.last_lines(_LOG_LINES)
             why = lines[-1] if lines else "it left no word"
             log = "\n".join(["", *lines])
-            raise SandboxError(f"the sandbox did not start: {why}", f"the end of {place.log}:{log}")
+            raise _Ended(f"the sandbox did not start: {why}", f"the end of {place.log}:{log}")
         if time.monotonic() > deadline:
             raise SandboxError(
                 f"the sandbox was not ready within {_READY_WITHIN:.0f} s",

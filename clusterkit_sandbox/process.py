@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib.metadata
 import logging
 import os
 import signal
@@ -18,6 +17,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
+from clusterkit_sandbox import __version__
 from clusterkit_sandbox.faults import Faults
 from clusterkit_sandbox.pace import Pace
 from clusterkit_sandbox.state_dir import AlreadyRunning, Info, SandboxError, StateDir
@@ -141,19 +141,12 @@ def _serve(
                 pace=pace,
                 kube=kube,
                 emulators=EMULATORS if emulators is None else emulators,
-                version=_version(),
+                version=__version__,
                 started=time.time(),
             )
         )
         os.read(wakes, 1)
         place.withdraw()
-
-
-def _version() -> str:
-    try:
-        return importlib.metadata.version("clusterkit")
-    except importlib.metadata.PackageNotFoundError:
-        return "unknown"
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ from clusterkit_sandbox.alibaba import (
     repositories,
     snat,
     tags,
-    tasks,
+    taskviews,
     volumes,
     vpc,
     vswitch,
@@ -47,7 +47,7 @@ from clusterkit_sandbox.alibaba.failure import (
     not_emulated,
     rendered,
 )
-from clusterkit_sandbox.alibaba.operations import AlibabaOperations
+from clusterkit_sandbox.alibaba.operations import LATE, AlibabaOperations
 from clusterkit_sandbox.alibaba.parameters import read
 from clusterkit_sandbox.alibaba.request import Request, host_parts
 from clusterkit_sandbox.alibaba.service import Accepted, Call, Handler
@@ -66,11 +66,12 @@ HANDLERS: Mapping[str, Handler] = {
     for module in (
         acls, activation, addons, balancers, clusters, clusterviews, eip, endpoints, groups,
         instances, keypairs, kubeconfig, limits, nat, nodepools, offers, personal, poolnodes, ram,
-        registry, repositories, snat, tags, tasks, volumes, vpc, vswitch,
+        registry, repositories, snat, tags, taskviews, volumes, vpc, vswitch,
     )
     for name, handler in module.OPERATIONS.items()
 }  # fmt: skip
 """Every operation, as ``vpc:CreateVpc``."""
+_READS = ("Check", "Describe", "Get", "List", "Query")
 _INJECTED = {
     # vendor: "Throttling.User" and "ServiceUnavailable" in the common error codes of every service
     "throttle": (400, "Throttling.User", "Request was denied due to user flow control."),
@@ -176,8 +177,11 @@ class AlibabaCloud:
             clusters=self._clusters,
         )
         self.store.clock.advance()
-        with self.store.lock:
+        with self.store.call(reading=operation.name.startswith(_READS)):
             found = HANDLERS[operation.full_name](call)
+            late = LATE.get(operation.full_name)
+            if late is not None:
+                self.store.hide_added(late, self.store.faults.late(operation.full_name))
         status, body = (202, found.body) if isinstance(found, Accepted) else (200, found)
         if operation.style == "RPC" and isinstance(body, dict):
             body = {"RequestId": request_id, **body}

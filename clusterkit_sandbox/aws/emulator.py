@@ -17,11 +17,13 @@ from clusterkit_sandbox.aws import (
     generic,
     groups,
     identities,
+    late,
     moto_checks,
     moto_lifecycle,
     refusals,
 )
 from clusterkit_sandbox.aws.account import REGION, Account, write_profile
+from clusterkit_sandbox.aws.late import Late
 from clusterkit_sandbox.aws.operations import AwsOperations, published_statuses
 from clusterkit_sandbox.aws.parameters import Parameters
 from clusterkit_sandbox.aws.refusals import Refusal
@@ -66,6 +68,7 @@ class AwsEmulator:
         self._eks = Eks(self._account, surroundings)
         self._parameters = Parameters()
         self._tokens = Tokens()
+        self._late = Late(surroundings.faults)
         self._moto: Wsgi | None = None
         self._files = write_profile(surroundings.directory, self._account)
 
@@ -105,6 +108,7 @@ class AwsEmulator:
         with self._account.lock:
             self._eks.reset()
             self._tokens.forget()
+            self._late.forget()
             if self._moto is not None:
                 self._account.reset()
 
@@ -181,7 +185,9 @@ class AwsEmulator:
                 moto_lifecycle.settle(self._account.ec2(scope.region))
             if operation == "sts:GetCallerIdentity":
                 return _identity(self._account, scope)
+            asked = late.pairs(body)
             try:
+                self._late.check(operation, scope.region, asked)
                 known = self._tokens.known(scope.region, operation, body)
             except Refusal as error:
                 return refusals.answer(service, error.code, error.message, error.status)
@@ -189,6 +195,8 @@ class AwsEmulator:
                 return known
             answer = _ask_moto(application, environ, inner, service)
             self._tokens.keep(scope.region, operation, body, answer)
+            self._late.made(operation, scope.region, asked, answer)
+            answer = self._late.without(operation, scope.region, asked, answer)
         return page.cut(answer) if page is not None else answer
 
     def _ask_eks(
@@ -204,16 +212,20 @@ class AwsEmulator:
                 self._application()
                 caller = self._account.arn_of(scope.key)
                 moto_lifecycle.settle(self._account.ec2(scope.region))
+                asked = late.nested(call.parameters)
+                self._late.check(f"eks:{call.operation}", scope.region, asked)
                 shown = self._eks.run(call.operation, call.parameters, scope.region, caller)
                 # what was begun shows its first state, however fast the sandbox is
                 text = self._eks.description.answer(call.operation, shown)
                 self._eks.tick()
+                answer = Answer(200, _EKS_HEADERS, text)
+                self._late.made(f"eks:{call.operation}", scope.region, asked, answer)
+                return self._late.without(f"eks:{call.operation}", scope.region, asked, answer)
         except Refusal as error:
             return refusals.answer("eks", error.code, error.message, error.status, **error.members)
-        headers = (("Content-Type", refusals.JSON), ("x-amzn-RequestId", "sandbox"))
-        return Answer(200, headers, text)
 
 
+_EKS_HEADERS = (("Content-Type", refusals.JSON), ("x-amzn-RequestId", "sandbox"))
 _REASONS = {
     200: "OK",
     400: "Bad Request",

@@ -188,9 +188,10 @@ def _address_in_use(self: Any, asked: dict[str, Any]) -> None:
     for nat in self.nat_gateways.values():
         held = {item.get("allocationId") for item in nat.address_set}
         if nat.state not in GONE and allocation_id in held:
+            # what EC2 says of an address that a service of its own holds (kubernetes/kops#938,
+            # kubernetes-sigs/cluster-api-provider-aws pkg/cloud/services/network/eips.go)
             raise error(
-                "InvalidIPAddress.InUse",
-                f"The address with allocation id [{allocation_id}] is in use.",
+                "AuthFailure", "You do not have permission to access the specified resource."
             )
 
     for address in self.addresses:

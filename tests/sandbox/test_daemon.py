@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import sys
 import time
+import tomllib
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from clusterkit_sandbox import daemon
+import clusterkit
+from clusterkit_sandbox import __version__, daemon
 from clusterkit_sandbox.daemon import AlreadyRunning, Info, SandboxError
 from clusterkit_sandbox.pace import Pace
 from clusterkit_sandbox.state_dir import default_directory
@@ -66,6 +68,45 @@ def test_start_status_stop(directory: Path, start: Start) -> None:
     assert daemon.stop(directory) is False
     assert sorted(file.name for file in directory.iterdir()) == ["daemon.log", "lock"]
     assert (directory / "daemon.log").read_text() == ""
+
+
+def _as_of_another_version(info: Info) -> None:
+    file = info.directory / "sandbox.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"version": "0.0.1"}))
+
+
+def test_a_sandbox_of_another_version_is_restarted(
+    directory: Path, start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    old = start(Pace(7))
+    assert daemon.ensure(directory=directory) == old
+    _as_of_another_version(old)
+    new = daemon.ensure(directory=directory)
+    assert new.pid != old.pid
+    assert (new.version, new.pace, new.kube) == (__version__, Pace(7), "embedded")
+    with pytest.raises(ProcessLookupError):
+        os.kill(old.pid, 0)
+    assert "clusterkit 0.0.1 started it" in caplog.text
+    assert daemon.ensure(directory=directory) == new
+    with pytest.raises(AlreadyRunning):
+        start()
+    _as_of_another_version(new)
+    assert start(Pace(3)).pace == Pace(3)
+
+
+def test_who_comes_late_does_not_stop_the_new_one(directory: Path, start: Start) -> None:
+    _as_of_another_version(start())
+    with ThreadPoolExecutor(4) as pool:
+        found = {
+            info.pid for info in pool.map(lambda _: daemon.ensure(directory=directory), [0] * 4)
+        }
+    assert len(found) == 1
+    assert daemon.status(directory) is not None
+
+
+def test_both_packages_have_the_version_of_the_distribution() -> None:
+    text = (Path(__file__).parents[2] / "pyproject.toml").read_text()
+    assert tomllib.loads(text)["project"]["version"] == __version__ == clusterkit.__version__
 
 
 def test_files_are_for_the_owner_only(directory: Path, start: Start) -> None:

@@ -189,7 +189,7 @@ def test_a_nat_gateway_takes_time_and_holds_its_address(
 
     assert state() == "pending"
     until(lambda: state() == "available")
-    refused("InvalidIPAddress.InUse", ec2.release_address, AllocationId=address)
+    refused("AuthFailure", ec2.release_address, AllocationId=address)
     refused("DependencyViolation", ec2.delete_subnet, SubnetId=subnet)
     refused(
         "DependencyViolation", ec2.detach_internet_gateway, InternetGatewayId=gateway, VpcId=vpc
@@ -202,7 +202,7 @@ def test_a_nat_gateway_takes_time_and_holds_its_address(
     )
     ec2.delete_nat_gateway(NatGatewayId=nat)
     assert state() == "deleting"
-    refused("InvalidIPAddress.InUse", ec2.release_address, AllocationId=address)
+    refused("AuthFailure", ec2.release_address, AllocationId=address)
     until(lambda: state() == "deleted")
     ec2.release_address(AllocationId=address)
     ec2.delete_subnet(SubnetId=subnet)
