@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, assert_never, get_args
 
-from clusterkit.engine.resource import Resource
+from clusterkit.engine.kind import AnyKind, Kind
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import ClusterkitError, Finding
 
@@ -45,7 +45,7 @@ class Cloud(Protocol[L]):
         """The profile's model."""
 
     @property
-    def KINDS(self) -> tuple[type[Resource[Any, Any]], ...]:
+    def KINDS(self) -> tuple[AnyKind, ...]:
         """Every kind, in creation order; deletion is the reverse."""
 
     @property
@@ -68,7 +68,7 @@ class Cloud(Protocol[L]):
     def preflight(self, profile: Any, clients: L) -> Any:
         """Everything the graph needs to know of the cloud; ``PreflightError`` with all findings."""
 
-    def graph(self, profile: Any, facts: Any) -> Sequence[Resource[Any, Any]]:
+    def graph(self, profile: Any, facts: Any) -> Sequence[Kind[Any, Any]]:
         """Profile to resources; pure."""
 
     def access(self, clients: L, target: Target) -> Access:

@@ -34,7 +34,8 @@ T = TypeVar("T")
 class State(Protocol):
     """What the cloud reports about one thing: a frozen dataclass with at least these.
 
-    A kind's state may also have ``reason``, the cloud's explanation of its status.
+    A kind's state may also have ``reason``, the cloud's explanation of its status, and ``hint``,
+    what to do about it.
     """
 
     @property
@@ -248,6 +249,11 @@ def reason(have: Any) -> str:
     """The cloud's status word, with its reason where it gives one."""
     why = getattr(have, "reason", "")
     return f"{have.status}: {why}" if why and have.status else str(why or have.status)
+
+
+def hint(have: Any) -> str:
+    """What to do about its status; empty if the driver does not know."""
+    return str(getattr(have, "hint", ""))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

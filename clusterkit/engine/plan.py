@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 from clusterkit.engine import backoff, ownership
 from clusterkit.engine.events import Op
 from clusterkit.engine.inventory import Inventory, Named
-from clusterkit.engine.kind import AnyKind, Edit, Existing, Kind, Leftover, closure, reason
+from clusterkit.engine.kind import AnyKind, Edit, Existing, Kind, Leftover, closure, hint, reason
 from clusterkit.engine.scheduler import Scheduler
 from clusterkit.engine.scope import Env, Scope
 from clusterkit.errors import (
@@ -302,7 +302,7 @@ def _steps(
     for step in ordered:
         kind, have = step.kind, env.states.get(step.key)
         if have is not None and not isinstance(kind, Leftover) and have.status in kind.unhealthy:
-            warnings.append(Finding(reason(have), where=step.key))
+            warnings.append(Finding(reason(have), where=step.key, hint=hint(have)))
     return ordered, taken
 
 

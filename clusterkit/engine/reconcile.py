@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from clusterkit.engine import backoff, ownership
 from clusterkit.engine.inventory import Inventory, Named
-from clusterkit.engine.kind import Edit, reason
+from clusterkit.engine.kind import Edit, hint, reason
 from clusterkit.engine.operation import Operation
 from clusterkit.engine.plan import calls, differences, refuse, usable
 from clusterkit.engine.scope import Env
@@ -157,8 +157,9 @@ class Reconcile:
         with suppress(Absent, AlreadyDone, Gone, Retryable):
             if usable(task.kind, made):
                 for apply in calls(differences(wish, env, made))[: 1 if wish.serial else None]:
-                    if operation := apply():
-                        return operation
+                    begun: Operation[Any] | None = apply()
+                    if begun:
+                        return begun
         return None
 
     def _compared(self, task: Task, have: Any) -> list[Edit]:
@@ -204,9 +205,9 @@ class Reconcile:
         """Make the calls; the first that begins an operation ends the round. Runs on a worker."""
         try:
             for apply in wanted:
-                if operation := apply():
-                    found: Operation[Any] = operation
-                    return found
+                operation: Operation[Any] | None = apply()
+                if operation:
+                    return operation
             return None
         finally:
             self._inventory.forget(task.kind, have.id)
@@ -216,17 +217,19 @@ class Reconcile:
             self._removed(task)
             return
         if have.status in task.type.leaving:
-            task.asked = task.asked or self._actions.now()
+            task.asked, task.left = task.asked or self._actions.now(), True
             self._actions.wait(task, note=reason(have).lower())
         elif task.asked is not None:
-            if have.status in task.type.failed and task.appeared:
+            if have.status in task.type.failed and task.left:
                 task.failures += 1
                 if task.failures > MOST_DELETES:
                     self._actions.fail(task, _ended(task, have))
                     return
-                task.asked = None
-            elif self._actions.now() - task.asked > max(1.0, backoff.RESEND * self._env.scale):
-                task.asked = None
+                task.asked, task.left = None, False
+            elif have != task.target or self._actions.now() - task.asked > max(
+                1.0, backoff.RESEND * self._env.scale
+            ):
+                task.asked = None  # it did a part, or is lost: delete again
             self._actions.wait(task, note=reason(have).lower() or "deleting")
         else:
             if not task.attempts:
@@ -235,7 +238,8 @@ class Reconcile:
 
     def _delete(self, task: Task, have: Any) -> Operation[Any] | None:
         try:
-            return task.type.delete(self._env, have)
+            operation: Operation[Any] | None = task.type.delete(self._env, have)
+            return operation
         finally:
             self._inventory.forget(task.kind, have.id)
 
@@ -339,7 +343,7 @@ class Reconcile:
     def _deleted(self, have: Any, task: Task, operation: Any, error: Exception | None) -> None:
         if error is None or isinstance(error, AlreadyDone | Gone):
             # a part that was gone may have kept the rest: the next look tells
-            task.asked = self._actions.now()
+            task.asked, task.target = self._actions.now(), have
             self._accepted(task, operation if error is None else None)
         elif isinstance(error, Protected) and not task.unprotected:
             task.unprotected = True
@@ -355,7 +359,7 @@ class Reconcile:
             self._actions.fail(task, error)
 
     def _unprotected(self, task: Task, operation: Any, error: Exception | None) -> None:
-        if error is None:
+        if error is None or isinstance(error, AlreadyDone):
             self._accepted(task, operation)
         elif isinstance(error, Retryable):
             task.unprotected = False
@@ -390,4 +394,4 @@ def _ended(task: Task, have: Any) -> Rejected:
     """The error for a thing that ended in a failed state."""
     why = getattr(have, "reason", "")
     what = why or f"the {task.type.kind.replace('-', ' ')} failed"
-    return Rejected(what, where=task.key, code=have.status)
+    return Rejected(what, where=task.key, code=have.status, hint=hint(have))

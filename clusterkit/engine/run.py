@@ -83,7 +83,16 @@ class Run:
         self._scheduler = Scheduler(threads)
         states, lives = dict(plan.snapshot.states), dict[str, int]()
         run = plan.snapshot.run
-        env = Env(scope.client, scope.cluster, scope.region, run, scale, states, lives)
+        env = Env(
+            scope.client,
+            scope.cluster,
+            scope.region,
+            run,
+            scale,
+            states,
+            lives,
+            destroying=plan.destroy,
+        )
         inventory = Inventory(scope, scale=scale)
         self._reconcile = Reconcile(env, states, lives, inventory, self)
         self._poller = Poller(

@@ -23,6 +23,8 @@ class Scope(Generic[K]):
     client: K
     cluster: str
     region: str = ""
+    destroying: bool = field(default=False, kw_only=True)
+    """the whole cluster is being destroyed, so that nothing in it needs care"""
 
 
 @dataclass(frozen=True)
