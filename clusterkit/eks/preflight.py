@@ -12,14 +12,20 @@ from typing import Any
 
 from clusterkit.eks import versions
 from clusterkit.eks.client import Clients
-from clusterkit.eks.errors import Gone, call, gone_is_fine, pages
+from clusterkit.eks.errors import pages
 from clusterkit.eks.machine_types import machine_types
-from clusterkit.eks.network import SubnetState, VpcState, subnet_state
+from clusterkit.eks.network import (
+    SubnetState,
+    VpcState,
+    dns_hostnames,
+    subnet_state,
+    vpc_state,
+)
 from clusterkit.eks.profile import EksProfile, ExistingNetwork
 from clusterkit.eks.tags import read_tags
 from clusterkit.engine.background import Background
 from clusterkit.engine.preflight import Known, MachineType, Offers, Report, choose
-from clusterkit.errors import Finding
+from clusterkit.errors import Finding, Gone
 from clusterkit.naming import CLUSTER, MACHINE, NAME
 from clusterkit.profile.model import Machine
 from clusterkit.profile.pool import machine_text
@@ -112,14 +118,16 @@ def preflight(profile: EksProfile, clients: Clients, account: str) -> Facts:
 
 
 def _cluster(profile: EksProfile, clients: Clients) -> Any:
-    found = gone_is_fine(clients.eks.describe_cluster, name=profile.name)
-    return found["cluster"] if found else None
+    try:
+        return clients.eks.describe_cluster(name=profile.name)["cluster"]
+    except Gone:
+        return None
 
 
 def _zones(profile: EksProfile, clients: Clients, report: Report) -> frozenset[str]:
     """Zones the cluster may use."""
     filters: Any = [{"Name": "zone-type", "Values": ["availability-zone"]}]
-    shown = call(clients.ec2.describe_availability_zones, Filters=filters)["AvailabilityZones"]
+    shown = clients.ec2.describe_availability_zones(Filters=filters)["AvailabilityZones"]
     ids = {zone["ZoneName"]: zone["ZoneId"] for zone in shown if zone["State"] == "available"}
     refused = {name for name, identifier in ids.items() if identifier in REFUSED_ZONES}
     if isinstance(wanted := profile.network.zones, tuple):
@@ -161,7 +169,7 @@ def _known_types(profile: EksProfile, clients: Clients) -> dict[str, MachineType
         return found
     try:
         for name in pages(eks, "list_nodegroups", "nodegroups", clusterName=cluster):
-            shown = call(eks.describe_nodegroup, clusterName=cluster, nodegroupName=name)
+            shown = eks.describe_nodegroup(clusterName=cluster, nodegroupName=name)
             group = shown["nodegroup"]
             tags, types = group.get("tags", {}), group.get("instanceTypes") or [""]
             if tags.get(CLUSTER) == cluster and MACHINE in tags:
@@ -177,13 +185,12 @@ def _existing(
 ) -> tuple[VpcState, dict[str, SubnetState]] | None:
     """The VPC and the subnets of ``network.existing``; ``new``: the cluster does not exist yet."""
     ec2, where = clients.ec2, "network.existing"
-    shown = gone_is_fine(ec2.describe_vpcs, VpcIds=[wanted.vpc])
-    if shown is None:
+    try:
+        vpc = vpc_state(ec2.describe_vpcs(VpcIds=[wanted.vpc])["Vpcs"][0])
+    except Gone:
         report.error(f"VPC {wanted.vpc} does not exist in this region", f"{where}.vpc")
         return None
-    attribute = call(ec2.describe_vpc_attribute, VpcId=wanted.vpc, Attribute="enableDnsHostnames")
-    dns = bool(attribute["EnableDnsHostnames"].get("Value"))
-    if not dns:
+    if not dns_hostnames(clients, wanted.vpc):
         hint = "enable DNS hostnames on the VPC; nodes cannot join the cluster without them"
         report.error(f"DNS hostnames are disabled in {wanted.vpc}", f"{where}.vpc", hint)
     ids = [*wanted.subnets, *wanted.public_subnets]
@@ -208,7 +215,7 @@ def _existing(
     tables = list(pages(ec2, "describe_route_tables", "RouteTables", Filters=filters))
     _check_routes([listed[i] for i in wanted.subnets if i in listed], tables, report)
     states = {subnet["SubnetId"]: subnet_state(subnet) for subnet in subnets}
-    return VpcState(wanted.vpc, shown["Vpcs"][0]["CidrBlock"], dns), states
+    return vpc, states
 
 
 def _check_routes(nodes: list[Any], tables: list[Any], report: Report) -> None:
