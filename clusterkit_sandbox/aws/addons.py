@@ -121,7 +121,7 @@ def create_addon(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     }
     addon = Record(shown)
     record.addons[name] = addon
-    if eks.surroundings.faults.terminal("eks:CreateAddon"):
+    if eks.context.faults.terminal("eks:CreateAddon"):
         issue = {
             "code": "ConfigurationConflict",
             "message": "Conflicts found",

@@ -143,7 +143,7 @@ def create_cluster(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     eks.region.clusters[name] = record
     if access.get("bootstrapClusterCreatorAdminPermissions", True) and mode != "CONFIG_MAP":
         add_entry(eks, record, eks.caller, "STANDARD", [ADMIN])
-    failing = eks.surroundings.faults.terminal("eks:CreateCluster")
+    failing = eks.context.faults.terminal("eks:CreateCluster")
     if failing:
         issue = {
             "code": "InternalFailure",
@@ -219,7 +219,7 @@ def reachable(network: dict[str, Any]) -> None:
 def _open(eks: Eks, record: ClusterRecord) -> None:
     """The cluster is up: its endpoint answers."""
     shown, region = record.shown, record.region
-    record.kube = eks.surroundings.kube.open(
+    record.kube = eks.context.kube.open(
         f"eks/{region}/{shown['name']}",
         hosts=[record.host],
         version=shown["version"],

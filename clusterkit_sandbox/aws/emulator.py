@@ -30,7 +30,7 @@ from clusterkit_sandbox.aws.refusals import Refusal
 from clusterkit_sandbox.aws.service import Eks
 from clusterkit_sandbox.aws.signature import Scope, Unsigned, check, scope_of
 from clusterkit_sandbox.aws.tokens import Tokens
-from clusterkit_sandbox.emulator import Answer, Environ, StartResponse, Surroundings, Wsgi
+from clusterkit_sandbox.emulator import Answer, Environ, SandboxContext, StartResponse, Wsgi
 from clusterkit_sandbox.fault_targets import Operations
 from clusterkit_sandbox.faults import Rule
 
@@ -62,15 +62,15 @@ class AwsEmulator:
     name = "eks"
     operations: Operations = AwsOperations()
 
-    def __init__(self, surroundings: Surroundings) -> None:
-        self._surroundings = surroundings
+    def __init__(self, context: SandboxContext) -> None:
+        self._context = context
         self._account = Account()
-        self._eks = Eks(self._account, surroundings)
+        self._eks = Eks(self._account, context)
         self._parameters = Parameters()
         self._tokens = Tokens()
-        self._late = Late(surroundings.faults)
+        self._late = Late(context.faults)
         self._moto: Wsgi | None = None
-        self._files = write_profile(surroundings.directory, self._account)
+        self._files = write_profile(context.directory, self._account)
 
     def claims(self, host: str) -> bool:
         """The endpoints of the services that are emulated, of every region."""
@@ -116,9 +116,7 @@ class AwsEmulator:
         first = self._moto is None
         if self._moto is None:
             self._moto = self._account.load()
-        moto_checks.install(
-            self._surroundings
-        )  # every time: another sandbox of this process had them
+        moto_checks.install(self._context)  # every time: another sandbox of this process had them
         if first:
             self._account.reset()
         return self._moto
@@ -174,7 +172,7 @@ class AwsEmulator:
             return self._ask_eks(environ, scope, path, query, body)
         try:
             operation = self.operation(environ, body)
-            forced = self._surroundings.faults.page_size
+            forced = self._context.faults.page_size
             page, inner = self._parameters.check(operation, environ, body, forced)
         except Refusal as error:
             return refusals.answer(service, error.code, error.message, error.status)

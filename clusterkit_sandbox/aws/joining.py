@@ -77,7 +77,7 @@ def trouble(
         "code": "NodeCreationFailure",
         "message": "Instances failed to join the kubernetes cluster",
     }
-    if eks.surroundings.faults.terminal("eks:CreateNodegroup"):
+    if eks.context.faults.terminal("eks:CreateNodegroup"):
         return {
             "code": "AsgInstanceLaunchFailures",
             "message": "Could not launch On-Demand Instances. InsufficientInstanceCapacity - We "

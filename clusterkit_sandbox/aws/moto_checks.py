@@ -24,15 +24,15 @@ from clusterkit_sandbox.aws.moto_fixes import (
     trust_policies,
 )
 from clusterkit_sandbox.aws.moto_lifecycle import error
-from clusterkit_sandbox.emulator import Surroundings
+from clusterkit_sandbox.emulator import SandboxContext
 
 VPCS = 5
 ADDRESSES = 5
 """per region (https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html)"""
 
 
-_current: list[Surroundings] = []
-"""the surroundings of the sandbox that runs; moto's backends are the process's, not ours"""
+_current: list[SandboxContext] = []
+"""the context of the sandbox that runs; moto's backends are the process's, not ours"""
 
 _LOCK = threading.Lock()
 """two sandboxes of one process may start at once"""
@@ -47,12 +47,12 @@ def _limited() -> bool:
     return os.environ.get(QUOTAS) != "off"
 
 
-def install(surroundings: Surroundings) -> None:
+def install(context: SandboxContext) -> None:
     """Guard moto; again for another sandbox in the same process."""
     with _LOCK:
         if not _current:
             _install()  # first: if it fails, the next request tries again and fails, too
-        _current[:] = [surroundings]
+        _current[:] = [context]
 
 
 def dependency(message: str) -> Exception:

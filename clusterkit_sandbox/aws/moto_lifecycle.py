@@ -6,7 +6,7 @@ import inspect
 import time
 from typing import Any
 
-from clusterkit_sandbox.emulator import Surroundings
+from clusterkit_sandbox.emulator import SandboxContext
 
 
 def error(code: str, message: str) -> Exception:
@@ -16,7 +16,7 @@ def error(code: str, message: str) -> Exception:
     return EC2ClientError(code, message)
 
 
-def gateways(backend: Any, current: list[Surroundings]) -> None:
+def gateways(backend: Any, current: list[SandboxContext]) -> None:
     """NAT gateways take time to come and go, keep their tokens, and stay listed for a while."""
     make, show = backend.create_nat_gateway, backend.describe_nat_gateways
     signature = inspect.signature(make)
@@ -98,7 +98,7 @@ def _release(backend: Any, nat: Any) -> None:
             address.association_id = address.eni = None
 
 
-def balancers(current: list[Surroundings]) -> None:
+def balancers(current: list[SandboxContext]) -> None:
     """Load balancers have interfaces in their subnets, which go some time after them."""
     from moto.ec2.models import ec2_backends
     from moto.elb.models import ELBBackend

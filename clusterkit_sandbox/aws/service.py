@@ -18,7 +18,7 @@ from clusterkit_sandbox.aws.account import ACCOUNT, Account
 from clusterkit_sandbox.aws.description import Description
 from clusterkit_sandbox.aws.records import ClusterRecord, Record, Region, Shown
 from clusterkit_sandbox.aws.refusals import Refusal, in_use, invalid, not_found
-from clusterkit_sandbox.emulator import Surroundings
+from clusterkit_sandbox.emulator import SandboxContext
 
 Operation = Callable[["Eks", dict[str, Any]], dict[str, Any]]
 OPERATIONS: dict[str, Operation] = {}
@@ -41,9 +41,9 @@ def now() -> datetime:
 class Eks:
     """One account's EKS, all regions; call it with the account's lock held."""
 
-    def __init__(self, account: Account, surroundings: Surroundings) -> None:
+    def __init__(self, account: Account, context: SandboxContext) -> None:
         self.account = account
-        self.surroundings = surroundings
+        self.context = context
         self.description = Description("eks")
         self.regions: dict[str, Region] = {}
         self.name = ""
@@ -95,11 +95,11 @@ class Eks:
 
     def due(self, what: str) -> float:
         """When something of this recorded duration that begins now will be over."""
-        return time.time() + self.surroundings.pace.seconds(what)
+        return time.time() + self.context.pace.seconds(what)
 
     def age(self) -> float:
         """Seconds after which IAM has told EKS about a role."""
-        return self.surroundings.pace.seconds("iam/propagation")
+        return self.context.pace.seconds("iam/propagation")
 
     def tick(self) -> None:
         """Let everything whose time has come go on, in every region."""
@@ -186,7 +186,7 @@ class Eks:
             # not of the API's object: what describe_update and list_updates ask for
             **{key: thing.shown[key] for key in PARTS if key in thing.shown},
         }
-        if self.surroundings.faults.terminal(f"eks:{self.operation}"):
+        if self.context.faults.terminal(f"eks:{self.operation}"):
             done = partial(_fail, shown, thing.shown)
         thing.shown["status"] = "UPDATING"
         cluster.updates[shown["id"]] = shown
@@ -202,7 +202,7 @@ class Eks:
     def page(self, items: Iterable[Any], asked: dict[str, Any]) -> tuple[list[Any], str | None]:
         """One page, and the token of the next."""
         every = list(items)
-        forced = self.surroundings.faults.page_size
+        forced = self.context.faults.page_size
         size = min(asked.get("maxResults") or PAGE, forced or PAGE)
         start = 0
         if asked.get("nextToken"):
