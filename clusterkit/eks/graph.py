@@ -87,7 +87,7 @@ def graph(profile: EksProfile, facts: Facts) -> list[Kind[Any, Any]]:
         name=profile.name,
         version=facts.version,
         role=cluster_role,
-        subnets=network.all,
+        subnets=_control_plane(network.all, facts),
         public=profile.endpoint.public,
         private=profile.endpoint.private,
         allowed=tuple(profile.endpoint.allowed),
@@ -127,6 +127,16 @@ def graph(profile: EksProfile, facts: Facts) -> list[Kind[Any, Any]]:
         )
     )
     return out + _registry(profile, facts, cluster, tags)
+
+
+def _control_plane(subnets: Iterable[AnySubnet], facts: Facts) -> tuple[AnySubnet, ...]:
+    """Those in the zones EKS fixed when it created the cluster; all of them for a new one."""
+
+    def fits(subnet: AnySubnet) -> bool:
+        zone = subnet.zone if isinstance(subnet, Subnet) else facts.subnets[subnet.name].zone
+        return not facts.control_plane or zone in facts.control_plane
+
+    return tuple(filter(fits, subnets))
 
 
 def _made(profile: EksProfile, facts: Facts, tags: tuple[tuple[str, str], ...]) -> _Network:

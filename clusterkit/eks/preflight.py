@@ -6,13 +6,13 @@ and its instance types, so that a newer version or type never shows up as a chan
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from clusterkit.eks import versions
 from clusterkit.eks.client import Clients
-from clusterkit.eks.errors import Gone, call, gone_is_fine, pages
+from clusterkit.eks.errors import pages
 from clusterkit.eks.machine_types import machine_types
 from clusterkit.eks.network import (
     SubnetState,
@@ -25,7 +25,7 @@ from clusterkit.eks.profile import EksProfile, ExistingNetwork
 from clusterkit.eks.tags import read_tags
 from clusterkit.engine.background import Background
 from clusterkit.engine.preflight import Known, MachineType, Offers, Report, choose
-from clusterkit.errors import Finding
+from clusterkit.errors import Finding, Gone
 from clusterkit.naming import CLUSTER, MACHINE, NAME
 from clusterkit.profile.model import Machine
 from clusterkit.profile.pool import machine_text
@@ -51,6 +51,8 @@ class Facts:
     pools: Mapping[str, MachineType]
     """a pool's name to its instance type"""
     addons: Mapping[str, versions.AddonVersion]
+    control_plane: frozenset[str] = frozenset()
+    """zones of an existing cluster's control plane, which EKS fixes at creation; empty: all"""
     vpc: VpcState | None = None
     """the existing VPC of ``network.existing``"""
     subnets: Mapping[str, SubnetState] = field(default_factory=dict)
@@ -69,7 +71,7 @@ def preflight(profile: EksProfile, clients: Clients, account: str) -> Facts:
         listed = pages(clients.eks, "describe_cluster_versions", "clusterVersions")
         offered = background(lambda: list(listed))
         zones = background(lambda: _zones(profile, clients, report))
-        slots = background(lambda: {} if existing else _known_zones(profile, clients))
+        owned = background(lambda: [] if existing else _subnets(profile, clients))
         types = background(lambda: machine_types(clients, {p.machine for p in profile.pools}))
         known = background(lambda: _known_types(profile, clients))
         cluster = found_cluster.result()
@@ -94,7 +96,12 @@ def preflight(profile: EksProfile, clients: Clients, account: str) -> Facts:
             zones.result() | {subnet.zone for subnet in subnets.values()},
             {pool.name: list(found.values()) for pool in profile.pools},
         )
-        choice = choose(profile.pools, wanted, offers, Known(slots.result(), kept), report)
+        choice = choose(profile.pools, wanted, offers, Known(_slots(owned.result()), kept), report)
+        control_plane = _control_plane(cluster, owned.result(), subnets)
+        zones_after = {*choice.zones, *(subnet.zone for subnet in subnets.values())}
+        if removed := sorted(control_plane - zones_after):
+            what = f"cannot remove zone {', '.join(removed)}, which the control plane uses"
+            report.error(what, "network.zones", "EKS fixes these zones when it creates a cluster")
     report.raise_errors()
     return Facts(
         account=account,
@@ -103,6 +110,7 @@ def preflight(profile: EksProfile, clients: Clients, account: str) -> Facts:
         zones=choice.zones,
         pools={name: types[0] for name, types in choice.types.items()},
         addons=addons.result(),
+        control_plane=control_plane,
         vpc=vpc,
         subnets=subnets,
         warnings=(*report.warnings, *profile.warnings()),
@@ -110,14 +118,16 @@ def preflight(profile: EksProfile, clients: Clients, account: str) -> Facts:
 
 
 def _cluster(profile: EksProfile, clients: Clients) -> Any:
-    found = gone_is_fine(clients.eks.describe_cluster, name=profile.name)
-    return found["cluster"] if found else None
+    try:
+        return clients.eks.describe_cluster(name=profile.name)["cluster"]
+    except Gone:
+        return None
 
 
 def _zones(profile: EksProfile, clients: Clients, report: Report) -> frozenset[str]:
     """Zones the cluster may use."""
     filters: Any = [{"Name": "zone-type", "Values": ["availability-zone"]}]
-    shown = call(clients.ec2.describe_availability_zones, Filters=filters)["AvailabilityZones"]
+    shown = clients.ec2.describe_availability_zones(Filters=filters)["AvailabilityZones"]
     ids = {zone["ZoneName"]: zone["ZoneId"] for zone in shown if zone["State"] == "available"}
     refused = {name for name, identifier in ids.items() if identifier in REFUSED_ZONES}
     if isinstance(wanted := profile.network.zones, tuple):
@@ -129,16 +139,26 @@ def _zones(profile: EksProfile, clients: Clients, report: Report) -> frozenset[s
     return frozenset(ids.keys() - refused)
 
 
-def _known_zones(profile: EksProfile, clients: Clients) -> dict[int, str]:
+def _subnets(profile: EksProfile, clients: Clients) -> list[SubnetState]:
+    """The subnets of the cluster's own VPC."""
+    filters: Any = [{"Name": f"tag:{CLUSTER}", "Values": [profile.name]}]
+    return [*map(subnet_state, pages(clients.ec2, "describe_subnets", "Subnets", Filters=filters))]
+
+
+def _slots(owned: Iterable[SubnetState]) -> dict[int, str]:
     """The position of each private subnet to its zone."""
-    ours: Any = {"Name": f"tag:{CLUSTER}", "Values": [profile.name]}
-    found = pages(clients.ec2, "describe_subnets", "Subnets", Filters=[ours])
-    zones = {read_tags(item["Tags"]).get(NAME, ""): item["AvailabilityZone"] for item in found}
     return {
-        "abcdefgh".index(name.removeprefix(PRIVATE)): zone
-        for name, zone in zones.items()
-        if name.startswith(PRIVATE)
+        "abcdefgh".index(name.removeprefix(PRIVATE)): subnet.zone
+        for subnet in owned
+        if (name := subnet.tags.get(NAME, "")).startswith(PRIVATE)
     }
+
+
+def _control_plane(
+    cluster: Any, owned: Iterable[SubnetState], existing: Mapping[str, SubnetState]
+) -> frozenset[str]:
+    used = cluster["resourcesVpcConfig"]["subnetIds"] if cluster else ()
+    return frozenset(s.zone for s in (*owned, *existing.values()) if s.id in used)
 
 
 def _known_types(profile: EksProfile, clients: Clients) -> dict[str, MachineType]:
@@ -149,7 +169,7 @@ def _known_types(profile: EksProfile, clients: Clients) -> dict[str, MachineType
         return found
     try:
         for name in pages(eks, "list_nodegroups", "nodegroups", clusterName=cluster):
-            shown = call(eks.describe_nodegroup, clusterName=cluster, nodegroupName=name)
+            shown = eks.describe_nodegroup(clusterName=cluster, nodegroupName=name)
             group = shown["nodegroup"]
             tags, types = group.get("tags", {}), group.get("instanceTypes") or [""]
             if tags.get(CLUSTER) == cluster and MACHINE in tags:
@@ -165,8 +185,9 @@ def _existing(
 ) -> tuple[VpcState, dict[str, SubnetState]] | None:
     """The VPC and the subnets of ``network.existing``; ``new``: the cluster does not exist yet."""
     ec2, where = clients.ec2, "network.existing"
-    shown = gone_is_fine(ec2.describe_vpcs, VpcIds=[wanted.vpc])
-    if shown is None:
+    try:
+        vpc = vpc_state(ec2.describe_vpcs(VpcIds=[wanted.vpc])["Vpcs"][0])
+    except Gone:
         report.error(f"VPC {wanted.vpc} does not exist in this region", f"{where}.vpc")
         return None
     if not dns_hostnames(clients, wanted.vpc):
@@ -194,7 +215,7 @@ def _existing(
     tables = list(pages(ec2, "describe_route_tables", "RouteTables", Filters=filters))
     _check_routes([listed[i] for i in wanted.subnets if i in listed], tables, report)
     states = {subnet["SubnetId"]: subnet_state(subnet) for subnet in subnets}
-    return vpc_state(shown["Vpcs"][0]), states
+    return vpc, states
 
 
 def _check_routes(nodes: list[Any], tables: list[Any], report: Report) -> None:
