@@ -134,7 +134,7 @@ ERRORS = ErrorTable(
             "OperationUnsupported.CidrConflict",
             hint=OTHER_CIDR,
         ),
-        Row(Exists, "*AlreadyExist *_ALREADY_EXIST *AlreadyExists.* *.Duplicated Duplicated.*"),
+        Row(Exists, "*AlreadyExist *AlreadyExists.* *.Duplicated Duplicated.*"),
         Row(
             QuotaExceeded,
             "*.IpNotEnough *.PrivateIpAddress VSwitchAvailableIpNotExist",
