@@ -44,7 +44,7 @@ def pool(access: Access) -> urllib3.PoolManager:
 
 def _context(access: Access) -> ssl.SSLContext:
     context = ssl.create_default_context(cadata=access.ca)
-    # EKS's authorities have no key identifiers, which Python's strict mode (3.13) insists on
+    # some clouds' authorities have no key identifiers, which Python 3.13's strict mode requires
     # (https://github.com/kubernetes-client/python/issues/2394)
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if access.client_certificate and access.client_key:

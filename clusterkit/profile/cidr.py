@@ -78,7 +78,7 @@ def carve(cidr: IPv4Network, zones: int) -> list[tuple[IPv4Network, IPv4Network]
 
     The network is cut into ``SLOTS`` equal slots, one per zone: the first half of a slot is the
     private subnet, the third quarter the public one, the last quarter stays free. A /16 gives
-    private /19 (8,187 usable addresses on AWS) and public /20. The n-th pair does not depend on
+    private /19 (8,187 usable addresses) and public /20. The n-th pair does not depend on
     ``zones``.
 
     Raises ``ValueError`` for a network smaller than /``SMALLEST`` or a number of zones out of
