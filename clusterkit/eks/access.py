@@ -9,8 +9,8 @@ from typing import ClassVar
 from clusterkit.eks.client import Clients
 from clusterkit.eks.cluster import InCluster, in_cluster
 from clusterkit.eks.errors import pages
-from clusterkit.engine.kind import Edit, Found, Tags
-from clusterkit.engine.scope import Env, Scope
+from clusterkit.engine.kind import Edit, Env, Found, Tags
+from clusterkit.engine.scope import Scope
 from clusterkit.errors import Exists
 from clusterkit.naming import CLUSTER, KEEP, NAME, RUN, digest
 

@@ -18,8 +18,8 @@ from clusterkit.eks.iam import RoleState
 from clusterkit.eks.network import SubnetState
 from clusterkit.eks.tags import Tagged
 from clusterkit.eks.updates import EksUpdate, update
-from clusterkit.engine.kind import Durations, Edit, Found, Kind, S, Tags, edit, fixed
-from clusterkit.engine.scope import Env, Scope
+from clusterkit.engine.kind import Durations, Edit, Env, Found, Kind, S, Tags, edit, fixed
+from clusterkit.engine.scope import Scope
 from clusterkit.errors import Absent, ClusterkitError, Finding, Gone, NotOurs
 from clusterkit.naming import CLUSTER
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from clusterkit.eks.client import Clients
 from clusterkit.eks.tags import Ec2, ours, read_tags
-from clusterkit.engine.kind import Tags
-from clusterkit.engine.scope import Env, Scope
+from clusterkit.engine.kind import Env, Tags
+from clusterkit.engine.scope import Scope
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.literals import ResourceTypeType

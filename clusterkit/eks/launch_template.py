@@ -13,8 +13,8 @@ from clusterkit.eks.client import Clients
 from clusterkit.eks.errors import pages
 from clusterkit.eks.keypair import KeyPairState
 from clusterkit.eks.tags import Ec2, ours, read_tags, write_tags
-from clusterkit.engine.kind import Kind, Tags
-from clusterkit.engine.scope import Env, Scope
+from clusterkit.engine.kind import Env, Kind, Tags
+from clusterkit.engine.scope import Scope
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.literals import ResourceTypeType

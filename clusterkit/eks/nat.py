@@ -13,8 +13,8 @@ from clusterkit.eks.client import Clients
 from clusterkit.eks.errors import pages
 from clusterkit.eks.network import SubnetState
 from clusterkit.eks.tags import REPLACE, Ec2, ours, read_tags, where
-from clusterkit.engine.kind import Durations, Edit, Kind, Tags, fixed
-from clusterkit.engine.scope import Env, Scope
+from clusterkit.engine.kind import Durations, Edit, Env, Kind, Tags, fixed
+from clusterkit.engine.scope import Scope
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.literals import ResourceTypeType

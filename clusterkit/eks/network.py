@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from clusterkit.eks.client import Clients
 from clusterkit.eks.errors import pages
 from clusterkit.eks.tags import REPLACE, Ec2, ours, read_tags, where
-from clusterkit.engine.kind import Edit, Kind, Tags, edit, fixed
-from clusterkit.engine.scope import Env, Scope
+from clusterkit.engine.kind import Edit, Env, Kind, Tags, edit, fixed
+from clusterkit.engine.scope import Scope
 from clusterkit.errors import InUse
 
 if TYPE_CHECKING:

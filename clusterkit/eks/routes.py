@@ -12,8 +12,8 @@ from clusterkit.eks.errors import pages
 from clusterkit.eks.nat import NatState
 from clusterkit.eks.network import GatewayState, SubnetState, VpcState
 from clusterkit.eks.tags import Ec2, ours, read_tags, where
-from clusterkit.engine.kind import Edit, Kind, Tags, edit
-from clusterkit.engine.scope import Env, Scope
+from clusterkit.engine.kind import Edit, Env, Kind, Tags, edit
+from clusterkit.engine.scope import Scope
 from clusterkit.naming import CLUSTER
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from clusterkit.engine.kind import Kind, S, Tags
-from clusterkit.engine.scope import Env, Scope
+from clusterkit.engine.kind import Env, Kind, S, Tags
+from clusterkit.engine.scope import Scope
 from clusterkit.naming import CLUSTER
 
 if TYPE_CHECKING:

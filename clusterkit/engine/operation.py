@@ -7,12 +7,10 @@ nor gone before its operation is done, and an operation that fails ends its step
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
+from clusterkit.engine.scope import Scope
 from clusterkit.errors import CloudError
-
-if TYPE_CHECKING:
-    from clusterkit.engine.scope import Scope
 
 C = TypeVar("C", contravariant=True)
 

@@ -14,9 +14,8 @@ from typing import Any, Protocol
 from clusterkit.engine import backoff, ownership
 from clusterkit.engine.compare import calls, differences, refuse, usable
 from clusterkit.engine.inventory import Inventory, Named
-from clusterkit.engine.kind import Edit, hint, reason
+from clusterkit.engine.kind import Edit, Env, hint, reason
 from clusterkit.engine.operation import Operation
-from clusterkit.engine.scope import Env
 from clusterkit.engine.task import Task
 from clusterkit.errors import (
     Absent,

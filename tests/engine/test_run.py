@@ -12,11 +12,11 @@ import pytest
 
 from clusterkit.engine import backoff
 from clusterkit.engine.events import Event, StepFailed, StepNoted, StepRetried, StepStopped, Warned
-from clusterkit.engine.kind import AnyKind, Edit, Kind, Leftover, fixed
+from clusterkit.engine.kind import AnyKind, Edit, Env, Kind, Leftover, fixed
 from clusterkit.engine.operation import Done, Failed, Operation, Running
 from clusterkit.engine.plan import Plan, plan
 from clusterkit.engine.run import Outcome, Run
-from clusterkit.engine.scope import Env, Scope
+from clusterkit.engine.scope import Scope
 from clusterkit.errors import (
     AlreadyDone,
     Diverged,
