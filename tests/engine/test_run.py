@@ -30,6 +30,7 @@ from clusterkit.errors import (
     Rejected,
     ServerError,
     TimedOut,
+    Unreachable,
 )
 from tests.engine.dictcloud import DictCloud, Faults
 from tests.engine.kinds import KINDS, Ground, Item, Lamp, Roof, Seen, Wall, seen
@@ -497,7 +498,7 @@ def test_an_optional_kind_that_cannot_be_reached_is_left_out() -> None:
 
         @classmethod
         def list(cls, scope: Scope[DictCloud]) -> Iterable[Seen]:
-            raise ServerError("no route to host", hint="run it from inside")
+            raise Unreachable("no route to host", hint="run it from inside")
 
     cloud = DictCloud()
     found = planned(cloud, *tower(), Far(name="f"), kinds=(*KINDS, Far))
