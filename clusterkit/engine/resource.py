@@ -19,7 +19,7 @@ from uuid import UUID, uuid4, uuid5
 from clusterkit.errors import Absent, ClusterkitError, Finding, NotOurs
 
 C = TypeVar("C", contravariant=True)
-"""The clients a resource needs (``eks.Clients``, or only ``HasKube``)."""
+"""The clients a resource needs (a driver's, or only ``HasKube``)."""
 S = TypeVar("S", covariant=True)
 """What the cloud reports about one such thing: a frozen dataclass."""
 K = TypeVar("K", covariant=True)

@@ -68,7 +68,7 @@ def _reports(stream: io.StringIO) -> None:
 def test_no_renderer_lets_control_characters_through(
     write: Callable[[io.StringIO], None],
 ) -> None:
-    assert len(HARMFUL) == 8
+    assert len(HARMFUL) == 9
     stream = io.StringIO()
     write(stream)
     text = stream.getvalue()
