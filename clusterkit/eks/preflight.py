@@ -11,21 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clusterkit.eks import versions
-from clusterkit.eks.client import Clients
-from clusterkit.eks.errors import Gone, call, gone_is_fine, pages
+from clusterkit.eks.client import Clients, pages
 from clusterkit.eks.machine_types import machine_types
-from clusterkit.eks.network import (
-    SubnetState,
-    VpcState,
-    dns_hostnames,
-    subnet_state,
-    vpc_state,
-)
+from clusterkit.eks.network import Subnet, SubnetState
 from clusterkit.eks.profile import EksProfile, ExistingNetwork
 from clusterkit.eks.tags import read_tags
 from clusterkit.engine.background import Background
 from clusterkit.engine.preflight import Known, MachineType, Offers, Report, choose
-from clusterkit.errors import Finding
+from clusterkit.errors import Finding, Gone
 from clusterkit.naming import CLUSTER, MACHINE, NAME
 from clusterkit.profile.model import Machine
 from clusterkit.profile.pool import machine_text
@@ -51,8 +44,6 @@ class Facts:
     pools: Mapping[str, MachineType]
     """a pool's name to its instance type"""
     addons: Mapping[str, versions.AddonVersion]
-    vpc: VpcState | None = None
-    """the existing VPC of ``network.existing``"""
     subnets: Mapping[str, SubnetState] = field(default_factory=dict)
     """the existing subnets, by id"""
     warnings: tuple[Finding, ...] = ()
@@ -74,7 +65,7 @@ def preflight(profile: EksProfile, clients: Clients, account: str) -> Facts:
         known = background(lambda: _known_types(profile, clients))
         cluster = found_cluster.result()
         given = background(
-            lambda: _existing(existing, clients, report, new=not cluster) if existing else None
+            lambda: _existing(existing, clients, report, new=not cluster) if existing else {}
         )
         version = versions.choose_version(profile, cluster, offered.result(), report)
         # EKS refuses to list the add-ons of a version it does not offer
@@ -86,7 +77,7 @@ def preflight(profile: EksProfile, clients: Clients, account: str) -> Facts:
             for pool in profile.pools
             if (kind := known.result().get(machine_text(pool)))
         }
-        vpc, subnets = given.result() or (None, {})
+        subnets = given.result()
         wanted = profile.network.zones
         if existing:
             wanted = tuple(dict.fromkeys(subnets[i].zone for i in existing.subnets if i in subnets))
@@ -103,21 +94,22 @@ def preflight(profile: EksProfile, clients: Clients, account: str) -> Facts:
         zones=choice.zones,
         pools={name: types[0] for name, types in choice.types.items()},
         addons=addons.result(),
-        vpc=vpc,
         subnets=subnets,
         warnings=(*report.warnings, *profile.warnings()),
     )
 
 
 def _cluster(profile: EksProfile, clients: Clients) -> Any:
-    found = gone_is_fine(clients.eks.describe_cluster, name=profile.name)
-    return found["cluster"] if found else None
+    try:
+        return clients.eks.describe_cluster(name=profile.name)["cluster"]
+    except Gone:
+        return None
 
 
 def _zones(profile: EksProfile, clients: Clients, report: Report) -> frozenset[str]:
     """Zones the cluster may use."""
     filters: Any = [{"Name": "zone-type", "Values": ["availability-zone"]}]
-    shown = call(clients.ec2.describe_availability_zones, Filters=filters)["AvailabilityZones"]
+    shown = clients.ec2.describe_availability_zones(Filters=filters)["AvailabilityZones"]
     ids = {zone["ZoneName"]: zone["ZoneId"] for zone in shown if zone["State"] == "available"}
     refused = {name for name, identifier in ids.items() if identifier in REFUSED_ZONES}
     if isinstance(wanted := profile.network.zones, tuple):
@@ -149,7 +141,7 @@ def _known_types(profile: EksProfile, clients: Clients) -> dict[str, MachineType
         return found
     try:
         for name in pages(eks, "list_nodegroups", "nodegroups", clusterName=cluster):
-            shown = call(eks.describe_nodegroup, clusterName=cluster, nodegroupName=name)
+            shown = eks.describe_nodegroup(clusterName=cluster, nodegroupName=name)
             group = shown["nodegroup"]
             tags, types = group.get("tags", {}), group.get("instanceTypes") or [""]
             if tags.get(CLUSTER) == cluster and MACHINE in tags:
@@ -162,18 +154,18 @@ def _known_types(profile: EksProfile, clients: Clients) -> dict[str, MachineType
 
 def _existing(
     wanted: ExistingNetwork, clients: Clients, report: Report, *, new: bool
-) -> tuple[VpcState, dict[str, SubnetState]] | None:
-    """The VPC and the subnets of ``network.existing``; ``new``: the cluster does not exist yet."""
+) -> dict[str, SubnetState]:
+    """The subnets of ``network.existing``, by id; ``new``: the cluster does not exist yet."""
     ec2, where = clients.ec2, "network.existing"
-    shown = gone_is_fine(ec2.describe_vpcs, VpcIds=[wanted.vpc])
-    if shown is None:
+    filters: Any = [{"Name": "vpc-id", "Values": [wanted.vpc]}]
+    if not [*pages(ec2, "describe_vpcs", "Vpcs", Filters=filters)]:
         report.error(f"VPC {wanted.vpc} does not exist in this region", f"{where}.vpc")
-        return None
-    if not dns_hostnames(clients, wanted.vpc):
+        return {}
+    attribute = ec2.describe_vpc_attribute(VpcId=wanted.vpc, Attribute="enableDnsHostnames")
+    if not attribute["EnableDnsHostnames"].get("Value"):
         hint = "enable DNS hostnames on the VPC; nodes cannot join the cluster without them"
         report.error(f"DNS hostnames are disabled in {wanted.vpc}", f"{where}.vpc", hint)
     ids = [*wanted.subnets, *wanted.public_subnets]
-    filters: Any = [{"Name": "vpc-id", "Values": [wanted.vpc]}]
     listed = {i["SubnetId"]: i for i in pages(ec2, "describe_subnets", "Subnets", Filters=filters)}
     for missing in [identifier for identifier in ids if identifier not in listed]:
         report.error(f"subnet {missing} does not exist in {wanted.vpc}", f"{where}.subnets")
@@ -193,8 +185,7 @@ def _existing(
         report.warn("load balancers may find no subnet: none has a role tag", where, hint)
     tables = list(pages(ec2, "describe_route_tables", "RouteTables", Filters=filters))
     _check_routes([listed[i] for i in wanted.subnets if i in listed], tables, report)
-    states = {subnet["SubnetId"]: subnet_state(subnet) for subnet in subnets}
-    return vpc_state(shown["Vpcs"][0]), states
+    return {subnet["SubnetId"]: Subnet.state(subnet) for subnet in subnets}
 
 
 def _check_routes(nodes: list[Any], tables: list[Any], report: Report) -> None:
