@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -49,7 +49,7 @@ def strip(account: Account, kind: str, have: Any) -> None:
         account.ecr.untag_resource(resourceArn=have.arn, tagKeys=keys)
     elif kind == "log-group":
         account.logs.untag_resource(resourceArn=have.arn, tagKeys=keys)
-    elif hasattr(have, "arn"):
+    elif have.arn:
         account.eks.untag_resource(resourceArn=have.arn, tagKeys=keys)
     else:
         account.ec2.delete_tags(Resources=[have.id], Tags=[{"Key": key} for key in keys])
@@ -61,7 +61,8 @@ def test_what_lost_its_tags_is_named_and_can_be_adopted(tmp_path: Path) -> None:
         account = Account(found)
         states = found.plan().snapshot.states
         one_each = {key.partition("/")[0]: key for key in sorted(states, reverse=True)}
-        of_ours = {kind.kind for kind in found.cloud.KINDS if not isinstance(kind, Leftover)}
+        kinds: Any = found.cloud.KINDS
+        of_ours = {kind.kind for kind in kinds if not isinstance(kind, Leftover)}
         assert one_each.keys() == of_ours
         for kind in one_each.keys() - {"role", "access-entry", "storage-class"}:
             key = one_each[kind]
@@ -75,7 +76,7 @@ def test_what_lost_its_tags_is_named_and_can_be_adopted(tmp_path: Path) -> None:
 def test_every_taken_name_is_found_before_anything_is_made(tmp_path: Path) -> None:
     with world(RICH_CASE, tmp_path) as found:
         account = Account(found)
-        wished = closure(found.cloud.graph(found.profile, found.facts()))
+        wished: Any = closure(cast(Any, found.cloud).graph(found.profile, found.facts()))
         [key, template] = (
             next(wish.name for wish in wished if wish.kind == kind)
             for kind in ("key-pair", "launch-template")
