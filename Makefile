@@ -5,26 +5,39 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-EXTRAS := .[alibaba,eks,sandbox]
+PYTEST := $(BIN)/pytest -q -n 2 --dist worksteal
+SHARD ?= 1/1
 
-.PHONY: help install demo test check fmt deep bench docs facts clean
+.PHONY: help install demo test deep counts cover pythons check fmt hooks lines bench docs facts site lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*##/\1\t/p' Makefile | expand -t 12
 
 install: $(READY)  ## make .venv with everything (uv if present, pip if not)
 
-$(READY): pyproject.toml constraints.txt tools/install.sh
-	@sh tools/install.sh "$(PYTHON)" "$(VENV)" "$(EXTRAS)"
+$(READY): pyproject.toml constraints.txt uv.lock tools/install.sh
+	@sh tools/install.sh "$(PYTHON)" "$(VENV)" dev
 	@touch $@
 
 demo: $(READY)  ## build a cluster in the sandbox, use it, destroy it
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh tools/demo.sh
 
 test: $(READY)  ## the tests
-	$(BIN)/pytest -q -n 2 --dist worksteal -m "not deep"
+	$(PYTEST) -m "not deep"
 
-check: $(READY)  ## style, types, import rules, file lengths, generated documents
+deep: $(READY)  ## the long matrix; a third of it: make deep SHARD=1/3
+	$(PYTEST) -m deep --shard $(SHARD) --timeout 900
+
+counts: $(READY)  ## record how many tests there are: the number may not fall
+	$(BIN)/python tools/count_tests.py --write
+
+cover: $(READY)  ## the tests, with the coverage printed
+	$(PYTEST) -m "not deep" --cov --cov-report term:skip-covered
+
+pythons: $(READY)  ## every Python that pyproject.toml names, and the wheel
+	$(BIN)/python tools/try_pythons.py
+
+check: $(READY)  ## style, types, import rules, file lengths, generated documents, test counts
 	$(BIN)/ruff check -q
 	$(BIN)/ruff format -q --check
 	$(BIN)/mypy
@@ -32,24 +45,40 @@ check: $(READY)  ## style, types, import rules, file lengths, generated document
 	$(BIN)/python tools/check_tree.py
 	$(BIN)/python tools/gen_docs.py --check
 	$(BIN)/python tools/gen_alibaba_models.py --check
+	$(BIN)/python tools/count_tests.py
 
 fmt: $(READY)  ## bring the code into shape
 	$(BIN)/ruff check -q --fix
 	$(BIN)/ruff format -q
 
-deep: $(READY)  ## the long matrix
-	$(BIN)/pytest -q -n 2 -m deep --timeout 900
+hooks: $(READY)  ## run `make check` before each commit
+	$(BIN)/pre-commit install
+
+lines: $(READY)  ## lines of code per folder, compared with the tag before-ground
+	$(BIN)/python tools/count_code.py
 
 bench: $(READY)  ## measure, against Terraform where it is installed
 	-$(BIN)/python bench/engine.py
 	-$(BIN)/python bench/chain.py
 	-$(BIN)/python bench/terraform.py
 
-docs: $(READY)  ## write docs/profile.md and docs/cli.md anew
+docs: $(READY)  ## write the generated pages: docs/profile.md and docs/cli.md
 	$(BIN)/python tools/gen_docs.py
 
 facts: $(READY)  ## write facts/mismatches.tsv: where a driver treats an error otherwise than the facts
 	$(BIN)/python -m tests.facts.mismatches
 
+site: docs  ## write the documents as a web site to build/site
+	@sh tools/install.sh "$(PYTHON)" "$(VENV)" dev site
+	@rm -rf build/site build/pages && mkdir -p build/pages
+	@git ls-files -co --exclude-standard '*.md' 'profiles/*.yaml' | xargs cp --parents -t build/pages
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+lock:  ## resolve the dependencies again (needs uv): uv.lock, and constraints.txt for pip
+	uv lock --upgrade
+	@echo "# written by make lock: uv.lock for pip" > constraints.txt
+	uv export -q --frozen --all-extras --all-groups --no-emit-project \
+	    --no-hashes --no-header --no-annotate >> constraints.txt
+
 clean:  ## remove what the other targets made
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

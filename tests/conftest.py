@@ -41,6 +41,21 @@ NAMES = [
 ]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--shard", metavar="I/N", help="every N-th test, beginning with the I-th")
+
+
+@pytest.hookimpl(trylast=True)  # after -m and -k
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if shard := config.getoption("--shard"):
+        number, of = map(int, shard.split("/"))
+        if not 1 <= number <= of:
+            raise pytest.UsageError(f"--shard {shard}: there is no such shard")
+        others = [item for place, item in enumerate(items) if place % of != number - 1]
+        config.hook.pytest_deselected(items=others)
+        items[:] = items[number - 1 :: of]
+
+
 @pytest.fixture(autouse=True)
 def _no_machine(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """No credentials, proxies, CA bundles or state directories of whoever runs the tests."""

@@ -1,4 +1,8 @@
-"""House rules no linter knows: files of at most 400 lines, names that say something, no machine."""
+"""House rules that no linter knows: file lengths, file names, formatting, no names of machines.
+
+A file over 400 lines is printed, over 600 lines is refused. ``# fmt: skip`` and ``off`` are refused
+in drivers, so that a driver's lines can be counted and compared.
+"""
 
 from __future__ import annotations
 
@@ -7,34 +11,50 @@ import subprocess
 import sys
 from pathlib import Path
 
-LONGEST = 400
+LONG, LONGEST = 400, 600
+PACKAGES = ("clusterkit/", "clusterkit_sandbox/")
+DRIVERS = ("clusterkit/alibaba/", "clusterkit/eks/")
+FORMAT = re.compile(r"#\s*fmt:\s*(?:skip|off)")
 SILENT = re.compile(r"(?:^|/)(?:utils?|helpers?|common|base)(?:_[^/]*)?\.py$")
 HOSTS = re.compile(r"https?://[^/\s\"']*(?:pypi|npmjs|debian)\.[a-z.]+/simple|/(?:work|farm)/")
+LOCK_HOSTS = ("https://pypi.org/simple",)
+"""what uv.lock may name: the public index, which uv writes beside every package"""
 
 
-def problems(path: str) -> list[str]:
+def lines(path: str, text: str) -> int:
+    """How many lines a module of the packages has; 0 for any other file."""
+    return text.count("\n") if path.startswith(PACKAGES) and path.endswith(".py") else 0
+
+
+def problems(path: str, text: str) -> list[str]:
     """What is wrong with one file of the checkout."""
     found = []
-    try:
-        text = Path(path).read_text()
-    except (UnicodeDecodeError, OSError):
-        return []
-    if path.startswith(("clusterkit/", "clusterkit_sandbox/")) and path.endswith(".py"):
-        lines = text.count("\n")
-        if lines > LONGEST:
-            found.append(f"{path}: {lines} lines; split it by subject (at most {LONGEST})")
-        if SILENT.search(path):
-            found.append(f"{path}: the name says nothing; call it what it is about")
-    if path != "tools/check_tree.py" and (match := HOSTS.search(text)):
-        found.append(f"{path}: names a machine: {match.group()}")
+    if (length := lines(path, text)) > LONGEST:
+        found.append(f"{path}: {length} lines; split it by subject (at most {LONGEST})")
+    if path.startswith(PACKAGES) and SILENT.search(path):
+        found.append(f"{path}: the name says nothing; call it what it is about")
+    if path.startswith(DRIVERS) and (match := FORMAT.search(text)):
+        line = text.count("\n", 0, match.start()) + 1
+        found.append(f"{path}:{line}: '{match.group()}' is not allowed in a driver")
+    allowed = LOCK_HOSTS if path == "uv.lock" else ()
+    if path != "tools/check_tree.py":
+        names = [name for name in HOSTS.findall(text) if name not in allowed]
+        found += [f"{path}: names a machine: {name}" for name in names[:1]]
     return found
 
 
 def main() -> int:
     """Check every file git knows."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    files = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split("\n")
-    found = [problem for path in files if path for problem in problems(path)]
+    found = []
+    for path in subprocess.run(command, check=True, capture_output=True, text=True).stdout.split():
+        try:
+            text = Path(path).read_text()
+        except (UnicodeDecodeError, OSError):
+            continue
+        found += problems(path, text)
+        if LONG < (length := lines(path, text)) <= LONGEST:
+            sys.stdout.write(f"{path}: {length} lines; over {LONG} needs a reason\n")
     sys.stderr.write("".join(f"{problem}\n" for problem in found))
     return 1 if found else 0
 

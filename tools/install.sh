@@ -1,7 +1,13 @@
 #!/bin/sh
-# install.sh PYTHON VENV EXTRAS: a virtual environment with the project and everything its tests need.
+# install.sh PYTHON VENV [GROUP...]: a virtual environment with the project, all its extras, and
+# these dependency groups of pyproject.toml.
 set -eu
-python=$1 venv=$2 extras=$3
+python=$1 venv=$2
+shift 2
+for group in "$@"; do
+    set -- "$@" --group "$group"
+    shift
+done
 
 if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
     for newer in python3.14 python3.13 python3.12 python3.11; do
@@ -15,8 +21,8 @@ fi
 
 if command -v uv >/dev/null 2>&1; then
     echo "installing into $venv with uv (once)"
-    [ -x "$venv/bin/python" ] || uv venv -q --python "$python" "$venv"
-    uv pip install -q --python "$venv/bin/python" -c constraints.txt -e "$extras" --group dev
+    UV_PROJECT_ENVIRONMENT=$venv uv sync -q --frozen --python "$python" --no-python-downloads \
+        --all-extras --no-default-groups "$@"
     exit 0
 fi
 
@@ -28,4 +34,5 @@ if ! [ -x "$venv/bin/pip" ] && ! "$python" -m venv "$venv" 2>/dev/null; then
     exit 1
 fi
 "$venv/bin/pip" install -q --disable-pip-version-check "pip>=25.1"  # the first with --group
-"$venv/bin/pip" install -q --disable-pip-version-check -c constraints.txt -e "$extras" --group dev
+"$venv/bin/pip" install -q --disable-pip-version-check \
+    -c constraints.txt -e ".[alibaba,eks,sandbox]" "$@"

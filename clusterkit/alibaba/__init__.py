@@ -6,22 +6,23 @@ from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
-from clusterkit.alibaba import activation, cluster_access, leftovers
+from clusterkit.alibaba import access as kubernetes
+from clusterkit.alibaba import activation, leftovers
+from clusterkit.alibaba.access_list import AccessList
 from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.cluster import Cluster
 from clusterkit.alibaba.graph import graph
 from clusterkit.alibaba.iam import Role
 from clusterkit.alibaba.keypair import KeyPair
 from clusterkit.alibaba.nat import Eip, NatGateway
-from clusterkit.alibaba.network import Vpc, VSwitch
+from clusterkit.alibaba.network import SecurityGroup, Vpc, VSwitch, keeps_volumes
 from clusterkit.alibaba.nodes import NodePool
 from clusterkit.alibaba.personal_registry import PersonalRepository
 from clusterkit.alibaba.preflight import Facts
 from clusterkit.alibaba.preflight import preflight as _preflight
 from clusterkit.alibaba.profile import AlibabaProfile
 from clusterkit.alibaba.registry import RegistryLogin, Repository
-from clusterkit.alibaba.security_group import SecurityGroup, keeps_volumes
-from clusterkit.engine.adapter import context
+from clusterkit.engine.kind import AnyKind
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import ClusterkitError
 from clusterkit.kube import drain
@@ -46,10 +47,9 @@ __all__ = [
 Profile = AlibabaProfile
 
 
-VolumeClaims = drain.volume_claims(lambda scope: keeps_volumes(context(scope)) is not False)
+VolumeClaims = drain.volume_claims(keeps_volumes)
 
-
-KINDS: tuple[Any, ...] = (
+KINDS: tuple[AnyKind, ...] = (
     KeyPair,
     Repository,
     PersonalRepository,
@@ -65,6 +65,7 @@ KINDS: tuple[Any, ...] = (
     leftovers.NetworkLoadBalancers,
     leftovers.LogProjects,
     Cluster,
+    AccessList,
     Role,
     NodePool,
     StorageClass,
@@ -76,8 +77,7 @@ KINDS: tuple[Any, ...] = (
     drain.LoadBalancerServices,
 )
 
-
-MINUTES = cluster_access.ALLOWED
+MINUTES = kubernetes.ALLOWED
 
 
 def connect(target: Target, wire: CloudConnection) -> Clients:
@@ -90,7 +90,7 @@ def connect(target: Target, wire: CloudConnection) -> Clients:
 
 def account(clients: Clients) -> str:
     """The account's number; ``CredentialsError`` with the cure."""
-    return clients.recall("account", lambda: str(clients.sts("GetCallerIdentity")["AccountId"]))
+    return str(clients.sts("GetCallerIdentity")["AccountId"])
 
 
 def activate(profile: AlibabaProfile, clients: Clients) -> Sequence[str]:
@@ -105,12 +105,12 @@ def preflight(profile: AlibabaProfile, clients: Clients) -> Facts:
 
 def access(clients: Clients, target: Target) -> Access:
     """How to reach the cluster's Kubernetes API; ``Absent`` while none of ours is running."""
-    return cluster_access.access(clients, target)
+    return kubernetes.access(clients, target)
 
 
 def credential(clients: Clients, target: Target, minutes: int | None) -> Credential:
     """A client certificate for the cluster, good for an hour unless told otherwise."""
-    return cluster_access.credential(clients, target, minutes)
+    return kubernetes.credential(clients, target, minutes)
 
 
 def exec_native(target: Target) -> Mapping[str, Any]:

@@ -10,30 +10,30 @@ Each rule has a test in ``tests/unit/test_alibaba_clients.py``:
 - its TLS context is one of Python's oldest: a context of our own;
 - since Python 3.12 its vendored urllib3 sends no server name in TLS: told that it can;
 - the SDK's loggers print signed URLs and headers: silenced;
-- Container Service goes through one generic ROA request: the vendor's classes for it end in 2020.
+- Container Service's package ends before node pools: what it lacks is a generic ROA request.
 """
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from copy import copy
 from datetime import datetime
-from functools import partial
+from functools import partial, partialmethod
 from typing import TYPE_CHECKING, Any
 from weakref import finalize
 
-from clusterkit import __version__
-from clusterkit.alibaba.access_key import Keyring
-from clusterkit.alibaba.credentials import Key, Source
+from clusterkit.alibaba.credentials import Key, Keyring, Source
 from clusterkit.alibaba.errors import refusal, unreachable
+from clusterkit.alibaba.paging import LISTS, within
 from clusterkit.alibaba.requests import adapter, close, endpoint, flat, roa, signer, silence, weakly
 from clusterkit.alibaba.requests import request as make_request
 from clusterkit.engine.cache import ReadCache
 from clusterkit.engine.exchange import Exchange
 from clusterkit.engine.target import CloudConnection, Target, proxy_of_environment
 from clusterkit.kube.api import Access, KubeApi
+from clusterkit.version import __version__
 
 if TYPE_CHECKING:
     from aliyunsdkcore.client import AcsClient
@@ -44,19 +44,9 @@ READ_TIMEOUT = 60
 """seconds; the SDK's own are 5 and 10, and CreateCluster takes longer"""
 CONNECTIONS = 16
 """as many as the engine has threads"""
-PAGE = 50
-"""the most that VPC 2016-04-28 gives at a time"""
-
 READS = ("Describe", "List", "Get", "Check")
 """how the names of the operations begin that change nothing"""
 Answer = dict[str, Any]
-
-
-def _at(page: Answer, path: str) -> Any:
-    items: Any = page
-    for step in path.split("."):
-        items = items.get(step) or {}
-    return items or ()
 
 
 def _nobody(_: Exchange) -> None:
@@ -112,73 +102,55 @@ class Clients(ReadCache):
         """The cluster's region."""
         return self.target.region
 
-    def vpc(self, action: str, **parameters: Any) -> Answer:
-        """A call to VPC 2016-04-28."""
-        return self._rpc("vpc", action, parameters)
+    def rpc(self, product: str, action: str, /, **parameters: Any) -> Answer:
+        """A call to one of the products that speak RPC; the SDK adds the region."""
+        from aliyunsdkcore.http import protocol_type
 
-    def ecs(self, action: str, **parameters: Any) -> Answer:
-        """A call to ECS 2014-05-26."""
-        return self._rpc("ecs", action, parameters)
+        request = make_request(product, action)
+        request.set_protocol_type(protocol_type.HTTPS)
+        given = list(flat(parameters))
+        for name, value in given:
+            request.add_query_param(name, value)
+        operation = f"{product.upper()}.{action}"
+        found: Answer = self._ask(product, operation, request, str(sorted(given))) or {}
+        return found
 
-    def ram(self, action: str, **parameters: Any) -> Answer:
-        """A call to RAM 2015-05-01."""
-        return self._rpc("ram", action, parameters)
+    vpc = partialmethod(rpc, "vpc")
+    ecs = partialmethod(rpc, "ecs")
+    ram = partialmethod(rpc, "ram")
+    sts = partialmethod(rpc, "sts")
+    cr = partialmethod(rpc, "cr")
+    """Container Registry 2018-12-01, Enterprise Edition"""
+    slb = partialmethod(rpc, "slb")
+    """classic load balancers"""
+    nlb = partialmethod(rpc, "nlb")
 
-    def sts(self, action: str, **parameters: Any) -> Answer:
-        """A call to STS 2015-04-01."""
-        return self._rpc("sts", action, parameters)
-
-    def cr(self, action: str, **parameters: Any) -> Answer:
-        """A call to Container Registry 2018-12-01."""
-        return self._rpc("cr", action, parameters)
-
-    def slb(self, action: str, **parameters: Any) -> Answer:
-        """A call to SLB 2014-05-15 (classic load balancers)."""
-        return self._rpc("slb", action, parameters)
-
-    def nlb(self, action: str, **parameters: Any) -> Answer:
-        """A call to NLB 2022-04-30."""
-        return self._rpc("nlb", action, parameters)
-
-    def chain(
-        self,
-        call: Callable[..., Answer],
-        action: str,
-        path: str,
-        *,
-        token: str = "NextToken",
-        **parameters: Any,
-    ) -> Iterator[Any]:
-        """The items at ``path`` of every page of a list whose pages name the next one."""
-        begin: str | None = None
+    def pages(self, action: str, *where: str, **parameters: Any) -> Iterator[Answer]:
+        """Every page of a list (``paging.py``); ``where`` completes its path."""
+        listing = LISTS[action]
+        at: Any = 1 if listing.total else None
+        seen = 0
         while True:
-            page = call(action, **{token: begin}, **parameters)
-            yield from _at(page, path)
-            begin = page.get(token) or None
-            if begin is None:
+            asked = {**parameters, listing.page: at, listing.size: listing.most}
+            if listing.path:
+                call = self.personal if listing.product == "personal" else self.cs
+                page = call(action, "GET", listing.path.format(*where), **asked)
+            else:
+                page = self.rpc(listing.product, action, **asked)
+            yield page
+            items = within(page, listing.items) or ()
+            if listing.total:
+                seen += len(items)
+                at = at + 1 if items and seen < int(within(page, listing.total) or 0) else None
+            else:
+                at = page.get(listing.page) or None
+            if at is None:
                 return
 
-    def pages(
-        self,
-        call: Callable[..., Answer],
-        action: str,
-        path: str,
-        *,
-        number: str = "PageNumber",
-        size: int = PAGE,
-        total: str = "TotalCount",
-        **parameters: Any,
-    ) -> Iterator[Any]:
-        """The items at ``path`` (``Vpcs.Vpc``) of every page of a list that counts its pages."""
-        current, seen = 1, 0
-        while True:
-            page = call(action, **{number: current, "PageSize": size}, **parameters)
-            items = _at(page, path)
-            yield from items
-            seen += len(items)
-            if not items or seen >= int(page.get(total) or 0):
-                return
-            current += 1
+    def every(self, action: str, *where: str, **parameters: Any) -> Iterator[Any]:
+        """The items of every page of a list."""
+        for page in self.pages(action, *where, **parameters):
+            yield from within(page, LISTS[action].items) or ()
 
     def cs(self, action: str, method: str, path: str, body: Any = None, **query: object) -> Any:
         """A call to Container Service 2015-12-15: ``cs("X", "DELETE", "/clusters/c1")``.
@@ -198,18 +170,6 @@ class Clients(ReadCache):
         given = f"{path} {sorted(query.items())} {body}"
         found: Answer = self._ask("cr", f"CR.{action}", request, given) or {}
         return found.get("data") or {}
-
-    def _rpc(self, product: str, action: str, parameters: Mapping[str, Any]) -> Answer:
-        from aliyunsdkcore.http import protocol_type
-
-        request = make_request(product, action)
-        request.set_protocol_type(protocol_type.HTTPS)
-        given = list(flat(parameters))
-        for name, value in given:
-            request.add_query_param(name, value)
-        operation = f"{product.upper()}.{action}"
-        found: Answer = self._ask(product, operation, request, str(sorted(given))) or {}
-        return found
 
     def _ask(self, product: str, operation: str, request: AcsRequest, given: str) -> Any:
         """What only reads may share an answer (``ReadCache.share``); what changes something ends
@@ -273,7 +233,8 @@ class Clients(ReadCache):
         silence()
         proxy = self.wire.proxy or proxy_of_environment(host)
         client = AcsClient(
-            "signed by", "_signer",
+            "signed by",
+            "_signer",
             self.region,
             auto_retry=False,
             user_agent=f"clusterkit/{__version__}",
@@ -283,7 +244,7 @@ class Clients(ReadCache):
             pool_size=CONNECTIONS,
             # an empty mapping would send it to the environment's proxies, NO_PROXY or not
             proxy={"http": None, "https": proxy},
-        )  # fmt: skip
+        )
         client.session.trust_env = False
         client.session.mount("https://", adapter(CONNECTIONS, self.wire.ca_file))
         client._signer = signer(key)

@@ -1,96 +1,144 @@
-"""The ACK managed cluster, made without nodes: pools are their own kind (``nodes.py``).
+"""The ACK managed cluster, created without nodes: pools are their own kind (``nodes.py``).
 
-``profile`` and ``cluster_spec`` are always sent, because their defaults
-have changed. An empty cluster of edition pro has been seen to take 160 to 219 s.
+``profile`` and ``cluster_spec`` are always sent, because their defaults have changed. An empty
+cluster of edition pro has been seen to take 160 to 219 s.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, ClassVar
 
-from clusterkit.alibaba import api_acl
 from clusterkit.alibaba.client import Clients
-from clusterkit.alibaba.cluster_state import ClusterState, listed, minor, ours, read
-from clusterkit.alibaba.errors import cure, gone_is_fine
-from clusterkit.alibaba.network import VpcState, VSwitchState
-from clusterkit.alibaba.security_group import SecurityGroupState, remember
-from clusterkit.alibaba.tags import REFUSED, Marked, Tags, retags, write_cs_tags
-from clusterkit.engine.marked import mark
-from clusterkit.engine.resource import Change, Ctx, Durations, Resource
-from clusterkit.errors import Finding, NotOurs, Rejected
+from clusterkit.alibaba.errors import cure
+from clusterkit.alibaba.network import (
+    SecurityGroupState,
+    VpcState,
+    VSwitchState,
+    remember,
+    remembers,
+)
+from clusterkit.alibaba.operations import Task, reason, task
+from clusterkit.alibaba.tags import REPLACE, read_cs_tags, write_cs_tags
+from clusterkit.engine.kind import Durations, Edit, Env, Kind, Tags, edit, fixed
+from clusterkit.engine.scope import Scope
+from clusterkit.errors import Finding
+from clusterkit.naming import CLUSTER
 
 RETAINED_BY_DEFAULT = ("SLB", "ALB", "SLS_Data", "SLS_ControlPlane", "PrivateZone")
 """``resource_type`` of DeleteCluster's ``delete_options``: all but the first stay if not named"""
 BIND = (
     "ACK takes only an address of yours for it: bind one in the console (Cluster Information, API "
-    "server Public Endpoint), and up goes on"
+    "server Public Endpoint), then run up again"
 )
 SPECS = {"pro": "ack.pro.small", "standard": "ack.standard"}
 
 
+@dataclass(frozen=True)
+class ClusterState:
+    """A cluster as DescribeClustersV1 and DescribeClusterDetail show it."""
+
+    id: str
+    name: str
+    status: str
+    version: str
+    """``1.35.7-aliyun.1``"""
+    spec: str
+    vpc: str
+    vswitches: frozenset[str]
+    security_group: str
+    pods: str
+    services: str
+    public: bool
+    """whether the API server has a public address"""
+    protected: bool
+    balancer: str = ""
+    """of the API server"""
+    recorded: bool = True
+    """whether our VPC and security group know the cluster's id"""
+    oidc_arn: str = ""
+    """of the provider by which pods get roles (RRSA); empty while that is off"""
+    issuer: str = ""
+    reason: str = ""
+    tags: Tags = field(default_factory=dict)
+
+    @property
+    def hint(self) -> str:
+        """What to do about the reason."""
+        return cure(self.reason)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Cluster(Marked[Clients, ClusterState]):
+class Cluster(Kind[Clients, ClusterState]):
     """The control plane."""
 
     kind: ClassVar[str] = "cluster"
+    usable: ClassVar[frozenset[str]] = frozenset({"running"})
+    failed: ClassVar[frozenset[str]] = frozenset({"failed", "delete_failed"})
+    unhealthy: ClassVar[frozenset[str]] = frozenset({"inactive", "unavailable"})
+    leaving: ClassVar[frozenset[str]] = frozenset({"deleting"})
+    serial: ClassVar[bool] = True
     patience: ClassVar[float] = 3600.0
-    takes: ClassVar[Durations] = Durations(create=200, delete=240)
+    takes: ClassVar[Durations] = Durations(create=200, delete=300)
+    uses: ClassVar[tuple[str, ...]] = ("security-group", "vswitch", "vpc")
 
     version: str
     """what ACK creates: ``1.35.7-aliyun.1``; a cluster of this minor version keeps its patch"""
     spec: str
-    vpc: Resource[Clients, VpcState]
-    vswitches: tuple[Resource[Clients, VSwitchState], ...]
-    pod_vswitches: tuple[Resource[Clients, VSwitchState], ...] = ()
+    vpc: Kind[Any, VpcState]
+    vswitches: tuple[Kind[Any, VSwitchState], ...]
+    pod_vswitches: tuple[Kind[Any, VSwitchState], ...] = ()
     """with Terway"""
-    security_group: Resource[Clients, SecurityGroupState]
+    security_group: Kind[Any, SecurityGroupState]
     pods: str | None = None
     """with Flannel"""
     services: str
     public: bool = True
-    allowed: tuple[str, ...] = ()
-    """ranges that may reach the public address; empty: everywhere"""
     rrsa: bool = False
     addons: tuple[str, ...] = ()
+    """those that begin with ``!`` are not installed, though ACK would"""
     protected: bool = False
 
     @classmethod
-    def owned(cls, cx: Ctx[Clients]) -> Mapping[str, ClusterState]:
-        found = ours(cx.clients, cx.cluster)
-        if len(found) > 1:
-            ids = " and ".join(shown["cluster_id"] for shown in found)
-            raise NotOurs(
-                f"two clusters claim to be {cx.cluster!r}: {ids}",
-                hint="delete the one that is not in use, or remove its clusterkit-cluster tag",
-            )
-        return {cx.cluster: read(cx, found[0])} if found else {}
+    def list(cls, scope: Scope[Clients]) -> Iterable[ClusterState]:
+        return clusters(scope.client)
 
-    def create(self, cx: Ctx[Clients]) -> None:
-        if ours(cx.clients, cx.cluster):
-            return  # the answer to an earlier try was lost
-        if there := listed(cx.clients, cx.cluster):
-            raise NotOurs(
-                f"a cluster {cx.cluster!r} is there already without our mark",
-                where=self.key,
-                hint=f"choose another name, or --adopt {self.key}={there[0]['cluster_id']}",
-            )
+    @classmethod
+    def read(cls, scope: Scope[Clients], found: ClusterState) -> ClusterState:
+        """RRSA, which the list leaves out, and what remembers the cluster; or why it failed."""
+        if found.status in cls.failed | cls.unhealthy:
+            return replace(found, reason=reason(scope, found.id))
+        if found.status != "running":
+            return found
+        path = f"/clusters/{found.id}"
+        shown = _state(scope.client.cs("DescribeClusterDetail", "GET", path))
+        return replace(shown, status=found.status, recorded=remembers(scope, found.id))
+
+    @classmethod
+    def within(cls, have: ClusterState) -> Tags:
+        return {"vpc": have.vpc, "security-group": have.security_group}
+
+    def taken(self, env: Env[Clients]) -> ClusterState | None:
+        return next((there for there in clusters(env.client) if there.name == env.cluster), None)
+
+    def create(self, env: Env[Clients]) -> Task | None:
         network: dict[str, Any] = {"container_cidr": self.pods} if self.pods else {}
         if self.pod_vswitches:
             # deprecated, and refused without: MissingPodVswitchIds
-            network["pod_vswitch_ids"] = [cx[vswitch].id for vswitch in self.pod_vswitches]
+            network["pod_vswitch_ids"] = [env[vswitch].id for vswitch in self.pod_vswitches]
         body = {
-            "name": cx.cluster,
-            "region_id": cx.clients.region,
+            "name": env.cluster,
+            "region_id": env.region,
             "cluster_type": "ManagedKubernetes",
             "profile": "Default",
             "cluster_spec": self.spec,
             "kubernetes_version": self.version,
-            "vpcid": cx[self.vpc].id,
-            "vswitch_ids": [cx[vswitch].id for vswitch in self.vswitches],
-            "security_group_id": cx[self.security_group].id,
+            "vpcid": env[self.vpc].id,
+            "vswitch_ids": [env[vswitch].id for vswitch in self.vswitches],
+            "security_group_id": env[self.security_group].id,
             "service_cidr": self.services,
             **network,
             "endpoint_public_access": self.public,
@@ -98,108 +146,82 @@ class Cluster(Marked[Clients, ClusterState]):
             "rrsa_config": {"enabled": self.rrsa},
             "addons": [_addon(name) for name in self.addons],
             "deletion_protection": self.protected,
-            "tags": write_cs_tags(self.wanted_tags(cx)),
-            "client_token": cx.token(self),
+            "tags": write_cs_tags(self.marks(env)),
+            "client_token": env.token(self),
         }
-        made = cx.clients.cs("CreateCluster", "POST", "/clusters", body)
-        remember(cx, made["cluster_id"])
+        created = env.client.cs("CreateCluster", "POST", "/clusters", body)
+        remember(env, created["cluster_id"])
+        return task("CreateCluster", created)
 
-    @classmethod
-    def ready(cls, have: ClusterState) -> bool:
-        if have.status == "failed":
-            what = have.issues or "the cluster failed"
-            raise Rejected(what, hint=cure(what), code="failed", remake=True)
-        if have.status in ("delete_failed", "inactive", "unavailable"):
-            what = have.issues or f"the cluster is {have.status}"
-            raise Rejected(what, hint=cure(what), code=have.status)
-        return have.status == "running"
-
-    def diff(self, cx: Ctx[Clients], have: ClusterState) -> list[Change]:
-        changes = self.tag_changes(have.tags) + _version_changes(have.version, self.version)
-        ids = frozenset(cx[vswitch].id for vswitch in self.vswitches)
-        pairs: list[tuple[str, object, object]] = [
-            ("vswitches", sorted(have.vswitches), sorted(ids)),
-            ("deletion protection", have.protected, self.protected),
-            ("remembered", have.recorded, True),
-            ("allowed", sorted(have.allowed), sorted(self._allowed(cx))),
-        ]
+    def edits(self, env: Env[Clients], have: ClusterState) -> Iterator[Edit]:
+        yield from edit("remembered", have.recorded, True, lambda: remember(env, have.id))
+        yield from fixed("vpc", have.vpc or env[self.vpc].id, env[self.vpc].id, REPLACE)
+        yield from fixed("services", have.services or self.services, self.services, REPLACE)
+        pods = self.pods or ""
+        yield from fixed("pods", have.pods or pods, pods, REPLACE)
+        body: dict[str, Any] = {}
+        modify = partial(self._modify, env, have, body)
+        ids = [env[vswitch].id for vswitch in self.vswitches]
+        for what, there, wanted, change in (
+            ("vswitches", have.vswitches, frozenset(ids), {"vswitch_ids": ids}),
+            (
+                "deletion protection",
+                have.protected,
+                self.protected,
+                {"deletion_protection": self.protected},
+            ),
+            ("RRSA", bool(have.oidc_arn), self.rrsa or bool(have.oidc_arn), {"enable_rrsa": True}),
+        ):
+            if there != wanted:
+                body |= change
+                yield Edit(what, there, wanted, modify)
         if have.public and not self.public:
-            pairs.append(("public endpoint", True, False))
-        if self.rrsa and not have.oidc_arn:
-            pairs.append(("RRSA", False, True))
-        changes += [Change(what, is_, want) for what, is_, want in pairs if is_ != want]
-        if have.spec and have.spec != self.spec:
-            back = self.spec == SPECS["standard"]
-            why = "ACK does not go back: edition: pro" if back else ""
-            how = Change("edition", have.spec, self.spec, "refuse" if back else "update", why)
-            changes.append(how)
-        if self.public and not have.public:
-            changes.append(Change("public endpoint", False, True, "refuse", BIND))
-        fixed = [("services", have.services, self.services), ("vpc", have.vpc, cx[self.vpc].id)]
-        fixed.append(("pods", have.pods, self.pods or ""))
-        return changes + [
-            Change(what, is_, want, "refuse", REFUSED)
-            for what, is_, want in fixed
-            if is_ != want and is_
-        ]
+            body["api_server_eip"] = False
+            yield Edit("public endpoint", True, False, modify)
+        else:
+            yield from fixed("public endpoint", have.public, self.public, BIND)
+        if have.spec and self.spec == SPECS["standard"]:
+            yield from fixed("edition", have.spec, self.spec, "ACK has no way back: edition: pro")
+        elif have.spec:
+            # with another change in the same call ACK forgets that one
+            promote = partial(self._modify, env, have, {"cluster_spec": self.spec})
+            yield from edit("edition", have.spec, self.spec, promote)
+        yield from self._version(env, have)
 
-    def _allowed(self, cx: Ctx[Clients]) -> frozenset[str]:
-        """With the nodes and pods, who come from inside; an existing VPC may have more ranges than
-        its first.
-        """
-        if not self.allowed:
-            return frozenset()
-        inside = {cx[vswitch].cidr for vswitch in (*self.vswitches, *self.pod_vswitches)}
-        inside |= {cx[self.vpc].cidr, *((self.pods,) if self.pods else ())}
-        return frozenset({*self.allowed, *api_acl.ALWAYS, *inside})
+    def _modify(self, env: Env[Clients], have: ClusterState, body: Any) -> Task | None:
+        path = f"/api/v2/clusters/{have.id}"
+        return task("ModifyCluster", env.client.cs("ModifyCluster", "PUT", path, body))
 
-    def update(self, cx: Ctx[Clients], have: ClusterState, changes: list[Change]) -> None:
-        """One call for what ModifyCluster changes; an upgrade only when nothing else is to do."""
-        cs, fields = cx.clients.cs, {change.field for change in changes}
-        if "remembered" in fields:
-            remember(cx, have.id)
-        if retags(changes):
-            _tag(cx, have.id, dict(self.tags))
-        if "allowed" in fields and self.allowed:
-            acl = api_acl.restrict(cx, have.balancer, self._allowed(cx))
-            _tag(cx, have.id, {api_acl.ACL: acl})
-        elif "allowed" in fields:
-            api_acl.open_up(cx, have.acl, have.balancer)
-            _tag(cx, have.id, {api_acl.ACL: ""})
-        change: dict[str, Any] = {}
-        if "deletion protection" in fields:
-            change["deletion_protection"] = self.protected
-        if "public endpoint" in fields:
-            change["api_server_eip"] = self.public
-        if "RRSA" in fields:
-            change["enable_rrsa"] = True
-        if "edition" in fields:
-            change["cluster_spec"] = self.spec
-        if "vswitches" in fields:
-            change["vswitch_ids"] = [cx[vswitch].id for vswitch in self.vswitches]
-        if change:
-            cs("ModifyCluster", "PUT", f"/api/v2/clusters/{have.id}", change)
-        elif "version" in fields:
-            wanted = {"next_version": self.version, "master_only": False}
-            cs("UpgradeCluster", "POST", f"/api/v2/clusters/{have.id}/upgrade", wanted)
+    def _version(self, env: Env[Clients], have: ClusterState) -> Iterator[Edit]:
+        """One minor version at a time, never back; a patch is ACK's business."""
+        there, wanted = minor(have.version), minor(self.version)
+
+        def upgrade() -> Task | None:
+            body = {"next_version": self.version, "master_only": False}
+            path = f"/clusters/{have.id}/upgrade"
+            return task("UpgradeCluster", env.client.cs("UpgradeCluster", "POST", path, body))
+
+        if wanted < there:
+            why = f"ACK has no way back: set kubernetes to '{there[0]}.{there[1]}' or newer"
+            yield from fixed("version", have.version, self.version, why)
+        elif wanted[1] > there[1] + 1:
+            why = f"one minor version at a time: set kubernetes to '{there[0]}.{there[1] + 1}'"
+            yield from fixed("version", have.version, self.version, f"{why} first")
+        elif wanted != there:
+            yield Edit("version", have.version, self.version, upgrade)
 
     @classmethod
-    def delete(cls, cx: Ctx[Clients], have: ClusterState) -> None:
-        if have.status == "deleting":
-            return
-        if not have.recorded:
-            remember(cx, have.id)
-        if acl := have.acl or api_acl.find(cx):
-            api_acl.open_up(cx, acl, have.balancer)
+    def delete(cls, scope: Scope[Clients], have: ClusterState) -> Task | None:
+        remember(scope, have.id)
         options = [{"resource_type": kind, "delete_mode": "delete"} for kind in RETAINED_BY_DEFAULT]
-        gone_is_fine(
-            cx.clients.cs,
+        answer = scope.client.cs(
             "DeleteCluster",
             "DELETE",
             f"/clusters/{have.id}",
             delete_options=json.dumps(options),
             retain_all_resources=False,
         )
+        return task("DeleteCluster", answer)
 
     @classmethod
     def guarded(cls, have: ClusterState) -> Finding | None:
@@ -209,33 +231,65 @@ class Cluster(Marked[Clients, ClusterState]):
         return Finding("deletion protection is on", hint=cure)
 
     @classmethod
-    def adopt(cls, cx: Ctx[Clients], name: str, identifier: str) -> None:
-        _tag(cx, identifier, mark(cx, name))
+    def label(cls, scope: Scope[Clients], identifier: str, labels: Tags) -> None:
+        body = {
+            "region_id": scope.region,
+            "resource_type": "CLUSTER",
+            "resource_ids": [identifier],
+            "tags": write_cs_tags(labels),
+        }
+        scope.client.cs("TagResources", "PUT", "/tags", body)
 
 
-def _tag(cx: Ctx[Clients], identifier: str, tags: Tags) -> None:
-    body = {
-        "region_id": cx.clients.region,
-        "resource_type": "CLUSTER",
-        "resource_ids": [identifier],
-        "tags": write_cs_tags(tags),
-    }
-    cx.clients.cs("TagResources", "PUT", "/tags", body)
+def clusters(client: Clients) -> list[ClusterState]:
+    """Every cluster in the region, whoever's."""
+    found = client.every("DescribeClustersV1", region_id=client.region)
+    return [_state(shown) for shown in found if shown["state"] != "deleted"]
+
+
+def owned(client: Clients, name: str) -> list[ClusterState]:
+    """The clusters that carry the tag of this one: at most one, unless somebody tagged another."""
+    return [state for state in clusters(client) if state.tags.get(CLUSTER) == name]
+
+
+def minor(version: str) -> tuple[int, int]:
+    """``1.35.7-aliyun.1`` is (1, 35)."""
+    first, second, *_ = version.split(".")
+    return int(first), int(second.partition("-")[0])
 
 
 def _addon(name: str) -> dict[str, Any]:
-    # the ingress controller would bring a load balancer nobody asked for
     return {"name": name.removeprefix("!"), **({"disabled": True} if name[0] == "!" else {})}
 
 
-def _version_changes(have: str, want: str) -> list[Change]:
-    is_, to = minor(have), minor(want)
-    if is_ == to:
-        return []
-    if to < is_:
-        why = f"ACK does not go back: set kubernetes to '{is_[0]}.{is_[1]}' or newer"
-        return [Change("version", have, want, "refuse", why)]
-    if to[1] > is_[1] + 1:
-        why = f"one minor version at a time: set kubernetes to '{is_[0]}.{is_[1] + 1}' first"
-        return [Change("version", have, want, "refuse", why)]
-    return [Change("version", have, want)]
+def _state(shown: Any) -> ClusterState:
+    rrsa = shown.get("rrsa_config") or {}
+    rrsa = rrsa if rrsa.get("enabled") else {}
+    return ClusterState(
+        id=shown["cluster_id"],
+        name=shown["name"],
+        status=shown["state"],
+        version=shown.get("current_version") or shown.get("init_version") or "0.0",
+        spec=shown.get("cluster_spec") or "",
+        vpc=shown.get("vpc_id") or "",
+        vswitches=frozenset(shown.get("vswitch_ids") or ()),
+        security_group=shown.get("security_group_id") or "",
+        pods=shown.get("container_cidr") or shown.get("subnet_cidr") or "",
+        services=shown.get("service_cidr") or "",
+        public=_public(str(shown.get("master_url") or "{}")),
+        protected=bool(shown.get("deletion_protection")),
+        balancer=shown.get("external_loadbalancer_id") or "",
+        oidc_arn=rrsa.get("oidc_arn") or "",
+        # several are told with commas between them, of which the first counts
+        issuer=(rrsa.get("issuer") or "").partition(",")[0].strip(),
+        tags=read_cs_tags(shown),
+    )
+
+
+def _public(master_url: str) -> bool:
+    """``master_url`` is JSON in a string."""
+    try:
+        found = json.loads(master_url)
+    except ValueError:
+        return False
+    return isinstance(found, dict) and bool(found.get("api_server_endpoint"))

@@ -1,4 +1,4 @@
-"""Whose calls they are: access keys as Alibaba Cloud's users have them.
+"""Credentials: access keys as Alibaba Cloud's users have them, and roles assumed with them.
 
 The order is that of the vendor's own tools: what is asked for by name (``--cloud-profile``), the
 environment (``ALIBABA_CLOUD_ACCESS_KEY_ID``, ``_SECRET``, ``_SECURITY_TOKEN``), a profile named in
@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import CredentialsError
 
 HINT = (
@@ -26,6 +29,8 @@ MODES = ("AK", "StsToken", "RamRoleArn")
 SESSION = "clusterkit"
 SESSION_SECONDS = 3600
 """of an assumed role, unless the profile says otherwise; the most a role allows by default"""
+EARLY = timedelta(minutes=5)
+"""how long before its end an assumed role is assumed again"""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,42 @@ class Source:
     seconds: int = SESSION_SECONDS
 
 
+Assume = Callable[[Source], tuple[Key, datetime]]
+"""what assuming a role gives, and when that ends"""
+
+
+class Keyring:
+    """The current key, refreshed when an assumed role's session nears its end; nothing is read
+    before the first key is asked for.
+    """
+
+    def __init__(self, target: Target, wire: CloudConnection, assume: Assume) -> None:
+        self._target = target
+        self._wire = wire
+        self._assume = assume
+        self._lock = threading.Lock()
+        self._source: Source | None = None
+        self._key: tuple[Key, datetime | None] | None = None
+
+    def hold(self, key: Key) -> None:
+        """This very key, for good."""
+        self._key = key, None
+
+    def key(self) -> Key:
+        """The key to sign with."""
+        with self._lock:
+            now = datetime.now(UTC)
+            if self._key is None or (self._key[1] is not None and now >= self._key[1] - EARLY):
+                self._key = self._find()
+            return self._key[0]
+
+    def _find(self) -> tuple[Key, datetime | None]:
+        if self._source is None:
+            given, name = self._wire.environ, self._target.cloud_profile
+            self._source = find(name, given or os.environ, only=bool(given) and name is None)
+        return self._assume(self._source) if self._source.role else (self._source.key, None)
+
+
 def find(name: str | None, environ: Mapping[str, str], *, only: bool = False) -> Source:
     """Whose key to use; ``CredentialsError`` with the cure.
 
@@ -68,11 +109,6 @@ def find(name: str | None, environ: Mapping[str, str], *, only: bool = False) ->
         what = f"there is no profile {wanted!r} in {file}"
         raise CredentialsError(what, hint=f"there are {known}")
     return _source(profiles[wanted], wanted)
-
-
-def process_environment() -> Mapping[str, str]:
-    """The environment of this process."""
-    return os.environ
 
 
 def _of_environment(environ: Mapping[str, str]) -> Source | None:

@@ -5,19 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from clusterkit.alibaba.client import Clients
+from clusterkit.alibaba.access_list import AccessList
 from clusterkit.alibaba.cluster import SPECS, Cluster
 from clusterkit.alibaba.iam import Role, push_policy, role_name
 from clusterkit.alibaba.keypair import KeyPair
 from clusterkit.alibaba.nat import Eip, NatGateway
-from clusterkit.alibaba.network import Vpc, VpcState, VSwitch, VSwitchState
+from clusterkit.alibaba.network import SecurityGroup, Vpc, VpcState, VSwitch, VSwitchState
 from clusterkit.alibaba.nodes import NodePool
 from clusterkit.alibaba.personal_registry import PersonalRepository
 from clusterkit.alibaba.preflight import NODES, Facts
 from clusterkit.alibaba.profile import AlibabaPool, AlibabaProfile, AlibabaRegistry
 from clusterkit.alibaba.registry import RegistryLogin, Repository
-from clusterkit.alibaba.security_group import KEEP_VOLUMES, SecurityGroup
-from clusterkit.engine.resource import Existing, Resource
+from clusterkit.engine.kind import Existing, Kind
 from clusterkit.kube.manifest import namespace, service_account
 from clusterkit.kube.storage import storage_class
 from clusterkit.naming import digest
@@ -26,7 +25,7 @@ from clusterkit.profile.network import ANYWHERE
 from clusterkit.profile.pool import Count, machine_text
 from clusterkit.profile.ssh_key import fingerprint
 
-Any_ = Any
+AnyWish = Kind[Any, Any]
 Tags = tuple[tuple[str, str], ...]
 
 PLUGINS = {"flannel": "flannel", "terway": "terway-eniip"}
@@ -46,25 +45,27 @@ PUSH = "push"
 class _Network:
     """Where the cluster lives, and what must be there before nodes can join."""
 
-    vpc: Resource[Clients, VpcState]
-    nodes: tuple[Resource[Clients, VSwitchState], ...]
-    pods: tuple[Resource[Clients, VSwitchState], ...] = ()
-    ways: tuple[Any_, ...] = ()
+    vpc: Kind[Any, VpcState]
+    nodes: tuple[Kind[Any, VSwitchState], ...]
+    pods: tuple[Kind[Any, VSwitchState], ...] = ()
+    ways: tuple[AnyWish, ...] = ()
 
 
-def graph(profile: AlibabaProfile, facts: Facts) -> list[Resource[Any, Any]]:
+def graph(profile: AlibabaProfile, facts: Facts) -> list[AnyWish]:
     """Every resource of the cluster."""
     tags = tuple(sorted(profile.tags.items()))
     network = _given(facts, profile) if facts.vpc else _made(profile, facts, tags)
     pods = profile.network.pod_range
-    keep = ((KEEP_VOLUMES, str(profile.storage.keep_volumes).lower()),)
     group = SecurityGroup(
-        name="nodes", vpc=network.vpc, pods=str(pods) if pods else None, tags=tags + keep
+        name="nodes",
+        vpc=network.vpc,
+        pods=str(pods) if pods else None,
+        keep_volumes=profile.storage.keep_volumes,
+        tags=tags,
     )
     pushes = bool(profile.push_accounts)
     addons: tuple[str, ...] = (PLUGINS[profile.network.plugin], *ADDONS)
     addons += ((PULL_ADDON,) if profile.registry else ()) + ((IDENTITY_ADDON,) if pushes else ())
-    allowed = profile.endpoint.allowed if profile.endpoint.public else (ANYWHERE,)
     cluster = Cluster(
         name=profile.name,
         version=facts.version,
@@ -76,7 +77,6 @@ def graph(profile: AlibabaProfile, facts: Facts) -> list[Resource[Any, Any]]:
         pods=str(pods) if pods else None,
         services=str(profile.network.service_range),
         public=profile.endpoint.public,
-        allowed=() if ANYWHERE in allowed else tuple(map(str, allowed)),
         rrsa=pushes,
         addons=addons,
         protected=profile.deletion_protection,
@@ -85,7 +85,18 @@ def graph(profile: AlibabaProfile, facts: Facts) -> list[Resource[Any, Any]]:
     key = None
     if text := profile.ssh_public_key:
         key = KeyPair(name=fingerprint(text), public_key=text, tags=tags)
-    out: list[Any_] = [cluster, *network.ways]
+    out: list[AnyWish] = [cluster, *network.ways]
+    if profile.endpoint.public and ANYWHERE not in profile.endpoint.allowed:
+        out.append(
+            AccessList(
+                name="api",
+                cluster=cluster,
+                vpc=network.vpc,
+                vswitches=(*network.nodes, *network.pods),
+                allowed=tuple(map(str, (*profile.endpoint.allowed, *((pods,) if pods else ())))),
+                tags=tags,
+            )
+        )
     out += [_pool(pool, profile, facts, cluster, network, key) for pool in profile.pools]
     out.append(
         storage_class(
@@ -105,7 +116,8 @@ def graph(profile: AlibabaProfile, facts: Facts) -> list[Resource[Any, Any]]:
 
 def _made(profile: AlibabaProfile, facts: Facts, tags: Tags) -> _Network:
     """A VPC of our own: a VSwitch a zone, two with Terway, and the way out."""
-    vpc = Vpc(name="main", cidr=str(profile.network.cidr), tags=tags)
+    keep = profile.storage.keep_volumes
+    vpc = Vpc(name="main", cidr=str(profile.network.cidr), keep_volumes=keep, tags=tags)
     terway = profile.network.plugin == "terway"
     nodes, pods = [], []
     carved = carve(profile.network.cidr, len(facts.zones))
@@ -178,7 +190,7 @@ def _pool(
     )
 
 
-def _repositories(registry: AlibabaRegistry) -> list[Any_]:
+def _repositories(registry: AlibabaRegistry) -> list[AnyWish]:
     names = [
         f"{registry.name}/{repository}{suffix}"
         for repository in registry.repositories
@@ -190,7 +202,7 @@ def _repositories(registry: AlibabaRegistry) -> list[Any_]:
     return [Repository(name=name, instance=instance, keep=registry.keep) for name in names]
 
 
-def _registry(profile: AlibabaProfile, facts: Facts, cluster: Cluster, tags: Tags) -> list[Any_]:
+def _registry(profile: AlibabaProfile, facts: Facts, cluster: Cluster, tags: Tags) -> list[AnyWish]:
     """Repositories, who may push to them, and how."""
     registry = profile.registry
     if registry is None:

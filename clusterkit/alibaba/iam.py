@@ -1,26 +1,25 @@
-"""RAM: the role pods push images with, and the service roles ACK itself needs.
+"""The RAM role pods push images with, and its policy.
 
-RAM is global. A role's mark is its description, ``clusterkit REGION/CLUSTER/NAME``; its name is
-made of the same. Roles for pods are trusted through the cluster's OIDC provider (RRSA):
+RAM is global. A role and its policy are marked in their descriptions, ``clusterkit
+REGION/CLUSTER/NAME``; their name is made of the same. Roles for pods are trusted through the
+cluster's OIDC provider (RRSA):
 https://www.alibabacloud.com/help/en/ack/ack-managed-and-ack-dedicated/user-guide/use-rrsa-to-authorize-pods-to-access-different-cloud-services
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from clusterkit.alibaba.client import Clients
-from clusterkit.alibaba.cluster_state import ClusterState
-from clusterkit.alibaba.errors import gone_is_fine
-from clusterkit.alibaba.tags import Marked, Tags, write_tags
-from clusterkit.engine.resource import Change, Ctx, Resource, one_each
-from clusterkit.errors import Exists, Gone
-from clusterkit.naming import safe
+from clusterkit.alibaba.cluster import ClusterState
+from clusterkit.alibaba.tags import mark, read_mark, write_tags
+from clusterkit.engine.kind import Edit, Env, Kind, Tags, edit
+from clusterkit.engine.scope import Scope
+from clusterkit.errors import ClusterkitError, Gone
+from clusterkit.naming import NAME, safe
 
 Document = dict[str, Any]
 LONGEST_NAME = 64
@@ -38,35 +37,76 @@ def role_name(region: str, cluster: str, name: str) -> str:
     return safe(f"clusterkit-{region}-{cluster}-{name}", LONGEST_NAME)
 
 
-def _description(cx: Ctx[Clients], name: str = "") -> str:
-    return f"clusterkit {cx.clients.region}/{cx.cluster}/{name}"
-
-
 @dataclass(frozen=True)
 class RoleState:
-    """A role with the policy of its own."""
+    """A role and the policy of its name."""
 
-    name: str
+    id: str
+    """its name"""
     arn: str
-    trust: Document
-    policy: Document | None
-    """of the policy with the role's name, if that is attached"""
-    tags: Tags = field(default_factory=dict)
+    tags: Tags
+    """what its description stands for"""
+    trust: Document | None = None
+    policy: Document | None = None
+    """of the policy with the role's name, if that is ours"""
+    attached: frozenset[tuple[str, str]] = frozenset()
+    """type and name of its policies"""
+    status: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Role(Marked[Clients, RoleState]):
+class Role(Kind[Clients, RoleState]):
     """What the pods of some service accounts may do."""
 
     kind: ClassVar[str] = "role"
-    cluster: Resource[Clients, ClusterState]
+    taggable: ClassVar[bool] = False
+    cluster: Kind[Any, ClusterState]
     accounts: tuple[str, ...]
     """``namespace/name``"""
     policy: str
     """JSON"""
 
-    def _trust(self, cx: Ctx[Clients]) -> Document:
-        cluster = cx[self.cluster]
+    @classmethod
+    def list(cls, scope: Scope[Clients]) -> Iterable[RoleState]:
+        return (_state(scope, role) for role in scope.client.every("ListRoles"))
+
+    @classmethod
+    def read(cls, scope: Scope[Clients], found: RoleState) -> RoleState:
+        ram, name = scope.client.ram, found.id
+        shown = ram("GetRole", RoleName=name)["Role"]
+        attached = ram("ListPoliciesForRole", RoleName=name).get("Policies") or {}
+        document, tags = _policy(scope, name)
+        return replace(
+            found,
+            trust=json.loads(shown["AssumeRolePolicyDocument"]),
+            policy=document if tags == found.tags else None,
+            attached=frozenset(
+                (one["PolicyType"], one["PolicyName"]) for one in attached.get("Policy") or ()
+            ),
+        )
+
+    def taken(self, env: Env[Clients]) -> RoleState | None:
+        """The role, or the policy, that has this one's name."""
+        name = role_name(env.region, env.cluster, self.name)
+        try:
+            return _state(env, env.client.ram("GetRole", RoleName=name)["Role"])
+        except Gone:
+            document, tags = _policy(env, name)
+        return RoleState(f"the policy {name}", "", tags) if document else None
+
+    def create(self, env: Env[Clients]) -> RoleState:
+        name, trust = role_name(env.region, env.cluster, self.name), self._trust(env)
+        created = env.client.ram(
+            "CreateRole",
+            RoleName=name,
+            AssumeRolePolicyDocument=json.dumps(trust),
+            Description=mark(env, self.name),
+            Tag=write_tags(self.marks(env)),
+        )
+        return replace(_state(env, created["Role"]), trust=trust, tags=self.marks(env))
+
+    def _trust(self, env: Env[Clients]) -> Document:
+        cluster = env[self.cluster]
         subjects = [f"system:serviceaccount:{a.replace('/', ':')}" for a in self.accounts]
         condition = {
             "oidc:aud": "sts.aliyuncs.com",
@@ -81,87 +121,69 @@ class Role(Marked[Clients, RoleState]):
         }
         return {"Statement": [statement], "Version": "1"}
 
-    @classmethod
-    def owned(cls, cx: Ctx[Clients]) -> Mapping[str, RoleState]:
-        found, prefix = [], _description(cx)
-        for role in _listed(cx):
-            description = str(role.get("Description") or "")
-            if description.startswith(prefix):
-                name = description.removeprefix(prefix)
-                try:
-                    key = f"role {role['RoleName']}"
-                    found.append((name, cx.clients.recall(key, partial(_state, cx, role))))
-                except Gone:
-                    continue
-        return one_each(found)
+    def edits(self, env: Env[Clients], have: RoleState) -> Iterator[Edit]:
+        ram, name, trust = env.client.ram, have.id, self._trust(env)
 
-    def create(self, cx: Ctx[Clients]) -> None:
-        name, trust = role_name(cx.clients.region, cx.cluster, self.name), self._trust(cx)
-        made = cx.clients.ram(
-            "CreateRole",
-            RoleName=name,
-            AssumeRolePolicyDocument=json.dumps(trust),
-            Description=_description(cx, self.name),
-            Tag=write_tags(self.wanted_tags(cx)),
-        )
-        self.finish(cx, RoleState(name, made["Role"]["Arn"], trust, None))
+        def trust_them() -> None:
+            ram("UpdateRole", RoleName=name, NewAssumeRolePolicyDocument=json.dumps(trust))
 
-    def diff(self, cx: Ctx[Clients], have: RoleState) -> list[Change]:
-        changes = []
-        if have.policy != json.loads(self.policy):
-            changes.append(Change("policy", have.policy, json.loads(self.policy)))
-        trust = self._trust(cx)
-        if have.trust != trust:
-            changes.append(Change("trust", have.trust, trust))
-        return changes
-
-    def update(self, cx: Ctx[Clients], have: RoleState, changes: list[Change]) -> None:
-        ram, name = cx.clients.ram, have.name
-        cx.clients.forget(f"role {name}")
-        fields = {change.field for change in changes}
-        if "trust" in fields:
-            document = json.dumps(self._trust(cx))
-            ram("UpdateRole", RoleName=name, NewAssumeRolePolicyDocument=document)
-        if "policy" in fields:
-            if have.policy is not None:
-                _drop_policy(cx, name)
-            with suppress(Exists):  # an earlier try may have ended before it was attached
+        def grant() -> None:
+            if have.policy is None:
+                description = mark(env, self.name)
                 ram(
                     "CreatePolicy",
                     PolicyName=name,
                     PolicyDocument=self.policy,
-                    Description=_description(cx, self.name),
+                    Description=description,
                 )
+            else:
+                ram(
+                    "CreatePolicyVersion",
+                    PolicyName=name,
+                    PolicyDocument=self.policy,
+                    SetAsDefault=True,
+                    RotateStrategy="DeleteOldestNonDefaultVersionWhenLimitExceeded",
+                )
+
+        def attach() -> None:
             ram("AttachPolicyToRole", PolicyType="Custom", PolicyName=name, RoleName=name)
 
+        yield from edit("trust", have.trust, trust, trust_them)
+        yield from edit("policy", have.policy, json.loads(self.policy), grant)
+        yield from edit("policy attached", ("Custom", name) in have.attached, True, attach)
+
     @classmethod
-    def delete(cls, cx: Ctx[Clients], have: RoleState) -> None:
-        cx.clients.forget(f"role {have.name}")
-        _drop_policy(cx, have.name)
-        gone_is_fine(cx.clients.ram, "DeleteRole", RoleName=have.name)
+    def delete(cls, scope: Scope[Clients], have: RoleState) -> None:
+        ram, name = scope.client.ram, have.id
+        for kind, policy in sorted(have.attached):
+            ram("DetachPolicyFromRole", PolicyType=kind, PolicyName=policy, RoleName=name)
+        if have.policy is not None:
+            ram("DeletePolicy", PolicyName=name, CascadingDelete=True)
+        ram("DeleteRole", RoleName=name)
+
+    @classmethod
+    def label(cls, scope: Scope[Clients], identifier: str, labels: Tags) -> None:
+        name = role_name(scope.region, scope.cluster, labels[NAME])
+        if identifier != name:
+            what = f"the pods' service accounts name the role {name}, so no other can be adopted"
+            raise ClusterkitError(what, where=identifier)
+        description = mark(scope, labels[NAME])
+        scope.client.ram("UpdateRole", RoleName=identifier, NewDescription=description)
 
 
-def _drop_policy(cx: Ctx[Clients], name: str) -> None:
-    ram = cx.clients.ram
-    gone_is_fine(ram, "DetachPolicyFromRole", PolicyType="Custom", PolicyName=name, RoleName=name)
-    gone_is_fine(ram, "DeletePolicy", PolicyName=name, CascadingDelete=True)
+def _state(scope: Scope[Clients], role: Any) -> RoleState:
+    tags, _ = read_mark(scope, role.get("Description"))
+    return RoleState(role["RoleName"], role["Arn"], tags)
 
 
-def _listed(cx: Ctx[Clients]) -> list[Any]:
-    clients = cx.clients
-    return list(clients.chain(clients.ram, "ListRoles", "Roles.Role", token="Marker", MaxItems=100))
-
-
-def _state(cx: Ctx[Clients], role: Any) -> RoleState:
-    ram, name = cx.clients.ram, role["RoleName"]
-    shown = ram("GetRole", RoleName=name)["Role"]
-    attached = (ram("ListPoliciesForRole", RoleName=name).get("Policies") or {}).get("Policy") or ()
-    policy = None
-    if any(item["PolicyName"] == name and item["PolicyType"] == "Custom" for item in attached):
-        found = ram("GetPolicy", PolicyType="Custom", PolicyName=name)
-        policy = json.loads(found["DefaultPolicyVersion"]["PolicyDocument"])
-    trust = json.loads(shown["AssumeRolePolicyDocument"])
-    return RoleState(name, shown["Arn"], trust, policy)
+def _policy(scope: Scope[Clients], name: str) -> tuple[Document | None, Tags]:
+    """The custom policy of this name, and what its description stands for."""
+    try:
+        found = scope.client.ram("GetPolicy", PolicyType="Custom", PolicyName=name)
+    except Gone:
+        return None, {}
+    tags, _ = read_mark(scope, found["Policy"].get("Description"))
+    return json.loads(found["DefaultPolicyVersion"]["PolicyDocument"]), tags
 
 
 def push_policy(region: str, account: str, within: str) -> str:

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from clusterkit.alibaba import tags
 from clusterkit.alibaba.client import Clients
-from clusterkit.alibaba.errors import gone_is_fine
-from clusterkit.alibaba.tags import Marked, Tags, name_of, ours, read_tags, shown_name, write_tags
-from clusterkit.engine.resource import Change, Ctx, one_each
+from clusterkit.alibaba.tags import Tagged, read_tags, shown_name, write_tags
+from clusterkit.engine.kind import Env, Tags
+from clusterkit.engine.scope import Scope
 
 
 @dataclass(frozen=True)
 class KeyPairState:
     """A key pair; its name tells which key it is."""
 
-    key_name: str
+    id: str
+    """its name"""
     tags: Tags = field(default_factory=dict)
+    status: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class KeyPair(Marked[Clients, KeyPairState]):
+class KeyPair(Tagged[KeyPairState]):
     """An imported public key.
 
     Key pairs are unique by name in a region and cannot be changed: the name holds a hash of the
@@ -31,36 +32,31 @@ class KeyPair(Marked[Clients, KeyPairState]):
     """
 
     kind: ClassVar[str] = "key-pair"
+    product: ClassVar = "ecs"
+    type: ClassVar[str] = "keypair"
     public_key: str
     """``ssh-ed25519 AAAA…`` or ``ssh-rsa AAAA…``"""
 
     @classmethod
-    def owned(cls, cx: Ctx[Clients]) -> Mapping[str, KeyPairState]:
-        clients, path = cx.clients, "KeyPairs.KeyPair"
-        found = clients.pages(
-            clients.ecs, "DescribeKeyPairs", path, RegionId=clients.region, Tag=ours(cx)
-        )
-        states = (KeyPairState(k["KeyPairName"], read_tags(k)) for k in found)
-        return one_each((name_of(state.tags), state) for state in states)
+    def list(cls, scope: Scope[Clients]) -> Iterable[KeyPairState]:
+        return map(_state, cls.listed(scope, "DescribeKeyPairs"))
 
-    def create(self, cx: Ctx[Clients]) -> None:
-        cx.clients.ecs(
+    def taken(self, env: Env[Clients]) -> KeyPairState | None:
+        name = shown_name(env, self.name)
+        return next(map(_state, env.client.every("DescribeKeyPairs", KeyPairName=name)), None)
+
+    def create(self, env: Env[Clients]) -> None:
+        env.client.ecs(
             "ImportKeyPair",
-            RegionId=cx.clients.region,
-            KeyPairName=shown_name(cx, self.name),
+            KeyPairName=shown_name(env, self.name),
             PublicKeyBody=self.public_key,
-            Tag=write_tags(self.wanted_tags(cx)),
+            Tag=write_tags(self.marks(env)),
         )
-
-    def diff(self, cx: Ctx[Clients], have: KeyPairState) -> list[Change]:
-        return self.tag_changes(have.tags)
-
-    def update(self, cx: Ctx[Clients], have: KeyPairState, changes: list[Change]) -> None:
-        tags.retag(cx, self, "ecs", "keypair", have.key_name, changes)
 
     @classmethod
-    def delete(cls, cx: Ctx[Clients], have: KeyPairState) -> None:
-        names = json.dumps([have.key_name])
-        gone_is_fine(
-            cx.clients.ecs, "DeleteKeyPairs", RegionId=cx.clients.region, KeyPairNames=names
-        )
+    def delete(cls, scope: Scope[Clients], have: KeyPairState) -> None:
+        scope.client.ecs("DeleteKeyPairs", KeyPairNames=json.dumps([have.id]))
+
+
+def _state(found: Any) -> KeyPairState:
+    return KeyPairState(found["KeyPairName"], read_tags(found))

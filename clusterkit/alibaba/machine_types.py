@@ -20,7 +20,6 @@ RANKS = {pair: rank for rank, pair in enumerate(product(FAMILIES, OPTIONS))}
 _TYPE = re.compile(r"ecs\.([a-z]+?)(\d*)([a-z]*)(?:-c\d+m\d+)?\..+")
 """``ecs.g7a.xlarge``, ``ecs.u1-c1m2.large``, ``ecs.e-c1m1.large``"""
 ARCHITECTURES = {"amd64": "X86", "arm64": "ARM"}
-PAGE = 100
 
 Stock = Mapping[str, frozenset[str]]
 """an instance type to the zones that have it"""
@@ -69,8 +68,7 @@ def machine_types(clients: Clients, asked: Collection[Machine | str]) -> list[Ma
 
 
 def _described(clients: Clients, **parameters: Any) -> dict[str, MachineType]:
-    action, path = "DescribeInstanceTypes", "InstanceTypes.InstanceType"
-    listed = clients.chain(clients.ecs, action, path, MaxResults=PAGE, **parameters)
+    listed = clients.every("DescribeInstanceTypes", **parameters)
     return {item["InstanceTypeId"]: _machine_type(item) for item in listed}
 
 

@@ -1,26 +1,25 @@
-"""Elastic IP addresses and the NAT gateway, with its SNAT entries.
+"""Elastic IP address and NAT gateway, with its SNAT entries.
 
-They are ours and not the cluster's (``snat_entry`` of CreateCluster), so that a second cluster may
-live in the VPC and destroy can take them away one by one. SNAT entries and the address's
-association carry no tags: they are part of the gateway.
+They are ours and not the cluster's (``snat_entry`` of CreateCluster), so that a second cluster can
+live in the VPC and destroy can remove them one by one. SNAT entries and the address's association
+carry no tags: they are part of the gateway.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 from uuid import NAMESPACE_OID, uuid5
 
-from clusterkit.alibaba import tags
 from clusterkit.alibaba.client import Clients
-from clusterkit.alibaba.errors import gone_is_fine
 from clusterkit.alibaba.network import VpcState, VSwitchState
-from clusterkit.alibaba.tags import Marked, Tags, name_of, ours, read_tags, shown_name, write_tags
-from clusterkit.engine.resource import Change, Ctx, Durations, Resource, one_each
+from clusterkit.alibaba.tags import REPLACE, Tagged, read_tags, shown_name
+from clusterkit.engine.kind import Durations, Edit, Env, Kind, Tags, edit, fixed
+from clusterkit.engine.scope import Scope
 
 BANDWIDTH = 100
-"""Mbit/s at most; it is paid by traffic, so the limit costs nothing"""
+"""Mbit/s at most; it is billed by traffic, so the limit costs nothing"""
 
 
 @dataclass(frozen=True)
@@ -34,58 +33,38 @@ class EipState:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Eip(Marked[Clients, EipState]):
-    """The address the nodes come from on the Internet."""
+class Eip(Tagged[EipState]):
+    """The nodes' public address for outgoing connections."""
 
     kind: ClassVar[str] = "eip"
+    product: ClassVar = "vpc"
+    type: ClassVar[str] = "EIP"
+    usable: ClassVar[frozenset[str]] = frozenset({"Available", "InUse"})
+    leaving: ClassVar[frozenset[str]] = frozenset({"Releasing"})
     takes: ClassVar[Durations] = Durations(create=3, delete=3)
 
     @classmethod
-    def owned(cls, cx: Ctx[Clients]) -> Mapping[str, EipState]:
-        clients, path = cx.clients, "EipAddresses.EipAddress"
-        found = clients.pages(
-            clients.vpc, "DescribeEipAddresses", path, RegionId=clients.region, Tag=ours(cx)
-        )
-        states = (
-            EipState(e["AllocationId"], e["IpAddress"], e["Status"], read_tags(e)) for e in found
-        )
-        return one_each((name_of(state.tags), state) for state in states)
+    def list(cls, scope: Scope[Clients]) -> Iterable[EipState]:
+        for item in cls.listed(scope, "DescribeEipAddresses"):
+            yield EipState(item["AllocationId"], item["IpAddress"], item["Status"], read_tags(item))
 
-    def create(self, cx: Ctx[Clients]) -> None:
-        cx.clients.vpc(
+    def create(self, env: Env[Clients]) -> None:
+        env.client.vpc(
             "AllocateEipAddress",
-            RegionId=cx.clients.region,
-            Name=shown_name(cx, self.name),
             Bandwidth=BANDWIDTH,
             InternetChargeType="PayByTraffic",
             InstanceChargeType="PostPaid",
-            ClientToken=cx.token(self),
-            Tag=write_tags(self.wanted_tags(cx)),
+            **self.marked(env),
         )
 
     @classmethod
-    def ready(cls, have: EipState) -> bool:
-        return have.status in ("Available", "InUse")
-
-    def diff(self, cx: Ctx[Clients], have: EipState) -> list[Change]:
-        return self.tag_changes(have.tags)
-
-    def update(self, cx: Ctx[Clients], have: EipState, changes: list[Change]) -> None:
-        tags.retag(cx, self, "vpc", "EIP", have.id, changes)
-
-    @classmethod
-    def delete(cls, cx: Ctx[Clients], have: EipState) -> None:
-        where = cx.clients.region
-        gone_is_fine(cx.clients.vpc, "ReleaseEipAddress", RegionId=where, AllocationId=have.id)
-
-    @classmethod
-    def adopt(cls, cx: Ctx[Clients], name: str, identifier: str) -> None:
-        tags.adopt(cx, "vpc", "EIP", name, identifier)
+    def delete(cls, scope: Scope[Clients], have: EipState) -> None:
+        scope.client.vpc("ReleaseEipAddress", AllocationId=have.id)
 
 
 @dataclass(frozen=True)
 class SnatEntry:
-    """A VSwitch whose machines go out under an address."""
+    """A VSwitch whose machines go out through an address."""
 
     id: str
     vswitch: str
@@ -95,164 +74,124 @@ class SnatEntry:
 
 @dataclass(frozen=True)
 class NatState:
-    """A NAT gateway with everything that hangs on it."""
+    """A NAT gateway with everything that belongs to it."""
 
     id: str
     status: str
+    vpc: str
     vswitch: str
     table: str
     """of its SNAT entries"""
-    addresses: Mapping[str, str] = field(default_factory=dict)
+    addresses: Mapping[str, str]
     """allocation ids to addresses"""
+    tags: Tags
     entries: tuple[SnatEntry, ...] = ()
-    tags: Tags = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class NatGateway(Marked[Clients, NatState]):
-    """The nodes' way to the Internet: ``NatType=Enhanced``, the only kind there is today."""
+class NatGateway(Tagged[NatState]):
+    """The nodes' way to the Internet: ``NatType=Enhanced``, the only type there is today."""
 
     kind: ClassVar[str] = "nat-gateway"
+    product: ClassVar = "vpc"
+    type: ClassVar[str] = "NATGATEWAY"
+    usable: ClassVar[frozenset[str]] = frozenset({"Available"})
+    leaving: ClassVar[frozenset[str]] = frozenset({"Deleting"})
     patience: ClassVar[float] = 900.0
     takes: ClassVar[Durations] = Durations(create=60, delete=60)
-    vpc: Resource[Clients, VpcState]
-    vswitch: Resource[Clients, VSwitchState]
+    uses: ClassVar[tuple[str, ...]] = ("eip", "vswitch", "vpc")
+    vpc: Kind[Any, VpcState]
+    vswitch: Kind[Any, VSwitchState]
     """in a zone that has NAT gateways"""
-    address: Resource[Clients, EipState]
-    sources: tuple[Resource[Clients, VSwitchState], ...]
+    address: Kind[Any, EipState]
+    sources: tuple[Kind[Any, VSwitchState], ...]
     """whose machines it serves"""
 
     @classmethod
-    def owned(cls, cx: Ctx[Clients]) -> Mapping[str, NatState]:
-        clients, path = cx.clients, "NatGateways.NatGateway"
-        found = clients.pages(
-            clients.vpc, "DescribeNatGateways", path, RegionId=clients.region, Tag=ours(cx)
-        )
-        states = [_state(cx, item) for item in found]
-        return one_each((name_of(state.tags), state) for state in states)
+    def list(cls, scope: Scope[Clients]) -> Iterable[NatState]:
+        for item in cls.listed(scope, "DescribeNatGateways"):
+            addresses = (item.get("IpLists") or {}).get("IpList") or ()
+            yield NatState(
+                id=item["NatGatewayId"],
+                status=item["Status"],
+                vpc=item.get("VpcId") or "",
+                vswitch=(item.get("NatGatewayPrivateInfo") or {}).get("VswitchId") or "",
+                table=next(iter((item.get("SnatTableIds") or {}).get("SnatTableId") or ()), ""),
+                addresses={one["AllocationId"]: one.get("IpAddress", "") for one in addresses},
+                tags=read_tags(item),
+            )
 
-    def create(self, cx: Ctx[Clients]) -> None:
-        cx.clients.vpc(
+    @classmethod
+    def read(cls, scope: Scope[Clients], found: NatState) -> NatState:
+        """With its SNAT entries; not usable while one of them changes."""
+        if not found.table:
+            return found
+        entries = tuple(
+            SnatEntry(
+                item["SnatEntryId"],
+                item.get("SourceVSwitchId") or "",
+                item["SnatIp"],
+                item.get("Status") or "",
+            )
+            for item in scope.client.every("DescribeSnatTableEntries", SnatTableId=found.table)
+        )
+        changing = (entry.status for entry in entries if entry.status not in ("Available", ""))
+        status = next(changing, found.status) if found.status == "Available" else found.status
+        return replace(found, entries=entries, status=status)
+
+    @classmethod
+    def within(cls, have: NatState) -> Tags:
+        return {"vpc": have.vpc, "vswitch": have.vswitch}
+
+    def create(self, env: Env[Clients]) -> None:
+        env.client.vpc(
             "CreateNatGateway",
-            RegionId=cx.clients.region,
-            VpcId=cx[self.vpc].id,
-            VSwitchId=cx[self.vswitch].id,
+            VpcId=env[self.vpc].id,
+            VSwitchId=env[self.vswitch].id,
             NatType="Enhanced",
             NetworkType="internet",
             InstanceChargeType="PostPaid",
             InternetChargeType="PayByLcu",
-            Name=shown_name(cx, self.name),
-            ClientToken=cx.token(self),
-            Tag=write_tags(self.wanted_tags(cx)),
+            **self.marked(env),
         )
 
-    @classmethod
-    def ready(cls, have: NatState) -> bool:
-        settled = all(entry.status in ("Available", "") for entry in have.entries)
-        return have.status == "Available" and settled
+    def edits(self, env: Env[Clients], have: NatState) -> Iterator[Edit]:
+        where, address = env[self.vswitch].id, env[self.address]
+        if have.vswitch:
+            yield from fixed("vswitch", have.vswitch, where, REPLACE)
 
-    def diff(self, cx: Ctx[Clients], have: NatState) -> list[Change]:
-        changes = self.tag_changes(have.tags)
-        where, address = cx[self.vswitch].id, cx[self.address]
-        if have.vswitch and have.vswitch != where:
-            changes.append(Change("vswitch", have.vswitch, where, "refuse", tags.REFUSED))
-        if address.id not in have.addresses:
-            changes.append(Change("address", None, address.address))
-        wanted = {cx[source].id for source in self.sources}
-        served = self._served(have, address)
-        changes += [Change(f"SNAT of {one}", False, True) for one in sorted(wanted - served)]
-        extra = sorted({entry.vswitch for entry in have.entries} - wanted)
-        return changes + [Change(f"SNAT of {one}", True, False) for one in extra]
-
-    @staticmethod
-    def _served(have: NatState, address: EipState) -> set[str]:
-        return {entry.vswitch for entry in have.entries if entry.address == address.address}
-
-    def update(self, cx: Ctx[Clients], have: NatState, changes: list[Change]) -> None:
-        vpc, region, address = cx.clients.vpc, cx.clients.region, cx[self.address]
-        tags.retag(cx, self, "vpc", "NATGATEWAY", have.id, changes)
-        if address.id not in have.addresses:
-            vpc(
+        def associate() -> None:
+            env.client.vpc(
                 "AssociateEipAddress",
-                RegionId=region,
                 AllocationId=address.id,
                 InstanceId=have.id,
                 InstanceType="Nat",
             )
-        wanted = {cx[source].id for source in self.sources}
-        for entry in have.entries:
-            if entry.vswitch not in wanted:
-                _remove(cx, have, entry)
-        for vswitch in sorted(wanted - self._served(have, address)):
-            # for some seconds after the association this is refused as busy, and asked again
-            vpc(
-                "CreateSnatEntry",
-                RegionId=region,
-                SnatTableId=have.table,
-                SourceVSwitchId=vswitch,
-                SnatIp=address.address,
-                SnatEntryName=shown_name(cx, self.name),
-                ClientToken=str(uuid5(NAMESPACE_OID, f"{cx.token(self)}/{vswitch}")),
-            )
+
+        if address.id not in have.addresses:
+            yield Edit("address", None, address.address, associate)
+        wanted = frozenset((env[source].id, address.address) for source in self.sources)
+        there = frozenset((entry.vswitch, entry.address) for entry in have.entries)
+
+        def serve() -> None:
+            for entry in have.entries:
+                if (entry.vswitch, entry.address) not in wanted:
+                    env.client.vpc("DeleteSnatEntry", SnatTableId=have.table, SnatEntryId=entry.id)
+            for vswitch, _ in sorted(wanted - there):
+                # for some seconds after the association this is refused, and tried again
+                env.client.vpc(
+                    "CreateSnatEntry",
+                    SnatTableId=have.table,
+                    SourceVSwitchId=vswitch,
+                    SnatIp=address.address,
+                    SnatEntryName=shown_name(env, self.name),
+                    ClientToken=str(uuid5(NAMESPACE_OID, f"{env.token(self)}/{vswitch}")),
+                )
+
+        yield from edit("SNAT", there, wanted, serve)
 
     @classmethod
-    def delete(cls, cx: Ctx[Clients], have: NatState) -> None:
-        if have.status == "Deleting":
-            return
-        vpc, region = cx.clients.vpc, cx.clients.region
-        for entry in have.entries:
-            if entry.status != "Deleting":
-                _remove(cx, have, entry)
-        for allocation in have.addresses:
-            gone_is_fine(
-                vpc,
-                "UnassociateEipAddress",
-                RegionId=region,
-                AllocationId=allocation,
-                InstanceId=have.id,
-                InstanceType="Nat",
-            )
-        # refused as busy until entries and addresses are off, and then asked again
-        gone_is_fine(vpc, "DeleteNatGateway", RegionId=region, NatGatewayId=have.id)
-
-    @classmethod
-    def adopt(cls, cx: Ctx[Clients], name: str, identifier: str) -> None:
-        tags.adopt(cx, "vpc", "NATGATEWAY", name, identifier)
-
-
-def _remove(cx: Ctx[Clients], have: NatState, entry: SnatEntry) -> None:
-    gone_is_fine(
-        cx.clients.vpc,
-        "DeleteSnatEntry",
-        RegionId=cx.clients.region,
-        SnatTableId=have.table,
-        SnatEntryId=entry.id,
-    )
-
-
-def _state(cx: Ctx[Clients], found: Any) -> NatState:
-    table = next(iter((found.get("SnatTableIds") or {}).get("SnatTableId") or ()), "")
-    clients, path = cx.clients, "SnatTableEntries.SnatTableEntry"
-    entries = clients.pages(
-        clients.vpc, "DescribeSnatTableEntries", path, RegionId=clients.region, SnatTableId=table
-    )
-    return NatState(
-        id=found["NatGatewayId"],
-        status=found["Status"],
-        vswitch=(found.get("NatGatewayPrivateInfo") or {}).get("VswitchId") or "",
-        table=table,
-        addresses={
-            item["AllocationId"]: item.get("IpAddress", "")
-            for item in (found.get("IpLists") or {}).get("IpList") or ()
-        },
-        entries=tuple(
-            SnatEntry(
-                entry["SnatEntryId"],
-                entry.get("SourceVSwitchId") or "",
-                entry["SnatIp"],
-                entry.get("Status") or "",
-            )
-            for entry in (entries if table else ())
-        ),
-        tags=read_tags(found),
-    )
+    def delete(cls, scope: Scope[Clients], have: NatState) -> None:
+        # Force: with its SNAT entries and without its addresses
+        # (https://www.alibabacloud.com/help/en/nat-gateway/developer-reference/api-vpc-2016-04-28-deletenatgateway)
+        scope.client.vpc("DeleteNatGateway", NatGatewayId=have.id, Force=True)

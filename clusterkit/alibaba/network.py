@@ -1,16 +1,45 @@
-"""VPC and VSwitches, one a zone. A new VPC has a route table all its VSwitches share."""
+"""VPC, one VSwitch a zone, and the nodes' security group.
+
+A new VPC has one route table that all its VSwitches share. The group ACK creates by itself has been
+seen without access from the nodes to port 6443 of the control plane; ours lets everything in from
+the VPC and the pods, nothing from elsewhere. It is an advanced group (``enterprise``): those hold
+as many addresses as Terway's pods need, and let nothing out without a rule
+(https://www.alibabacloud.com/help/en/ecs/user-guide/basic-security-groups-and-advanced-security-groups).
+
+VPC and group also remember what destroy has to know when the cluster is gone: the cluster's id, by
+which its leftovers are found, and whether the profile keeps volumes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, ClassVar
 
-from clusterkit.alibaba import tags
 from clusterkit.alibaba.client import Clients
-from clusterkit.alibaba.errors import gone_is_fine
-from clusterkit.alibaba.tags import Marked, Tags, name_of, ours, read_tags, shown_name, write_tags
-from clusterkit.engine.resource import Change, Ctx, Durations, Resource, one_each
+from clusterkit.alibaba.tags import REPLACE, Tagged, read_tags
+from clusterkit.engine.kind import Durations, Edit, Env, Kind, S, Tags, edit, fixed
+from clusterkit.engine.scope import Scope
+from clusterkit.naming import CLUSTER
+
+CLUSTER_ID = "clusterkit-cluster-id"
+"""tag: the id of the cluster in this network"""
+KEEP_VOLUMES = "clusterkit-keep-volumes"
+"""tag: whether destroy leaves the disks of claims"""
+EVERYWHERE = "0.0.0.0/0"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Remembers(Tagged[S]):
+    """What destroy removes last; until then it remembers."""
+
+    patience: ClassVar[float] = 900.0
+    """destroy waits for what the cluster left in it"""
+    keep_volumes: bool = False
+
+    def own_tags(self) -> Tags:
+        return {KEEP_VOLUMES: str(self.keep_volumes).lower()}
 
 
 @dataclass(frozen=True)
@@ -24,53 +53,29 @@ class VpcState:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Vpc(Marked[Clients, VpcState]):
+class Vpc(_Remembers[VpcState]):
     """A network of our own."""
 
     kind: ClassVar[str] = "vpc"
-    patience: ClassVar[float] = 900.0
-    """on its way out it waits for what the cluster left in it"""
+    product: ClassVar = "vpc"
+    type: ClassVar[str] = "VPC"
+    usable: ClassVar[frozenset[str]] = frozenset({"Available"})
     takes: ClassVar[Durations] = Durations(create=5, delete=5)
     cidr: str
 
     @classmethod
-    def owned(cls, cx: Ctx[Clients]) -> Mapping[str, VpcState]:
-        clients = cx.clients
-        found = clients.pages(
-            clients.vpc, "DescribeVpcs", "Vpcs.Vpc", RegionId=clients.region, Tag=ours(cx)
-        )
-        return one_each((name_of(state.tags), state) for state in map(vpc_state, found))
+    def list(cls, scope: Scope[Clients]) -> Iterable[VpcState]:
+        return map(vpc_state, cls.listed(scope, "DescribeVpcs"))
 
-    def create(self, cx: Ctx[Clients]) -> None:
-        cx.clients.vpc(
-            "CreateVpc",
-            RegionId=cx.clients.region,
-            CidrBlock=self.cidr,
-            VpcName=shown_name(cx, self.name),
-            ClientToken=cx.token(self),
-            Tag=write_tags(self.wanted_tags(cx)),
-        )
+    def create(self, env: Env[Clients]) -> None:
+        env.client.vpc("CreateVpc", CidrBlock=self.cidr, **self.marked(env, "VpcName"))
+
+    def edits(self, env: Env[Clients], have: VpcState) -> Iterator[Edit]:
+        yield from fixed("cidr", have.cidr, self.cidr, REPLACE)
 
     @classmethod
-    def ready(cls, have: VpcState) -> bool:
-        return have.status == "Available"
-
-    def diff(self, cx: Ctx[Clients], have: VpcState) -> list[Change]:
-        changes = self.tag_changes(have.tags)
-        if have.cidr != self.cidr:
-            changes.append(Change("cidr", have.cidr, self.cidr, "refuse", tags.REFUSED))
-        return changes
-
-    def update(self, cx: Ctx[Clients], have: VpcState, changes: list[Change]) -> None:
-        tags.retag(cx, self, "vpc", "VPC", have.id, changes)
-
-    @classmethod
-    def delete(cls, cx: Ctx[Clients], have: VpcState) -> None:
-        gone_is_fine(cx.clients.vpc, "DeleteVpc", RegionId=cx.clients.region, VpcId=have.id)
-
-    @classmethod
-    def adopt(cls, cx: Ctx[Clients], name: str, identifier: str) -> None:
-        tags.adopt(cx, "vpc", "VPC", name, identifier)
+    def delete(cls, scope: Scope[Clients], have: VpcState) -> None:
+        scope.client.vpc("DeleteVpc", VpcId=have.id)
 
 
 def vpc_state(found: Any) -> VpcState:
@@ -88,61 +93,48 @@ class VSwitchState:
     zone: str
     status: str = "Available"
     tags: Tags = field(default_factory=dict)
+    vpc: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class VSwitch(Marked[Clients, VSwitchState]):
+class VSwitch(Tagged[VSwitchState]):
     """One zone's part of the VPC."""
 
     kind: ClassVar[str] = "vswitch"
+    product: ClassVar = "vpc"
+    type: ClassVar[str] = "VSWITCH"
+    usable: ClassVar[frozenset[str]] = frozenset({"Available"})
     patience: ClassVar[float] = 900.0
     takes: ClassVar[Durations] = Durations(create=5, delete=10)
-    vpc: Resource[Clients, VpcState]
+    uses: ClassVar[tuple[str, ...]] = ("vpc",)
+    vpc: Kind[Any, VpcState]
     cidr: str
     zone: str
 
     @classmethod
-    def owned(cls, cx: Ctx[Clients]) -> Mapping[str, VSwitchState]:
-        clients = cx.clients
-        path, where = "VSwitches.VSwitch", clients.region
-        found = clients.pages(clients.vpc, "DescribeVSwitches", path, RegionId=where, Tag=ours(cx))
-        return one_each((name_of(state.tags), state) for state in map(vswitch_state, found))
+    def list(cls, scope: Scope[Clients]) -> Iterable[VSwitchState]:
+        return map(vswitch_state, cls.listed(scope, "DescribeVSwitches"))
 
-    def create(self, cx: Ctx[Clients]) -> None:
-        cx.clients.vpc(
+    @classmethod
+    def within(cls, have: VSwitchState) -> Tags:
+        return {"vpc": have.vpc}
+
+    def create(self, env: Env[Clients]) -> None:
+        env.client.vpc(
             "CreateVSwitch",
-            RegionId=cx.clients.region,
-            VpcId=cx[self.vpc].id,
+            VpcId=env[self.vpc].id,
             ZoneId=self.zone,
             CidrBlock=self.cidr,
-            VSwitchName=shown_name(cx, self.name),
-            ClientToken=cx.token(self),
-            Tag=write_tags(self.wanted_tags(cx)),
+            **self.marked(env, "VSwitchName"),
         )
 
-    @classmethod
-    def ready(cls, have: VSwitchState) -> bool:
-        return have.status == "Available"
-
-    def diff(self, cx: Ctx[Clients], have: VSwitchState) -> list[Change]:
-        pairs = (("cidr", have.cidr, self.cidr), ("zone", have.zone, self.zone))
-        return self.tag_changes(have.tags) + [
-            Change(what, is_, want, "refuse", tags.REFUSED)
-            for what, is_, want in pairs
-            if is_ != want
-        ]
-
-    def update(self, cx: Ctx[Clients], have: VSwitchState, changes: list[Change]) -> None:
-        tags.retag(cx, self, "vpc", "VSWITCH", have.id, changes)
+    def edits(self, env: Env[Clients], have: VSwitchState) -> Iterator[Edit]:
+        yield from fixed("cidr", have.cidr, self.cidr, REPLACE)
+        yield from fixed("zone", have.zone, self.zone, REPLACE)
 
     @classmethod
-    def delete(cls, cx: Ctx[Clients], have: VSwitchState) -> None:
-        where = cx.clients.region
-        gone_is_fine(cx.clients.vpc, "DeleteVSwitch", RegionId=where, VSwitchId=have.id)
-
-    @classmethod
-    def adopt(cls, cx: Ctx[Clients], name: str, identifier: str) -> None:
-        tags.adopt(cx, "vpc", "VSWITCH", name, identifier)
+    def delete(cls, scope: Scope[Clients], have: VSwitchState) -> None:
+        scope.client.vpc("DeleteVSwitch", VSwitchId=have.id)
 
 
 def vswitch_state(found: Any) -> VSwitchState:
@@ -153,4 +145,124 @@ def vswitch_state(found: Any) -> VSwitchState:
         found["ZoneId"],
         found.get("Status") or "Available",
         read_tags(found),
+        found.get("VpcId") or "",
     )
+
+
+@dataclass(frozen=True)
+class SecurityGroupState:
+    """A security group with its rules."""
+
+    id: str
+    vpc: str
+    tags: Tags
+    inbound: frozenset[str] = frozenset()
+    """ranges from which everything may come"""
+    outbound: frozenset[str] = frozenset()
+    status: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SecurityGroup(_Remembers[SecurityGroupState]):
+    """Who may talk to the nodes."""
+
+    kind: ClassVar[str] = "security-group"
+    product: ClassVar = "ecs"
+    type: ClassVar[str] = "securitygroup"
+    uses: ClassVar[tuple[str, ...]] = ("vpc",)
+    vpc: Kind[Any, VpcState]
+    pods: str | None = None
+    """range of the pods, with Flannel"""
+
+    @classmethod
+    def list(cls, scope: Scope[Clients]) -> Iterable[SecurityGroupState]:
+        for item in cls.listed(scope, "DescribeSecurityGroups"):
+            yield SecurityGroupState(
+                item["SecurityGroupId"], item.get("VpcId") or "", read_tags(item)
+            )
+
+    @classmethod
+    def read(cls, scope: Scope[Clients], found: SecurityGroupState) -> SecurityGroupState:
+        rules = scope.client.every(
+            "DescribeSecurityGroupAttribute", SecurityGroupId=found.id, Direction="all"
+        )
+        wide = [
+            rule
+            for rule in rules
+            if (str(rule.get("IpProtocol")).lower(), str(rule.get("Policy")).lower())
+            == ("all", "accept")
+        ]
+        ranges = {
+            direction: frozenset(r.get(end) or "" for r in wide if r["Direction"] == direction)
+            for direction, end in (("ingress", "SourceCidrIp"), ("egress", "DestCidrIp"))
+        }
+        return replace(found, inbound=ranges["ingress"], outbound=ranges["egress"])
+
+    @classmethod
+    def within(cls, have: SecurityGroupState) -> Tags:
+        return {"vpc": have.vpc}
+
+    def create(self, env: Env[Clients]) -> SecurityGroupState:
+        vpc = env[self.vpc].id
+        created = env.client.ecs(
+            "CreateSecurityGroup",
+            VpcId=vpc,
+            SecurityGroupType="enterprise",
+            **self.marked(env, "SecurityGroupName"),
+        )
+        return SecurityGroupState(created["SecurityGroupId"], vpc, self.marks(env))
+
+    def edits(self, env: Env[Clients], have: SecurityGroupState) -> Iterator[Edit]:
+        def authorize(action: str, end: str, ranges: frozenset[str]) -> None:
+            rule = {"IpProtocol": "ALL", "PortRange": "-1/-1", "Policy": "accept", "Priority": "1"}
+            permissions = [{**rule, end: cidr} for cidr in sorted(ranges)]
+            env.client.ecs(action, SecurityGroupId=have.id, Permissions=permissions)
+
+        for what, there, wanted, action, end in (
+            ("inbound", have.inbound, self._inbound(env), "AuthorizeSecurityGroup", "SourceCidrIp"),
+            (
+                "outbound",
+                have.outbound,
+                frozenset({EVERYWHERE}),
+                "AuthorizeSecurityGroupEgress",
+                "DestCidrIp",
+            ),
+        ):
+            missing = wanted - there
+            yield from edit(what, there & wanted, wanted, partial(authorize, action, end, missing))
+
+    def _inbound(self, env: Env[Clients]) -> frozenset[str]:
+        return frozenset({env[self.vpc].cidr, *((self.pods,) if self.pods else ())})
+
+    @classmethod
+    def delete(cls, scope: Scope[Clients], have: SecurityGroupState) -> None:
+        scope.client.ecs("DeleteSecurityGroup", SecurityGroupId=have.id)
+
+
+def _memory(scope: Scope[Clients]) -> Iterator[tuple[type[Tagged[Any]], Any]]:
+    for kind in (Vpc, SecurityGroup):
+        for state in kind.list(scope):
+            if state.tags.get(CLUSTER) == scope.cluster:
+                yield kind, state
+
+
+def remember(scope: Scope[Clients], cluster: str) -> None:
+    """Write the cluster's id on the VPC and the security group, where they are ours."""
+    for kind, state in _memory(scope):
+        if state.tags.get(CLUSTER_ID) != cluster:
+            kind.label(scope, state.id, {CLUSTER_ID: cluster})
+
+
+def remembered(scope: Scope[Clients]) -> Tags:
+    """What VPC and security group remember; empty once neither exists."""
+    return {key: value for _, state in _memory(scope) for key, value in state.tags.items()}
+
+
+def remembers(scope: Scope[Clients], cluster: str) -> bool:
+    """Whether the VPC and the security group that are ours know the cluster's id."""
+    return all(state.tags.get(CLUSTER_ID) == cluster for _, state in _memory(scope))
+
+
+def keeps_volumes(scope: Scope[Clients]) -> bool:
+    """Whether destroy leaves the disks of claims; also when nothing says so any more."""
+    return remembered(scope).get(KEEP_VOLUMES) != "false"

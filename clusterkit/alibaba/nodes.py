@@ -1,34 +1,38 @@
 """Node pools.
 
 What cannot be changed (types, disk, key pair, spot, VSwitches, mirror) is hashed into the name:
-another value is another pool, made before the old one is drained and goes. The system disk's kind
-is always sent: the API's own default, cloud_efficiency, is refused in pools since 2025. ACK tags
-nothing but the pool's machines, so the pool's mark is among the tags of its machines.
+another value is another pool, created before the old one is drained and deleted. The system disk's
+category is always sent: the API's own default, cloud_efficiency, is refused in pools since 2025.
+ACK tags nothing but the pool's machines, so the pool's tags are those of its machines.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from clusterkit.alibaba.client import Clients
-from clusterkit.alibaba.cluster_state import ClusterState, ours
-from clusterkit.alibaba.errors import cure, gone_is_fine
-from clusterkit.alibaba.events import reason
+from clusterkit.alibaba.cluster import ClusterState, owned
+from clusterkit.alibaba.errors import cure
 from clusterkit.alibaba.keypair import KeyPairState
 from clusterkit.alibaba.mirror import user_data
 from clusterkit.alibaba.network import VSwitchState
-from clusterkit.alibaba.tags import Marked, Tags, read_cs_tags, retags, write_cs_tags
-from clusterkit.engine.resource import Change, Ctx, Durations, Resource, one_each
-from clusterkit.errors import Busy, Gone, Rejected
-from clusterkit.naming import CLUSTER, MACHINE, NAME
+from clusterkit.alibaba.operations import MOST as MOST_TOLD
+from clusterkit.alibaba.operations import Task, events, final, hopeless, reason, task
+from clusterkit.alibaba.tags import read_cs_tags, write_cs_tags
+from clusterkit.engine.kind import Durations, Edit, Env, Kind, Tags, edit
+from clusterkit.engine.operation import Done, Failed, Operation, Outcome, Running
+from clusterkit.engine.scope import Scope
+from clusterkit.errors import Busy, Gone
+from clusterkit.naming import MACHINE
 
-PAGE = 100
-"""the most that DescribeClusterNodes gives at a time"""
 MOST = 200
-"""machines taken out by one call, whose address names them all; the next call takes others"""
+"""machines removed by one call, whose address names them all; the next call removes others"""
+STUCK = "it could not be deleted; its scaling group in Auto Scaling may hold on to machines"
+SHORT = 2
+"""polls in a row with fewer nodes than asked for, until the events are read"""
 Taint = tuple[str, str, str]
 """key, value, effect"""
 
@@ -48,29 +52,55 @@ class NodePoolState:
     taints: frozenset[Taint]
     types: tuple[str, ...]
     nodes: int
-    """however they are"""
+    """in any condition"""
     healthy: int
     failed: int
-    issues: str = ""
     tags: Tags = field(default_factory=dict)
+    name: str = ""
+    told: str = ""
+    """what the events say"""
 
     @property
     def status(self) -> str:
-        """The phase and how many nodes work."""
-        return f"{self.phase}, {self.healthy} of {self.minimum} nodes"
+        """The phase; of an active pool without all of its nodes ``failed`` (none works),
+        ``degraded`` (some failed) or ``incomplete``.
+        """
+        if self.phase != "active" or self.healthy >= self.minimum:
+            return self.phase
+        if not self.failed:
+            return "incomplete"
+        return "degraded" if self.healthy else "failed"
+
+    @property
+    def reason(self) -> str:
+        """How many nodes work, and why not all of them."""
+        counted = f"{self.healthy} of {self.minimum} nodes" if self.healthy < self.minimum else ""
+        stuck = STUCK if self.phase == "delete_failed" and not self.told else ""
+        return "; ".join(filter(None, (counted, self.told, stuck)))
+
+    @property
+    def hint(self) -> str:
+        """What to do about it."""
+        return cure(self.reason)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class NodePool(Marked[Clients, NodePoolState]):
+class NodePool(Kind[Clients, NodePoolState]):
     """A pool of machines; ``name`` is the node pool's own."""
 
     kind: ClassVar[str] = "node-pool"
+    usable: ClassVar[frozenset[str]] = frozenset({"active"})
+    failed: ClassVar[frozenset[str]] = frozenset({"failed", "delete_failed"})
+    unhealthy: ClassVar[frozenset[str]] = frozenset({"degraded"})
+    leaving: ClassVar[frozenset[str]] = frozenset({"deleting"})
+    serial: ClassVar[bool] = True
     patience: ClassVar[float] = 2400.0
     takes: ClassVar[Durations] = Durations(create=240, delete=420)
+    uses: ClassVar[tuple[str, ...]] = ("cluster", "key-pair")
 
-    cluster: Resource[Clients, ClusterState]
-    vswitches: tuple[Resource[Clients, VSwitchState], ...]
-    key_pair: Resource[Clients, KeyPairState] | None = None
+    cluster: Kind[Any, ClusterState]
+    vswitches: tuple[Kind[Any, VSwitchState], ...]
+    key_pair: Kind[Any, KeyPairState] | None = None
     types: tuple[str, ...]
     """the wanted one first, then others of its size, for when it is out of stock"""
     disk: int
@@ -87,34 +117,43 @@ class NodePool(Marked[Clients, NodePoolState]):
     mirror: str | None = None
     """a registry that has what the usual ones have"""
 
-    def wanted_tags(self, cx: Ctx[Any]) -> Tags:
-        return {**super().wanted_tags(cx), MACHINE: self.machine}
+    def own_tags(self) -> Tags:
+        return {MACHINE: self.machine}
 
     @classmethod
-    def owned(cls, cx: Ctx[Clients]) -> Mapping[str, NodePoolState]:
-        found = []
-        for cluster in ours(cx.clients, cx.cluster):
-            for shown in pools(cx.clients, cluster["cluster_id"]):
-                tags = read_cs_tags(shown.get("scaling_group") or {})
-                if tags.get(CLUSTER) == cx.cluster:
-                    name = tags.get(NAME) or shown["nodepool_info"]["name"]
-                    found.append((name, _state(cx, cluster["cluster_id"], shown, tags)))
-        return one_each(found)
+    def list(cls, scope: Scope[Clients]) -> Iterable[NodePoolState]:
+        for cluster in owned(scope.client, scope.cluster):
+            yield from pools(scope.client, cluster.id)
 
-    def create(self, cx: Ctx[Clients]) -> None:
+    @classmethod
+    def read(cls, scope: Scope[Clients], found: NodePoolState) -> NodePoolState:
+        """Why a pool has fewer nodes than asked for, or could not be deleted."""
+        if found.healthy >= found.minimum and found.phase != "delete_failed":
+            return found
+        return replace(found, told=reason(scope, found.cluster, found.id))
+
+    @classmethod
+    def within(cls, have: NodePoolState) -> Tags:
+        return {"cluster": have.cluster}
+
+    def taken(self, env: Env[Clients]) -> NodePoolState | None:
+        there = pools(env.client, env[self.cluster].id) if self.cluster.key in env.states else []
+        return next((pool for pool in there if pool.name == self.name), None)
+
+    def create(self, env: Env[Clients]) -> Operation[Clients] | None:
         group: dict[str, Any] = {
             "instance_types": list(self.types),
-            "vswitch_ids": [cx[vswitch].id for vswitch in self.vswitches],
+            "vswitch_ids": [env[vswitch].id for vswitch in self.vswitches],
             "instance_charge_type": "PostPaid",
             "system_disk_category": self.disk_type,
             "system_disk_size": self.disk,
             "system_disk_encrypted": self.encrypted,
             "image_type": "AliyunLinux3",
             "multi_az_policy": "BALANCE",
-            "tags": write_cs_tags(self.wanted_tags(cx)),
+            "tags": write_cs_tags(self.marks(env)),
         }
         if self.key_pair is not None:
-            group["key_pair"] = cx[self.key_pair].key_name
+            group["key_pair"] = env[self.key_pair].id
         if self.spot:
             group |= {"spot_strategy": "SpotAsPriceGo", "multi_az_policy": "COST_OPTIMIZED"}
         if not self.automatic:
@@ -125,8 +164,10 @@ class NodePool(Marked[Clients, NodePoolState]):
             "kubernetes_config": self._kubernetes(),
             "auto_scaling": self._scaling(),
         }
-        path = f"/clusters/{cx[self.cluster].id}/nodepools"
-        cx.clients.cs("CreateClusterNodePool", "POST", path, body)
+        cluster = env[self.cluster].id
+        path = f"/clusters/{cluster}/nodepools"
+        answer = env.client.cs("CreateClusterNodePool", "POST", path, body)
+        return _follow(task("CreateClusterNodePool", answer), cluster, answer["nodepool_id"])
 
     def _kubernetes(self) -> dict[str, Any]:
         return {
@@ -142,136 +183,131 @@ class NodePool(Marked[Clients, NodePoolState]):
         counts = {"min_instances": self.minimum, "max_instances": max(self.maximum, 1)}
         return {"enable": True, "type": kind, **counts}
 
-    @classmethod
-    def ready(cls, have: NodePoolState) -> bool:
-        if have.phase == "delete_failed":
-            what = have.issues or "the pool could not be deleted, and does not say why"
-            hint = "look at its scaling group in the console of Auto Scaling, which may hold on to "
-            raise Rejected(what, hint=f"{hint}its machines", code=have.phase, remake=True)
-        if have.phase == "active" and have.failed and have.healthy < have.minimum:
-            what = have.issues or f"{have.failed} nodes failed, and the pool does not say why"
-            raise Rejected(what, hint=cure(what), code="failed_nodes", remake=not have.healthy)
-        return have.phase == "active" and have.healthy >= have.minimum
+    def edits(self, env: Env[Clients], have: NodePoolState) -> Iterator[Edit]:
+        body: dict[str, Any] = {}
 
-    def diff(self, cx: Ctx[Clients], have: NodePoolState) -> list[Change]:
-        changes = self.tag_changes(have.tags)
-        is_, want = (
-            f"{state.minimum} to {state.maximum}" if state.automatic else str(state.minimum)
-            for state in (have, self)
-        )
-        if is_ != want:
-            changes.append(Change("count", is_, want))
-        labels = dict(self.labels)
-        have_labels = {key: have.labels.get(key) for key in labels}
-        if have_labels != labels or have.labels.keys() - labels.keys():
-            changes.append(Change("labels", dict(have.labels), labels))
-        if have.taints != frozenset(self.taints):
-            changes.append(Change("taints", sorted(have.taints), sorted(self.taints)))
-        return changes
+        def change() -> Operation[Clients] | None:
+            return _follow(_modify(env, have, body), have.cluster, have.id)
 
-    def update(self, cx: Ctx[Clients], have: NodePoolState, changes: list[Change]) -> None:
-        fields = {change.field for change in changes}
-        body: dict[str, Any] = {"update_nodes": True}
-        if retags(changes):
-            tags = {**have.tags, **dict(self.tags)}
-            body["scaling_group"] = {"tags": write_cs_tags(tags)}
-        if "count" in fields:
+        size = list(edit("autoscaling", have.automatic, self.automatic, change))
+        size += edit("count.min" if self.automatic else "count", have.minimum, self.minimum, change)
+        if self.automatic:
+            size += edit("count.max", have.maximum, self.maximum, change)
+        if size:
             body["auto_scaling"] = self._scaling()
             # what scales by itself takes no size, not even in the call that ends that
             # (InvalidDesiredSizeOrCount.NotNull); the next look finds what is left to change
             if not (self.automatic or have.automatic):
-                body.setdefault("scaling_group", {})["desired_size"] = self.minimum
-        if fields & {"labels", "taints"}:
-            body["kubernetes_config"] = self._kubernetes()
-        path = f"/clusters/{have.cluster}/nodepools/{have.id}"
-        cx.clients.cs("ModifyClusterNodePool", "PUT", path, body)
+                body["scaling_group"] = {"desired_size": self.minimum}
+        labels, taints = dict(self.labels), frozenset(self.taints)
+        if (have.labels, have.taints) != (labels, taints):
+            body |= {"kubernetes_config": self._kubernetes(), "update_nodes": True}
+        yield from size
+        yield from edit("labels", have.labels, labels, change)
+        yield from edit("taints", have.taints, taints, change)
 
     @classmethod
-    def delete(cls, cx: Ctx[Clients], have: NodePoolState) -> None:
+    def label(cls, scope: Scope[Clients], identifier: str, labels: Tags) -> None:
+        for have in cls.list(scope):
+            if have.id == identifier:
+                tags = write_cs_tags({**have.tags, **labels})
+                _modify(scope, have, {"scaling_group": {"tags": tags}})
+                return
+        raise Gone(f"there is no node pool {identifier} in the cluster", where=cls.kind)
+
+    @classmethod
+    def delete(cls, scope: Scope[Clients], have: NodePoolState) -> Operation[Clients] | None:
         """First its machines, drained unless the whole cluster goes: a pool deleted with machines
         has been seen to leave the cluster in delete_failed. What failed to become a node does not
         hold it up.
         """
-        if have.phase == "deleting":
-            return
-        cs, path = cx.clients.cs, f"/clusters/{have.cluster}/nodepools/{have.id}"
+        path = _path(have)
         if have.nodes <= have.failed or have.phase == "delete_failed":
-            gone_is_fine(cs, "DeleteClusterNodepool", "DELETE", path, force=True)
-            return
-        if have.phase == "active":  # else it is at it, or at something else that comes first
-            _empty(cx, path, have)
-        words = "go first" if cx.destroying else "are drained first"
-        raise Busy(f"{have.nodes} machines {words}", code="nodes")
-
-
-def _empty(cx: Ctx[Clients], path: str, have: NodePoolState) -> None:
-    """Release every machine by RemoveNodePoolNodes, which lowers the desired size as well.
-
-    A smaller desired size would do it too, but has been seen to drain always. An autoscaler, who
-    would put new machines in their place, is switched off before.
-    """
-    cs = cx.clients.cs
-    if have.automatic:
-        off = {"auto_scaling": {"enable": False}}
-        gone_is_fine(cs, "ModifyClusterNodePool", "PUT", path, off)
-        return
-    identifiers = [node["instance_id"] for node in _nodes(cx, have) if node.get("instance_id")]
-    if not identifiers:
-        none = {"scaling_group": {"desired_size": 0}}
-        gone_is_fine(cs, "ModifyClusterNodePool", "PUT", path, none)
-        return
-    gone_is_fine(
-        cs,
-        "RemoveNodePoolNodes",
-        "DELETE",
-        f"{path}/nodes",
-        instance_ids=json.dumps(identifiers[:MOST]),
-        drain_node=not cx.destroying,
-        release_node=True,
-        concurrency=True,
-    )
-
-
-def _nodes(cx: Ctx[Clients], have: NodePoolState) -> list[Any]:
-    found: list[Any] = []
-    number = 1
-    while True:
-        page = cx.clients.cs(
-            "DescribeClusterNodes",
-            "GET",
-            f"/clusters/{have.cluster}/nodes",
-            nodepool_id=have.id,
-            pageNumber=number,
-            pageSize=PAGE,
+            answer = scope.client.cs("DeleteClusterNodepool", "DELETE", path, force=True)
+            return task("DeleteClusterNodepool", answer)
+        if have.phase != "active":
+            raise Busy(f"the node pool is {have.phase}", code=have.phase)
+        # A smaller desired size would remove machines too, but has been seen to drain always. An
+        # autoscaler, which would replace the machines, is switched off first.
+        if have.automatic:
+            return _modify(scope, have, {"auto_scaling": {"enable": False}})
+        nodes = scope.client.every("DescribeClusterNodes", have.cluster, nodepool_id=have.id)
+        machines = [node["instance_id"] for node in nodes if node.get("instance_id")]
+        if not machines:
+            return _modify(scope, have, {"scaling_group": {"desired_size": 0}})
+        answer = scope.client.cs(
+            "RemoveNodePoolNodes",
+            "DELETE",
+            f"{path}/nodes",
+            instance_ids=json.dumps(machines[:MOST]),
+            drain_node=not scope.destroying,
+            release_node=True,
+            concurrency=True,
         )
-        items = page.get("nodes") or []
-        found += items
-        if not items or len(found) >= int((page.get("page") or {}).get("total_count") or 0):
-            return found
-        number += 1
+        return task("RemoveNodePoolNodes", answer)
 
 
-def pools(clients: Clients, cluster: str) -> list[Any]:
-    """Every node pool of the cluster; none if there is no cluster any more."""
-    path = f"/clusters/{cluster}/nodepools"
+@dataclass
+class Scaling:
+    """A pool that gets its nodes.
+
+    Auto Scaling goes on trying for what is out of stock, over a quota or not paid for, and the task
+    with it: after ``SHORT`` polls without all nodes the events decide.
+    """
+
+    task: Task
+    cluster: str
+    pool: str
+    polls: int = 0
+
+    def poll(self, scope: Scope[Clients]) -> Outcome:
+        """Done when the task is, and its nodes are there; failed when the events say so."""
+        outcome = self.task.poll(scope)
+        self.polls += 1
+        if isinstance(outcome, Failed) or (isinstance(outcome, Running) and self.polls <= SHORT):
+            return outcome
+        found = [one for one in pools(scope.client, self.cluster) if one.id == self.pool]
+        if not found or (isinstance(outcome, Done) and found[0].healthy >= found[0].minimum):
+            return Done()
+        have, what = found[0], f"CS.{self.task.operation}"
+        told = events(scope, self.cluster, self.pool)
+        error = next(filter(None, (hopeless(what, text) for text in told)), None)
+        if error is None and isinstance(outcome, Done) and have.status in ("failed", "degraded"):
+            error = final(what, "failed_nodes", "; ".join((have.reason, *told[:MOST_TOLD])))
+        return Failed(error) if error else Running(have.reason)
+
+
+def _follow(begun: Task | None, cluster: str, pool: str) -> Operation[Clients] | None:
+    return None if begun is None else Scaling(begun, cluster, pool)
+
+
+def _path(have: NodePoolState) -> str:
+    return f"/clusters/{have.cluster}/nodepools/{have.id}"
+
+
+def _modify(scope: Scope[Clients], have: NodePoolState, body: Any) -> Task | None:
+    answer = scope.client.cs("ModifyClusterNodePool", "PUT", _path(have), body)
+    return task("ModifyClusterNodePool", answer)
+
+
+def pools(client: Clients, cluster: str) -> list[NodePoolState]:
+    """Every node pool of the cluster; none if the cluster has gone."""
     try:
-        found = clients.cs("DescribeClusterNodePools", "GET", path)
+        answer = client.cs("DescribeClusterNodePools", "GET", f"/clusters/{cluster}/nodepools")
     except Gone:
         return []
-    return list((found or {}).get("nodepools") or ())
+    return [_state(cluster, shown) for shown in (answer or {}).get("nodepools") or ()]
 
 
-def _state(cx: Ctx[Clients], cluster: str, shown: Any, tags: Tags) -> NodePoolState:
+def _state(cluster: str, shown: Any) -> NodePoolState:
     group, status = shown.get("scaling_group") or {}, shown.get("status") or {}
     config, scaling = shown.get("kubernetes_config") or {}, shown.get("auto_scaling") or {}
     automatic = bool(scaling.get("enable"))
     desired = int(group.get("desired_size") or 0)
-    failed = int(status.get("failed_nodes") or 0)
-    identifier, phase = shown["nodepool_info"]["nodepool_id"], status.get("state") or ""
     return NodePoolState(
-        id=identifier,
+        id=shown["nodepool_info"]["nodepool_id"],
         cluster=cluster,
-        phase=phase,
+        phase=status.get("state") or "",
         automatic=automatic,
         minimum=int(scaling.get("min_instances") or 0) if automatic else desired,
         maximum=int(scaling.get("max_instances") or 0) if automatic else desired,
@@ -282,7 +318,7 @@ def _state(cx: Ctx[Clients], cluster: str, shown: Any, tags: Tags) -> NodePoolSt
         types=tuple(group.get("instance_types") or ()),
         nodes=int(status.get("total_nodes") or 0),
         healthy=int(status.get("healthy_nodes") or 0),
-        failed=failed,
-        issues=reason(cx, cluster, identifier) if failed or phase == "delete_failed" else "",
-        tags=tags,
+        failed=int(status.get("failed_nodes") or 0),
+        tags=read_cs_tags(group),
+        name=str(shown["nodepool_info"].get("name") or ""),
     )

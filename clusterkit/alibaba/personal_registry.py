@@ -3,93 +3,80 @@
 Its interface is the one of 2016-06-07; the package ``aliyun-python-sdk-cr`` has its paths, the
 bodies are those of terraform-provider-alicloud (``service_alicloud_cr.go``,
 ``resource_alicloud_cr_repo.go``): a summary has at most 100 characters. Nothing takes tags: a
-repository's mark is its summary. A namespace takes no mark at all, so one that is missing is made
-and none is ever removed (docs/decisions.md, 32).
+repository is marked in its summary. A namespace cannot be marked at all, so one that is missing is
+created and none is ever deleted (docs/decisions.md, 32).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from clusterkit.alibaba.client import Clients
-from clusterkit.alibaba.errors import gone_is_fine
-from clusterkit.engine.resource import Change, Ctx, Resource, one_each
-from clusterkit.errors import Finding, Gone, NotOurs, Rejected
+from clusterkit.alibaba.tags import mark, read_mark
+from clusterkit.engine.kind import Edit, Env, Kind, Tags, edit
+from clusterkit.engine.scope import Scope
+from clusterkit.errors import Finding, Gone, Rejected
 from clusterkit.kube.secrets import Login
 
-PAGE = 100
-NAMESPACES = "registry namespaces"
 NOT_OPENED = (
     "open the Personal Edition in the console of Container Registry in this region, as the account "
     "or RAM user of these credentials, and set its password there, which no call does; or name an "
     "Enterprise Edition instance"
 )
 """https://www.alibabacloud.com/help/en/acr/user-guide/grant-ram-user-system-policy"""
-_SUMMARY = re.compile(r"clusterkit (?P<region>\S+)/(?P<cluster>\S+) (?P<keep>keep|remove)")
 
 
 @dataclass(frozen=True)
 class PersonalRepositoryState:
     """A repository as GetRepo shows it."""
 
-    namespace: str
-    name: str
+    id: str
+    """``NAMESPACE/REPOSITORY``"""
+    tags: Tags
+    """what its summary stands for"""
     keep: bool
     servers: tuple[str, ...] = ()
     """the registry's host names as the cloud tells them, the one inside a VPC first"""
-
-    @property
-    def id(self) -> str:
-        """What the interface knows it by."""
-        return f"{self.namespace}/{self.name}"
+    status: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class PersonalRepository(Resource[Clients, PersonalRepositoryState]):
+class PersonalRepository(Kind[Clients, PersonalRepositoryState]):
     """A private repository; ``name`` is ``NAMESPACE/REPOSITORY``."""
 
     kind: ClassVar[str] = "personal-repository"
+    taggable: ClassVar[bool] = False
     keep: bool = True
 
     @classmethod
-    def owned(cls, cx: Ctx[Clients]) -> Mapping[str, PersonalRepositoryState]:
+    def list(cls, scope: Scope[Clients]) -> Iterable[PersonalRepositoryState]:
         try:
-            listed = list(_listed(cx))
+            return [_state(scope, shown) for shown in scope.client.every("GetRepoList")]
         except Gone:
-            return {}  # where the Personal Edition was never opened there is nothing of ours
-        states = (_state(cx, shown) for shown in listed)
-        return one_each((state.id, state) for state in states if state is not None)
+            return []  # the Personal Edition was never opened here, so nothing of ours is in it
 
-    def create(self, cx: Ctx[Clients]) -> None:
+    def taken(self, env: Env[Clients]) -> PersonalRepositoryState | None:
+        try:
+            found = env.client.personal("GetRepo", "GET", f"/repos/{self.name}")
+        except Gone:
+            return None
+        return _state(env, found["repo"]) if found.get("repo") else None
+
+    def create(self, env: Env[Clients]) -> None:
         namespace, _, name = self.name.partition("/")
-        _provide(cx, namespace)
-        shown = _shown(cx, self.name)
-        if shown is None:
-            repo = {"RepoNamespace": namespace, "RepoName": name, **_body(cx, self.keep)}
-            cx.clients.personal("CreateRepo", "PUT", "/repos", {"Repo": repo})
-        elif _state(cx, shown) is None:  # if it is ours, the answer to an earlier try was lost
-            raise NotOurs(
-                f"a repository {self.name} is there already without our mark",
-                where=self.key,
-                hint=f"choose another name, or --adopt {self.key}={self.name}",
-            )
+        _provide(env.client, namespace)
+        body = {"RepoNamespace": namespace, "RepoName": name, **_body(env, self.keep)}
+        env.client.personal("CreateRepo", "PUT", "/repos", {"Repo": body})
 
-    def diff(self, cx: Ctx[Clients], have: PersonalRepositoryState) -> list[Change]:
-        return [Change("keep", have.keep, self.keep)] if have.keep != self.keep else []
-
-    def update(
-        self, cx: Ctx[Clients], have: PersonalRepositoryState, changes: list[Change]
-    ) -> None:
-        body = {"Repo": _body(cx, self.keep)}
-        cx.clients.personal("UpdateRepo", "POST", _path(have.id), body)
+    def edits(self, env: Env[Clients], have: PersonalRepositoryState) -> Iterator[Edit]:
+        yield from edit("keep", have.keep, self.keep, lambda: _write(env, have.id, self.keep))
 
     @classmethod
-    def delete(cls, cx: Ctx[Clients], have: PersonalRepositoryState) -> None:
-        gone_is_fine(cx.clients.personal, "DeleteRepo", "DELETE", _path(have.id))
+    def delete(cls, scope: Scope[Clients], have: PersonalRepositoryState) -> None:
+        scope.client.personal("DeleteRepo", "DELETE", f"/repos/{have.id}")
 
     @classmethod
     def kept(cls, have: PersonalRepositoryState) -> str | None:
@@ -98,21 +85,16 @@ class PersonalRepository(Resource[Clients, PersonalRepositoryState]):
         return None
 
     @classmethod
-    def adopt(cls, cx: Ctx[Clients], name: str, identifier: str) -> None:
-        body = {"Repo": _body(cx, keep=True)}
-        cx.clients.personal("UpdateRepo", "POST", _path(identifier), body)
+    def label(cls, scope: Scope[Clients], identifier: str, labels: Tags) -> None:
+        _write(scope, identifier, keep=True)
 
 
 def namespaces(clients: Clients) -> frozenset[str]:
     """The account's namespaces in the region; ``Rejected`` where the Personal Edition is not
     opened.
     """
-
-    def read() -> frozenset[str]:
-        found = clients.personal("GetNamespaceList", "GET", "/namespace")
-        return frozenset(item["namespace"] for item in found.get("namespaces") or ())
-
-    return clients.recall(NAMESPACES, read)
+    found = clients.personal("GetNamespaceList", "GET", "/namespace")
+    return frozenset(item["namespace"] for item in found.get("namespaces") or ())
 
 
 def check(clients: Clients) -> Iterator[Finding]:
@@ -142,64 +124,38 @@ def password(clients: Clients, servers: tuple[str, ...]) -> Login:
     return Login(servers, found["tempUserName"], found["authorizationToken"], until)
 
 
-def _provide(cx: Ctx[Clients], namespace: str) -> None:
-    """Make the namespace if there is none of this name, with nothing made in it by a push."""
-    clients = cx.clients
+def _provide(clients: Clients, namespace: str) -> None:
+    """Create the namespace if there is none of this name, closed to repositories made by a push."""
     if namespace in namespaces(clients):
         return
-    clients.forget(NAMESPACES)
     body = {"Namespace": {"Namespace": namespace}}
     try:
         clients.personal("CreateNamespace", "PUT", "/namespace", body)
     except Rejected as error:
-        if namespace in namespaces(clients):
-            return  # made for another repository of ours in the meantime
+        there = namespaces(clients)
+        if namespace in there:
+            return  # created for another repository of ours in the meantime
         error.hint = (
             "the older registries share namespaces among all accounts, and an account has three: "
-            f"name one of yours in registry.name ({', '.join(sorted(namespaces(clients))) or '-'})"
+            f"name one of yours in registry.name ({', '.join(sorted(there)) or '-'})"
         )
         raise
-    clients.forget(NAMESPACES)
     closed = {"Namespace": {"AutoCreate": False, "DefaultVisibility": "PRIVATE"}}
     clients.personal("UpdateNamespace", "POST", f"/namespace/{namespace}", closed)
 
 
-def _body(cx: Ctx[Clients], keep: bool) -> dict[str, str]:
-    mark = f"clusterkit {cx.clients.region}/{cx.cluster} {'keep' if keep else 'remove'}"
-    return {"RepoType": "PRIVATE", "Summary": mark}
+def _body(scope: Scope[Clients], keep: bool) -> dict[str, str]:
+    return {"RepoType": "PRIVATE", "Summary": mark(scope, keep=keep)}
 
 
-def _path(name: str) -> str:
-    return f"/repos/{name}"
+def _write(scope: Scope[Clients], name: str, keep: bool) -> None:
+    scope.client.personal("UpdateRepo", "POST", f"/repos/{name}", {"Repo": _body(scope, keep)})
 
 
-def _shown(cx: Ctx[Clients], name: str) -> Any:
-    found = gone_is_fine(cx.clients.personal, "GetRepo", "GET", _path(name))
-    return (found or {}).get("repo")
-
-
-def _listed(cx: Ctx[Clients]) -> Iterator[Any]:
-    """Every repository of the account in the region, to the last page."""
-    number, seen = 1, 0
-    while True:
-        page = cx.clients.personal("GetRepoList", "GET", "/repos", Page=number, PageSize=PAGE)
-        items = page.get("repos") or ()
-        yield from items
-        seen += len(items)
-        if not items or seen >= int(page.get("total") or 0):
-            return
-        number += 1
-
-
-def _state(cx: Ctx[Clients], shown: Any) -> PersonalRepositoryState | None:
-    """What is shown of a repository; None if it is not ours."""
-    mark = _SUMMARY.fullmatch(shown.get("summary") or "")
-    if mark is None or (mark["region"], mark["cluster"]) != (cx.clients.region, cx.cluster):
-        return None
+def _state(scope: Scope[Clients], shown: Any) -> PersonalRepositoryState:
+    """What is shown of a repository, whoever's."""
+    name = f"{shown['repoNamespace']}/{shown['repoName']}"
+    tags, keep = read_mark(scope, shown.get("summary"), name)
     hosts = shown.get("repoDomainList") or {}
-    return PersonalRepositoryState(
-        shown["repoNamespace"],
-        shown["repoName"],
-        mark["keep"] == "keep",
-        tuple(host for kind in ("vpc", "public") if (host := hosts.get(kind))),
-    )
+    servers = tuple(host for kind in ("vpc", "public") if (host := hosts.get(kind)))
+    return PersonalRepositoryState(name, tags, keep, servers)

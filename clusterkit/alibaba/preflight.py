@@ -10,20 +10,20 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
-from typing import Any
 
-from clusterkit.alibaba import activation, cluster_state, personal_registry, quota, versions
+from clusterkit.alibaba import activation, personal_registry, quota, versions
 from clusterkit.alibaba.client import Clients
+from clusterkit.alibaba.cluster import owned
 from clusterkit.alibaba.machine_types import Stock, machine_types, stock
 from clusterkit.alibaba.network import VpcState, VSwitchState, vpc_state, vswitch_state
-from clusterkit.alibaba.nodes import pools
+from clusterkit.alibaba.nodes import NodePoolState, pools
 from clusterkit.alibaba.profile import AlibabaNetwork, AlibabaProfile
 from clusterkit.alibaba.registry import domains
-from clusterkit.alibaba.tags import name_of, read_cs_tags, read_tags
+from clusterkit.alibaba.tags import ours
 from clusterkit.engine.background import Background
 from clusterkit.engine.preflight import Known, MachineType, Offers, Report, choose
 from clusterkit.errors import CloudError, Finding, Gone, PreflightError
-from clusterkit.naming import CLUSTER, MACHINE
+from clusterkit.naming import CLUSTER, MACHINE, NAME
 from clusterkit.profile.pool import Machine, machine_text
 
 NODES = "nodes-"
@@ -70,7 +70,7 @@ def _preflight(profile: AlibabaProfile, clients: Clients, account: str) -> Facts
     report, existing = Report(), profile.network.existing
     with Background() as background:
         lacking = background(lambda: list(activation.check(profile, clients)))
-        clusters = background(lambda: cluster_state.ours(clients, profile.name))
+        clusters = background(lambda: owned(clients, profile.name))
         offered = background(lambda: versions.offered(clients))
         stocks = background(lambda: _stocks(profile, clients))
         slots = background(lambda: {} if existing else _known_zones(profile, clients))
@@ -80,12 +80,14 @@ def _preflight(profile: AlibabaProfile, clients: Clients, account: str) -> Facts
         if findings := lacking.result():
             raise PreflightError(findings)  # it is also why the other calls are refused
         cluster = next(iter(clusters.result()), None)
-        groups = _node_pools(profile, clients, cluster["cluster_id"]) if cluster else []
+        groups = _node_pools(profile, clients, cluster.id) if cluster else []
         known, missing = _known_types(groups), _missing_nodes(profile, groups)
         types = background(lambda: _types(profile, known, missing, clients))
         if not cluster:
             quota.check_clusters(clients, report)
-        version = versions.choose_version(profile, cluster, offered.result(), report)
+        version = versions.choose_version(
+            profile, cluster.version if cluster else None, offered.result(), report
+        )
         vpc, vswitches = given.result() or (None, {})
         wanted = profile.network.zones
         if existing:
@@ -142,14 +144,8 @@ def _stocks(profile: AlibabaProfile, clients: Clients) -> dict[str, Stock]:
 
 def _known_zones(profile: AlibabaProfile, clients: Clients) -> dict[int, str]:
     """The position of each of the nodes' VSwitches to its zone."""
-    found = clients.pages(
-        clients.vpc,
-        "DescribeVSwitches",
-        "VSwitches.VSwitch",
-        RegionId=profile.region,
-        Tag=[{"Key": CLUSTER, "Value": profile.name}],
-    )
-    zones = {name_of(read_tags(item)): item["ZoneId"] for item in found}
+    found = map(vswitch_state, clients.every("DescribeVSwitches", Tag=ours(profile.name)))
+    zones = {state.tags.get(NAME, ""): state.zone for state in found}
     return {
         "abcdefgh".index(name.removeprefix(NODES)): zone
         for name, zone in zones.items()
@@ -157,31 +153,21 @@ def _known_zones(profile: AlibabaProfile, clients: Clients) -> dict[int, str]:
     }
 
 
-def _node_pools(profile: AlibabaProfile, clients: Clients, cluster: str) -> list[Any]:
+def _node_pools(profile: AlibabaProfile, clients: Clients, cluster: str) -> list[NodePoolState]:
     """The cluster's node pools that carry our tag."""
-    return [
-        shown
-        for shown in pools(clients, cluster)
-        if read_cs_tags(shown.get("scaling_group") or {}).get(CLUSTER) == profile.name
-    ]
+    return [one for one in pools(clients, cluster) if one.tags.get(CLUSTER) == profile.name]
 
 
-def _known_types(groups: Iterable[Any]) -> dict[str, tuple[str, ...]]:
+def _known_types(groups: Iterable[NodePoolState]) -> dict[str, tuple[str, ...]]:
     """What the profile asked for to the types that were chosen when the pool was created."""
-    found: dict[str, tuple[str, ...]] = {}
-    for shown in groups:
-        group = shown["scaling_group"]
-        if asked := read_cs_tags(group).get(MACHINE):
-            found[asked] = tuple(group.get("instance_types") or ())
-    return found
+    return {asked: one.types for one in groups if (asked := one.tags.get(MACHINE))}
 
 
-def _missing_nodes(profile: AlibabaProfile, groups: Iterable[Any]) -> dict[str, int]:
+def _missing_nodes(profile: AlibabaProfile, groups: Iterable[NodePoolState]) -> dict[str, int]:
     """A pool's name to how many of its minimum nodes the cluster does not have yet."""
     have: Counter[str] = Counter()
-    for shown in groups:
-        name = shown["nodepool_info"]["name"].rpartition("-")[0]
-        have[name] += int((shown.get("status") or {}).get("total_nodes") or 0)
+    for one in groups:
+        have[one.name.rpartition("-")[0]] += one.nodes
     missing = {pool.name: pool.minimum - have[pool.name] for pool in profile.pools}
     return {name: number for name, number in missing.items() if number > 0}
 
@@ -206,7 +192,7 @@ def _types(
 def _nat_zones(profile: AlibabaProfile, clients: Clients) -> frozenset[str]:
     if profile.network.existing or profile.network.nat == "none":
         return frozenset()
-    found = clients.vpc("ListEnhanhcedNatGatewayAvailableZones", RegionId=profile.region)
+    found = clients.vpc("ListEnhanhcedNatGatewayAvailableZones")
     return frozenset(zone["ZoneId"] for zone in found.get("Zones") or ())
 
 
@@ -234,16 +220,15 @@ def _existing(
     network: AlibabaNetwork, clients: Clients, report: Report
 ) -> tuple[VpcState, dict[str, VSwitchState]] | None:
     """The VPC and the VSwitches of ``network.existing``."""
-    wanted, where, vpc = network.existing, "network.existing", clients.vpc
+    wanted, where = network.existing, "network.existing"
     if wanted is None:
         return None
-    given: dict[str, Any] = {"RegionId": clients.region, "VpcId": wanted.vpc}
-    shown = next(iter(clients.pages(vpc, "DescribeVpcs", "Vpcs.Vpc", **given)), None)
+    shown = next(clients.every("DescribeVpcs", VpcId=wanted.vpc), None)
     if shown is None:
         report.error(f"VPC {wanted.vpc} does not exist in this region", f"{where}.vpc")
         return None
-    listed = clients.pages(vpc, "DescribeVSwitches", "VSwitches.VSwitch", **given)
-    there = {item["VSwitchId"]: vswitch_state(item) for item in listed}
+    listed = map(vswitch_state, clients.every("DescribeVSwitches", VpcId=wanted.vpc))
+    there = {state.id: state for state in listed}
     ids = [*wanted.vswitches, *wanted.pod_vswitches]
     for missing in [identifier for identifier in ids if identifier not in there]:
         report.error(f"VSwitch {missing} does not exist in {wanted.vpc}", f"{where}.vswitches")

@@ -1,129 +1,95 @@
 """Repositories in an existing Container Registry Enterprise Edition instance, and the login to a
 registry of either edition.
 
-Neither namespaces nor repositories take tags: a repository's mark is its summary, which
-CreateRepository wants anyway. A namespace is made with the first repository in it and goes with the
-last.
+Neither namespaces nor repositories take tags: a repository is marked in its summary, which
+CreateRepository requires anyway. A namespace is created with the first repository in it and deleted
+with the last.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from clusterkit.alibaba.client import Clients
-from clusterkit.alibaba.errors import gone_is_fine
-from clusterkit.alibaba.personal_registry import password
+from clusterkit.alibaba.personal_registry import PersonalRepositoryState, password
 from clusterkit.alibaba.personal_registry import servers as personal_servers
-from clusterkit.engine.resource import Change, Ctx, Resource, one_each
-from clusterkit.engine.scope import Env
-from clusterkit.errors import Rejected
+from clusterkit.alibaba.tags import mark, read_mark
+from clusterkit.engine.kind import Edit, Env, Kind, Tags, edit, fixed
+from clusterkit.engine.scope import Scope
+from clusterkit.errors import Gone, Rejected
 from clusterkit.kube.secrets import DockerConfig, Login
-
-PAGE = 100
-_SUMMARY = re.compile(r"clusterkit (?P<region>\S+)/(?P<cluster>\S+)/(?P<name>\S+) (?P<keep>\w+)")
 
 
 @dataclass(frozen=True)
 class RepositoryState:
     """A repository."""
 
+    id: str
     instance: str
     namespace: str
     name: str
-    id: str
+    tags: Tags
+    """what its summary stands for"""
     keep: bool
+    status: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Repository(Resource[Clients, RepositoryState]):
+class Repository(Kind[Clients, RepositoryState]):
     """A private repository; ``name`` is ``NAMESPACE/REPOSITORY``."""
 
     kind: ClassVar[str] = "repository"
+    taggable: ClassVar[bool] = False
     instance: str
     keep: bool = True
 
-    def _summary(self, cx: Ctx[Clients]) -> str:
-        keep = "keep" if self.keep else "remove"
-        return f"clusterkit {cx.clients.region}/{cx.cluster}/{self.name.replace('/', ':')} {keep}"
-
     @classmethod
-    def owned(cls, cx: Ctx[Clients]) -> Mapping[str, RepositoryState]:
-        found = []
-        for instance in _instances(cx):
-            listed = _pages(
-                cx, "ListRepository", "Repositories", InstanceId=instance, RepoStatus="ALL"
-            )
-            for item in listed:
-                mark = _SUMMARY.fullmatch(item.get("Summary") or "")
-                if mark and (mark["region"], mark["cluster"]) == (cx.clients.region, cx.cluster):
-                    namespace, name = item["RepoNamespaceName"], item["RepoName"]
-                    keep = mark["keep"] == "keep"
-                    state = RepositoryState(instance, namespace, name, item["RepoId"], keep)
-                    found.append((f"{namespace}/{name}", state))
-        return one_each(found)
+    def list(cls, scope: Scope[Clients]) -> Iterable[RepositoryState]:
+        for instance in scope.client.every("ListInstance"):
+            if instance.get("InstanceStatus") == "RUNNING":
+                yield from _repositories(scope, instance["InstanceId"])
 
-    def create(self, cx: Ctx[Clients]) -> None:
+    def taken(self, env: Env[Clients]) -> RepositoryState | None:
+        found = _repositories(env, self.instance)
+        return next((one for one in found if f"{one.namespace}/{one.name}" == self.name), None)
+
+    def create(self, env: Env[Clients]) -> None:
         namespace, _, name = self.name.partition("/")
-        if not _has_namespace(cx, self.instance, namespace):
+        if not _has_namespace(env, self.instance, namespace):
             try:
-                cx.clients.cr(
+                env.client.cr(
                     "CreateNamespace",
                     InstanceId=self.instance,
                     NamespaceName=namespace,
                     AutoCreateRepo=False,
                     DefaultRepoType="PRIVATE",
                 )
-            except Rejected:  # made for another repository of ours in the meantime?
-                if not _has_namespace(cx, self.instance, namespace):
+            except Rejected:  # created for another repository of ours in the meantime?
+                if not _has_namespace(env, self.instance, namespace):
                     raise
-        cx.clients.cr(
+        env.client.cr(
             "CreateRepository",
             InstanceId=self.instance,
             RepoNamespaceName=namespace,
             RepoName=name,
             RepoType="PRIVATE",
-            Summary=self._summary(cx),
+            Summary=mark(env, keep=self.keep),
         )
 
-    def diff(self, cx: Ctx[Clients], have: RepositoryState) -> list[Change]:
-        changes = []
-        if have.instance != self.instance:
-            why = "remove the repositories there first, or change the profile back"
-            changes.append(Change("instance", have.instance, self.instance, "refuse", why))
-        if have.keep != self.keep:
-            changes.append(Change("keep", have.keep, self.keep))
-        return changes
-
-    def update(self, cx: Ctx[Clients], have: RepositoryState, changes: list[Change]) -> None:
-        cx.clients.cr(
-            "UpdateRepository",
-            InstanceId=have.instance,
-            RepoId=have.id,
-            RepoType="PRIVATE",
-            Summary=self._summary(cx),
-        )
+    def edits(self, env: Env[Clients], have: RepositoryState) -> Iterator[Edit]:
+        why = "delete the repositories there first, or change the profile back"
+        yield from fixed("instance", have.instance, self.instance, why)
+        yield from edit("keep", have.keep, self.keep, lambda: _write(env, have, self.keep))
 
     @classmethod
-    def delete(cls, cx: Ctx[Clients], have: RepositoryState) -> None:
-        gone_is_fine(cx.clients.cr, "DeleteRepository", InstanceId=have.instance, RepoId=have.id)
-        left = _pages(
-            cx,
-            "ListRepository",
-            "Repositories",
-            InstanceId=have.instance,
-            RepoNamespaceName=have.namespace,
-            RepoStatus="ALL",
-        )
-        if not any(item["RepoNamespaceName"] == have.namespace for item in left):
-            gone_is_fine(
-                cx.clients.cr,
-                "DeleteNamespace",
-                InstanceId=have.instance,
-                NamespaceName=have.namespace,
+    def delete(cls, scope: Scope[Clients], have: RepositoryState) -> None:
+        scope.client.cr("DeleteRepository", InstanceId=have.instance, RepoId=have.id)
+        if not any(one.namespace == have.namespace for one in _repositories(scope, have.instance)):
+            scope.client.cr(
+                "DeleteNamespace", InstanceId=have.instance, NamespaceName=have.namespace
             )
 
     @classmethod
@@ -132,25 +98,35 @@ class Repository(Resource[Clients, RepositoryState]):
             return "the profile keeps the registry (registry.keep); images cost by the GB and month"
         return None
 
-
-def _instances(cx: Ctx[Clients]) -> list[str]:
-    """The instances there are in the region, asked once per process."""
-
-    def read() -> list[str]:
-        found = _pages(cx, "ListInstance", "Instances")
-        return [item["InstanceId"] for item in found if item.get("InstanceStatus") == "RUNNING"]
-
-    return cx.clients.recall("registry instances", read)
+    @classmethod
+    def label(cls, scope: Scope[Clients], identifier: str, labels: Tags) -> None:
+        for have in cls.list(scope):
+            if have.id == identifier:
+                _write(scope, have, keep=True)
+                return
+        raise Gone(f"there is no repository {identifier} in this region", where=cls.kind)
 
 
-def _has_namespace(cx: Ctx[Clients], instance: str, name: str) -> bool:
-    listed = _pages(cx, "ListNamespace", "Namespaces", InstanceId=instance, NamespaceName=name)
+def _repositories(scope: Scope[Clients], instance: str) -> Iterator[RepositoryState]:
+    for item in scope.client.every("ListRepository", InstanceId=instance, RepoStatus="ALL"):
+        namespace, name = item["RepoNamespaceName"], item["RepoName"]
+        tags, keep = read_mark(scope, item.get("Summary"), f"{namespace}/{name}")
+        yield RepositoryState(item["RepoId"], instance, namespace, name, tags, keep)
+
+
+def _write(scope: Scope[Clients], have: RepositoryState, keep: bool) -> None:
+    scope.client.cr(
+        "UpdateRepository",
+        InstanceId=have.instance,
+        RepoId=have.id,
+        RepoType="PRIVATE",
+        Summary=mark(scope, keep=keep),
+    )
+
+
+def _has_namespace(scope: Scope[Clients], instance: str, name: str) -> bool:
+    listed = scope.client.every("ListNamespace", InstanceId=instance, NamespaceName=name)
     return any(item["NamespaceName"] == name for item in listed)
-
-
-def _pages(cx: Ctx[Clients], action: str, key: str, **parameters: Any) -> Iterator[Any]:
-    clients = cx.clients
-    return clients.pages(clients.cr, action, key, number="PageNo", size=PAGE, **parameters)
 
 
 def domains(clients: Clients, instance: str) -> tuple[str, ...]:
@@ -176,7 +152,7 @@ class RegistryLogin(DockerConfig):
     kind: ClassVar[str] = "registry-login"
     instance: str | None = None
     """None: the Personal Edition"""
-    repository: Any = None
+    repository: Kind[Any, PersonalRepositoryState] | None = None
     """of the Personal Edition: it tells the host names, unless the profile has"""
 
     def wanted(self, env: Env[Any]) -> tuple[str, ...]:

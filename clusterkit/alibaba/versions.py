@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from clusterkit.alibaba.client import Clients
-from clusterkit.alibaba.cluster_state import minor
+from clusterkit.alibaba.cluster import minor
 from clusterkit.alibaba.profile import AlibabaProfile
 from clusterkit.engine.preflight import Report
 
@@ -40,14 +40,14 @@ def offered(clients: Clients) -> list[Offered]:
 
 
 def choose_version(
-    profile: AlibabaProfile, cluster: Any, versions: Iterable[Offered], report: Report
+    profile: AlibabaProfile, there: str | None, versions: Iterable[Offered], report: Report
 ) -> str:
-    """The full version: the cluster's own if it has the minor version the profile asks for, else
-    the newest patch of that minor; ``cluster`` is None if there is none yet."""
-    there = (cluster or {}).get("current_version") or (cluster or {}).get("init_version")
+    """The full version: the cluster's own, ``there``, if it has the minor version the profile asks
+    for, else the newest patch of that minor.
+    """
     wanted = profile.kubernetes
     if there and (wanted is None or minor(there) == minor(wanted)):
-        return str(there)
+        return there
     newest = sorted(versions, key=lambda one: _number(one.version), reverse=True)
     for one in newest:
         if wanted is None or minor(one.version) == minor(wanted):

@@ -15,8 +15,8 @@ from clusterkit.eks.client import Clients
 from clusterkit.eks.cluster import InCluster, in_cluster, issues, update
 from clusterkit.eks.iam import RoleState
 from clusterkit.eks.tags import AwsState
-from clusterkit.engine.kind import Durations, Edit, Found, Kind, edit
-from clusterkit.engine.scope import Env, Scope
+from clusterkit.engine.kind import Durations, Edit, Env, Found, Kind, edit
+from clusterkit.engine.scope import Scope
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,12 +10,12 @@ import threading
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from clusterkit import __version__
 from clusterkit.eks.errors import call
 from clusterkit.eks.exchanges import report
 from clusterkit.engine.cache import ReadCache
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.kube.api import Access, KubeApi
+from clusterkit.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -18,9 +18,9 @@ from clusterkit.eks.errors import ERRORS
 from clusterkit.eks.iam import RoleState
 from clusterkit.eks.network import SubnetState
 from clusterkit.eks.tags import AwsState, Ec2State, Tagged
-from clusterkit.engine.kind import Durations, Edit, Found, Kind, S, Tags, edit, fixed
+from clusterkit.engine.kind import Durations, Edit, Env, Found, Kind, S, Tags, edit, fixed
 from clusterkit.engine.operation import Done, Failed, Outcome, Running
-from clusterkit.engine.scope import Env, Scope
+from clusterkit.engine.scope import Scope
 from clusterkit.errors import Absent, ClusterkitError, Exists, Finding, Gone, NotOurs, Rejected
 from clusterkit.naming import CLUSTER, KEEP, NAME, RUN
 

@@ -112,7 +112,7 @@ class _Graph:
                 managed=CLUSTER_POLICIES,
                 tags=tags + keep,
             ),
-            subnets=self.network.all,
+            subnets=tuple(filter(self._fits, self.network.all)),
             public=profile.endpoint.public,
             private=profile.endpoint.private,
             allowed=tuple(profile.endpoint.allowed),
@@ -123,6 +123,12 @@ class _Graph:
             tags=tags,
             after=logs if profile.logging else (),
         )
+
+    def _fits(self, subnet: AnySubnet) -> bool:
+        """Whether it is in the zones EKS fixed when it created the cluster; all fit a new one."""
+        fixed, given = self.facts.control_plane, self.facts.subnets
+        zone = subnet.zone if isinstance(subnet, Subnet) else given[subnet.name].zone
+        return not fixed or zone in fixed
 
     def _made(self) -> _Network:
         """A VPC of our own: two subnets a zone, and the ways out."""

@@ -16,8 +16,8 @@ from urllib.parse import unquote
 
 from clusterkit.eks.client import Clients, pages
 from clusterkit.eks.tags import AwsState, Tagged, read_tags, write_tags
-from clusterkit.engine.kind import Edit, Found, Tags, edit
-from clusterkit.engine.scope import Env, Scope
+from clusterkit.engine.kind import Edit, Env, Found, Tags, edit
+from clusterkit.engine.scope import Scope
 from clusterkit.errors import Gone, InUse, NotOurs
 from clusterkit.naming import CLUSTER, KEEP, NAME, safe
 

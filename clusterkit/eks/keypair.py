@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 from clusterkit.eks.client import Clients
 from clusterkit.eks.tags import Ec2, Ec2State, read_tags
-from clusterkit.engine.scope import Env, Scope
+from clusterkit.engine.kind import Env
+from clusterkit.engine.scope import Scope
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,8 +15,8 @@ from typing import Any, ClassVar
 
 from clusterkit.eks.client import Clients, pages
 from clusterkit.eks.tags import REPLACE, Ec2, Ec2State, read_tags, where
-from clusterkit.engine.kind import Durations, Edit, Kind, edit, fixed
-from clusterkit.engine.scope import Env, Scope
+from clusterkit.engine.kind import Durations, Edit, Env, Kind, edit, fixed
+from clusterkit.engine.scope import Scope
 from clusterkit.errors import InUse
 from clusterkit.naming import CLUSTER
 

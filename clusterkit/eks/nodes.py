@@ -19,8 +19,8 @@ from clusterkit.eks.iam import RoleState
 from clusterkit.eks.keypair import KeyPairState
 from clusterkit.eks.network import SubnetState
 from clusterkit.eks.tags import AwsState, Ec2, Ec2State, read_tags, write_tags
-from clusterkit.engine.kind import Durations, Edit, Found, Kind, Tags, edit
-from clusterkit.engine.scope import Env, Scope
+from clusterkit.engine.kind import Durations, Edit, Env, Found, Kind, Tags, edit
+from clusterkit.engine.scope import Scope
 from clusterkit.naming import MACHINE
 
 AMI = {"amd64": "AL2023_x86_64_STANDARD", "arm64": "AL2023_ARM_64_STANDARD"}

@@ -6,7 +6,7 @@ and its instance types, so that a newer version or type never shows up as a chan
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,8 +18,9 @@ from clusterkit.eks.profile import EksProfile, ExistingNetwork
 from clusterkit.eks.tags import read_tags
 from clusterkit.engine.background import Background
 from clusterkit.engine.preflight import Known, MachineType, Offers, Report, choose
+from clusterkit.engine.scope import Scope
 from clusterkit.errors import Finding, Gone
-from clusterkit.naming import CLUSTER, MACHINE, NAME
+from clusterkit.naming import CLUSTER, MACHINE
 from clusterkit.profile.model import Machine
 from clusterkit.profile.pool import machine_text
 
@@ -44,6 +45,8 @@ class Facts:
     pools: Mapping[str, MachineType]
     """a pool's name to its instance type"""
     addons: Mapping[str, versions.AddonVersion]
+    control_plane: frozenset[str] = frozenset()
+    """zones of an existing cluster's control plane, which EKS fixes at creation; empty: all"""
     subnets: Mapping[str, SubnetState] = field(default_factory=dict)
     """the existing subnets, by id"""
     warnings: tuple[Finding, ...] = ()
@@ -60,7 +63,7 @@ def preflight(profile: EksProfile, clients: Clients, account: str) -> Facts:
         listed = pages(clients.eks, "describe_cluster_versions", "clusterVersions")
         offered = background(lambda: list(listed))
         zones = background(lambda: _zones(profile, clients, report))
-        slots = background(lambda: {} if existing else _known_zones(profile, clients))
+        owned = background(lambda: [] if existing else _subnets(profile, clients))
         types = background(lambda: machine_types(clients, {p.machine for p in profile.pools}))
         known = background(lambda: _known_types(profile, clients))
         cluster = found_cluster.result()
@@ -85,7 +88,12 @@ def preflight(profile: EksProfile, clients: Clients, account: str) -> Facts:
             zones.result() | {subnet.zone for subnet in subnets.values()},
             {pool.name: list(found.values()) for pool in profile.pools},
         )
-        choice = choose(profile.pools, wanted, offers, Known(slots.result(), kept), report)
+        choice = choose(profile.pools, wanted, offers, Known(_slots(owned.result()), kept), report)
+        control_plane = _control_plane(cluster, owned.result(), subnets)
+        zones_after = {*choice.zones, *(subnet.zone for subnet in subnets.values())}
+        if removed := sorted(control_plane - zones_after):
+            what = f"cannot remove zone {', '.join(removed)}, which the control plane uses"
+            report.error(what, "network.zones", "EKS fixes these zones when it creates a cluster")
     report.raise_errors()
     return Facts(
         account=account,
@@ -94,6 +102,7 @@ def preflight(profile: EksProfile, clients: Clients, account: str) -> Facts:
         zones=choice.zones,
         pools={name: types[0] for name, types in choice.types.items()},
         addons=addons.result(),
+        control_plane=control_plane,
         subnets=subnets,
         warnings=(*report.warnings, *profile.warnings()),
     )
@@ -121,16 +130,25 @@ def _zones(profile: EksProfile, clients: Clients, report: Report) -> frozenset[s
     return frozenset(ids.keys() - refused)
 
 
-def _known_zones(profile: EksProfile, clients: Clients) -> dict[int, str]:
+def _subnets(profile: EksProfile, clients: Clients) -> list[SubnetState]:
+    """The subnets of the cluster's own VPC."""
+    return [*Subnet.list(Scope(clients, profile.name))]
+
+
+def _slots(owned: Iterable[SubnetState]) -> dict[int, str]:
     """The position of each private subnet to its zone."""
-    ours: Any = {"Name": f"tag:{CLUSTER}", "Values": [profile.name]}
-    found = pages(clients.ec2, "describe_subnets", "Subnets", Filters=[ours])
-    zones = {read_tags(item["Tags"]).get(NAME, ""): item["AvailabilityZone"] for item in found}
     return {
-        "abcdefgh".index(name.removeprefix(PRIVATE)): zone
-        for name, zone in zones.items()
-        if name.startswith(PRIVATE)
+        "abcdefgh".index(name.removeprefix(PRIVATE)): subnet.zone
+        for subnet in owned
+        if (name := Subnet.name_of(subnet)).startswith(PRIVATE)
     }
+
+
+def _control_plane(
+    cluster: Any, owned: Iterable[SubnetState], existing: Mapping[str, SubnetState]
+) -> frozenset[str]:
+    used = cluster["resourcesVpcConfig"]["subnetIds"] if cluster else ()
+    return frozenset(s.zone for s in (*owned, *existing.values()) if s.id in used)
 
 
 def _known_types(profile: EksProfile, clients: Clients) -> dict[str, MachineType]:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from clusterkit.eks.client import Clients, pages
-from clusterkit.engine.kind import Kind, S, Tags
-from clusterkit.engine.scope import Env, Scope
+from clusterkit.engine.kind import Env, Kind, S, Tags
+from clusterkit.engine.scope import Scope
 from clusterkit.naming import CLUSTER
 
 REPLACE = "change the profile back, or destroy the cluster and run up again"
@@ -63,7 +63,7 @@ class Ec2(Tagged[S]):
         """What EC2 shows of one."""
 
     @classmethod
-    def list(cls, scope: Scope[Clients]) -> Iterable[Ec2State]:
+    def list(cls, scope: Scope[Clients]) -> Iterable[Any]:
         return cls.found(scope, where(f"tag:{CLUSTER}", scope.cluster))
 
     @classmethod

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
+from uuid import UUID, uuid4, uuid5
 
 from clusterkit.engine.operation import Operation
-from clusterkit.engine.scope import Env, Scope
-from clusterkit.errors import ClusterkitError, Finding
+from clusterkit.engine.scope import K, Scope
+from clusterkit.errors import Absent, ClusterkitError, Finding
 from clusterkit.naming import CLUSTER, NAME, RUN
 
 Tags = Mapping[str, str]
@@ -34,7 +35,8 @@ T = TypeVar("T")
 class State(Protocol):
     """What the cloud reports about one thing: a frozen dataclass with at least these.
 
-    A kind's state may also have ``reason``, the cloud's explanation of its status.
+    A kind's state may also have ``reason``, the cloud's explanation of its status, and ``hint``,
+    what to do about it.
     """
 
     @property
@@ -48,6 +50,37 @@ class State(Protocol):
     @property
     def tags(self) -> Tags | None:
         """Tags or labels; None if only ``Kind.read`` can tell."""
+
+
+@dataclass(frozen=True)
+class Env(Scope[K]):
+    """One run: the states of what already exists, and the tokens that make its creates idempotent.
+
+    ``scale`` is how long a second of the real cloud lasts here: 1, less on the sandbox.
+    """
+
+    run: UUID = field(default_factory=uuid4)
+    scale: float = 1.0
+    states: Mapping[str, Any] = field(default_factory=dict)
+    lives: Mapping[str, int] = field(default_factory=dict)
+    """how often a resource was replaced in this run, by key"""
+
+    def __getitem__(self, needed: Kind[Any, T]) -> T:
+        """The state of a resource this one refers to; ``Absent`` while it does not exist."""
+        try:
+            found: T = self.states[needed.key]
+        except KeyError:
+            raise Absent(needed.key) from None
+        return found
+
+    def token(self, kind: Kind[Any, Any]) -> str:
+        """The idempotency token of a create.
+
+        The same for every retry, another for each run and each life: a token made of the name alone
+        would be answered with the deleted predecessor.
+        """
+        life = self.lives.get(kind.key, 0)
+        return str(uuid5(self.run, f"{self.cluster}/{kind.key}/{life}"))
 
 
 @dataclass(frozen=True)
@@ -247,6 +280,11 @@ def reason(have: Any) -> str:
     """The cloud's status word, with its reason where it gives one."""
     why = getattr(have, "reason", "")
     return f"{have.status}: {why}" if why and have.status else str(why or have.status)
+
+
+def hint(have: Any) -> str:
+    """What to do about its status; empty if the driver does not know."""
+    return str(getattr(have, "hint", ""))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

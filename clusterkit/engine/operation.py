@@ -1,18 +1,16 @@
 """Operations: work that goes on in the cloud after a call has been answered.
 
-Google's and Azure's long-running operations, EKS's updates, ACK's tasks. A thing is neither there
+Clouds call them operations, updates or tasks. A thing is neither there
 nor gone before its operation is done, and an operation that fails ends its step at once.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
+from clusterkit.engine.scope import Scope
 from clusterkit.errors import CloudError
-
-if TYPE_CHECKING:
-    from clusterkit.engine.scope import Scope
 
 C = TypeVar("C", contravariant=True)
 

@@ -12,11 +12,10 @@ from functools import partial
 from typing import Any, Protocol
 
 from clusterkit.engine import backoff, ownership
+from clusterkit.engine.compare import calls, differences, refuse, usable
 from clusterkit.engine.inventory import Inventory, Named
-from clusterkit.engine.kind import Edit, reason
+from clusterkit.engine.kind import Edit, Env, hint, reason
 from clusterkit.engine.operation import Operation
-from clusterkit.engine.plan import calls, differences, refuse, usable
-from clusterkit.engine.scope import Env
 from clusterkit.engine.task import Task
 from clusterkit.errors import (
     Absent,
@@ -214,17 +213,19 @@ class Reconcile:
             self._removed(task)
             return
         if have.status in task.type.leaving:
-            task.asked = task.asked or self._actions.now()
+            task.asked, task.left = task.asked or self._actions.now(), True
             self._actions.wait(task, note=reason(have).lower())
         elif task.asked is not None:
-            if have.status in task.type.failed and task.appeared:
+            if have.status in task.type.failed and task.left:
                 task.failures += 1
                 if task.failures > MOST_DELETES:
                     self._actions.fail(task, _ended(task, have))
                     return
-                task.asked = None
-            elif self._actions.now() - task.asked > max(1.0, backoff.RESEND * self._env.scale):
-                task.asked = None
+                task.asked, task.left = None, False
+            elif have != task.target or self._actions.now() - task.asked > max(
+                1.0, backoff.RESEND * self._env.scale
+            ):
+                task.asked = None  # it did a part, or is lost: delete again
             self._actions.wait(task, note=reason(have).lower() or "deleting")
         else:
             if not task.attempts:
@@ -233,7 +234,8 @@ class Reconcile:
 
     def _delete(self, task: Task, have: Any) -> Operation[Any] | None:
         try:
-            return task.type.delete(self._env, have)
+            operation: Operation[Any] | None = task.type.delete(self._env, have)
+            return operation
         finally:
             self._inventory.forget(task.kind, have.id)
 
@@ -337,7 +339,7 @@ class Reconcile:
     def _deleted(self, have: Any, task: Task, operation: Any, error: Exception | None) -> None:
         if error is None or isinstance(error, AlreadyDone | Gone):
             # a part that was gone may have kept the rest: the next look tells
-            task.asked = self._actions.now()
+            task.asked, task.target = self._actions.now(), have
             self._accepted(task, operation if error is None else None)
         elif isinstance(error, Protected) and not task.unprotected:
             task.unprotected = True
@@ -353,7 +355,7 @@ class Reconcile:
             self._actions.fail(task, error)
 
     def _unprotected(self, task: Task, operation: Any, error: Exception | None) -> None:
-        if error is None:
+        if error is None or isinstance(error, AlreadyDone):
             self._accepted(task, operation)
         elif isinstance(error, Retryable):
             task.unprotected = False
@@ -388,4 +390,4 @@ def _ended(task: Task, have: Any) -> Rejected:
     """The error for a thing that ended in a failed state."""
     why = getattr(have, "reason", "")
     what = why or f"the {task.type.kind.replace('-', ' ')} failed"
-    return Rejected(what, where=task.key, code=have.status)
+    return Rejected(what, where=task.key, code=have.status, hint=hint(have))

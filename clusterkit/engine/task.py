@@ -41,6 +41,10 @@ class Task:
     updates: int = 0
     """since the number of differences last shrank"""
     differences: int = 0
+    target: Any = None
+    """the state that the last accepted delete was made for"""
+    left: bool = False
+    """has been seen being deleted since"""
     failures: int = 0
     """deletes that ended in a failed state"""
     attempts: int = 0

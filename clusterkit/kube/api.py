@@ -25,13 +25,13 @@ from clusterkit.kube.connection import pool, unreachable
 from clusterkit.kube.errors import refusal
 
 if TYPE_CHECKING:
-    import urllib3
+    pass
 
 FIELD_MANAGER = "clusterkit"
 PAGE = 500
 """objects per page of a list; what kubectl asks for (``--chunk-size``)"""
 TOKEN_LIFE = 300.0
-"""seconds a token is used before a new one is asked for; the shortest-lived, EKS's, lasts 900
+"""seconds a token is used before a new one is asked for; the shortest-lived one lasts 900
 (https://docs.aws.amazon.com/cli/latest/reference/eks/get-token.html)
 """
 GRACE = 120.0
@@ -199,7 +199,7 @@ class KubeApi:
                 except Absent:
                     self._was_absent = True
                     raise
-                self._line = _Line(access, pool(access))
+                self._line = _Line(access)
             return self._line, self._line.who()
 
     def _drop(self, line: _Line) -> None:
@@ -228,9 +228,15 @@ def _mutating(method: str, query: Mapping[str, str] | None) -> bool:
 class _Line:
     """A connection pool to the server, and the token in use on it."""
 
-    def __init__(self, access: Access, pool: urllib3.PoolManager) -> None:
+    def __init__(self, access: Access) -> None:
         self.access = access
-        self.pool = pool
+        self.pool = pool(
+            access.server,
+            ca=access.ca,
+            certificate=access.client_certificate,
+            key=access.client_key,
+            proxy=access.proxy,
+        )
         self._token = ""
         self._until = 0.0
 

@@ -15,8 +15,6 @@ from clusterkit.errors import Busy, CloudError, Rejected
 if TYPE_CHECKING:
     import urllib3
 
-    from clusterkit.kube.api import Access
-
 CONNECTIONS = 16
 """as many as the engine has threads"""
 CONNECT_TIMEOUT = 5.0
@@ -24,34 +22,38 @@ READ_TIMEOUT = 65.0
 """seconds; the API server gives up a request after 60 (kube-apiserver's ``--request-timeout``)"""
 
 
-def pool(access: Access) -> urllib3.PoolManager:
-    """A pool that trusts this server's authority and nobody else; no network."""
+def pool(
+    server: str, *, ca: str, certificate: str | None, key: str | None, proxy: str | None
+) -> urllib3.PoolManager:
+    """A pool for ``server`` that trusts only ``ca`` and shows a client certificate, if there is
+    one (all three PEM). ``proxy`` is ``HTTPS_PROXY`` unless given. No network.
+    """
     import urllib3
 
     settings: dict[str, Any] = {
         "maxsize": CONNECTIONS,
         "retries": False,
-        "ssl_context": _context(access),
+        "ssl_context": _context(ca, certificate, key),
         "timeout": urllib3.Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT),
         # through a proxy urllib3 leaves Nagle's algorithm on, and a body waits for the
         # acknowledgement of its headers, 40 ms late
         "socket_options": [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
     }
-    if proxy := access.proxy or proxy_of_environment(urlsplit(access.server).netloc):
+    if proxy := proxy or proxy_of_environment(urlsplit(server).netloc):
         return urllib3.ProxyManager(proxy, **settings)
     return urllib3.PoolManager(**settings)
 
 
-def _context(access: Access) -> ssl.SSLContext:
-    context = ssl.create_default_context(cadata=access.ca)
-    # EKS's authorities have no key identifiers, which Python's strict mode (3.13) insists on
+def _context(ca: str, certificate: str | None, key: str | None) -> ssl.SSLContext:
+    context = ssl.create_default_context(cadata=ca)
+    # some clouds' authorities have no key identifiers, which Python 3.13's strict mode requires
     # (https://github.com/kubernetes-client/python/issues/2394)
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    if access.client_certificate and access.client_key:
+    if certificate and key:
         with tempfile.TemporaryDirectory(prefix="clusterkit-") as folder:  # 0700
             pair = Path(folder, "pair.pem")  # the ssl module takes files only
             pair.touch(mode=0o600)
-            pair.write_text(f"{access.client_certificate}\n{access.client_key}\n")
+            pair.write_text(f"{certificate}\n{key}\n")
             context.load_cert_chain(pair)
     return context
 

@@ -13,8 +13,7 @@ from clusterkit_sandbox.alibaba.catalogue import (
 )
 from clusterkit_sandbox.alibaba.clusters import require_state
 from clusterkit_sandbox.alibaba.failure import Failure, bad, not_emulated
-from clusterkit_sandbox.alibaba.service import Accepted, Call, Handler, Json
-from clusterkit_sandbox.alibaba.tasks import find_cluster
+from clusterkit_sandbox.alibaba.service import Accepted, Call, Handler, Json, find_cluster
 
 _CATEGORIES = {
     **dict.fromkeys(NETWORK_ADDONS, "network"),

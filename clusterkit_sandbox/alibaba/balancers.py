@@ -12,7 +12,8 @@ from collections.abc import Mapping
 
 from clusterkit_sandbox.alibaba.acls import require_acl
 from clusterkit_sandbox.alibaba.failure import Failure, bad
-from clusterkit_sandbox.alibaba.models import Eip, LoadBalancer, NetworkInterface
+from clusterkit_sandbox.alibaba.hooks import remove_balancer
+from clusterkit_sandbox.alibaba.models import LoadBalancer, NetworkInterface
 from clusterkit_sandbox.alibaba.service import (
     Call,
     Handler,
@@ -23,21 +24,9 @@ from clusterkit_sandbox.alibaba.service import (
     key_value,
     tag_key_value,
 )
-from clusterkit_sandbox.alibaba.store import Store
 from clusterkit_sandbox.alibaba.vpc import RESOURCE_GROUP
 
 _STATUSES = ("ConsoleProtection", "NonProtection")
-
-
-def remove(store: Store, balancer: LoadBalancer) -> None:
-    """It goes, and some time after it its interfaces; an address bound to it is free again."""
-    for interface in store.all(NetworkInterface):
-        if interface.owner == balancer.id:
-            store.remove_later("nlb/interfaces/release", interface)
-    for eip in store.all(Eip):
-        if eip.instance == balancer.id:
-            eip.instance = eip.instance_type = ""
-    store.remove(balancer)
 
 
 def find(call: Call, kind: str, code: str) -> LoadBalancer:
@@ -110,7 +99,7 @@ def _delete_clb(call: Call) -> object:
             "OperationDenied.DeleteProtectionIsOn",
             "The loadbalancer can't be deleted due to DeleteProtection is enabled.",
         )
-    remove(call.store, balancer)
+    remove_balancer(call.store, balancer)
     return {}
 
 
@@ -239,7 +228,7 @@ def _delete_nlb(call: Call) -> object:
             "OperationDenied.DeletionProtectionEnabled",
             "The operation is not allowed because of DeletionProtectionEnabled.",
         )
-    remove(call.store, balancer)
+    remove_balancer(call.store, balancer)
     return {"JobId": call.store.new_hex()}
 
 

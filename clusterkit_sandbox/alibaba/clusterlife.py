@@ -11,10 +11,9 @@ import time
 from collections.abc import Callable, Sequence
 
 from clusterkit_sandbox.alibaba import tasks
-from clusterkit_sandbox.alibaba.balancers import remove as remove_balancer
 from clusterkit_sandbox.alibaba.catalogue import minor
 from clusterkit_sandbox.alibaba.drain import Drainer
-from clusterkit_sandbox.alibaba.hooks import ClusterHooks, storage_classes
+from clusterkit_sandbox.alibaba.hooks import ClusterHooks, remove_balancer, storage_classes
 from clusterkit_sandbox.alibaba.models import (
     Cluster,
     Disk,

@@ -28,8 +28,14 @@ from clusterkit_sandbox.alibaba.failure import bad, not_emulated
 from clusterkit_sandbox.alibaba.models import Cluster, Eip, NatGateway, NodePool, Task
 from clusterkit_sandbox.alibaba.nodepools import check_new, new_pool
 from clusterkit_sandbox.alibaba.poolrules import Home
-from clusterkit_sandbox.alibaba.service import Accepted, Call, Handler, as_tags, check_tags
-from clusterkit_sandbox.alibaba.tasks import find_cluster
+from clusterkit_sandbox.alibaba.service import (
+    Accepted,
+    Call,
+    Handler,
+    as_tags,
+    check_tags,
+    find_cluster,
+)
 
 _KEEPS = ("ALB", "SLS_Data", "SLS_ControlPlane", "PrivateZone")
 """What delete_options can name besides SLB, and is kept unless it says otherwise (vendor:
@@ -92,7 +98,7 @@ def require_state(cluster: Cluster, *states: str) -> None:
     """Refuse what a cluster does not take in the state it is in."""
     if cluster.state not in states:
         raise bad(
-            "ErrorClusterState",
+            "InvalidStatus.Forbidden",
             f"The state of cluster {cluster.id} is {cluster.state}, it must be"
             f" {' or '.join(states)}.",
         )

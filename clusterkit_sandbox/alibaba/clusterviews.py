@@ -25,9 +25,8 @@ from clusterkit_sandbox.alibaba.models import (
     VSwitch,
 )
 from clusterkit_sandbox.alibaba.nodes import node_name
-from clusterkit_sandbox.alibaba.service import Call, Handler, Json, beijing
+from clusterkit_sandbox.alibaba.service import Call, Handler, Json, beijing, find_cluster
 from clusterkit_sandbox.alibaba.store import ACCOUNT, Store
-from clusterkit_sandbox.alibaba.tasks import find_cluster
 from clusterkit_sandbox.alibaba.vpc import RESOURCE_GROUP
 
 _DETAIL_ONLY = ("extra_sans", "node_cidr_mask", "parameters", "rrsa_config")

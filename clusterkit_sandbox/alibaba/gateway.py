@@ -33,7 +33,7 @@ from clusterkit_sandbox.alibaba import (
     repositories,
     snat,
     tags,
-    tasks,
+    taskviews,
     volumes,
     vpc,
     vswitch,
@@ -47,13 +47,13 @@ from clusterkit_sandbox.alibaba.failure import (
     not_emulated,
     rendered,
 )
-from clusterkit_sandbox.alibaba.operations import AlibabaOperations
+from clusterkit_sandbox.alibaba.operations import LATE, AlibabaOperations
 from clusterkit_sandbox.alibaba.parameters import read
 from clusterkit_sandbox.alibaba.request import Request, host_parts
 from clusterkit_sandbox.alibaba.service import Accepted, Call, Handler
 from clusterkit_sandbox.alibaba.signature import AccessKey
 from clusterkit_sandbox.alibaba.store import Store
-from clusterkit_sandbox.emulator import Answer, Environ, StartResponse, Surroundings
+from clusterkit_sandbox.emulator import Answer, Environ, SandboxContext, StartResponse
 from clusterkit_sandbox.fault_targets import Operations
 from clusterkit_sandbox.faults import Rule
 
@@ -66,11 +66,12 @@ HANDLERS: Mapping[str, Handler] = {
     for module in (
         acls, activation, addons, balancers, clusters, clusterviews, eip, endpoints, groups,
         instances, keypairs, kubeconfig, limits, nat, nodepools, offers, personal, poolnodes, ram,
-        registry, repositories, snat, tags, tasks, volumes, vpc, vswitch,
+        registry, repositories, snat, tags, taskviews, volumes, vpc, vswitch,
     )
     for name, handler in module.OPERATIONS.items()
 }  # fmt: skip
 """Every operation, as ``vpc:CreateVpc``."""
+_READS = ("Check", "Describe", "Get", "List", "Query")
 _INJECTED = {
     # vendor: "Throttling.User" and "ServiceUnavailable" in the common error codes of every service
     "throttle": (400, "Throttling.User", "Request was denied due to user flow control."),
@@ -89,11 +90,11 @@ class AlibabaCloud:
     name = "alibaba"
     operations: Operations = AlibabaOperations()
 
-    def __init__(self, surroundings: Surroundings) -> None:
-        self.store = Store(surroundings.pace, surroundings.faults)
-        self._clusters = ClusterLife(self.store, surroundings.kube)
+    def __init__(self, context: SandboxContext) -> None:
+        self.store = Store(context.pace, context.faults)
+        self._clusters = ClusterLife(self.store, context.kube)
         self._key = account.new_key()
-        self._ca = surroundings.directory / "ca.pem"
+        self._ca = context.directory / "ca.pem"
         self.store.signatures.add(self._key)
         account.furnish(self.store)
 
@@ -176,8 +177,11 @@ class AlibabaCloud:
             clusters=self._clusters,
         )
         self.store.clock.advance()
-        with self.store.lock:
+        with self.store.call(reading=operation.name.startswith(_READS)):
             found = HANDLERS[operation.full_name](call)
+            late = LATE.get(operation.full_name)
+            if late is not None:
+                self.store.hide_added(late, self.store.faults.late(operation.full_name))
         status, body = (202, found.body) if isinstance(found, Accepted) else (200, found)
         if operation.style == "RPC" and isinstance(body, dict):
             body = {"RequestId": request_id, **body}

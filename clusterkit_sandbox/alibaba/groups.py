@@ -231,7 +231,12 @@ def _revoke(call: Call, direction: Direction = "ingress") -> object:
     if ids:
         unknown = set(ids) - {rule.id for rule in group.rules}
         if unknown:
-            raise Failure(404, "InvalidSecurityGroupRule.NotFound", "The rule does not exist.")
+            # vendor: RevokeSecurityGroup, error codes
+            raise Failure(
+                403,
+                "InvalidGroupAuthItem.NotFound",
+                "Specified group authorized item does not exist.",
+            )
         group.rules = [rule for rule in group.rules if rule.id not in ids]
         return {}
     gone = [_identity(fields) for fields in _rules(call, direction)]

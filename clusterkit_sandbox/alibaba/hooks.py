@@ -10,14 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from clusterkit_sandbox.alibaba.balancers import remove
 from clusterkit_sandbox.alibaba.catalogue import (
     DEFAULT_LEVEL,
     DISKS,
     PROVISIONER_ADDONS,
     least_size,
 )
-from clusterkit_sandbox.alibaba.models import Cluster, Disk, LoadBalancer, NetworkInterface, VSwitch
+from clusterkit_sandbox.alibaba.models import (
+    Cluster,
+    Disk,
+    Eip,
+    LoadBalancer,
+    NetworkInterface,
+    VSwitch,
+)
 from clusterkit_sandbox.alibaba.store import Store
 from clusterkit_sandbox.kube.interfaces import Volume
 
@@ -50,6 +56,17 @@ def storage_classes() -> list[Mapping[str, object]]:
         }
         for name, types, binding in classes
     ]
+
+
+def remove_balancer(store: Store, balancer: LoadBalancer) -> None:
+    """It goes, and some time after it its interfaces; an address bound to it is free again."""
+    for interface in store.all(NetworkInterface):
+        if interface.owner == balancer.id:
+            store.remove_later("nlb/interfaces/release", interface)
+    for eip in store.all(Eip):
+        if eip.instance == balancer.id:
+            eip.instance = eip.instance_type = ""
+    store.remove(balancer)
 
 
 class ClusterHooks:
@@ -163,7 +180,7 @@ class ClusterHooks:
         with self._store.lock:
             found = self._find(uid)
             if found is not None:
-                remove(self._store, found)
+                remove_balancer(self._store, found)
 
     def provisioners(self) -> Sequence[str]:
         """The disk driver, once both of its halves are installed."""

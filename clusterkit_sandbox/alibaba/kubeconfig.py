@@ -10,8 +10,7 @@ import yaml
 
 from clusterkit_sandbox.alibaba.failure import bad
 from clusterkit_sandbox.alibaba.models import API_PORT
-from clusterkit_sandbox.alibaba.service import Call, Handler, iso
-from clusterkit_sandbox.alibaba.tasks import find_cluster
+from clusterkit_sandbox.alibaba.service import Call, Handler, find_cluster, iso
 
 _LONG = 3 * 365 * 24 * 3600
 """Seconds a certificate lives if no duration is given (vendor: three years)."""
@@ -20,8 +19,7 @@ _LONG = 3 * 365 * 24 * 3600
 def _describe(call: Call) -> object:
     cluster = find_cluster(call)
     if cluster.state == "deleting" or not call.clusters.serves(cluster):
-        # the code is not documented
-        raise bad("ErrorClusterState", f"The state of the cluster is {cluster.state}.")
+        raise bad("InvalidStatus.Forbidden", f"The state of the cluster is {cluster.state}.")
     private = bool(call.get("PrivateIpAddress", False))
     if not private and not cluster.public:
         # the code is not documented

@@ -1,50 +1,20 @@
 """ECS 2014-05-26: what the account may have in a region, and how much of it is in use.
 
 Attributes and their values as on the vendor's page of DescribeAccountAttributes (help.aliyun.com
-document 73772); what is over a limit is refused with the codes of RunInstances, which Auto Scaling
-hands on to node pools.
+document 73772).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from clusterkit_sandbox.alibaba.catalogue import INSTANCE_TYPES, REGIONS, in_mainland, zones
+from clusterkit_sandbox.alibaba.catalogue import INSTANCE_TYPES, REGIONS, zones
 from clusterkit_sandbox.alibaba.failure import Failure, bad
-from clusterkit_sandbox.alibaba.models import Instance
-from clusterkit_sandbox.alibaba.offers import in_stock
 from clusterkit_sandbox.alibaba.service import Call, Handler, Json
-from clusterkit_sandbox.alibaba.store import Store
+from clusterkit_sandbox.alibaba.stock import in_stock, used_vcpus
 
 _ASKED = 8
 """Attributes one call may name (vendor: AttributeName.N, "valid values of N: 1 to 8")."""
-_NOT_VERIFIED = (
-    "RealNameAuthenticationError",
-    "Your account has not passed the real-name authentication yet.",
-)
-_NO_VCPU = (
-    "QuotaExceed.ElasticQuota",
-    "The number of vCPUs assigned to the ECS instances has exceeded the quota in the zone.",
-)
-
-
-def used_vcpus(store: Store, region: str, *, spot: bool) -> int:
-    """The cores of the machines there are, those by the hour or those by bid."""
-    return sum(
-        INSTANCE_TYPES[instance.kind].cpu
-        for instance in store.all(Instance)
-        if instance.region == region and (instance.spot != "NoSpot") == spot
-    )
-
-
-def over_limit(store: Store, region: str, kind: str, *, spot: bool) -> tuple[str, str] | None:
-    """Code and message if the account cannot have one more machine of this type."""
-    if in_mainland(region) and store.conditions.real_name == "none":
-        return _NOT_VERIFIED
-    most = store.conditions.quotas["spot-vcpu" if spot else "vcpu"]
-    if used_vcpus(store, region, spot=spot) + INSTANCE_TYPES[kind].cpu > most:
-        return _NO_VCPU
-    return None
 
 
 def _values(call: Call, zone: str | None) -> Mapping[str, Callable[[], list[Json]]]:

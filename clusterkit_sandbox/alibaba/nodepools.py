@@ -26,9 +26,8 @@ from clusterkit_sandbox.alibaba.poolrules import (
     check_size,
 )
 from clusterkit_sandbox.alibaba.poolviews import detail, summary
-from clusterkit_sandbox.alibaba.service import Call, Handler, Json
+from clusterkit_sandbox.alibaba.service import Call, Handler, Json, find_cluster
 from clusterkit_sandbox.alibaba.store import Store
-from clusterkit_sandbox.alibaba.tasks import find_cluster
 
 _MODIFIED = {
     "auto_scaling",
@@ -121,7 +120,7 @@ def check_new(call: Call, home: Home, bodies: Sequence[Json]) -> None:
 
 def _ready(cluster: Cluster) -> None:
     if cluster.state != "running":
-        raise bad("ErrorClusterState", f"The state of {cluster.id} is {cluster.state}.")
+        raise bad("InvalidStatus.Forbidden", f"The state of {cluster.id} is {cluster.state}.")
 
 
 def _create(call: Call) -> object:
@@ -236,7 +235,7 @@ def _scale(call: Call) -> object:
 def _delete(call: Call) -> object:
     cluster, pool = find_pool(call)
     if cluster.state not in ("running", "failed", "delete_failed"):
-        raise bad("ErrorClusterState", f"The state of {cluster.id} is {cluster.state}.")
+        raise bad("InvalidStatus.Forbidden", f"The state of {cluster.id} is {cluster.state}.")
     _require_state(pool, "active", "delete_failed")
     machines = [i for i in call.store.all(Instance) if i.pool == pool.id]
     if machines and not call.get("force", False):

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from ipaddress import IPv4Network
 
 from clusterkit_sandbox.alibaba.catalogue import INSTANCE_TYPES
-from clusterkit_sandbox.alibaba.limits import over_limit
 from clusterkit_sandbox.alibaba.models import (
     API_PORT,
     Cluster,
@@ -18,7 +17,7 @@ from clusterkit_sandbox.alibaba.models import (
     SecurityGroup,
     VSwitch,
 )
-from clusterkit_sandbox.alibaba.offers import in_stock
+from clusterkit_sandbox.alibaba.stock import in_stock, over_limit
 from clusterkit_sandbox.alibaba.store import Store
 from clusterkit_sandbox.kube.interfaces import Node
 

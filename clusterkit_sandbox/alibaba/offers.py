@@ -14,15 +14,7 @@ from clusterkit_sandbox.alibaba.catalogue import (
 )
 from clusterkit_sandbox.alibaba.failure import bad, missing
 from clusterkit_sandbox.alibaba.service import Call, Handler, Json
-from clusterkit_sandbox.alibaba.store import Store
-
-
-def in_stock(store: Store, kind: str, zone: str) -> bool:
-    """Whether machines of this type can be made in the zone now."""
-    offered = INSTANCE_TYPES.get(kind)
-    if offered is None or zone[-1] in offered.without:
-        return False
-    return not store.conditions.sold_out & {(kind, zone), ("*", zone)}
+from clusterkit_sandbox.alibaba.stock import in_stock
 
 
 def _regions(_call: Call) -> object:

@@ -142,7 +142,7 @@ def _delete(call: Call) -> object:
     key = ("Custom", policy.id)
     holders = [role for role in call.store.all(Role) if key in role.policies]
     if holders and not call.get("CascadingDelete", False):
-        raise Failure(409, "DeleteConflict.Policy.Role", "The policy is attached to a role.")
+        raise Failure(409, "DeleteConflict.Role.Policy", "The policy is attached to a role.")
     if len(policy.versions) > 1 and not call.get("CascadingDelete", False):
         raise Failure(409, "DeleteConflict.Policy.Version", "The policy has other versions.")
     for role in holders:

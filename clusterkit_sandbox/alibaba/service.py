@@ -7,16 +7,14 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from clusterkit_sandbox.alibaba.catalogue import REGIONS
+from clusterkit_sandbox.alibaba.clusterlife import ClusterLife
 from clusterkit_sandbox.alibaba.failure import Failure, bad, missing
-from clusterkit_sandbox.alibaba.models import Thing
+from clusterkit_sandbox.alibaba.models import Cluster, Thing
 from clusterkit_sandbox.alibaba.signature import AccessKey
 from clusterkit_sandbox.alibaba.store import Store
-
-if TYPE_CHECKING:
-    from clusterkit_sandbox.alibaba.clusterlife import ClusterLife
 
 T = TypeVar("T", bound=Thing)
 Item = TypeVar("Item")
@@ -164,6 +162,16 @@ class Call:
 
 
 Handler = Callable[[Call], object]
+
+
+def find_cluster(call: Call) -> Cluster:
+    """The cluster in the path; ``ErrorClusterNotFound`` 404, as the Terraform provider knows it."""
+    cluster = call.store.get(Cluster, call.path["cluster_id"])
+    if cluster is None:
+        raise Failure(
+            404, "ErrorClusterNotFound", f"The cluster {call.path['cluster_id']} is not found."
+        )
+    return cluster
 
 
 def iso(at: float) -> str:

@@ -6,8 +6,10 @@ import ipaddress
 import random
 import string
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar, cast
 
@@ -92,28 +94,56 @@ class Store:
         self.activated = True
         self._random = random.Random()
         self._tables: dict[type[Thing], dict[tuple[str, str], Thing]] = {}
+        self._added: list[Thing] = []
+        self._unseen: list[tuple[Thing, float]] = []
+        """what reads do not find yet, and until when (time.monotonic)"""
+        self._reading = False
 
     def clear(self) -> None:
         """Forget every resource and what was to come; keys and conditions stay."""
         self.clock.clear()
         with self.lock:
             self._tables.clear()
+            self._unseen.clear()
             self.tokens.clear()
             self.signatures.forget_temporary()
 
     # resources
 
+    @contextmanager
+    def call(self, *, reading: bool) -> Iterator[None]:
+        """Run one operation, with the lock held; a ``reading`` one does not find what is late."""
+        with self.lock:
+            self._added.clear()
+            self._unseen = [one for one in self._unseen if one[1] > time.monotonic()]
+            self._reading = reading
+            try:
+                yield
+            finally:
+                self._reading = False
+
+    def hide_added(self, kind: type[Thing], seconds: float) -> None:
+        """Reads do not find what this call added of a kind until ``seconds`` have passed."""
+        until = time.monotonic() + seconds
+        self._unseen += [(thing, until) for thing in self._added if isinstance(thing, kind)]
+
+    def _seen(self, thing: Thing) -> bool:
+        return not self._reading or all(thing is not one for one, _ in self._unseen)
+
     def all(self, kind: type[T]) -> Iterator[T]:
         """Every one of a kind, oldest first."""
-        return iter(cast("list[T]", list(self._tables.get(kind, {}).values())))
+        things = cast("list[T]", list(self._tables.get(kind, {}).values()))
+        return iter([thing for thing in things if self._seen(thing)])
 
     def get(self, kind: type[T], identifier: str, region: str = "") -> T | None:
         """One by id; give the region for kinds whose names are regional."""
-        return cast("T | None", self._tables.get(kind, {}).get((region, identifier)))
+        found = cast("T | None", self._tables.get(kind, {}).get((region, identifier)))
+        return found if found is not None and self._seen(found) else None
 
     def add(self, thing: T, region: str = "") -> T:
         """Keep it; the same region is to be given to ``get`` and ``remove``."""
         self._tables.setdefault(type(thing), {})[region, thing.id] = thing
+        self._added.append(thing)
         return thing
 
     def trim(self, kind: type[T], most: int, gone: Callable[[T], bool] = lambda _: True) -> None:

@@ -29,9 +29,9 @@ from clusterkit_sandbox.alibaba.service import (
     Json,
     as_tags,
     check_tags,
+    find_cluster,
     tag_key_value,
 )
-from clusterkit_sandbox.alibaba.tasks import find_cluster
 
 _KINDS: Mapping[str, Mapping[str, type[Thing]]] = {
     "vpc": {"VPC": Vpc, "VSWITCH": VSwitch, "EIP": Eip, "NATGATEWAY": NatGateway},

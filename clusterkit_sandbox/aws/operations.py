@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any
 
+from clusterkit_sandbox.aws.late import KINDS
+
 SERVICES = ("ec2", "ecr", "eks", "elb", "elbv2", "iam", "logs", "sts")
 TERMINAL = (
     "ec2:CreateNatGateway",
@@ -25,7 +27,7 @@ class AwsOperations:
 
     services: Collection[str] = SERVICES
     terminal: Collection[str] = TERMINAL
-    late: Collection[str] = ()
+    late: Collection[str] = tuple(KINDS)
 
     def names(self, service: str) -> Collection[str]:
         """Every operation in botocore's description of a service."""

@@ -109,7 +109,9 @@ def _rest(account: Account) -> Iterator[Thing]:
         yield Thing("policy", policy["PolicyName"], {}, policy)
     balancers = account.every("slb:DescribeLoadBalancers", "LoadBalancers", "LoadBalancer")
     yield from _of("classic-load-balancer", balancers, "LoadBalancerId")
-    yield from _of("acl", account.every("slb:DescribeAccessControlLists", "Acls", "Acl"), "AclId")
+    yield from _of(
+        "access-list", account.every("slb:DescribeAccessControlLists", "Acls", "Acl"), "AclId"
+    )
     for balancer in account("nlb:ListLoadBalancers")["LoadBalancers"] or ():
         yield Thing("network-load-balancer", balancer["LoadBalancerId"], {}, balancer)
     for instance in account("cr:ListInstance")["Instances"] or ():

@@ -93,7 +93,6 @@ def _open_to_the_internet(world: World) -> Edits:
 
 
 UNMARKED = (
-    "acl",
     "classic-load-balancer",
     "disk",
     "eip",
@@ -102,7 +101,7 @@ UNMARKED = (
     "role",
     "security-group",
 )
-"""the machines and their role, the API server's load balancer, address and access list"""
+"""the machines and their role, the API server's load balancer and address"""
 
 MINIMAL_CASE = Case(
     cloud="alibaba",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from clusterkit.alibaba import api_acl
+from clusterkit.alibaba import access_list
 from clusterkit.errors import Rejected
 from tests.drivers.alibaba import Account
 from tests.drivers.alibaba_cases import MINIMAL, MINIMAL_CASE
@@ -34,7 +34,7 @@ def test_a_list_switched_off_by_hand_is_a_difference_and_comes_back(tmp_path: Pa
 
         account("slb:SetLoadBalancerTCPListenerAttribute", AclStatus="off", **listener)
         (step,) = there.plan().todo
-        assert [change.field for change in step.changes] == ["allowed"]
+        assert [change.field for change in step.changes] == ["attached"]
         there.settle(there.up())
         shown = account("slb:DescribeLoadBalancerTCPListenerAttribute", **listener)
         assert shown["AclStatus"] == "on"
@@ -44,4 +44,4 @@ def test_a_list_switched_off_by_hand_is_a_difference_and_comes_back(tmp_path: Pa
 def test_a_load_balancer_that_is_not_the_api_servers_is_refused(tmp_path: Path) -> None:
     refused = pytest.raises(Rejected, match="no listener on port 6443")
     with world(MINIMAL_CASE, tmp_path) as there, refused:
-        api_acl.restrict(there.context(), "lb-t4nother", frozenset({"8.8.8.0/24"}))
+        access_list.check(there.scope(), "lb-t4nother")

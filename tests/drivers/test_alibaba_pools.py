@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from clusterkit.alibaba.nodes import NodePool
 from clusterkit.engine.exchange import Exchange
 from clusterkit_sandbox.pace import Pace
 from tests.drivers.alibaba_cases import MINIMAL_CASE
@@ -103,8 +104,6 @@ def test_destroy_goes_on_where_a_drain_was_interrupted(tmp_path: Path) -> None:
 
 
 def _begin_to_drain(found: World) -> None:
-    kind = next(kind for kind in found.cloud.KINDS if kind.kind == "node-pool")
-    cx = found.context()
-    name = next(name for name in kind.owned(cx) if name.startswith("default"))
-    with pytest.raises(Exception, match="are drained first"):
-        kind.delete(cx, kind.owned(cx)[name])
+    scope = found.scope()
+    pool = next(pool for pool in NodePool.list(scope) if pool.name.startswith("default"))
+    assert NodePool.delete(scope, pool) is not None

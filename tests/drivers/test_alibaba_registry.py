@@ -7,7 +7,11 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
+import pytest
+
+from clusterkit.engine.ownership import adopt
 from clusterkit.errors import ClusterkitError, NotOurs
 from tests.drivers.alibaba import Account
 from tests.drivers.alibaba_cases import ENTERPRISE_CASE, PERSONAL_CASE
@@ -74,12 +78,11 @@ def test_a_repository_of_that_name_is_not_taken_over(tmp_path: Path) -> None:
     with world(PERSONAL_CASE, tmp_path) as found:
         account = Account(found)
         foreign(account, "app")
-        error = found.up().failed[KEY]
-        assert isinstance(error, NotOurs)
-        assert f"--adopt {KEY}=demo/app" in error.hint
+        with pytest.raises(NotOurs) as caught:
+            found.up()
+        assert f"--adopt {KEY}=demo/app" in caught.value.hint
         assert account.personal("GET", "/repos/demo/app")["repo"]["summary"] == "mine"
-        kind = next(kind for kind in found.cloud.KINDS if kind.kind == "personal-repository")
-        kind.adopt(found.context(), "demo/app", "demo/app")
+        adopt(f"{KEY}=demo/app", found.cloud.KINDS, found.scope(), uuid4())
         found.settle(found.up())
         assert found.plan().empty
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from clusterkit.engine.plan import plan
+from clusterkit.engine.run import Run
 from clusterkit.errors import PreflightError
 from tests.drivers import alibaba_cases, eks_cases
 from tests.drivers.aws import Account
@@ -188,3 +190,34 @@ def test_an_existing_vpc_that_needs_a_second_look(tmp_path: Path) -> None:
             ),
             open_endpoint,
         ]
+
+
+def test_the_control_plane_keeps_its_zones(tmp_path: Path) -> None:
+    """A third zone is for nodes only: EKS refuses subnets in another zone than at creation."""
+    with world(eks_cases.MINIMAL_CASE, tmp_path) as found:
+        found.settle(found.up())
+        eks = Account(found).eks
+
+        def subnets() -> set[str]:
+            return {
+                *eks.describe_cluster(name="demo")["cluster"]["resourcesVpcConfig"]["subnetIds"]
+            }
+
+        before = subnets()
+        profile = found.load(edited(found.case.profile, {"network.zones": 3}))
+        there = found.cloud.preflight(profile, found.clients())
+        assert there.zones == ("eu-west-1a", "eu-west-1b", "eu-west-1c")
+        assert there.control_plane == {"eu-west-1a", "eu-west-1b"}
+        cx = found.context()
+        found.settle(
+            Run(cx, found.events.append)(
+                plan(list(found.cloud.graph(profile, there)), found.cloud.KINDS, cx), "up"
+            )
+        )
+        assert subnets() == before
+        (group,) = eks.list_nodegroups(clusterName="demo")["nodegroups"]
+        used = eks.describe_nodegroup(clusterName="demo", nodegroupName=group)["nodegroup"]
+        assert len(used["subnets"]) == 3
+        zones = ["eu-west-1a", "eu-west-1c"]
+        (told,) = errors(found, edited(found.case.profile, {"network.zones": zones}))
+        assert "cannot remove zone eu-west-1b, which the control plane uses" in told

@@ -24,7 +24,7 @@ from clusterkit import Cluster, clouds
 from clusterkit.cluster import Outcome, Plan
 from clusterkit.engine.events import Event
 from clusterkit.engine.exchange import Exchange, Observe
-from clusterkit.engine.resource import Ctx
+from clusterkit.engine.scope import Scope
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.profile.model import BaseProfile, load
 from clusterkit_sandbox.pace import Pace
@@ -147,9 +147,9 @@ class World:
         """The driver's clients, for tests that prepare or inspect something with them."""
         return self.cloud.connect(self.target(name), self.connection())
 
-    def context(self, name: str | None = None) -> Ctx[Any]:
+    def scope(self, name: str | None = None) -> Scope[Any]:
         """A fresh context, for tests that call a driver's methods."""
-        return Ctx(self.clients(name), name or self.profile.name)
+        return Scope(self.clients(name), name or self.profile.name, self.profile.region)
 
     def facts(self, profile: BaseProfile | None = None) -> Any:
         """What preflight finds for a profile; asked for once."""

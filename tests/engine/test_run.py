@@ -12,11 +12,11 @@ import pytest
 
 from clusterkit.engine import backoff
 from clusterkit.engine.events import Event, StepFailed, StepNoted, StepRetried, StepStopped, Warned
-from clusterkit.engine.kind import AnyKind, Edit, Kind, Leftover, fixed
+from clusterkit.engine.kind import AnyKind, Edit, Env, Kind, Leftover, fixed
 from clusterkit.engine.operation import Done, Failed, Operation, Running
 from clusterkit.engine.plan import Plan, plan
 from clusterkit.engine.run import Outcome, Run
-from clusterkit.engine.scope import Env, Scope
+from clusterkit.engine.scope import Scope
 from clusterkit.errors import (
     AlreadyDone,
     Diverged,
@@ -361,6 +361,32 @@ def test_a_protection_is_switched_off_before_the_delete() -> None:
     assert up(cloud, Locked(name="x"), kinds=(Locked,)).ok
     assert destroy(cloud, kinds=(Locked,)).ok
     assert cloud.things == {}
+
+
+def test_a_deletion_in_parts_goes_on_after_each() -> None:
+    """Without waiting for the time after which a lost delete is sent again."""
+
+    class Bag(Item):
+        kind = "bag"
+        told: ClassVar[list[tuple[int, bool]]] = []
+
+        @classmethod
+        def delete(cls, scope: Scope[DictCloud], have: Seen) -> Operation[DictCloud] | None:
+            cls.told.append((have.size, scope.destroying))
+            if have.size:
+                scope.client.resize(cls.kind, have.name, have.size - 1)
+                return None
+            return super().delete(scope, have)
+
+    cloud = DictCloud()
+    assert up(cloud, Bag(name="b", size=2), kinds=(Bag,)).ok
+    began = time.monotonic()
+    assert destroy(cloud, kinds=(Bag,)).ok
+    assert time.monotonic() - began < 0.9
+    assert Bag.told == [(2, True), (1, True), (0, True)]
+    assert up(cloud, Bag(name="b", size=0), kinds=(Bag,)).ok
+    assert up(cloud, kinds=(Bag,)).ok
+    assert Bag.told[3:] == [(0, False)]
 
 
 def test_what_comes_up_late_is_swept_when_it_stands_in_the_way() -> None:

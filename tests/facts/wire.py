@@ -139,7 +139,7 @@ def _alibaba(
         if service == "cs":
             clients.cs(name, "POST", "/clusters", {})
         else:
-            clients._rpc(service, name, {})
+            clients.rpc(service, name)
     except ClusterkitError as error:
         return error
     raise AssertionError(f"{fact.where}: the driver took the refusal for a success")

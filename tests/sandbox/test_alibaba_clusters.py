@@ -183,12 +183,12 @@ def test_a_cluster_takes_its_time(cloud: Aliyun, monkeypatch: pytest.MonkeyPatch
     identifier = made["cluster_id"]
     assert cloud("cs:DescribeClusterDetail", identifier)["state"] == "initial"
     assert cloud("cs:DescribeTaskInfo", made["task_id"])["state"] == "running"
-    with refused("ErrorClusterState"):
+    with refused("InvalidStatus.Forbidden"):
         cloud("cs:DeleteCluster", identifier)
-    with refused("ErrorClusterState"):
+    with refused("InvalidStatus.Forbidden"):
         cloud("cs:DescribeClusterUserKubeconfig", identifier)
     cluster = {"cluster_id": identifier, "vswitch_ids": asked["vswitch_ids"]}
-    with refused("ErrorClusterState"):
+    with refused("InvalidStatus.Forbidden"):
         cloud.pool(cluster)
     cloud.done(made["task_id"])
     pool = cloud.pool(cluster)

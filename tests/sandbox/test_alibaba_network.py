@@ -385,6 +385,8 @@ def test_security_groups(cloud: Aliyun) -> None:
     assert [n["Status"] for n in sets["NetworkInterfaceSet"]] == ["Available"]
     cloud("ecs:DeleteNetworkInterface", **here(NetworkInterfaceId=card))
     cloud("ecs:RevokeSecurityGroup", **group, Permissions=[rule])
+    with refused("InvalidGroupAuthItem.NotFound", 403):
+        cloud("ecs:RevokeSecurityGroup", **group, SecurityGroupRuleId=["sgr-none"])
     cloud("ecs:DeleteSecurityGroup", **group)
     for vswitch in vswitches:
         cloud("vpc:DeleteVSwitch", **here(VSwitchId=vswitch))
@@ -509,7 +511,7 @@ def test_roles(cloud: Aliyun) -> None:
     assert cloud("ram:ListEntitiesForPolicy", **policy)["Roles"]["Role"][0]["RoleName"] == "Mine"
     for operation, code in (
         ("ram:DeleteRole", "DeleteConflict.Role.Policy"),
-        ("ram:DeletePolicy", "DeleteConflict.Policy.Role"),
+        ("ram:DeletePolicy", "DeleteConflict.Role.Policy"),
     ):
         with refused(code, 409):
             cloud(

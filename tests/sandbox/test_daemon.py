@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import sys
 import time
+import tomllib
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from clusterkit_sandbox import daemon
+import clusterkit
+from clusterkit_sandbox import __version__, daemon
 from clusterkit_sandbox.daemon import AlreadyRunning, Info, SandboxError
 from clusterkit_sandbox.pace import Pace
 from clusterkit_sandbox.state_dir import default_directory
@@ -68,6 +70,45 @@ def test_start_status_stop(directory: Path, start: Start) -> None:
     assert (directory / "daemon.log").read_text() == ""
 
 
+def _as_of_another_version(info: Info) -> None:
+    file = info.directory / "sandbox.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"version": "0.0.1"}))
+
+
+def test_a_sandbox_of_another_version_is_restarted(
+    directory: Path, start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    old = start(Pace(7))
+    assert daemon.ensure(directory=directory) == old
+    _as_of_another_version(old)
+    new = daemon.ensure(directory=directory)
+    assert new.pid != old.pid
+    assert (new.version, new.pace, new.kube) == (__version__, Pace(7), "embedded")
+    with pytest.raises(ProcessLookupError):
+        os.kill(old.pid, 0)
+    assert "clusterkit 0.0.1 started it" in caplog.text
+    assert daemon.ensure(directory=directory) == new
+    with pytest.raises(AlreadyRunning):
+        start()
+    _as_of_another_version(new)
+    assert start(Pace(3)).pace == Pace(3)
+
+
+def test_who_comes_late_does_not_stop_the_new_one(directory: Path, start: Start) -> None:
+    _as_of_another_version(start())
+    with ThreadPoolExecutor(4) as pool:
+        found = {
+            info.pid for info in pool.map(lambda _: daemon.ensure(directory=directory), [0] * 4)
+        }
+    assert len(found) == 1
+    assert daemon.status(directory) is not None
+
+
+def test_both_packages_have_the_version_of_the_distribution() -> None:
+    text = (Path(__file__).parents[2] / "pyproject.toml").read_text()
+    assert tomllib.loads(text)["project"]["version"] == __version__ == clusterkit.__version__
+
+
 def test_files_are_for_the_owner_only(directory: Path, start: Start) -> None:
     info = start()
     assert _mode(directory) == 0o700
@@ -83,7 +124,7 @@ def test_files_are_for_the_owner_only(directory: Path, start: Start) -> None:
 
 def test_a_second_one_is_refused_and_ensure_finds_the_first(directory: Path, start: Start) -> None:
     info = start(Pace(7))
-    with pytest.raises(AlreadyRunning, match="runs already in") as raised:
+    with pytest.raises(AlreadyRunning, match="already running in") as raised:
         start()
     assert "clusterkit sandbox stop" in raised.value.hint
     assert daemon.ensure(directory=directory) == info
@@ -184,7 +225,7 @@ def test_a_directory_that_is_not_ours_is_refused(tmp_path: Path) -> None:
     shared.mkdir()
     shared.chmod(0o755)
     (shared / "thesis.txt").write_text("precious")
-    with pytest.raises(SandboxError, match="open to other users") as raised:
+    with pytest.raises(SandboxError, match="accessible to other users") as raised:
         daemon.start(directory=shared, emulators=())
     assert "CLUSTERKIT_SANDBOX_DIR" in raised.value.hint
     assert _mode(shared) == 0o755
@@ -240,15 +281,15 @@ def test_a_shell_can_take_the_environment(directory: Path, start: Start) -> None
         check=True,
     )
     assert done.stdout == f"{odd}|{info.proxy}"
-    with pytest.raises(ValueError, match="no name"):
+    with pytest.raises(ValueError, match="not a valid name"):
         daemon.shell_exports({"A; rm": "x"})
 
 
-def test_its_door_refuses_the_world(start: Start) -> None:
+def test_other_hosts_are_refused(start: Start) -> None:
     info = start()
     opener = urllib.request.build_opener(
         urllib.request.ProxyHandler({"https": info.proxy}),
         urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=info.ca_file)),
     )
-    with pytest.raises(OSError, match=r"403 the sandbox has no example\.com"):
+    with pytest.raises(OSError, match=r"403 the sandbox does not emulate example\.com"):
         opener.open("https://example.com/", timeout=10)

@@ -156,7 +156,7 @@ def test_a_watch_tells_every_change_once(cluster: Cluster) -> None:
     thread = threading.Thread(target=change)
     thread.start()
     seen = []
-    for event in watch.Poller().stream(
+    for event in watch.Watch().stream(
         core.list_namespaced_config_map, "default", resource_version=start, timeout_seconds=20
     ):
         if event["object"].metadata.name == "w":
@@ -288,7 +288,7 @@ def test_pods_run_and_wait_for_what_they_need(cluster: Cluster) -> None:
     told = [c.message for c in waiting.status.conditions if c.type == "PodScheduled"]
     assert "didn't match Pod's node affinity/selector" in told[0]
     cluster.opened.set_nodes([node(1), node(2, architecture="arm64")])
-    for event in watch.Poller().stream(
+    for event in watch.Watch().stream(
         core.list_namespaced_pod, "default", field_selector="metadata.name=p", timeout_seconds=20
     ):
         if event["object"].status.phase == "Succeeded":

@@ -279,7 +279,7 @@ def test_pages_to_the_last(server: Loopback) -> None:
 
     server.answer = answer
     made = clients(server)
-    assert list(made.pages(made.vpc, "DescribeVpcs", "Vpcs.Vpc")) == items
+    assert list(made.every("DescribeVpcs")) == items
 
 
 # -- what comes back ----

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from clusterkit import alibaba
-from clusterkit.alibaba.cluster_access import EARLY, read
+from clusterkit.alibaba.access import EARLY, read
 from clusterkit.cli.kubeconfig import _status
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import Absent, CloudError

@@ -156,7 +156,7 @@ def test_a_minor_version_becomes_its_newest_patch() -> None:
 
 
 def test_an_existing_cluster_keeps_its_patch() -> None:
-    there = {"current_version": "1.35.1-aliyun.1"}
+    there = "1.35.1-aliyun.1"
     assert version(there) == ("1.35.1-aliyun.1", [])
     assert version(there, kubernetes="1.35") == ("1.35.1-aliyun.1", [])
     assert version(there, kubernetes="1.36") == ("1.36.10-aliyun.1", [])

@@ -14,9 +14,9 @@ import pytest
 from clusterkit import alibaba
 from clusterkit.alibaba.errors import refusal
 from clusterkit.alibaba.nodes import NodePool, NodePoolState
-from clusterkit.engine.resource import Ctx
+from clusterkit.engine.scope import Scope
 from clusterkit.engine.target import CloudConnection, Target
-from clusterkit.errors import Busy, Rejected, Retryable
+from clusterkit.errors import Busy, Retryable
 from tests.unit.loopback import Heard, Loopback, loopback
 
 ENVIRON = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "k", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "s"}
@@ -42,17 +42,16 @@ def server(tmp_path: Path) -> Iterator[Loopback]:
         yield found
 
 
-def changes(server: Loopback, have: NodePoolState, *, destroying: bool) -> list[Any]:
-    """What a deletion sends: method, path, query, body."""
+def scope(server: Loopback, *, destroying: bool = False) -> Scope[Any]:
     target = Target("alibaba", "demo", "ap-southeast-1")
     wire = CloudConnection(server.proxy, server.ca_file, ENVIRON)
-    cx: Ctx[Any] = Ctx(alibaba.connect(target, wire), "demo")
-    cx.destroying = destroying
-    if have.nodes > have.failed and have.phase != "delete_failed":
-        with pytest.raises(Retryable, match="go first" if destroying else "are drained first"):
-            NodePool.delete(cx, have)
-    else:
-        NodePool.delete(cx, have)
+    clients = alibaba.connect(target, wire)
+    return Scope(clients, "demo", "ap-southeast-1", destroying=destroying)
+
+
+def changes(server: Loopback, have: NodePoolState, *, destroying: bool) -> list[Any]:
+    """What a deletion sends: method, path, query, body."""
+    NodePool.delete(scope(server, destroying=destroying), have)
     sent = []
     for heard in server.heard:
         if heard.method != "GET":
@@ -83,7 +82,9 @@ def test_an_autoscaler_goes_first(server: Loopback, destroying: bool) -> None:
 
 @pytest.mark.parametrize("phase", ["removing", "removing_nodes", "scaling", "updating"])
 def test_what_is_busy_is_left_alone(server: Loopback, phase: str) -> None:
-    assert changes(server, replace(POOL, phase=phase), destroying=False) == []
+    with pytest.raises(Busy, match=phase):
+        changes(server, replace(POOL, phase=phase), destroying=False)
+    assert not server.heard
 
 
 @pytest.mark.parametrize(
@@ -102,10 +103,21 @@ def test_what_holds_no_node_goes(server: Loopback, have: NodePoolState) -> None:
 
 
 def test_a_pool_that_does_not_go_says_why() -> None:
-    stuck = replace(POOL, phase="delete_failed", issues="ScalingGroup: MinSize")
-    with pytest.raises(Rejected, match="MinSize") as caught:
-        NodePool.ready(stuck)
-    assert "Auto Scaling" in caught.value.hint
+    stuck = replace(POOL, phase="delete_failed", told="ScalingGroup: MinSize")
+    assert stuck.status in NodePool.failed
+    assert "MinSize" in stuck.reason
+    assert "Auto Scaling" in replace(stuck, told="").reason
+
+
+@pytest.mark.parametrize(
+    ("healthy", "failed", "status"),
+    [(3, 0, "active"), (2, 0, "incomplete"), (2, 1, "degraded"), (0, 3, "failed")],
+)
+def test_a_pool_is_active_with_all_of_its_nodes(healthy: int, failed: int, status: str) -> None:
+    pool = replace(POOL, healthy=healthy, failed=failed)
+    assert pool.status == status
+    assert NodePool.ready(pool) == (status == "active")
+    assert pool.reason == ("" if healthy == 3 else f"{healthy} of 3 nodes")
 
 
 def test_a_pool_at_work_is_waited_for() -> None:

@@ -20,8 +20,8 @@ from clusterkit.alibaba.profile import AlibabaProfile
 from clusterkit.alibaba.registry import RegistryLogin
 from clusterkit.alibaba.template import template
 from clusterkit.clouds import CLOUDS, model
+from clusterkit.engine.kind import closure
 from clusterkit.engine.preflight import MachineType
-from clusterkit.engine.resource import closure
 from clusterkit.errors import ProfileError
 from clusterkit.profile.model import load
 

@@ -14,7 +14,8 @@ from clusterkit import alibaba
 from clusterkit.alibaba import personal_registry
 from clusterkit.alibaba.personal_registry import PersonalRepository
 from clusterkit.alibaba.registry import domains
-from clusterkit.engine.resource import Ctx
+from clusterkit.engine.inventory import Inventory
+from clusterkit.engine.scope import Scope
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import Rejected, Retryable
 from tests.unit.loopback import Heard, Loopback, loopback
@@ -28,19 +29,18 @@ def server(tmp_path: Path) -> Iterator[Loopback]:
         yield found
 
 
-def context(server: Loopback, status: int = 200, body: Any = None) -> Ctx[Any]:
+def scope(server: Loopback, status: int = 200, body: Any = None) -> Scope[Any]:
     server.answer = lambda heard: (status, json.dumps(body or {}).encode())
     target = Target("alibaba", "demo", "cn-hangzhou")
-    return Ctx(
-        alibaba.connect(target, CloudConnection(server.proxy, server.ca_file, ENVIRON)), "demo"
-    )
+    wire = CloudConnection(server.proxy, server.ca_file, ENVIRON)
+    return Scope(alibaba.connect(target, wire), "demo", "cn-hangzhou")
 
 
 def test_where_it_was_never_opened(server: Loopback) -> None:
     """Who does not use it never notices; who wishes for it is told what to do."""
-    cx = context(server, 400, {"code": "USER_NOT_EXIST", "message": "user is not exist"})
-    assert PersonalRepository.owned(cx) == {}
-    [finding] = personal_registry.check(cx.clients)
+    here = scope(server, 400, {"code": "USER_NOT_EXIST", "message": "user is not exist"})
+    assert Inventory(here).owned(PersonalRepository) == {}
+    [finding] = personal_registry.check(here.client)
     assert "user is not exist" in finding.what
     assert "set its password there" in finding.hint
 
@@ -49,17 +49,17 @@ def test_where_it_was_never_opened(server: Loopback) -> None:
 def test_what_is_not_answered_is_not_taken_for_nothing(
     server: Loopback, status: int, error: type[Exception]
 ) -> None:
-    cx = context(server, status, {"code": "X", "message": "no"})
+    here = scope(server, status, {"code": "X", "message": "no"})
     with pytest.raises(error):
-        PersonalRepository.owned(cx)
+        Inventory(here).owned(PersonalRepository)
 
 
 def test_its_calls_go_to_the_region_in_the_interface_of_2016(server: Loopback) -> None:
     mark = "clusterkit cn-hangzhou/demo keep"
     ours = {"repoNamespace": "a", "repoName": "b", "summary": mark}
     others = [{**ours, "summary": text} for text in ("", f"{mark}!", mark.replace("demo", "x"))]
-    cx = context(server, body={"data": {"repos": [ours, *others], "total": 4}})
-    [(name, state)] = PersonalRepository.owned(cx).items()
+    here = scope(server, body={"data": {"repos": [ours, *others], "total": 4}})
+    [(name, [state])] = Inventory(here).owned(PersonalRepository).items()
     assert (name, state.keep, state.servers) == ("a/b", True, ())
     [heard] = server.heard
     assert (heard.host, heard.secure) == ("cr.cn-hangzhou.aliyuncs.com", True)
@@ -69,7 +69,7 @@ def test_its_calls_go_to_the_region_in_the_interface_of_2016(server: Loopback) -
 
 def test_a_password_for_an_hour(server: Loopback) -> None:
     data = {"tempUserName": "u", "authorizationToken": "secret", "expireDate": 1_900_000_000_000}
-    login = personal_registry.password(context(server, body={"data": data}).clients, ("h",))
+    login = personal_registry.password(scope(server, body={"data": data}).client, ("h",))
     assert (login.user, login.password, login.servers) == ("u", "secret", ("h",))
     assert login.expires.timestamp() == 1_900_000_000
     assert "secret" not in repr(login)
@@ -99,6 +99,6 @@ def test_endpoints_of_an_instance(
         shown = [{"Domain": "out", "Type": "SYSTEM"}]
         return 200, json.dumps({**found, "Enable": outside, "Domains": shown}).encode()
 
-    cx = context(server)
+    here = scope(server)
     server.answer = answer
-    assert list(domains(cx.clients, "cri-12345678")) == hosts
+    assert list(domains(here.client, "cri-12345678")) == hosts

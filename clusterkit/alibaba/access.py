@@ -1,7 +1,7 @@
-"""Into the cluster's Kubernetes: ACK has no bearer tokens, but client certificates for a time.
+"""Access to the cluster's Kubernetes API: ACK has no bearer tokens, but short-lived client
+certificates.
 
-Without ``TemporaryDurationMinutes`` the certificate lives for years, which is why it is always
-sent.
+Without ``TemporaryDurationMinutes`` the certificate is valid for years, so it is always sent.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any
 import yaml
 
 from clusterkit.alibaba.client import Clients
-from clusterkit.alibaba.cluster_state import ours, public
+from clusterkit.alibaba.cluster import owned
 from clusterkit.engine.target import Target
 from clusterkit.errors import Absent, CloudError
 from clusterkit.kube.api import Access, Credential
 
 MINUTES = 60
-"""of a certificate, unless told otherwise; asked for anew before"""
+"""lifetime of a certificate, unless told otherwise"""
 ALLOWED = range(15, 4321)
 """``TemporaryDurationMinutes`` of DescribeClusterUserKubeconfig"""
 EARLY = timedelta(minutes=5)
@@ -45,15 +45,14 @@ class Kubeconfig:
 
 def temporary(clients: Clients, target: Target, minutes: int = MINUTES) -> Kubeconfig:
     """Credentials for that long; ``Absent`` while there is no running cluster of ours."""
-    found = ours(clients, target.name)
-    if not found or found[0]["state"] not in REACHABLE:
+    found = [one for one in owned(clients, target.name) if one.status in REACHABLE]
+    if not found:
         raise Absent(target.name)
-    cluster = found[0]
     given = clients.cs(
         "DescribeClusterUserKubeconfig",
         "GET",
-        f"/k8s/{cluster['cluster_id']}/user_config",
-        PrivateIpAddress=not public(cluster),
+        f"/k8s/{found[0].id}/user_config",
+        PrivateIpAddress=not found[0].public,
         TemporaryDurationMinutes=minutes,
     )
     return read(given["config"], str(given.get("expiration") or ""), minutes)

@@ -1,0 +1,160 @@
+"""Who may reach the API server: an access control list on its load balancer.
+
+CreateCluster has no parameter for it (``access_control_list`` is for registered clusters): ACK's
+own way is the list of the load balancer's listener on port 6443, which serves the public and the
+internal address (https://www.alibabacloud.com/help/en/ack/cluster-access-control).
+``external_loadbalancer_id`` is described as the Ingress's; public logs of clusters without one show
+the API server's there, and a load balancer without that listener is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, ClassVar
+
+from clusterkit.alibaba.client import Clients
+from clusterkit.alibaba.cluster import ClusterState
+from clusterkit.alibaba.network import VpcState, VSwitchState
+from clusterkit.alibaba.paging import within
+from clusterkit.alibaba.tags import Tagged, read_tags, shown_name, write_tags
+from clusterkit.engine.kind import Edit, Env, Kind, Tags, edit
+from clusterkit.engine.scope import Scope
+from clusterkit.errors import Gone, Rejected
+
+PORT = 6443
+ALWAYS = ("100.104.0.0/16",)
+"""ACK's control plane comes from there (the same page)"""
+
+
+@dataclass(frozen=True)
+class AccessListState:
+    """An access control list."""
+
+    id: str
+    tags: Tags
+    entries: frozenset[str] = frozenset()
+    listeners: frozenset[tuple[str, int]] = frozenset()
+    """load balancer and port of the listeners that it is attached to"""
+    active: frozenset[str] = frozenset()
+    """load balancers that let in nobody else"""
+    status: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AccessList(Tagged[AccessListState]):
+    """The ranges that may reach the API server."""
+
+    kind: ClassVar[str] = "access-list"
+    product: ClassVar = "slb"
+    type: ClassVar[str] = "acl"
+    cluster: Kind[Any, ClusterState]
+    vpc: Kind[Any, VpcState]
+    vswitches: tuple[Kind[Any, VSwitchState], ...]
+    """the nodes' and pods', which come from inside"""
+    allowed: tuple[str, ...]
+    """the profile's ranges, and the pods' with Flannel"""
+
+    @classmethod
+    def list(cls, scope: Scope[Clients]) -> Iterable[AccessListState]:
+        for item in cls.listed(scope, "DescribeAccessControlLists"):
+            yield AccessListState(item["AclId"], read_tags(item))
+
+    @classmethod
+    def read(cls, scope: Scope[Clients], found: AccessListState) -> AccessListState:
+        pages = list(scope.client.pages("DescribeAccessControlListAttribute", AclId=found.id))
+        entries = [one for page in pages for one in within(page, "AclEntrys.AclEntry") or ()]
+        related = within(pages[0], "RelatedListeners.RelatedListener") or ()
+        listeners = frozenset((one["LoadBalancerId"], int(one["ListenerPort"])) for one in related)
+        active = {
+            balancer
+            for balancer, port in listeners
+            if port == PORT and _active(_listener(scope, balancer), found.id)
+        }
+        ranges = frozenset(one["AclEntryIP"] for one in entries)
+        return replace(found, entries=ranges, listeners=listeners, active=frozenset(active))
+
+    def create(self, env: Env[Clients]) -> AccessListState:
+        check(env, env[self.cluster].balancer)
+        created = env.client.slb(
+            "CreateAccessControlList",
+            AclName=shown_name(env, self.name),
+            Tag=write_tags(self.marks(env)),
+        )
+        return AccessListState(created["AclId"], self.marks(env))
+
+    def edits(self, env: Env[Clients], have: AccessListState) -> Iterator[Edit]:
+        wanted = self._ranges(env)
+        yield from edit("allowed", have.entries, wanted, partial(_change, env, have, wanted))
+        balancer = env[self.cluster].balancer
+
+        def attach() -> None:
+            _set(env, balancer, PORT, AclStatus="on", AclType="white", AclId=have.id)
+
+        if balancer not in have.active:
+            yield Edit("attached", False, True, attach)
+
+    def _ranges(self, env: Env[Clients]) -> frozenset[str]:
+        """An existing VPC may have more ranges than its first."""
+        inside = {env[self.vpc].cidr, *(env[vswitch].cidr for vswitch in self.vswitches)}
+        return frozenset({*self.allowed, *ALWAYS, *inside})
+
+    @classmethod
+    def delete(cls, scope: Scope[Clients], have: AccessListState) -> None:
+        for balancer, port in have.listeners:
+            _set(scope, balancer, port, AclStatus="off")
+        scope.client.slb("DeleteAccessControlList", AclId=have.id)
+
+
+def _change(env: Env[Clients], have: AccessListState, wanted: frozenset[str]) -> None:
+    for action, ranges in (
+        ("AddAccessControlListEntry", wanted - have.entries),
+        ("RemoveAccessControlListEntry", have.entries - wanted),
+    ):
+        if ranges:
+            listed = [{"entry": cidr, "comment": "clusterkit"} for cidr in sorted(ranges)]
+            env.client.slb(action, AclId=have.id, AclEntrys=json.dumps(listed))
+
+
+def _listener(scope: Scope[Clients], balancer: str) -> Any:
+    """The API server's listener; None if the load balancer has none."""
+    try:
+        return scope.client.slb(
+            "DescribeLoadBalancerTCPListenerAttribute", LoadBalancerId=balancer, ListenerPort=PORT
+        )
+    except Gone:
+        return None
+
+
+def _active(listener: Any, acl: str) -> bool:
+    shown = listener or {}
+    used = (shown.get("AclStatus"), shown.get("AclType"), shown.get("AclId"))
+    return used == ("on", "white", acl)
+
+
+def check(scope: Scope[Clients], balancer: str) -> None:
+    """``Rejected`` if this is not the API server's load balancer, or not one that takes lists."""
+    if not balancer.startswith("lb-"):
+        raise Rejected(
+            "the API server's load balancer is not a classic one, whose listeners take lists",
+            where="endpoint.allowed",
+            hint="restrict it by its security groups in the console, and leave allowed out",
+        )
+    if _listener(scope, balancer) is None:
+        raise Rejected(
+            f"{balancer} has no listener on port {PORT}, and is not the API server's",
+            where="endpoint.allowed",
+            hint="restrict it by its load balancer's listener in the console, leave allowed out, "
+            "and please report this",
+        )
+
+
+def _set(scope: Scope[Clients], balancer: str, port: int, **wanted: Any) -> None:
+    scope.client.slb(
+        "SetLoadBalancerTCPListenerAttribute",
+        LoadBalancerId=balancer,
+        ListenerPort=port,
+        **wanted,
+    )

@@ -1,0 +1,119 @@
+"""What goes on in Container Service after a call has been answered: tasks, and the events that say
+why something failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from clusterkit.alibaba.client import Clients
+from clusterkit.alibaba.errors import redacted, refusal
+from clusterkit.engine.error_table import CODE
+from clusterkit.engine.operation import Done, Failed, Outcome, Running
+from clusterkit.engine.scope import Scope
+from clusterkit.errors import (
+    CloudError,
+    Denied,
+    OutOfStock,
+    PaymentRequired,
+    QuotaExceeded,
+    Rejected,
+    Retryable,
+)
+
+SUCCEEDED = ("success", "Success")
+"""the spelling differs from task to task"""
+FAILED = ("fail", "failed", "canceled")
+HOPELESS = (Denied, OutOfStock, PaymentRequired, QuotaExceeded)
+"""what a scaling group goes on trying for, without success"""
+MOST = 3
+"""reasons shown"""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task, as the answers of CreateCluster, DeleteCluster, ModifyClusterNodePool … name it."""
+
+    id: str
+    operation: str
+    """whose task it is, for errors"""
+
+    def poll(self, scope: Scope[Clients]) -> Outcome:
+        """How far it is, from DescribeTaskInfo."""
+        found = scope.client.cs("DescribeTaskInfo", "GET", f"/tasks/{self.id}") or {}
+        state = str(found.get("state") or "")
+        if state in SUCCEEDED:
+            return Done()
+        if state not in FAILED:
+            return Running(str(found.get("current_stage") or state))
+        return Failed(final(f"CS.{self.operation}", *_error(found)))
+
+
+def task(operation: str, answer: Any) -> Task | None:
+    """The task a call began; None if it began none."""
+    identifier = (answer or {}).get("task_id")
+    return Task(str(identifier), operation) if identifier else None
+
+
+def _error(found: Any) -> tuple[str, str]:
+    """Code and message of a task that failed."""
+    error = found.get("error") or {}
+    stages = [stage.get("message") for stage in found.get("stages") or ()]
+    words = error.get("message") or next(filter(None, reversed(stages)), "")
+    return str(error.get("code") or "TaskFailed"), str(words or "the task failed without a reason")
+
+
+def final(operation: str, code: str, words: str) -> CloudError:
+    """The error for what has failed for good, whatever its code would mean as a call's answer.
+
+    A task's own code often says only that it failed, with the cause among its words.
+    """
+    error = refusal(operation, 0, code, words, "")
+    if not isinstance(error, HOPELESS):
+        error = hopeless(operation, words) or error
+    if isinstance(error, CloudError) and not isinstance(error, Retryable):
+        return error
+    return Rejected(error.what, hint=error.hint, code=code, operation=operation)
+
+
+def hopeless(operation: str, words: str) -> CloudError | None:
+    """What the words of an event say waiting does not help against: stock, quota, money,
+    permission. None for anything else.
+    """
+    for code in CODE.findall(words):
+        error = refusal(operation, 0, code, words, "")
+        if isinstance(error, HOPELESS):
+            return error
+    return None
+
+
+def events(scope: Scope[Clients], cluster: str, subject: str = "") -> list[str]:
+    """The last errors and warnings of a cluster, or of the pool whose id is ``subject``, newest
+    first, each once. Empty if they cannot be read: that must not hide what they are about.
+    """
+    try:
+        page: Any = scope.client.cs(
+            "DescribeClusterEvents",
+            "GET",
+            f"/clusters/{cluster}/events",
+            page_number=1,
+            page_size=50,
+        )
+    except CloudError:
+        return []
+    return list(dict.fromkeys(_told(page, subject)))
+
+
+def _told(page: Any, subject: str) -> Iterator[str]:
+    for event in (page or {}).get("events") or ():
+        data = event.get("data") or {}
+        bad = str(data.get("level") or "").lower() in ("error", "err", "warning")
+        if bad and subject in f"{event.get('subject') or ''} {data.get('message') or ''}":
+            yield f"{data.get('reason')}: {redacted(str(data.get('message') or ''))}"
+
+
+def reason(scope: Scope[Clients], cluster: str, subject: str = "") -> str:
+    """Why a cluster, or a pool of it, does not work; empty if no event says."""
+    return "; ".join(events(scope, cluster, subject)[:MOST])
