@@ -100,7 +100,8 @@ class Edit(NamedTuple):
     field: str
     have: object
     want: object
-    apply: Callable[[], Operation[Any] | None] | None = None
+    apply: Callable[[], object] | None = None
+    """an ``Operation`` that it returns is polled; anything else is ignored"""
     replace: bool = False
     why: str = ""
     """for a refusal: what to do instead"""
@@ -125,9 +126,7 @@ def shown(value: object) -> str:
     return "none" if value in (None, "") else str(value)
 
 
-def edit(
-    what: str, have: object, want: object, call: Callable[[], Operation[Any] | None]
-) -> Iterator[Edit]:
+def edit(what: str, have: object, want: object, call: Callable[[], object]) -> Iterator[Edit]:
     """An edit in place, if the two differ."""
     if have != want:
         yield Edit(what, have, want, call)
@@ -333,7 +332,7 @@ class Leftover(Generic[C]):
 
     kind: str
     list: Callable[[Scope[C]], Iterable[Any]]
-    delete: Callable[[Scope[C], Any], Operation[C] | None]
+    delete: Callable[[Scope[C], Any], object]
     belongs: Callable[[Scope[C], Any], bool] = lambda *_: True
     disarm: Callable[[Scope[C], Any], None] | None = None
     keep: Callable[[Any], str | None] = lambda _: None
