@@ -2,7 +2,7 @@
 
 ``python bench/terraform.py [--pace max,60]`` starts a sandbox per pace and lets each tool plan,
 build, plan again and destroy, each command a process of its own, as a user runs it. It prints wall
-time, requests at the door, processor time and peak memory, and the ratios; the goals are for pace
+time, requests at the proxy, processor time and peak memory, and the ratios; the goals are for pace
 max, where nothing is waited for. Without terraform or its AWS provider it says so and exits 0.
 Exits 1 if a goal is missed.
 """

@@ -1,11 +1,12 @@
-"""The only list of clouds. A cloud is a module; mypy checks each against ``Cloud``; none is
-imported until asked for.
+"""The only list of clouds. Each cloud is a package that mypy checks against ``Cloud``; none is
+imported before it is needed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, assert_never, get_args
@@ -21,6 +22,37 @@ if TYPE_CHECKING:
 CloudName = Literal["alibaba", "eks"]
 CLOUDS: tuple[CloudName, ...] = get_args(CloudName)
 
+
+@dataclass(frozen=True)
+class Examples:
+    """Words of one cloud for help texts and hints, so that the command line itself names none."""
+
+    cloud: CloudName
+    region: str
+    fault: str
+    """a fault rule of the sandbox"""
+    tools: str
+    """the vendor's command line and what else works against the sandbox"""
+    native_auth: str
+    """what ``--auth`` may name besides clusterkit"""
+    minutes: str
+    """which clouds let one choose how long a credential lives, and the range"""
+
+    @property
+    def profile(self) -> str:
+        """The path of a shipped profile."""
+        return f"profiles/{self.cloud}-minimal.yaml"
+
+
+EXAMPLES = Examples(
+    cloud="eks",
+    region="eu-west-1",
+    fault="terminal:eks:CreateNodegroup@1",
+    tools="aws, aliyun, terraform",
+    native_auth="aws on eks",
+    minutes="15 to 4320 on alibaba, default 60",
+)
+
 L = TypeVar("L")
 """The cloud's clients."""
 
@@ -30,11 +62,11 @@ class Facts(Protocol):
 
     @property
     def account(self) -> str:
-        """The account, project or subscription that pays."""
+        """The account, project or subscription of the credentials."""
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
-        """What the user should know that stops nothing."""
+        """What the user should know but may ignore."""
 
 
 class Cloud(Protocol[L]):
@@ -50,19 +82,19 @@ class Cloud(Protocol[L]):
 
     @property
     def MINUTES(self) -> range | None:
-        """How long a credential for Kubernetes may be asked to live; None where the cloud decides
-        it alone.
+        """The lifetimes a Kubernetes credential may have, in minutes; None where the cloud sets it
+        itself.
         """
 
     def connect(self, target: Target, wire: CloudConnection) -> L:
         """The clients; no network."""
 
     def account(self, clients: L) -> str:
-        """Who pays; ``CredentialsError`` with the cure."""
+        """The account of the credentials; ``CredentialsError`` with what to do."""
 
     def activate(self, profile: Any, clients: L) -> Sequence[str]:
-        """Switch on what the account lacks for this profile, and say what; asked for by
-        ``up --activate`` only.
+        """Enable the services and create the service roles that the account lacks for this profile;
+        returns what was done. Only for ``up --activate``.
         """
 
     def preflight(self, profile: Any, clients: L) -> Any:
@@ -144,7 +176,7 @@ def _known(name: str) -> CloudName:
     for cloud in CLOUDS:
         if cloud == name:
             return cloud
-    raise ClusterkitError(f"there is no cloud {name!r}", hint=f"one of: {', '.join(CLOUDS)}")
+    raise ClusterkitError(f"unknown cloud {name!r}", hint=f"one of: {', '.join(CLOUDS)}")
 
 
 def sandbox_connection(directory: Path | None = None) -> CloudConnection:

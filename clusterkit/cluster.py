@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 from clusterkit.clouds import CLOUDS, Facts, load, model
-from clusterkit.engine import adapter, ownership
+from clusterkit.engine import ownership
 from clusterkit.engine import plan as engine
 from clusterkit.engine.background import Background
+from clusterkit.engine.compare import usable
 from clusterkit.engine.events import Emit
 from clusterkit.engine.inventory import Inventory
 from clusterkit.engine.kind import AnyKind, Edit, Kind, Leftover, reason
+from clusterkit.engine.look import look
 from clusterkit.engine.plan import Kept, Step
 from clusterkit.engine.retry import Retry
 from clusterkit.engine.run import Outcome, Run
@@ -101,7 +103,7 @@ class Cluster:
         self.profile: BaseProfile | None = None
         """what ``plan`` and ``preflight`` take if they are given none"""
         self._cloud = load(target.cloud)
-        self._kinds = adapter.kinds(self._cloud.KINDS)
+        self._kinds: Sequence[AnyKind] = self._cloud.KINDS
         self._clients = self._cloud.connect(target, self.connection)
         self._retry = Retry(self.connection.scale, self.connection.waiting)
 
@@ -145,7 +147,7 @@ class Cluster:
         account = self._account(clients)
         scale = self.connection.scale
         kinds = [kind for kind in self._kinds if not isinstance(kind, Leftover)]
-        seen = engine.look(kinds, Inventory(self._scope(clients), scale=scale), scale=scale)
+        seen = look(kinds, Inventory(self._scope(clients), scale=scale), scale=scale)
         things = [
             Seen(f"{kind.kind}/{name}", state.id, _status(kind, state), state)
             for kind in kinds
@@ -218,7 +220,7 @@ class Cluster:
             found = aside(lambda: facts or self._cloud.preflight(profile, clients))
 
             def desired() -> Iterator[Kind[Any, Any]]:
-                yield from adapter.wishes(self._cloud.graph(profile, found.result()))
+                yield from self._cloud.graph(profile, found.result())
 
             try:
                 steps = self._compare(desired(), clients, prune=prune)
@@ -326,7 +328,7 @@ def _status(kind: AnyKind, state: Any) -> str:
         return reason(state)
     if state.status:
         return str(state.status).lower()
-    return "ready" if engine.usable(kind, state) else "not ready"
+    return "ready" if usable(kind, state) else "not ready"
 
 
 @contextmanager

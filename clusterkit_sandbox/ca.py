@@ -1,8 +1,7 @@
 """The sandbox's own certificate authority.
 
-Its key never leaves the memory of the process, so it cannot outlive the sandbox; ``ca.pem`` holds
-the authority's certificate and nothing else, so a client that trusts it trusts nothing but the
-sandbox.
+Its key exists only in the memory of the process, so it cannot outlive the sandbox. ``ca.pem``
+contains only this authority, so a client that uses it trusts nothing but the sandbox.
 
 Certificates follow RFC 5280 closely enough for the strictest verifiers: Python 3.13 sets
 ``VERIFY_X509_STRICT`` by default, which wants key identifiers on both sides and a critical
@@ -31,7 +30,7 @@ _CONTEXTS = 1000
 
 
 class Authority:
-    """A new authority, and server-side TLS contexts for the host names it vouches for."""
+    """A new authority, and server-side TLS contexts for the host names it signs."""
 
     def __init__(self, directory: Path) -> None:
         """Make the key and write ``directory/ca.pem``; ``directory`` exists and is private."""

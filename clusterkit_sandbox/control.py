@@ -1,13 +1,13 @@
-"""The sandbox's own API, on its own host name behind the door, for whoever has the bearer token.
+"""The sandbox's own API, on its own host name behind the proxy, protected by a bearer token.
 
-- ``GET /status`` how it runs and what is in it
-- ``GET /environment`` the variables for a shell
-- ``GET /requests`` what was asked of it, oldest first
-- ``PUT /faults`` the body replaces the faults in force (``throttle=0.1,pages=1``; empty for none)
-- ``POST /reset`` forget every resource
-- ``POST /stop`` end the sandbox
+- ``GET /status``: settings and contents
+- ``GET /environment``: the environment variables for a shell
+- ``GET /requests``: the request log, oldest first
+- ``PUT /faults``: replace the faults (``throttle=0.1,pages=1``; an empty body removes them)
+- ``POST /reset``: remove every resource
+- ``POST /stop``: stop the sandbox
 
-Answers are JSON; an error is ``{"error": "..."}``.
+Responses are JSON; an error is ``{"error": "..."}``.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from clusterkit_sandbox.faults import Faults
 from clusterkit_sandbox.requestlog import RequestLog
 
 HOST = "sandbox.clusterkit.internal"
-"""The host name that reaches the sandbox itself, through the door like everything else."""
+"""The host name of the control API, reached through the proxy."""
 
 
 class Controlled(Protocol):
-    """What the control host commands: a ``Sandbox``."""
+    """What the control API acts on: a ``Sandbox``."""
 
     faults: Faults
     requests: RequestLog
 
     def describe(self) -> Mapping[str, object]:
-        """How it runs and what is in it, as JSON values."""
+        """Settings and contents, as JSON values."""
 
     def environment(self) -> Mapping[str, str]:
-        """The variables that bring any program into the sandbox."""
+        """The environment variables that make a program use the sandbox."""
 
     def reset(self) -> None:
-        """Forget every resource."""
+        """Remove every resource."""
 
     def request_stop(self) -> None:
         """Ask whoever runs the sandbox to stop it."""
@@ -50,7 +50,7 @@ class Control:
     """The WSGI application of the control host."""
 
     def __init__(self, sandbox: Controlled, token: str) -> None:
-        """Whoever shows ``token`` may command ``sandbox``."""
+        """``token`` is the bearer token that every request must carry."""
         self._sandbox = sandbox
         self._expected = f"Bearer {token}".encode()
 
@@ -60,7 +60,10 @@ class Control:
         if hmac.compare_digest(given, self._expected):
             status, value = self._answer(environ)
         else:
-            status, value = HTTPStatus.UNAUTHORIZED, _error("the sandbox's bearer token is needed")
+            status, value = (
+                HTTPStatus.UNAUTHORIZED,
+                _error("the sandbox's bearer token is missing or wrong"),
+            )
         body = json.dumps(value).encode()
         start_response(
             f"{status.value} {status.phrase}",
@@ -86,7 +89,7 @@ class Control:
                 sandbox.request_stop()
                 return HTTPStatus.ACCEPTED, {}
             case method, path:
-                return HTTPStatus.NOT_FOUND, _error(f"there is no {method} {path} here")
+                return HTTPStatus.NOT_FOUND, _error(f"unknown request {method} {path}")
 
     def _set_faults(self, body: bytes) -> tuple[HTTPStatus, object]:
         try:

@@ -1,8 +1,7 @@
-"""The sandbox in the background: started on first use, kept until it is stopped.
+"""Starts, finds and stops the background sandbox, for the command line and for tests.
 
-These functions are for the command line and for tests. They read the sandbox's directory
-(``state_dir.py``) and talk to its control host (``control.py``); the process itself is
-``process.py``.
+The functions read the sandbox's directory (``state_dir.py``) and call its control API
+(``control.py``); the process itself is ``process.py``.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ __all__ = [
 _LOG = logging.getLogger(__name__)
 
 DEFAULT_PACE = Pace(60)
-"""A cluster takes seconds, and its states can still be watched."""
+"""A cluster takes seconds to create, and its states can still be watched."""
 DEFAULT_KUBE = "embedded"
 _READY_WITHIN = 60.0
 _STOPPED_WITHIN = 20.0
@@ -66,24 +65,24 @@ def start(
     directory: Path | None = None,
     emulators: Sequence[str] | None = None,
 ) -> Info:
-    """Start the sandbox in the background and wait until its door is open.
+    """Start the sandbox in the background and wait until its proxy accepts connections.
 
     ``kube`` is ``embedded``, ``envtest`` or ``kubeconfig:PATH``; ``faults`` is text for
-    ``Faults.parse``; ``emulators`` are names, all if left out; ``directory`` is
-    ``state_dir.default_directory()`` if left out. A sandbox of another version of clusterkit that
+    ``Faults.parse``; ``emulators`` are names (default: all); ``directory`` defaults
+    to ``state_dir.default_directory()``. A sandbox of another version of clusterkit that
     runs there is stopped first. ``AlreadyRunning`` if one of this version does; ``SandboxError``
     with the end of its log if it does not come up.
     """
-    place = StateDir(directory)
-    running = place.read()
+    state = StateDir(directory)
+    running = state.read()
     if running is not None and running.version != __version__:
-        _replace(place, running)
+        _replace(state, running)
     command = [sys.executable, "-m", "clusterkit_sandbox.process"]
-    command += [f"--directory={place.directory}", f"--pace={pace}", f"--kube={kube}"]
+    command += [f"--directory={state.directory}", f"--pace={pace}", f"--kube={kube}"]
     command += [f"--faults={faults}"]
     if emulators is not None:
         command += [f"--emulators={','.join(emulators)}"]
-    # a session of its own: Ctrl-C in this terminal is not meant for the sandbox
+    # a separate session, so that Ctrl-C in this terminal does not stop the sandbox
     done = subprocess.run(
         command,
         stdin=subprocess.DEVNULL,
@@ -94,76 +93,76 @@ def start(
         errors="replace",
     )
     if done.returncode == ALREADY_RUNNING:
-        raise AlreadyRunning(place.directory)
+        raise AlreadyRunning(state.directory)
     if done.returncode:
         what, _, hint = done.stderr.strip().partition("\n")
         raise SandboxError(what or "the sandbox did not start", hint)
-    return _ready(place)
+    return _ready(state)
 
 
 def status(directory: Path | None = None) -> Info | None:
-    """The sandbox that runs and is ready; None if there is none. ``describe`` asks it for more."""
+    """The running sandbox, or None. ``describe`` returns more about it."""
     return StateDir(directory).read()
 
 
 def ensure(
     pace: Pace | None = None, kube: str | None = None, directory: Path | None = None
 ) -> Info:
-    """The running sandbox, started if there is none.
+    """The running sandbox, started if necessary.
 
-    What is left out is as it is, or the default. One that another version of clusterkit started
-    is restarted, empty, with the same pace and Kubernetes unless others are asked for.
-    ``SandboxError`` if one of this version runs that differs from what is asked for.
+    ``pace`` and ``kube`` left out mean whatever runs, or the defaults. A sandbox that another
+    version of clusterkit started is restarted, empty, with the same pace and Kubernetes unless
+    given. ``SandboxError`` if the running one differs from what is given.
     """
-    place = StateDir(directory)
+    state = StateDir(directory)
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            info = place.read()
-            if info is None and place.held():
-                # unless it is on its way out
+            info = state.read()
+            if info is None and state.held():
+                # unless it is stopping
                 with suppress(_Ended):
-                    info = _ready(place)
+                    info = _ready(state)
             if info is None:
                 info = start(pace or DEFAULT_PACE, kube or DEFAULT_KUBE, directory=directory)
             elif info.version != __version__:
                 info = start(pace or info.pace, kube or info.kube, directory=directory)
         except AlreadyRunning:
-            # somebody else was faster, or the old one is on its way out
+            # another process started one first, or an old one is still stopping
             if attempt == _ATTEMPTS:
                 raise
         else:
-            _agrees("pace", info.pace, pace)
-            _agrees("kube", info.kube, kube)
+            _check_same("pace", info.pace, pace)
+            _check_same("kube", info.kube, kube)
             return info
     raise AssertionError("the last attempt returns or raises")
 
 
 def stop(directory: Path | None = None) -> bool:
-    """End the sandbox and everything in it; False if none ran. Clears what a dead one left."""
-    place = StateDir(directory)
-    ran = place.held()
-    _end(place)
-    place.heal()
+    """Stop the sandbox; False if none ran. Removes files left by one that crashed."""
+    state = StateDir(directory)
+    ran = state.held()
+    _end(state)
+    state.clean_up()
     return ran
 
 
-def _replace(place: StateDir, running: Info) -> None:
-    """End this sandbox, and no other that was started in its place meanwhile."""
+def _replace(state: StateDir, running: Info) -> None:
+    """Stop this sandbox, but not one that another process has started in its place."""
     _LOG.warning(
         "restarting the sandbox: clusterkit %s started it, this is clusterkit %s; its resources"
         " are gone",
         running.version,
         __version__,
     )
-    _end(place, running.pid)
+    _end(state, running.pid)
 
 
-def _end(place: StateDir, only: int | None = None) -> None:
-    """End the process that holds the lock, ``only`` that one if it is given."""
+def _end(state: StateDir, only: int | None = None) -> None:
+    """Stop the process that holds the lock; if ``only`` is given, only that one."""
     told: int | None = None
     deadline = time.monotonic() + _STOPPED_WITHIN
-    while place.held():
-        owner = place.owner()
+    while state.held():
+        owner = state.owner()
         if only is not None and owner != only:
             return
         late = time.monotonic() > deadline
@@ -175,37 +174,37 @@ def _end(place: StateDir, only: int | None = None) -> None:
 
 
 def describe(info: Info) -> dict[str, Any]:
-    """How the sandbox runs and what is in it: pace, kube, faults, emulators, clusters, requests."""
+    """Settings and contents: pace, kube, faults, emulators, clusters, requests."""
     found: dict[str, Any] = _ask(info, "GET", "/status")
     return found
 
 
 def environment(info: Info) -> dict[str, str]:
-    """The variables that bring any program into the sandbox, credentials included."""
+    """The environment variables that make a program use the sandbox, with credentials."""
     found: dict[str, str] = _ask(info, "GET", "/environment")
     return found
 
 
 def requests(info: Info) -> list[Entry]:
-    """What was asked of the sandbox, oldest first (the last 20,000)."""
+    """The request log, oldest first (the last 20,000 requests)."""
     return [Entry(**entry) for entry in _ask(info, "GET", "/requests")]
 
 
 def reset(info: Info) -> None:
-    """Forget every resource; the credentials, the CA and the faults stay."""
+    """Remove every resource; the credentials, the CA and the faults stay."""
     _ask(info, "POST", "/reset")
 
 
 def set_faults(info: Info, text: str) -> None:
-    """Replace the faults in force (``Faults.parse``); empty for none. ``SandboxError`` if wrong."""
+    """Replace the faults (text for ``Faults.parse``); ``SandboxError`` if it is invalid."""
     _ask(info, "PUT", "/faults", text.encode())
 
 
 def shell_exports(variables: Mapping[str, str]) -> str:
-    """Lines that set the variables in a POSIX shell, safely quoted, for ``eval``."""
+    """Lines that export the variables in a POSIX shell, quoted, for ``eval``."""
     for name in variables:
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            raise ValueError(f"{name!r} is no name for a shell variable")
+            raise ValueError(f"{name!r} is not a valid name for a shell variable")
     return "".join(f"export {name}={shlex.quote(text)}\n" for name, text in variables.items())
 
 
@@ -213,32 +212,34 @@ class _Ended(SandboxError):
     """The process ended before it was ready."""
 
 
-def _ready(place: StateDir) -> Info:
-    """Wait until the sandbox that was started in ``place`` is ready."""
+def _ready(state: StateDir) -> Info:
+    """Wait until the sandbox that was started in ``state`` is ready."""
     deadline = time.monotonic() + _READY_WITHIN
     while True:
-        alive = place.held()
-        info = place.read()
+        alive = state.held()
+        info = state.read()
         if info is not None:
             return info
         if not alive:
-            lines = place.last_lines(_LOG_LINES)
-            why = lines[-1] if lines else "it left no word"
+            lines = state.last_lines(_LOG_LINES)
+            why = lines[-1] if lines else "its log is empty"
             log = "\n".join(["", *lines])
-            raise _Ended(f"the sandbox did not start: {why}", f"the end of {place.log}:{log}")
+            raise _Ended(
+                f"the sandbox did not start: {why}", f"the last lines of {state.log}:{log}"
+            )
         if time.monotonic() > deadline:
             raise SandboxError(
                 f"the sandbox was not ready within {_READY_WITHIN:.0f} s",
-                f"see {place.log}, or: clusterkit sandbox stop",
+                f"see {state.log}; clusterkit sandbox stop ends it",
             )
         time.sleep(0.01)
 
 
-def _agrees(what: str, is_: object, asked: object) -> None:
+def _check_same(what: str, is_: object, asked: object) -> None:
     if asked is not None and asked != is_:
         raise SandboxError(
-            f"the sandbox that runs has {what} {is_}, not {asked}",
-            f"clusterkit sandbox stop, or leave --{what} out",
+            f"the running sandbox has {what} {is_}, not {asked}",
+            f"run clusterkit sandbox stop first, or leave out --{what}",
         )
 
 
@@ -258,7 +259,7 @@ def _ask(info: Info, method: str, path: str, body: bytes | None = None) -> Any:
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise SandboxError(
             f"the sandbox at {info.proxy} does not answer: {error}",
-            "clusterkit sandbox status; it may have been stopped meanwhile",
+            "check with clusterkit sandbox status whether it is still running",
         ) from error
     if answer.status >= 400:
         raise SandboxError(value.get("error", f"the sandbox answered {answer.status}"))

@@ -1,9 +1,8 @@
-"""The seam between the sandbox and its emulators: what each side may expect of the other.
+"""The interface between the sandbox and its emulators.
 
-The proxy (``proxy.py``) ends TLS and hands every request to the one emulator whose ``claims()``
-takes the host name. An emulator is a WSGI application and knows nothing of TLS, of the daemon or of
-clusterkit's drivers. It gets a ``Surroundings`` that carries everything it shares with the rest of
-the sandbox.
+The proxy (``proxy.py``) terminates TLS and passes each request to the emulator that ``claims()``
+its host name. An emulator is a WSGI application that knows nothing of TLS, the daemon or
+clusterkit's drivers. What it shares with the rest of the sandbox is in its ``SandboxContext``.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ Wsgi = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 @dataclass(frozen=True)
 class Answer:
-    """One whole HTTP answer, ready to be sent."""
+    """A complete HTTP response."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -36,15 +35,15 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What the sandbox gives every emulator."""
+class SandboxContext:
+    """What the sandbox provides to every emulator."""
 
     pace: Pace
     faults: Faults
     requests: RequestLog
     kube: KubeServer
     directory: Path
-    """The sandbox's own directory, 0700; it goes with the sandbox."""
+    """The sandbox's private directory (0700), removed when it stops."""
 
 
 class Emulator(Protocol):
@@ -59,18 +58,16 @@ class Emulator(Protocol):
         """What faults can name."""
 
     def claims(self, host: str) -> bool:
-        """Whether requests to this lower-case host name (no port) are answered here."""
+        """Whether this emulator serves the host name (lower case, no port)."""
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
 
     def operation(self, environ: Environ, body: bytes) -> str:
-        """The name of the operation asked for, as faults and the request log spell it:
-        ``ec2:CreateVpc``.
-        """
+        """The operation requested, as faults and the request log name it: ``ec2:CreateVpc``."""
 
     def refusal(self, environ: Environ, body: bytes, kind: str) -> Answer:
-        """The vendor's own answer for an injected fault.
+        """The vendor's response for an injected fault.
 
         ``kind`` is ``throttle`` (the service's throttling error), ``error`` (its 5xx) or
         ``unimplemented`` (501 in the service's error format).
@@ -80,12 +77,12 @@ class Emulator(Protocol):
         """The error that a rule of kind ``refuse`` asks for, in the service's wire format."""
 
     def environment(self) -> Mapping[str, str]:
-        """The variables this cloud's own clients need besides the proxy and the CA (keys, region,
-        config files).
+        """The variables that this cloud's clients need besides the proxy and the CA: keys, region,
+        configuration files.
         """
 
     def warm(self) -> None:
-        """Load what the first request would wait for; called once on a thread of its own."""
+        """Load what the first request needs; called once, on a separate thread."""
 
     def reset(self) -> None:
-        """Forget every resource."""
+        """Remove every resource."""

@@ -1,6 +1,6 @@
-"""The gate in front of an emulator: draws the faults, keeps the request log.
+"""WSGI middleware around an emulator: injects faults and keeps the request log.
 
-An emulator below the gate finds its whole body in ``wsgi.input``, with a true ``CONTENT_LENGTH``.
+The emulator finds the whole body in ``wsgi.input``, with a correct ``CONTENT_LENGTH``.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _LOG = logging.getLogger(__name__)
 
 
 class AnswerLost(ConnectionAbortedError):
-    """The connection is to be dropped without an answer, as if the client had gone away."""
+    """Drop the connection without an answer."""
 
 
 class FaultInjection:
-    """A WSGI application around an emulator."""
+    """The middleware of one emulator."""
 
     def __init__(self, emulator: Emulator, faults: Faults, requests: RequestLog) -> None:
         self._emulator = emulator
@@ -44,7 +44,7 @@ class FaultInjection:
             status = 0
             raise
         except Exception:
-            # the vendors' tools repeat a 500 for minutes, and give up on a 501 at once
+            # vendor tools retry a 500 for minutes but give up on a 501 at once
             _LOG.exception("%s: the emulator failed on %s", self._emulator.name, operation)
             answer = self._emulator.refusal(environ, body, "unimplemented")
             status = answer.status
@@ -80,10 +80,10 @@ def _phrase(status: int) -> str:
 
 
 def _buffered(environ: Environ) -> bytes:
-    """Read the whole body, once, and leave it in ``environ`` for whoever reads it next."""
+    """Read the whole body and put it back into ``environ`` for the emulator."""
     stream = environ["wsgi.input"]
     if environ.pop("HTTP_TRANSFER_ENCODING", "").lower() == "chunked":
-        # only a server that decodes the chunks itself says input_terminated
+        # input_terminated is set only by servers that decode the chunks
         body: bytes = stream.read() if environ.get("wsgi.input_terminated") else b""
     else:
         length = int(environ.get("CONTENT_LENGTH") or 0)
@@ -95,7 +95,7 @@ def _buffered(environ: Environ) -> bytes:
 
 
 def _collected(emulator: Emulator, environ: Environ) -> Answer:
-    """The emulator's whole answer."""
+    """Call the emulator and collect its response."""
     head: list[tuple[int, tuple[tuple[str, str], ...]]] = []
     written: list[bytes] = []
 
@@ -113,6 +113,6 @@ def _collected(emulator: Emulator, environ: Environ) -> Answer:
         if close is not None:
             close()
     if not head:
-        raise RuntimeError("the emulator gave no status")
+        raise RuntimeError("the emulator did not call start_response")
     status, headers = head[-1]
     return Answer(status, headers, b"".join(written) + body)

@@ -1,14 +1,13 @@
-"""How long the emulated clouds take: one table of real durations, divided by one factor.
+"""Durations of the emulated clouds: one table of real durations, divided by one factor.
 
-An emulator never invents a duration: it asks ``Pace.seconds("eks/cluster/create")``. With factor 1
-the sandbox takes as long as the real service, with 60 an hour becomes a minute, with ``inf``
-nothing waits.
+Emulators take every duration from ``Pace.seconds("eks/cluster/create")``. With factor 1 the sandbox
+takes as long as the real service, with 60 an hour becomes a minute, with ``inf`` nothing waits.
 
-Each row says where its figure comes from, and how far to trust it:
+Each row names its source:
 
-- *vendor*: the vendor says so in public;
-- *logs*: from the Terraform logs people have published, with the spread seen in them;
-- *estimate*: our own guess of the order of magnitude, for want of anything better.
+- *vendor*: published by the vendor;
+- *logs*: from published Terraform logs, with the range seen in them;
+- *estimate*: our guess of the order of magnitude, where no source was found.
 """
 
 from __future__ import annotations
@@ -100,14 +99,14 @@ class Pace:
     """How many times faster than the real service the sandbox runs."""
 
     def __init__(self, factor: float) -> None:
-        """``factor`` is greater than 0, ``math.inf`` waits for nothing; else ``ValueError``."""
+        """``factor`` is greater than 0; ``math.inf`` means no waiting. Otherwise ``ValueError``."""
         if math.isnan(factor) or factor <= 0:
             raise ValueError(f"pace {factor!r}: give a number greater than 0, or max")
         self.factor = factor
 
     @classmethod
     def parse(cls, text: str) -> Pace:
-        """``60``, ``1``, ``0.5`` or ``max`` (no waiting at all); ``ValueError`` for the rest."""
+        """Read ``60``, ``1``, ``0.5`` or ``max`` (no waiting); ``ValueError`` for anything else."""
         word = text.strip().lower()
         if word == "max":
             return cls(math.inf)

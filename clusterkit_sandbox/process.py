@@ -1,7 +1,7 @@
 """The background process of the sandbox: ``python -m clusterkit_sandbox.process --directory …``.
 
-It checks its arguments and takes the lock while whoever started it is still listening, and goes to
-the background only then. SIGTERM, SIGINT and ``POST /stop`` end it cleanly, with its files.
+It checks its arguments and takes the lock in the foreground, so that the caller sees errors, and
+then forks into the background. SIGTERM, SIGINT and ``POST /stop`` stop it and remove its files.
 """
 
 from __future__ import annotations
@@ -23,47 +23,47 @@ from clusterkit_sandbox.pace import Pace
 from clusterkit_sandbox.state_dir import AlreadyRunning, Info, SandboxError, StateDir
 
 ALREADY_RUNNING = 3
-"""Exit status: another process has the lock."""
+"""Exit status: another process holds the lock."""
 _WRONG = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Check, take the lock, go to the background, serve; the exit status."""
+    """Check the arguments, take the lock, fork and serve; return the exit status."""
     options = _parser().parse_args(arguments)
-    place = StateDir(options.directory)
+    state = StateDir(options.directory)
     try:
         pace = Pace.parse(options.pace)
         faults = Faults.parse(options.faults)
         _check(faults, options.emulators)
-        place.prepare()
-        lock = place.acquire()
+        state.prepare()
+        lock = state.acquire()
     except AlreadyRunning:
         return ALREADY_RUNNING
     except SandboxError as error:
-        return _complain(f"{error}\n{error.hint}")
+        return _fail(f"{error}\n{error.hint}")
     except ModuleNotFoundError as error:
-        return _complain(_missing_package(error))
+        return _fail(_missing_package(error))
     except ValueError as error:
-        return _complain(str(error))
+        return _fail(str(error))
     if os.fork():
         return 0
-    _background(place.log)
-    place.sign(lock)
+    _background(state.log)
+    state.write_owner(lock)
     try:
-        _serve(place, pace, options.kube, faults, options.emulators)
+        _serve(state, pace, options.kube, faults, options.emulators)
     except ModuleNotFoundError as error:
         traceback.print_exc()
-        return _complain(_missing_package(error))
+        return _fail(_missing_package(error))
     except Exception as error:
         traceback.print_exc()
-        return _complain(str(error) or type(error).__name__)
+        return _fail(str(error) or type(error).__name__)
     finally:
-        place.clear()
+        state.clear()
     return 0
 
 
 def _check(faults: Faults, emulators: tuple[str, ...] | None) -> None:
-    """``ValueError`` for faults that could not hit anything, while somebody is listening."""
+    """``ValueError`` for faults that name no operation, while the caller still sees errors."""
     if faults.rules:
         from clusterkit_sandbox.sandbox import EMULATORS, operations_of
 
@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--pace", required=True)
     parser.add_argument("--kube", required=True)
     parser.add_argument("--faults", default="")
-    parser.add_argument("--emulators", type=_names, help="names with commas; left out: all")
+    parser.add_argument("--emulators", type=_names, help="comma-separated names (default: all)")
     return parser
 
 
@@ -91,13 +91,13 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name for name in text.split(",") if name)
 
 
-def _complain(text: str) -> int:
+def _fail(text: str) -> int:
     sys.stderr.write(text.rstrip() + "\n")
     return _WRONG
 
 
 def _background(log: Path) -> None:
-    """Let go of whoever started this: their directory, their streams."""
+    """Detach from the caller: working directory and streams."""
     os.chdir("/")
     sys.stdout.flush()
     sys.stderr.flush()
@@ -109,9 +109,9 @@ def _background(log: Path) -> None:
 
 
 def _serve(
-    place: StateDir, pace: Pace, kube: str, faults: Faults, emulators: tuple[str, ...] | None
+    state: StateDir, pace: Pace, kube: str, faults: Faults, emulators: tuple[str, ...] | None
 ) -> None:
-    # a signal handler may set no Event that the main thread waits for: it could hold its lock
+    # not an Event: a signal handler that sets it can deadlock on the lock the main thread holds
     wakes, wake = os.pipe()
 
     def end(*_: object) -> None:
@@ -125,16 +125,16 @@ def _serve(
     from clusterkit_sandbox.sandbox import EMULATORS, Sandbox
 
     with Sandbox(
-        directory=place.directory,
+        directory=state.directory,
         pace=pace,
         kube=kube,
         faults=faults,
         emulators=emulators,
         on_stop=end,
     ) as sandbox:
-        place.write(
+        state.write(
             Info(
-                directory=place.directory,
+                directory=state.directory,
                 pid=os.getpid(),
                 port=sandbox.port,
                 token=sandbox.token,
@@ -146,7 +146,7 @@ def _serve(
             )
         )
         os.read(wakes, 1)
-        place.withdraw()
+        state.unpublish()
 
 
 if __name__ == "__main__":

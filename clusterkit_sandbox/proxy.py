@@ -1,13 +1,13 @@
-"""The one door into the sandbox: an HTTP proxy on loopback that lets nothing out.
+"""The HTTP proxy through which clients reach the sandbox; it never connects to the internet.
 
-A client is given the door as its proxy and ``ca.pem`` as its trusted authorities, and uses the
-vendors' real host names. ``CONNECT host:443`` then goes one of three ways:
+Clients use the vendors' real host names, this proxy, and ``ca.pem`` as their trusted authorities.
+``CONNECT host:443`` is handled in one of three ways:
 
-- an emulator answers for the host: TLS ends here, and the requests go to its WSGI application;
-- the host is the endpoint of an emulated cluster: the bytes are passed on, the cluster speaks TLS
-  itself;
-- anything else is refused with 403. The reason is in the status line too, because most clients
-  (Go, urllib3, curl) show no more of a proxy's refusal than that.
+- an emulator serves the host: TLS is terminated here and requests go to its WSGI application;
+- the host is the endpoint of an emulated cluster: the bytes are relayed, because the cluster
+  terminates TLS itself;
+- anything else is refused with 403. The reason is also in the status line, because most clients
+  (Go, urllib3, curl) show nothing else of a proxy's refusal.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from collections.abc import Callable, Mapping
 
 from clusterkit_sandbox.ca import Authority
 from clusterkit_sandbox.emulator import Wsgi
-from clusterkit_sandbox.relay import tunnel
-from clusterkit_sandbox.wsgi import Conversation
+from clusterkit_sandbox.relay import relay
+from clusterkit_sandbox.wsgi import HttpConnection
 
 _LOG = logging.getLogger(__name__)
 
-PATIENCE = 15.0
-"""Seconds a client has for its CONNECT request, and again for its TLS handshake."""
+HANDSHAKE_TIMEOUT = 15.0
+"""Seconds for a client to send its CONNECT request, and again to complete its TLS handshake."""
 _HEAD = 65536
 _BACKLOG = 512
-_FAREWELL = 0.5
+_LINGER = 0.5
 
 
 class Proxy:
@@ -44,9 +44,9 @@ class Proxy:
         clusters: Callable[[], Mapping[str, tuple[str, int]]],
         contents: Callable[[], str],
     ) -> None:
-        """``application`` and ``clusters`` say who answers for a host name (lower case, no port).
+        """``application`` and ``clusters`` find who serves a host name (lower case, no port).
 
-        ``contents`` says in a sentence what the sandbox emulates, for refusals.
+        ``contents`` describes in a sentence what the sandbox emulates, for refusals.
         """
         self._authority = authority
         self._application = application
@@ -62,7 +62,7 @@ class Proxy:
     def port(self) -> int:
         """Where it listens; ``RuntimeError`` before ``start``."""
         if self._listener is None:
-            raise RuntimeError("the door is not open")
+            raise RuntimeError("the proxy is not started")
         port: int = self._listener.getsockname()[1]
         return port
 
@@ -70,7 +70,7 @@ class Proxy:
         """Listen on a free port."""
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG)
         self._acceptor = threading.Thread(
-            target=self._accept, args=(self._listener,), name="sandbox-door", daemon=True
+            target=self._accept, args=(self._listener,), name="sandbox-proxy", daemon=True
         )
         self._acceptor.start()
 
@@ -101,7 +101,7 @@ class Proxy:
             except OSError:
                 if self._closing:
                     return
-                _LOG.warning("the door cannot accept a connection", exc_info=True)
+                _LOG.warning("the proxy cannot accept a connection", exc_info=True)
                 time.sleep(0.1)
                 continue
             if self._closing:
@@ -117,15 +117,15 @@ class Proxy:
     def _serve(self, connection: socket.socket) -> None:
         try:
             with connection:
-                self._greet(connection)
+                self._handle(connection)
         except OSError as error:
             _LOG.debug("a connection broke: %s", error)
         finally:
             with self._lock:
                 self._open.pop(threading.current_thread(), None)
 
-    def _greet(self, connection: socket.socket) -> None:
-        connection.settimeout(PATIENCE)
+    def _handle(self, connection: socket.socket) -> None:
+        connection.settimeout(HANDSHAKE_TIMEOUT)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         line = _head(connection).split(b"\r\n", 1)[0].decode("latin-1")
         if not line:
@@ -136,9 +136,9 @@ class Proxy:
         elif found["method"] == "CONNECT":
             self._connect(connection, found["target"])
         elif found["target"].startswith("/"):
-            _refuse(connection, 400, "this is a proxy", _USE)
+            _refuse(connection, 400, "this is a proxy, not a server", _USE)
         else:
-            why = "The sandbox emulates HTTPS only; nothing leaves it in clear text.\n"
+            why = "The sandbox emulates only HTTPS, not plain HTTP.\n"
             _refuse(connection, 403, "only HTTPS is emulated", why + self._contents() + "\n")
 
     def _connect(self, connection: socket.socket, target: str) -> None:
@@ -149,60 +149,65 @@ class Proxy:
         host = found["host"].lower().rstrip(".")
         address = self._clusters().get(host)
         if address is not None:
-            self._pass_on(connection, host, address)
+            self._relay(connection, host, address)
             return
         application = self._application(host)
         if application is None or found["port"] != "443":
             named = host if application is None else target
-            why = f"{named} is not part of the sandbox, and nothing leaves it.\n"
-            _refuse(connection, 403, f"the sandbox has no {named}", why + self._contents() + "\n")
+            why = f"The sandbox does not emulate {named} and does not connect to the internet.\n"
+            _refuse(
+                connection,
+                403,
+                f"the sandbox does not emulate {named}",
+                why + self._contents() + "\n",
+            )
             return
         connection.sendall(_ESTABLISHED)
-        self._converse(connection, host, application)
+        self._terminate_tls(connection, host, application)
 
-    def _converse(self, connection: socket.socket, host: str, application: Wsgi) -> None:
+    def _terminate_tls(self, connection: socket.socket, host: str, application: Wsgi) -> None:
         context = self._authority.context(host)
         with context.wrap_socket(
             connection, server_side=True, do_handshake_on_connect=False
         ) as secure:
-            self._holds(secure)  # wrap_socket took the descriptor over
+            self._track(secure)  # wrap_socket took the descriptor over
             secure.do_handshake()
-            Conversation(secure, application, host)
-            secure.settimeout(_FAREWELL)
+            HttpConnection(secure, application, host)
+            secure.settimeout(_LINGER)
             secure.unwrap()
 
-    def _holds(self, *connections: socket.socket) -> None:
-        """Tell ``stop`` what to close for this thread; ``OSError`` if it has passed already."""
+    def _track(self, *connections: socket.socket) -> None:
+        """Register what ``stop`` must close for this thread; ``OSError`` if ``stop`` has run."""
         with self._lock:
             self._open[threading.current_thread()] = list(connections)
             if self._closing:
-                raise ConnectionAbortedError("the door is closing")
+                raise ConnectionAbortedError("the proxy is closing")
 
-    def _pass_on(self, connection: socket.socket, host: str, address: tuple[str, int]) -> None:
+    def _relay(self, connection: socket.socket, host: str, address: tuple[str, int]) -> None:
         try:
-            cluster = socket.create_connection(address, timeout=PATIENCE)
+            cluster = socket.create_connection(address, timeout=HANDSHAKE_TIMEOUT)
         except OSError as error:
             why = f"The API server of the cluster behind {host} does not answer: {error}\n"
             _refuse(connection, 502, "the cluster does not answer", why)
             return
         with cluster:
-            self._holds(connection, cluster)
+            self._track(connection, cluster)
             connection.sendall(_ESTABLISHED)
-            tunnel(connection, cluster)
+            relay(connection, cluster)
 
 
 _REQUEST = re.compile(r"(?P<method>[A-Z]+) (?P<target>\S+) HTTP/1\.[01]")
 _TARGET = re.compile(r"\[?(?P<host>[A-Za-z0-9._:-]+?)\]?:(?P<port>[0-9]{1,5})")
 _ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 _USE = (
-    "This is the door of a clusterkit sandbox: an HTTP proxy for CONNECT requests.\n"
-    'Use it through the variables of: eval "$(clusterkit sandbox env)"\n'
+    "This is the HTTP proxy of a clusterkit sandbox. It takes CONNECT requests only.\n"
+    'To use it, set the variables printed by: eval "$(clusterkit sandbox env)"\n'
 )
 _PHRASE = 120
 
 
 def _head(connection: socket.socket) -> bytes:
-    """Read up to the blank line and no further, for TLS may follow at once; empty if none comes."""
+    """Read up to the blank line, not further: TLS may follow. Empty if the client closes first."""
     head = b""
     while len(head) < _HEAD:
         ahead = connection.recv(4096, socket.MSG_PEEK)
@@ -212,7 +217,7 @@ def _head(connection: socket.socket) -> bytes:
         if end >= 0:
             return head + connection.recv(end + 4 - len(head))
         if not head and not ahead[:1].isalpha():
-            return ahead  # a TLS handshake, say: no blank line would ever come
+            return ahead  # not HTTP (a TLS handshake, say): no blank line would follow
         head += connection.recv(len(ahead))
     return head
 
@@ -226,8 +231,8 @@ def _refuse(connection: socket.socket, status: int, phrase: str, text: str) -> N
     )
     # closing with unread bytes would reset the connection before the client has read the answer
     connection.shutdown(socket.SHUT_WR)
-    connection.settimeout(_FAREWELL)
-    deadline = time.monotonic() + _FAREWELL
+    connection.settimeout(_LINGER)
+    deadline = time.monotonic() + _LINGER
     while time.monotonic() < deadline and connection.recv(65536):
         pass
 

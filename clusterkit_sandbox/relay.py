@@ -1,4 +1,4 @@
-"""Passing bytes between two connections until both sides have said all."""
+"""Copies bytes between two sockets until both directions are closed."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import threading
 _PIECE = 65536
 
 
-def tunnel(one: socket.socket, other: socket.socket) -> None:
-    """Pass bytes both ways; returns when both directions have ended, or one of them broke.
+def relay(one: socket.socket, other: socket.socket) -> None:
+    """Copy bytes both ways; return when both directions are closed or one fails.
 
-    A side that only ends its own sending (a half-closed connection) still hears the answer. There
-    is no idle limit: a watch may be silent for as long as it likes.
+    A half-closed connection still receives. There is no idle timeout: a watch may be silent for
+    hours.
     """
     one.settimeout(None)
     other.settimeout(None)
-    back = threading.Thread(target=_pump, args=(other, one), name="sandbox-tunnel", daemon=True)
+    back = threading.Thread(target=_pump, args=(other, one), name="sandbox-relay", daemon=True)
     back.start()
     _pump(one, other)
     back.join()

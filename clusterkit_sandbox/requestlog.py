@@ -1,7 +1,7 @@
-"""What was asked of the sandbox: one line per request, for tests, benchmarks and users.
+"""The request log, for tests, benchmarks and users.
 
-Only names and figures are kept. Bodies, headers and query strings carry keys, tokens and
-signatures, so they never get in here.
+It keeps names and numbers only: bodies, headers and query strings contain keys, tokens and
+signatures.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ class Entry:
     status: int
     """the HTTP status; 0 when the answer was lost on purpose"""
     seconds: float
-    """from the whole request read to the whole answer ready"""
+    """from the end of the request to the complete response"""
     user_agent: str
     """the first 200 characters"""
 
 
 class RequestLog:
-    """The last requests, and how often each operation was asked for. Safe to use from any thread.
+    """The last requests and the number of calls of each operation. Thread-safe.
 
-    The last 20,000 requests are kept whole. The counts cover all of them since ``clear()``, for up
-    to 2,000 different operations; any further name is counted as ``other:Other``.
+    The last 20,000 requests are kept. The counts cover all requests since ``clear()``, for up to
+    2,000 operations; calls of any others are counted as ``other:Other``.
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class RequestLog:
     def add(
         self, emulator: str, operation: str, status: int, seconds: float, user_agent: str
     ) -> None:
-        """Note one answered request."""
+        """Record one answered request."""
         entry = Entry(time.time(), emulator, operation, status, seconds, user_agent[:200])
         with self._lock:
             self._entries.append(entry)
@@ -58,7 +58,7 @@ class RequestLog:
             self._counts[operation if known else _OTHER] += 1
 
     def count(self, pattern: str = "*") -> int:
-        """How many requests there were for matching operations (``ec2:Describe*``, case counts)."""
+        """The number of requests for operations that match (``ec2:Describe*``, case-sensitive)."""
         with self._lock:
             return sum(n for name, n in self._counts.items() if fnmatchcase(name, pattern))
 
@@ -68,7 +68,7 @@ class RequestLog:
             return list(self._entries)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all entries and counts."""
         with self._lock:
             self._entries.clear()
             self._counts.clear()

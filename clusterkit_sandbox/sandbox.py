@@ -1,6 +1,6 @@
-"""The sandbox of one process: emulators behind the door, with their pace, faults and request log.
+"""The sandbox within one process: proxy, emulators, pace, faults and request log.
 
-``Sandbox`` is what the daemon runs and what tests use directly::
+The daemon runs a ``Sandbox``; tests use it directly::
 
     with Sandbox(directory=tmp_path, pace=Pace(math.inf)) as sandbox:
         subprocess.run(["aws", "eks", "list-clusters"], env={**os.environ, **sandbox.environment()})
@@ -20,7 +20,7 @@ from typing import Self
 
 from clusterkit_sandbox import control
 from clusterkit_sandbox.ca import Authority
-from clusterkit_sandbox.emulator import Emulator, Surroundings, Wsgi
+from clusterkit_sandbox.emulator import Emulator, SandboxContext, Wsgi
 from clusterkit_sandbox.fault_injection import FaultInjection
 from clusterkit_sandbox.fault_targets import Operations
 from clusterkit_sandbox.faults import Faults
@@ -33,8 +33,8 @@ from clusterkit_sandbox.requestlog import RequestLog
 _LOG = logging.getLogger(__name__)
 
 EMULATORS = ("alibaba", "eks")
-"""Every cloud there is an emulator for."""
-Make = Callable[[Surroundings], Emulator]
+"""The emulated clouds."""
+Make = Callable[[SandboxContext], Emulator]
 
 _CA_VARIABLES = (
     "AWS_CA_BUNDLE",  # aws, boto3, terraform's AWS provider
@@ -54,7 +54,7 @@ _NO_PROXY = "localhost,127.0.0.1,::1"
 
 
 class Sandbox:
-    """One sandbox in this process. A context manager; may be started once."""
+    """One sandbox in this process: a context manager that can be started once."""
 
     def __init__(
         self,
@@ -66,33 +66,36 @@ class Sandbox:
         emulators: Sequence[str | Make] | None = None,
         on_stop: Callable[[], None] | None = None,
     ) -> None:
-        """Nothing happens before ``start``.
+        """Does nothing until ``start``.
 
-        ``directory/run`` is the sandbox's alone: emptied at the start, removed at the end.
-        ``emulators`` are names of ``EMULATORS`` (all if left out) or callables that make one.
-        ``on_stop`` is called, on a thread of the door, when somebody asks the sandbox to stop.
-        ``ValueError`` for an unknown emulator.
+        ``directory/run`` is emptied by ``start`` and removed by ``stop``. ``emulators`` are names
+        from ``EMULATORS`` (default: all) or callables that create one. ``on_stop`` is called, on a
+        thread of the proxy, when a client asks the sandbox to stop. ``ValueError`` for an unknown
+        emulator.
         """
         self.pace = pace
         self.kube = kube
         self.faults = faults if faults is not None else Faults()
         self.requests = RequestLog()
         self.token = secrets.token_urlsafe(32)
-        """what the control host wants to see as bearer token"""
+        """the bearer token of the control host"""
         self._makes = [
             _make(emulator) for emulator in (EMULATORS if emulators is None else emulators)
         ]
         self._on_stop = on_stop
         self._directory = directory.absolute() / "run"
         self._server: KubeServer | None = None
-        self._door: Proxy | None = None
+        self._proxy: Proxy | None = None
         self._emulators: list[Emulator] = []
-        self._gates: list[tuple[Emulator, FaultInjection]] = []
+        self._middleware: list[tuple[Emulator, FaultInjection]] = []
         self._warming: list[threading.Thread] = []
         self._control: Wsgi = control.Control(self, self.token)
 
     def start(self) -> None:
-        """Open the door; returns at once, while the emulators still load in the background."""
+        """Start the proxy; the emulators go on loading in the background.
+
+        ``ValueError`` for a fault that names no operation of these emulators.
+        """
         try:
             self._start()
         except BaseException:
@@ -106,18 +109,20 @@ class Sandbox:
         self._directory.mkdir(mode=0o700, parents=True)
         authority = Authority(self._directory)
         self._server = kube_server(self.kube, self.pace, self._directory, self.faults)
-        surroundings = Surroundings(
+        context = SandboxContext(
             self.pace, self.faults, self.requests, self._server, self._directory
         )
         for make in self._makes:
-            emulator = make(surroundings)
+            emulator = make(context)
             self._emulators.append(emulator)
-            self._gates.append((emulator, FaultInjection(emulator, self.faults, self.requests)))
+            self._middleware.append(
+                (emulator, FaultInjection(emulator, self.faults, self.requests))
+            )
         self.faults.check_against(
             [*(emulator.operations for emulator in self._emulators), KubeOperations()]
         )
-        self._door = Proxy(authority, self._application, self._server.hosts, self._contents)
-        self._door.start()
+        self._proxy = Proxy(authority, self._application, self._server.hosts, self._contents)
+        self._proxy.start()
         for emulator in self._emulators:
             thread = threading.Thread(
                 target=_warm, args=(emulator,), name="sandbox-warm", daemon=True
@@ -126,8 +131,8 @@ class Sandbox:
             thread.start()
 
     def stop(self) -> None:
-        """Close the door, forget every resource, remove the CA and all files; may be repeated."""
-        # last in, first out, and each of them whatever becomes of the others
+        """Stop the proxy; remove every resource, the CA and all files. May be called again."""
+        # callbacks run in reverse order, each even if another fails
         with ExitStack() as last:
             last.callback(shutil.rmtree, self._directory, ignore_errors=True)
             if self._server is not None:
@@ -136,10 +141,10 @@ class Sandbox:
                 last.callback(emulator.reset)
             for thread in self._warming:
                 last.callback(thread.join, _WARM_WITHIN)
-            if self._door is not None:
-                last.callback(self._door.stop)
-            self._door = self._server = None
-            self._warming, self._emulators, self._gates = [], [], []
+            if self._proxy is not None:
+                last.callback(self._proxy.stop)
+            self._proxy = self._server = None
+            self._warming, self._emulators, self._middleware = [], [], []
 
     def __enter__(self) -> Self:
         self.start()
@@ -154,36 +159,36 @@ class Sandbox:
         self.stop()
 
     def reset(self) -> None:
-        """Forget every resource and the request log; faults stay in force and count anew."""
+        """Remove every resource and clear the request log; faults stay, with their counts at 0."""
         for emulator in self._emulators:
             emulator.reset()
         self.faults.set(self.faults.rules)
         self.requests.clear()
 
     def request_stop(self) -> None:
-        """Pass the wish to stop on to whoever runs the sandbox."""
+        """Ask whoever runs the sandbox to stop it."""
         if self._on_stop is not None:
             self._on_stop()
 
     @property
     def port(self) -> int:
-        """Where the door listens on 127.0.0.1; ``RuntimeError`` unless started."""
-        if self._door is None:
+        """The proxy's port on 127.0.0.1; ``RuntimeError`` unless started."""
+        if self._proxy is None:
             raise RuntimeError("the sandbox is not started")
-        return self._door.port
+        return self._proxy.port
 
     @property
     def proxy(self) -> str:
-        """The door as clients want it: ``http://127.0.0.1:PORT``."""
+        """The proxy's URL: ``http://127.0.0.1:PORT``."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def ca_file(self) -> Path:
-        """The bundle that clients are to trust, and nothing else."""
+        """The CA bundle for clients."""
         return self._directory / "ca.pem"
 
     def environment(self) -> dict[str, str]:
-        """The variables that bring any program into the sandbox, and keep it there."""
+        """The environment variables that make a program use the sandbox."""
         found = {"NO_PROXY": _NO_PROXY, "no_proxy": _NO_PROXY}
         for name in _PROXY_VARIABLES:
             found[name] = found[name.lower()] = self.proxy
@@ -193,7 +198,7 @@ class Sandbox:
         return found
 
     def describe(self) -> Mapping[str, object]:
-        """How it runs and what is in it, as JSON values."""
+        """Settings and contents, as JSON values."""
         return {
             "pace": str(self.pace),
             "kube": self.kube,
@@ -206,7 +211,9 @@ class Sandbox:
     def _application(self, host: str) -> Wsgi | None:
         if host == control.HOST:
             return self._control
-        return next((gate for emulator, gate in self._gates if emulator.claims(host)), None)
+        return next(
+            (middleware for emulator, middleware in self._middleware if emulator.claims(host)), None
+        )
 
     def _contents(self) -> str:
         names = ", ".join(emulator.name for emulator in self._emulators) or "no cloud"
@@ -220,18 +227,18 @@ def _make(emulator: str | Make) -> Make:
     match emulator:
         case "alibaba":
 
-            def make_alibaba(surroundings: Surroundings) -> Emulator:
+            def make_alibaba(context: SandboxContext) -> Emulator:
                 from clusterkit_sandbox.alibaba.gateway import AlibabaCloud
 
-                return AlibabaCloud(surroundings)
+                return AlibabaCloud(context)
 
             return make_alibaba
         case "eks":
 
-            def make_aws(surroundings: Surroundings) -> Emulator:
+            def make_aws(context: SandboxContext) -> Emulator:
                 from clusterkit_sandbox.aws.emulator import AwsEmulator
 
-                return AwsEmulator(surroundings)
+                return AwsEmulator(context)
 
             return make_aws
         case _:
@@ -239,7 +246,7 @@ def _make(emulator: str | Make) -> Make:
 
 
 def operations_of(emulators: Sequence[str] = EMULATORS) -> list[Operations]:
-    """What faults can name in a sandbox with these emulators, without starting one."""
+    """The operations of these emulators and of Kubernetes, without starting a sandbox."""
     found: list[Operations] = [KubeOperations()]
     if "alibaba" in emulators:
         from clusterkit_sandbox.alibaba.operations import AlibabaOperations
@@ -256,5 +263,5 @@ def _warm(emulator: Emulator) -> None:
     try:
         emulator.warm()
     except Exception:
-        # the first request will say what is wrong, to somebody who is waiting for an answer
+        # the first request will fail with the same error, and report it
         _LOG.exception("%s: the emulator did not load", emulator.name)

@@ -1,9 +1,9 @@
-"""Where the background sandbox lives on disk, and whether it lives at all.
+"""The directory of the background sandbox, and whether a sandbox is running.
 
-``lock`` is held with flock(2) for as long as the sandbox runs, and names its process. The kernel
-lets go of it when the process ends in whatever way, so "locked" means alive and nothing else does:
-a process id in a file may be somebody else's by now. ``sandbox.json`` says how to reach the
-sandbox, ``daemon.log`` is its output, and ``run/`` holds the rest.
+The sandbox holds ``lock`` with flock(2) while it runs, and writes its process id into it. The
+kernel releases the lock however the process ends, so only the lock proves that it is alive: the
+process id may have been reused. ``sandbox.json`` says how to reach the sandbox, ``daemon.log`` is
+its output, and ``run/`` holds everything else.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from pathlib import Path
 from clusterkit_sandbox.pace import Pace
 
 VARIABLE = "CLUSTERKIT_SANDBOX_DIR"
-"""The variable that moves the sandbox elsewhere."""
-_LOCK_PATIENCE = 0.3
+"""The environment variable that sets the directory."""
+_LOCK_TIMEOUT = 0.3
 
 
 class SandboxError(Exception):
@@ -38,8 +38,8 @@ class AlreadyRunning(SandboxError):
 
     def __init__(self, directory: Path) -> None:
         super().__init__(
-            f"a sandbox runs already in {directory}",
-            "clusterkit sandbox status, or clusterkit sandbox stop",
+            f"a sandbox is already running in {directory}",
+            "use it, or stop it with clusterkit sandbox stop",
         )
 
 
@@ -50,7 +50,7 @@ class Info:
     directory: Path
     pid: int
     port: int
-    """where the door listens on 127.0.0.1"""
+    """the proxy's port on 127.0.0.1"""
     token: str = field(repr=False)
     """the bearer token of the control host"""
     pace: Pace
@@ -58,7 +58,7 @@ class Info:
     """``embedded``, ``envtest`` or ``kubeconfig:PATH``"""
     emulators: tuple[str, ...]
     version: str
-    """clusterkit's version when it was started"""
+    """the version of clusterkit that started it"""
     started: float
     """seconds since the epoch"""
 
@@ -69,7 +69,7 @@ class Info:
 
     @property
     def ca_file(self) -> Path:
-        """The bundle that clients are to trust."""
+        """The CA bundle for clients."""
         return self.directory / "run" / "ca.pem"
 
 
@@ -79,7 +79,7 @@ def default_directory() -> Path:
     if given:
         return Path(given)
     state = os.environ.get("XDG_STATE_HOME", "")
-    # the XDG specification wants relative paths ignored
+    # the XDG specification says to ignore relative paths
     base = Path(state) if state.startswith("/") else Path.home() / ".local" / "state"
     return base / "clusterkit" / "sandbox"
 
@@ -88,7 +88,7 @@ class StateDir:
     """The directory of one background sandbox."""
 
     def __init__(self, directory: Path | None = None) -> None:
-        """Touches nothing; ``directory`` defaults to ``default_directory()``."""
+        """Creates nothing; ``directory`` defaults to ``default_directory()``."""
         given = default_directory() if directory is None else directory
         self.directory = Path(given).absolute()
         self.log = self.directory / "daemon.log"
@@ -96,66 +96,66 @@ class StateDir:
         self._info = self.directory / "sandbox.json"
 
     def prepare(self) -> None:
-        """Make the directory, for its owner only. ``SandboxError`` if it is not ours to use."""
+        """Create the directory with mode 0700. ``SandboxError`` if it cannot be used."""
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             found = self.directory.stat()
             if found.st_uid != os.getuid():
                 raise SandboxError(
                     f"{self.directory} belongs to another user",
-                    f"set {VARIABLE} to a directory of your own",
+                    f"set {VARIABLE} to a directory that you own",
                 )
             if stat.S_IMODE(found.st_mode) & 0o077:
-                self._close_to_others()
+                self._restrict()
         except OSError as error:
             raise SandboxError(
                 f"the sandbox cannot use {self.directory}: {error.strerror or error}",
-                f"set {VARIABLE} to a directory that can be written",
+                f"set {VARIABLE} to a writable directory",
             ) from error
 
-    def _close_to_others(self) -> None:
+    def _restrict(self) -> None:
         if any(self.directory.iterdir()) and not self._lock.exists():
             raise SandboxError(
-                f"{self.directory} is open to other users, and its files are not the sandbox's",
-                f"set {VARIABLE} to a directory of its own",
+                f"{self.directory} is accessible to other users and holds other programs' files",
+                f"set {VARIABLE} to a directory used only by the sandbox",
             )
         self.directory.chmod(0o700)
 
     def acquire(self) -> int:
-        """Take the lock and clear what a dead sandbox left; the descriptor holds the lock.
+        """Take the lock and remove what a crashed sandbox left; return the locked descriptor.
 
-        ``AlreadyRunning`` if another process has it.
+        ``AlreadyRunning`` if another process holds it.
         """
         handle = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
-        deadline = time.monotonic() + _LOCK_PATIENCE
+        deadline = time.monotonic() + _LOCK_TIMEOUT
         while True:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                # held() takes a shared lock for a moment, which is no reason to give up
+                # held() in another process takes a shared lock for a moment
                 if time.monotonic() > deadline:
                     os.close(handle)
                     raise AlreadyRunning(self.directory) from None
                 time.sleep(0.02)
-        self.sign(handle)
+        self.write_owner(handle)
         self.clear()
         return handle
 
-    def sign(self, handle: int) -> None:
+    def write_owner(self, handle: int) -> None:
         """Write this process's id into the lock file."""
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
 
     def owner(self) -> int | None:
-        """The process that holds the lock; only of use while ``held()``."""
+        """The process that holds the lock; only meaningful while ``held()``."""
         try:
             return int(self._lock.read_text(encoding="ascii"))
         except (OSError, ValueError):
             return None
 
     def held(self) -> bool:
-        """Whether a sandbox runs here, ready or not."""
+        """Whether a sandbox is running here, ready or not."""
         try:
             handle = os.open(self._lock, os.O_RDWR)
         except OSError:
@@ -169,7 +169,7 @@ class StateDir:
         return False
 
     def write(self, info: Info) -> None:
-        """Write ``sandbox.json`` at once and whole, for its owner only."""
+        """Write ``sandbox.json`` atomically, with mode 0600."""
         text = json.dumps(
             {
                 "pid": info.pid,
@@ -189,7 +189,7 @@ class StateDir:
         draft.replace(self._info)
 
     def read(self) -> Info | None:
-        """The sandbox that runs here and is ready, if any."""
+        """The sandbox that is running here and ready, or None."""
         if not self.held():
             return None
         try:
@@ -210,28 +210,28 @@ class StateDir:
         except (ValueError, KeyError, TypeError) as error:
             raise SandboxError(
                 f"{self._info} is damaged: {error}",
-                "clusterkit sandbox stop, then start it again",
+                "run clusterkit sandbox stop, then start it again",
             ) from error
 
     def last_lines(self, count: int) -> list[str]:
-        """The end of the log."""
+        """The last lines of the log."""
         try:
             return self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-count:]
         except OSError:
             return []
 
-    def withdraw(self) -> None:
-        """Say no more how to reach the sandbox: it is about to go."""
+    def unpublish(self) -> None:
+        """Remove ``sandbox.json``, because the sandbox is about to stop."""
         self._info.unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Remove everything but the lock and the log. Only for the holder of the lock."""
-        self.withdraw()
+        """Remove everything except the lock and the log; the caller must hold the lock."""
+        self.unpublish()
         self._info.with_suffix(".new").unlink(missing_ok=True)
         shutil.rmtree(self.directory / "run", ignore_errors=True)
 
-    def heal(self) -> None:
-        """Remove what a sandbox that died left behind; nothing if one runs."""
+    def clean_up(self) -> None:
+        """Remove what a crashed sandbox left; does nothing while one is running."""
         if not self._lock.exists():
             return
         with contextlib.suppress(AlreadyRunning):

@@ -1,11 +1,11 @@
-"""A WSGI application spoken to over one connection that is already there.
+"""Serves a WSGI application on one connection that is already open.
 
-The door ends TLS itself, so there is nothing left for a WSGI server to listen to: the decrypted
-connection is answered in the thread that serves it, without a second hop. HTTP/1.1 with keep-alive;
-bodies are read whole, chunked or not, and answers are sent whole, with a length.
+The proxy terminates TLS, so a WSGI server would have nothing to listen on: the thread of the
+connection answers its requests. HTTP/1.1 with keep-alive; request bodies, chunked or not, are read
+into memory, and responses are sent with a Content-Length.
 
-Besides what PEP 3333 asks for, ``environ`` carries the request target as it was sent, undecoded, as
-``RAW_URI`` and ``REQUEST_URI``: names in AWS paths may hold an encoded slash.
+Besides what PEP 3333 requires, ``environ`` has the undecoded request target as ``RAW_URI`` and
+``REQUEST_URI``: names in AWS paths may contain an encoded slash.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from clusterkit_sandbox.emulator import Environ, Wsgi
 
 IDLE = 300.0
-"""Seconds a connection may be silent before it is closed."""
+"""Seconds without a request after which a connection is closed."""
 LARGEST_BODY = 1 << 30
 """Bytes; a larger body is refused with 413."""
 _LINE = 65536
@@ -28,15 +28,15 @@ _NO_BODY = frozenset({204, 304})
 
 
 class BadRequest(Exception):
-    """The request cannot be read; ``status`` says why to the client."""
+    """A malformed request; ``status`` is the answer."""
 
     def __init__(self, status: HTTPStatus, why: str) -> None:
         super().__init__(why)
         self.status = status
 
 
-class Conversation(BaseHTTPRequestHandler):
-    """All requests of one connection. Constructing it runs it to its end."""
+class HttpConnection(BaseHTTPRequestHandler):
+    """All requests of one connection. The constructor returns when the connection is closed."""
 
     protocol_version = "HTTP/1.1"
     timeout = IDLE
@@ -49,11 +49,11 @@ class Conversation(BaseHTTPRequestHandler):
         """
         self._app = app
         self._host = host
-        # socketserver's third argument is only kept as self.server, which nothing here reads
+        # the third argument becomes self.server, which is not used here
         super().__init__(connection, ("127.0.0.1", 0), None)  # type: ignore[arg-type]
 
     def handle_one_request(self) -> None:
-        """Read one request, answer it, and say in ``close_connection`` whether more may come."""
+        """Answer one request; set ``close_connection`` unless more may follow."""
         self.close_connection = True
         self.raw_requestline = self.rfile.readline(_LINE + 1)
         if not self.raw_requestline:
@@ -73,7 +73,7 @@ class Conversation(BaseHTTPRequestHandler):
         self._answer(environ)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: the request log is the gate's work."""
+        """Log nothing: ``fault_injection`` keeps the request log."""
 
     def _body(self) -> bytes:
         coding = self.headers.get("Transfer-Encoding", "").strip().lower()
@@ -83,7 +83,7 @@ class Conversation(BaseHTTPRequestHandler):
             raise BadRequest(HTTPStatus.NOT_IMPLEMENTED, f"transfer coding {coding!r}")
         text = self.headers.get("Content-Length", "0").strip()
         if not (text.isascii() and text.isdigit()):
-            raise BadRequest(HTTPStatus.BAD_REQUEST, f"Content-Length {text!r} is no number")
+            raise BadRequest(HTTPStatus.BAD_REQUEST, f"Content-Length {text!r} is not a number")
         return self._read(int(text))
 
     def _chunks(self) -> bytes:
@@ -93,7 +93,7 @@ class Conversation(BaseHTTPRequestHandler):
             try:
                 size = int(line.split(b";", 1)[0], 16)
             except ValueError:
-                raise BadRequest(HTTPStatus.BAD_REQUEST, "a chunk without its size") from None
+                raise BadRequest(HTTPStatus.BAD_REQUEST, "a chunk without a size") from None
             if size < 0:
                 raise BadRequest(HTTPStatus.BAD_REQUEST, "a chunk of negative size")
             if len(body) + size > LARGEST_BODY:
@@ -104,7 +104,7 @@ class Conversation(BaseHTTPRequestHandler):
             if self.rfile.readline(3) not in (b"\r\n", b"\n"):
                 raise BadRequest(HTTPStatus.BAD_REQUEST, "a chunk longer than its size")
         while self.rfile.readline(_LINE) not in (b"\r\n", b"\n", b""):
-            pass  # trailers mean nothing to any emulator
+            pass  # no emulator reads trailers
         return bytes(body)
 
     def _read(self, length: int) -> bytes:
@@ -112,7 +112,7 @@ class Conversation(BaseHTTPRequestHandler):
             raise BadRequest(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the body is too large")
         body = self.rfile.read(length)
         if len(body) < length:
-            raise ConnectionResetError("the client went away in the middle of a body")
+            raise ConnectionResetError("the client disconnected in the middle of a body")
         return body
 
     def _environ(self, body: bytes) -> Environ:

@@ -10,7 +10,7 @@ Each rule has a test in ``tests/unit/test_alibaba_clients.py``:
 - its TLS context is one of Python's oldest: a context of our own;
 - since Python 3.12 its vendored urllib3 sends no server name in TLS: told that it can;
 - the SDK's loggers print signed URLs and headers: silenced;
-- Container Service goes through one generic ROA request: the vendor's classes for it end in 2020.
+- Container Service's package ends before node pools: what it lacks is a generic ROA request.
 """
 
 from __future__ import annotations
@@ -233,7 +233,8 @@ class Clients(ReadCache):
         silence()
         proxy = self.wire.proxy or proxy_of_environment(host)
         client = AcsClient(
-            "signed by", "_signer",
+            "signed by",
+            "_signer",
             self.region,
             auto_retry=False,
             user_agent=f"clusterkit/{__version__}",
@@ -243,7 +244,7 @@ class Clients(ReadCache):
             pool_size=CONNECTIONS,
             # an empty mapping would send it to the environment's proxies, NO_PROXY or not
             proxy={"http": None, "https": proxy},
-        )  # fmt: skip
+        )
         client.session.trust_env = False
         client.session.mount("https://", adapter(CONNECTIONS, self.wire.ca_file))
         client._signer = signer(key)

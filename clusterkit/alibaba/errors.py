@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 from clusterkit.alibaba.credentials import HINT
@@ -217,14 +216,6 @@ ERRORS = ErrorTable(
 def cure(text: str) -> str:
     """What to do about a failure that is only told in words, as a scaling group's are."""
     return ERRORS.cure(text)
-
-
-def gone_is_fine(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R | None:
-    """The call's answer; None if the thing is not there."""
-    try:
-        return function(*args, **kwargs)
-    except Gone:
-        return None
 
 
 def refusal(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
@@ -26,9 +27,14 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 VERSIONS = {
-    "vpc": "2016-04-28", "ecs": "2014-05-26", "ram": "2015-05-01", "sts": "2015-04-01",
-    "cr": "2018-12-01", "slb": "2014-05-15", "nlb": "2022-04-30",
-}  # fmt: skip
+    "vpc": "2016-04-28",
+    "ecs": "2014-05-26",
+    "ram": "2015-05-01",
+    "sts": "2015-04-01",
+    "cr": "2018-12-01",
+    "slb": "2014-05-15",
+    "nlb": "2022-04-30",
+}
 REST = {"cs": "2015-12-15", "cr": "2016-06-07"}
 _CENTRAL = ("ram",)
 
@@ -46,15 +52,24 @@ def endpoint(product: str, region: str) -> str:
     return f"{product}.{region}.aliyuncs.com"
 
 
-def request(product: str, action: str) -> AcsRequest:
-    """The vendor's own class for the call if its package has one, a generic request if not."""
-    version = VERSIONS[product]
+def _of_the_package(product: str, version: str, action: str) -> AcsRequest | None:
+    """The request class that the product's package has for an operation; None if it has none."""
+    name = f"{action}Request"
+    module = f"aliyunsdk{product}.request.v{version.replace('-', '')}.{name}"
     try:
-        folder = f"aliyunsdk{product}.request.v{version.replace('-', '')}"
-        made: AcsRequest = getattr(import_module(f"{folder}.{action}Request"), f"{action}Request")()
+        made: AcsRequest = getattr(import_module(module), name)()
     except ModuleNotFoundError:
-        from aliyunsdkcore.request import RpcRequest
+        return None
+    return made
 
+
+def request(product: str, action: str) -> AcsRequest:
+    """The package's class for an RPC call if it has one, a generic request if not."""
+    from aliyunsdkcore.request import RpcRequest
+
+    version = VERSIONS[product]
+    made = _of_the_package(product, version, action)
+    if made is None:
         made = RpcRequest(product.capitalize(), version, action)
     made.set_method("POST")
     return made
@@ -63,14 +78,20 @@ def request(product: str, action: str) -> AcsRequest:
 def roa(
     product: str, action: str, method: str, path: str, body: Any, query: Mapping[str, object]
 ) -> AcsRequest:
-    """A generic request to one of the products that speak REST."""
+    """A request to one of the products that speak REST.
+
+    It is the package's class if that has the same method and path, and a generic request if not:
+    aliyun-python-sdk-cs ends before node pools.
+    """
     from aliyunsdkcore.http import protocol_type
     from aliyunsdkcore.request import RoaRequest
 
-    made = RoaRequest(
-        product, REST[product], action, method=method, uri_pattern=path,
-        protocol=protocol_type.HTTPS,
-    )  # fmt: skip
+    version = REST[product]
+    made = _of_the_package(product, version, action)
+    if made is None or made.get_method() != method or not _is_of(made.get_uri_pattern(), path):
+        made = RoaRequest(product, version, action, method=method)
+    made.set_uri_pattern(path)
+    made.set_protocol_type(protocol_type.HTTPS)
     for name, value in query.items():
         if value is not None:
             made.add_query_param(name, text(value))
@@ -79,6 +100,11 @@ def roa(
         made.set_content(json.dumps(body).encode())
         made.set_content_type("application/json")
     return made
+
+
+def _is_of(pattern: str, path: str) -> bool:
+    """``/clusters/c1`` is a path of ``/clusters/[ClusterId]``."""
+    return re.fullmatch(re.sub(r"\[\w+\]", "[^/]+", pattern), path) is not None
 
 
 def flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""How operations, durations and reasons are put into words; the same for every renderer."""
+"""Words for operations, durations and reasons, shared by all renderers."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def verb(op: Op) -> str:
         case "update":
             return "updating"
         case "replace":
-            return "making anew"
+            return "replacing"
         case "wait":
-            return "waiting for it"
+            return "waiting"
         case "keep":
             return "keeping"
         case "delete":
@@ -39,7 +39,7 @@ def done_word(op: Op) -> str:
         case "update":
             return "updated"
         case "replace":
-            return "made anew"
+            return "replaced"
         case "wait":
             return "ready"
         case "keep":

@@ -117,13 +117,13 @@ class Live:
                 self._say("✗", "red", key, f"failed after {clock(seconds)}")
             case StepStopped(key, note):
                 self._rows.pop(key, None)
-                self._say("…", "yellow", key, f"not waited for any longer ({note or 'begun'})")
+                self._say("…", "yellow", key, f"unfinished ({note or 'begun'})")
             case Warned(where, what):
                 self._say("!", "yellow", where, brief(what))
             case RunEnded(action, cluster, done, failed, stopped, seconds):
                 parts = [f"{done} done"]
                 parts += [f"{failed} failed"] if failed else []
-                parts += [f"{stopped} not waited for"] if stopped else []
+                parts += [f"{stopped} unfinished"] if stopped else []
                 head = f"{action} {cluster}: {', '.join(parts)} in {clock(seconds)}"
                 self._rows.clear()
                 self._console.print(Text(head, style="bold"))

@@ -1,4 +1,4 @@
-"""The command line. Every command's help has an example, and tests run them."""
+"""The command line. Every command's help ends with an example that the tests run."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import typer
 
 from clusterkit.cli import options as o
 from clusterkit.cli.sandbox import app as sandbox_app
+from clusterkit.clouds import CLOUDS, EXAMPLES
 
 app = typer.Typer(
     name="clusterkit",
-    help="One YAML profile in, one working Kubernetes cluster out, and nothing left when it goes.",
+    help="Create a working Kubernetes cluster from one YAML profile, and remove all of it again.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -37,11 +38,11 @@ def _main(
         typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Nothing before the command."""
+    """Options that come before a command."""
 
 
 def run() -> NoReturn:
-    """The console script: errors become words and exit codes, here and nowhere else."""
+    """The console script: the only place where errors become messages and exit codes."""
     try:
         result = app(standalone_mode=False)
     except typer.Exit as stop:
@@ -67,26 +68,26 @@ def _end(error: BaseException) -> NoReturn:
 
 
 def _after(option: str) -> list[str]:
-    """What the command line says for an option, before anything has parsed it."""
+    """The values of an option on the command line, before it is parsed."""
     words = [word.partition("=")[2] for word in sys.argv if word.startswith(f"{option}=")]
     pairs = zip(sys.argv, sys.argv[1:], strict=False)
     return words + [after for word, after in pairs if word == option]
 
 
-@app.command(epilog="Example: clusterkit up profiles/eks-minimal.yaml --sandbox --yes")
+@app.command(epilog=f"Example: clusterkit up {EXAMPLES.profile} --sandbox --yes")
 def up(
     profile: o.ProfileArg = None,
     yes: o.Yes = False,
     prune: o.Prune = True,
     adopt: o.Adopt = None,
     use: Annotated[
-        bool, typer.Option("--use/--no-use", help="Make the new context kubectl's current one.")
+        bool, typer.Option("--use/--no-use", help="Make the cluster kubectl's current context.")
     ] = True,
     activate: Annotated[
         bool,
         typer.Option(
             "--activate",
-            help="Switch on the cloud services and make the service roles the account lacks.",
+            help="Enable the cloud services and create the service roles that the account lacks.",
         ),
     ] = False,
     cloud_profile: o.CloudProfile = None,
@@ -95,9 +96,10 @@ def up(
     output: o.OutputOpt = "auto",
     debug: o.Debug = False,
 ) -> int:
-    """Make the profile true: show the plan, ask, build, write the kubeconfig.
+    """Create or update the cluster to match the profile.
 
-    Run it again after a failure, a Ctrl-C or a change of the profile: it does what is missing.
+    Shows the plan, asks, applies it and writes the kubeconfig. After a failure, a Ctrl-C or a
+    change of the profile, run it again: it continues from what exists.
     """
     from clusterkit.cli import commands
     from clusterkit.cli.target import Choice
@@ -110,7 +112,7 @@ def up(
     )
 
 
-@app.command(epilog="Example: clusterkit plan profiles/eks-minimal.yaml --sandbox")
+@app.command(epilog=f"Example: clusterkit plan {EXAMPLES.profile} --sandbox")
 def plan(
     profile: o.ProfileArg = None,
     prune: o.Prune = True,
@@ -120,7 +122,7 @@ def plan(
     output: o.OutputOpt = "auto",
     debug: o.Debug = False,
 ) -> int:
-    """Show what `up` would do and change nothing; exits 0 for nothing to do, 20 for changes."""
+    """Show what `up` would change; exits 0 for nothing to do, 20 for changes."""
     from clusterkit.cli import commands
     from clusterkit.cli.target import Choice
     from clusterkit.cli.ui import face
@@ -129,7 +131,7 @@ def plan(
     return commands.plan(choice, face(output, debug=debug), prune=prune)
 
 
-@app.command(epilog="Example: clusterkit destroy profiles/eks-minimal.yaml --sandbox --yes")
+@app.command(epilog=f"Example: clusterkit destroy {EXAMPLES.profile} --sandbox --yes")
 def destroy(
     profile: o.ProfileArg = None,
     cloud: o.Cloud = None,
@@ -142,10 +144,10 @@ def destroy(
     output: o.OutputOpt = "auto",
     debug: o.Debug = False,
 ) -> int:
-    """Remove the cluster and everything that came with it, and say what is left.
+    """Delete the cluster and everything that belongs to it.
 
-    Everything is found by its tags: the profile may be lost or broken as long as cloud, region and
-    name are known, and Kubernetes may be dead.
+    Everything is found by its tags: cloud, region and name are enough if the profile is lost or
+    broken, and the Kubernetes API need not answer.
     """
     from clusterkit.cli import commands
     from clusterkit.cli.target import Choice
@@ -155,7 +157,7 @@ def destroy(
     return commands.destroy(choice, face(output, debug=debug), yes=yes)
 
 
-@app.command(epilog="Example: clusterkit status profiles/eks-minimal.yaml --sandbox")
+@app.command(epilog=f"Example: clusterkit status {EXAMPLES.profile} --sandbox")
 def status(
     profile: o.ProfileArg = None,
     cloud: o.Cloud = None,
@@ -167,7 +169,7 @@ def status(
     output: o.OutputOpt = "auto",
     debug: o.Debug = False,
 ) -> int:
-    """List everything that carries the cluster's mark; exits 1 if there is nothing."""
+    """List everything that carries the cluster's tags; exits 1 for nothing."""
     from clusterkit.cli import commands
     from clusterkit.cli.target import Choice
     from clusterkit.cli.ui import face
@@ -176,27 +178,32 @@ def status(
     return commands.status(choice, face(output, debug=debug))
 
 
-@app.command(epilog="Example: clusterkit validate profiles/eks-minimal.yaml")
+@app.command(epilog=f"Example: clusterkit validate {EXAMPLES.profile}")
 def validate(profile: o.ProfileArg = None, debug: o.Debug = False) -> int:
-    """Check a profile without touching the network; every error with its line, all at once."""
+    """Check a profile offline; reports all errors at once, with their lines."""
+    from clusterkit.cli import report
     from clusterkit.cli.target import Choice, read_profile
 
     found, path = read_profile(Choice(profile))
-    typer.echo(f"{path}: {found.name} on {found.cloud} in {found.region} is a valid profile")
+    report.say(f"{path}: valid profile of {found.name} on {found.cloud} in {found.region}")
     return 0
 
 
-@app.command(epilog="Example: clusterkit init --cloud eks --name demo --region eu-west-1")
+@app.command(
+    epilog=f"Example: clusterkit init --cloud {EXAMPLES.cloud} --name demo "
+    f"--region {EXAMPLES.region}"
+)
 def init(
-    cloud: Annotated[str, typer.Option("--cloud", help="The cloud to write a profile for.")],
+    cloud: Annotated[str, typer.Option("--cloud", help=f"The cloud: {', '.join(CLOUDS)}.")],
     name: Annotated[str, typer.Option("--name", help="The cluster's name.")] = "demo",
-    region: Annotated[str | None, typer.Option("--region", help="The cloud's region.")] = None,
+    region: Annotated[str | None, typer.Option("--region", help="The region.")] = None,
     file: Annotated[
-        Path, typer.Option("--file", help="Where to write it; - for standard output.")
+        Path, typer.Option("--file", help="The file to write; - for standard output.")
     ] = Path("profile.yaml"),
     debug: o.Debug = False,
 ) -> int:
-    """Write a commented profile to begin with."""
+    """Write a commented profile to start from."""
+    from clusterkit.cli import report
     from clusterkit.clouds import template
     from clusterkit.errors import ClusterkitError
 
@@ -209,13 +216,15 @@ def init(
             new.write(text)
     except FileExistsError:
         raise ClusterkitError(
-            "is there already", where=str(file), hint="name another with --file"
+            "already exists", where=str(file), hint="choose another file with --file"
         ) from None
     except OSError as error:
         raise ClusterkitError(
-            f"cannot be written: {error.strerror}", where=str(file), hint="name another with --file"
+            f"cannot be written: {error.strerror}",
+            where=str(file),
+            hint="choose another file with --file",
         ) from error
-    typer.echo(f"{file} is written; look it through, then: clusterkit up {file}")
+    report.say(f"wrote {file}; review it, then run: clusterkit up {file}")
     return 0
 
 
@@ -224,31 +233,33 @@ def schema(debug: o.Debug = False) -> int:
     """Print the JSON Schema of profiles, for editors."""
     import json
 
-    from clusterkit.clouds import CLOUDS, model
+    from clusterkit.clouds import model
     from clusterkit.profile.schema import json_schema
 
     typer.echo(json.dumps(json_schema({cloud: model(cloud) for cloud in CLOUDS}), indent=2))
     return 0
 
 
-@app.command(epilog="Example: clusterkit kubeconfig profiles/eks-minimal.yaml --sandbox --stdout")
+@app.command(epilog=f"Example: clusterkit kubeconfig {EXAMPLES.profile} --sandbox --stdout")
 def kubeconfig(
     profile: o.ProfileArg = None,
     cloud: o.Cloud = None,
     region: o.Region = None,
     name: o.Name = None,
     file: Annotated[
-        Path | None, typer.Option("--file", help="Write here instead of where kubectl looks.")
+        Path | None, typer.Option("--file", help="Write to this file, not to kubectl's.")
     ] = None,
-    stdout: Annotated[bool, typer.Option("--stdout", help="Print it, write nothing.")] = False,
-    context: Annotated[str | None, typer.Option("--context", help="The context's name.")] = None,
+    stdout: Annotated[bool, typer.Option("--stdout", help="Print it and write no file.")] = False,
+    context: Annotated[str | None, typer.Option("--context", help="Name of the context.")] = None,
     use: Annotated[
-        bool, typer.Option("--use/--no-use", help="Make it kubectl's current context.")
+        bool, typer.Option("--use/--no-use", help="Make the cluster kubectl's current context.")
     ] = True,
     auth: Annotated[
         str,
         typer.Option(
-            "--auth", help="Who gives kubectl its tokens: clusterkit, or the vendor's tool (aws)."
+            "--auth",
+            help="The command kubectl gets its credentials from: clusterkit, or the vendor's own "
+            f"tool ({EXAMPLES.native_auth}).",
         ),
     ] = "clusterkit",
     minutes: o.Minutes = None,
@@ -257,7 +268,7 @@ def kubeconfig(
     trace: o.Trace = None,
     debug: o.Debug = False,
 ) -> int:
-    """Add the cluster to the kubeconfig kubectl uses: atomically, keeping everything else in it."""
+    """Add the cluster to kubectl's kubeconfig, keeping everything else in it."""
     from clusterkit.cli import kubeconfig as contexts
     from clusterkit.cli.target import Choice
 
@@ -268,7 +279,8 @@ def kubeconfig(
 
 
 @app.command(
-    epilog="Example: clusterkit token --cloud eks --region eu-west-1 --name demo --sandbox"
+    epilog=f"Example: clusterkit token --cloud {EXAMPLES.cloud} --region {EXAMPLES.region} "
+    "--name demo --sandbox"
 )
 def token(
     profile: o.ProfileArg = None,
@@ -281,7 +293,7 @@ def token(
     trace: o.Trace = None,
     debug: o.Debug = False,
 ) -> int:
-    """Print a short-lived credential as kubectl wants it (an ExecCredential)."""
+    """Print a short-lived credential for kubectl (an ExecCredential)."""
     from clusterkit.cli import kubeconfig as contexts
     from clusterkit.cli.target import Choice
 

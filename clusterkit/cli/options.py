@@ -1,4 +1,4 @@
-"""The options that several commands share, each said once."""
+"""The options that several commands share."""
 
 from __future__ import annotations
 
@@ -7,38 +7,46 @@ from typing import Annotated, Literal
 
 import typer
 
+from clusterkit.clouds import CLOUDS, EXAMPLES
+
 Output = Literal["auto", "live", "plain", "json"]
 
 ProfileArg = Annotated[
     Path | None,
     typer.Argument(
         metavar="[PROFILE]",
-        help="The profile; left out: $CLUSTERKIT_PROFILE, ./profile.yaml, or the only cluster "
-        "there is a receipt of.",
+        help="The profile. Default: $CLUSTERKIT_PROFILE, ./profile.yaml, or the only cluster that "
+        "has a receipt.",
         show_default=False,
     ),
 ]
-Cloud = Annotated[str | None, typer.Option("--cloud", help="Instead of a profile: the cloud.")]
+Cloud = Annotated[
+    str | None, typer.Option("--cloud", help=f"Instead of a profile: {', '.join(CLOUDS)}.")
+]
 Region = Annotated[str | None, typer.Option("--region", help="Instead of a profile: the region.")]
-Name = Annotated[str | None, typer.Option("--name", help="Instead of a profile: the cluster.")]
+Name = Annotated[
+    str | None, typer.Option("--name", help="Instead of a profile: the cluster's name.")
+]
 CloudProfile = Annotated[
     str | None,
-    typer.Option("--cloud-profile", help="Named credentials of the vendor's own configuration."),
+    typer.Option(
+        "--cloud-profile", help="Named credentials from the vendor's own configuration file."
+    ),
 ]
 Sandbox = Annotated[
     bool,
     typer.Option(
         "--sandbox",
         envvar="CLUSTERKIT_SANDBOX",
-        help="Run against the emulated clouds on this machine.",
+        help="Use the emulated clouds on this machine.",
     ),
 ]
 Minutes = Annotated[
     int | None,
     typer.Option(
         "--minutes",
-        help="How long kubectl's credentials live, where the cloud lets one say: 15 to 4320 on "
-        "alibaba (60 if left out).",
+        help="Lifetime of kubectl's credentials, on clouds that let you choose "
+        f"({EXAMPLES.minutes}).",
     ),
 ]
 Trace = Annotated[
@@ -53,20 +61,20 @@ OutputOpt = Annotated[
     Output,
     typer.Option(
         "--output",
-        help="How progress is shown: live in a terminal, plain lines, or JSON lines on stdout.",
+        help="Progress: live in a terminal, plain lines, or JSON lines on stdout.",
     ),
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 Prune = Annotated[
     bool,
-    typer.Option("--prune/--no-prune", help="Remove what the profile no longer has."),
+    typer.Option("--prune/--no-prune", help="Delete what the profile no longer contains."),
 ]
 Adopt = Annotated[
     list[str] | None,
     typer.Option(
         "--adopt",
         metavar="KIND/NAME=ID",
-        help="Put our mark on something that is there already; may be given again.",
+        help="Take over something that exists: put the cluster's tags on it. Can be repeated.",
     ),
 ]

@@ -65,11 +65,11 @@ class Plain:
             case StepFailed(key, _, seconds, _):
                 self._say(f"  {key}: failed after {clock(seconds)}")
             case StepStopped(key, note):
-                self._say(f"  {key}: not waited for any longer{f' ({note})' if note else ''}")
+                self._say(f"  {key}: unfinished{f' ({note})' if note else ''}")
             case Warned(where, what):
                 self._say(f"  warning: {where}: {brief(what)}")
             case RunEnded(action, cluster, done, failed, stopped, seconds):
                 parts = [f"{done} done"]
                 parts += [f"{failed} failed"] if failed else []
-                parts += [f"{stopped} not waited for"] if stopped else []
+                parts += [f"{stopped} unfinished"] if stopped else []
                 self._say(f"{action} {cluster}: {', '.join(parts)} in {clock(seconds)}")

@@ -79,7 +79,7 @@ def _line(step: Step) -> Text:
 
 
 def _counts(steps: Iterable[Step]) -> str:
-    words = {"create": "create", "update": "update", "replace": "make anew", "wait": "wait for"}
+    words = {"create": "create", "update": "update", "replace": "replace", "wait": "wait for"}
     words |= {"delete": "delete", "sweep": "sweep"}
     count: dict[str, int] = {}
     for step in steps:
@@ -88,7 +88,7 @@ def _counts(steps: Iterable[Step]) -> str:
 
 
 def show_findings(console: Console, findings: Iterable[Finding]) -> None:
-    """Warnings: what the user should know that stops nothing."""
+    """Warnings: what the user should know but may ignore."""
     for finding in findings:
         _tell(console, ("warning: ", "yellow"), str(finding))
         if finding.hint:
@@ -108,10 +108,10 @@ def _tell(console: Console, label: tuple[str, str], text: str, style: str = "") 
 
 
 def show_kept(console: Console, cluster: str, kept: Sequence[Kept]) -> None:
-    """The end of a destroy: nothing is left, or what was kept and why, and what it costs."""
+    """The end of a destroy: what was kept, why, and what it costs."""
     for item in kept:
         console.print(Text(f"  kept  {item.key}: {item.reason}"))
-    told = f"nothing is left but the {len(kept)} kept" if kept else "nothing is left"
+    told = f"deleted, except for the {len(kept)} kept" if kept else "nothing is left"
     console.print(Text(f"{cluster}: {told}"))
 
 
@@ -135,7 +135,9 @@ def show_error(console: Console, error: BaseException, *, debug: bool) -> None:
         if error.hint:
             _tell(console, _UNDER, error.hint)
     elif not debug:
-        console.print(Text("       this is a bug in clusterkit; --debug shows where it happened"))
+        console.print(
+            Text("       this is a bug in clusterkit; run it with --debug and report the traceback")
+        )
 
 
 def _what(error: BaseException) -> str:
@@ -143,15 +145,15 @@ def _what(error: BaseException) -> str:
 
 
 def show_stopped(console: Console, stopped: Mapping[str, str], again: str, destroy: str) -> None:
-    """After Ctrl-C or a failure: what goes on in the cloud, how to continue or get rid of it."""
+    """After Ctrl-C or a failure: what is still in progress, how to continue or clean up."""
     going = {key: note for key, note in stopped.items() if note}
     if going:
-        console.print("These go on in the cloud without clusterkit:")
+        console.print("Not finished, and possibly still in progress in the cloud:")
         for key, note in going.items():
             console.print(Text(f"  {key}: {brief(note)}"))
     console.print(Text(f"To continue: {again}"))
     if destroy != again:
-        console.print(Text(f"To get rid of it: {destroy}"))
+        console.print(Text(f"To delete everything: {destroy}"))
 
 
 def show_status(console: Console, target: Target, found: Observation) -> None:

@@ -7,31 +7,40 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clusterkit.cli import options as o
+from clusterkit.clouds import EXAMPLES
 
 if TYPE_CHECKING:
     from clusterkit_sandbox.state_dir import Info
 
 app = typer.Typer(
-    help="The emulated clouds on this machine: real SDKs and tools, no account.",
+    help="Emulated clouds on this machine: real SDKs and tools, no account.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 
 Pace = Annotated[
     str | None,
-    typer.Option("--pace", help="How many times faster than the real cloud; max: no waiting."),
+    typer.Option("--pace", help="How many times faster than the real cloud; max for no waiting."),
 ]
 Kube = Annotated[
     str | None,
-    typer.Option("--kube", help="Kubernetes: embedded, envtest, or kubeconfig:PATH."),
+    typer.Option(
+        "--kube", help="Kubernetes behind the clusters: embedded, envtest, or kubeconfig:PATH."
+    ),
 ]
 Faults = Annotated[
     str,
     typer.Option(
         "--faults",
-        help="What goes wrong, as in throttle=0.1,lost=0.05,terminal:eks:CreateNodegroup@1",
+        help=f"Faults to inject, for example throttle=0.1,lost=0.05,{EXAMPLES.fault}",
     ),
 ]
+
+
+_ENV = (
+    "Print shell variables that lead other tools to the sandbox.\n\n"
+    f"They are for {EXAMPLES.tools} and others. Starts the sandbox if it is not running."
+)
 
 
 def _running() -> Info:
@@ -41,9 +50,9 @@ def _running() -> Info:
     info: Info | None = load_sandbox().status()
     if info is None:
         raise ClusterkitError(
-            "no sandbox runs",
+            "the sandbox is not running",
             where="sandbox",
-            hint="clusterkit sandbox start, or any command --sandbox",
+            hint="start it with: clusterkit sandbox start",
         )
     return info
 
@@ -57,7 +66,7 @@ def _describe(info: Info) -> str:
 
 @app.command(epilog="Example: clusterkit sandbox start --pace max")
 def start(pace: Pace = None, kube: Kube = None, faults: Faults = "", debug: o.Debug = False) -> int:
-    """Start it; any command with --sandbox does so too, with the defaults."""
+    """Start the sandbox; any command with --sandbox does so too."""
     from clusterkit.clouds import load_sandbox, sandbox_errors
 
     daemon = load_sandbox()
@@ -70,32 +79,29 @@ def start(pace: Pace = None, kube: Kube = None, faults: Faults = "", debug: o.De
 
 @app.command(epilog="Example: clusterkit sandbox stop")
 def stop(debug: o.Debug = False) -> int:
-    """End it; everything in it is gone, and so is its certificate authority."""
+    """Stop the sandbox and delete everything in it."""
     from clusterkit.clouds import load_sandbox, sandbox_errors
 
     with sandbox_errors():
         stopped = load_sandbox().stop()
-    typer.echo("sandbox: stopped" if stopped else "sandbox: none was running")
+    typer.echo("sandbox: stopped" if stopped else "sandbox: not running")
     return 0
 
 
 @app.command(epilog="Example: clusterkit sandbox status")
 def status(debug: o.Debug = False) -> int:
-    """Say whether one runs, where, and how fast; exits 1 if none does."""
+    """Show whether it is running, where and how fast; exits 1 if not."""
     from clusterkit.clouds import load_sandbox, sandbox_errors
 
     with sandbox_errors():
         info = load_sandbox().status()
-    typer.echo(_describe(info) if info else "sandbox: none is running")
+    typer.echo(_describe(info) if info else "sandbox: not running")
     return 0 if info else 1
 
 
-@app.command(epilog='Example: eval "$(clusterkit sandbox env)"')
+@app.command(epilog='Example: eval "$(clusterkit sandbox env)"', help=_ENV)
 def env(debug: o.Debug = False) -> int:
-    """Print the variables with which aws, terraform and others reach the sandbox, for a shell.
-
-    Starts it if need be.
-    """
+    """Print the variables."""
     from clusterkit.clouds import load_sandbox, sandbox_errors
 
     daemon = load_sandbox()
@@ -106,7 +112,7 @@ def env(debug: o.Debug = False) -> int:
 
 @app.command(epilog="Example: clusterkit sandbox reset")
 def reset(debug: o.Debug = False) -> int:
-    """Forget every resource in it; it keeps running, with the same credentials."""
+    """Delete every resource in it; it keeps running with the same credentials."""
     from clusterkit.clouds import load_sandbox, sandbox_errors
 
     with sandbox_errors():
@@ -117,10 +123,10 @@ def reset(debug: o.Debug = False) -> int:
 
 @app.command(epilog="Example: clusterkit sandbox faults throttle=0.2,lost=0.1")
 def faults(
-    rules: Annotated[str, typer.Argument(help="The rules; none, to stop them.")] = "",
+    rules: Annotated[str, typer.Argument(help="The rules; leave out to stop all faults.")] = "",
     debug: o.Debug = False,
 ) -> int:
-    """Make calls go wrong from now on: throttled, refused, answers lost, ends that fail."""
+    """Inject faults: throttling, refusals, lost answers, failed operations."""
     from clusterkit.clouds import load_sandbox, sandbox_errors
 
     with sandbox_errors():
@@ -131,7 +137,7 @@ def faults(
 
 @app.command(epilog="Example: clusterkit sandbox requests")
 def requests(debug: o.Debug = False) -> int:
-    """List the calls that came in: operation, status, milliseconds, by whom."""
+    """List the requests it received: status, duration, operation, client."""
     from clusterkit.clouds import load_sandbox, sandbox_errors
 
     with sandbox_errors():

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clusterkit.cli import receipt
-from clusterkit.clouds import CLOUDS, model
+from clusterkit.clouds import CLOUDS, EXAMPLES, model
 from clusterkit.engine.target import Target
 from clusterkit.errors import ClusterkitError
 
@@ -21,7 +21,7 @@ HERE = Path("profile.yaml")
 
 @dataclass(frozen=True)
 class Choice:
-    """What the user said about which cluster."""
+    """The options that select a cluster and how it is reached."""
 
     profile: Path | None = None
     cloud: str | None = None
@@ -46,8 +46,8 @@ def read_profile(choice: Choice) -> tuple[BaseProfile, Path]:
     path = profile_path(choice) or _receipt_profile(choice)
     if path is None:
         raise ClusterkitError(
-            "no profile: none is named, $CLUSTERKIT_PROFILE is not set, there is no profile.yaml",
-            hint="clusterkit init --cloud eks writes one to begin with",
+            "no profile given, $CLUSTERKIT_PROFILE is not set, and ./profile.yaml does not exist",
+            hint=f"create one with: clusterkit init --cloud {EXAMPLES.cloud}",
         )
     from clusterkit.profile.model import load
 
@@ -63,7 +63,7 @@ def find_target(choice: Choice) -> Target:
             return Target(choice.cloud, choice.name, choice.region, choice.cloud_profile)
         missing = ", ".join(option for option, value in given.items() if not value)
         raise ClusterkitError(
-            f"{missing} is missing", hint="give all of --cloud, --region and --name, or a profile"
+            f"{missing} is missing", hint="give --cloud, --region and --name together, or a profile"
         )
     if path := profile_path(choice):
         from clusterkit.profile.model import load_identity
@@ -82,11 +82,11 @@ def _only_receipt(choice: Choice) -> receipt.Receipt:
     if len(found) == 1:
         return found[0]
     if not found:
-        what = "no cluster is named, there is no profile.yaml here and no receipt of an earlier run"
+        what = "no cluster given: there is no ./profile.yaml and no receipt of an earlier run"
     else:
         names = ", ".join(f"{r.name} ({r.cloud}, {r.region})" for r in found)
-        what = f"which cluster? There are receipts of {names}"
-    raise ClusterkitError(what, hint="name a profile, or give --cloud, --region and --name")
+        what = f"several clusters have receipts: {names}"
+    raise ClusterkitError(what, hint="give a profile, or --cloud, --region and --name")
 
 
 def _receipt_profile(choice: Choice) -> Path | None:

@@ -1,4 +1,4 @@
-"""One face of a command: the renderer of progress, the consoles, and how a command ends."""
+"""Where a command prints: consoles, the renderer of progress, questions, and its end."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class UI:
 
     @property
     def json(self) -> bool:
-        """Whether a machine reads."""
+        """Whether the output is JSON lines."""
         return self.mode == "json"
 
     def renderer(self) -> Renderer:
@@ -59,8 +59,8 @@ class UI:
         """Yes or no; with ``expect``, whether that very word is typed."""
         if not sys.stdin.isatty():
             raise ClusterkitError(
-                "there is nobody to ask: standard input is no terminal",
-                hint="say --yes if you mean it",
+                "cannot ask for confirmation: stdin is not a terminal",
+                hint="run it with --yes to go ahead without asking",
             )
         self.err.print(f"{question} ", end="", markup=False)
         sys.stderr.flush()
@@ -69,7 +69,7 @@ class UI:
 
     @contextmanager
     def working(self, text: str) -> Iterator[None]:
-        """While something takes a moment: a spinner in a terminal, nothing elsewhere."""
+        """A spinner in a terminal while something takes a moment."""
         if self.mode == "live":
             with self.err.status(text):
                 yield
@@ -91,7 +91,7 @@ def end(error: BaseException, *, json: bool, debug: bool) -> NoReturn:
     code = error.exit_code if isinstance(error, ClusterkitError) else 1
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         code = Interrupted.exit_code
-        error = Interrupted("stopped", hint="the same command again continues")
+        error = Interrupted("interrupted", hint="run the same command again to continue")
     if json:
         JsonLines().line("Error", errors=[error], exit=code)
     report.show_error(report.err(), error, debug=debug)
@@ -99,9 +99,13 @@ def end(error: BaseException, *, json: bool, debug: bool) -> NoReturn:
 
 
 def failed(shown: UI, outcome: Outcome, again: str, destroy: str) -> NoReturn:
-    """After a run that did not get there: every reason, what goes on, how to continue."""
+    """After a run that failed or was interrupted: every reason, what is still in progress in the
+    cloud, how to continue.
+    """
     for error in outcome.failed.values():
         report.show_error(shown.err, error, debug=shown.debug)
+    if not outcome.failed:
+        report.show_error(shown.err, Interrupted("interrupted"), debug=False)
     report.show_stopped(shown.err, outcome.stopped, again, destroy)
     codes = [e.exit_code if isinstance(e, ClusterkitError) else 1 for e in outcome.failed.values()]
     code = codes[0] if codes else Interrupted.exit_code

@@ -237,14 +237,6 @@ def call(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         raise translate_local(error) from error
 
 
-def gone_is_fine(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R | None:
-    """As ``call``; None if the thing is not there."""
-    try:
-        return call(function, *args, **kwargs)
-    except Gone:
-        return None
-
-
 def pages(client: Any, operation: str, key: str, **parameters: Any) -> Iterable[Any]:
     """The items under ``key`` of every page of a list operation."""
     from botocore.exceptions import BotoCoreError, ClientError

@@ -44,7 +44,7 @@ def poll(elapsed: float, scale: float) -> float:
 def delay(attempt: int, after: float | None, scale: float) -> float:
     """Seconds before try number ``attempt`` + 1 (from 1): full jitter, never less than ``after``.
 
-    Full jitter is what AWS recommends (Architecture Blog, "Exponential Backoff And Jitter").
+    Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
     """
     longest = min(BACKOFF_LONGEST, BACKOFF_FIRST * 2.0 ** min(attempt - 1, 10))
     waited = max(random.uniform(0.0, longest), after or 0.0)

@@ -23,20 +23,8 @@ class ReadCache:
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
-        self._known: Answers = {}
         self._shared: Answers | None = None
         self._retry: Retry | None = None
-
-    def recall(self, key: str, read: Callable[[], T]) -> T:
-        """What ``read`` found out, asked once per plan or run; again after ``forget``, which every
-        change of the thing calls.
-        """
-        return self._once(self._known, key, read)
-
-    def forget(self, key: str) -> None:
-        """The thing is being changed."""
-        with self._guard:
-            self._known.pop(key, None)
 
     def share(self, retry: Retry | None = None) -> None:
         """From now on, until ``unshare``, the same question is asked once, whoever asks: for a

@@ -5,7 +5,7 @@ where one code means several things, for some messages only. The first row that 
 that the special rows stand above the general ones. A code that no row knows is ``Rejected``:
 waiting does not help against what nobody has described.
 
-A status alone decides nothing: Alibaba's ECS answers 403 for busy, in use, quota and money, Google
+A status alone decides nothing: one cloud answers 403 for busy, in use, quota and money, another
 answers 403 for quota and rate. Two statuses are the exception, for codes without a row, because
 RFC 9110 (5xx) and RFC 6585 (429) leave no other reading: 429 is ``Throttled``, 5xx ``ServerError``.
 

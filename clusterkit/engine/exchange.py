@@ -27,13 +27,14 @@ _HARMLESS = re.compile(r"^(next|client|clientrequest|continue|pagination)token$"
 """page and idempotency tokens grant nothing"""
 _TEXTS = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
-    r"|k8s-aws-v1\.[\w-]+"
+    r"|k8s-[a-z]+-v1\.[\w-]+"
+    r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bLTAI\w{12,}"
     r"|\beyJ[\w-]+\.[\w-]+(?:\.[\w-]+)?"
     r"|(?i:(?:signature|accesskeyid|securitytoken|x-amz-(?:credential|signature|security-token))"
     r"(?:=|%3D)[^&\s\"']+)",
     re.DOTALL,
 )
-"""in values: private keys, bearer tokens (EKS, JWT), the parameters that sign a URL"""
+"""in values: private keys, bearer tokens, access key ids, the parameters that sign a URL"""
 _URL = re.compile(r"https?://\S+\?\S+")
 _serial = itertools.count(1)
 

@@ -1,6 +1,6 @@
 """Operations: work that goes on in the cloud after a call has been answered.
 
-Google's and Azure's long-running operations, EKS's updates, ACK's tasks. A thing is neither there
+Clouds call them operations, updates or tasks. A thing is neither there
 nor gone before its operation is done, and an operation that fails ends its step at once.
 """
 

@@ -6,7 +6,7 @@ The plan predicts; the reconcile loop looks again and decides.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
@@ -14,9 +14,11 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from clusterkit.engine import backoff, ownership
+from clusterkit.engine.compare import differences, refuse, usable
 from clusterkit.engine.events import Op
 from clusterkit.engine.inventory import Inventory, Named
 from clusterkit.engine.kind import AnyKind, Edit, Existing, Kind, Leftover, closure, hint, reason
+from clusterkit.engine.look import look
 from clusterkit.engine.scheduler import Scheduler
 from clusterkit.engine.scope import Env, Scope
 from clusterkit.errors import (
@@ -28,13 +30,8 @@ from clusterkit.errors import (
     NotOurs,
     Rejected,
     Retryable,
-    ServerError,
-    TimedOut,
 )
 from clusterkit.naming import CLUSTER
-
-PATIENCE = 300.0
-"""seconds of the real cloud for which a list is tried again"""
 
 
 @dataclass(frozen=True)
@@ -124,59 +121,6 @@ class Plan:
             before = max((ends[dep] for dep in deps.get(key, ())), default=0.0)
             ends[key] = before + takes.get(key, 0.0)
         return max(ends.values(), default=0.0)
-
-
-@dataclass
-class Look:
-    """What each kind lists, and what could not be listed."""
-
-    began: float
-    found: dict[AnyKind, Named] = field(default_factory=dict)
-    warnings: list[Finding] = field(default_factory=list)
-    unreached: set[str] = field(default_factory=set)
-    """optional kinds that did not answer"""
-
-
-def look(
-    kinds: Sequence[AnyKind], inventory: Inventory, *, scale: float = 1.0, threads: int = 16
-) -> Look:
-    """List every kind in parallel; an optional kind that does not answer is a warning."""
-    scheduler = Scheduler(threads)
-    seen = Look(scheduler.now())
-    failed: list[Exception] = []
-    give_up = scheduler.now() + backoff.deadline(PATIENCE, scale)
-
-    def ask(kind: AnyKind, attempt: int = 1) -> None:
-        def then(named: Any, error: Exception | None) -> None:
-            if error is None:
-                seen.found[kind] = named
-                return
-            again = isinstance(error, Retryable) and not failed and scheduler.now() < give_up
-            if kind.optional and isinstance(error, CloudError):
-                again = again and attempt < backoff.OPTIONAL_TRIES
-                again = again and not isinstance(error, ServerError)
-            if again and isinstance(error, Retryable):
-                delay = backoff.delay(attempt, error.after, scale)
-                scheduler.later(delay, lambda: ask(kind, attempt + 1))
-            elif kind.optional and isinstance(error, CloudError):
-                seen.found[kind] = {}
-                seen.unreached.add(kind.kind)
-                seen.warnings.append(Finding(error.what, where=kind.kind, hint=error.hint))
-            elif isinstance(error, Retryable):
-                timeout = TimedOut(f"timed out listing; last error: {error}", where=kind.kind)
-                timeout.hint = error.hint
-                failed.append(timeout)
-            else:
-                failed.append(error)
-
-        scheduler.call(lambda: inventory.owned(kind), then)
-
-    for kind in kinds:
-        ask(kind)
-    scheduler.run()
-    if failed:
-        raise failed[0]
-    return seen
 
 
 def plan(
@@ -337,46 +281,6 @@ def _step(wish: Kind[Any, Any], env: Env[Any]) -> Step:
 
 def _later() -> None:
     """Stands for the call of an edit that only the run can make."""
-
-
-def usable(kind: AnyKind, have: Any) -> bool:
-    """Whether it can be used and edited, if need be in poor health."""
-    if isinstance(kind, Leftover):
-        return True
-    return have.status in kind.unhealthy or kind.ready(have)
-
-
-def differences(wish: Kind[Any, Any], env: Env[Any], have: Any) -> list[Edit]:
-    """Every difference between a resource and what exists, tags first."""
-    edits: list[Edit] = []
-    if wish.taggable:
-        want = {**dict(wish.tags), **wish.own_tags()}
-        there = have.tags or {}
-        missing = {key: value for key, value in want.items() if there.get(key) != value}
-
-        def label() -> None:
-            wish.label(env, have.id, missing)
-
-        edits += [Edit(f"tags.{key}", there.get(key), missing[key], label) for key in missing]
-    return [*edits, *wish.edits(env, have)]
-
-
-def calls(edits: Iterable[Edit]) -> list[Callable[[], Any]]:
-    """The calls that make these edits, each once."""
-    return list(dict.fromkeys(edit.apply for edit in edits if edit.apply is not None))
-
-
-def refuse(wish: Kind[Any, Any], edits: Iterable[Edit]) -> None:
-    """Raise ``Immutable`` if any of the edits cannot be made."""
-    refused = [edit for edit in edits if edit.refused]
-    if not refused:
-        return
-    cures = dict.fromkeys(edit.why for edit in refused if edit.why)
-    raise Immutable(
-        "cannot be changed in place: " + "; ".join(map(str, refused)),
-        where=wish.key,
-        hint="; ".join(cures) or "change the profile back, or destroy the cluster and run up again",
-    )
 
 
 def _all(refused: Sequence[Immutable]) -> Immutable:

@@ -12,10 +12,10 @@ from functools import partial
 from typing import Any, Protocol
 
 from clusterkit.engine import backoff, ownership
+from clusterkit.engine.compare import calls, differences, refuse, usable
 from clusterkit.engine.inventory import Inventory, Named
 from clusterkit.engine.kind import Edit, hint, reason
 from clusterkit.engine.operation import Operation
-from clusterkit.engine.plan import calls, differences, refuse, usable
 from clusterkit.engine.scope import Env
 from clusterkit.engine.task import Task
 from clusterkit.errors import (

@@ -43,8 +43,7 @@ class Env(Scope[K]):
     def __getitem__(self, needed: Kind[Any, T]) -> T:
         """The state of a resource this one refers to; ``Absent`` while it does not exist."""
         try:
-            shown = self.states[needed.key]
-            found: T = getattr(shown, "inner", shown)
+            found: T = self.states[needed.key]
         except KeyError:
             raise Absent(needed.key) from None
         return found

@@ -31,7 +31,7 @@ FIELD_MANAGER = "clusterkit"
 PAGE = 500
 """objects per page of a list; what kubectl asks for (``--chunk-size``)"""
 TOKEN_LIFE = 300.0
-"""seconds a token is used before a new one is asked for; the shortest-lived, EKS's, lasts 900
+"""seconds a token is used before a new one is asked for; the shortest-lived one lasts 900
 (https://docs.aws.amazon.com/cli/latest/reference/eks/get-token.html)
 """
 GRACE = 120.0

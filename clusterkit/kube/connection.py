@@ -46,7 +46,7 @@ def pool(
 
 def _context(ca: str, certificate: str | None, key: str | None) -> ssl.SSLContext:
     context = ssl.create_default_context(cadata=ca)
-    # EKS's authorities have no key identifiers, which Python's strict mode (3.13) insists on
+    # some clouds' authorities have no key identifiers, which Python 3.13's strict mode requires
     # (https://github.com/kubernetes-client/python/issues/2394)
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if certificate and key:

@@ -53,7 +53,7 @@ from clusterkit_sandbox.alibaba.request import Request, host_parts
 from clusterkit_sandbox.alibaba.service import Accepted, Call, Handler
 from clusterkit_sandbox.alibaba.signature import AccessKey
 from clusterkit_sandbox.alibaba.store import Store
-from clusterkit_sandbox.emulator import Answer, Environ, StartResponse, Surroundings
+from clusterkit_sandbox.emulator import Answer, Environ, SandboxContext, StartResponse
 from clusterkit_sandbox.fault_targets import Operations
 from clusterkit_sandbox.faults import Rule
 
@@ -90,11 +90,11 @@ class AlibabaCloud:
     name = "alibaba"
     operations: Operations = AlibabaOperations()
 
-    def __init__(self, surroundings: Surroundings) -> None:
-        self.store = Store(surroundings.pace, surroundings.faults)
-        self._clusters = ClusterLife(self.store, surroundings.kube)
+    def __init__(self, context: SandboxContext) -> None:
+        self.store = Store(context.pace, context.faults)
+        self._clusters = ClusterLife(self.store, context.kube)
         self._key = account.new_key()
-        self._ca = surroundings.directory / "ca.pem"
+        self._ca = context.directory / "ca.pem"
         self.store.signatures.add(self._key)
         account.furnish(self.store)
 

@@ -1,4 +1,4 @@
-"""Access entries, pod identity associations, and who a token of EKS is."""
+"""Access entries, pod identity associations, and the identity behind an EKS token."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GROUPS = {
     f"{POLICY}AmazonEKSEditPolicy": "eks:edit",
     f"{POLICY}AmazonEKSViewPolicy": "eks:view",
 }
-"""EKS authorises access policies by itself, beside RBAC; here they become groups"""
+"""EKS evaluates access policies itself, besides RBAC; the sandbox maps them to groups"""
 TYPES = (
     "STANDARD",
     "EC2_LINUX",

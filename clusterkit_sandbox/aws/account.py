@@ -1,4 +1,4 @@
-"""The AWS account of the sandbox: moto's backends, who may sign, and what both sides ask of EC2."""
+"""The sandbox's AWS account: moto's backends, access keys, and lookups in IAM and EC2."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def _key() -> tuple[str, str]:
 
 
 class Account:
-    """Moto in this process. Moto is not thread-safe: whoever touches it holds ``lock``."""
+    """Moto in this process. Moto is not thread-safe: hold ``lock`` to use it."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.key, self.secret = _key()
         self.other_key, self.other_secret = _key()
-        """of a second user, who is in no cluster"""
+        """the key of a second user, who has no access to any cluster"""
 
     @property
     def secrets(self) -> Mapping[str, str]:
@@ -38,7 +38,7 @@ class Account:
         return {self.key: self.secret, self.other_key: self.other_secret}
 
     def arn_of(self, key: str) -> str:
-        """The IAM user a key belongs to."""
+        """The ARN of the IAM user a key belongs to."""
         return f"arn:aws:iam::{ACCOUNT}:user/{'sandbox' if key == self.key else 'outsider'}"
 
     def load(self) -> Any:
@@ -51,7 +51,7 @@ class Account:
             create_backend_app,
         )
 
-        # moto lists its own folders at every request
+        # moto would list its own folders at every request
         modules = list(backends.list_of_moto_modules())
         backends.list_of_moto_modules = lambda: iter(modules)
 
@@ -92,10 +92,10 @@ class Account:
             if isinstance(backends, BackendDict):
                 backends.reset()
 
-    # -- what EKS asks of IAM and EC2 -----------------------------------------------------------
+    # -- what EKS looks up in IAM and EC2 ----------------------------------------------------------
 
     def role(self, arn: str, service: str, age: float, now: float) -> Any:
-        """A role that trusts the service and is old enough; in EKS's words otherwise."""
+        """A role that trusts the service and has propagated; otherwise EKS's error."""
         cannot = (
             f"Role with arn: {arn}, could not be assumed because it does not exist or the trusted "
             "entity is not correct"
@@ -119,7 +119,7 @@ class Account:
     def subnets(
         self, region: str, ids: list[str], zones: int, refused: frozenset[str]
     ) -> list[Any]:
-        """Subnets of one VPC in enough zones, none of them refused by EKS."""
+        """Check that the subnets are of one VPC, in enough zones, and in zones EKS supports."""
         found = []
         ec2 = self.ec2(region)
         for identifier in ids:
@@ -150,7 +150,7 @@ class Account:
         return found
 
     def default_route(self, region: str, subnet: Any) -> str | None:
-        """The id of the gateway that 0.0.0.0/0 of a subnet leads to."""
+        """The gateway id of a subnet's default route."""
         ec2 = self.ec2(region)
         tables = [t for t in ec2.route_tables.values() if t.vpc_id == subnet.vpc_id]
         own = [t for t in tables if subnet.id in (a.get("SubnetId") for a in t.associations)]
@@ -167,7 +167,7 @@ class Account:
 
 
 def write_profile(directory: Path, account: Account) -> tuple[Path, Path]:
-    """Files for AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE, for the owner only."""
+    """Files for AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE, with mode 0600."""
     config, credentials = directory / "aws-config", directory / "aws-credentials"
     for file in (config, credentials):
         file.touch(mode=0o600)

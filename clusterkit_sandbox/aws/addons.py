@@ -121,7 +121,7 @@ def create_addon(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     }
     addon = Record(shown)
     record.addons[name] = addon
-    if eks.surroundings.faults.terminal("eks:CreateAddon"):
+    if eks.context.faults.terminal("eks:CreateAddon"):
         issue = {
             "code": "ConfigurationConflict",
             "message": "Conflicts found",
@@ -138,7 +138,7 @@ def create_addon(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
 def _identities(
     eks: Eks, record: ClusterRecord, owner: str, wanted: list[dict[str, Any]]
 ) -> list[str]:
-    """The pod identity associations an add-on brings along: all of them or none."""
+    """Create all of an add-on's pod identity associations, or none."""
     made: list[str] = []
     try:
         for item in wanted:
@@ -214,7 +214,7 @@ def _healthy(record: ClusterRecord, addon: Record) -> str:
 
 
 def look_after(record: ClusterRecord) -> None:
-    """Nodes came or went: what was degraded may be well now, and the other way round."""
+    """Update the health of add-ons after nodes were added or removed."""
     for addon in record.addons.values():
         if addon.status in ("ACTIVE", "DEGRADED"):
             addon.shown["status"] = _healthy(record, addon)

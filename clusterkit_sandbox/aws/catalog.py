@@ -50,12 +50,12 @@ REFUSED_ZONES = frozenset({"use1-az3", "usw1-az2", "cac1-az3"})
 
 @dataclass(frozen=True)
 class AddonOffer:
-    """An add-on: whom it is by, and its versions for one version of Kubernetes, newest first."""
+    """An add-on: its publisher, and its versions for one version of Kubernetes, newest first."""
 
     name: str
     versions: tuple[str, ...]
     needs_nodes: bool
-    """runs as a Deployment, so that it is DEGRADED while no node is there"""
+    """runs as a Deployment, so it is DEGRADED while there are no nodes"""
 
 
 def addons(version: str) -> Mapping[str, AddonOffer]:
@@ -103,5 +103,5 @@ GP2 = {
     "reclaimPolicy": "Delete",
     "volumeBindingMode": "WaitForFirstConsumer",
 }
-"""in every cluster, and no default since 1.30
+"""present in every cluster; not the default class since 1.30
 (https://docs.aws.amazon.com/eks/latest/userguide/create-storage-class.html)"""

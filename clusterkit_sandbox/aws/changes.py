@@ -1,4 +1,4 @@
-"""Updates of a cluster: one at a time, and only what the EKS API lets change."""
+"""Updates of a cluster: one at a time, and only of what the EKS API can change."""
 
 from __future__ import annotations
 

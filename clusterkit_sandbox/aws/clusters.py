@@ -1,4 +1,4 @@
-"""Clusters: made, described, updated, deleted, with what EKS puts into EC2 for them."""
+"""Clusters: create, describe, list and delete, with the EC2 resources that EKS creates for them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from clusterkit_sandbox.aws.service import Eks, now, operation
 CLUSTERS = 100
 """per region (https://docs.aws.amazon.com/eks/latest/userguide/service-quotas.html)"""
 SERVICES = ("172.20.0.0/16", "10.100.0.0/16")
-"""what EKS takes for Services, unless told"""
+"""the default ranges for Services"""
 PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
 NOT_HERE = (
     "outpostConfig",
@@ -30,7 +30,7 @@ NOT_HERE = (
     "kubeControllerManagerConfig",
 )
 MODES = ("CONFIG_MAP", "API_AND_CONFIG_MAP", "API")
-"""how people are let in; a cluster can go on in this order, and never back"""
+"""authentication modes; a cluster can only move forward in this order"""
 LOG_TYPES = ["api", "audit", "authenticator", "controllerManager", "scheduler"]
 ADMIN = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
 
@@ -134,16 +134,16 @@ def create_cluster(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
         "upgradePolicy": asked.get("upgradePolicy") or {"supportType": "EXTENDED"},
         "encryptionConfig": asked.get("encryptionConfig") or [],
         "deletionProtection": asked.get("deletionProtection", False),
-        # shown only where it was asked for: Terraform's provider takes any other for a change
+        # shown only if it was set: Terraform's provider sees anything else as a change
         "zonalShiftConfig": asked.get("zonalShiftConfig"),
-        # not of the API: the CNI plugin and others that EKS installs without add-ons
+        # not in the API object: the CNI plugin and others that EKS installs without add-ons
         "selfManaged": asked.get("bootstrapSelfManagedAddons", True),
     }
     record = ClusterRecord(shown, region=eks.name, host=host, interfaces=interfaces)
     eks.region.clusters[name] = record
     if access.get("bootstrapClusterCreatorAdminPermissions", True) and mode != "CONFIG_MAP":
         add_entry(eks, record, eks.caller, "STANDARD", [ADMIN])
-    failing = eks.surroundings.faults.terminal("eks:CreateCluster")
+    failing = eks.context.faults.terminal("eks:CreateCluster")
     if failing:
         issue = {
             "code": "InternalFailure",
@@ -158,7 +158,7 @@ def create_cluster(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def _emulated(asked: dict[str, Any]) -> None:
-    """What the sandbox has not is refused; silently left out, it would be a lie."""
+    """Refuse what the sandbox does not emulate, instead of ignoring it."""
     network = asked.get("kubernetesNetworkConfig") or {}
     wanted = {
         "computeConfig": (asked.get("computeConfig") or {}).get("enabled"),
@@ -187,7 +187,7 @@ def groups_exist(eks: Eks, network: dict[str, Any], vpc: str) -> None:
 
 
 def _services(wanted: str | None, vpc: str) -> str:
-    """The range of Services: the one wanted if it will do, else one that is not the VPC's."""
+    """The range of Services: the requested one if valid, else one that does not overlap the VPC."""
     theirs = ip_network(vpc)
     if wanted is None:
         return next(one for one in SERVICES if not ip_network(one).overlaps(theirs))
@@ -217,9 +217,9 @@ def reachable(network: dict[str, Any]) -> None:
 
 
 def _open(eks: Eks, record: ClusterRecord) -> None:
-    """The cluster is up: its endpoint answers."""
+    """The cluster becomes ACTIVE: start its endpoint."""
     shown, region = record.shown, record.region
-    record.kube = eks.surroundings.kube.open(
+    record.kube = eks.context.kube.open(
         f"eks/{region}/{shown['name']}",
         hosts=[record.host],
         version=shown["version"],
@@ -266,7 +266,7 @@ def delete_cluster(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def _close(eks: Eks, record: ClusterRecord) -> None:
-    """The cluster is gone, with what EKS had put into EC2 for it."""
+    """Remove the cluster and the EC2 resources that EKS created for it."""
     if record.kube is not None:
         record.kube.close()
     ec2 = eks.account.ec2(record.region)

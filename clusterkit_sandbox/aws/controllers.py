@@ -1,4 +1,4 @@
-"""What Kubernetes' controllers make in AWS: load balancers of Services, volumes of claims.
+"""What Kubernetes controllers create in AWS: load balancers for Services, volumes for claims.
 
 As the in-tree cloud provider and the EBS CSI driver do: classic load balancers named after the
 Service's uid, a security group of their own, everything tagged ``kubernetes.io/cluster/NAME``.
@@ -76,7 +76,7 @@ class Controllers:
             return str(found.dns_name)
 
     def delete_load_balancer(self, uid: str) -> None:
-        """The load balancer goes; its interfaces and its group some time after."""
+        """Delete the load balancer; its interfaces and security group go some time later."""
         account = self._eks.account
         with account.lock:
             elb, ec2, short = (
@@ -113,7 +113,7 @@ class Controllers:
         zone: str,
         tags: Mapping[str, str],
     ) -> str:
-        """An EBS volume."""
+        """Create an EBS volume."""
         with self._eks.account.lock:
             ec2 = self._eks.account.ec2(self._region)
             for volume in ec2.volumes.values():
@@ -137,13 +137,13 @@ class Controllers:
             return str(volume.id)
 
     def delete_volume(self, volume: str) -> None:
-        """The volume goes; a missing one is fine."""
+        """Delete the volume, if it exists."""
         with self._eks.account.lock:
             self._eks.account.ec2(self._region).volumes.pop(volume, None)
 
 
 def _name(uid: str) -> str:
-    """As the cloud provider names a load balancer: ``a`` and the uid, 32 characters."""
+    """The load balancer's name: ``a`` and the uid, 32 characters, as the cloud provider does."""
     return ("a" + uid.replace("-", ""))[:32]
 
 

@@ -1,4 +1,4 @@
-"""botocore's description of a service, used from the server's side: route, parse, check, answer."""
+"""A service's API on the server side, from botocore's model: route, parse, validate, serialise."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from clusterkit_sandbox.aws.refusals import invalid
 
 @dataclass(frozen=True)
 class Call:
-    """A request that keeps to the description."""
+    """A valid request."""
 
     operation: str
     parameters: dict[str, Any]
@@ -37,14 +37,14 @@ class Description:
         self._routes = sorted(routes, key=lambda route: route[1].groups)
 
     def match(self, method: str, path: str) -> tuple[Any, dict[str, str]] | None:
-        """The operation of a raw, still encoded path, and what stands in the path."""
+        """The operation for a raw (still encoded) path, and the path's parameters."""
         for verb, pattern, operation in self._routes:
             if verb == method and (found := pattern.fullmatch(path)):
                 return operation, {k: unquote(v) for k, v in found.groupdict().items()}
         return None
 
     def parse(self, operation: Any, uri: dict[str, str], query: str, body: bytes) -> Call:
-        """The parameters; ``InvalidParameterException`` for what the description does not allow."""
+        """The parameters; ``InvalidParameterException`` if the model does not allow them."""
         shape = operation.input_shape
         if shape is None:
             return Call(operation.name, {})
@@ -74,7 +74,7 @@ class Description:
         return Call(operation.name, found)
 
     def answer(self, operation: str, value: dict[str, Any]) -> bytes:
-        """The output's members as JSON; what the description does not name is left out."""
+        """The output's members as JSON; members that the model does not have are left out."""
         shape = self._model.operation_model(operation).output_shape
         return json.dumps(self._plain(shape, value) if shape else {}).encode()
 
@@ -141,7 +141,7 @@ def _constraint(at: str, what: str) -> str:
 
 
 def _broken(kind: str, rules: Any, value: Any, size: Any) -> list[str]:
-    """The constraints of a shape that a value does not keep."""
+    """The constraints of a shape that a value violates."""
     found = []
     if kind in ("list", "map", "string", "integer", "long"):
         if "min" in rules and size < rules["min"]:

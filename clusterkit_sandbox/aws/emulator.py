@@ -1,4 +1,4 @@
-"""AWS at one address: signatures checked, EKS answered here, the rest by moto behind a lock."""
+"""The AWS emulator: checks signatures, serves EKS and passes everything else to moto."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from clusterkit_sandbox.aws.refusals import Refusal
 from clusterkit_sandbox.aws.service import Eks
 from clusterkit_sandbox.aws.signature import Scope, Unsigned, check, scope_of
 from clusterkit_sandbox.aws.tokens import Tokens
-from clusterkit_sandbox.emulator import Answer, Environ, StartResponse, Surroundings, Wsgi
+from clusterkit_sandbox.emulator import Answer, Environ, SandboxContext, StartResponse, Wsgi
 from clusterkit_sandbox.fault_targets import Operations
 from clusterkit_sandbox.faults import Rule
 
@@ -53,7 +53,7 @@ _V2 = "2015-12-01"
 """the API version of application and network load balancers"""
 
 OPERATIONS = (access, addons, changes, clusters, generic, groups, identities)
-"""where the operations of EKS are; each registers its own when it is loaded"""
+"""the modules with EKS operations; each registers its own on import"""
 
 
 class AwsEmulator:
@@ -62,28 +62,28 @@ class AwsEmulator:
     name = "eks"
     operations: Operations = AwsOperations()
 
-    def __init__(self, surroundings: Surroundings) -> None:
-        self._surroundings = surroundings
+    def __init__(self, context: SandboxContext) -> None:
+        self._context = context
         self._account = Account()
-        self._eks = Eks(self._account, surroundings)
+        self._eks = Eks(self._account, context)
         self._parameters = Parameters()
         self._tokens = Tokens()
-        self._late = Late(surroundings.faults)
+        self._late = Late(context.faults)
         self._moto: Wsgi | None = None
-        self._files = write_profile(surroundings.directory, self._account)
+        self._files = write_profile(context.directory, self._account)
 
     def claims(self, host: str) -> bool:
-        """The endpoints of the services that are emulated, of every region."""
+        """The endpoints of the emulated services, in every region."""
         return _HOST.fullmatch(host) is not None
 
     def environment(self) -> Mapping[str, str]:
-        """Keys of the sandbox's own account, by variable and by file."""
+        """The keys of the sandbox's account, as variables and in files."""
         config, credentials = self._files
         return {
             "AWS_ACCESS_KEY_ID": self._account.key,
             "AWS_SECRET_ACCESS_KEY": self._account.secret,
             "AWS_SESSION_TOKEN": "",
-            # the AWS CLI takes an empty name for a profile of that name, and this one from the file
+            # the AWS CLI would look for a profile named ""; this one is in the file
             "AWS_PROFILE": "default",
             "AWS_DEFAULT_PROFILE": "default",
             "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
@@ -116,9 +116,7 @@ class AwsEmulator:
         first = self._moto is None
         if self._moto is None:
             self._moto = self._account.load()
-        moto_checks.install(
-            self._surroundings
-        )  # every time: another sandbox of this process had them
+        moto_checks.install(self._context)  # every time: another sandbox of this process had them
         if first:
             self._account.reset()
         return self._moto
@@ -126,7 +124,7 @@ class AwsEmulator:
     # -- names -----------------------------------------------------------------------------------
 
     def operation(self, environ: Environ, body: bytes) -> str:
-        """``ec2:CreateVpc``; ``?`` where it cannot be told."""
+        """``ec2:CreateVpc``; ``?`` for unknown parts."""
         scope = scope_of(environ)
         service = scope.service if scope else "?"
         if service == "eks":
@@ -140,7 +138,7 @@ class AwsEmulator:
         return f"{service}:{asked.get('Action', ['?'])[0]}"
 
     def refusal(self, environ: Environ, body: bytes, kind: str) -> Answer:
-        """The service's own answer for an injected fault."""
+        """The service's response for an injected fault."""
         return refusals.injected(_service(environ), kind)
 
     def refused(self, environ: Environ, body: bytes, rule: Rule) -> Answer:
@@ -174,7 +172,7 @@ class AwsEmulator:
             return self._ask_eks(environ, scope, path, query, body)
         try:
             operation = self.operation(environ, body)
-            forced = self._surroundings.faults.page_size
+            forced = self._context.faults.page_size
             page, inner = self._parameters.check(operation, environ, body, forced)
         except Refusal as error:
             return refusals.answer(service, error.code, error.message, error.status)
@@ -215,7 +213,7 @@ class AwsEmulator:
                 asked = late.nested(call.parameters)
                 self._late.check(f"eks:{call.operation}", scope.region, asked)
                 shown = self._eks.run(call.operation, call.parameters, scope.region, caller)
-                # what was begun shows its first state, however fast the sandbox is
+                # serialise before tick: the answer shows the first state, however fast the pace
                 text = self._eks.description.answer(call.operation, shown)
                 self._eks.tick()
                 answer = Answer(200, _EKS_HEADERS, text)
@@ -245,9 +243,9 @@ _QUERY_CODES = {"RequestExpired": "SignatureDoesNotMatch"}
 
 
 def _unsigned(service: str, error: Unsigned) -> Answer:
-    """A request that is not soundly signed, refused in the names each service has for it."""
+    """Refuse a request with an invalid signature, with the service's own code."""
     if service == "ec2":
-        # EC2 alone tells an old request from a forged one
+        # only EC2 distinguishes an expired request from a wrong signature
         status = 400 if error.code == "RequestExpired" else 401
         text = "Request has expired." if error.code == "RequestExpired" else str(error)
         return refusals.answer(service, _EC2_CODES.get(error.code, error.code), text, status)
@@ -262,7 +260,7 @@ def _service(environ: Environ) -> str:
 
 
 def _raw(environ: Environ) -> tuple[str, str]:
-    """Path and query as they were sent: ARNs in EKS's paths are encoded."""
+    """Path and query, undecoded: EKS's paths contain encoded ARNs."""
     target = environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ.get("PATH_INFO", "/")
     path, _, query = str(target).partition("?")
     return path, query
@@ -281,7 +279,7 @@ def _identity(account: Account, scope: Scope) -> Answer:
 
 
 def _ask_moto(application: Wsgi, environ: Environ, body: bytes, service: str) -> Answer:
-    """Moto's answer; what it has not, as 501 in the service's format instead of its HTML."""
+    """Moto's response; 501 in the service's format for what moto does not implement."""
     inner = {
         **environ,
         "wsgi.input": io.BytesIO(body),
@@ -301,8 +299,7 @@ def _ask_moto(application: Wsgi, environ: Environ, body: bytes, service: str) ->
     html = any(k.lower() == "content-type" and "html" in v for k, v in headers)
     if status == 500 or (html and status >= 400 and data.lstrip()[:1] != b"{"):
         text = re.sub(rb"<[^>]+>|\s+", b" ", data).decode(errors="replace").strip()[:300]
-        # a 501 stops every client at once; the log keeps what moto said, with no traceback to show:
-        # what moto raises passes through here and is logged by the gate
+        # clients do not retry a 501; exceptions of moto are logged by fault_injection
         _LOG.error("moto answered %s to %s: %s", status, service, text)
         return refusals.answer(service, "NotImplemented", f"not in the sandbox: {text}", 501)
     kept = tuple((k, v) for k, v in headers if k.lower() not in ("content-length", "connection"))

@@ -1,4 +1,4 @@
-"""What the EKS API has for everything alike: tags, and updates as they run."""
+"""The EKS operations that are the same for every resource: tags and updates."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def untag_resource(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def _of(update: Shown, asked: dict[str, Any]) -> bool:
-    """Whether an update is of the node group or add-on asked for; of the cluster without one."""
+    """Whether an update belongs to the requested node group or add-on, else to the cluster."""
     return all(update.get(key) == asked.get(key) for key in PARTS)
 
 

@@ -129,7 +129,7 @@ def _joined(eks: Eks, record: ClusterRecord, group: Group) -> None:
 
 
 def show_nodes(eks: Eks, record: ClusterRecord) -> None:
-    """Let Kubernetes know which nodes there are."""
+    """Update the node objects in Kubernetes."""
     if record.kube is not None:
         types, found = instances.instance_types(), []
         for group in record.groups.values():

@@ -1,4 +1,4 @@
-"""Pod identity associations: which role a service account of a cluster may take (EKS API)."""
+"""Pod identity associations: the role that a service account may assume (EKS API)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What EKS puts into EC2: the cluster's security group, its interfaces, and the nodes' machines."""
+"""What EKS creates in EC2: a cluster's security group and interfaces, and its nodes' instances."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DESCRIPTION = (
 
 
 def cluster_group(ec2: Any, cluster: str, vpc: str) -> str:
-    """The security group every cluster gets."""
+    """Create the cluster's security group."""
     number = secrets.randbelow(10**9)
     group = ec2.create_security_group(
         f"eks-cluster-sg-{cluster}-{number}", DESCRIPTION, vpc_id=vpc, force=True
@@ -31,7 +31,7 @@ def cluster_group(ec2: Any, cluster: str, vpc: str) -> str:
 
 
 def control_plane(ec2: Any, cluster: str, subnets: list[Any], group: str) -> list[str]:
-    """The control plane's interfaces, one in each zone."""
+    """Create the control plane's interfaces, one in each zone."""
     zones: set[str] = set()
     made = []
     for subnet in subnets:
@@ -46,7 +46,7 @@ def control_plane(ec2: Any, cluster: str, subnets: list[Any], group: str) -> lis
 
 
 def remove_group(ec2: Any, group: str) -> None:
-    """EKS deletes its group with the cluster, unless something still uses it: then it stays."""
+    """Delete the cluster's security group unless something still uses it, as EKS does."""
     used = any(group in [g.id for g in eni.group_set] for eni in ec2.enis.values())
     referred = any(
         (rule.source_group or {}).get("GroupId") == group
@@ -66,7 +66,7 @@ def add_nodes(
     security_group: str,
     count: int,
 ) -> tuple[list[str], list[str]]:
-    """Interfaces of a node group's machines, and names for the machines."""
+    """Create the interfaces of a node group's instances and name the instances."""
     instances, interfaces = [], []
     for index in range(count):
         subnet = subnets[index % len(subnets)]
@@ -88,7 +88,7 @@ def add_nodes(
 
 
 def nodes_of(ec2: Any, region: str, group: Any, types: dict[str, Any]) -> list[Node]:
-    """The node objects of a group's machines."""
+    """The node objects of a group's instances."""
     shown, found = group.shown, []
     name = (shown.get("instanceTypes") or ["t3.medium"])[0]
     kind = types.get(name, {})

@@ -1,4 +1,4 @@
-"""What EKS checks of a node group, and why its machines would not join the cluster."""
+"""What EKS checks about a node group, and why its instances would not join the cluster."""
 
 from __future__ import annotations
 
@@ -72,12 +72,12 @@ def scaling(scaling: dict[str, Any], where: dict[str, Any]) -> None:
 def trouble(
     eks: Eks, record: ClusterRecord, shown: Shown, subnets: list[Any]
 ) -> dict[str, str] | None:
-    """Why the nodes will not join, if they will not."""
+    """Why the nodes would not join, or None."""
     lost = {
         "code": "NodeCreationFailure",
         "message": "Instances failed to join the kubernetes cluster",
     }
-    if eks.surroundings.faults.terminal("eks:CreateNodegroup"):
+    if eks.context.faults.terminal("eks:CreateNodegroup"):
         return {
             "code": "AsgInstanceLaunchFailures",
             "message": "Could not launch On-Demand Instances. InsufficientInstanceCapacity - We "

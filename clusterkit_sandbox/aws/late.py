@@ -119,7 +119,7 @@ KINDS: Mapping[str, Kind] = {
         "associationId", "ListPodIdentityAssociations", "association"
     ),
 }  # fmt: skip
-"""what can be late, by the call that makes it"""
+"""what can be late, by the operation that creates it"""
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ class Late:
         self._unseen.clear()
 
     def made(self, operation: str, region: str, asked: Pairs, answer: Answer) -> None:
-        """A call was answered; if it is a create that a rule hits, hide what it made."""
+        """Hide what this answered call created, if a rule says so."""
         kind = KINDS.get(operation)
         if kind is None or answer.status >= 300:
             return
@@ -158,14 +158,14 @@ class Late:
         self._unseen.append(_Unseen(kind, service, region, name, parent, until))
 
     def check(self, operation: str, region: str, asked: Pairs) -> None:
-        """``Refusal`` for a read that names something not to be found yet."""
+        """``Refusal`` for a read that names a hidden resource."""
         for one in self._hidden(operation, region):
             named = any(key in one.kind.parameters and text == one.name for key, text in asked)
             if named and dict(asked).get(one.kind.parent, "") == one.parent:
                 raise Refusal(one.kind.code, one.kind.message.format(one.name), one.kind.status)
 
     def without(self, operation: str, region: str, asked: Pairs, answer: Answer) -> Answer:
-        """The answer of a list, without what is not to be found yet."""
+        """The answer of a list, without hidden resources."""
         for one in self._hidden(operation, region):
             lists = operation == f"{one.service}:{one.kind.listing}"
             if (

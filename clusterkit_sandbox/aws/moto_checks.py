@@ -1,4 +1,4 @@
-"""Where moto is kinder than AWS, it is made to refuse.
+"""Makes moto refuse what AWS refuses.
 
 Each guard names the EC2 error code of AWS ("Error codes for the Amazon EC2 API"). They wrap methods
 of moto's backends once per process; moto is pinned to 5.x.
@@ -24,35 +24,35 @@ from clusterkit_sandbox.aws.moto_fixes import (
     trust_policies,
 )
 from clusterkit_sandbox.aws.moto_lifecycle import error
-from clusterkit_sandbox.emulator import Surroundings
+from clusterkit_sandbox.emulator import SandboxContext
 
 VPCS = 5
 ADDRESSES = 5
 """per region (https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html)"""
 
 
-_current: list[Surroundings] = []
-"""the surroundings of the sandbox that runs; moto's backends are the process's, not ours"""
+_current: list[SandboxContext] = []
+"""the context of the current sandbox; moto's backends are global to the process"""
 
 _LOCK = threading.Lock()
-"""two sandboxes of one process may start at once"""
+"""two sandboxes in one process may start at the same time"""
 
 GONE = ("failed", "deleted")
-"""states of a NAT gateway that holds nothing"""
+"""states in which a NAT gateway holds no address"""
 QUOTAS = "CLUSTERKIT_SANDBOX_QUOTAS"
 
 
 def _limited() -> bool:
-    """Every new account has the quotas; ``CLUSTERKIT_SANDBOX_QUOTAS=off`` lifts them."""
+    """Whether a new account's quotas apply; ``CLUSTERKIT_SANDBOX_QUOTAS=off`` lifts them."""
     return os.environ.get(QUOTAS) != "off"
 
 
-def install(surroundings: Surroundings) -> None:
-    """Guard moto; again for another sandbox in the same process."""
+def install(context: SandboxContext) -> None:
+    """Patch moto once, and make this sandbox the current one."""
     with _LOCK:
         if not _current:
             _install()  # first: if it fails, the next request tries again and fails, too
-        _current[:] = [surroundings]
+        _current[:] = [context]
 
 
 def dependency(message: str) -> Exception:
@@ -89,7 +89,7 @@ def _install() -> None:
     associations_go(EC2Backend)
     moto_lifecycle.gateways(EC2Backend, _current)
     moto_lifecycle.balancers(_current)
-    # moto shows the tags a template was made with, whatever became of them
+    # moto always shows the tags a template was created with
     LaunchTemplate.tags = property(lambda self: self.get_tags(), lambda *_: None)  # type: ignore[assignment]
     keys_by_id()
     defaults_stay()
@@ -188,7 +188,7 @@ def _address_in_use(self: Any, asked: dict[str, Any]) -> None:
     for nat in self.nat_gateways.values():
         held = {item.get("allocationId") for item in nat.address_set}
         if nat.state not in GONE and allocation_id in held:
-            # what EC2 says of an address that a service of its own holds (kubernetes/kops#938,
+            # EC2's answer for an address that an AWS service holds (kubernetes/kops#938,
             # kubernetes-sigs/cluster-api-provider-aws pkg/cloud/services/network/eips.go)
             raise error(
                 "AuthFailure", "You do not have permission to access the specified resource."

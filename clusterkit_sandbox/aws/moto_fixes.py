@@ -1,4 +1,4 @@
-"""Where moto answers otherwise than AWS, or slower: corrected from outside."""
+"""Patches for moto, where it differs from AWS or is slow."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from clusterkit_sandbox.aws.moto_lifecycle import error
 
 POLICIES = 10
 TRUST = 2048
-"""policies of a role, and characters of its trust policy"""
+"""policies per role, and characters of its trust policy"""
 
 
 def policies_once() -> None:
-    """The policies of AWS are read once: moto reads all 1500 per partition, and at every reset."""
+    """Load AWS's managed policies once: moto loads all 1500 per partition at every reset."""
     from moto.iam.models import IAMBackend
 
     inner = IAMBackend._init_aws_policies
@@ -33,7 +33,7 @@ def policies_once() -> None:
 
 
 def defaults_stay() -> None:
-    """A VPC's own group and table go with it, and no other way: refused above what moto calls."""
+    """Refuse to delete a VPC's default group and main table, except with the VPC."""
     from moto.ec2.responses.route_tables import RouteTables
     from moto.ec2.responses.security_groups import SecurityGroups
 
@@ -100,7 +100,7 @@ def roles_end_somewhere() -> None:
 
 
 def registry_tokens() -> None:
-    """A token of ECR is good for twelve hours; moto's are out of date."""
+    """Make ECR tokens valid for twelve hours; moto's have expired."""
     from moto.ecr.responses import ECRResponse
 
     inner = ECRResponse.get_authorization_token
@@ -116,7 +116,7 @@ def registry_tokens() -> None:
 
 
 def keys_by_id() -> None:
-    """DeleteKeyPair takes the name or the id; moto knows the name alone."""
+    """DeleteKeyPair takes the name or the id; moto takes only the name."""
     from moto.ec2.responses.key_pairs import KeyPairs
 
     delete = KeyPairs.delete_key_pair
@@ -133,7 +133,7 @@ def keys_by_id() -> None:
 
 
 def associations_go(backend: Any) -> None:
-    """A subnet that is deleted takes its route table association along; moto keeps it."""
+    """Deleting a subnet removes its route table association; moto keeps it."""
     delete = backend.delete_subnet
 
     def deleted(self: Any, subnet_id: str) -> Any:
@@ -148,7 +148,7 @@ def associations_go(backend: Any) -> None:
 
 
 def own_tags_apart(_: Any, asked: dict[str, Any]) -> None:
-    """The tags of a launch template itself are no part of its data; moto puts them there."""
+    """Keep a launch template's own tags out of its data, where moto puts them."""
     data = asked["template_data"]
     kept = [
         item

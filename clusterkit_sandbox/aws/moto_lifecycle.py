@@ -1,4 +1,4 @@
-"""What takes time in AWS and none in moto: NAT gateways, interfaces of load balancers."""
+"""Durations that moto does not have: NAT gateways and the interfaces of load balancers."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import inspect
 import time
 from typing import Any
 
-from clusterkit_sandbox.emulator import Surroundings
+from clusterkit_sandbox.emulator import SandboxContext
 
 
 def error(code: str, message: str) -> Exception:
-    """An error of EC2, as moto raises it."""
+    """An EC2 error that moto renders."""
     from moto.ec2.exceptions import EC2ClientError
 
     return EC2ClientError(code, message)
 
 
-def gateways(backend: Any, current: list[Surroundings]) -> None:
-    """NAT gateways take time to come and go, keep their tokens, and stay listed for a while."""
+def gateways(backend: Any, current: list[SandboxContext]) -> None:
+    """NAT gateways pass through their states, keep client tokens, and stay listed when deleted."""
     make, show = backend.create_nat_gateway, backend.describe_nat_gateways
     signature = inspect.signature(make)
 
@@ -33,7 +33,7 @@ def gateways(backend: Any, current: list[Surroundings]) -> None:
         try:
             nat = make(self, *args, **kwargs)
         except Exception:
-            # moto makes the interface first, and forgets it when the address is taken
+            # moto creates the interface first, and leaks it when the address is in use
             for interface in set(self.enis) - before:
                 del self.enis[interface]
             raise
@@ -75,7 +75,7 @@ def gateways(backend: Any, current: list[Surroundings]) -> None:
         for wanted in nat_gateway_ids or []:
             if wanted not in self.nat_gateways:
                 raise error("NatGatewayNotFound", f"NAT gateway {wanted} was not found")
-        # moto leaves out the filters tag:KEY and tag-key, which the service has
+        # moto does not implement the filters tag:KEY and tag-key here
         tags = {name: v for name, v in (filters or {}).items() if name.startswith("tag")}
         return [
             nat
@@ -90,7 +90,7 @@ def gateways(backend: Any, current: list[Surroundings]) -> None:
 
 
 def _release(backend: Any, nat: Any) -> None:
-    """A NAT gateway that is gone holds its address no longer, and its interface is gone."""
+    """Release the address of a deleted NAT gateway and remove its interface."""
     backend.enis.pop(nat._eni.id, None)
     held = {item.get("allocationId") for item in nat.address_set}
     for address in backend.addresses:
@@ -98,8 +98,8 @@ def _release(backend: Any, nat: Any) -> None:
             address.association_id = address.eni = None
 
 
-def balancers(current: list[Surroundings]) -> None:
-    """Load balancers have interfaces in their subnets, which go some time after them."""
+def balancers(current: list[SandboxContext]) -> None:
+    """Load balancers have interfaces in their subnets, which are removed some time after them."""
     from moto.ec2.models import ec2_backends
     from moto.elb.models import ELBBackend
     from moto.elbv2.models import ELBv2Backend
@@ -127,7 +127,7 @@ def balancers(current: list[Surroundings]) -> None:
 
     def create(self: Any, name: str, *args: Any, **kwargs: Any) -> Any:
         found = classic(self, name, *args, **kwargs)
-        # moto knows one region only when it names them
+        # moto names them as if there were only one region
         found.dns_name = found.dns_name.replace(".us-east-1.", f".{self.region_name}.")
         made(self, name, found.subnets, found.security_groups)
         return found
@@ -160,7 +160,7 @@ def balancers(current: list[Surroundings]) -> None:
 
 
 def settle(ec2: Any) -> None:
-    """Let NAT gateways and interfaces of load balancers go on; before every request."""
+    """Advance NAT gateways and load balancer interfaces; called before every request."""
     ec2.settle()
     now = time.time()
     for identifier, interface in list(ec2.enis.items()):

@@ -1,4 +1,4 @@
-"""Pages and tag filters of moto's services, where the services have them and moto has not.
+"""Pagination and tag filters that moto lacks.
 
 What is a page stands in botocore's paginators. Moto pages some of its lists and ignores the page
 size of the others; so its answer is passed on when it carries a token of its own, and cut here when
@@ -26,20 +26,20 @@ Tags = Mapping[str, list[str]]
 
 @dataclass(frozen=True)
 class Page:
-    """How one list call is cut."""
+    """How the answer of one list call is paginated."""
 
     list_name: str
-    """of the list, as the wire spells it"""
+    """the list's name on the wire"""
     token_name: str
     more_name: str | None
     start: int
     size: int | None
-    """None: as long as it is"""
+    """None: everything"""
     tags: Tags
     ec2: bool
 
     def cut(self, answer: Answer) -> Answer:
-        """The page asked for, out of moto's answer."""
+        """The requested page of moto's answer."""
         if answer.status != 200 or (self.size is None and not self.start and not self.tags):
             return answer
         if answer.body.lstrip()[:1] == b"{":
@@ -113,14 +113,14 @@ def _tagged(item: Any, space: str, wanted: Tags) -> bool:
 
 
 def _pattern(value: str) -> str:
-    """``*`` and ``?`` as EC2's filters have them; brackets mean nothing."""
+    """A regular expression for an EC2 filter value: ``*`` and ``?``, but no brackets."""
     return translate(value.replace("[", "[[]"))
 
 
 def plan(
     service: str, rules: Mapping[str, Any], shape: Any, body: bytes, forced: int | None
 ) -> tuple[Page | None, bytes]:
-    """How to cut the answer to this request, and the request as moto is to see it."""
+    """How to paginate the answer, and the request to pass to moto."""
     names, ec2 = shape.members, service == "ec2"
     key, token = rules.get("result_key"), rules["input_token"]
     limit, out = rules.get("limit_key") or "MaxResults", rules["output_token"]

@@ -32,11 +32,11 @@ TAGGED = {
     "CreateVpc": "vpc",
     "ImportKeyPair": "key-pair",
 }
-"""what can be tagged while it is made, by the call that makes it"""
+"""resource types that can be tagged on creation, by operation"""
 
 
 class Parameters:
-    """The descriptions of the services moto answers for."""
+    """Validates requests to the services that moto implements."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -45,7 +45,7 @@ class Parameters:
         self._filters: dict[str, frozenset[str]] = {}
 
     def warm(self) -> None:
-        """Load the large ones."""
+        """Load the large models."""
         for service in ("ec2", "iam", "ecr"):
             self._model(service)
 
@@ -97,7 +97,7 @@ class Parameters:
         return paging.plan(service, rules, model.operation_model(name).output_shape, body, forced)
 
     def _check_ec2(self, name: str, shape: Any, sent: dict[str, str]) -> None:
-        """What the description says in words only."""
+        """Rules that the model states only in its documentation."""
         known = self._known_filters(name, shape)
         asked = paging.filters(sent)
         for one in asked if known else ():
@@ -126,7 +126,7 @@ class Parameters:
             )
 
     def _known_filters(self, name: str, shape: Any) -> frozenset[str]:
-        """The filters a call knows, by its documentation; empty where that lists none."""
+        """The filters documented for an operation; empty if none are."""
         if name not in self._filters:
             members = shape.members if shape else {}
             text = "".join(members[n].documentation for n in ("Filters", "Filter") if n in members)
@@ -153,7 +153,7 @@ class Parameters:
                 self._check_limits(known[name], name, value, "InvalidParameterException")
 
     def _check_limits(self, shape: Any, key: str, value: Any, code: str) -> None:
-        """Length, range and pattern of a scalar, in the words of IAM and of the JSON services."""
+        """Length, range and pattern of a scalar, worded as IAM and the JSON services do."""
         rules, kind = shape.metadata, shape.type_name
         size = len(value) if kind == "string" and isinstance(value, str) else value
         what = None
@@ -197,7 +197,7 @@ class Parameters:
                 raise Refusal(code, f"The request must contain the parameter {name}", 400)
 
     def _check_value(self, shape: Any, key: str, value: str, *, ec2: bool) -> None:
-        """Follow the dotted key into the shape, and check the scalar at its end."""
+        """Resolve the dotted key within the shape and check the scalar."""
         for part in key.split(".")[1:]:
             if shape.type_name == "list":
                 if part.isdigit():
@@ -253,7 +253,7 @@ def _check_page(rules: dict[str, int], value: str) -> None:
 
 
 def _java(pattern: str | None) -> re.Pattern[str] | None:
-    """A pattern of the description, which are Java's."""
+    """A pattern of the model, which is a Java regular expression."""
     if pattern is None:
         return None
     text = pattern.replace(r"\p{L}", r"\w").replace(r"\p{N}", r"\d").replace(r"\p{Z}", r"\s")

@@ -1,4 +1,4 @@
-"""What the EKS emulator remembers: one record per thing, its API object, and its next state."""
+"""The EKS emulator's records: each has its API object and its next state."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Shown = dict[str, Any]
 
 @dataclass
 class Record:
-    """A thing with a life: at ``due`` its status becomes ``then`` (None: it is gone)."""
+    """A resource with a status: at ``due`` it becomes ``then`` (None: removed)."""
 
     shown: Shown
     due: float | None = None
@@ -35,7 +35,7 @@ class Record:
         then: str | None,
         arrived: Callable[[], None] | None = None,
     ) -> None:
-        """Take a status now and another at ``due``."""
+        """Set a status now and another at ``due``."""
         self.shown["status"] = status
         self.due, self.then, self.arrived = due, then, arrived
 
@@ -71,12 +71,12 @@ class ClusterRecord(Record):
     interfaces: list[str] = field(default_factory=list)
     kube: KubeCluster | None = None
     running: list[tuple[float, Shown, Callable[[], None]]] = field(default_factory=list)
-    """updates under way: when they end, the update, what they do then"""
+    """running updates: when they end, the update, and what to call then"""
 
 
 @dataclass
 class Region:
-    """One region's clusters, and the tokens it has seen."""
+    """One region's clusters and client request tokens."""
 
     clusters: dict[str, ClusterRecord] = field(default_factory=dict)
     tokens: dict[str, tuple[str, Shown]] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""AWS's ways of saying no, in the format of each protocol.
+"""AWS's errors, in the format of each protocol.
 
 ``rest-json`` (EKS) and ``json`` (ECR, Logs) answer JSON with the code in a header or in ``__type``;
 ``query`` (IAM, STS, ELB) and ``ec2`` answer XML. Formats: botocore's ``parsers.py``, which is what
@@ -43,11 +43,11 @@ def not_found(message: str, **members: object) -> Refusal:
 
 
 PROTOCOLS = {"eks": "rest-json", "ecr": "json", "logs": "json", "ec2": "ec2"}
-"""by the service's name in the credential scope; every other one is ``query``"""
+"""by the service name in the credential scope; all others are ``query``"""
 
 
 def answer(service: str, code: str, message: str, status: int, **members: object) -> Answer:
-    """An error in the format of the service."""
+    """An error in the service's format."""
     request = str(uuid4())
     protocol = PROTOCOLS.get(service, "query")
     headers = [("x-amzn-RequestId", request)]
@@ -90,7 +90,7 @@ ERROR = {
 
 
 def injected(service: str, kind: str) -> Answer:
-    """The service's own answer for an injected fault."""
+    """The service's response for an injected fault."""
     if kind == "throttle":
         return answer(service, *THROTTLE.get(service, ("Throttling", "Rate exceeded", 400)))
     if kind == "error":

@@ -1,4 +1,4 @@
-"""The EKS emulator: dispatch, time, tokens, pages. What an operation does stands in
+"""The EKS emulator: dispatch, time, tokens, pages. The operations are in
 ``clusters.py``, ``groups.py``, ``addons.py`` and ``access.py``.
 """
 
@@ -18,12 +18,12 @@ from clusterkit_sandbox.aws.account import ACCOUNT, Account
 from clusterkit_sandbox.aws.description import Description
 from clusterkit_sandbox.aws.records import ClusterRecord, Record, Region, Shown
 from clusterkit_sandbox.aws.refusals import Refusal, in_use, invalid, not_found
-from clusterkit_sandbox.emulator import Surroundings
+from clusterkit_sandbox.emulator import SandboxContext
 
 Operation = Callable[["Eks", dict[str, Any]], dict[str, Any]]
 OPERATIONS: dict[str, Operation] = {}
 PAGE = 100
-"""items per page unless asked for fewer (``maxResults`` of the EKS API)"""
+"""items per page, unless ``maxResults`` is less (EKS API)"""
 
 
 def operation(function: Operation) -> Operation:
@@ -34,34 +34,34 @@ def operation(function: Operation) -> Operation:
 
 
 def now() -> datetime:
-    """The time, as API objects carry it."""
+    """The time, as in API objects."""
     return datetime.now(UTC)
 
 
 class Eks:
     """One account's EKS, all regions; call it with the account's lock held."""
 
-    def __init__(self, account: Account, surroundings: Surroundings) -> None:
+    def __init__(self, account: Account, context: SandboxContext) -> None:
         self.account = account
-        self.surroundings = surroundings
+        self.context = context
         self.description = Description("eks")
         self.regions: dict[str, Region] = {}
         self.name = ""
-        """the region of the call under way"""
+        """the region of the current call"""
         self.operation = ""
-        """the call under way: ``UpdateAddon``"""
+        """the current call: ``UpdateAddon``"""
         self.caller = ""
         """the ARN of who makes the call under way"""
 
     @property
     def region(self) -> Region:
-        """The region of the call under way."""
+        """The region of the current call."""
         return self.regions.setdefault(self.name, Region())
 
     def run(
         self, name: str, parameters: dict[str, Any], region: str, caller: str
     ) -> dict[str, Any]:
-        """Do one operation; ``Refusal`` as EKS refuses."""
+        """Run one operation; ``Refusal`` with EKS's error."""
         function = OPERATIONS.get(name)
         if function is None:
             raise Refusal("NotImplemented", f"{name} is not in the sandbox", 501)
@@ -84,7 +84,7 @@ class Eks:
         return answer
 
     def _lives(self, answer: dict[str, Any]) -> bool:
-        """Whether what an answer showed is still there; a token outlives nothing it made."""
+        """Whether the resource in an answer still exists; its token expires with it."""
         for cluster in self.region.clusters.values():
             for shown in (*_things(cluster), *cluster.updates.values()):
                 if any(shown is value for value in answer.values()):
@@ -94,15 +94,15 @@ class Eks:
     # -- time ------------------------------------------------------------------------------------
 
     def due(self, what: str) -> float:
-        """When something of this recorded duration that begins now will be over."""
-        return time.time() + self.surroundings.pace.seconds(what)
+        """The time at which something with this recorded duration ends, if it starts now."""
+        return time.time() + self.context.pace.seconds(what)
 
     def age(self) -> float:
-        """Seconds after which IAM has told EKS about a role."""
-        return self.surroundings.pace.seconds("iam/propagation")
+        """Seconds until EKS sees a new role of IAM."""
+        return self.context.pace.seconds("iam/propagation")
 
     def tick(self) -> None:
-        """Let everything whose time has come go on, in every region."""
+        """Advance everything that is due, in every region."""
         before = self.name
         for name, region in self.regions.items():
             self.name = name
@@ -153,7 +153,7 @@ class Eks:
         return found
 
     def active(self, name: str) -> ClusterRecord:
-        """The cluster if it can take changes."""
+        """The cluster, if it can be changed."""
         found = self.cluster(name)
         if found.status == "CREATING" or found.status == "DELETING" or found.status == "FAILED":
             raise Refusal(
@@ -172,9 +172,9 @@ class Eks:
         what: str,
         done: Callable[[], None],
     ) -> Shown:
-        """Begin an update of the cluster or of a ``thing`` in it; ``done`` is called when it ends.
+        """Start an update of the cluster or of a ``thing`` in it; ``done`` is called when it ends.
 
-        The fault ``terminal`` on the call under way makes it fail in the end.
+        The fault ``terminal`` on the current call makes it fail.
         """
         shown: Shown = {
             "id": str(uuid4()),
@@ -183,10 +183,10 @@ class Eks:
             "params": [],
             "createdAt": now(),
             "errors": [],
-            # not of the API's object: what describe_update and list_updates ask for
+            # not in the API object: describe_update and list_updates filter by it
             **{key: thing.shown[key] for key in PARTS if key in thing.shown},
         }
-        if self.surroundings.faults.terminal(f"eks:{self.operation}"):
+        if self.context.faults.terminal(f"eks:{self.operation}"):
             done = partial(_fail, shown, thing.shown)
         thing.shown["status"] = "UPDATING"
         cluster.updates[shown["id"]] = shown
@@ -194,15 +194,15 @@ class Eks:
         return shown
 
     def busy(self, name: str) -> None:
-        """``ResourceInUseException`` while an update of the cluster itself runs."""
+        """``ResourceInUseException`` while the cluster itself is being updated."""
         cluster = self.cluster(name)
         if cluster.status == "UPDATING":
             raise in_use(f"Cluster {name} currently has update in progress", clusterName=name)
 
     def page(self, items: Iterable[Any], asked: dict[str, Any]) -> tuple[list[Any], str | None]:
-        """One page, and the token of the next."""
+        """One page, and the token for the next."""
         every = list(items)
-        forced = self.surroundings.faults.page_size
+        forced = self.context.faults.page_size
         size = min(asked.get("maxResults") or PAGE, forced or PAGE)
         start = 0
         if asked.get("nextToken"):
@@ -215,7 +215,7 @@ class Eks:
         return every[start : start + size], token
 
     def tagged(self, arn: str) -> Shown:
-        """The object of this ARN."""
+        """The API object with this ARN."""
         for cluster in self.region.clusters.values():
             for shown in _things(cluster):
                 if arn in (shown.get(key) for key in _ARNS):
@@ -223,7 +223,7 @@ class Eks:
         raise Refusal("NotFoundException", f"The resource {arn} was not found", 404)
 
     def reset(self) -> None:
-        """Forget everything and close every endpoint."""
+        """Remove everything and close every endpoint."""
         for region in self.regions.values():
             for cluster in region.clusters.values():
                 if cluster.kube is not None:
@@ -232,7 +232,7 @@ class Eks:
 
 
 def _fail(update: Shown, thing: Shown) -> None:
-    """The end of an update that changes nothing (EKS API, ``ErrorDetail``)."""
+    """End an update as failed, without changing anything (EKS API, ``ErrorDetail``)."""
     update["status"] = "Failed"
     update["errors"] = [
         {

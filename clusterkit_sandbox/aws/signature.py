@@ -1,4 +1,4 @@
-"""Signature Version 4, checked as AWS checks it: on every request, and on tokens of EKS.
+"""Verifies Signature Version 4, on every request and on EKS tokens.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
 SKEW = 900
-"""seconds a request's date may differ from the clock; tokens of EKS live as long"""
+"""seconds that a request's date may differ from the clock; also the life of EKS tokens"""
 TOKEN_PREFIX = "k8s-aws-v1."
 CLUSTER_HEADER = "x-k8s-aws-id"
 _STAMP = "%Y%m%dT%H%M%SZ"
@@ -36,7 +36,7 @@ class Unsigned(Exception):
 
 @dataclass(frozen=True)
 class Scope:
-    """Who signed, for which service where."""
+    """The key, region and service of a signature."""
 
     key: str
     date: str
@@ -45,7 +45,7 @@ class Scope:
 
 
 def scope_of(environ: Mapping[str, Any]) -> Scope | None:
-    """The credential scope a request claims, unchecked."""
+    """The credential scope that a request claims, not verified."""
     match = _AUTHORIZATION.search(environ.get("HTTP_AUTHORIZATION", ""))
     if match is None:
         return None
@@ -56,7 +56,7 @@ def scope_of(environ: Mapping[str, Any]) -> Scope | None:
 def check(
     environ: Mapping[str, Any], raw_path: str, body: bytes, secrets: Mapping[str, str]
 ) -> Scope:
-    """The scope of a soundly signed request; ``Unsigned`` otherwise."""
+    """The scope of a request with a valid signature; ``Unsigned`` otherwise."""
     match = _AUTHORIZATION.search(environ.get("HTTP_AUTHORIZATION", ""))
     scope = scope_of(environ)
     if match is None or scope is None:
@@ -73,7 +73,7 @@ def check(
     canonical = "\n".join(
         [
             environ["REQUEST_METHOD"],
-            # every service but S3 encodes the path once more
+            # every service except S3 encodes the path a second time
             quote(path or "/", safe="/-_.~"),
             _query(parse_qsl(query, keep_blank_values=True)),
             "".join(f"{name}:{_header(environ, name)}\n" for name in names),

@@ -1,4 +1,4 @@
-"""Client tokens of EC2: the same request again is answered as before, and does nothing more.
+"""EC2's client tokens: a repeated request gets the same answer and has no further effect.
 
 https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html
 """
@@ -12,13 +12,13 @@ from clusterkit_sandbox.emulator import Answer
 
 
 class Tokens:
-    """What was answered to which token; call it with the account's lock held."""
+    """Answers by client token; call it with the account's lock held."""
 
     def __init__(self) -> None:
         self._seen: dict[tuple[str, str, str], tuple[dict[str, str], Answer]] = {}
 
     def known(self, region: str, operation: str, body: bytes) -> Answer | None:
-        """The answer from before, or ``Refusal`` if the request was another one then."""
+        """The earlier answer, or ``Refusal`` if the token was used with another request."""
         sent, token = _sent(operation, body)
         found = self._seen.get((region, operation, token)) if token else None
         if found is None:

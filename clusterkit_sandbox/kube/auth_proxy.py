@@ -1,7 +1,7 @@
-"""A TLS front before a real API server, for ``envtest`` and ``kubeconfig:PATH``.
+"""A TLS proxy before a real API server, for ``envtest`` and ``kubeconfig:PATH``.
 
 The cloud's clients expect a certificate for the cloud's host name and send the cloud's tokens. The
-front has the one, knows the others, and passes each request on as the user it stands for
+proxy has the one, knows the others, and passes each request on as the user it stands for
 (Kubernetes documentation, "Authenticating", user impersonation). Tokens the cloud does not know are
 the API server's own; it is asked about them with a TokenReview.
 """
@@ -27,7 +27,7 @@ _PER_CONNECTION = {
 _ANONYMOUS = Identity("system:anonymous", ("system:unauthenticated",))
 
 
-class Front:
+class AuthProxy:
     """Passes the requests of one cluster on."""
 
     def __init__(self, session: aiohttp.ClientSession, base: str, review: TokenReview) -> None:

@@ -8,7 +8,7 @@ from clusterkit_sandbox.kube import roles
 from clusterkit_sandbox.kube.admission import SERVICES
 from clusterkit_sandbox.kube.kinds import Object, clone
 from clusterkit_sandbox.kube.state import ClusterState
-from clusterkit_sandbox.kube.write_options import Intent
+from clusterkit_sandbox.kube.write_options import WriteOptions
 from clusterkit_sandbox.kube.writes import Writer
 
 _NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
@@ -28,7 +28,7 @@ def populate(
         if resource is None:
             raise ValueError(f"{body['apiVersion']} {body['kind']}: no such kind")
         namespace = body["metadata"].get("namespace", "default") if resource.namespaced else ""
-        writer.create(resource, namespace, body, Intent("kube-apiserver"))
+        writer.create(resource, namespace, body, WriteOptions("kube-apiserver"))
 
 
 def _own(admins: tuple[str, ...]) -> Iterator[Object]:

@@ -20,11 +20,11 @@ from clusterkit_sandbox.kube.refusals import (
 )
 from clusterkit_sandbox.kube.request_info import Call
 from clusterkit_sandbox.kube.state import ClusterState
-from clusterkit_sandbox.kube.write_options import Intent
+from clusterkit_sandbox.kube.write_options import WriteOptions
 from clusterkit_sandbox.kube.writes import Writer
 
-Outcome = tuple[Object, int, Intent]
-"""body, HTTP status, and the intent with its warnings"""
+Outcome = tuple[Object, int, WriteOptions]
+"""body, HTTP status, and the options with its warnings"""
 
 _RBAC_KINDS = (rbac.CLUSTER_ROLES, rbac.ROLES, rbac.CLUSTER_ROLE_BINDINGS, rbac.ROLE_BINDINGS)
 _RETURNED = {"pods", "services", "persistentvolumeclaims", "persistentvolumes", "serviceaccounts"}
@@ -45,49 +45,49 @@ class Changer:
     async def create(self, call: Call) -> Outcome:
         """POST"""
         body = parse_object(await call.request.read(), _content_type(call), call.resource)
-        intent = call.intent
+        options = call.write_options
         if call.resource.key in _RBAC_KINDS:
             self._authorizer.check_escalation(call.user, call.resource, body, call.namespace)
         if call.resource.key == ("certificates.k8s.io", "certificatesigningrequests"):
             spec = body.setdefault("spec", {})
             spec |= {"username": call.user.username, "groups": list(call.user.groups)}
-        found = self._writer.create(call.resource, call.namespace, body, intent)
-        return call.shape.one(call.resource, found), 201, intent
+        found = self._writer.create(call.resource, call.namespace, body, options)
+        return call.shape.one(call.resource, found), 201, options
 
     async def update(self, call: Call) -> Outcome:
         """PUT"""
-        intent = call.intent
+        options = call.write_options
         raw = await call.request.read()
         if call.subresource == "scale":
             scale = parse(raw, _content_type(call))
-            return self._scaled(call, scale, intent), 200, intent
+            return self._scaled(call, scale, options), 200, options
         body = parse_object(raw, _content_type(call), call.resource)
-        return self._updated(call, body, intent), 200, intent
+        return self._updated(call, body, options), 200, options
 
     async def patch(self, call: Call) -> Outcome:
         """PATCH, of all four types"""
-        intent = call.intent
+        options = call.write_options
         kind = _content_type(call)
         body = parse(await call.request.read(), kind)
         if kind == _APPLY:
-            return self._applied(call, body, intent)
+            return self._applied(call, body, options)
         current = self._reader.get(call)
         if call.subresource == "scale":
             patched = self._patched(call, subresources.scale(call.resource, current), kind, body)
-            return self._scaled(call, patched, intent), 200, intent
+            return self._scaled(call, patched, options), 200, options
         base = clone(current)
         # a patch that does not mention the version is meant for the present one
         base["metadata"].pop("resourceVersion", None)
         if _mentions_version(body):
             base["metadata"]["resourceVersion"] = current["metadata"]["resourceVersion"]
         patched = typed(self._patched(call, base, kind, body), call.resource)
-        return self._updated(call, patched, intent), 200, intent
+        return self._updated(call, patched, options), 200, options
 
     async def delete(self, call: Call) -> Outcome:
         """DELETE of one object or of a collection"""
         options = await self._delete_options(call)
         dry_run = call.dry_run or "All" in (options.get("dryRun") or ())
-        intent = Intent("", dry_run)
+        written = WriteOptions("", dry_run)
         resource = call.resource
         if not call.name:
             match = self._reader.selection(call)
@@ -98,25 +98,25 @@ class Changer:
                 delete(self._state, resource, item, options, dry_run=dry_run)[0] for item in found
             ]
             metadata = {"resourceVersion": str(self._state.store.revision)}
-            return call.shape.many(resource, last, metadata), 200, intent
+            return call.shape.many(resource, last, metadata), 200, written
         found_one = self._reader.get(call)
         left, gone = delete(self._state, resource, found_one, options, dry_run=dry_run)
         if not gone or resource.plural in _RETURNED:
-            return call.shape.one(resource, left), 200, intent
+            return call.shape.one(resource, left), 200, written
         details = {"name": call.name} | ({"group": resource.group} if resource.group else {})
         details |= {"kind": resource.plural, "uid": left["metadata"]["uid"]}
         status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
-        return status | {"details": details}, 200, intent
+        return status | {"details": details}, 200, written
 
-    def _updated(self, call: Call, body: Object, intent: Intent) -> Object:
+    def _updated(self, call: Call, body: Object, options: WriteOptions) -> Object:
         if call.resource.key in _RBAC_KINDS:
             self._authorizer.check_escalation(call.user, call.resource, body, call.namespace)
         if call.subresource == "approval":
-            intent.subresource = "status"
-        found = self._writer.update(call.resource, call.namespace, call.name, body, intent)
+            options.subresource = "status"
+        found = self._writer.update(call.resource, call.namespace, call.name, body, options)
         return call.shape.one(call.resource, found)
 
-    def _applied(self, call: Call, body: Any, intent: Intent) -> Outcome:
+    def _applied(self, call: Call, body: Any, options: WriteOptions) -> Outcome:
         if not call.query("fieldManager"):
             cause = Cause.required("fieldManager", "is required for apply patch")
             raise Refusal(
@@ -136,15 +136,15 @@ class Changer:
             call.namespace,
             call.name,
             body,
-            intent,
+            options,
             force=call.query("force") == "true",
         )
-        return call.shape.one(call.resource, found), 201 if new else 200, intent
+        return call.shape.one(call.resource, found), 201 if new else 200, options
 
-    def _scaled(self, call: Call, scale: Any, intent: Intent) -> Object:
+    def _scaled(self, call: Call, scale: Any, options: WriteOptions) -> Object:
         current = self._reader.get(call)
         new = subresources.rescaled(call.resource, current, scale)
-        plain = Intent(intent.manager, intent.dry_run, intent.validation, "")
+        plain = WriteOptions(options.manager, options.dry_run, options.validation, "")
         found = self._writer.update(call.resource, call.namespace, call.name, new, plain)
         return subresources.scale(call.resource, found)
 

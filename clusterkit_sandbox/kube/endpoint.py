@@ -22,7 +22,7 @@ from clusterkit_sandbox.kube.refusals import Refusal, forbidden_path, no_such_pa
 from clusterkit_sandbox.kube.request_info import Call
 from clusterkit_sandbox.kube.state import ClusterState
 from clusterkit_sandbox.kube.subresources import Subresources, scale
-from clusterkit_sandbox.kube.write_options import Intent
+from clusterkit_sandbox.kube.write_options import WriteOptions
 from clusterkit_sandbox.kube.writes import Writer
 
 _LOG = logging.getLogger(__name__)
@@ -162,8 +162,8 @@ class Endpoint:
 
 
 def _changed(outcome: Outcome) -> web.Response:
-    body, code, intent = outcome
-    return _json(body, code, warnings=intent)
+    body, code, options = outcome
+    return _json(body, code, warnings=options)
 
 
 def _json(
@@ -172,7 +172,7 @@ def _json(
     *,
     content_type: str = "application/json",
     headers: dict[str, str] | None = None,
-    warnings: Intent | None = None,
+    warnings: WriteOptions | None = None,
 ) -> web.Response:
     text = json.dumps(body, separators=(",", ":")).encode()
     response = web.Response(body=text, status=code, headers={"Content-Type": content_type})

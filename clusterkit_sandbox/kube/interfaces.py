@@ -143,7 +143,7 @@ class KubeServer(Protocol):
     ) -> KubeCluster:
         """Start a cluster's endpoint.
 
-        ``key`` is unique in the sandbox; ``hosts`` are the names its certificate is for (the door
+        ``key`` is unique in the sandbox; ``hosts`` are the names its certificate is for (the proxy
         routes them here); ``version`` is ``1.34``-like and is served as ``v1.34.N`` with the
         vendor's suffix left out; ``admins`` are user names bound to cluster-admin (groups bind by
         ``system:masters``); ``objects`` are applied before the endpoint answers (the vendor's own

@@ -1,4 +1,4 @@
-"""Clusters of a sandbox whose API server is a real one, behind a front (``auth_proxy.py``)."""
+"""Clusters of a sandbox whose API server is a real one, behind a proxy (``auth_proxy.py``)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 
 from clusterkit_sandbox.faults import Faults
-from clusterkit_sandbox.kube.auth_proxy import Front
+from clusterkit_sandbox.kube.auth_proxy import AuthProxy
 from clusterkit_sandbox.kube.certificates import ClusterAuthority
 from clusterkit_sandbox.kube.interfaces import TokenReview
 from clusterkit_sandbox.kube.serving import EventLoop, Listener
@@ -63,7 +63,7 @@ class RealClusters:
 
 
 class RealCluster:
-    """One cluster: a front of its own before an API server."""
+    """One cluster: a proxy of its own before an API server."""
 
     def __init__(
         self,
@@ -84,12 +84,12 @@ class RealCluster:
 
     @property
     def ca_pem(self) -> str:
-        """The authority of the front's certificate."""
+        """The authority of the proxy's certificate."""
         return self._authority.pem
 
     @property
     def address(self) -> tuple[str, int]:
-        """Where the front listens."""
+        """Where the proxy listens."""
         return self.listener.address
 
     def start(self, review: TokenReview, objects: Sequence[Mapping[str, object]]) -> None:
@@ -100,8 +100,8 @@ class RealCluster:
             try:
                 for body in objects:
                     await self._apply(dict(body))
-                front = Front(self.session, self.base, review)
-                await self.listener.start(front.application())
+                proxy = AuthProxy(self.session, self.base, review)
+                await self.listener.start(proxy.application())
             except BaseException:
                 await self.session.close()
                 raise
@@ -132,11 +132,11 @@ class RealCluster:
     def client_certificate(
         self, username: str, groups: Sequence[str], seconds: float
     ) -> tuple[str, str]:
-        """A new client certificate and its key (PEM), which the front knows."""
+        """A new client certificate and its key (PEM), which the proxy knows."""
         return self._authority.client(username, groups, seconds)
 
     def close(self) -> None:
-        """The front refuses connections; may be repeated."""
+        """The proxy refuses connections; may be repeated."""
         if self._closed:
             return
         self._closed = True

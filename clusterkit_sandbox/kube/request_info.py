@@ -18,7 +18,7 @@ from clusterkit_sandbox.kube.refusals import (
     no_such_path,
     not_implemented,
 )
-from clusterkit_sandbox.kube.write_options import Intent
+from clusterkit_sandbox.kube.write_options import WriteOptions
 
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _STREAMS = ("attach", "exec", "portforward", "proxy")
@@ -70,7 +70,7 @@ class Call:
         return asked == "All"
 
     @property
-    def intent(self) -> Intent:
+    def write_options(self) -> WriteOptions:
         """How a write is meant."""
         validation = self.query("fieldValidation")
         if validation not in _VALIDATIONS:
@@ -81,7 +81,7 @@ class Call:
         # without fieldManager it is the program's name (API concepts, "Server-Side Apply")
         agent = self.request.headers.get("User-Agent", "").split("/")[0]
         manager = self.query("fieldManager") or agent or "unknown"
-        return Intent(
+        return WriteOptions(
             manager[:_MANAGER_LENGTH], self.dry_run, validation or "Warn", self.subresource
         )
 

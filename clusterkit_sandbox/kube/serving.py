@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,6 +28,8 @@ class EventLoop:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
+        self._workers = ThreadPoolExecutor(thread_name_prefix="sandbox-kube")
+        self._loop.set_default_executor(self._workers)
         self._thread = threading.Thread(target=self._serve, name="sandbox-kube", daemon=True)
         self._thread.start()
 
@@ -49,7 +52,8 @@ class EventLoop:
         for task in left:
             task.cancel()
         self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
-        self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        # asyncio would start a thread for it, which Python 3.12 refuses while the process ends
+        self._workers.shutdown()
 
 
 class Listener:

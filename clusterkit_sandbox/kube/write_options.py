@@ -18,7 +18,7 @@ _COUNTED_GROUPS = {
 
 
 @dataclass
-class Intent:
+class WriteOptions:
     """How a write is meant: the query parameters that go with it."""
 
     manager: str

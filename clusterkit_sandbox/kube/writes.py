@@ -26,7 +26,7 @@ from clusterkit_sandbox.kube.refusals import (
 )
 from clusterkit_sandbox.kube.state import ClusterState
 from clusterkit_sandbox.kube.validation import metadata_causes, schema_causes
-from clusterkit_sandbox.kube.write_options import Intent, counted, may_go, wish, without_times
+from clusterkit_sandbox.kube.write_options import WriteOptions, counted, may_go, wish, without_times
 
 _NAME_LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # apimachinery's pkg/util/rand: no vowels, no words
 _GENERATED = 58  # ... names.SimpleNameGenerator leaves room for five letters
@@ -48,32 +48,34 @@ class Writer:
     def __init__(self, state: ClusterState) -> None:
         self._state = state
 
-    def create(self, resource: Resource, namespace: str, body: Object, intent: Intent) -> Object:
+    def create(
+        self, resource: Resource, namespace: str, body: Object, options: WriteOptions
+    ) -> Object:
         """Store a new object; ``body`` is not changed. ``Refusal`` if it may not be."""
-        new = self._decode(resource, typed(body, resource), intent)
+        new = self._decode(resource, typed(body, resource), options)
         self._prepare(resource, namespace, new)
         defaults.fill(resource, new)
         # what admission adds belongs to nobody
-        managed = updated(resource, new, None, intent.manager)
+        managed = updated(resource, new, None, options.manager)
         self._complete(resource, new, None)
         name = new["metadata"]["name"]
         if self._state.get(resource.key, new["metadata"].get("namespace", ""), name):
             raise already_exists(resource, name)
-        return self._commit(resource, new, managed, intent)
+        return self._commit(resource, new, managed, options)
 
     def update(
-        self, resource: Resource, namespace: str, name: str, body: Object, intent: Intent
+        self, resource: Resource, namespace: str, name: str, body: Object, options: WriteOptions
     ) -> Object:
         """Replace an object, or its status; the answer is the old one if nothing changes."""
         old = self._state.need(resource, namespace, name)
-        new = self._decode(resource, body, intent)
+        new = self._decode(resource, body, options)
         self._match(resource, new, old)
-        new = self._part(resource, new, old, intent.subresource)
-        if not intent.subresource:
+        new = self._part(resource, new, old, options.subresource)
+        if not options.subresource:
             defaults.fill(resource, new)
-        managed = updated(resource, new, old, intent.manager, intent.subresource)
-        self._complete(resource, new, old, intent.subresource)
-        return self._replace(resource, new, old, managed, intent)
+        managed = updated(resource, new, old, options.manager, options.subresource)
+        self._complete(resource, new, old, options.subresource)
+        return self._replace(resource, new, old, managed, options)
 
     def apply(
         self,
@@ -81,7 +83,7 @@ class Writer:
         namespace: str,
         name: str,
         body: Any,
-        intent: Intent,
+        options: WriteOptions,
         *,
         force: bool,
     ) -> tuple[Object, bool]:
@@ -95,22 +97,22 @@ class Writer:
             wanted["metadata"].setdefault("namespace", namespace)
         wanted = self._typed_patch(resource, wanted, namespace, name)
         old = self._state.get(resource.key, namespace if resource.namespaced else "", name)
-        if old is None and intent.subresource:
+        if old is None and options.subresource:
             self._state.need(resource, namespace, name)
         merged = applied(
-            resource, old, wanted, intent.manager, force=force, subresource=intent.subresource
+            resource, old, wanted, options.manager, force=force, subresource=options.subresource
         )
         new = merged.object
         if old is None:
             self._prepare(resource, namespace, new)
             self._complete(resource, new, None)
-            return self._commit(resource, new, merged.managed, intent), True
+            return self._commit(resource, new, merged.managed, options), True
         if "resourceVersion" not in wanted["metadata"]:
             new["metadata"].pop("resourceVersion", None)
         self._match(resource, new, old)
-        new = self._part(resource, new, old, intent.subresource)
-        self._complete(resource, new, old, intent.subresource)
-        return self._replace(resource, new, old, merged.managed, intent), False
+        new = self._part(resource, new, old, options.subresource)
+        self._complete(resource, new, old, options.subresource)
+        return self._replace(resource, new, old, merged.managed, options), False
 
     def edit(
         self,
@@ -128,8 +130,8 @@ class Writer:
         change(new)
         resource = self._state.catalogue.current(key)
         metadata = latest["metadata"]
-        intent = Intent(manager, subresource=subresource)
-        return self.update(resource, metadata.get("namespace", ""), metadata["name"], new, intent)
+        options = WriteOptions(manager, subresource=subresource)
+        return self.update(resource, metadata.get("namespace", ""), metadata["name"], new, options)
 
     def set_status(self, key: GroupPlural, found: Object, manager: str, **fields: Any) -> None:
         """Set fields of an object's status; None removes one."""
@@ -149,13 +151,13 @@ class Writer:
 
         self.edit(key, found, change, "kube-controller-manager")
 
-    def _decode(self, resource: Resource, body: Object, intent: Intent) -> Object:
+    def _decode(self, resource: Resource, body: Object, options: WriteOptions) -> Object:
         decoder = Decoder(resource)
         found = decoder.decode(body)
-        if intent.validation == "Strict":
+        if options.validation == "Strict":
             decoder.refuse_problems()
-        elif intent.validation == "Warn":
-            intent.warnings += decoder.problems
+        elif options.validation == "Warn":
+            options.warnings += decoder.problems
         return found
 
     def _typed_patch(self, resource: Resource, wanted: Object, namespace: str, name: str) -> Object:
@@ -268,16 +270,21 @@ class Writer:
             raise invalid(resource, new["metadata"].get("name", ""), found)
 
     def _commit(
-        self, resource: Resource, new: Object, managed: Sequence[Object], intent: Intent
+        self, resource: Resource, new: Object, managed: Sequence[Object], options: WriteOptions
     ) -> Object:
         new["metadata"]["managedFields"] = list(managed)
-        if intent.dry_run:
+        if options.dry_run:
             new["metadata"].pop("resourceVersion", None)
             return new
         return self._state.store.put(resource.key, new)
 
     def _replace(
-        self, resource: Resource, new: Object, old: Object, managed: list[Object], intent: Intent
+        self,
+        resource: Resource,
+        new: Object,
+        old: Object,
+        managed: list[Object],
+        options: WriteOptions,
     ) -> Object:
         new["metadata"]["managedFields"] = managed
         new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
@@ -285,9 +292,9 @@ class Writer:
             new["metadata"].pop("finalizers", None)
         if without_times(new) == without_times(old):
             return old
-        if counted(resource) and intent.subresource != "status" and wish(new) != wish(old):
+        if counted(resource) and options.subresource != "status" and wish(new) != wish(old):
             new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
-        if intent.dry_run:
+        if options.dry_run:
             return new
         if may_go(new):
             return self._state.store.remove(resource.key, new)

@@ -52,7 +52,7 @@ def test_plain_lines_fit_a_log() -> None:
     assert "  vpc/main: created in 1.2 s" in lines
     assert "  cluster/demo: creating (usually 9:00 min)" in lines
     assert not any("volumes" in line for line in lines)
-    assert lines[-1] == "up demo: 1 done, 1 failed, 1 not waited for in 13 s"
+    assert lines[-1] == "up demo: 1 done, 1 failed, 1 unfinished in 13 s"
     assert max(map(len, lines)) < 200
 
 

@@ -131,7 +131,7 @@ def test_a_moved_region_is_caught_by_the_receipt(user: User) -> None:
         (
             ("destroy", "--cloud", "oks", "--region", "r", "--name", "x", "--yes"),
             1,
-            "no cloud 'oks'",
+            "unknown cloud 'oks'",
         ),
         (("up", "--adopt"), 2, "requires an argument"),
         (("sandbox", "faults", "nonsense"), 1, "nonsense"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
@@ -13,6 +14,8 @@ import pytest
 
 from clusterkit import clouds
 from clusterkit.profile.model import load
+from clusterkit_sandbox import daemon
+from clusterkit_sandbox.pace import Pace
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
@@ -89,6 +92,39 @@ def test_the_session_of_a_page_is_what_happens(page: str, tmp_path: Path) -> Non
                 assert line in printed, f"{command}: {line!r} is not in\n" + "\n".join(printed)
     finally:
         run("clusterkit sandbox stop")
+
+
+def test_the_python_of_the_readme_builds_and_destroys(tmp_path: Path) -> None:
+    block = README.split("<!-- example: begin -->")[1].split("<!-- example: end -->")[0]
+    code = block.split("```python\n")[1].split("```")[0]
+    assert len([line for line in code.splitlines() if line.strip()]) <= 20
+    env = {
+        "HOME": str(tmp_path),
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
+        "CLUSTERKIT_SANDBOX_DIR": str(tmp_path / "sandbox"),
+    }
+    info = daemon.start(Pace(math.inf), directory=tmp_path / "sandbox")
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    finally:
+        daemon.stop(info.directory)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^\d\d changes in account \d+$", done.stdout, re.MULTILINE)
+    assert "RunStarted(action='up'" in done.stdout
+    assert re.search(
+        r"^cluster/demo \S+ (active|ready)$", done.stdout, re.MULTILINE | re.IGNORECASE
+    )
+    assert done.stdout.rstrip().splitlines()[-1].startswith("RunEnded(action='destroy'")
+    assert ", failed=0, stopped=0," in done.stdout.rstrip().splitlines()[-1]
 
 
 def test_the_profile_of_the_readme_is_valid(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ from uuid import uuid4
 import pytest
 
 from clusterkit.engine import backoff, ownership
-from clusterkit.engine.adapter import kinds
 from clusterkit.engine.plan import Plan
 from clusterkit.errors import NotOurs
 from clusterkit.naming import CLUSTER, NAME
@@ -34,7 +33,7 @@ RICH_CASE = replace(FULL_CASE, label="rich", profile=RICH)
 
 def adopt(found: World, wanted: str) -> None:
     """What ``--adopt`` does."""
-    ownership.adopt(wanted, kinds(found.cloud.KINDS), found.scope(), uuid4())
+    ownership.adopt(wanted, found.cloud.KINDS, found.scope(), uuid4())
 
 
 def refusal(plan: Callable[[], Plan]) -> NotOurs:
@@ -62,7 +61,7 @@ def test_what_lost_its_tags_is_named_and_can_be_adopted(tmp_path: Path) -> None:
         account = Account(found)
         states = found.plan().snapshot.states
         one_each = {key.partition("/")[0]: key for key in sorted(states, reverse=True)}
-        assert len(one_each) == len(kinds(found.cloud.KINDS)) - 9, one_each.keys()  # leftovers
+        assert len(one_each) == len(found.cloud.KINDS) - 9, one_each.keys()  # leftovers
         for kind in one_each.keys() - {"role", "access-entry", "storage-class"}:
             key = one_each[kind]
             strip(account, kind, states[key])

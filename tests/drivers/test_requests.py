@@ -11,7 +11,7 @@ import pytest
 from clusterkit import Cluster
 from clusterkit.errors import CredentialsError, PreflightError
 from clusterkit_sandbox.alibaba.gateway import AlibabaCloud
-from clusterkit_sandbox.emulator import Surroundings
+from clusterkit_sandbox.emulator import SandboxContext
 from clusterkit_sandbox.sandbox import Sandbox
 from tests.drivers import alibaba_cases
 from tests.drivers.cases import FULL, MINIMAL, each
@@ -64,8 +64,8 @@ def test_account_that_is_not_set_up_is_told_so_and_not_which_look_failed_for_it(
 ) -> None:
     made: list[AlibabaCloud] = []
 
-    def make(surroundings: Surroundings) -> AlibabaCloud:
-        made.append(AlibabaCloud(surroundings))
+    def make(context: SandboxContext) -> AlibabaCloud:
+        made.append(AlibabaCloud(context))
         return made[-1]
 
     with Sandbox(directory=tmp_path / "sandbox", pace=AT_ONCE, emulators=[make]) as sandbox:

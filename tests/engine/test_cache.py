@@ -55,21 +55,6 @@ def test_question_that_failed_is_asked_again() -> None:
     def refuse() -> int:
         raise OSError("no line")
 
-    for ask in (memory.answer, memory.recall):
-        with pytest.raises(OSError, match="no line"):
-            ask("clusters", refuse)
-        assert ask("clusters", lambda: 7) == 7
-
-
-def test_what_was_forgotten_while_it_was_read_is_not_remembered() -> None:
-    memory, cloud = ReadCache(), Cloud()
-    cloud.go.clear()
-    with ThreadPoolExecutor(1) as pool:
-        slow = pool.submit(memory.recall, "rules", cloud)
-        while not cloud.asked:
-            pass
-        memory.forget("rules")
-        cloud.go.set()
-        assert slow.result() == 1
-    assert memory.recall("rules", cloud) == 2
-    assert memory.recall("rules", cloud) == 2
+    with pytest.raises(OSError, match="no line"):
+        memory.answer("clusters", refuse)
+    assert memory.answer("clusters", lambda: 7) == 7

@@ -130,14 +130,19 @@ def _until_done(command: Callable[[], Outcome], facts: Mapping[str, Fact]) -> se
 
 def _judged(error: Exception, facts: Mapping[str, Fact], told: set[str]) -> str:
     assert isinstance(error, ClusterkitError), repr(error)
-    [fact] = [fact for fact in facts.values() if f"{fact.name}: " in str(error)] or [None]
-    assert fact is not None, f"not a refusal of this round: {error!r}"
+    # the operation, and the cause: two services may have an operation of one name
+    matching = [
+        fact
+        for fact in facts.values()
+        if f"{fact.name}: " in str(error) and (fact.message or fact.code) in str(error)
+    ]
+    assert matching, f"not a refusal of this round: {error!r}"
+    fact = matching[0]
     assert not _is_cured_by_waiting(fact), f"{fact.where}: {error!r}"
     codes = {CLASSES[fact.kind].exit_code}
     if fact.kind == "exists":
         codes.add(NotOurs.exit_code)
     assert error.exit_code in codes, f"{fact.where}: {error!r}"
-    assert (fact.message or fact.code) in str(error)
     assert fact.operation not in told, f"{fact.where}: refused once, told of twice"
     if isinstance(error, CloudError):
         assert error.code == fact.code

@@ -31,7 +31,7 @@ from clusterkit_sandbox.alibaba import model
 from clusterkit_sandbox.alibaba.gateway import AlibabaCloud
 from clusterkit_sandbox.alibaba.request import Request
 from clusterkit_sandbox.alibaba.store import Conditions
-from clusterkit_sandbox.emulator import Answer, Surroundings
+from clusterkit_sandbox.emulator import Answer, SandboxContext
 from clusterkit_sandbox.pace import Pace
 from clusterkit_sandbox.sandbox import Sandbox
 
@@ -99,8 +99,8 @@ def differences(shape: model.Shape | None, value: object, place: str) -> Iterato
 class Judged(AlibabaCloud):
     """The emulator, with every good answer held against its description."""
 
-    def __init__(self, surroundings: Surroundings) -> None:
-        super().__init__(surroundings)
+    def __init__(self, context: SandboxContext) -> None:
+        super().__init__(context)
         self.wrong: list[str] = []
         self.asked: set[str] = set()
 
@@ -381,8 +381,8 @@ def account(directory: Path, factor: float = math.inf) -> Iterator[Aliyun]:
     """A sandbox of its own, with every answer judged at the end."""
     clouds: list[Judged] = []
 
-    def make(surroundings: Surroundings) -> Judged:
-        clouds.append(Judged(surroundings))
+    def make(context: SandboxContext) -> Judged:
+        clouds.append(Judged(context))
         return clouds[-1]
 
     with Sandbox(directory=directory, pace=Pace(factor), emulators=[make]) as sandbox:

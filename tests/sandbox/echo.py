@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Iterable, Mapping
 
-from clusterkit_sandbox.emulator import Answer, Environ, StartResponse, Surroundings
+from clusterkit_sandbox.emulator import Answer, Environ, SandboxContext, StartResponse
 from clusterkit_sandbox.faults import Rule
 
 DOMAIN = "cloud.example"
@@ -31,7 +31,7 @@ class Echo:
     name = "echo"
     operations = EchoOperations()
 
-    def __init__(self, surroundings: Surroundings | None = None) -> None:
+    def __init__(self, context: SandboxContext | None = None) -> None:
         self.created = 0
         self.resets = 0
         self.warmed = threading.Event()

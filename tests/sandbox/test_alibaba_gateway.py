@@ -1,4 +1,4 @@
-"""The door of the emulated Alibaba Cloud: who may ask, for what, and in which words."""
+"""The proxy of the emulated Alibaba Cloud: who may ask, for what, and in which words."""
 
 from __future__ import annotations
 

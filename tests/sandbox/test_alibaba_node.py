@@ -2,7 +2,7 @@
 
 ``@alicloud/pop-core`` signs RPC and ROA with HMAC-SHA1, ``@alicloud/cs20151215`` with
 ACS3-HMAC-SHA256; neither shares a line with the SDK for Python. Node.js knows no proxy from its
-environment before version 24, so a preloaded module teaches its HTTPS agent the way to the door.
+environment before version 24, so a preloaded module teaches its HTTPS agent the way to the proxy.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ pytestmark = [pytest.mark.client, pytest.mark.timeout(300)]
 PACKAGES = ("@alicloud/pop-core@1.8.0", "@alicloud/cs20151215@7.2.0")
 PROXY = """
 const https = require('https'), http = require('http'), tls = require('tls');
-const door = new URL(process.env.HTTPS_PROXY);
+const proxy = new URL(process.env.HTTPS_PROXY);
 https.Agent.prototype.createConnection = function (options, done) {
   const target = `${options.host}:${options.port || 443}`;
   const tunnel = http.request({
-    host: door.hostname, port: door.port, method: 'CONNECT', path: target, agent: false,
+    host: proxy.hostname, port: proxy.port, method: 'CONNECT', path: target, agent: false,
   });
   tunnel.on('connect', (answer, socket) => {
     if (answer.statusCode !== 200) {

@@ -22,17 +22,17 @@ KEY = b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0d
 
 
 @pytest.fixture(scope="module")
-def _door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
     directory: Path = tmp_path_factory.mktemp("sandbox")
     with Sandbox(directory=directory, pace=Pace(math.inf), emulators=["eks"]) as sandbox:
         yield Aws(sandbox)
 
 
 @pytest.fixture
-def aws(_door: Aws) -> Iterator[Aws]:
-    yield _door
-    _door.sandbox.faults.clear()
-    _door.sandbox.reset()
+def aws(shared: Aws) -> Iterator[Aws]:
+    yield shared
+    shared.sandbox.faults.clear()
+    shared.sandbox.reset()
 
 
 def vpc_of(aws: Aws, cidr: str = "10.0.0.0/16") -> str:
@@ -520,10 +520,10 @@ OPERATIONS = (
 
 
 @pytest.fixture(scope="module")
-def pair(_door: Aws) -> Iterator[Pair]:
-    _door.sandbox.reset()
-    yield Pair(_door)
-    _door.sandbox.reset()
+def pair(shared: Aws) -> Iterator[Pair]:
+    shared.sandbox.reset()
+    yield Pair(shared)
+    shared.sandbox.reset()
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

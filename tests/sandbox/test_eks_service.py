@@ -141,17 +141,17 @@ def finite(monkeypatch: pytest.MonkeyPatch, aws: Aws, factor: float) -> None:
 
 
 @pytest.fixture(scope="module")
-def _door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
     directory: Path = tmp_path_factory.mktemp("sandbox")
     with Sandbox(directory=directory, pace=Pace(math.inf), emulators=["eks"]) as sandbox:
         yield Aws(sandbox)
 
 
 @pytest.fixture
-def aws(_door: Aws) -> Iterator[Aws]:
-    yield _door
-    _door.sandbox.faults.clear()
-    _door.sandbox.reset()
+def aws(shared: Aws) -> Iterator[Aws]:
+    yield shared
+    shared.sandbox.faults.clear()
+    shared.sandbox.reset()
 
 
 # -- clusters ------------------------------------------------------------------------------------

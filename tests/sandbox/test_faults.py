@@ -1,4 +1,4 @@
-"""Faults, pace and the request log; the gate by real requests through the door."""
+"""Faults, pace and the request log; fault injection through the proxy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.sandbox.echo import HOST, Echo
 
 
 class World:
-    """One emulator behind its gate and the door, and a client."""
+    """One emulator behind its gate and the proxy, and a client."""
 
     def __init__(self, directory: Path) -> None:
         authority = Authority(directory)
@@ -28,11 +28,11 @@ class World:
         self.faults = Faults()
         self.requests = RequestLog()
         gate = FaultInjection(self.emulator, self.faults, self.requests)
-        self.door = Proxy(authority, lambda _: gate, dict, str)
-        self.door.start()
+        self.proxy = Proxy(authority, lambda _: gate, dict, str)
+        self.proxy.start()
         self.client = requests.Session()
         self.client.trust_env = False
-        self.client.proxies = {"https": f"http://127.0.0.1:{self.door.port}"}
+        self.client.proxies = {"https": f"http://127.0.0.1:{self.proxy.port}"}
         self.client.verify = str(authority.file)
 
     def call(self, operation: str) -> int:
@@ -44,7 +44,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     made = World(tmp_path)
     yield made
     made.client.close()
-    made.door.stop()
+    made.proxy.stop()
 
 
 @pytest.mark.parametrize(("kind", "status"), [("throttle", 429), ("error", 503)])

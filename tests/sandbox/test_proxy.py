@@ -1,4 +1,4 @@
-"""The door by the clients people use: real sockets, real TLS, real programs."""
+"""The proxy by the clients people use: real sockets, real TLS, real programs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CLUSTER = "abc.gr7.eu-west-1.k8s.example"
 
 
 class World:
-    """A door with one emulator behind it, and a place for clusters."""
+    """A proxy with one emulator behind it, and a place for clusters."""
 
     def __init__(self, directory: Path) -> None:
         # another test of this process may keep a sandbox running
@@ -37,16 +37,16 @@ class World:
         self.authority = Authority(directory)
         self.clusters: dict[str, tuple[str, int]] = {}
         gate = FaultInjection(Echo(), Faults(), RequestLog())
-        self.door = Proxy(
+        self.proxy = Proxy(
             self.authority,
             lambda host: gate if host.endswith(DOMAIN) else None,
             lambda: self.clusters,
             lambda: "It emulates: echo.",
         )
-        self.door.start()
+        self.proxy.start()
 
     def threads(self) -> list[threading.Thread]:
-        """The door's own."""
+        """The proxy's own."""
         return [
             thread
             for thread in threading.enumerate()
@@ -55,7 +55,7 @@ class World:
 
     @property
     def proxies(self) -> dict[str, str]:
-        return dict.fromkeys(("http", "https"), f"http://127.0.0.1:{self.door.port}")
+        return dict.fromkeys(("http", "https"), f"http://127.0.0.1:{self.proxy.port}")
 
     def session(self) -> requests.Session:
         session = requests.Session()
@@ -69,14 +69,14 @@ class World:
         # the default from Python 3.13 on
         context.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
         connection = http.client.HTTPSConnection(
-            "127.0.0.1", self.door.port, context=context, timeout=10
+            "127.0.0.1", self.proxy.port, context=context, timeout=10
         )
         connection.set_tunnel(host, 443)
         return connection
 
     def raw(self, text: bytes) -> bytes:
-        """What the door answers to these bytes, to the end."""
-        with socket.create_connection(("127.0.0.1", self.door.port), timeout=10) as plain:
+        """What the proxy answers to these bytes, to the end."""
+        with socket.create_connection(("127.0.0.1", self.proxy.port), timeout=10) as plain:
             plain.sendall(text)
             return b"".join(iter(lambda: plain.recv(65536), b""))
 
@@ -85,7 +85,7 @@ class World:
 def world(tmp_path: Path) -> Iterator[World]:
     made = World(tmp_path)
     yield made
-    made.door.stop()
+    made.proxy.stop()
     assert not made.threads()
 
 
@@ -162,7 +162,7 @@ def test_a_body_that_cannot_be_read_is_refused(world: World, head: bytes, status
 def test_only_http_1_1_is_negotiated(world: World) -> None:
     context = ssl.create_default_context(cafile=world.authority.file)
     context.set_alpn_protocols(["h2", "http/1.1"])
-    with socket.create_connection(("127.0.0.1", world.door.port), timeout=10) as plain:
+    with socket.create_connection(("127.0.0.1", world.proxy.port), timeout=10) as plain:
         plain.sendall(f"CONNECT {HOST}:443 HTTP/1.1\r\nHost: {HOST}:443\r\n\r\n".encode())
         assert plain.recv(4096).startswith(b"HTTP/1.1 200 ")
         with context.wrap_socket(plain, server_hostname=HOST) as secure:
@@ -177,23 +177,23 @@ def test_every_other_host_is_refused(world: World, target: str) -> None:
     answer = world.raw(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
     head, _, body = answer.partition(b"\r\n\r\n")
     named = target.removesuffix(":443")
-    assert head.splitlines()[0] == f"HTTP/1.1 403 the sandbox has no {named}".encode()
-    assert b"nothing leaves" in body
+    assert head.splitlines()[0] == f"HTTP/1.1 403 the sandbox does not emulate {named}".encode()
+    assert b"does not connect to the internet" in body
     assert b"It emulates: echo." in body
 
 
 def test_the_reason_of_a_refusal_reaches_the_user(world: World) -> None:
     with world.session() as session, pytest.raises(requests.exceptions.ProxyError) as raised:
         session.get("https://example.com/")
-    assert "the sandbox has no example.com" in str(raised.value)
+    assert "the sandbox does not emulate example.com" in str(raised.value)
 
 
 def test_clear_text_and_strangers_get_a_clear_answer(world: World) -> None:
     with world.session() as session:
         answer = session.get("http://example.com/x")
         assert answer.status_code == 403
-        assert "HTTPS only" in answer.text
-        direct = session.get(f"http://127.0.0.1:{world.door.port}/", proxies={"http": ""})
+        assert "only HTTPS" in answer.text
+        direct = session.get(f"http://127.0.0.1:{world.proxy.port}/", proxies={"http": ""})
         assert direct.status_code == 400
         assert "clusterkit sandbox env" in direct.text
     assert world.raw(b"CONNECT nonsense HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 400 ")
@@ -215,7 +215,7 @@ def test_a_cluster_speaks_its_own_tls(world: World, tmp_path: Path) -> None:
     thread = threading.Thread(target=serve)
     thread.start()
     context = ssl.create_default_context(cafile=authority.file)
-    with socket.create_connection(("127.0.0.1", world.door.port), timeout=10) as plain:
+    with socket.create_connection(("127.0.0.1", world.proxy.port), timeout=10) as plain:
         plain.sendall(f"CONNECT {CLUSTER.upper()}:443 HTTP/1.1\r\n\r\n".encode())
         assert plain.recv(4096).startswith(b"HTTP/1.1 200 ")
         with context.wrap_socket(plain, server_hostname=CLUSTER) as secure:
@@ -237,7 +237,7 @@ def test_a_half_closed_tunnel_still_hears_the_answer(world: World) -> None:
 
     thread = threading.Thread(target=serve)
     thread.start()
-    with socket.create_connection(("127.0.0.1", world.door.port), timeout=10) as plain:
+    with socket.create_connection(("127.0.0.1", world.proxy.port), timeout=10) as plain:
         plain.sendall(f"CONNECT {CLUSTER}:443 HTTP/1.1\r\n\r\n".encode())
         assert plain.recv(4096).startswith(b"HTTP/1.1 200 ")
         plain.sendall(b"x" * 1_000_000)
@@ -275,7 +275,7 @@ def test_two_hundred_clients_at_once(world: World) -> None:
 
 
 def test_clients_that_go_away_leave_nothing(world: World) -> None:
-    address = ("127.0.0.1", world.door.port)
+    address = ("127.0.0.1", world.proxy.port)
     socket.create_connection(address).close()
     with socket.create_connection(address) as plain:
         plain.sendall(b"CONNECT api.")
@@ -302,7 +302,7 @@ def test_stop_closes_idle_connections(world: World) -> None:
         connection.request("GET", "/")
         connection.getresponse().read()
         started = time.monotonic()
-        world.door.stop()
+        world.proxy.stop()
         assert time.monotonic() - started < 2
         assert connection.sock is not None
         with contextlib.suppress(OSError):
@@ -317,7 +317,7 @@ def test_a_warm_request_costs_under_two_milliseconds(world: World) -> None:
             connection.request("GET", "/Describe")
             connection.getresponse().read()
             took.append(time.perf_counter() - started)
-    # the quickest tenth: a busy machine says nothing about the door
+    # the quickest tenth: a busy machine says nothing about the proxy
     assert sorted(took)[20] < 0.002
 
 

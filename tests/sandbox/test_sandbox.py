@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from clusterkit_sandbox.emulator import Surroundings
+from clusterkit_sandbox.emulator import SandboxContext
 from clusterkit_sandbox.faults import Faults
 from clusterkit_sandbox.pace import Pace
 from clusterkit_sandbox.sandbox import Sandbox
@@ -34,9 +34,9 @@ class World:
             on_stop=self.stops.set,
         )
 
-    def _echo(self, surroundings: Surroundings) -> Echo:
-        assert surroundings.directory.is_dir()
-        self.echoes.append(Echo(surroundings))
+    def _echo(self, context: SandboxContext) -> Echo:
+        assert context.directory.is_dir()
+        self.echoes.append(Echo(context))
         return self.echoes[-1]
 
     def control(self, method: str, path: str, **more: str) -> requests.Response:
@@ -91,7 +91,7 @@ def test_its_environment_is_all_a_program_needs(world: World) -> None:
     )
     status, clear, refused = done.stdout.splitlines()
     assert (status, clear) == ("200", "403")
-    assert "the sandbox has no example.com" in refused
+    assert "the sandbox does not emulate example.com" in refused
     assert world.echoes[0].created == 1
 
 

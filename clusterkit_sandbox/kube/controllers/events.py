@@ -11,7 +11,7 @@ import uuid
 from clusterkit_sandbox.kube.kinds import GroupPlural, Object
 from clusterkit_sandbox.kube.ownership import now
 from clusterkit_sandbox.kube.state import ClusterState
-from clusterkit_sandbox.kube.write_options import Intent
+from clusterkit_sandbox.kube.write_options import WriteOptions
 from clusterkit_sandbox.kube.writes import Writer
 
 EVENTS: GroupPlural = ("", "events")
@@ -75,7 +75,7 @@ class Recorder:
             "type": kind,
         }
         resource = self._state.catalogue.current(EVENTS)
-        self._known[mark] = self._writer.create(resource, namespace, event, Intent(component))
+        self._known[mark] = self._writer.create(resource, namespace, event, WriteOptions(component))
         if len(self._known) > _KEPT:
             oldest = next(iter(self._known))
             current = self._state.current(EVENTS, self._known.pop(oldest))

@@ -17,7 +17,7 @@ from clusterkit_sandbox.kube.rbac import CLUSTER_ROLES
 from clusterkit_sandbox.kube.selectors import matches
 from clusterkit_sandbox.kube.state import NAMESPACES
 from clusterkit_sandbox.kube.store import Change
-from clusterkit_sandbox.kube.write_options import Intent
+from clusterkit_sandbox.kube.write_options import WriteOptions
 
 _CONFIG_MAPS: GroupPlural = ("", "configmaps")
 _SECRETS: GroupPlural = ("", "secrets")
@@ -60,8 +60,8 @@ class NamespaceController:
             return None
         finalized: Object = {**found, "spec": {**found["spec"], "finalizers": []}}
         resource = state.catalogue.current(NAMESPACES)
-        intent = Intent(_MANAGER, subresource="finalize")
-        self._runtime.writer.update(resource, "", name, finalized, intent)
+        options = WriteOptions(_MANAGER, subresource="finalize")
+        self._runtime.writer.update(resource, "", name, finalized, options)
         return None
 
     def _ensure(self, key: GroupPlural, namespace: str, name: str, body: Object) -> None:
@@ -69,7 +69,7 @@ class NamespaceController:
         if state.get(key, namespace, name) is None:
             resource = state.catalogue.current(key)
             new = {"metadata": {"name": name}} | body
-            self._runtime.writer.create(resource, namespace, new, Intent(_MANAGER))
+            self._runtime.writer.create(resource, namespace, new, WriteOptions(_MANAGER))
 
 
 class TokenSecretController:

@@ -13,7 +13,7 @@ from clusterkit_sandbox.kube.interfaces import Node
 from clusterkit_sandbox.kube.kinds import GroupPlural, Object
 from clusterkit_sandbox.kube.ownership import now
 from clusterkit_sandbox.kube.store import Change
-from clusterkit_sandbox.kube.write_options import Intent
+from clusterkit_sandbox.kube.write_options import WriteOptions
 
 NODES: GroupPlural = ("", "nodes")
 NOT_READY = "node.kubernetes.io/not-ready"
@@ -49,7 +49,7 @@ class NodeController:
             known = state.get(NODES, "", node.name)
             if known is None:
                 body = node_object(node, state.version)
-                self._runtime.writer.create(resource, "", body, Intent(_KUBELET))
+                self._runtime.writer.create(resource, "", body, WriteOptions(_KUBELET))
             elif node != self._machines[node.name]:
                 self._relabel(known, self._machines[node.name], node)
         self._machines = wanted

@@ -17,7 +17,7 @@ from clusterkit_sandbox.kube.controllers.workloads import (
 from clusterkit_sandbox.kube.kinds import GroupPlural, Object, clone
 from clusterkit_sandbox.kube.selectors import dig
 from clusterkit_sandbox.kube.store import Change
-from clusterkit_sandbox.kube.write_options import Intent
+from clusterkit_sandbox.kube.write_options import WriteOptions
 
 STATEFUL_SETS: GroupPlural = ("apps", "statefulsets")
 
@@ -111,7 +111,7 @@ class StatefulSetController(Owning):
             labels = dict(dig(found, "spec.selector.matchLabels") or {})
             metadata = {**template["metadata"], "name": name, "labels": labels}
             body = {"metadata": metadata, "spec": clone(template["spec"])}
-            self.runtime.writer.create(resource, namespace, body, Intent(_MANAGER))
+            self.runtime.writer.create(resource, namespace, body, WriteOptions(_MANAGER))
 
 
 class DaemonSetController(Owning):

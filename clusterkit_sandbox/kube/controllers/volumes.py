@@ -33,7 +33,7 @@ from clusterkit_sandbox.kube.kinds import Object
 from clusterkit_sandbox.kube.quantities import gibibytes
 from clusterkit_sandbox.kube.selectors import dig
 from clusterkit_sandbox.kube.store import Change
-from clusterkit_sandbox.kube.write_options import Intent
+from clusterkit_sandbox.kube.write_options import WriteOptions
 
 _FOR = "kubernetes.io/created-for/"
 
@@ -163,7 +163,7 @@ class ClaimController:
                 return
             made = provisioned(name, volume.id, volume.size, zone, claim, found)
             resource = runtime.state.catalogue.current(VOLUMES)
-            made = runtime.writer.create(resource, "", made, Intent(provisioner))
+            made = runtime.writer.create(resource, "", made, WriteOptions(provisioner))
             told = f"Successfully provisioned volume {name}"
             runtime.events.normal(claim, "ProvisioningSucceeded", told, provisioner)
             latest = runtime.state.current(CLAIMS, claim)

@@ -19,7 +19,7 @@ from clusterkit_sandbox.kube.kinds import GroupPlural, Object, clone
 from clusterkit_sandbox.kube.ownership import now
 from clusterkit_sandbox.kube.selectors import dig
 from clusterkit_sandbox.kube.store import Change
-from clusterkit_sandbox.kube.write_options import Intent
+from clusterkit_sandbox.kube.write_options import WriteOptions
 
 DEPLOYMENTS: GroupPlural = ("apps", "deployments")
 REPLICA_SETS: GroupPlural = ("apps", "replicasets")
@@ -77,7 +77,7 @@ class Owning(ABC):
         body["metadata"]["ownerReferences"] = [reference(owner)]
         resource = self.runtime.state.catalogue.current(key)
         namespace = owner["metadata"]["namespace"]
-        return self.runtime.writer.create(resource, namespace, body, Intent(_MANAGER))
+        return self.runtime.writer.create(resource, namespace, body, WriteOptions(_MANAGER))
 
     def pod(self, owner: Object, labels: dict[str, str], **names: str) -> Object:
         """A pod from the template of a workload."""

@@ -1,0 +1,69 @@
+"""List every kind at once, in parallel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from clusterkit.engine import backoff
+from clusterkit.engine.inventory import Inventory, Named
+from clusterkit.engine.kind import AnyKind
+from clusterkit.engine.scheduler import Scheduler
+from clusterkit.errors import CloudError, Finding, Retryable, ServerError, TimedOut
+
+PATIENCE = 300.0
+"""seconds of the real cloud for which a list is tried again"""
+
+
+@dataclass
+class Look:
+    """What each kind lists, and what could not be listed."""
+
+    began: float
+    found: dict[AnyKind, Named] = field(default_factory=dict)
+    warnings: list[Finding] = field(default_factory=list)
+    unreached: set[str] = field(default_factory=set)
+    """optional kinds that did not answer"""
+
+
+def look(
+    kinds: Sequence[AnyKind], inventory: Inventory, *, scale: float = 1.0, threads: int = 16
+) -> Look:
+    """List every kind in parallel; an optional kind that does not answer is a warning."""
+    scheduler = Scheduler(threads)
+    seen = Look(scheduler.now())
+    failed: list[Exception] = []
+    give_up = scheduler.now() + backoff.deadline(PATIENCE, scale)
+
+    def ask(kind: AnyKind, attempt: int = 1) -> None:
+        def then(named: Any, error: Exception | None) -> None:
+            if error is None:
+                seen.found[kind] = named
+                return
+            again = isinstance(error, Retryable) and not failed and scheduler.now() < give_up
+            if kind.optional and isinstance(error, CloudError):
+                again = again and attempt < backoff.OPTIONAL_TRIES
+                again = again and not isinstance(error, ServerError)
+            if again and isinstance(error, Retryable):
+                delay = backoff.delay(attempt, error.after, scale)
+                scheduler.later(delay, lambda: ask(kind, attempt + 1))
+            elif kind.optional and isinstance(error, CloudError):
+                seen.found[kind] = {}
+                seen.unreached.add(kind.kind)
+                seen.warnings.append(Finding(error.what, where=kind.kind, hint=error.hint))
+            elif isinstance(error, Retryable):
+                timeout = TimedOut(f"timed out listing; last error: {error}", where=kind.kind)
+                timeout.hint = error.hint
+                failed.append(timeout)
+            else:
+                failed.append(error)
+
+        scheduler.call(lambda: inventory.owned(kind), then)
+
+    for kind in kinds:
+        ask(kind)
+    scheduler.run()
+    if failed:
+        raise failed[0]
+    return seen

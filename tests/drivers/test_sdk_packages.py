@@ -1,0 +1,55 @@
+"""Each SDK package that a cloud's extra declares is on the path of a real call."""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.drivers.alibaba_cases import ENTERPRISE_CASE
+from tests.drivers.eks_cases import MINIMAL_CASE
+from tests.drivers.world import World, world
+
+ROOT = Path(__file__).parent.parent.parent
+EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+
+
+def packages(extra: str) -> set[str]:
+    """The distributions that an extra names."""
+    return {re.split(r"[^\w-]", requirement)[0] for requirement in EXTRAS[extra]}
+
+
+def up_and_down(found: World) -> set[str]:
+    """Bring the case up and remove it; what the calls called themselves."""
+    found.cluster().preflight(found.profile)
+    found.settle(found.up())
+    found.settle(found.destroy())
+    return {entry.user_agent for entry in found.sandbox.requests.entries()}
+
+
+def test_each_package_of_alibaba_makes_a_call(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    request_class = re.compile(r"(aliyunsdk\w+)\.request\.v\d+\.\w+")
+    for name in [name for name in sys.modules if request_class.fullmatch(name)]:
+        monkeypatch.delitem(sys.modules, name)
+    with world(ENTERPRISE_CASE, tmp_path) as found:
+        agents = up_and_down(found)
+    # a module is imported when a call is made with its class
+    used = {match[1] for name in sys.modules if (match := request_class.fullmatch(name))}
+    made = {f"aliyun-python-sdk-{name.removeprefix('aliyunsdk')}" for name in used}
+    if any(" Core/" in agent for agent in agents):
+        made.add("aliyun-python-sdk-core")
+    assert made == packages("alibaba")
+
+
+def test_boto3_makes_the_calls_to_aws(tmp_path: Path) -> None:
+    assert packages("eks") == {"boto3"}
+    with world(MINIMAL_CASE, tmp_path) as found:
+        agents = up_and_down(found)
+    ours = {agent for agent in agents if "clusterkit/" in agent and "Botocore" in agent}
+    assert ours
+    assert all(agent.startswith("Boto3/") for agent in ours)
