@@ -62,6 +62,12 @@ class AccessList(Tagged[AccessListState]):
         for item in cls.listed(scope, "DescribeAccessControlLists"):
             yield AccessListState(item["AclId"], read_tags(item))
 
+    def taken(self, env: Env[Clients]) -> AccessListState | None:
+        name = shown_name(env, self.name)
+        there = env.client.every("DescribeAccessControlLists", AclName=name)
+        exact = (item for item in there if item["AclName"] == name)
+        return next((AccessListState(item["AclId"], read_tags(item)) for item in exact), None)
+
     @classmethod
     def read(cls, scope: Scope[Clients], found: AccessListState) -> AccessListState:
         pages = list(scope.client.pages("DescribeAccessControlListAttribute", AclId=found.id))

@@ -14,6 +14,7 @@ from uuid import NAMESPACE_OID, uuid5
 
 from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.network import VpcState, VSwitchState
+from clusterkit.alibaba.paging import within
 from clusterkit.alibaba.tags import REPLACE, Tagged, read_tags, shown_name
 from clusterkit.engine.kind import Durations, Edit, Env, Kind, Tags, edit, fixed
 from clusterkit.engine.scope import Scope
@@ -109,17 +110,7 @@ class NatGateway(Tagged[NatState]):
 
     @classmethod
     def list(cls, scope: Scope[Clients]) -> Iterable[NatState]:
-        for item in cls.listed(scope, "DescribeNatGateways"):
-            addresses = (item.get("IpLists") or {}).get("IpList") or ()
-            yield NatState(
-                id=item["NatGatewayId"],
-                status=item["Status"],
-                vpc=item.get("VpcId") or "",
-                vswitch=(item.get("NatGatewayPrivateInfo") or {}).get("VswitchId") or "",
-                table=next(iter((item.get("SnatTableIds") or {}).get("SnatTableId") or ()), ""),
-                addresses={one["AllocationId"]: one.get("IpAddress", "") for one in addresses},
-                tags=read_tags(item),
-            )
+        return map(_state, cls.listed(scope, "DescribeNatGateways"))
 
     @classmethod
     def read(cls, scope: Scope[Clients], found: NatState) -> NatState:
@@ -141,7 +132,19 @@ class NatGateway(Tagged[NatState]):
 
     @classmethod
     def within(cls, have: NatState) -> Tags:
-        return {"vpc": have.vpc, "vswitch": have.vswitch}
+        return {
+            "vpc": have.vpc,
+            "vswitch": have.vswitch,
+            "eip": next(iter(have.addresses), ""),
+        }
+
+    def taken(self, env: Env[Clients]) -> NatState | None:
+        """A gateway in the same VSwitch, which would serve the same machines."""
+        if self.vswitch not in env:
+            return None
+        there = env.client.every("DescribeNatGateways", VpcId=env[self.vpc].id)
+        where = env[self.vswitch].id
+        return next((one for one in map(_state, there) if one.vswitch == where), None)
 
     def create(self, env: Env[Clients]) -> None:
         env.client.vpc(
@@ -195,3 +198,16 @@ class NatGateway(Tagged[NatState]):
         # Force: with its SNAT entries and without its addresses
         # (https://www.alibabacloud.com/help/en/nat-gateway/developer-reference/api-vpc-2016-04-28-deletenatgateway)
         scope.client.vpc("DeleteNatGateway", NatGatewayId=have.id, Force=True)
+
+
+def _state(shown: Any) -> NatState:
+    addresses = within(shown, "IpLists.IpList") or ()
+    return NatState(
+        id=shown["NatGatewayId"],
+        status=shown["Status"],
+        vpc=shown.get("VpcId") or "",
+        vswitch=within(shown, "NatGatewayPrivateInfo.VswitchId") or "",
+        table=next(iter(within(shown, "SnatTableIds.SnatTableId") or ()), ""),
+        addresses={one["AllocationId"]: one.get("IpAddress", "") for one in addresses},
+        tags=read_tags(shown),
+    )

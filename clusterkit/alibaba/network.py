@@ -119,6 +119,13 @@ class VSwitch(Tagged[VSwitchState]):
     def within(cls, have: VSwitchState) -> Tags:
         return {"vpc": have.vpc}
 
+    def taken(self, env: Env[Clients]) -> VSwitchState | None:
+        """The VSwitch that has this one's range."""
+        if self.vpc not in env:
+            return None
+        there = env.client.every("DescribeVSwitches", VpcId=env[self.vpc].id)
+        return next((one for one in map(vswitch_state, there) if one.cidr == self.cidr), None)
+
     def create(self, env: Env[Clients]) -> None:
         env.client.vpc(
             "CreateVSwitch",

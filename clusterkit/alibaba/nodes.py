@@ -137,7 +137,7 @@ class NodePool(Kind[Clients, NodePoolState]):
         return {"cluster": have.cluster}
 
     def taken(self, env: Env[Clients]) -> NodePoolState | None:
-        there = pools(env.client, env[self.cluster].id) if self.cluster.key in env.states else []
+        there = pools(env.client, env[self.cluster].id) if self.cluster in env else []
         return next((pool for pool in there if pool.name == self.name), None)
 
     def create(self, env: Env[Clients]) -> Operation[Clients] | None:

@@ -13,10 +13,20 @@ import pytest
 
 from clusterkit import alibaba
 from clusterkit.alibaba.errors import refusal
-from clusterkit.alibaba.nodes import NodePool, NodePoolState
+from clusterkit.alibaba.nodes import NodePool, NodePoolState, Scaling
+from clusterkit.alibaba.operations import Task
+from clusterkit.engine.operation import Done, Failed, Running
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.target import CloudConnection, Target
-from clusterkit.errors import Busy, Retryable
+from clusterkit.errors import (
+    Busy,
+    CloudError,
+    OutOfStock,
+    PaymentRequired,
+    QuotaExceeded,
+    Rejected,
+    Retryable,
+)
 from tests.unit.loopback import Heard, Loopback, loopback
 
 ENVIRON = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "k", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "s"}
@@ -127,3 +137,80 @@ def test_a_pool_at_work_is_waited_for() -> None:
     error = refusal("CS.ModifyClusterNodePool", 403, code, words, "R")
     assert isinstance(error, Retryable)
     assert isinstance(error, Busy)
+
+
+class Scarce:
+    """Container Service while Auto Scaling tries in vain."""
+
+    def __init__(self, task: str, told: str, *, joined: int = 0, failed: int = 0) -> None:
+        self.task = task
+        self.told = told
+        self.joined = joined
+        self.failed = failed
+
+    def __call__(self, heard: Heard) -> tuple[int, bytes]:
+        path = urlsplit(heard.path).path
+        found: Any = {"state": self.task, "error": {"code": "Failed", "message": self.told}}
+        if path.endswith("/events"):
+            data = {"level": "err", "reason": "ScalingActivityFailed", "message": self.told}
+            found = {"events": [{"subject": "np1", "data": data}]}
+        elif path.endswith("/nodepools"):
+            info = {"nodepool_id": "np1", "name": "default"}
+            counts = {"state": "active", "healthy_nodes": self.joined, "failed_nodes": self.failed}
+            group = {"desired_size": 2}
+            pool = {"nodepool_info": info, "scaling_group": group, "status": counts}
+            found = {"nodepools": [pool]}
+        return 200, json.dumps(found).encode()
+
+
+NO_STOCK = "fail to scale out: OperationDenied.NoStock: the requested resource is sold out"
+
+
+def polled(server: Loopback, cloud: Scarce, times: int = 3) -> list[Any]:
+    server.answer = cloud
+    scaling, here = Scaling(Task("T-1", "CreateClusterNodePool"), "c1", "np1"), scope(server)
+    return [scaling.poll(here) for _ in range(times)]
+
+
+@pytest.mark.parametrize(
+    ("told", "error"),
+    [
+        (NO_STOCK, OutOfStock),
+        ("QuotaExceed.ElasticQuota: No additional quota is available", QuotaExceeded),
+        ("InvalidAccountStatus.NotEnoughBalance: Your account does not have enough balance",
+         PaymentRequired),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("task", ["running", "success"])
+def test_what_scaling_cannot_get_ends_the_wait_after_two_polls(
+    server: Loopback, told: str, error: type[CloudError], task: str
+) -> None:
+    outcomes = polled(server, Scarce(task, told))
+    [failed] = [one for one in outcomes if isinstance(one, Failed)][-1:]
+    assert isinstance(failed.error, error)
+    assert told in failed.error.what
+    assert failed.error.hint
+    if task == "running":
+        assert [type(one) for one in outcomes] == [Running, Running, Failed]
+
+
+def test_slow_machines_are_waited_for(server: Loopback) -> None:
+    outcomes = polled(server, Scarce("success", "the instance is starting", joined=1))
+    assert {type(one) for one in outcomes} == {Running}
+    assert outcomes[-1].note == "1 of 2 nodes"
+    assert polled(server, Scarce("Success", "", joined=2), 1) == [Done()]
+
+
+def test_a_task_that_fails_says_why(server: Loopback) -> None:
+    [failed] = polled(server, Scarce("fail", NO_STOCK), 1)
+    assert isinstance(failed.error, OutOfStock)
+    [failed] = polled(server, Scarce("canceled", "the machines were stopped by somebody"), 1)
+    assert isinstance(failed.error, Rejected)
+    assert "stopped by somebody" in str(failed.error)
+
+
+def test_machines_that_fail_to_join_say_so(server: Loopback) -> None:
+    [failed] = polled(server, Scarce("success", "kubelet did not start", failed=2), 1)
+    assert isinstance(failed.error, Rejected)
+    assert "0 of 2 nodes" in failed.error.what
+    assert "kubelet did not start" in failed.error.what

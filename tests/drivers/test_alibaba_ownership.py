@@ -1,0 +1,179 @@
+"""Whose things are whose on Alibaba Cloud: lost tags, taken names, twins, what a cluster left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from clusterkit.alibaba.network import CLUSTER_ID
+from clusterkit.alibaba.tags import shown_name
+from clusterkit.engine import ownership
+from clusterkit.engine.kind import Leftover
+from clusterkit.engine.plan import Plan
+from clusterkit.errors import NotOurs
+from clusterkit.naming import CLUSTER, NAME
+from clusterkit_sandbox.faults import Rule
+from tests.drivers.alibaba import Account
+from tests.drivers.alibaba_cases import BUILDS, MINIMAL, MINIMAL_CASE, PERSONAL_CASE, REPOSITORIES
+from tests.drivers.eks_cases import KEY
+from tests.drivers.world import World, world
+
+RICH: Mapping[str, Any] = {
+    **MINIMAL,
+    **BUILDS,
+    "ssh_key": "me.pub",
+    "endpoint": {"allowed": ["8.8.8.0/24"]},
+    "registry": REPOSITORIES,
+}
+RICH_CASE = replace(PERSONAL_CASE, label="rich", profile=RICH, twins=lambda _: None)
+TYPES = {
+    "vpc": "vpc:VPC",
+    "vswitch": "vpc:VSWITCH",
+    "eip": "vpc:EIP",
+    "nat-gateway": "vpc:NATGATEWAY",
+    "security-group": "ecs:securitygroup",
+    "key-pair": "ecs:keypair",
+    "access-list": "slb:acl",
+}
+"""product and ``ResourceType``"""
+
+
+def refusal(plan: Callable[[], Plan]) -> NotOurs:
+    with pytest.raises(NotOurs) as caught:
+        plan()
+    return caught.value
+
+
+def strip(account: Account, kind: str, have: Any) -> None:
+    """Take our tags off a thing, as somebody does who cleans up tags."""
+    if kind in TYPES:
+        product, _, name = TYPES[kind].partition(":")
+        action = "UnTagResources" if product == "vpc" else "UntagResources"
+        wire = {"ResourceType": name, "ResourceId": [have.id], "TagKey": [CLUSTER, NAME]}
+        account(f"{product}:{action}", **wire)
+    elif kind == "cluster":
+        wire = {"resource_ids": [have.id], "resource_type": "CLUSTER", "tag_keys": [CLUSTER, NAME]}
+        account("cs:UntagResources", region_id=account.region, **wire)
+    elif kind == "role":
+        account("ram:UpdateRole", RoleName=have.id, NewDescription="mine")
+    elif kind == "node-pool":
+        account("cs:ModifyClusterNodePool", have.cluster, have.id, scaling_group={"tags": []})
+    else:
+        repo = {"Repo": {"RepoType": "PRIVATE", "Summary": "mine"}}
+        account.personal("POST", f"/repos/{have.id}", repo)
+
+
+def adopt(found: World, wanted: str) -> None:
+    """What ``--adopt`` does."""
+    ownership.adopt(wanted, found.cloud.KINDS, found.scope(), uuid4())
+
+
+def test_what_lost_its_tags_is_named_and_can_be_adopted(tmp_path: Path) -> None:
+    with world(RICH_CASE, tmp_path) as found:
+        found.settle(found.up())
+        account = Account(found)
+        states = found.plan().snapshot.states
+        kubernetes = ("namespace/", "service-account/", "registry-login/", "storage-class/")
+        keys = {key.partition("/")[0]: key for key in states if not key.startswith(kubernetes)}
+        assert len(keys) == 11, keys
+        for kind, key in keys.items():
+            strip(account, kind, states[key])
+            error = refusal(found.plan)
+            assert f"--adopt {key}={states[key].id}" in error.hint, (key, str(error), error.hint)
+            adopt(found, f"{key}={states[key].id}")
+            found.settle(found.up())
+            assert found.plan().empty, key
+        found.settle(found.destroy())
+
+
+def test_every_taken_name_is_found_before_anything_is_made(tmp_path: Path) -> None:
+    with world(RICH_CASE, tmp_path) as found:
+        account = Account(found)
+        created = [step for step in found.plan().steps if step.kind.kind == "key-pair"]
+        pair = shown_name(found.scope(), created[0].name)
+        account("ecs:ImportKeyPair", KeyPairName=pair, PublicKeyBody=KEY)
+        acl = account("slb:CreateAccessControlList", AclName="clusterkit-demo-api")["AclId"]
+        document = (
+            '{"Version":"1","Statement":[{"Effect":"Allow","Action":"ecs:*","Resource":"*"}]}'
+        )
+        policy = "clusterkit-ap-southeast-1-demo-push"
+        account("ram:CreatePolicy", PolicyName=policy, PolicyDocument=document)
+        before = found.things()
+        error = refusal(found.plan)
+        assert f"--adopt {created[0].key}={pair}" in error.hint
+        assert f"--adopt access-list/api={acl}" in error.hint
+        assert f"the policy {policy}" in str(error)
+        assert found.things() == before
+
+
+def test_twins_stop_up_with_their_ids_and_are_all_destroyed(tmp_path: Path) -> None:
+    with world(MINIMAL_CASE, tmp_path) as found:
+        before = found.look()
+        found.settle(found.up())
+        account = Account(found)
+        twin = account("vpc:CreateVpc", CidrBlock="10.0.0.0/16")["VpcId"]
+        tags = [{"Key": CLUSTER, "Value": "demo"}, {"Key": NAME, "Value": "main"}]
+        account("vpc:TagResources", ResourceType="VPC", ResourceId=[twin], Tag=tags)
+        assert twin in str(refusal(found.plan))
+        found.settle(found.destroy())
+        assert found.look() == before
+
+
+def _cluster_goes_alone(found: World, account: Account) -> str:
+    """Somebody deletes the cluster in the console, and keeps its load balancers."""
+    MINIMAL_CASE.busy(found)
+    until = time.monotonic() + 20
+    while not account("nlb:ListLoadBalancers")["LoadBalancers"]:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    (cluster,) = account("cs:DescribeClustersV1")["clusters"]
+    identifier = str(cluster["cluster_id"])
+    keep = [{"resource_type": "SLB", "delete_mode": "retain"}]
+    account("cs:DeleteCluster", identifier, delete_options=keep)
+    return identifier
+
+
+def test_protected_load_balancers_of_a_cluster_that_is_gone_are_removed(tmp_path: Path) -> None:
+    with world(MINIMAL_CASE, tmp_path) as found:
+        before = found.look()
+        found.settle(found.up())
+        account = Account(found)
+        _cluster_goes_alone(found, account)
+        (balancer,) = account("nlb:ListLoadBalancers")["LoadBalancers"]
+        assert balancer["DeletionProtectionConfig"]["Enabled"]
+        found.settle(found.destroy())
+        assert found.look() == before
+
+
+def test_what_remembers_the_cluster_stays_while_something_of_it_is_left(tmp_path: Path) -> None:
+    with world(MINIMAL_CASE, tmp_path) as found:
+        before = found.look()
+        found.settle(found.up())
+        account = Account(found)
+        identifier = _cluster_goes_alone(found, account)
+        refused = Rule("nlb:DeleteLoadBalancer", "refuse", code="Forbidden.RAM", status=403)
+        found.sandbox.faults.set([refused])
+        outcome = found.destroy()
+        assert list(outcome.failed) == ["network-load-balancers/*"]
+        left = found.look()
+        assert not {"nat-gateway", "eip"} & left.keys(), "what costs and is not in the way goes"
+        for kind in ("vpc:DescribeVpcs", "ecs:DescribeSecurityGroups"):
+            tag = [{"Key": CLUSTER_ID, "Value": identifier}]
+            assert account(kind, Tag=tag)["TotalCount"] == 1
+        found.sandbox.faults.clear()
+        found.settle(found.destroy())
+        assert found.look() == before
+
+
+def test_every_sweep_keeps_what_remembers(tmp_path: Path) -> None:
+    with world(MINIMAL_CASE, tmp_path) as found:
+        rows = [kind for kind in found.cloud.KINDS if isinstance(kind, Leftover)]
+        cloud = [row for row in rows if not row.optional and row.kind != "log-projects"]
+        assert len(cloud) == 5
+        assert all({"vpc", "security-group"} <= set(row.uses) for row in cloud)
