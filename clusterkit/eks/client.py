@@ -6,6 +6,7 @@ Retries are off: the engine owns retrying. Clients are thread-safe, sessions are
 
 from __future__ import annotations
 
+import json
 import threading
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -194,7 +195,9 @@ class Clients(ReadCache):
         Methods and paginators all go through the one method of a client this stands before.
         """
         if operation.startswith(READS):
-            question = f"{service} {operation} {sorted(parameters.items())}"
+            # a filter's values may be a list here and a tuple there: the request is the same
+            asked = json.dumps(parameters, sort_keys=True, default=str)
+            question = f"{service} {operation} {asked}"
             return self.answer(question, partial(call, send, operation, parameters))
         self.unshare()
         return call(send, operation, parameters)

@@ -125,7 +125,7 @@ def test_a_moved_region_is_caught_by_the_receipt(user: User) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (("validate", "nowhere.yaml"), 2, "no such file"),
+        (("validate", "nowhere.yaml"), 2, "does not exist"),
         (("up", "nowhere.yaml", "--yes"), 2, "clusterkit init"),
         (("destroy", "--cloud", "eks", "--name", "x"), 1, "--region is missing"),
         (
@@ -217,7 +217,7 @@ def test_a_terminal_breaks_messages_between_words(user: User) -> None:
     os.waitpid(pid, 0)
     os.close(terminal)
     lines = shown.decode().replace("\r", "").splitlines()
-    hint = lines[next(i for i, line in enumerate(lines) if "known here:" in line) :]
+    hint = lines[next(i for i, line in enumerate(lines) if "known keys:" in line) :]
     assert len(hint) > 2
     assert all(line.startswith("       ") for line in hint[:3])
     assert all(len(line) <= 60 for line in hint[:3])
@@ -249,6 +249,57 @@ def test_credentials_live_as_long_as_was_asked_for_and_up_keeps_it(user: User) -
 def test_where_the_cloud_decides_how_long_they_live_nobody_else_does(user: User) -> None:
     said = user.tool("token", *EKS.target("any"), "--minutes", "60", ok=1).stderr
     assert "eks sets the lifetime of credentials itself" in said
+
+
+def test_commands_that_read_outlast_a_bad_connection(user: User, cloud: Cloud) -> None:
+    profile = user.profile("shaky", cloud)
+    user.tool("up", profile, "--yes")
+    try:
+        for fault in ("throttle=0.3", "error=0.3", "lost=0.3"):
+            user.tool("sandbox", "faults", fault)
+            user.tool("token", profile)
+            user.tool("kubeconfig", profile, "--stdout")
+            user.tool("status", profile)
+            assert user.tool("plan", profile).stdout == "shaky: nothing to do\n"
+    finally:
+        user.tool("sandbox", "faults")
+        user.tool("destroy", profile, "--yes")
+
+
+@pytest.mark.parametrize("option", [(), ("--adopt", "vpc/main=vpc-1"), ("--activate",)])
+def test_credentials_of_another_account_change_nothing(
+    user: User, cloud: Cloud, option: tuple[str, ...]
+) -> None:
+    profile = user.profile("elsewhere", cloud)
+    user.tool("up", profile, "--yes")
+    receipt = next(Path(user.env["XDG_STATE_HOME"]).rglob(f"{cloud.name}-elsewhere.json"))
+    known = receipt.read_text()
+    account = json.loads(known)["account"]
+    receipt.write_text(known.replace(account, "999999999999"))
+    before = user.requests()
+    done = user.tool("up", profile, "--yes", *option, ok=3)
+    assert f"of account {account}, but the cluster belongs to 999999999999" in done.stderr
+    assert str(receipt) in done.stderr
+    assert user.requests() - before <= 2
+    user.tool("destroy", profile, "--yes", ok=3)
+    receipt.write_text(known)
+    user.tool("destroy", profile, "--yes")
+
+
+def test_a_trace_is_written_for_the_user_only(user: User, cloud: Cloud) -> None:
+    profile = user.profile("traced", cloud)
+    file = user.home / "trace.jsonl"
+    user.tool("plan", profile, "--trace", file, ok=20)
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert len(lines) > 20
+    assert {line["what"] for line in lines} == {"request", "answer"}
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    secrets = [v for k, v in user.vendor.items() if v and ("SECRET" in k or "KEY_ID" in k)]
+    assert len(secrets) > 1
+    for secret in secrets:
+        assert secret not in file.read_text()
+    said = user.tool("plan", profile, "--trace", user.home, ok=1).stderr
+    assert "cannot be written" in said
 
 
 @pytest.mark.client
