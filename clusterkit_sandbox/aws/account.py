@@ -56,7 +56,8 @@ class Account:
         # moto would list its own folders and the methods of its classes at every request
         modules = list(backends.list_of_moto_modules())
         backends.list_of_moto_modules = lambda: iter(modules)
-        responses.method_names_from_class = cache(utils.method_names_from_class)
+        names = cache(utils.method_names_from_class)
+        responses.method_names_from_class = names  # type: ignore[attr-defined]
 
         return DomainDispatcherApplication(create_backend_app)
 
