@@ -5,7 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-PYTEST := $(BIN)/pytest -q -n 2 --dist worksteal
+# three workers on two cores: tests wait for the sandbox now and then
+PYTEST := $(BIN)/pytest -q -n 3 --dist worksteal
 SHARD ?= 1/1
 
 .PHONY: help install demo test deep counts cover pythons check fmt hooks lines bench docs facts site lock clean

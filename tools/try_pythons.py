@@ -112,7 +112,7 @@ def try_tests(python: Path, version: str, *, whole: bool) -> None:
     """Run the tests in ``.venv-VERSION``."""
     venv = ROOT / f".venv-{version}"
     run("sh", "tools/install.sh", python, venv, "test")
-    words = ["-q", "-n", "2", "--dist", "worksteal", "-m", "not deep"]
+    words = ["-q", "-n", "3", "--dist", "worksteal", "-m", "not deep"]
     words += ["--cov", "--cov-report", "term:skip-covered"] if whole else SOME
     run(venv / "bin" / "pytest", *words)
 

@@ -8,6 +8,7 @@ import secrets
 import string
 import threading
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,14 +47,17 @@ class Account:
         os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
         os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
         from moto import backends
+        from moto.core import responses, utils
         from moto.moto_server.werkzeug_app import (
             DomainDispatcherApplication,
             create_backend_app,
         )
 
-        # moto would list its own folders at every request
+        # moto would list its own folders and the methods of its classes at every request
         modules = list(backends.list_of_moto_modules())
         backends.list_of_moto_modules = lambda: iter(modules)
+        names = cache(utils.method_names_from_class)
+        responses.method_names_from_class = names  # type: ignore[attr-defined]
 
         return DomainDispatcherApplication(create_backend_app)
 
