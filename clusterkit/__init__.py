@@ -5,11 +5,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from clusterkit.version import __version__
+
 if TYPE_CHECKING:
     from clusterkit.cluster import Cluster as Cluster
 
 __all__ = ["Cluster", "__version__"]
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:

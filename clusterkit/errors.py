@@ -14,6 +14,7 @@
     │  │  ├─ InUse             5   something still depends on it
     │  │  ├─ Propagating       5   eventual consistency: not visible to this service yet
     │  │  └─ ServerError       5   5xx or a lost connection: the call may have taken effect
+    │  │     └─ Unreachable    5   no connection, or no answer
     │  ├─ Denied               6   a permission is missing
     │  ├─ QuotaExceeded        7   a quota is used up
     │  └─ Rejected             8   waiting does not help
@@ -176,6 +177,10 @@ class Propagating(Busy):
 
 class ServerError(Retryable):
     """5xx, or the connection was lost: the call may have taken effect."""
+
+
+class Unreachable(ServerError):
+    """No connection, or no answer on it."""
 
 
 class Denied(CloudError):

@@ -20,8 +20,8 @@ from clusterkit.alibaba.cluster import ClusterState
 from clusterkit.alibaba.network import VpcState, VSwitchState
 from clusterkit.alibaba.paging import within
 from clusterkit.alibaba.tags import Tagged, read_tags, shown_name, write_tags
-from clusterkit.engine.kind import Edit, Kind, Tags, edit
-from clusterkit.engine.scope import Env, Scope
+from clusterkit.engine.kind import Edit, Env, Kind, Tags, edit
+from clusterkit.engine.scope import Scope
 from clusterkit.errors import Gone, Rejected
 
 PORT = 6443

@@ -24,7 +24,6 @@ from functools import partial, partialmethod
 from typing import TYPE_CHECKING, Any
 from weakref import finalize
 
-from clusterkit import __version__
 from clusterkit.alibaba.credentials import Key, Keyring, Source
 from clusterkit.alibaba.errors import refusal, unreachable
 from clusterkit.alibaba.paging import LISTS, within
@@ -34,6 +33,7 @@ from clusterkit.engine.cache import ReadCache
 from clusterkit.engine.exchange import Exchange
 from clusterkit.engine.target import CloudConnection, Target, proxy_of_environment
 from clusterkit.kube.api import Access, KubeApi
+from clusterkit.version import __version__
 
 if TYPE_CHECKING:
     from aliyunsdkcore.client import AcsClient

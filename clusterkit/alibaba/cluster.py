@@ -23,8 +23,8 @@ from clusterkit.alibaba.network import (
 )
 from clusterkit.alibaba.operations import Task, reason, task
 from clusterkit.alibaba.tags import REPLACE, read_cs_tags, write_cs_tags
-from clusterkit.engine.kind import Durations, Edit, Kind, Tags, edit, fixed
-from clusterkit.engine.scope import Env, Scope
+from clusterkit.engine.kind import Durations, Edit, Env, Kind, Tags, edit, fixed
+from clusterkit.engine.scope import Scope
 from clusterkit.errors import Finding
 from clusterkit.naming import CLUSTER
 

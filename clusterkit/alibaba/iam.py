@@ -16,8 +16,8 @@ from typing import Any, ClassVar
 from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.cluster import ClusterState
 from clusterkit.alibaba.tags import write_tags
-from clusterkit.engine.kind import Edit, Kind, Tags, edit
-from clusterkit.engine.scope import Env, Scope
+from clusterkit.engine.kind import Edit, Env, Kind, Tags, edit
+from clusterkit.engine.scope import Scope
 from clusterkit.errors import ClusterkitError, Gone
 from clusterkit.naming import NAME, mark, read_mark, safe
 

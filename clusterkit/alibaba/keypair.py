@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.tags import Tagged, read_tags, shown_name, write_tags
-from clusterkit.engine.kind import Tags
-from clusterkit.engine.scope import Env, Scope
+from clusterkit.engine.kind import Env, Tags
+from clusterkit.engine.scope import Scope
 
 
 @dataclass(frozen=True)

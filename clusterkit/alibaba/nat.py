@@ -16,8 +16,8 @@ from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.network import VpcState, VSwitchState
 from clusterkit.alibaba.paging import within
 from clusterkit.alibaba.tags import REPLACE, Tagged, read_tags, shown_name
-from clusterkit.engine.kind import Durations, Edit, Kind, Tags, edit, fixed
-from clusterkit.engine.scope import Env, Scope
+from clusterkit.engine.kind import Durations, Edit, Env, Kind, Tags, edit, fixed
+from clusterkit.engine.scope import Scope
 
 BANDWIDTH = 100
 """Mbit/s at most; it is billed by traffic, so the limit costs nothing"""

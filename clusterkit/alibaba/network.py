@@ -19,8 +19,8 @@ from typing import Any, ClassVar
 
 from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.tags import REPLACE, Tagged, read_tags
-from clusterkit.engine.kind import Durations, Edit, Kind, S, Tags, edit, fixed
-from clusterkit.engine.scope import Env, Scope
+from clusterkit.engine.kind import Durations, Edit, Env, Kind, S, Tags, edit, fixed
+from clusterkit.engine.scope import Scope
 from clusterkit.naming import CLUSTER
 
 CLUSTER_ID = "clusterkit-cluster-id"

@@ -22,9 +22,9 @@ from clusterkit.alibaba.network import VSwitchState
 from clusterkit.alibaba.operations import MOST as MOST_TOLD
 from clusterkit.alibaba.operations import Task, events, reason, task
 from clusterkit.alibaba.tags import read_cs_tags, write_cs_tags
-from clusterkit.engine.kind import Durations, Edit, Kind, Tags, edit
+from clusterkit.engine.kind import Durations, Edit, Env, Kind, Tags, edit
 from clusterkit.engine.operation import Done, Failed, Operation, Outcome, Running
-from clusterkit.engine.scope import Env, Scope
+from clusterkit.engine.scope import Scope
 from clusterkit.errors import Busy, Gone
 from clusterkit.kube.mirror import script
 from clusterkit.naming import MACHINE

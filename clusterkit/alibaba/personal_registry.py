@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from clusterkit.alibaba.client import Clients
-from clusterkit.engine.kind import Edit, Kind, Tags, edit
-from clusterkit.engine.scope import Env, Scope
+from clusterkit.engine.kind import Edit, Env, Kind, Tags, edit
+from clusterkit.engine.scope import Scope
 from clusterkit.errors import Finding, Gone, Rejected
 from clusterkit.kube.secrets import Login
 from clusterkit.naming import mark, read_mark

@@ -16,8 +16,8 @@ from typing import Any, ClassVar
 from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.personal_registry import PersonalRepositoryState, password
 from clusterkit.alibaba.personal_registry import servers as personal_servers
-from clusterkit.engine.kind import Edit, Kind, Tags, edit, fixed
-from clusterkit.engine.scope import Env, Scope
+from clusterkit.engine.kind import Edit, Env, Kind, Tags, edit, fixed
+from clusterkit.engine.scope import Scope
 from clusterkit.errors import Gone, Rejected
 from clusterkit.kube.secrets import DockerConfig, Login
 from clusterkit.naming import mark, read_mark

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from clusterkit.alibaba.client import Clients
-from clusterkit.engine.kind import Kind, S, Tags
-from clusterkit.engine.scope import Env, Scope
+from clusterkit.engine.kind import Env, Kind, S, Tags
+from clusterkit.engine.scope import Scope
 from clusterkit.naming import CLUSTER
 
 REPLACE = "destroy the cluster and run up again, or change the profile back"

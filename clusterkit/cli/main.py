@@ -25,7 +25,7 @@ app.add_typer(sandbox_app, name="sandbox")
 
 def _version(value: bool) -> None:
     if value:
-        from clusterkit import __version__
+        from clusterkit.version import __version__
 
         typer.echo(f"clusterkit {__version__}")
         raise typer.Exit

@@ -6,23 +6,12 @@ import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from clusterkit.eks import leftovers, token
-from clusterkit.eks.access import AccessEntry
-from clusterkit.eks.addons import Addon, PodIdentity
+from clusterkit.eks import addons, cluster, iam, keypair, leftovers, network, nodes, registry, token
 from clusterkit.eks.client import Clients
-from clusterkit.eks.cluster import Cluster
-from clusterkit.eks.graph import graph
-from clusterkit.eks.iam import Role, keeps_volumes
-from clusterkit.eks.keypair import KeyPair
-from clusterkit.eks.launch_template import LaunchTemplate
-from clusterkit.eks.nat import ElasticIp, NatGateway
-from clusterkit.eks.network import InternetGateway, Subnet, Vpc
-from clusterkit.eks.nodes import NodeGroup
+from clusterkit.eks.graph import graph as graph
 from clusterkit.eks.preflight import Facts
 from clusterkit.eks.preflight import preflight as _preflight
 from clusterkit.eks.profile import EksProfile
-from clusterkit.eks.registry import LogGroup, Repository
-from clusterkit.eks.routes import RouteTable
 from clusterkit.engine.kind import AnyKind
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import Absent, Gone
@@ -31,49 +20,35 @@ from clusterkit.kube.api import Access, Credential
 from clusterkit.kube.storage import StorageClass
 from clusterkit.naming import CLUSTER
 
-__all__ = [
-    "KINDS",
-    "MINUTES",
-    "Profile",
-    "access",
-    "account",
-    "activate",
-    "connect",
-    "credential",
-    "exec_native",
-    "graph",
-    "preflight",
-]
-
 Profile = EksProfile
 
 
-VolumeClaims = drain.volume_claims(lambda scope: keeps_volumes(scope) is not False)
+VolumeClaims = drain.volume_claims(lambda scope: iam.keeps_volumes(scope) is not False)
 
 KINDS: tuple[AnyKind, ...] = (
-    KeyPair,
-    Role,
-    Repository,
-    LogGroup,
-    Vpc,
-    InternetGateway,
+    keypair.KeyPair,
+    iam.Role,
+    registry.Repository,
+    registry.LogGroup,
+    network.Vpc,
+    network.InternetGateway,
     # a subnet that goes takes its associations along
-    RouteTable,
-    Subnet,
-    ElasticIp,
-    NatGateway,
-    LaunchTemplate,
+    network.RouteTable,
+    network.Subnet,
+    network.ElasticIp,
+    network.NatGateway,
+    nodes.LaunchTemplate,
     leftovers.Volumes,
     leftovers.SecurityGroups,
     leftovers.NetworkInterfaces,
     leftovers.TargetGroups,
     leftovers.LoadBalancers,
     leftovers.ClassicLoadBalancers,
-    Cluster,
-    AccessEntry,
-    PodIdentity,
-    Addon,
-    NodeGroup,
+    cluster.Cluster,
+    cluster.AccessEntry,
+    addons.PodIdentity,
+    addons.Addon,
+    nodes.NodeGroup,
     StorageClass,
     VolumeClaims,
     drain.Ingresses,

@@ -6,30 +6,24 @@ driver after them: without nodes those two are DEGRADED, which EKS's own waiter 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from clusterkit.eks.client import Clients
-from clusterkit.eks.cluster import InCluster, in_cluster, issues
+from clusterkit.eks.cluster import InCluster, in_cluster, issues, update
 from clusterkit.eks.iam import RoleState
-from clusterkit.eks.updates import EksUpdate, update
-from clusterkit.engine.kind import Durations, Edit, Found, Kind, Tags, edit
-from clusterkit.engine.scope import Env, Scope
+from clusterkit.eks.tags import AwsState
+from clusterkit.engine.kind import Durations, Edit, Env, Found, Kind, edit
+from clusterkit.engine.scope import Scope
 
 
-@dataclass(frozen=True)
-class AddonState:
+@dataclass(frozen=True, kw_only=True)
+class AddonState(AwsState):
     """An add-on as DescribeAddon shows it; ``id`` is its name."""
 
-    id: str
-    arn: str
-    status: str
     version: str
-    configuration: Any
-    reason: str = ""
-    tags: Tags = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,7 +43,6 @@ class Addon(InCluster[AddonState]):
     version: str
     compatible: tuple[str, ...] = ()
     """versions that also fit the cluster: one that is there is not changed for a newer default"""
-    configuration: tuple[tuple[str, Any], ...] = ()
     account: str = ""
     """the service account that gets ``role`` by pod identity"""
     role: Kind[Clients, RoleState] | None = None
@@ -60,15 +53,23 @@ class Addon(InCluster[AddonState]):
 
     @classmethod
     def read(cls, scope: Scope[Clients], found: Found) -> AddonState:
-        eks = scope.client.eks
-        return _addon(eks.describe_addon(clusterName=scope.cluster, addonName=found.id)["addon"])
+        describe = scope.client.eks.describe_addon
+        shown: Any = describe(clusterName=scope.cluster, addonName=found.id)["addon"]
+        return AddonState(
+            id=found.id,
+            arn=shown["addonArn"],
+            status=shown["status"],
+            version=shown["addonVersion"],
+            reason=issues(shown),
+            tags=shown.get("tags") or {},
+        )
 
     @classmethod
     def name_of(cls, have: AddonState) -> str:
         return have.id
 
     def create(self, env: Env[Clients]) -> None:
-        more = self._configuration()
+        more: Any = {}
         if self.role is not None:
             more["podIdentityAssociations"] = [
                 {"serviceAccount": self.account, "roleArn": env[self.role].arn}
@@ -83,28 +84,13 @@ class Addon(InCluster[AddonState]):
             **more,
         )
 
-    def _configuration(self) -> dict[str, Any]:
-        if not self.configuration:
-            return {}
-        return {"configurationValues": json.dumps(dict(self.configuration), sort_keys=True)}
-
     def edits(self, env: Env[Clients], have: AddonState) -> Iterator[Edit]:
         fits = have.version in (self.version, *self.compatible)
         version = have.version if fits else self.version
-
-        def change() -> EksUpdate:
-            answer = env.client.eks.update_addon(
-                clusterName=env.cluster,
-                addonName=have.id,
-                addonVersion=version,
-                resolveConflicts="OVERWRITE",
-                **self._configuration(),
-            )
-            return update(answer, addonName=have.id)
-
+        call, of = env.client.eks.update_addon, {"addonName": have.id}
+        more = {"addonVersion": version, "resolveConflicts": "OVERWRITE"}
+        change = update(call, of, clusterName=env.cluster, **more)
         yield from edit("version", have.version, version, change)
-        if self.configuration:
-            yield from edit("configuration", have.configuration, dict(self.configuration), change)
 
     @classmethod
     def delete(cls, scope: Scope[Clients], have: AddonState) -> None:
@@ -114,27 +100,11 @@ class Addon(InCluster[AddonState]):
         return self.read(env, Found(self.name))
 
 
-def _addon(shown: Any) -> AddonState:
-    return AddonState(
-        id=shown["addonName"],
-        arn=shown["addonArn"],
-        status=shown["status"],
-        version=shown["addonVersion"],
-        configuration=json.loads(shown.get("configurationValues") or "{}"),
-        reason=issues(shown),
-        tags=shown.get("tags") or {},
-    )
-
-
-@dataclass(frozen=True)
-class PodIdentityState:
+@dataclass(frozen=True, kw_only=True)
+class PodIdentityState(AwsState):
     """A pod identity association."""
 
-    id: str
-    arn: str
     role: str
-    status: str = ""
-    tags: Tags = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -162,8 +132,8 @@ class PodIdentity(InCluster[PodIdentityState]):
         shown = scope.client.eks.describe_pod_identity_association(
             clusterName=scope.cluster, associationId=found.id
         )["association"]
-        tags = shown.get("tags") or {}
-        return PodIdentityState(found.id, shown["associationArn"], shown["roleArn"], tags=tags)
+        arn, role, tags = shown["associationArn"], shown["roleArn"], shown.get("tags") or {}
+        return PodIdentityState(id=found.id, arn=arn, role=role, tags=tags)
 
     def create(self, env: Env[Clients]) -> None:
         namespace, _, name = self.account.partition("/")
@@ -177,13 +147,8 @@ class PodIdentity(InCluster[PodIdentityState]):
         )
 
     def edits(self, env: Env[Clients], have: PodIdentityState) -> Iterator[Edit]:
-        role = env[self.role].arn
-
-        def change() -> None:
-            env.client.eks.update_pod_identity_association(
-                clusterName=env.cluster, associationId=have.id, roleArn=role
-            )
-
+        role, call = env[self.role].arn, env.client.eks.update_pod_identity_association
+        change = partial(call, clusterName=env.cluster, associationId=have.id, roleArn=role)
         yield from edit("role", have.role, role, change)
 
     @classmethod

@@ -10,15 +10,15 @@ import threading
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from clusterkit import __version__
 from clusterkit.eks.errors import call
 from clusterkit.eks.exchanges import report
 from clusterkit.engine.cache import ReadCache
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.kube.api import Access, KubeApi
+from clusterkit.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import boto3
     from botocore.loaders import Loader
@@ -107,6 +107,16 @@ class Connections:
                 aws_session_token=environ.get("AWS_SESSION_TOKEN"),
             )
         return self._session
+
+
+def pages(client: Any, operation: str, items: str, **parameters: Any) -> Iterator[Any]:
+    """The items of every page of a list operation, also of one that has no pages."""
+    if client.can_paginate(operation):
+        answers = call(list, client.get_paginator(operation).paginate(**parameters))
+    else:
+        answers = [getattr(client, operation)(**parameters)]
+    for answer in answers:
+        yield from answer.get(items) or ()
 
 
 class Service(Generic[T]):

@@ -8,20 +8,21 @@ policy too: its default, EXTENDED, costs more. Durations: "9 minutes or less on 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from functools import partial
 from ipaddress import IPv4Network
 from typing import Any, ClassVar, Literal
 
-from clusterkit.eks.client import Clients
-from clusterkit.eks.errors import pages
+from clusterkit.eks.client import Clients, pages
+from clusterkit.eks.errors import ERRORS
 from clusterkit.eks.iam import RoleState
 from clusterkit.eks.network import SubnetState
-from clusterkit.eks.tags import Tagged
-from clusterkit.eks.updates import EksUpdate, update
-from clusterkit.engine.kind import Durations, Edit, Found, Kind, S, Tags, edit, fixed
-from clusterkit.engine.scope import Env, Scope
-from clusterkit.errors import Absent, ClusterkitError, Finding, Gone, NotOurs
-from clusterkit.naming import CLUSTER
+from clusterkit.eks.tags import AwsState, Ec2State, Tagged
+from clusterkit.engine.kind import Durations, Edit, Env, Found, Kind, S, Tags, edit, fixed
+from clusterkit.engine.operation import Done, Failed, Outcome, Running
+from clusterkit.engine.scope import Scope
+from clusterkit.errors import Absent, ClusterkitError, Exists, Finding, Gone, NotOurs, Rejected
+from clusterkit.naming import CLUSTER, KEEP, NAME, RUN
 
 LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 PATIENCE = 3600.0
@@ -30,14 +31,40 @@ PATIENCE = 3600.0
 
 
 @dataclass(frozen=True)
-class ClusterState:
-    """A cluster as DescribeCluster shows it; ``id`` is its name."""
+class EksUpdate:
+    """An update in progress. EKS runs it by itself, and it may fail: then the thing is ACTIVE and
+    as it was (EKS API, ``DescribeUpdate``).
+    """
 
     id: str
-    arn: str
-    status: str
+    of: Mapping[str, str]
+    """``nodegroupName`` or ``addonName``; empty for the cluster's"""
+
+    def poll(self, scope: Scope[Clients]) -> Outcome:
+        """How far it is."""
+        asked: dict[str, Any] = {"name": scope.cluster, "updateId": self.id, **self.of}
+        shown = scope.client.eks.describe_update(**asked)["update"]
+        kind, status, errors = shown["type"], shown["status"], shown.get("errors") or ()
+        if status not in ("Failed", "Cancelled"):
+            return Done() if status == "Successful" else Running(f"{kind}: {status}")
+        told = "; ".join(f"{each.get('errorCode')}: {each.get('errorMessage')}" for each in errors)
+        hint = ERRORS.cure(told) or "fix that, then run the command again"
+        what = f"EKS could not carry out {kind}: {told or status}"
+        return Failed(Rejected(what, code=status, hint=hint))
+
+
+def update(
+    call: Callable[..., Any], of: Mapping[str, str], **parameters: Any
+) -> Callable[[], EksUpdate]:
+    """What makes an Update* call about the cluster, or about the thing ``of`` in it."""
+    return lambda: EksUpdate(call(**of, **parameters)["update"]["id"], of)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterState(Ec2State):
+    """A cluster as DescribeCluster shows it; ``id`` is its name."""
+
     version: str
-    vpc: str
     subnets: frozenset[str]
     public: bool
     private: bool
@@ -46,8 +73,6 @@ class ClusterState:
     logging: frozenset[str]
     support: str
     protected: bool
-    reason: str = ""
-    tags: Tags = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -127,19 +152,12 @@ class Cluster(Tagged[ClusterState]):
         }
 
     def edits(self, env: Env[Clients], have: ClusterState) -> Iterator[Edit]:
-        eks, subnets = env.client.eks, self._subnets(env)
-
-        def config(**changes: Any) -> Callable[[], EksUpdate]:
-            return lambda: update(eks.update_cluster_config(name=have.id, **changes))
-
-        def upgrade() -> EksUpdate:
-            return update(eks.update_cluster_version(name=have.id, version=self.version))
-
+        config = partial(update, env.client.eks.update_cluster_config, {}, name=have.id)
+        subnets, endpoint = self._subnets(env), config(resourcesVpcConfig=self._endpoint())
         protect = config(deletionProtection=self.protected)
         yield from edit("deletion protection", have.protected, self.protected, protect)
         support = config(upgradePolicy={"supportType": self.support})
         yield from edit("support", have.support, self.support, support)
-        endpoint = config(resourcesVpcConfig=self._endpoint())
         yield from edit("public endpoint", have.public, self.public, endpoint)
         yield from edit("private endpoint", have.private, self.private, endpoint)
         if self.public:
@@ -153,8 +171,10 @@ class Cluster(Tagged[ClusterState]):
             yield from fixed("services", have.services, self.services, why)
         if why := _no_way(have.version, self.version):
             yield from fixed("version", have.version, self.version, why)
-        else:
-            yield from edit("version", have.version, self.version, upgrade)
+        upgrade = update(
+            env.client.eks.update_cluster_version, {}, name=have.id, version=self.version
+        )
+        yield from edit("version", have.version, self.version, upgrade)
 
     @classmethod
     def delete(cls, scope: Scope[Clients], have: ClusterState) -> None:
@@ -249,3 +269,96 @@ def _state(shown: Any) -> ClusterState:
         reason=issues(shown),
         tags=shown.get("tags") or {},
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccessState(AwsState):
+    """An access entry; ``id`` is the principal's ARN."""
+
+    policies: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AccessEntry(InCluster[AccessState]):
+    """An IAM principal that administers the cluster.
+
+    https://docs.aws.amazon.com/eks/latest/userguide/access-policy-permissions.html
+
+    EKS itself makes an entry for who creates the cluster
+    (``bootstrapClusterCreatorAdminPermissions``), and whoever is listed under ``admins`` may be
+    that principal (terraform-aws-modules/terraform-aws-eks#2969, #3293). An entry that exists is
+    taken over: it lies in our cluster, and the profile says who administers that. One that made its
+    principal an administrator before is given back, not deleted, when the profile drops it.
+    """
+
+    kind: ClassVar[str] = "access-entry"
+    dies_with: ClassVar[str | None] = "cluster"
+    principal: str
+
+    @classmethod
+    def list(cls, scope: Scope[Clients]) -> Iterable[Found]:
+        return map(Found, in_cluster(scope, "list_access_entries", "accessEntries"))
+
+    @classmethod
+    def read(cls, scope: Scope[Clients], found: Found) -> AccessState:
+        eks, principal = scope.client.eks, found.id
+        answer = eks.describe_access_entry(clusterName=scope.cluster, principalArn=principal)
+        shown = answer["accessEntry"]
+        state = AccessState(id=found.id, arn=shown["accessEntryArn"], tags=shown.get("tags") or {})
+        if (state.tags or {}).get(CLUSTER) != scope.cluster:
+            return state
+        return replace(state, policies=_policies(scope, found.id))
+
+    def create(self, env: Env[Clients]) -> AccessState:
+        tags = self.marks(env)
+        try:
+            env.client.eks.create_access_entry(
+                clusterName=env.cluster,
+                principalArn=self.principal,
+                clientRequestToken=env.token(self),
+                tags=tags,
+            )
+        except Exists:
+            policies = _policies(env, self.principal)
+            if _admin(env) in policies:
+                tags[KEEP] = "true"
+            self.label(env, self.principal, tags)
+            return AccessState(id=self.principal, policies=policies, tags=tags)
+        return AccessState(id=self.principal, tags=tags)
+
+    def edits(self, env: Env[Clients], have: AccessState) -> Iterator[Edit]:
+        policy = _admin(env)
+
+        associate = partial(
+            env.client.eks.associate_access_policy,
+            clusterName=env.cluster,
+            principalArn=have.id,
+            policyArn=policy,
+            accessScope={"type": "cluster"},
+        )
+        if policy not in have.policies:
+            yield Edit("policies", have.policies, have.policies | {policy}, associate)
+
+    @classmethod
+    def delete(cls, scope: Scope[Clients], have: AccessState) -> None:
+        eks = scope.client.eks
+        if (have.tags or {}).get(KEEP) == "true":
+            eks.untag_resource(resourceArn=have.arn, tagKeys=[CLUSTER, NAME, RUN, KEEP, "Name"])
+        else:
+            eks.delete_access_entry(clusterName=scope.cluster, principalArn=have.id)
+
+
+def _policies(scope: Scope[Clients], principal: str) -> frozenset[str]:
+    listed = pages(
+        scope.client.eks,
+        "list_associated_access_policies",
+        "associatedAccessPolicies",
+        clusterName=scope.cluster,
+        principalArn=principal,
+    )
+    return frozenset(policy["policyArn"] for policy in listed)
+
+
+def _admin(scope: Scope[Clients]) -> str:
+    partition = scope.client.partition
+    return f"arn:{partition}:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"

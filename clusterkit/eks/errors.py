@@ -7,7 +7,7 @@ terraform-provider-aws and cluster-api-provider-aws. ``facts/aws.tsv`` names the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from clusterkit.engine.error_table import ErrorTable, Row
@@ -19,6 +19,7 @@ from clusterkit.errors import (
     CredentialsError,
     Denied,
     Exists,
+    Gone,
     InUse,
     OutOfStock,
     Propagating,
@@ -28,7 +29,6 @@ from clusterkit.errors import (
     ServerError,
     Throttled,
 )
-from clusterkit.errors import Gone as Gone
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -231,19 +231,6 @@ def call(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
 
     try:
         return function(*args, **kwargs)
-    except ClientError as error:
-        raise translate(error) from error
-    except BotoCoreError as error:
-        raise translate_local(error) from error
-
-
-def pages(client: Any, operation: str, key: str, **parameters: Any) -> Iterable[Any]:
-    """The items under ``key`` of every page of a list operation."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        for page in client.get_paginator(operation).paginate(**parameters):
-            yield from page[key]
     except ClientError as error:
         raise translate(error) from error
     except BotoCoreError as error:

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import unquote
 
-from clusterkit.eks.client import Clients
-from clusterkit.eks.errors import pages
-from clusterkit.eks.tags import Tagged, read_tags, write_tags
-from clusterkit.engine.kind import Edit, Found, Tags, edit
-from clusterkit.engine.scope import Env, Scope
+from clusterkit.eks.client import Clients, pages
+from clusterkit.eks.tags import AwsState, Tagged, read_tags, write_tags
+from clusterkit.engine.kind import Edit, Env, Found, Tags, edit
+from clusterkit.engine.scope import Scope
 from clusterkit.errors import Gone, InUse, NotOurs
 from clusterkit.naming import CLUSTER, KEEP, NAME, safe
 
@@ -49,18 +49,14 @@ def role_name(scope: Scope[Any], name: str) -> str:
     return safe(f"clusterkit-{scope.region}-{scope.cluster}-{name}", LONGEST_NAME)
 
 
-@dataclass(frozen=True)
-class RoleState:
+@dataclass(frozen=True, kw_only=True)
+class RoleState(AwsState):
     """A role with everything attached to it; ``id`` is its name in the account."""
 
-    id: str
-    arn: str
     trust: Document
-    tags: Tags
     managed: frozenset[str] = frozenset()
     """ARNs"""
-    inline: Mapping[str, Document] | None = None
-    status: str = ""
+    inline: Mapping[str, Document] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -85,19 +81,15 @@ class Role(Tagged[RoleState]):
         iam, name = scope.client.iam, found.id
         role = iam.get_role(RoleName=name)["Role"]
         attached = pages(iam, "list_attached_role_policies", "AttachedPolicies", RoleName=name)
-        inline = pages(iam, "list_role_policies", "PolicyNames", RoleName=name)
+        own = pages(iam, "list_role_policies", "PolicyNames", RoleName=name)
+        shown = [iam.get_role_policy(RoleName=name, PolicyName=policy) for policy in own]
         return RoleState(
-            name,
-            role["Arn"],
-            _document(role["AssumeRolePolicyDocument"]),
-            _tags(scope, role),
-            frozenset(policy["PolicyArn"] for policy in attached),
-            {
-                policy: _document(
-                    iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
-                )
-                for policy in inline
-            },
+            id=name,
+            arn=role["Arn"],
+            trust=_document(role["AssumeRolePolicyDocument"]),
+            tags=_tags(scope, role),
+            managed=frozenset(policy["PolicyArn"] for policy in attached),
+            inline={each["PolicyName"]: _document(each["PolicyDocument"]) for each in shown},
         )
 
     def create(self, env: Env[Clients]) -> RoleState:
@@ -109,14 +101,14 @@ class Role(Tagged[RoleState]):
             Description=f"{env.cluster} in {env.region}, made by clusterkit",
             Tags=write_tags(self.marks(env)),
         )
-        return RoleState(name, made["Role"]["Arn"], document, self.marks(env), inline={})
+        return RoleState(id=name, arn=made["Role"]["Arn"], trust=document, tags=self.marks(env))
 
     def edits(self, env: Env[Clients], have: RoleState) -> Iterator[Edit]:
         iam, name = env.client.iam, have.id
         prefix = f"arn:{env.client.partition}:iam::aws:policy/"
         managed = frozenset(prefix + policy for policy in self.managed)
         inline = {policy: json.loads(text) for policy, text in self.inline}
-        there = have.inline or {}
+        there = have.inline
 
         def attach() -> None:
             for arn in sorted(managed - have.managed):
@@ -131,20 +123,18 @@ class Role(Tagged[RoleState]):
             for policy in there.keys() - inline.keys():
                 iam.delete_role_policy(RoleName=name, PolicyName=policy)
 
-        def entrust() -> None:
-            document = json.dumps(trust(self.service))
-            iam.update_assume_role_policy(RoleName=name, PolicyDocument=document)
-
+        document = json.dumps(trust(self.service))
+        entrust = partial(iam.update_assume_role_policy, RoleName=name, PolicyDocument=document)
         yield from edit("policies", have.managed, managed, attach)
         yield from edit("own policies", there, inline, put)
-        yield from edit("trust", _normal(have.trust), _normal(trust(self.service)), entrust)
+        yield from edit("trust", have.trust, trust(self.service), entrust)
 
     @classmethod
     def delete(cls, scope: Scope[Clients], have: RoleState) -> None:
         iam, name = scope.client.iam, have.id
         for arn in sorted(have.managed):
             iam.detach_role_policy(RoleName=name, PolicyArn=arn)
-        for policy in have.inline or ():
+        for policy in have.inline:
             iam.delete_role_policy(RoleName=name, PolicyName=policy)
         try:
             iam.delete_role(RoleName=name)
@@ -190,22 +180,6 @@ def _document(value: Any) -> Document:
     return found
 
 
-def _normal(document: Document) -> Any:
-    """A trust policy with one-element lists and their elements alike."""
-    statements = document.get("Statement", [])
-    statements = statements if isinstance(statements, list) else [statements]
-    return [
-        {
-            "Effect": s.get("Effect"),
-            "Principal": s.get("Principal"),
-            "Action": sorted(s["Action"])
-            if isinstance(s.get("Action"), list)
-            else [s.get("Action")],
-        }
-        for s in statements
-    ]
-
-
 def keeps_volumes(scope: Scope[Clients]) -> bool | None:
     """Whether the profile wanted volumes kept, by the tag on the cluster's role; None: no role."""
     listed = pages(
@@ -223,20 +197,14 @@ def push_policy(partition: str, region: str, account: str, prefix: str) -> str:
     https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html
     """
     repositories = f"arn:{partition}:ecr:{region}:{account}:repository/{prefix}/*"
-    actions = [
-        "ecr:BatchCheckLayerAvailability",
-        "ecr:BatchGetImage",
-        "ecr:CompleteLayerUpload",
-        "ecr:DescribeImages",
-        "ecr:DescribeRepositories",
-        "ecr:GetDownloadUrlForLayer",
-        "ecr:InitiateLayerUpload",
-        "ecr:ListImages",
-        "ecr:PutImage",
-        "ecr:UploadLayerPart",
-    ]
+    actions = (
+        "BatchCheckLayerAvailability BatchGetImage CompleteLayerUpload DescribeImages "
+        "DescribeRepositories GetDownloadUrlForLayer InitiateLayerUpload ListImages PutImage "
+        "UploadLayerPart"
+    )
+    push = [f"ecr:{action}" for action in actions.split()]
     statements = [
         {"Effect": "Allow", "Action": ["ecr:GetAuthorizationToken"], "Resource": "*"},
-        {"Effect": "Allow", "Action": actions, "Resource": repositories},
+        {"Effect": "Allow", "Action": push, "Resource": repositories},
     ]
     return json.dumps({"Version": "2012-10-17", "Statement": statements})

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from clusterkit.eks.client import Clients
-from clusterkit.eks.tags import Ec2, ours, read_tags
-from clusterkit.engine.kind import Tags
-from clusterkit.engine.scope import Env, Scope
-
-if TYPE_CHECKING:
-    from mypy_boto3_ec2.literals import ResourceTypeType
+from clusterkit.eks.tags import Ec2, Ec2State, read_tags
+from clusterkit.engine.kind import Env
+from clusterkit.engine.scope import Scope
 
 
-@dataclass(frozen=True)
-class KeyPairState:
+@dataclass(frozen=True, kw_only=True)
+class KeyPairState(Ec2State):
     """A key pair; its name says which key it is."""
 
-    id: str
     key_name: str
-    status: str = ""
-    tags: Tags = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,13 +27,14 @@ class KeyPair(Ec2[KeyPairState]):
     """
 
     kind: ClassVar[str] = "key-pair"
-    type: ClassVar[ResourceTypeType] = "key-pair"
+    listing: ClassVar[tuple[str, str]] = ("describe_key_pairs", "KeyPairs")
     public_key: str
     """``ssh-ed25519 AAAA…`` or ``ssh-rsa AAAA…``"""
 
     @classmethod
-    def list(cls, scope: Scope[Clients]) -> Iterable[KeyPairState]:
-        return _key_pairs(scope, Filters=[ours(scope)])
+    def state(cls, shown: Any) -> KeyPairState:
+        tags = read_tags(shown.get("Tags"))
+        return KeyPairState(id=shown["KeyPairId"], key_name=shown["KeyName"], tags=tags)
 
     def _key_name(self, env: Env[Clients]) -> str:
         return f"clusterkit-{env.cluster}-{self.name}"
@@ -56,14 +50,5 @@ class KeyPair(Ec2[KeyPairState]):
     def delete(cls, scope: Scope[Clients], have: KeyPairState) -> None:
         scope.client.ec2.delete_key_pair(KeyPairId=have.id)
 
-    def taken(self, env: Env[Clients]) -> KeyPairState | None:
-        return next(iter(_key_pairs(env, KeyNames=[self._key_name(env)])), None)
-
-
-def _key_pairs(scope: Scope[Clients], **parameters: Any) -> list[KeyPairState]:
-    # DescribeKeyPairs has no pages
-    found = scope.client.ec2.describe_key_pairs(**parameters)["KeyPairs"]
-    return [
-        KeyPairState(each["KeyPairId"], each["KeyName"], tags=read_tags(each.get("Tags")))
-        for each in found
-    ]
+    def taken(self, env: Env[Clients]) -> Any:
+        return self.first(env, KeyNames=[self._key_name(env)])

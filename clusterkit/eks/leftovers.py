@@ -12,12 +12,10 @@ cluster of somebody else's with that name ends the plan (``Cluster.list``).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from clusterkit.eks.client import Clients
-from clusterkit.eks.errors import pages
+from clusterkit.eks.client import Clients, pages
 from clusterkit.eks.iam import keeps_volumes
 from clusterkit.eks.tags import read_tags, where
 from clusterkit.engine.kind import Durations, Leftover
@@ -27,6 +25,7 @@ from clusterkit.errors import Gone, InUse
 BATCH = 20
 """load balancers or target groups per DescribeTags call (ELB API)"""
 UNPROVEN = "it is tagged for a cluster of this name, but nothing shows that it was clusterkit's"
+PROTECTION = "deletion_protection.enabled"
 
 
 @dataclass(frozen=True)
@@ -40,22 +39,22 @@ class LeftoverState:
 
 
 Find = Callable[[Scope[Clients]], Iterable[LeftoverState]]
+Delete = Callable[[Scope[Clients], LeftoverState], object]
 
 
-def _proven(find: Find) -> Find:
-    """Keeps everything while nothing shows that the cluster was ours."""
+def _row(kind: str, find: Find, delete: Delete, *uses: str, **more: Any) -> Leftover[Clients]:
+    """A row that keeps everything while nothing shows that the cluster was ours."""
 
     def listed(scope: Scope[Clients]) -> Iterable[LeftoverState]:
         found = [*find(scope)]
-        if found and keeps_volumes(scope) is None:
+        if found and not found[0].kept and keeps_volumes(scope) is None:
             return [replace(each, kept=f"{UNPROVEN}: {each.id}") for each in found]
         return found
 
-    return listed
+    def keep(have: LeftoverState) -> str | None:
+        return have.kept or None
 
-
-def _kept(have: LeftoverState) -> str | None:
-    return have.kept or None
+    return Leftover(kind, listed, delete, keep=keep, uses=("role", *uses), **more)
 
 
 def _is_of(scope: Scope[Any], tags: Mapping[str, str]) -> bool:
@@ -69,67 +68,48 @@ def _is_of(scope: Scope[Any], tags: Mapping[str, str]) -> bool:
     )
 
 
-def _tagged(
-    scope: Scope[Any], ids: Iterable[str], key: str, ask: Callable[[list[str]], list[Any]]
-) -> Iterator[LeftoverState]:
-    """Those of these ids that are the cluster's; ``key`` is where a description has the id."""
-    rest = [*ids]
-    for start in range(0, len(rest), BATCH):
-        for shown in _descriptions(rest[start : start + BATCH], ask):
-            if _is_of(scope, read_tags(shown["Tags"])):
-                yield LeftoverState(shown[key])
+def _balancers(service: str, operation: str, items: str, key: str, ids: str, tagged: str) -> Find:
+    """Load balancers of the cluster, most in the account being other people's: any may go at any
+    time. ``ids`` and ``tagged`` are what DescribeTags calls the ids it is asked for and answers.
+    """
+
+    def listed(scope: Scope[Clients]) -> Iterator[LeftoverState]:
+        elb = getattr(scope.client, service)
+        found = [each[key] for each in pages(elb, operation, items)]
+        for start in range(0, len(found), BATCH):
+            for shown in described(elb, found[start : start + BATCH]):
+                if _is_of(scope, read_tags(shown["Tags"])):
+                    yield LeftoverState(shown[tagged])
+
+    def described(elb: Any, batch: list[str]) -> Iterator[Any]:
+        try:
+            yield from elb.describe_tags(**{ids: batch})["TagDescriptions"]
+        except Gone:
+            for one in batch if len(batch) > 1 else ():
+                yield from described(elb, [one])
+
+    return listed
 
 
-def _descriptions(ids: list[str], ask: Callable[[list[str]], list[Any]]) -> Iterator[Any]:
-    """The tags of load balancers, most of them other people's: any may go at any time."""
-    try:
-        yield from ask(ids)
-    except Gone:
-        for identifier in ids:
-            with suppress(Gone):
-                yield from ask([identifier])
-
-
-def _classic(scope: Scope[Clients]) -> Iterable[LeftoverState]:
-    elb = scope.client.elb
-    listed = pages(elb, "describe_load_balancers", "LoadBalancerDescriptions")
-    return _tagged(
-        scope,
-        (each["LoadBalancerName"] for each in listed),
-        "LoadBalancerName",
-        lambda names: elb.describe_tags(LoadBalancerNames=names)["TagDescriptions"],
-    )
-
-
-def _delete_classic(scope: Scope[Clients], have: LeftoverState) -> None:
-    scope.client.elb.delete_load_balancer(LoadBalancerName=have.id)
-
-
-ClassicLoadBalancers = Leftover[Clients](
+ClassicLoadBalancers = _row(
     "classic-load-balancers",
-    _proven(_classic),
-    _delete_classic,
-    keep=_kept,
-    uses=("role", "subnet", "internet-gateway"),
+    _balancers(
+        "elb",
+        "describe_load_balancers",
+        "LoadBalancerDescriptions",
+        "LoadBalancerName",
+        "LoadBalancerNames",
+        "LoadBalancerName",
+    ),
+    lambda scope, have: scope.client.elb.delete_load_balancer(LoadBalancerName=have.id),
+    "subnet",
+    "internet-gateway",
 )
 """Classic load balancers of Services."""
 
 
 def _elbv2(operation: str, items: str, key: str) -> Find:
-    def listed(scope: Scope[Clients]) -> Iterable[LeftoverState]:
-        elb = scope.client.elbv2
-        found = (each[key] for each in pages(elb, operation, items))
-        return _tagged(
-            scope,
-            found,
-            "ResourceArn",
-            lambda arns: elb.describe_tags(ResourceArns=arns)["TagDescriptions"],
-        )
-
-    return _proven(listed)
-
-
-PROTECTION = "deletion_protection.enabled"
+    return _balancers("elbv2", operation, items, key, "ResourceArns", "ResourceArn")
 
 
 def _unprotect(scope: Scope[Clients], have: LeftoverState) -> None:
@@ -140,64 +120,50 @@ def _unprotect(scope: Scope[Clients], have: LeftoverState) -> None:
         elb.modify_load_balancer_attributes(LoadBalancerArn=have.id, Attributes=off)
 
 
-def _delete_balancer(scope: Scope[Clients], have: LeftoverState) -> None:
-    scope.client.elbv2.delete_load_balancer(LoadBalancerArn=have.id)
-
-
-LoadBalancers = Leftover[Clients](
+LoadBalancers = _row(
     "load-balancers",
     _elbv2("describe_load_balancers", "LoadBalancers", "LoadBalancerArn"),
-    _delete_balancer,
+    lambda scope, have: scope.client.elbv2.delete_load_balancer(LoadBalancerArn=have.id),
+    "subnet",
+    "internet-gateway",
     disarm=_unprotect,
-    keep=_kept,
-    uses=("role", "subnet", "internet-gateway"),
 )
 """Application and network load balancers of Services, Ingresses and Gateways."""
 
-
-def _delete_target_group(scope: Scope[Clients], have: LeftoverState) -> None:
-    scope.client.elbv2.delete_target_group(TargetGroupArn=have.id)
-
-
-TargetGroups = Leftover[Clients](
+TargetGroups = _row(
     "target-groups",
     _elbv2("describe_target_groups", "TargetGroups", "TargetGroupArn"),
-    _delete_target_group,
-    keep=_kept,
-    uses=("role",),
+    lambda scope, have: scope.client.elbv2.delete_target_group(TargetGroupArn=have.id),
 )
 """Target groups, which outlive their load balancers."""
 
 
-def _ec2(
-    scope: Scope[Clients], operation: str, items: str, key: str, **tags: str
-) -> Iterator[LeftoverState]:
-    """What carries any of these tags."""
-    for tag, value in tags.items():
-        for each in pages(scope.client.ec2, operation, items, Filters=[where(tag, value)]):
-            yield LeftoverState(each[key], each.get("Status", ""))
+def _ec2(operation: str, items: str, key: str, *tags: tuple[str, str]) -> Find:
+    """What carries any of these tags, in which ``{}`` is the cluster."""
+
+    def listed(scope: Scope[Clients]) -> Iterator[LeftoverState]:
+        for tag, value in tags:
+            one = where(f"tag:{tag.format(scope.cluster)}", value.format(scope.cluster))
+            for each in pages(scope.client.ec2, operation, items, Filters=[one]):
+                yield LeftoverState(each[key], each.get("Status", ""))
+
+    return listed
 
 
-def _interfaces(scope: Scope[Clients]) -> Iterator[LeftoverState]:
-    tags = {
-        f"tag:kubernetes.io/cluster/{scope.cluster}": "owned",
-        "tag:cluster.k8s.amazonaws.com/name": scope.cluster,
-    }
-    operation, items = "describe_network_interfaces", "NetworkInterfaces"
-    return _ec2(scope, operation, items, "NetworkInterfaceId", **tags)
+OWNED = ("kubernetes.io/cluster/{}", "owned")
 
-
-def _delete_interface(scope: Scope[Clients], have: LeftoverState) -> None:
-    scope.client.ec2.delete_network_interface(NetworkInterfaceId=have.id)
-
-
-NetworkInterfaces = Leftover[Clients](
+NetworkInterfaces = _row(
     "network-interfaces",
-    _proven(_interfaces),
-    _delete_interface,
-    keep=_kept,
+    _ec2(
+        "describe_network_interfaces",
+        "NetworkInterfaces",
+        "NetworkInterfaceId",
+        OWNED,
+        ("cluster.k8s.amazonaws.com/name", "{}"),
+    ),
+    lambda scope, have: scope.client.ec2.delete_network_interface(NetworkInterfaceId=have.id),
+    "subnet",
     takes=Durations(delete=30),
-    uses=("role", "subnet"),
 )
 """Interfaces the VPC CNI leaks when a node dies at the wrong moment, and those still in use by what
 is going: those are waited for.
@@ -205,15 +171,6 @@ is going: those are waited for.
 The CNI describes its own as ``aws-K8S-INSTANCE`` and tags them with the cluster
 (amazon-vpc-cni-k8s, ``CLUSTER_NAME``).
 """
-
-
-def _groups(scope: Scope[Clients]) -> Iterator[LeftoverState]:
-    tags = {
-        f"tag:kubernetes.io/cluster/{scope.cluster}": "owned",
-        "tag:elbv2.k8s.aws/cluster": scope.cluster,
-        "tag:aws:eks:cluster-name": scope.cluster,
-    }
-    return _ec2(scope, "describe_security_groups", "SecurityGroups", "GroupId", **tags)
 
 
 def _delete_group(scope: Scope[Clients], have: LeftoverState) -> None:
@@ -240,40 +197,43 @@ def _naming(group: str, rules: Iterable[Any]) -> list[Any]:
     ]
 
 
-SecurityGroups = Leftover[Clients](
-    "security-groups", _proven(_groups), _delete_group, keep=_kept, uses=("role", "vpc")
+SecurityGroups = _row(
+    "security-groups",
+    _ec2(
+        "describe_security_groups",
+        "SecurityGroups",
+        "GroupId",
+        OWNED,
+        ("elbv2.k8s.aws/cluster", "{}"),
+        ("aws:eks:cluster-name", "{}"),
+    ),
+    _delete_group,
+    "vpc",
 )
 """Security groups of load balancers and of the cluster."""
 
 
-def _volumes(scope: Scope[Clients]) -> Iterable[LeftoverState]:
-    """EBS volumes of claims; they never block anything and cost until somebody removes them."""
+def _volumes(scope: Scope[Clients]) -> Iterator[LeftoverState]:
     owned = where(f"tag:kubernetes.io/cluster/{scope.cluster}", "owned")
-    listed = [*pages(scope.client.ec2, "describe_volumes", "Volumes", Filters=[owned])]
-    if not listed:
-        return ()
-    keep = keeps_volumes(scope)
-    why = "the profile keeps volumes (storage.keep_volumes)" if keep else UNPROVEN
-    return [
-        LeftoverState(
-            each["VolumeId"],
-            each["State"],
-            "" if keep is False else f"{why}; {_claim(each)}, costs by GB and month",
-        )
-        for each in listed
-    ]
+    keep: bool | None = False
+    for index, each in enumerate(
+        pages(scope.client.ec2, "describe_volumes", "Volumes", Filters=[owned])
+    ):
+        keep = keep if index else keeps_volumes(scope)
+        why = "the profile keeps volumes (storage.keep_volumes)" if keep else UNPROVEN
+        what = f"{why}; {_claim(each)}, costs by GB and month"
+        yield LeftoverState(each["VolumeId"], each["State"], "" if keep is False else what)
 
 
 def _claim(volume: Any) -> str:
-    tags = read_tags(volume.get("Tags"))
-    prefix = "kubernetes.io/created-for/pvc/"
+    tags, prefix = read_tags(volume.get("Tags")), "kubernetes.io/created-for/pvc/"
     namespace, name = (tags.get(f"{prefix}{part}", "?") for part in ("namespace", "name"))
     return f"claim {namespace}/{name}, {volume['Size']} GiB"
 
 
-def _delete_volume(scope: Scope[Clients], have: LeftoverState) -> None:
-    scope.client.ec2.delete_volume(VolumeId=have.id)
-
-
-Volumes = Leftover[Clients]("volumes", _volumes, _delete_volume, keep=_kept, uses=("role",))
-"""EBS volumes of claims."""
+Volumes = _row(
+    "volumes",
+    _volumes,
+    lambda scope, have: scope.client.ec2.delete_volume(VolumeId=have.id),
+)
+"""EBS volumes of claims; they never block anything and cost until somebody removes them."""

@@ -7,8 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from itertools import product
 from typing import Any
 
-from clusterkit.eks.client import Clients
-from clusterkit.eks.errors import pages
+from clusterkit.eks.client import Clients, pages
 from clusterkit.engine.preflight import MachineType
 from clusterkit.profile.model import Machine
 

@@ -1,4 +1,4 @@
-"""Managed node groups.
+"""Managed node groups and their launch templates.
 
 What cannot be changed (type, disk, image family, spot) is hashed into the name: another value is
 another node group, made before the old one goes. The launch template is always our own: without one
@@ -10,17 +10,17 @@ to the world, a key name in the template opens nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from clusterkit.eks.client import Clients
-from clusterkit.eks.cluster import PATIENCE, InCluster, in_cluster, issues
+from clusterkit.eks.cluster import PATIENCE, InCluster, in_cluster, issues, update
 from clusterkit.eks.iam import RoleState
-from clusterkit.eks.launch_template import TemplateState
+from clusterkit.eks.keypair import KeyPairState
 from clusterkit.eks.network import SubnetState
-from clusterkit.eks.updates import EksUpdate, update
-from clusterkit.engine.kind import Durations, Edit, Found, Kind, Tags, edit
-from clusterkit.engine.scope import Env, Scope
+from clusterkit.eks.tags import AwsState, Ec2, Ec2State, read_tags, write_tags
+from clusterkit.engine.kind import Durations, Edit, Env, Found, Kind, Tags, edit
+from clusterkit.engine.scope import Scope
 from clusterkit.naming import MACHINE
 
 AMI = {"amd64": "AL2023_x86_64_STANDARD", "arm64": "AL2023_ARM_64_STANDARD"}
@@ -29,13 +29,63 @@ Taints = frozenset[tuple[str, str, str]]
 """(key, value, effect), effect as EKS spells it: ``NO_SCHEDULE``"""
 
 
-@dataclass(frozen=True)
-class NodeGroupState:
+ROOT = "/dev/xvda"
+"""the root device of Amazon Linux 2023"""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LaunchTemplate(Ec2[Ec2State]):
+    """How a node's machine is set up; never changed, its name holds a hash of it."""
+
+    kind: ClassVar[str] = "launch-template"
+    listing: ClassVar[tuple[str, str]] = ("describe_launch_templates", "LaunchTemplates")
+    disk: int
+    """GiB"""
+    encrypted: bool = True
+    key_pair: Kind[Clients, KeyPairState] | None = None
+
+    @classmethod
+    def state(cls, shown: Any) -> Ec2State:
+        return Ec2State(id=shown["LaunchTemplateId"], tags=read_tags(shown.get("Tags")))
+
+    def _template_name(self, env: Env[Clients]) -> str:
+        return f"clusterkit-{env.cluster}-{self.name}"
+
+    def create(self, env: Env[Clients]) -> None:
+        tags = write_tags(self.marks(env))
+        disk = {"VolumeSize": self.disk, "VolumeType": "gp3", "Encrypted": self.encrypted}
+        metadata = {"HttpTokens": "required", "HttpEndpoint": "enabled"}
+        key = {"KeyName": env[self.key_pair].key_name} if self.key_pair else {}
+        data: Any = {
+            "MetadataOptions": {**metadata, "HttpPutResponseHopLimit": 2},
+            "BlockDeviceMappings": [
+                {"DeviceName": ROOT, "Ebs": {**disk, "DeleteOnTermination": True}}
+            ],
+            "TagSpecifications": [
+                {"ResourceType": kind, "Tags": tags}
+                for kind in ("instance", "volume", "network-interface")
+            ],
+            **key,
+        }
+        env.client.ec2.create_launch_template(
+            LaunchTemplateName=self._template_name(env),
+            ClientToken=env.token(self),
+            LaunchTemplateData=data,
+            TagSpecifications=self.specification(env),
+        )
+
+    @classmethod
+    def delete(cls, scope: Scope[Clients], have: Ec2State) -> None:
+        scope.client.ec2.delete_launch_template(LaunchTemplateId=have.id)
+
+    def taken(self, env: Env[Clients]) -> Any:
+        return self.first(env, LaunchTemplateNames=[self._template_name(env)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeGroupState(AwsState):
     """A node group as DescribeNodegroup shows it; ``id`` is its name."""
 
-    id: str
-    arn: str
-    status: str
     version: str
     count: tuple[int, int]
     """least and most"""
@@ -43,8 +93,6 @@ class NodeGroupState:
     labels: Mapping[str, str]
     taints: Taints
     max_unavailable: int
-    reason: str = ""
-    tags: Tags = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -62,7 +110,7 @@ class NodeGroup(InCluster[NodeGroupState]):
     uses: ClassVar[tuple[str, ...]] = ("cluster", "role", "subnet", "launch-template")
 
     role: Kind[Clients, RoleState]
-    template: Kind[Clients, TemplateState]
+    template: Kind[Clients, Ec2State]
     subnets: tuple[Kind[Clients, SubnetState], ...]
     instance_type: str
     ami: str
@@ -84,10 +132,22 @@ class NodeGroup(InCluster[NodeGroupState]):
 
     @classmethod
     def read(cls, scope: Scope[Clients], found: Found) -> NodeGroupState:
-        shown = scope.client.eks.describe_nodegroup(
-            clusterName=scope.cluster, nodegroupName=found.id
+        describe = scope.client.eks.describe_nodegroup
+        shown: Any = describe(clusterName=scope.cluster, nodegroupName=found.id)["nodegroup"]
+        scaling, taints = shown["scalingConfig"], shown.get("taints") or ()
+        return NodeGroupState(
+            id=found.id,
+            arn=shown["nodegroupArn"],
+            status=shown["status"],
+            version=shown["version"],
+            count=(scaling["minSize"], scaling["maxSize"]),
+            desired=scaling["desiredSize"],
+            labels=shown.get("labels") or {},
+            taints=frozenset((t["key"], t.get("value", ""), t["effect"]) for t in taints),
+            max_unavailable=shown.get("updateConfig", {}).get("maxUnavailable", 1),
+            reason=issues(shown),
+            tags=shown.get("tags") or {},
         )
-        return _group(shown["nodegroup"])
 
     @classmethod
     def name_of(cls, have: NodeGroupState) -> str:
@@ -134,16 +194,11 @@ class NodeGroup(InCluster[NodeGroupState]):
             }
         if have.max_unavailable != self.max_unavailable:
             config["updateConfig"] = {"maxUnavailable": self.max_unavailable}
-        group: dict[str, Any] = {"clusterName": env.cluster, "nodegroupName": have.id}
-
-        def configure() -> EksUpdate:
-            answer = env.client.eks.update_nodegroup_config(**group, **config)
-            return update(answer, nodegroupName=have.id)
-
-        def upgrade() -> EksUpdate:
-            answer = env.client.eks.update_nodegroup_version(**group, version=self.version)
-            return update(answer, nodegroupName=have.id)
-
+        eks, of = env.client.eks, {"nodegroupName": have.id}
+        configure = update(eks.update_nodegroup_config, of, clusterName=env.cluster, **config)
+        upgrade = update(
+            eks.update_nodegroup_version, of, clusterName=env.cluster, version=self.version
+        )
         yield from edit("count", have.count, self._count, configure)
         yield from edit("labels", have.labels, labels, configure)
         yield from edit("taints", have.taints, taints, configure)
@@ -173,23 +228,3 @@ def _dropped(have: Taints, want: Taints) -> Taints:
 
 def _taints(taints: Taints) -> Any:
     return [{"key": k, "value": v, "effect": e} for k, v, e in sorted(taints)]
-
-
-def _group(shown: Any) -> NodeGroupState:
-    scaling = shown["scalingConfig"]
-    return NodeGroupState(
-        id=shown["nodegroupName"],
-        arn=shown["nodegroupArn"],
-        status=shown["status"],
-        version=shown["version"],
-        count=(scaling["minSize"], scaling["maxSize"]),
-        desired=scaling["desiredSize"],
-        labels=shown.get("labels") or {},
-        taints=frozenset(
-            (each["key"], each.get("value", ""), each["effect"])
-            for each in shown.get("taints") or ()
-        ),
-        max_unavailable=shown.get("updateConfig", {}).get("maxUnavailable", 1),
-        reason=issues(shown),
-        tags=shown.get("tags") or {},
-    )

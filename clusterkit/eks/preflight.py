@@ -11,22 +11,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clusterkit.eks import versions
-from clusterkit.eks.client import Clients
-from clusterkit.eks.errors import pages
+from clusterkit.eks.client import Clients, pages
 from clusterkit.eks.machine_types import machine_types
-from clusterkit.eks.network import (
-    SubnetState,
-    VpcState,
-    dns_hostnames,
-    subnet_state,
-    vpc_state,
-)
+from clusterkit.eks.network import Subnet, SubnetState
 from clusterkit.eks.profile import EksProfile, ExistingNetwork
 from clusterkit.eks.tags import read_tags
 from clusterkit.engine.background import Background
 from clusterkit.engine.preflight import Known, MachineType, Offers, Report, choose
+from clusterkit.engine.scope import Scope
 from clusterkit.errors import Finding, Gone
-from clusterkit.naming import CLUSTER, MACHINE, NAME
+from clusterkit.naming import CLUSTER, MACHINE
 from clusterkit.profile.model import Machine
 from clusterkit.profile.pool import machine_text
 
@@ -53,8 +47,6 @@ class Facts:
     addons: Mapping[str, versions.AddonVersion]
     control_plane: frozenset[str] = frozenset()
     """zones of an existing cluster's control plane, which EKS fixes at creation; empty: all"""
-    vpc: VpcState | None = None
-    """the existing VPC of ``network.existing``"""
     subnets: Mapping[str, SubnetState] = field(default_factory=dict)
     """the existing subnets, by id"""
     warnings: tuple[Finding, ...] = ()
@@ -76,7 +68,7 @@ def preflight(profile: EksProfile, clients: Clients, account: str) -> Facts:
         known = background(lambda: _known_types(profile, clients))
         cluster = found_cluster.result()
         given = background(
-            lambda: _existing(existing, clients, report, new=not cluster) if existing else None
+            lambda: _existing(existing, clients, report, new=not cluster) if existing else {}
         )
         version = versions.choose_version(profile, cluster, offered.result(), report)
         # EKS refuses to list the add-ons of a version it does not offer
@@ -88,7 +80,7 @@ def preflight(profile: EksProfile, clients: Clients, account: str) -> Facts:
             for pool in profile.pools
             if (kind := known.result().get(machine_text(pool)))
         }
-        vpc, subnets = given.result() or (None, {})
+        subnets = given.result()
         wanted = profile.network.zones
         if existing:
             wanted = tuple(dict.fromkeys(subnets[i].zone for i in existing.subnets if i in subnets))
@@ -111,7 +103,6 @@ def preflight(profile: EksProfile, clients: Clients, account: str) -> Facts:
         pools={name: types[0] for name, types in choice.types.items()},
         addons=addons.result(),
         control_plane=control_plane,
-        vpc=vpc,
         subnets=subnets,
         warnings=(*report.warnings, *profile.warnings()),
     )
@@ -141,8 +132,7 @@ def _zones(profile: EksProfile, clients: Clients, report: Report) -> frozenset[s
 
 def _subnets(profile: EksProfile, clients: Clients) -> list[SubnetState]:
     """The subnets of the cluster's own VPC."""
-    filters: Any = [{"Name": f"tag:{CLUSTER}", "Values": [profile.name]}]
-    return [*map(subnet_state, pages(clients.ec2, "describe_subnets", "Subnets", Filters=filters))]
+    return [*Subnet.list(Scope(clients, profile.name))]
 
 
 def _slots(owned: Iterable[SubnetState]) -> dict[int, str]:
@@ -150,7 +140,7 @@ def _slots(owned: Iterable[SubnetState]) -> dict[int, str]:
     return {
         "abcdefgh".index(name.removeprefix(PRIVATE)): subnet.zone
         for subnet in owned
-        if (name := subnet.tags.get(NAME, "")).startswith(PRIVATE)
+        if (name := Subnet.name_of(subnet)).startswith(PRIVATE)
     }
 
 
@@ -182,19 +172,18 @@ def _known_types(profile: EksProfile, clients: Clients) -> dict[str, MachineType
 
 def _existing(
     wanted: ExistingNetwork, clients: Clients, report: Report, *, new: bool
-) -> tuple[VpcState, dict[str, SubnetState]] | None:
-    """The VPC and the subnets of ``network.existing``; ``new``: the cluster does not exist yet."""
+) -> dict[str, SubnetState]:
+    """The subnets of ``network.existing``, by id; ``new``: the cluster does not exist yet."""
     ec2, where = clients.ec2, "network.existing"
-    try:
-        vpc = vpc_state(ec2.describe_vpcs(VpcIds=[wanted.vpc])["Vpcs"][0])
-    except Gone:
+    filters: Any = [{"Name": "vpc-id", "Values": [wanted.vpc]}]
+    if not [*pages(ec2, "describe_vpcs", "Vpcs", Filters=filters)]:
         report.error(f"VPC {wanted.vpc} does not exist in this region", f"{where}.vpc")
-        return None
-    if not dns_hostnames(clients, wanted.vpc):
+        return {}
+    attribute = ec2.describe_vpc_attribute(VpcId=wanted.vpc, Attribute="enableDnsHostnames")
+    if not attribute["EnableDnsHostnames"].get("Value"):
         hint = "enable DNS hostnames on the VPC; nodes cannot join the cluster without them"
         report.error(f"DNS hostnames are disabled in {wanted.vpc}", f"{where}.vpc", hint)
     ids = [*wanted.subnets, *wanted.public_subnets]
-    filters: Any = [{"Name": "vpc-id", "Values": [wanted.vpc]}]
     listed = {i["SubnetId"]: i for i in pages(ec2, "describe_subnets", "Subnets", Filters=filters)}
     for missing in [identifier for identifier in ids if identifier not in listed]:
         report.error(f"subnet {missing} does not exist in {wanted.vpc}", f"{where}.subnets")
@@ -214,8 +203,7 @@ def _existing(
         report.warn("load balancers may find no subnet: none has a role tag", where, hint)
     tables = list(pages(ec2, "describe_route_tables", "RouteTables", Filters=filters))
     _check_routes([listed[i] for i in wanted.subnets if i in listed], tables, report)
-    states = {subnet["SubnetId"]: subnet_state(subnet) for subnet in subnets}
-    return vpc, states
+    return {subnet["SubnetId"]: Subnet.state(subnet) for subnet in subnets}
 
 
 def _check_routes(nodes: list[Any], tables: list[Any], report: Report) -> None:

@@ -5,27 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar
 
-from clusterkit.eks.client import Clients
-from clusterkit.eks.errors import pages
-from clusterkit.eks.tags import Tagged, read_tags, write_tags
-from clusterkit.engine.kind import Edit, Tags, edit
-from clusterkit.engine.scope import Env, Scope
+from clusterkit.eks.client import Clients, pages
+from clusterkit.eks.tags import AwsState, Tagged, read_tags, write_tags
+from clusterkit.engine.kind import Edit, Env, Tags, edit
+from clusterkit.engine.scope import Scope
 from clusterkit.errors import Gone
 from clusterkit.naming import CLUSTER, KEEP
 
 
-@dataclass(frozen=True)
-class RepositoryState:
+@dataclass(frozen=True, kw_only=True)
+class RepositoryState(AwsState):
     """An ECR repository; ``id`` is its name."""
 
-    id: str
-    arn: str
     expires: int | None = None
     """days after which our lifecycle policy removes images"""
-    status: str = ""
-    tags: Tags | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -59,18 +55,14 @@ class Repository(Tagged[RepositoryState]):
             imageScanningConfiguration={"scanOnPush": True},
             tags=write_tags(tags),
         )
-        return RepositoryState(self.name, made["repository"]["repositoryArn"], tags=tags)
+        return RepositoryState(id=self.name, arn=made["repository"]["repositoryArn"], tags=tags)
 
     def edits(self, env: Env[Clients], have: RepositoryState) -> Iterator[Edit]:
-        ecr = env.client.ecr
-
-        def expire() -> None:
-            if self.expires is None:
-                ecr.delete_lifecycle_policy(repositoryName=have.id)
-            else:
-                policy = _policy(self.expires)
-                ecr.put_lifecycle_policy(repositoryName=have.id, lifecyclePolicyText=policy)
-
+        ecr, name = env.client.ecr, have.id
+        expire: Any = partial(ecr.delete_lifecycle_policy, repositoryName=name)
+        if days := self.expires:
+            put = partial(ecr.put_lifecycle_policy, repositoryName=name)
+            expire = partial(put, lifecyclePolicyText=_policy(days))
         yield from edit("images expire (days)", have.expires, self.expires, expire)
 
     @classmethod
@@ -95,7 +87,7 @@ class Repository(Tagged[RepositoryState]):
 
 def _repositories(scope: Scope[Clients], **parameters: Any) -> list[RepositoryState]:
     found = pages(scope.client.ecr, "describe_repositories", "repositories", **parameters)
-    return [RepositoryState(each["repositoryName"], each["repositoryArn"]) for each in found]
+    return [RepositoryState(id=each["repositoryName"], arn=each["repositoryArn"]) for each in found]
 
 
 def _policy(days: int) -> str:
@@ -120,15 +112,11 @@ def _expires(scope: Scope[Clients], name: str) -> int | None:
     return found
 
 
-@dataclass(frozen=True)
-class LogGroupState:
+@dataclass(frozen=True, kw_only=True)
+class LogGroupState(AwsState):
     """A CloudWatch log group; ``id`` is its name."""
 
-    id: str
-    arn: str = ""
     days: int | None = None
-    status: str = ""
-    tags: Tags | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -154,13 +142,11 @@ class LogGroup(Tagged[LogGroupState]):
     def create(self, env: Env[Clients]) -> LogGroupState:
         group, tags = _group_name(env), self.marks(env)
         env.client.logs.create_log_group(logGroupName=group, tags=tags)
-        return LogGroupState(group, tags=tags)
+        return LogGroupState(id=group, tags=tags)
 
     def edits(self, env: Env[Clients], have: LogGroupState) -> Iterator[Edit]:
-        def retain() -> None:
-            logs = env.client.logs
-            logs.put_retention_policy(logGroupName=have.id, retentionInDays=self.days)
-
+        put = env.client.logs.put_retention_policy
+        retain = partial(put, logGroupName=have.id, retentionInDays=self.days)
         yield from edit("days", have.days, self.days, retain)
 
     @classmethod
@@ -185,7 +171,7 @@ def _group_name(scope: Scope[Any]) -> str:
 def _log_groups(scope: Scope[Clients], name: str) -> list[LogGroupState]:
     logs = scope.client.logs
     return [
-        LogGroupState(name, each["arn"].removesuffix(":*"), each.get("retentionInDays"))
+        LogGroupState(id=name, arn=each["arn"].removesuffix(":*"), days=each.get("retentionInDays"))
         for each in pages(logs, "describe_log_groups", "logGroups", logGroupNamePrefix=name)
         if each["logGroupName"] == name
     ]

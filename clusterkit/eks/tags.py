@@ -6,56 +6,93 @@ IAM lists by path, not by tag, so a role is ours by its path (``iam.py``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from clusterkit.engine.kind import Kind, S, Tags
-from clusterkit.engine.scope import Env, Scope
+from clusterkit.eks.client import Clients, pages
+from clusterkit.engine.kind import Env, Kind, S, Tags
+from clusterkit.engine.scope import Scope
 from clusterkit.naming import CLUSTER
-
-if TYPE_CHECKING:
-    from mypy_boto3_ec2.literals import ResourceTypeType
-    from mypy_boto3_ec2.type_defs import FilterTypeDef, TagSpecificationTypeDef
-
-    from clusterkit.eks.client import Clients
 
 REPLACE = "change the profile back, or destroy the cluster and run up again"
 
 
+@dataclass(frozen=True, kw_only=True)
+class AwsState:
+    """What AWS shows of a thing."""
+
+    id: str
+    arn: str = ""
+    status: str = ""
+    reason: str = ""
+    tags: Tags | None = None
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Tagged(Kind["Clients", S]):
+class Tagged(Kind[Clients, S]):
     """A kind with AWS tags: ours, the profile's, and a ``Name`` for the console."""
 
     def marks(self, env: Env[Any]) -> dict[str, str]:
         return {"Name": f"{env.cluster}-{self.name}", **super().marks(env)}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ec2State(AwsState):
+    """What EC2 shows of a thing."""
+
+    vpc: str = ""
+    """the VPC it lies in, if any"""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Ec2(Tagged[S]):
-    """A kind of EC2's, tagged by its id."""
+    """A kind of EC2's: found by tag, tagged by id."""
 
-    type: ClassVar[ResourceTypeType]
+    listing: ClassVar[tuple[str, str]]
+    """the Describe operation, and what it calls the things in its answer"""
+    type: ClassVar[str] = ""
+    """EC2's word for the kind; left out, ours"""
     patience: ClassVar[float] = 1200.0
     """as terraform-provider-aws waits for a subnet or a gateway to go (internal/service/ec2)"""
 
-    def specification(self, env: Env[Any]) -> list[TagSpecificationTypeDef]:
+    @classmethod
+    @abstractmethod
+    def state(cls, shown: Any) -> Any:
+        """What EC2 shows of one."""
+
+    @classmethod
+    def list(cls, scope: Scope[Clients]) -> Iterable[Any]:
+        return cls.found(scope, where(f"tag:{CLUSTER}", scope.cluster))
+
+    @classmethod
+    def found(cls, scope: Scope[Clients], *filters: Any, **parameters: Any) -> Sequence[Any]:
+        """All that fit, whoever's."""
+        shown = pages(scope.client.ec2, *cls.listing, Filters=[*filters], **parameters)
+        return [cls.state(each) for each in shown]
+
+    @classmethod
+    def first(cls, scope: Scope[Clients], *filters: Any, **parameters: Any) -> Any:
+        """One that fits; None if there is none."""
+        return next(iter(cls.found(scope, *filters, **parameters)), None)
+
+    def specification(self, env: Env[Any]) -> Any:
         """``TagSpecifications`` of the create call."""
-        return [{"ResourceType": self.type, "Tags": write_tags(self.marks(env))}]
+        return [{"ResourceType": self.type or self.kind, "Tags": write_tags(self.marks(env))}]
 
     @classmethod
     def label(cls, scope: Scope[Clients], identifier: str, labels: Tags) -> None:
         scope.client.ec2.create_tags(Resources=[identifier], Tags=write_tags(labels))
 
+    @classmethod
+    def within(cls, have: Any) -> Mapping[str, str]:
+        return {"vpc": have.vpc} if have.vpc else {}
 
-def ours(scope: Scope[Any]) -> FilterTypeDef:
-    """The EC2 filter for this cluster's things."""
-    return where(f"tag:{CLUSTER}", scope.cluster)
 
-
-def where(name: str, *values: str) -> FilterTypeDef:
+def where(name: str, *values: str) -> Any:
     """An EC2 filter: any of the values."""
-    return {"Name": name, "Values": values}
+    return {"Name": name, "Values": [*values]}
 
 
 def read_tags(tags: Iterable[Any] | None) -> dict[str, str]:

@@ -9,8 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from clusterkit.eks.client import Clients
-from clusterkit.eks.errors import pages
+from clusterkit.eks.client import Clients, pages
 from clusterkit.eks.profile import EksProfile
 from clusterkit.engine.preflight import Report
 

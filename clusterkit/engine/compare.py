@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from clusterkit.engine.kind import AnyKind, Edit, Kind, Leftover
-from clusterkit.engine.scope import Env
+from clusterkit.engine.kind import AnyKind, Edit, Env, Kind, Leftover
 from clusterkit.errors import Immutable
 
 

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
+from uuid import UUID, uuid4, uuid5
 
 from clusterkit.engine.operation import Operation
-from clusterkit.engine.scope import Env, Scope
-from clusterkit.errors import ClusterkitError, Finding
+from clusterkit.engine.scope import K, Scope
+from clusterkit.errors import Absent, ClusterkitError, Finding
 from clusterkit.naming import CLUSTER, NAME, RUN
 
 Tags = Mapping[str, str]
@@ -52,6 +53,37 @@ class State(Protocol):
 
 
 @dataclass(frozen=True)
+class Env(Scope[K]):
+    """One run: the states of what already exists, and the tokens that make its creates idempotent.
+
+    ``scale`` is how long a second of the real cloud lasts here: 1, less on the sandbox.
+    """
+
+    run: UUID = field(default_factory=uuid4)
+    scale: float = 1.0
+    states: Mapping[str, Any] = field(default_factory=dict)
+    lives: Mapping[str, int] = field(default_factory=dict)
+    """how often a resource was replaced in this run, by key"""
+
+    def __getitem__(self, needed: Kind[Any, T]) -> T:
+        """The state of a resource this one refers to; ``Absent`` while it does not exist."""
+        try:
+            found: T = self.states[needed.key]
+        except KeyError:
+            raise Absent(needed.key) from None
+        return found
+
+    def token(self, kind: Kind[Any, Any]) -> str:
+        """The idempotency token of a create.
+
+        The same for every retry, another for each run and each life: a token made of the name alone
+        would be answered with the deleted predecessor.
+        """
+        life = self.lives.get(kind.key, 0)
+        return str(uuid5(self.run, f"{self.cluster}/{kind.key}/{life}"))
+
+
+@dataclass(frozen=True)
 class Durations:
     """Typical seconds on the real cloud; shown to the user, never waited for."""
 
@@ -68,7 +100,8 @@ class Edit(NamedTuple):
     field: str
     have: object
     want: object
-    apply: Callable[[], Operation[Any] | None] | None = None
+    apply: Callable[[], object] | None = None
+    """an ``Operation`` that it returns is polled; anything else is ignored"""
     replace: bool = False
     why: str = ""
     """for a refusal: what to do instead"""
@@ -93,9 +126,7 @@ def shown(value: object) -> str:
     return "none" if value in (None, "") else str(value)
 
 
-def edit(
-    what: str, have: object, want: object, call: Callable[[], Operation[Any] | None]
-) -> Iterator[Edit]:
+def edit(what: str, have: object, want: object, call: Callable[[], object]) -> Iterator[Edit]:
     """An edit in place, if the two differ."""
     if have != want:
         yield Edit(what, have, want, call)
@@ -301,7 +332,7 @@ class Leftover(Generic[C]):
 
     kind: str
     list: Callable[[Scope[C]], Iterable[Any]]
-    delete: Callable[[Scope[C], Any], Operation[C] | None]
+    delete: Callable[[Scope[C], Any], object]
     belongs: Callable[[Scope[C], Any], bool] = lambda *_: True
     disarm: Callable[[Scope[C], Any], None] | None = None
     keep: Callable[[Any], str | None] = lambda _: None

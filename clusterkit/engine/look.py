@@ -10,7 +10,7 @@ from clusterkit.engine import backoff
 from clusterkit.engine.inventory import Inventory, Named
 from clusterkit.engine.kind import AnyKind
 from clusterkit.engine.scheduler import Scheduler
-from clusterkit.errors import CloudError, Finding, Retryable, ServerError, TimedOut
+from clusterkit.errors import CloudError, Finding, Retryable, TimedOut, Unreachable
 
 PATIENCE = 300.0
 """seconds of the real cloud for which a list is tried again"""
@@ -44,7 +44,7 @@ def look(
             again = isinstance(error, Retryable) and not failed and scheduler.now() < give_up
             if kind.optional and isinstance(error, CloudError):
                 again = again and attempt < backoff.OPTIONAL_TRIES
-                again = again and not isinstance(error, ServerError)
+                again = again and not isinstance(error, Unreachable)
             if again and isinstance(error, Retryable):
                 delay = backoff.delay(attempt, error.after, scale)
                 scheduler.later(delay, lambda: ask(kind, attempt + 1))

@@ -7,12 +7,10 @@ nor gone before its operation is done, and an operation that fails ends its step
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
+from clusterkit.engine.scope import Scope
 from clusterkit.errors import CloudError
-
-if TYPE_CHECKING:
-    from clusterkit.engine.scope import Scope
 
 C = TypeVar("C", contravariant=True)
 
@@ -39,6 +37,7 @@ class Failed:
 Outcome = Done | Running | Failed
 
 
+@runtime_checkable
 class Operation(Protocol[C]):
     """What a create, an edit or a delete began."""
 

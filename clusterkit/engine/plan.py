@@ -17,10 +17,20 @@ from clusterkit.engine import backoff, ownership
 from clusterkit.engine.compare import differences, refuse, usable
 from clusterkit.engine.events import Op
 from clusterkit.engine.inventory import Inventory, Named
-from clusterkit.engine.kind import AnyKind, Edit, Existing, Kind, Leftover, closure, hint, reason
+from clusterkit.engine.kind import (
+    AnyKind,
+    Edit,
+    Env,
+    Existing,
+    Kind,
+    Leftover,
+    closure,
+    hint,
+    reason,
+)
 from clusterkit.engine.look import look
 from clusterkit.engine.scheduler import Scheduler
-from clusterkit.engine.scope import Env, Scope
+from clusterkit.engine.scope import Scope
 from clusterkit.errors import (
     Absent,
     CloudError,

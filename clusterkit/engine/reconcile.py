@@ -14,9 +14,8 @@ from typing import Any, Protocol
 from clusterkit.engine import backoff, ownership
 from clusterkit.engine.compare import calls, differences, refuse, usable
 from clusterkit.engine.inventory import Inventory, Named
-from clusterkit.engine.kind import Edit, hint, reason
+from clusterkit.engine.kind import Edit, Env, hint, reason
 from clusterkit.engine.operation import Operation
-from clusterkit.engine.scope import Env
 from clusterkit.engine.task import Task
 from clusterkit.errors import (
     Absent,
@@ -150,16 +149,14 @@ class Reconcile:
         """Create it, and make the edits that follow at once; runs on a worker."""
         wish, env = task.wish, self._env
         made: Any = wish.create(env)
-        if made is None or hasattr(made, "poll"):
-            operation: Operation[Any] | None = made
-            return operation
+        if made is None or isinstance(made, Operation):
+            return made
         # what comes too early for a service that is consistent in the end is left to the next look
         with suppress(Absent, AlreadyDone, Gone, Retryable):
             if usable(task.kind, made):
                 for apply in calls(differences(wish, env, made))[: 1 if wish.serial else None]:
-                    begun: Operation[Any] | None = apply()
-                    if begun:
-                        return begun
+                    if isinstance(operation := apply(), Operation):
+                        return operation
         return None
 
     def _compared(self, task: Task, have: Any) -> list[Edit]:
@@ -205,8 +202,7 @@ class Reconcile:
         """Make the calls; the first that begins an operation ends the round. Runs on a worker."""
         try:
             for apply in wanted:
-                operation: Operation[Any] | None = apply()
-                if operation:
+                if isinstance(operation := apply(), Operation):
                     return operation
             return None
         finally:
@@ -277,7 +273,7 @@ class Reconcile:
             task.swept.add(name)
             self._actions.call(task, partial(self._clear, task, have), partial(self._swept, name))
 
-    def _clear(self, task: Task, have: Any) -> Operation[Any] | None:
+    def _clear(self, task: Task, have: Any) -> object:
         row = task.row
         if row.disarm is not None:
             row.disarm(self._env, have)
@@ -367,13 +363,13 @@ class Reconcile:
         else:
             self._actions.fail(task, error)
 
-    def _accepted(self, task: Task, operation: Operation[Any] | None) -> None:
+    def _accepted(self, task: Task, operation: object) -> None:
         task.attempts = 0
         task.propagating = None
-        if operation is None:
-            self._actions.wait(task, 0.0)
-        else:
+        if isinstance(operation, Operation):
             self._actions.operate(task, operation)
+        else:
+            self._actions.wait(task, 0.0)
 
     def _swept(self, name: str, task: Task, operation: Any, error: Exception | None) -> None:
         if error is not None and not isinstance(error, AlreadyDone | Gone):

@@ -26,12 +26,13 @@ from clusterkit.engine.events import (
     Warned,
 )
 from clusterkit.engine.inventory import Inventory
+from clusterkit.engine.kind import Env
 from clusterkit.engine.operation import Done, Failed, Operation
 from clusterkit.engine.plan import Plan, Step
 from clusterkit.engine.poller import Poller
 from clusterkit.engine.reconcile import Reconcile
 from clusterkit.engine.scheduler import Scheduler
-from clusterkit.engine.scope import Env, Scope
+from clusterkit.engine.scope import Scope
 from clusterkit.engine.task import Task
 from clusterkit.errors import (
     Absent,

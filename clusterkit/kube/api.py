@@ -9,23 +9,18 @@ Paths are the API's own, as in ``/apis/storage.k8s.io/v1/storageclasses``; objec
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlencode
+from typing import Any, Protocol
 
-from clusterkit.engine.exchange import Exchange, Observe
-from clusterkit.errors import Absent, Gone
-from clusterkit.kube.connection import pool, unreachable
+from clusterkit.engine.exchange import Observe
+from clusterkit.engine.rest import Answer, Refusal, RestClient, pool
+from clusterkit.errors import Absent, ClusterkitError, Gone, Unreachable
 from clusterkit.kube.errors import refusal
-
-if TYPE_CHECKING:
-    pass
 
 FIELD_MANAGER = "clusterkit"
 PAGE = 500
@@ -38,6 +33,11 @@ GRACE = 120.0
 """seconds for which a new cluster may refuse who made it: access entries take effect some time
 after they are made (https://docs.aws.amazon.com/eks/latest/userguide/access-entries.html)
 """
+
+UNREACHABLE = (
+    "run it where the cluster's endpoint can be reached, or add this machine's network to "
+    "endpoint.allowed"
+)
 
 Object = dict[str, Any]
 """a Kubernetes object as JSON"""
@@ -101,14 +101,20 @@ class KubeApi:
         query = {"limit": str(PAGE)}
         if labels:
             query["labelSelector"] = ",".join(f"{key}={value}" for key, value in labels.items())
-        found: Objects = []
-        while True:
-            page = self._call("GET", path, query)
-            found += page.get("items") or ()
-            more = page.get("metadata", {}).get("continue")
-            if not more:
-                return found
-            query["continue"] = more
+
+        def ask(line: _Line) -> Objects:
+            return [
+                *line.rest.pages(
+                    f"GET {path}",
+                    line.url(path),
+                    token="metadata.continue",
+                    parameter="continue",
+                    query=query,
+                )
+            ]
+
+        found: Objects = self._with_line(ask)
+        return found
 
     def get(self, path: str) -> Object | None:
         """The object, or None if there is none."""
@@ -153,43 +159,42 @@ class KubeApi:
         body: Mapping[str, Any] | None = None,
         content_type: str = "",
     ) -> Object:
-        from urllib3.exceptions import HTTPError
+        def ask(line: _Line) -> Any:
+            return line.rest.call(
+                f"{method} {path}",
+                method,
+                line.url(path),
+                body,
+                content_type=content_type,  # JSON is YAML, so it serves for apply too
+                mutating=method != "GET" and "dryRun" not in (query or {}),
+                query=query,
+            )
 
-        operation = f"{method} {path}"
-        line, headers = self._connected()
-        headers |= {"Accept": "application/json", "User-Agent": FIELD_MANAGER}
-        if body is not None:
-            headers["Content-Type"] = content_type  # JSON is YAML, so it serves for apply too
-        url = line.access.server.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
-        data = None if body is None else json.dumps(body).encode()
-        asked = Exchange(
-            "before", "kubernetes", operation, _mutating(method, query), method, url, sent=body
-        )
-        tell = self._observe if self._observe is not None else lambda _: None
-        tell(asked)
+        found: Object = self._with_line(ask)
+        return found
+
+    def _with_line(self, ask: Callable[[_Line], Any]) -> Any:
+        line = self._connected()
         try:
-            answer = line.pool.request(method, url, body=data, headers=headers, redirect=False)
-        except HTTPError as error:
+            found = ask(line)
+        except Unreachable as error:
             self._drop(line)
-            tell(asked.answered(None, error=error))
-            raise unreachable(error, line.access.server, operation) from error
-        tell(asked.answered(answer.status, answer.data))
-        if 200 <= answer.status < 300:
-            self._new_until = None
-            self._was_absent = False
-            found: Object = json.loads(answer.data)
-            return found
+            error.hint = UNREACHABLE
+            raise
+        self._new_until = None
+        self._was_absent = False
+        return found
+
+    def _refusal(self, answer: Answer) -> ClusterkitError:
         if answer.status == 401:
-            self._drop(line)
-        refused = answer.status in (401, 403)
-        raise refusal(
-            answer.status, answer.data, answer.headers, operation, new=refused and self._is_new()
-        )
+            self._drop(self._line)
+        new = answer.status in (401, 403) and self._is_new()
+        return refusal(answer.status, answer.body, answer.headers, answer.operation, new=new)
 
     # -- the connection and the token -------------------------------------------------------------
 
-    def _connected(self) -> tuple[_Line, dict[str, str]]:
-        """The line to the server and the headers that say who asks."""
+    def _connected(self) -> _Line:
+        """The line to the server."""
         with self._lock:
             if self._line is not None and self._line.old():
                 self._line = None
@@ -199,10 +204,10 @@ class KubeApi:
                 except Absent:
                     self._was_absent = True
                     raise
-                self._line = _Line(access)
-            return self._line, self._line.who()
+                self._line = _Line(access, self._refusal, self._observe)
+            return self._line
 
-    def _drop(self, line: _Line) -> None:
+    def _drop(self, line: _Line | None) -> None:
         """Ask for the access, and with it for a token, again at the next call."""
         with self._lock:
             if self._line is line:
@@ -221,24 +226,28 @@ class KubeApi:
             return now < self._new_until
 
 
-def _mutating(method: str, query: Mapping[str, str] | None) -> bool:
-    return method != "GET" and "dryRun" not in (query or {})
-
-
 class _Line:
-    """A connection pool to the server, and the token in use on it."""
+    """A connection to the server, and the token in use on it."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, refusal: Refusal, observe: Observe | None) -> None:
         self.access = access
-        self.pool = pool(
+        connections = pool(
             access.server,
             ca=access.ca,
             certificate=access.client_certificate,
             key=access.client_key,
             proxy=access.proxy,
         )
+        self.rest = RestClient(
+            connections, refusal, service="kubernetes", headers=self.who, observe=observe
+        )
+        self._lock = threading.Lock()
         self._token = ""
         self._until = 0.0
+
+    def url(self, path: str) -> str:
+        """The whole address of a path."""
+        return self.access.server.rstrip("/") + path
 
     def old(self) -> bool:
         """Whether the certificate has had its time."""
@@ -249,11 +258,12 @@ class _Line:
         """The header that says who asks; none with a client certificate."""
         if self.access.token is None:
             return {}
-        now = time.monotonic()
-        if now >= self._until:
-            self._token = self.access.token()
-            self._until = now + TOKEN_LIFE
-        return {"Authorization": f"Bearer {self._token}"}
+        with self._lock:
+            now = time.monotonic()
+            if now >= self._until:
+                self._token = self.access.token()
+                self._until = now + TOKEN_LIFE
+            return {"Authorization": f"Bearer {self._token}"}
 
 
 class HasKube(Protocol):

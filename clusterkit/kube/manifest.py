@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from clusterkit.engine.kind import Edit, Kind, Tags
-from clusterkit.engine.scope import Env, Scope
+from clusterkit.engine.kind import Edit, Env, Kind, Tags
+from clusterkit.engine.scope import Scope
 from clusterkit.errors import ClusterkitError, Exists, Rejected
 from clusterkit.kube.api import HasKube, Object
 from clusterkit.naming import CLUSTER, NAME, safe

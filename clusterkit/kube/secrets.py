@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from clusterkit.engine.kind import Edit, edit
-from clusterkit.engine.scope import Env, Scope
+from clusterkit.engine.kind import Edit, Env, edit
+from clusterkit.engine.scope import Scope
 from clusterkit.kube.api import HasKube, Object
 from clusterkit.kube.manifest import Manifest, ManifestState, selector
 

@@ -1,4 +1,4 @@
-"""The account everything belongs to: its access key, and what it has before anybody asks."""
+"""The account: its access key and its initial resources."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def new_key() -> AccessKey:
 
 
 def environment(key: AccessKey, region: str, ca: str) -> dict[str, str]:
-    """What brings the vendor's clients to this account, and nowhere else.
+    """The environment variables that make the vendor's clients use this account.
 
     An empty value is as good as none to all of them, and hides what the caller's shell has: the
     older Python SDK prefers ``ALIYUN_*`` to what a program gives it.
@@ -47,7 +47,7 @@ def environment(key: AccessKey, region: str, ca: str) -> dict[str, str]:
 
 
 def furnish(store: Store) -> None:
-    """Make what the account has from the start, as ``store.conditions`` say."""
+    """Create the account's initial resources, according to ``store.conditions``."""
     with store.lock:
         store.activated = store.conditions.activated
         if store.conditions.activated:

@@ -1,4 +1,4 @@
-"""SLB 2014-05-15: access control lists, which decide who may reach a cluster's API server."""
+"""SLB 2014-05-15: access control lists, which restrict access to a cluster's API server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CS 2015-12-15: what an account needs before its first cluster, and what it can have.
+"""CS 2015-12-15: what an account needs before its first cluster, and its quotas.
 
 ``ORDER.OPEND`` for a service that is open already, ``RISK.RISK_CONTROL_REJECTION`` without a
 balance and ``ErrorNotEnabled`` before activation are as operators and the Terraform provider have
@@ -38,13 +38,13 @@ def _open(call: Call) -> object:
 
 
 def granted(call: Call, role: str) -> bool:
-    """Whether a service role is there with its policy."""
+    """Whether a service role exists and has its policy."""
     found = call.store.get(Role, role)
     return found is not None and ("System", f"{role}Policy") in found.policies
 
 
 def require_account(call: Call) -> None:
-    """Refuse to make a cluster in an account that is not ready for one."""
+    """Refuse to create a cluster in an account that is not ready."""
     if not call.store.activated:
         raise bad(
             "ErrorNotEnabled",

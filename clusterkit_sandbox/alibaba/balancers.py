@@ -1,4 +1,4 @@
-"""SLB 2014-05-15 and NLB 2022-04-30: the load balancers that clusters have made.
+"""SLB 2014-05-15 and NLB 2022-04-30: the load balancers that clusters create.
 
 The load balancers themselves are made by Container Service and by Services in Kubernetes only.
 ``OperationDenied.DeleteProtectionIsOn`` is on the vendor's page of DeleteLoadBalancer (SLB),
@@ -30,7 +30,7 @@ _STATUSES = ("ConsoleProtection", "NonProtection")
 
 
 def find(call: Call, kind: str, code: str) -> LoadBalancer:
-    """The load balancer asked for."""
+    """The requested load balancer."""
     found = call.store.get(LoadBalancer, call["LoadBalancerId"])
     if found is None or found.kind != kind or found.region != call.region:
         raise Failure(404, code, "The specified load balancer does not exist.")

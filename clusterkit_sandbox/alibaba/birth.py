@@ -1,4 +1,4 @@
-"""What Container Service makes in the account when it makes a cluster.
+"""What Container Service creates in the account along with a cluster.
 
 A security group, a classic load balancer for the API server, a RAM role for the machines; an
 elastic IP address for a public endpoint; a NAT gateway where the request asks for one (vendor:
@@ -83,7 +83,7 @@ def new_cluster(
 
 
 def _group(call: Call, vpc: Vpc, cluster: str) -> str:
-    """The group lets nothing in but ICMP, and its own members if it is a normal one."""
+    """Create the security group: inbound only ICMP, and its own members if it is a basic group."""
     store = call.store
     icmp = {"IpProtocol": "ICMP", "PortRange": "-1/-1", "SourceCidrIp": "0.0.0.0/0"}
     group = SecurityGroup(

@@ -1,4 +1,4 @@
-"""What the emulated Alibaba Cloud has on offer: regions, zones, machines, disks, versions.
+"""What the emulated Alibaba Cloud offers: regions, zones, machines, disks, versions.
 
 A small, plausible part of the real offer. Names, sizes and limits are the vendor's; which zone has
 which machine in stock is invented, because it changes by the day, and that is the point: a driver
@@ -31,7 +31,7 @@ def zones(region: str) -> list[str]:
 
 
 def in_mainland(region: str) -> bool:
-    """Whether a region is in mainland China: all of ``cn-`` but Hong Kong."""
+    """Whether a region is in mainland China: all of ``cn-`` except Hong Kong."""
     return region.startswith("cn-") and region != "cn-hongkong"
 
 
@@ -48,7 +48,7 @@ class InstanceType:
     architecture: str = "X86"
     disks: tuple[str, ...] = ("cloud_essd", "cloud_auto", "cloud_essd_entry")
     without: str = ""
-    """letters of the zones that have none in stock"""
+    """letters of the zones where it is out of stock"""
 
 
 _SIZES = {"large": 2, "xlarge": 4, "2xlarge": 8, "4xlarge": 16}
@@ -73,7 +73,7 @@ INSTANCE_TYPES: Mapping[str, InstanceType] = {
     for family, ratio, architecture, disks, without in _FAMILIES
     for size, cores in _SIZES.items()
 }
-"""Every type on sale. ``ecs.c4`` and its like are gone (vendor: "Retired instance types")."""
+"""Every type on sale. ``ecs.c4`` and its like are retired (vendor: "Retired instance types")."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class DiskCategory:
     system: tuple[int, int]
     data: tuple[int, int]
     levels: Mapping[str, int]
-    """the least size by performance level, where there are levels"""
+    """the minimum size by performance level, if there are levels"""
 
 
 DISKS: Mapping[str, DiskCategory] = {
@@ -126,7 +126,7 @@ VERSIONS: tuple[KubernetesVersion, ...] = (
 (as operators saw it in September 2026); the dates are estimates.
 """
 RUNTIME = "2.1.4.1"
-"""containerd; four parts are no mistake (as seen in DescribeKubernetesVersionMetadata)"""
+"""containerd; four parts is correct (as seen in DescribeKubernetesVersionMetadata)"""
 
 
 def minor(version: str) -> str:
@@ -135,7 +135,7 @@ def minor(version: str) -> str:
 
 
 def upgrade_of(version: str) -> str:
-    """The version a cluster of this one can go to next; empty for the newest."""
+    """The version that a cluster of this version can be upgraded to; empty for the newest."""
     names = [v.name for v in reversed(VERSIONS)]
     for name in names[names.index(version) + 1 :] if version in names else names:
         if minor(name) != minor(version):
@@ -196,4 +196,4 @@ NEEDED_ROLES = (
     "AliyunCSManagedCsiPluginRole",
     "AliyunCSManagedCsiProvisionerRole",
 )
-"""Those without which a managed cluster cannot be made."""
+"""The roles without which a managed cluster cannot be created."""

@@ -1,4 +1,4 @@
-"""What happens later: changes of the emulated cloud that come due.
+"""Delayed changes of the emulated cloud.
 
 Due changes are made by whoever comes first: the next request, which then sees them made, or a
 thread of the clock, so that nodes appear and clusters go although nobody asks. Whoever comes while
@@ -19,7 +19,7 @@ Change = Callable[[], None]
 
 
 class Clock:
-    """Due changes in order. Its thread starts with the first change that has to wait."""
+    """Pending changes, by due time. Its thread starts with the first change that has to wait."""
 
     def __init__(self) -> None:
         self._wake = threading.Condition()
@@ -31,11 +31,11 @@ class Clock:
 
     @property
     def now(self) -> float:
-        """Seconds, from no particular moment; never goes back."""
+        """Monotonic seconds."""
         return time.monotonic()
 
     def after(self, seconds: float, change: Change) -> None:
-        """Make ``change`` in so many seconds."""
+        """Apply ``change`` after so many seconds."""
         with self._wake:
             heapq.heappush(self._heap, (self.now + seconds, next(self._numbers), change))
             if self._thread is None:
@@ -46,7 +46,7 @@ class Clock:
             self._wake.notify()
 
     def advance(self) -> None:
-        """Make every change that is due, in the order they came due."""
+        """Apply every change that is due, in order."""
         with self._making:
             while True:
                 with self._wake:
@@ -59,7 +59,7 @@ class Clock:
                     _LOG.exception("a change of the emulated Alibaba Cloud failed")
 
     def clear(self) -> None:
-        """Forget what was to come, once the change in work is made, and end the thread."""
+        """Drop pending changes, wait for a running one, and end the thread."""
         with self._making, self._wake:
             self._heap.clear()
             self._life += 1

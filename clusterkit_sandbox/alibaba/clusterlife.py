@@ -1,4 +1,4 @@
-"""What becomes of a cluster in time: its endpoint, its nodes, its end.
+"""The lifecycle of clusters: endpoint, nodes, changes and deletion.
 
 The changes here are made by the clock, never with the store's lock held while Kubernetes is called.
 """
@@ -39,7 +39,7 @@ TERMINAL = ("InternalError", "The sandbox was asked to let this fail.")
 
 
 class ClusterLife:
-    """All clusters' changes, and their endpoints."""
+    """The changes and endpoints of all clusters."""
 
     def __init__(self, store: Store, server: KubeServer) -> None:
         self._store = store
@@ -60,11 +60,11 @@ class ClusterLife:
         return cluster.id in self._endpoints
 
     def renamed(self, cluster: Cluster) -> None:
-        """Its public address is another one now."""
+        """Apply a changed public address to the endpoint."""
         self._endpoints[cluster.id].rename((cluster.public_address, cluster.private_address))
 
     def drainer(self, cluster: str) -> Drainer | None:
-        """A way to the cluster's API server; None if it is not up."""
+        """A client of the cluster's API server; None if it is not up."""
         with self._store.lock:
             endpoint, found = self._endpoints.get(cluster), self._store.get(Cluster, cluster)
         if endpoint is None or found is None:
@@ -84,7 +84,7 @@ class ClusterLife:
         pools: Sequence[tuple[NodePool, Task]],
         terminal: bool,
     ) -> None:
-        """Let the cluster come up, then its pools; or fail, if ``terminal``."""
+        """Bring up the cluster and then its pools; or let it fail, if ``terminal``."""
 
         def come_up() -> None:
             with self._store.lock:
@@ -147,7 +147,7 @@ class ClusterLife:
         self._store.later(what, done)
 
     def sync(self, cluster: str) -> None:
-        """Tell Kubernetes which nodes there are."""
+        """Update the node objects in Kubernetes."""
         with self._syncing:
             with self._store.lock:
                 endpoint = self._endpoints.get(cluster)
@@ -203,11 +203,11 @@ class ClusterLife:
 
 
 def _no_token(_token: str) -> None:
-    """The users of ACK come with client certificates."""
+    """Accept no token: ACK's users have client certificates."""
 
 
 def made_by(store: Store, cluster: Cluster) -> list[Thing]:
-    """Everything the cluster made for itself or for what runs in it."""
+    """Every resource created by the cluster, for itself or for its workloads."""
     kinds: tuple[type[Thing], ...] = (
         SnatEntry,
         NatGateway,
@@ -221,5 +221,5 @@ def made_by(store: Store, cluster: Cluster) -> list[Thing]:
 
 
 def size_of(store: Store, cluster: Cluster) -> int:
-    """How many nodes there are."""
+    """The number of nodes."""
     return sum(i.cluster == cluster.id and i.joined for i in store.all(Instance))

@@ -1,4 +1,4 @@
-"""What Container Service refuses of CreateCluster.
+"""What Container Service checks in CreateCluster.
 
 Only ``MissingPodVswitchIds``, ``ClusterNameAlreadyExist``, ``InvalidVpcId.NotFound`` and
 ``InvalidVSwitchId.NotFound`` are codes somebody has published. The rest are named after their like:
@@ -16,10 +16,10 @@ from clusterkit_sandbox.alibaba.models import Cluster, SecurityGroup, Vpc, VSwit
 from clusterkit_sandbox.alibaba.service import Call
 
 PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
-"""Where pods and services may live (vendor: CreateCluster, container_cidr and service_cidr)."""
+"""Ranges allowed for pods and services (vendor: CreateCluster, container_cidr and service_cidr)."""
 SPECS = ("ack.standard", "ack.pro.small", "ack.pro.xlarge", "ack.pro.2xlarge", "ack.pro.4xlarge")
 NAME = re.compile(r"[A-Za-z0-9\u4e00-\u9fff][A-Za-z0-9\u4e00-\u9fff-]{0,62}")
-"""What clusters and node pools may be called (vendor: CreateCluster, name)."""
+"""Names allowed for clusters and node pools (vendor: CreateCluster, name)."""
 
 
 def check_kind(call: Call) -> None:
@@ -37,7 +37,7 @@ def check_kind(call: Call) -> None:
 
 
 def check_name(call: Call, name: str) -> None:
-    """1 to 63 digits, letters, Chinese characters and hyphens, and nobody else's."""
+    """1 to 63 digits, letters, Chinese characters and hyphens, and not taken."""
     if not NAME.fullmatch(name):
         raise bad("InvalidClusterName", f"The cluster name {name!r} is not valid.")
     if any(cluster.name == name for cluster in call.store.all(Cluster)):
@@ -45,7 +45,7 @@ def check_name(call: Call, name: str) -> None:
 
 
 def check_quota(call: Call) -> None:
-    """Clusters per account, and fewer of the free kind."""
+    """Quota of clusters per account, and of the free kind."""
     clusters = list(call.store.all(Cluster))
     quotas = call.store.conditions.quotas
     if len(clusters) >= quotas["cluster"]:
@@ -60,7 +60,7 @@ def check_quota(call: Call) -> None:
 
 
 def version(call: Call) -> str:
-    """The version to make: it must be creatable now, in full."""
+    """The version to create, which must be offered, in full."""
     wanted = call.get("kubernetes_version", VERSIONS[0].name)
     if wanted not in [v.name for v in VERSIONS if v.creatable]:
         raise bad("UnsupportedKubernetesVersion", f"kubernetes_version {wanted} is not supported.")
@@ -68,7 +68,7 @@ def version(call: Call) -> str:
 
 
 def switches(call: Call, region: str) -> tuple[Vpc, list[VSwitch]]:
-    """The VPC and the vSwitches, ready and together in the region."""
+    """The VPC and the vSwitches, which must be available and belong together."""
     ids = call.get("vswitch_ids", [])
     if not ids:
         raise bad("MissingParameter", "vswitch_ids is mandatory for this action.")
@@ -85,7 +85,7 @@ def switches(call: Call, region: str) -> tuple[Vpc, list[VSwitch]]:
 
 
 def find_switch(call: Call, identifier: str) -> VSwitch:
-    """A vSwitch that is there and ready."""
+    """An existing, available vSwitch."""
     found = call.store.get(VSwitch, identifier)
     if found is None:
         raise bad("InvalidVSwitchId.NotFound", f"vSwitch {identifier} does not exist.")
@@ -155,7 +155,7 @@ def _apart(block: IPv4Network, field: str, taken: dict[str, IPv4Network]) -> Non
 
 
 def check_group(call: Call, identifier: str, vpc: str) -> None:
-    """A security group that is there, in the VPC."""
+    """An existing security group in the VPC."""
     group = call.store.get(SecurityGroup, identifier)
     if group is None or group.vpc != vpc:
         raise Failure(

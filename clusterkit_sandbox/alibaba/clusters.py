@@ -1,4 +1,4 @@
-"""CS 2015-12-15: clusters, made, changed, upgraded and deleted.
+"""CS 2015-12-15: create, modify, upgrade and delete clusters.
 
 ``ErrorClusterNotFound``, ``ClusterNameAlreadyExist``, ``MissingPodVswitchIds``,
 ``DependencyViolation.Resource`` and ``InstanceRouterExist`` have been seen in public; the codes for
@@ -95,7 +95,7 @@ def _accepted(call: Call, cluster: Cluster, task: Task) -> Accepted:
 
 
 def require_state(cluster: Cluster, *states: str) -> None:
-    """Refuse what a cluster does not take in the state it is in."""
+    """Refuse an operation that the cluster's state does not allow."""
     if cluster.state not in states:
         raise bad(
             "InvalidStatus.Forbidden",

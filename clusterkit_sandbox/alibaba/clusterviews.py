@@ -1,4 +1,4 @@
-"""CS 2015-12-15: what clusters look like, their nodes and what they are made of."""
+"""CS 2015-12-15: clusters, their nodes and resources as they are shown."""
 
 from __future__ import annotations
 

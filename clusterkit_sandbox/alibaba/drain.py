@@ -19,7 +19,7 @@ from urllib.parse import quote
 from clusterkit_sandbox.kube.interfaces import KubeCluster
 
 _SECONDS = 10
-"""How long one call may take."""
+"""Timeout of one call in seconds."""
 _LIFETIME = 600
 _NAME, _GROUPS = "system:ack-controller", ("system:masters",)
 _PATCH = {"Content-Type": "application/merge-patch+json"}
@@ -28,11 +28,11 @@ _OVER = ("Succeeded", "Failed")
 
 
 class Unreachable(Exception):
-    """The API server does not answer, or not as it should."""
+    """The API server does not answer, or not as expected."""
 
 
 class Drainer:
-    """One cluster's API server, asked as its administrator; close it after use."""
+    """A client of one cluster's API server, as administrator; close it after use."""
 
     def __init__(self, endpoint: KubeCluster, host: str) -> None:
         """``host`` is a name the endpoint's certificate is for."""
@@ -46,17 +46,17 @@ class Drainer:
         self._connection = _Connection(host, endpoint.address, context)
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._connection.close()
 
     def cordon(self, node: str) -> None:
-        """Let nothing new onto the node; one that is gone is fine."""
+        """Cordon the node, if it exists."""
         self._ask(
             "PATCH", f"/api/v1/nodes/{quote(node)}", {"spec": {"unschedulable": True}}, _PATCH
         )
 
     def evict(self, node: str) -> list[str]:
-        """Send the node's pods away; those that are still there."""
+        """Evict the node's pods; return those that are still there."""
         selector = quote(f"spec.nodeName={node}")
         _, listed = self._ask("GET", f"/api/v1/pods?fieldSelector={selector}")
         staying = []
@@ -99,7 +99,7 @@ class Drainer:
 
 
 class _Connection(http.client.HTTPSConnection):
-    """To a loopback address, under the name in the certificate."""
+    """A TLS connection to a loopback address, verified against the certificate's name."""
 
     def __init__(self, host: str, address: tuple[str, int], context: ssl.SSLContext) -> None:
         super().__init__(host, timeout=_SECONDS)

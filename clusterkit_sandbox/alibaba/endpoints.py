@@ -1,4 +1,4 @@
-"""Location 2015-06-12: where a service is in a region, for SDKs that do not know."""
+"""Location 2015-06-12: the endpoint of a service in a region."""
 
 from __future__ import annotations
 

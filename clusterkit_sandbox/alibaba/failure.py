@@ -1,4 +1,4 @@
-"""How Alibaba Cloud says no.
+"""Alibaba Cloud's errors.
 
 Two formats (both seen on the wire in public logs; the old Python SDK knows only the first):
 
@@ -30,13 +30,13 @@ GATEWAY_CODES = (
     "SignatureNonceUsed",
     "Throttling",
 )
-"""How the codes begin that the gateway raises itself, whatever the service (vendor: "Common error
+"""Prefixes of the codes that the gateway itself raises, for any service (vendor: "Common error
 codes" of ECS and of Container Service)
 """
 
 
 class Failure(Exception):
-    """A refused request; ``gateway`` says that it never reached the service behind the gateway."""
+    """A refused request; ``gateway``: refused before it reached the service."""
 
     def __init__(self, status: int, code: str, message: str, *, gateway: bool = False) -> None:
         super().__init__(f"{code}: {message}")
@@ -52,17 +52,17 @@ def bad(code: str, message: str) -> Failure:
 
 
 def missing(name: str) -> Failure:
-    """A mandatory parameter is not there, in the gateway's words."""
+    """A mandatory parameter is missing, as the gateway reports it."""
     return bad(f"Missing{name}", f"{name} is mandatory for this action.")
 
 
 def not_emulated(what: str) -> Failure:
-    """501 for what exists at the vendor and not in the sandbox."""
+    """501 for what the vendor has and the sandbox does not."""
     return Failure(501, "Sandbox.NotImplemented", f"The sandbox does not emulate {what}.")
 
 
 def unauthorised(code: str, message: str, status: int = 400) -> Failure:
-    """The gateway could not tell who asks."""
+    """The gateway could not authenticate the caller."""
     return Failure(status, code, message, gateway=True)
 
 

@@ -1,4 +1,4 @@
-"""Alibaba Cloud at one address: the gateway that knows who asks for what, and whoever answers."""
+"""The emulated API gateway of Alibaba Cloud: authenticates, validates, dispatches."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ from clusterkit_sandbox.faults import Rule
 _LOG = logging.getLogger(__name__)
 
 REGION = "ap-southeast-1"
-"""Where clients work unless they say otherwise."""
+"""The default region."""
 HANDLERS: Mapping[str, Handler] = {
     name: handler
     for module in (
@@ -99,19 +99,19 @@ class AlibabaCloud:
         account.furnish(self.store)
 
     def claims(self, host: str) -> bool:
-        """The endpoints of the services that are emulated, of every region."""
+        """The endpoints of the emulated services, in every region."""
         return host_parts(host)[0] in model.HOSTS.values()
 
     def environment(self) -> Mapping[str, str]:
-        """Keys of the sandbox's own account, by every name the vendor's clients know for them."""
+        """The keys of the sandbox's account, under every name that the vendor's clients read."""
         return account.environment(self._key, REGION, str(self._ca))
 
     def warm(self) -> None:
-        """Read what the vendor publishes."""
+        """Load the published descriptions."""
         model.products()
 
     def reset(self) -> None:
-        """Forget every resource; the account is as ``store.conditions`` say."""
+        """Remove every resource and set the account up according to ``store.conditions``."""
         self.store.clear()
         self._clusters.clear()
         account.furnish(self.store)
@@ -119,13 +119,13 @@ class AlibabaCloud:
     # -- names -----------------------------------------------------------------------------------
 
     def operation(self, environ: Environ, body: bytes) -> str:
-        """``vpc:CreateVpc``; ``?`` where it cannot be told."""
+        """``vpc:CreateVpc``; ``?`` for unknown parts."""
         request = Request.read(environ, body)
         product, action, _ = model.named(request)
         return f"{product.name if product else request.product}:{action or '?'}"
 
     def refusal(self, environ: Environ, body: bytes, kind: str) -> Answer:
-        """The gateway's own answer for an injected fault."""
+        """The gateway's response for an injected fault."""
         request = Request.read(environ, body)
         status, code, message = _INJECTED[kind]
         failure = Failure(status, code, message, gateway=True)
@@ -189,7 +189,7 @@ class AlibabaCloud:
 
 
 def _check_endpoint(request: Request) -> None:
-    """An endpoint of one region serves no other (vendor: ECS "Common error codes")."""
+    """Refuse a region that is not the endpoint's (vendor: ECS "Common error codes")."""
     there, asked = host_parts(request.host)[1], request.flat.get("RegionId")
     regional = request.host.endswith(f".{there}.aliyuncs.com")
     if request.style == "RPC" and regional and asked in REGIONS and asked != there:

@@ -192,7 +192,7 @@ def _check_ports(protocol: str, text: str) -> None:
 
 
 def _check_end(call: Call, fields: dict[str, str], end: str) -> None:
-    """Where from, or where to: a CIDR block or a group that is there."""
+    """The source or destination: a CIDR block or an existing group."""
     block, group = fields.get(f"{end}CidrIp"), fields.get(f"{end}GroupId")
     if not block and not group:
         raise bad(f"MissingParameter.{end}", f"One of the {end} parameters is needed.")
@@ -253,7 +253,7 @@ def _identity(fields: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def in_use(call: Call, group: SecurityGroup) -> bool:
-    """Whether a machine, an interface or another group's rule refers to it."""
+    """Whether an instance, an interface or another group's rule refers to it."""
     store = call.store
     return (
         any(i.security_group == group.id for i in store.all(Instance))

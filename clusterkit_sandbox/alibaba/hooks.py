@@ -1,4 +1,4 @@
-"""What Kubernetes makes in the cloud: load balancers for Services, disks for claims.
+"""What Kubernetes creates in the cloud: load balancers for Services, disks for claims.
 
 Sources: kubernetes/cloud-provider-alibaba-cloud (annotations, names and tags of load balancers) and
 kubernetes-sigs/alibaba-cloud-csi-driver (pkg/disk: categories, least sizes, and
@@ -29,14 +29,14 @@ from clusterkit_sandbox.kube.interfaces import Volume
 
 PROVISIONER = "diskplugin.csi.alibabacloud.com"
 AUTO_AVAILABLE = 20
-"""GiB that volumeSizeAutoAvailable gives at least"""
+"""minimum GiB with volumeSizeAutoAvailable"""
 _PREFIX = "service.beta.kubernetes.io/alibaba-cloud-loadbalancer-"
 _DEFAULT_TYPES = "cloud_essd,cloud_ssd,cloud_efficiency"
 _UID = "kubernetes.service.uid"
 
 
 def storage_classes() -> list[Mapping[str, object]]:
-    """Those the disk driver's chart brings along."""
+    """The storage classes of the disk driver's chart."""
     classes = (
         ("alicloud-disk-topology-alltype", _DEFAULT_TYPES, "WaitForFirstConsumer"),
         ("alicloud-disk-essd", "cloud_essd", "Immediate"),
@@ -59,7 +59,7 @@ def storage_classes() -> list[Mapping[str, object]]:
 
 
 def remove_balancer(store: Store, balancer: LoadBalancer) -> None:
-    """It goes, and some time after it its interfaces; an address bound to it is free again."""
+    """Delete it and release its address; its interfaces go some time later."""
     for interface in store.all(NetworkInterface):
         if interface.owner == balancer.id:
             store.remove_later("nlb/interfaces/release", interface)
@@ -79,11 +79,10 @@ class ClusterHooks:
     def ensure_load_balancer(
         self, kind: str, namespace: str, name: str, uid: str, annotations: Mapping[str, str]
     ) -> str:
-        """Nothing for an Ingress, for which no controller is emulated.
+        """Create the load balancer of a Service; an Ingress has no emulated controller.
 
-        For a Service a network load balancer, or a classic one if an annotation that only those
-        have says so (``...-loadbalancer-spec``). Both are protected against deletion, as the
-        vendor's are.
+        It is a network load balancer, or a classic one if an annotation asks for that
+        (``...-loadbalancer-spec``). Both have deletion protection, as the vendor's have.
         """
         if kind != "Service":
             return ""
@@ -176,14 +175,14 @@ class ClusterHooks:
         )
 
     def delete_load_balancer(self, uid: str) -> None:
-        """Remove it with its interfaces."""
+        """Delete the load balancer with its interfaces."""
         with self._store.lock:
             found = self._find(uid)
             if found is not None:
                 remove_balancer(self._store, found)
 
     def provisioners(self) -> Sequence[str]:
-        """The disk driver, once both of its halves are installed."""
+        """The disk driver, if both of its parts are installed."""
         with self._store.lock:
             cluster = self._store.get(Cluster, self._cluster)
             installed = cluster.addons if cluster is not None else {}
@@ -199,7 +198,7 @@ class ClusterHooks:
         zone: str,
         tags: Mapping[str, str],
     ) -> Volume:
-        """A disk of the first category that fits; too small a claim fails as the driver fails."""
+        """Create a disk of the first category that fits; fail if the claim is too small."""
         if provisioner != PROVISIONER:
             raise RuntimeError(f"there is no provisioner {provisioner}")
         if str(parameters.get("volumeSizeAutoAvailable", "")).lower() == "true":
@@ -257,7 +256,7 @@ class ClusterHooks:
         return self._store.add(disk).id
 
     def delete_volume(self, volume: str) -> None:
-        """Remove the disk."""
+        """Delete the disk."""
         with self._store.lock:
             disk = self._store.get(Disk, volume)
             if disk is not None:
@@ -265,7 +264,7 @@ class ClusterHooks:
 
 
 def _unfit(category: str, level: str, size: int) -> str | None:
-    """Why the driver cannot make such a disk, in the words of the ECS service; None if it can."""
+    """Why ECS would refuse such a disk; None if it would not."""
     try:
         least = least_size(category, level)
     except KeyError:

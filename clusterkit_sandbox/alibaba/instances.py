@@ -1,4 +1,4 @@
-"""ECS 2014-05-26: machines and network interfaces: what clusters leave behind."""
+"""ECS 2014-05-26: instances and network interfaces, which clusters may leave behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ECS 2014-05-26: SSH key pairs, which belong to one region and have no id but their name.
+"""ECS 2014-05-26: SSH key pairs, which are regional and identified by name.
 
 ``KeyPair.AlreadyExist`` and ``QuotaExceed.KeyPair`` are on the vendor's page of ImportKeyPair.
 """

@@ -1,4 +1,4 @@
-"""CS 2015-12-15: the kubeconfig of a cluster, with a client certificate of its user's own."""
+"""CS 2015-12-15: the kubeconfig of a cluster, with a client certificate for the user."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ECS 2014-05-26: what the account may have in a region, and how much of it is in use.
+"""ECS 2014-05-26: an account's quotas in a region, and their use.
 
 Attributes and their values as on the vendor's page of DescribeAccountAttributes (help.aliyun.com
 document 73772).
@@ -18,7 +18,7 @@ _ASKED = 8
 
 
 def _values(call: Call, zone: str | None) -> Mapping[str, Callable[[], list[Json]]]:
-    """Attribute to its values, worked out when asked for."""
+    """Attributes and functions that return their values."""
     store, region, quota = call.store, call.region, call.store.conditions.quotas
 
     def one(value: object) -> Callable[[], list[Json]]:

@@ -1,4 +1,4 @@
-"""What the vendor publishes of its APIs: ``data/*.json.xz``, as ``tools/gen_alibaba_models.py``
+"""The vendor's published API descriptions: ``data/*.json.xz``, as ``tools/gen_alibaba_models.py``
 describes their form.
 """
 
@@ -54,7 +54,7 @@ class Operation:
         return f"{self.product}:{self.name}"
 
     def deprecated(self, parameters: Mapping[str, Any]) -> Iterator[str]:
-        """Which of these parameters the vendor calls deprecated; it still takes them."""
+        """Which of these parameters are deprecated (the vendor still accepts them)."""
         yield from _deprecated(self.parameters, parameters, "")
 
 
@@ -121,7 +121,7 @@ def _route(path: str) -> re.Pattern[str]:
 
 
 def named(request: Request) -> tuple[Product | None, str | None, Mapping[str, str]]:
-    """Product and operation asked for, as far as they exist, and what the path carries."""
+    """The requested product and operation, as far as they exist, and the path's parameters."""
     product = products().get((request.product, request.version))
     if product is None or request.action is not None:
         return product, request.action, {}
@@ -132,7 +132,7 @@ def named(request: Request) -> tuple[Product | None, str | None, Mapping[str, st
 
 
 def find(request: Request) -> tuple[Operation, Mapping[str, str]]:
-    """The operation asked for, and what its path carries.
+    """The requested operation and its path's parameters.
 
     Raises the gateway's refusal for what does not exist, and 501 for what exists and is not
     emulated.

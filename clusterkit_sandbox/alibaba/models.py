@@ -1,4 +1,4 @@
-"""What an Alibaba Cloud account can hold, as far as it is emulated."""
+"""The emulated resources of an Alibaba Cloud account."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from ipaddress import IPv4Network
 from typing import Any, Literal
 
 API_PORT = 6443
-"""where API servers listen"""
+"""the port of API servers"""
 
 
 @dataclass(kw_only=True)
 class Thing:
-    """What all of them have."""
+    """The attributes that all resources have."""
 
     id: str
     region: str
@@ -23,9 +23,9 @@ class Thing:
     created: float = field(default_factory=time.time)
     """seconds since the epoch"""
     due: float = 0
-    """by the store's clock: until then the thing is still being made"""
+    """by the store's clock: until then the resource is being created or changed"""
     owner: str = ""
-    """the cluster that made it, for itself; empty for the user's own"""
+    """the cluster that created it; empty for the user's own"""
 
 
 @dataclass(kw_only=True)
@@ -74,7 +74,7 @@ class SnatEntry(Thing):
 
 @dataclass(kw_only=True)
 class KeyPair(Thing):
-    """``id`` is the name: key pairs have no other, and one region's are not another's."""
+    """``id`` is the name, unique in its region."""
 
     fingerprint: str
     public_key: str
@@ -143,7 +143,7 @@ class NetworkInterface(Thing):
     kind: str = "Secondary"
     instance: str = ""
     managed: bool = False
-    """made by another service, which alone may delete it"""
+    """created by another service; only that service can delete it"""
 
 
 @dataclass(kw_only=True)

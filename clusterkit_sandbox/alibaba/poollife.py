@@ -1,4 +1,4 @@
-"""What becomes of a node pool in time: its machines come, are drained, and go.
+"""The lifecycle of node pools: instances are created, drained and removed.
 
 The changes here are made by the clock, never with the store's lock held while Kubernetes is called.
 Machines that leave are cordoned and drained first, by a call that removes nodes, by a smaller
@@ -23,23 +23,23 @@ _LOG = logging.getLogger(__name__)
 REMOVING = "removing_nodes"
 """The published list of states says ``removing``; every operator who quoted one saw this."""
 _LOOKS = (0.05, 5.0)
-"""Seconds between two looks at a drain, growing; pods take real time to go, at any pace."""
+"""Seconds between checks of a drain, growing; pods take real time to stop, at any pace."""
 _PATIENCE = 10.0
-"""Seconds a drain is given at least, at any pace."""
+"""Minimum seconds for a drain, at any pace."""
 
 
 class Clusters(Protocol):
-    """What a pool needs of the clusters."""
+    """What node pools need from clusters."""
 
     def drainer(self, cluster: str) -> Drainer | None:
-        """A way to the cluster's API server; None if it is not up."""
+        """A client of the cluster's API server; None if it is not up."""
 
     def sync(self, cluster: str) -> None:
-        """Tell Kubernetes which nodes there are."""
+        """Update the node objects in Kubernetes."""
 
 
 class PoolLife:
-    """All node pools' changes."""
+    """The changes of all node pools."""
 
     def __init__(self, store: Store, clusters: Clusters) -> None:
         self._store = store
@@ -54,7 +54,7 @@ class PoolLife:
         state: str = "scaling",
         terminal: bool = False,
     ) -> None:
-        """Bring the pool to its desired size; or let its machines fail to join."""
+        """Scale the pool to its desired size; or let its instances fail to join."""
 
         def scaled() -> None:
             with self._store.lock:
@@ -183,7 +183,7 @@ class PoolLife:
         self._store.clock.after(0, look)
 
     def _empty(self, cluster: str, names: Sequence[str], *, evict: bool) -> list[str]:
-        """Cordon the nodes, ask their pods to go; the pods that have not gone yet."""
+        """Cordon the nodes and evict their pods; return the pods that are still there."""
         drainer = self._clusters.drainer(cluster) if names else None
         if drainer is None:
             return []
@@ -203,7 +203,7 @@ def _set(pool: NodePool, state: str) -> None:
 
 
 def remove_pool(store: Store, pool: NodePool) -> None:
-    """The pool and its machines are gone."""
+    """Remove the pool and its instances."""
     for instance in store.all(Instance):
         if instance.pool == pool.id:
             remove_instance(store, instance)

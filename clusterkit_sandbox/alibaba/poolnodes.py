@@ -1,4 +1,4 @@
-"""CS 2015-12-15: the nodes of a pool: taken out, and given other settings.
+"""CS 2015-12-15: remove and reconfigure the nodes of a pool.
 
 Vendor: RemoveNodePoolNodes ("the desired number of nodes is adjusted", nodes stay unschedulable
 while they are removed) and ModifyNodePoolNodeConfig, whose settings DescribeClusterNodePoolDetail

@@ -1,4 +1,4 @@
-"""What Container Service refuses of a node pool.
+"""What Container Service checks in a node pool.
 
 Seen by operators or users of the Terraform provider, and safe to branch on:
 ``InvalidParameter.Name`` for a name that is taken (terraform-provider-alicloud#6502),
@@ -33,7 +33,7 @@ _MANAGED_ADDON = "ack-node-problem-detector"
 
 @dataclass(frozen=True)
 class Home:
-    """Where a pool is to be: a cluster that is there, or about to be made."""
+    """The cluster of a pool, existing or about to be created."""
 
     id: str
     region: str
@@ -43,13 +43,13 @@ class Home:
 
     @classmethod
     def of(cls, cluster: Cluster) -> Home:
-        """A cluster that is there."""
+        """An existing cluster."""
         spec = str(cluster.body["cluster_spec"])
         return cls(cluster.id, cluster.region, cluster.vpc, spec, cluster.addons)
 
 
 def check_pool(call: Call, home: Home, body: Json) -> None:
-    """The parts of a node pool that the shapes cannot say."""
+    """Check what the published description cannot express."""
     group: dict[str, Any] = body["scaling_group"]
     if not 1 <= len(group["instance_types"]) <= 10:
         raise bad("InvalidParameter", "scaling_group.instance_types must have 1 to 10 types.")
@@ -118,7 +118,7 @@ def check_size(call: Call, body: Json, *, given: bool) -> None:
 
 
 def check_management(home: Home, body: Json) -> None:
-    """A managed pool needs the add-on that finds broken nodes."""
+    """A managed pool needs the add-on that detects broken nodes."""
     managed = (body.get("management") or {}).get("enable", False)
     if managed and _MANAGED_ADDON not in home.addons:
         raise bad(

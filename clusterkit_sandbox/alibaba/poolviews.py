@@ -1,4 +1,4 @@
-"""CS 2015-12-15: what node pools look like."""
+"""CS 2015-12-15: node pools as they are shown."""
 
 from __future__ import annotations
 

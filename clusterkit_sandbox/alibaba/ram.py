@@ -1,4 +1,4 @@
-"""RAM 2015-05-01 and STS 2015-04-01: roles, policies, and who is asking.
+"""RAM 2015-05-01 and STS 2015-04-01: roles, policies, and the caller's identity.
 
 ``EntityNotExist.*`` and ``DeleteConflict.Role.Policy`` as terraform-provider-alicloud handles them
 (resource_alicloud_ram_role.go, _ram_role_policy_attachment.go); ``EntityAlreadyExists.Role`` with
@@ -88,7 +88,7 @@ def _session(call: Call, field: str, default: int) -> int:
 
 
 def _trusted(text: str) -> str:
-    """A trust policy as it was given: every statement says whom it is about."""
+    """A valid trust policy: every statement has a principal."""
     for statement in parsed(document(text))["Statement"]:
         principal = statement.get("Principal")
         names = list(principal.values()) if isinstance(principal, dict) else []

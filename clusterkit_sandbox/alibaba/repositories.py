@@ -43,7 +43,7 @@ def repository_of(
 
 
 def remove_namespace(store: Store, namespace: Namespace) -> None:
-    """It goes with its repositories."""
+    """Delete the namespace with its repositories."""
     for one in store.all(Repository):
         home = (namespace.instance, namespace.region, namespace.name)
         if (one.instance, one.region, one.namespace) == home:

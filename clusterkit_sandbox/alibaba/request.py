@@ -1,4 +1,4 @@
-"""One HTTP request as the API gateway sees it: raw enough to verify its signature."""
+"""One HTTP request as the API gateway sees it, undecoded so that its signature can be verified."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Request:
 
     @property
     def action(self) -> str | None:
-        """The RPC action; None for a ROA request, which says it by method and path."""
+        """The RPC action; None for a ROA request, which is identified by method and path."""
         if "Action" in self.flat:
             return self.flat["Action"]
         return self.headers.get("x-acs-action") if self.path in ("", "/") else None

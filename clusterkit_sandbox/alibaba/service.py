@@ -1,4 +1,4 @@
-"""What every operation works with: the call, its paging, tags, client tokens and times."""
+"""The current call for operations: parameters, paging, tags, client tokens, times."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Item = TypeVar("Item")
 Json = dict[str, Any]
 Tags = dict[str, str]
 _TOKENS = 20_000
-"""Client tokens that are remembered."""
+"""Number of client tokens kept."""
 _TOKEN = re.compile(r"[\x21-\x7e]{1,64}")
 """Vendor: ECS "How to ensure idempotence": ASCII only, at most 64 characters."""
 _POSITION = re.compile(r"[0-9]{1,9}")
@@ -49,7 +49,7 @@ class Call:
     clusters: ClusterLife
 
     def __getitem__(self, name: str) -> Any:
-        """A parameter that must be there, whether or not its description says so."""
+        """A required parameter, even if its description says it is optional."""
         try:
             return self.parameters[name]
         except KeyError:
@@ -62,29 +62,29 @@ class Call:
 
     @property
     def region(self) -> str:
-        """The region asked for, which exists."""
+        """The requested region, which must exist."""
         if self.region_asked is None or self.region_asked not in REGIONS:
             raise Failure(404, "InvalidRegionId.NotFound", "The specified RegionId does not exist.")
         return self.region_asked
 
     def here(self, kind: type[T]) -> list[T]:
-        """Everything of a kind in the region asked for."""
+        """Every resource of a kind in the requested region."""
         region = self.region
         return [thing for thing in self.store.all(kind) if thing.region == region]
 
     def find(self, kind: type[T], identifier: str, code: str, message: str = "") -> T:
-        """One by id in the region asked for; else 404 ``code``."""
+        """One resource by id in the requested region; else 404 ``code``."""
         thing = self.store.get(kind, identifier)
         if thing is None or thing.region != self.region:
             raise Failure(404, code, message or "The specified resource does not exist.")
         return thing
 
     def terminal(self) -> bool:
-        """Whether what this call makes is to end in its failed state."""
+        """Whether what this call creates must end in its failed state."""
         return self.store.faults.terminal(self.operation)
 
     def once(self, make: Callable[[], object], token: str = "ClientToken") -> Any:
-        """Make it, or answer as before to the same client token.
+        """Call ``make``, or repeat the earlier answer to the same client token.
 
         Another request with a used token is ``IdempotentParameterMismatch`` (vendor: ECS "How to
         ensure idempotence").
@@ -200,7 +200,7 @@ def as_tags(sent: Sequence[Mapping[str, Any]], key: str = "Key", value: str = "V
 
 
 def check_tags(tags: Mapping[str, str]) -> None:
-    """Refuse what the vendor refuses of tags."""
+    """Check keys, values and number of tags."""
     for key, value in tags.items():
         if not 1 <= len(key) <= 128 or key.startswith(("aliyun", "acs:")) or "://" in key:
             raise bad("InvalidTagKey.Malformed", f"The specified tag key {key!r} is not valid.")
@@ -213,7 +213,7 @@ def check_tags(tags: Mapping[str, str]) -> None:
 
 
 def has_tags(thing: Thing, call: Call, field: str = "Tag") -> bool:
-    """Whether it has all the tags the call filters by; a filter without value takes any."""
+    """Whether it has all tags the call filters by; a filter without value matches any value."""
     return all(
         wanted.get("Key", "") in thing.tags
         and wanted.get("Value") in (None, "", thing.tags[wanted["Key"]])
@@ -222,7 +222,7 @@ def has_tags(thing: Thing, call: Call, field: str = "Tag") -> bool:
 
 
 def asked_for(call: Call, **has: object) -> bool:
-    """Whether each of these parameters was left out or has this value."""
+    """Whether each of these parameters is absent or has this value."""
     return all(call.get(name) in (None, value) for name, value in has.items())
 
 

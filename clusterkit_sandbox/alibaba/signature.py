@@ -1,4 +1,4 @@
-"""Who asks: the three signatures of the vendor's SDKs, verified.
+"""Verifies the three kinds of signature that the vendor's SDKs make.
 
 - RPC, version 1.0: HMAC-SHA1 over method and sorted parameters, keyed with secret + ``&``
   (vendor: "Request signatures", RPC);
@@ -31,7 +31,7 @@ from clusterkit_sandbox.alibaba.failure import Failure, unauthorised
 from clusterkit_sandbox.alibaba.request import Request
 
 SKEW = 15 * 60
-"""Seconds a request's clock may be off (vendor: a request is valid for 15 minutes)."""
+"""Seconds that a request's date may differ from the clock (vendor: 15 minutes)."""
 _REMEMBERED = 2 * SKEW
 """Seconds a nonce is remembered: a request from a clock that is fast is valid for so long."""
 _LETTERS = string.ascii_letters + string.digits
@@ -39,7 +39,7 @@ _LETTERS = string.ascii_letters + string.digits
 
 @dataclass(frozen=True)
 class AccessKey:
-    """One access key, for good or temporary."""
+    """An access key, permanent or temporary."""
 
     id: str
     secret: str
@@ -62,7 +62,7 @@ def random_key(prefix: str, arn: str, seconds: float | None = None) -> AccessKey
 
 
 class Signatures:
-    """The keys there are, and the nonces seen. Safe to use from any thread."""
+    """Known keys and used nonces. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -71,7 +71,7 @@ class Signatures:
         self._nonces: deque[tuple[float, str]] = deque()
 
     def add(self, key: AccessKey) -> None:
-        """Accept this key from now on."""
+        """Accept this key."""
         now = time.time()
         with self._lock:
             self._keys = {
@@ -82,7 +82,7 @@ class Signatures:
             self._keys[key.id] = key
 
     def forget_temporary(self) -> None:
-        """Accept no temporary key any more."""
+        """Forget all temporary keys."""
         with self._lock:
             self._keys = {i: key for i, key in self._keys.items() if key.expires is None}
 

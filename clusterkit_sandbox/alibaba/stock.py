@@ -21,7 +21,7 @@ _NO_VCPU = (
 
 
 def in_stock(store: Store, kind: str, zone: str) -> bool:
-    """Whether machines of this type can be made in the zone now."""
+    """Whether instances of this type are in stock in the zone."""
     offered = INSTANCE_TYPES.get(kind)
     if offered is None or zone[-1] in offered.without:
         return False
@@ -29,7 +29,7 @@ def in_stock(store: Store, kind: str, zone: str) -> bool:
 
 
 def used_vcpus(store: Store, region: str, *, spot: bool) -> int:
-    """The cores of the machines there are, those by the hour or those by bid."""
+    """Cores in use by pay-as-you-go or by spot instances."""
     return sum(
         INSTANCE_TYPES[instance.kind].cpu
         for instance in store.all(Instance)
@@ -38,7 +38,7 @@ def used_vcpus(store: Store, region: str, *, spot: bool) -> int:
 
 
 def over_limit(store: Store, region: str, kind: str, *, spot: bool) -> tuple[str, str] | None:
-    """Code and message if the account cannot have one more machine of this type."""
+    """Code and message if the account cannot have one more instance of this type."""
     if in_mainland(region) and store.conditions.real_name == "none":
         return _NOT_VERIFIED
     most = store.conditions.quotas["spot-vcpu" if spot else "vcpu"]

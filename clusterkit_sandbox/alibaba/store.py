@@ -1,4 +1,4 @@
-"""The account's resources, and the switches that make it behave like another account."""
+"""The account's resources, and the conditions under which it operates."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ QUOTAS: dict[str, int] = {
 
 @dataclass
 class Conditions:
-    """What differs between accounts and days; may be changed at any time."""
+    """What differs between accounts; may be changed at any time."""
 
     activated: bool = True
     """Container Service is activated, and its service roles are granted; read by ``reset``"""
@@ -80,7 +80,7 @@ class Conditions:
 
 
 class Store:
-    """Everything there is. Hold ``lock`` to look or change; never while calling Kubernetes."""
+    """All resources. Hold ``lock`` to read or write, but not while calling Kubernetes."""
 
     def __init__(self, pace: Pace, faults: Faults) -> None:
         self.lock = threading.RLock()
@@ -96,11 +96,11 @@ class Store:
         self._tables: dict[type[Thing], dict[tuple[str, str], Thing]] = {}
         self._added: list[Thing] = []
         self._unseen: list[tuple[Thing, float]] = []
-        """what reads do not find yet, and until when (time.monotonic)"""
+        """hidden resources, and until when (time.monotonic)"""
         self._reading = False
 
     def clear(self) -> None:
-        """Forget every resource and what was to come; keys and conditions stay."""
+        """Remove every resource and pending change; keys and conditions stay."""
         self.clock.clear()
         with self.lock:
             self._tables.clear()
@@ -112,7 +112,7 @@ class Store:
 
     @contextmanager
     def call(self, *, reading: bool) -> Iterator[None]:
-        """Run one operation, with the lock held; a ``reading`` one does not find what is late."""
+        """Hold the lock for one operation; a ``reading`` one does not find hidden resources."""
         with self.lock:
             self._added.clear()
             self._unseen = [one for one in self._unseen if one[1] > time.monotonic()]
@@ -123,7 +123,7 @@ class Store:
                 self._reading = False
 
     def hide_added(self, kind: type[Thing], seconds: float) -> None:
-        """Reads do not find what this call added of a kind until ``seconds`` have passed."""
+        """Hide the resources of a kind that this call added from reads, for ``seconds``."""
         until = time.monotonic() + seconds
         self._unseen += [(thing, until) for thing in self._added if isinstance(thing, kind)]
 
@@ -131,23 +131,23 @@ class Store:
         return not self._reading or all(thing is not one for one, _ in self._unseen)
 
     def all(self, kind: type[T]) -> Iterator[T]:
-        """Every one of a kind, oldest first."""
+        """Every resource of a kind, oldest first."""
         things = cast("list[T]", list(self._tables.get(kind, {}).values()))
         return iter([thing for thing in things if self._seen(thing)])
 
     def get(self, kind: type[T], identifier: str, region: str = "") -> T | None:
-        """One by id; give the region for kinds whose names are regional."""
+        """One resource by id; ``region`` for kinds whose ids are regional."""
         found = cast("T | None", self._tables.get(kind, {}).get((region, identifier)))
         return found if found is not None and self._seen(found) else None
 
     def add(self, thing: T, region: str = "") -> T:
-        """Keep it; the same region is to be given to ``get`` and ``remove``."""
+        """Add it; pass the same region to ``get`` and ``remove``."""
         self._tables.setdefault(type(thing), {})[region, thing.id] = thing
         self._added.append(thing)
         return thing
 
     def trim(self, kind: type[T], most: int, gone: Callable[[T], bool] = lambda _: True) -> None:
-        """Forget the oldest of a kind beyond ``most``, those only that are ``gone``."""
+        """Remove the oldest of a kind beyond ``most``, but only those that are ``gone``."""
         table = self._tables.get(kind, {})
         if len(table) > most + most // 10:
             old = [key for key, thing in table.items() if gone(cast("T", thing))]
@@ -155,11 +155,11 @@ class Store:
                 del table[key]
 
     def remove(self, thing: Thing, region: str = "") -> None:
-        """It is gone; fine if it was."""
+        """Remove it, if it is there."""
         self._tables.get(type(thing), {}).pop((region, thing.id), None)
 
     def counts(self) -> dict[str, int]:
-        """How many there are of each kind, by class name."""
+        """The number of resources of each kind, by class name."""
         return {kind.__name__: len(table) for kind, table in self._tables.items() if table}
 
     # time
@@ -169,19 +169,19 @@ class Store:
         return self.pace.seconds(f"alibaba/{what}")
 
     def due(self, what: str) -> float:
-        """When something begun now is done, by the clock."""
+        """When something started now is done, by the clock."""
         return self.clock.now + self.seconds(what)
 
     def pending(self, thing: Thing) -> bool:
-        """Whether it is still being made or changed."""
+        """Whether it is still being created or changed."""
         return self.clock.now < thing.due
 
     def later(self, what: str, change: Callable[[], None]) -> None:
-        """Make a change when ``what`` has taken its time; called without the lock."""
+        """Apply a change after the duration of ``what``; it is called without the lock."""
         self.clock.after(self.seconds(what), change)
 
     def remove_later(self, what: str, thing: Thing) -> None:
-        """It is gone when ``what`` has taken its time."""
+        """Remove it after the duration of ``what``."""
 
         def gone() -> None:
             with self.lock:
@@ -239,7 +239,7 @@ class Store:
         return taken
 
     def is_free(self, vswitch: VSwitch, text: str) -> bool:
-        """Whether the vSwitch can give this very address."""
+        """Whether this address of the vSwitch is free."""
         try:
             address = ipaddress.IPv4Address(text)
         except ValueError:
@@ -249,7 +249,7 @@ class Store:
         return inside and str(address) not in self._taken(vswitch)
 
     def free_addresses(self, vswitch: VSwitch) -> int:
-        """How many more the vSwitch can give."""
+        """The number of free addresses of the vSwitch."""
         used = sum(i.vswitch == vswitch.id for i in self.all(Instance))
         used += sum(i.vswitch == vswitch.id for i in self.all(NetworkInterface))
         used += sum(b.kind == "clb" and vswitch.id in b.vswitches for b in self.all(LoadBalancer))

@@ -1,4 +1,4 @@
-"""Tags of what is there: TagResources and its like, which every service spells its own way."""
+"""TagResources and the like, which differ between services."""
 
 from __future__ import annotations
 

@@ -8,11 +8,11 @@ from clusterkit_sandbox.alibaba.models import Cluster, Event, Task
 from clusterkit_sandbox.alibaba.store import Store
 
 _TASKS, _EVENTS = 5_000, 20_000
-"""How many are remembered: a sandbox may live for weeks."""
+"""How many are kept: a sandbox may run for weeks."""
 
 
 def begin(store: Store, kind: str, cluster: Cluster, target: str = "") -> Task:
-    """A task that runs from now on."""
+    """Start a task."""
     task = Task(
         id=f"T-{store.new_hex(24)}",
         region=cluster.region,
@@ -28,7 +28,7 @@ def begin(store: Store, kind: str, cluster: Cluster, target: str = "") -> Task:
 
 
 def end(store: Store, task: Task, error: tuple[str, str] | None = None) -> None:
-    """The task is done, or failed with code and message."""
+    """End the task as done, or as failed with code and message."""
     task.updated = time.time()
     if error is None:
         task.state = "success"
@@ -39,7 +39,7 @@ def end(store: Store, task: Task, error: tuple[str, str] | None = None) -> None:
 
 
 def cancel(store: Store, cluster: Cluster) -> None:
-    """What was going on in a cluster has ended with it."""
+    """End the running tasks of a deleted cluster."""
     for task in store.all(Task):
         if task.cluster == cluster.id and task.state == "running":
             end(store, task, ("TaskCanceled", f"The cluster {cluster.id} is deleted."))

@@ -1,4 +1,4 @@
-"""ECS 2014-05-26: disks, which claims of Kubernetes leave behind."""
+"""ECS 2014-05-26: disks, which Kubernetes claims may leave behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kubernetes for the sandbox's clusters: carried along, real, or the user's own."""
+"""Kubernetes for the sandbox's clusters: embedded, a real API server, or the user's cluster."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ class TokenIssuer:
         return f"{signed}.{_encode(signature)}", expires
 
     def verify(self, token: str, audience: str = ISSUER) -> Identity | None:
-        """Who a token of ours stands for; None if it is not ours, has expired, is for somebody else
+        """The identity of a token; None if it is not ours, has expired, is for another audience
         or its account is gone.
         """
         try:

@@ -1,4 +1,4 @@
-"""A TLS proxy before a real API server, for ``envtest`` and ``kubeconfig:PATH``.
+"""A TLS proxy in front of a real API server, for ``envtest`` and ``kubeconfig:PATH``.
 
 The cloud's clients expect a certificate for the cloud's host name and send the cloud's tokens. The
 proxy has the one, knows the others, and passes each request on as the user it stands for
@@ -28,7 +28,7 @@ _ANONYMOUS = Identity("system:anonymous", ("system:unauthenticated",))
 
 
 class AuthProxy:
-    """Passes the requests of one cluster on."""
+    """Forwards the requests of one cluster."""
 
     def __init__(self, session: aiohttp.ClientSession, base: str, review: TokenReview) -> None:
         """``session`` reaches the API server at ``base`` as an administrator."""

@@ -1,4 +1,4 @@
-"""Who sends a request: client certificate, bearer token, or nobody; and whom they impersonate.
+"""Authenticates requests: client certificate, bearer token, anonymous, and impersonation.
 
 Kubernetes documentation, "Authenticating" (X.509 client certificates, service account tokens,
 webhook token authentication, anonymous requests, user impersonation).
@@ -22,7 +22,7 @@ _ACCOUNT = "system:serviceaccount:"
 
 
 class Authenticator:
-    """Tells the users of one cluster apart."""
+    """Authenticates the users of one cluster."""
 
     def __init__(self, issuer: TokenIssuer, review: TokenReview, authorizer: Authorizer) -> None:
         self._issuer = issuer
@@ -30,12 +30,12 @@ class Authenticator:
         self._authorizer = authorizer
 
     async def identify(self, request: web.BaseRequest) -> Identity:
-        """Who is asking, impersonation included; ``Refusal`` 401 or 403."""
+        """The user, after impersonation; ``Refusal`` 401 or 403."""
         user = await self._own(request)
         return self._impersonated(request, user)
 
     async def token(self, token: str) -> Identity | None:
-        """Whom a bearer token stands for."""
+        """The identity of a bearer token."""
         found = self._issuer.verify(token)
         if found is None:
             # the cloud's own check may look things up: not on the event loop

@@ -1,4 +1,4 @@
-"""What every cluster is born with: namespaces, roles, priority classes, its own service."""
+"""The objects that every cluster starts with: namespaces, roles, priority classes, its service."""
 
 from __future__ import annotations
 

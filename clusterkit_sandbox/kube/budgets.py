@@ -1,4 +1,4 @@
-"""PodDisruptionBudgets: how many pods may be sent away at once (Kubernetes documentation,
+"""PodDisruptionBudgets: how many pods may be evicted at once (Kubernetes documentation,
 "Disruptions" and "Specifying a Disruption Budget"; pkg/registry/core/pod/storage/eviction.go).
 
 Healthy pods are counted at the eviction itself, where Kubernetes reads what its controller wrote
@@ -24,7 +24,7 @@ _SCALED: dict[str, GroupPlural] = {
     "StatefulSet": ("apps", "statefulsets"),
 }
 _OVER = ("Succeeded", "Failed", "Pending")
-"""Phases in which a pod keeps nothing up, and may always go."""
+"""Phases in which a pod serves nothing and may always be evicted."""
 
 
 def check(state: ClusterState, pod: Object) -> None:
@@ -75,7 +75,7 @@ def _expected(state: ClusterState, pods: Sequence[Object]) -> int:
 
 
 def _least(budget: Object, expected: int, there: int) -> int:
-    """How many must stay up."""
+    """How many pods must stay available."""
     least, most = dig(budget, "spec.minAvailable"), dig(budget, "spec.maxUnavailable")
     if most is not None:
         return expected - _amount(most, expected)

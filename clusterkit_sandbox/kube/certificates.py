@@ -26,7 +26,7 @@ _OWN_HOSTS = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.defau
 
 
 class ClusterAuthority:
-    """Makes and signs; its key stays in memory."""
+    """A certificate authority whose key stays in memory."""
 
     def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())

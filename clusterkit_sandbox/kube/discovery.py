@@ -1,4 +1,4 @@
-"""What the endpoint serves, as clients ask for it: discovery in both forms, OpenAPI v3.
+"""Discovery (aggregated and legacy) and OpenAPI v3.
 
 Kubernetes documentation, "The Kubernetes API": aggregated discovery is what kubectl asks for first,
 the old form is what ``kubectl auth can-i`` and the Python client ask for. OpenAPI v2 is not served;
@@ -71,7 +71,7 @@ class Discovery:
         return body, kind
 
     def plain(self, path: str, host: str) -> Object | None:
-        """The old documents: ``/api``, ``/apis``, ``/apis/GROUP``, ``/apis/GROUP/VERSION``."""
+        """The legacy documents: ``/api``, ``/apis``, ``/apis/GROUP``, ``/apis/GROUP/VERSION``."""
         groups = self._state.catalogue.groups()
         if path == "/api":
             address = {"clientCIDR": "0.0.0.0/0", "serverAddress": host}

@@ -1,4 +1,4 @@
-"""The Kubernetes endpoint that clusterkit carries along: every cluster a TLS port of its own, all
+"""The embedded Kubernetes API server: each cluster has its own TLS port, all
 of them on one event loop in one thread.
 """
 
@@ -175,7 +175,7 @@ class EmbeddedCluster:
             self._run(work())
 
     def rename(self, hosts: Sequence[str]) -> None:
-        """Be reached under these names instead."""
+        """Serve these host names instead."""
         self.listener.rename(hosts)
 
     def client_certificate(
@@ -185,7 +185,7 @@ class EmbeddedCluster:
         return self._authority.client(username, groups, seconds)
 
     def close(self) -> None:
-        """The cluster is gone; may be repeated."""
+        """Close the cluster; may be repeated."""
         if self._closed:
             return
         self._closed = True

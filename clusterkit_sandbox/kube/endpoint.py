@@ -53,13 +53,13 @@ class Endpoint:
         self._subresources = Subresources(state, writer, issuer)
 
     def application(self) -> web.Application:
-        """What the server runs."""
+        """The aiohttp application."""
         found = web.Application(client_max_size=_LARGEST)
         found.router.add_route("*", "/{path:.*}", self._handle)
         return found
 
     def close(self) -> None:
-        """End what would go on for ever."""
+        """End all watches."""
         self._reader.close()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:

@@ -45,7 +45,7 @@ class EnvtestKube:
     """Starts an API server for each cluster."""
 
     def __init__(self, pace: Pace, directory: Path, faults: Faults) -> None:
-        """``ValueError`` if the programs are not to be found."""
+        """``ValueError`` if the programs are not found."""
         self._pace = pace
         self._directory = directory
         self._etcd, self._server = _program("etcd"), _program("kube-apiserver")
@@ -62,7 +62,7 @@ class EnvtestKube:
         admins: Sequence[str] = (),
         objects: Sequence[Mapping[str, object]] = (),
     ) -> EnvtestCluster:
-        """Start etcd and an API server, of the version it has; ``RuntimeError`` if it will not."""
+        """Start etcd and an API server, whatever its version; ``RuntimeError`` if that fails."""
         home = Path(tempfile.mkdtemp(dir=self._directory, prefix="envtest-"))
         processes = _Processes(home)
         try:
@@ -185,7 +185,7 @@ class _Processes:
         return base, context
 
     def stop(self) -> None:
-        """End both, the API server first; remove their files."""
+        """Stop both, the API server first, and remove their files."""
         for process in reversed(self._running.values()):
             process.terminate()
             try:

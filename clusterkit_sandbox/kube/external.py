@@ -1,4 +1,4 @@
-"""The user's own Kubernetes, kind say, under a sandbox's clusters: ``--kube kubeconfig:PATH``.
+"""The user's own Kubernetes (kind, say) as the sandbox's clusters: ``--kube kubeconfig:PATH``.
 
 ``kubectl proxy`` on a private socket reaches it, so every kind of credential works that kubectl
 takes. Its nodes stay what they are, and what Kubernetes makes in the emulated cloud it does not
@@ -30,7 +30,7 @@ class ExternalKube:
     """All clusters of the sandbox are this one cluster."""
 
     def __init__(self, kubeconfig: Path, directory: Path, faults: Faults) -> None:
-        """``ValueError`` for a file that is not there, or without kubectl."""
+        """``ValueError`` if the file or kubectl is missing."""
         if not kubeconfig.is_file():
             raise ValueError(f"--kube kubeconfig:{kubeconfig}: there is no such file")
         kubectl = shutil.which("kubectl")
@@ -77,7 +77,7 @@ class ExternalKube:
         admins: Sequence[str] = (),
         objects: Sequence[Mapping[str, object]] = (),
     ) -> ExternalCluster:
-        """A front before the cluster; it has the version it has."""
+        """Start a proxy in front of the cluster, whatever its version."""
 
         def connect() -> aiohttp.ClientSession:
             return aiohttp.ClientSession(
@@ -102,7 +102,7 @@ class ExternalKube:
         return self._clusters.hosts()
 
     def close(self) -> None:
-        """Close the fronts; the cluster itself stays. May be repeated."""
+        """Close the proxies; the cluster itself stays. May be repeated."""
         self._clusters.close()
         if self._proxy.poll() is None:
             self._proxy.terminate()

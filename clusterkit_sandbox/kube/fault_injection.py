@@ -1,4 +1,4 @@
-"""Draws the faults before a cluster's API, embedded or real."""
+"""Injects faults in front of a cluster's API, embedded or real."""
 
 from __future__ import annotations
 

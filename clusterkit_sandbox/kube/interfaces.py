@@ -1,4 +1,4 @@
-"""What a cloud's emulator and the Kubernetes side of the sandbox say to each other.
+"""The interface between a cloud's emulator and the Kubernetes side of the sandbox.
 
 The emulator asks a ``KubeServer`` for an endpoint when it makes a cluster, says which nodes there
 are, and is called back through ``CloudHooks`` for the things Kubernetes makes in a cloud: load
@@ -14,7 +14,7 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Identity:
-    """Who is asking, as Kubernetes sees it."""
+    """A Kubernetes user."""
 
     username: str
     groups: tuple[str, ...] = ()
@@ -68,12 +68,12 @@ class CloudHooks(Protocol):
     def ensure_load_balancer(
         self, kind: str, namespace: str, name: str, uid: str, annotations: Mapping[str, str]
     ) -> str:
-        """Make (or find) the load balancer of a ``Service`` or ``Ingress``; return its host name,
+        """Create (or find) the load balancer of a ``Service`` or ``Ingress``; return its host name,
         empty if no controller of this cluster is responsible for the kind.
         """
 
     def delete_load_balancer(self, uid: str) -> None:
-        """Remove it; a missing one is fine."""
+        """Delete it, if it exists."""
 
     def provisioners(self) -> Sequence[str]:
         """Names of the CSI drivers that work at the moment (``ebs.csi.aws.com`` once the add-on is
@@ -94,7 +94,7 @@ class CloudHooks(Protocol):
         """
 
     def delete_volume(self, volume: str) -> None:
-        """Remove it; a missing one is fine."""
+        """Delete it, if it exists."""
 
 
 class KubeCluster(Protocol):
@@ -114,7 +114,7 @@ class KubeCluster(Protocol):
         """Make the node objects be exactly these: new ones turn Ready, vanished ones go."""
 
     def rename(self, hosts: Sequence[str]) -> None:
-        """Be reached under these names instead of those given to ``open``."""
+        """Serve these host names instead of those given to ``open``."""
 
     def client_certificate(
         self, username: str, groups: Sequence[str], seconds: float
@@ -122,7 +122,7 @@ class KubeCluster(Protocol):
         """A new client certificate and key (PEM) that lives ``seconds``."""
 
     def close(self) -> None:
-        """The cluster is gone: the endpoint refuses connections."""
+        """Close the endpoint."""
 
 
 class KubeServer(Protocol):

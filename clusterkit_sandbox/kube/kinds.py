@@ -200,7 +200,7 @@ def custom(crd: Object) -> Iterator[Resource]:
 
 
 class Catalogue:
-    """What one cluster serves."""
+    """The resources that one cluster serves."""
 
     def __init__(self) -> None:
         self._served: dict[tuple[str, str, str], Resource] = {}
@@ -242,14 +242,14 @@ class Catalogue:
         return found
 
     def set_custom(self, crd: Object) -> None:
-        """Serve what this CustomResourceDefinition says, and nothing it said before."""
+        """Serve this version of a CustomResourceDefinition."""
         self.remove_custom(crd)
         storage = next(v["name"] for v in crd["spec"]["versions"] if v.get("storage"))
         for resource in sorted(custom(crd), key=lambda found: found.version != storage):
             self._add(resource)
 
     def remove_custom(self, crd: Object) -> None:
-        """Serve it no longer."""
+        """Stop serving a CustomResourceDefinition."""
         key = (crd["spec"]["group"], crd["spec"]["names"]["plural"])
         self._current.pop(key, None)
         self._served = {k: v for k, v in self._served.items() if v.key != key}

@@ -1,4 +1,4 @@
-"""All there is to know of one cluster, for the parts that serve and change it."""
+"""The state of one cluster: objects, kinds and version."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ class Store:
         return new
 
     def remove(self, key: GroupPlural, old: Object) -> Object:
-        """Forget an object; what comes back is its last version, as watchers see it."""
+        """Remove an object; return its last version, as watchers see it."""
         self._objects[key].pop(name_of(old))
         self.revision += 1
         last = {**old, "metadata": {**old["metadata"], "resourceVersion": str(self.revision)}}

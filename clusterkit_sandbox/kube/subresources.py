@@ -1,4 +1,4 @@
-"""What hangs on an object: scale, log, eviction, binding, tokens."""
+"""Subresources: scale, log, eviction, binding, token."""
 
 from __future__ import annotations
 

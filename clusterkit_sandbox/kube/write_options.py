@@ -1,4 +1,4 @@
-"""How a write is meant, and what a write changes about an object besides what it says."""
+"""The options of a write, and the metadata that every write updates."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _COUNTED_GROUPS = {
 
 @dataclass
 class WriteOptions:
-    """How a write is meant: the query parameters that go with it."""
+    """The query parameters of a write."""
 
     manager: str
     dry_run: bool = False

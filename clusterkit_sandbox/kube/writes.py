@@ -143,7 +143,7 @@ class Writer:
         self.edit(key, found, change, manager, "status")
 
     def remove_finalizer(self, key: GroupPlural, found: Object, finalizer: str) -> None:
-        """Take one finalizer away; the last one lets a deleted object go."""
+        """Remove one finalizer; a deleted object goes with its last one."""
 
         def change(new: Object) -> None:
             kept = [item for item in new["metadata"].get("finalizers") or () if item != finalizer]

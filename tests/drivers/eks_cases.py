@@ -245,7 +245,12 @@ BARE_CASE = Case(
     look=inventory,
     unmarked=UNMARKED,
     files=FILES,
-    changes=(("labels", {"pools.0.labels": {"a": "b"}}), ("zones", {"network.zones": 3})),
+    changes=(
+        ("labels", {"pools.0.labels": {"a": "b"}}),
+        ("zones", {"network.zones": 3}),
+        ("nat", {"network.nat": "one"}),
+        ("no nat", {"network.nat": "none"}),
+    ),
 )
 
 CASES = (MINIMAL_CASE, FULL_CASE, EXISTING_CASE, BARE_CASE)

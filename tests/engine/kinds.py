@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
 from clusterkit import errors
-from clusterkit.engine.kind import Edit, Kind, edit
+from clusterkit.engine.kind import Edit, Env, Kind, edit
 from clusterkit.engine.operation import Operation
-from clusterkit.engine.scope import Env, Scope
+from clusterkit.engine.scope import Scope
 from clusterkit.naming import CLUSTER, NAME
 from tests.engine.dictcloud import DictCloud, LostAnswer, Thing, Throttled
 

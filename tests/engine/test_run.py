@@ -12,11 +12,11 @@ import pytest
 
 from clusterkit.engine import backoff
 from clusterkit.engine.events import Event, StepFailed, StepNoted, StepRetried, StepStopped, Warned
-from clusterkit.engine.kind import AnyKind, Edit, Kind, Leftover, fixed
+from clusterkit.engine.kind import AnyKind, Edit, Env, Kind, Leftover, fixed
 from clusterkit.engine.operation import Done, Failed, Operation, Running
 from clusterkit.engine.plan import Plan, plan
 from clusterkit.engine.run import Outcome, Run
-from clusterkit.engine.scope import Env, Scope
+from clusterkit.engine.scope import Scope
 from clusterkit.errors import (
     AlreadyDone,
     Diverged,
@@ -30,6 +30,7 @@ from clusterkit.errors import (
     Rejected,
     ServerError,
     TimedOut,
+    Unreachable,
 )
 from tests.engine.dictcloud import DictCloud, Faults
 from tests.engine.kinds import KINDS, Ground, Item, Lamp, Roof, Seen, Wall, seen
@@ -497,7 +498,7 @@ def test_an_optional_kind_that_cannot_be_reached_is_left_out() -> None:
 
         @classmethod
         def list(cls, scope: Scope[DictCloud]) -> Iterable[Seen]:
-            raise ServerError("no route to host", hint="run it from inside")
+            raise Unreachable("no route to host", hint="run it from inside")
 
     cloud = DictCloud()
     found = planned(cloud, *tower(), Far(name="f"), kinds=(*KINDS, Far))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from clusterkit import clouds
-from clusterkit.alibaba import cluster_access
+from clusterkit.alibaba.access import LIFETIME, MINUTES
 
 PACKAGE = Path(clouds.__file__).parent
 CLOUD = re.compile(r"\b(aws|eks|alibaba|ack|gke|google|aks|azure)\b", re.IGNORECASE)
@@ -43,6 +43,5 @@ def test_the_package_and_the_library_import_no_sdk_and_no_profile_language() -> 
 
 def test_the_words_for_examples_are_true() -> None:
     assert clouds.EXAMPLES.cloud in clouds.CLOUDS
-    allowed = cluster_access.ALLOWED
-    words = f"{allowed[0]} to {allowed[-1]} on alibaba, default {cluster_access.MINUTES}"
+    words = f"{MINUTES[0]} to {MINUTES[-1]} on alibaba, default {LIFETIME}"
     assert clouds.EXAMPLES.minutes == words

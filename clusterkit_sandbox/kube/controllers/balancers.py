@@ -34,7 +34,7 @@ class BalancerController:
             yield ref_of(change.key, change.object)
 
     def reconcile(self, ref: Ref) -> float | None:
-        """Bring one load balancer a step further."""
+        """Reconcile one load balancer."""
         found = self._runtime.state.get(*ref)
         if found is None:
             return None
@@ -127,8 +127,8 @@ class BalancerController:
 
 
 def _ok(_: None) -> None:
-    """Nothing is left to be done."""
+    """Do nothing."""
 
 
 def _lost(words: str) -> None:
-    """The object is gone, so nobody can be told."""
+    """The object is gone: there is nothing to report to."""

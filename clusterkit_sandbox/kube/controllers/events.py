@@ -27,11 +27,11 @@ class Recorder:
         self._known: dict[tuple[str, str, str], Object] = {}
 
     def normal(self, found: Object, reason: str, message: str, component: str) -> None:
-        """Something went as it should."""
+        """Record a Normal event."""
         self._record(found, "Normal", reason, message, component)
 
     def warning(self, found: Object, reason: str, message: str, component: str) -> None:
-        """Something did not."""
+        """Record a Warning event."""
         self._record(found, "Warning", reason, message, component)
 
     def _record(self, found: Object, kind: str, reason: str, message: str, component: str) -> None:

@@ -1,4 +1,4 @@
-"""Garbage collection: what is owned goes with its owner (Kubernetes documentation, "Garbage
+"""Garbage collection: objects are deleted with their owner (Kubernetes documentation, "Garbage
 Collection", "Owners and Dependents"), and the objects of a custom kind with its definition.
 """
 
@@ -17,7 +17,7 @@ _MANAGER = "kube-controller-manager"
 
 
 class GarbageCollector:
-    """Deletes what has lost its owners."""
+    """Deletes objects whose owners are gone."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -44,7 +44,7 @@ class GarbageCollector:
             yield ref
 
     def reconcile(self, ref: Ref) -> float | None:
-        """Look at one owner or dependent."""
+        """Reconcile one owner or dependent."""
         state = self._runtime.state
         if not state.catalogue.serves(ref[0]):
             return None

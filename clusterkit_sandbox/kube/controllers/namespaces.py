@@ -1,4 +1,4 @@
-"""Namespaces: what each is born with, and how it goes (Kubernetes documentation, "Namespaces").
+"""Namespaces: their initial objects, and their deletion (Kubernetes documentation, "Namespaces").
 
 Also the token of a Secret of type ``kubernetes.io/service-account-token``, and the rules of
 aggregated ClusterRoles.
@@ -28,7 +28,7 @@ _ACCOUNT = "kubernetes.io/service-account.name"
 
 
 class NamespaceController:
-    """Gives a namespace its account and its root certificate; empties it when it goes."""
+    """Creates a namespace's service account and root certificate; empties it when it is deleted."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime

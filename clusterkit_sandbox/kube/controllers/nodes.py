@@ -37,7 +37,7 @@ class NodeController:
         self._machines: dict[str, Node] = {}
 
     def set(self, nodes: Sequence[Node]) -> None:
-        """Have exactly these nodes; of one that is known only labels and taints change."""
+        """Register exactly these nodes; for known ones only labels and taints change."""
         state = self._runtime.state
         wanted = {node.name: node for node in nodes}
         for found in state.store.list(NODES):
@@ -76,7 +76,7 @@ class NodeController:
             yield ref_of(NODES, change.object)
 
     def reconcile(self, ref: Ref) -> float | None:
-        """Make one node ready when its time has come."""
+        """Make one node ready when it is due."""
         runtime = self._runtime
         found = runtime.state.get(*ref)
         if found is None or is_ready(found):

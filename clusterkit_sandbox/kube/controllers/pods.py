@@ -50,7 +50,7 @@ class Kubelet:
                     yield ref_of(PODS, pod)
 
     def reconcile(self, ref: Ref) -> float | None:
-        """Bring one pod a step further."""
+        """Reconcile one pod."""
         runtime = self._runtime
         pod = runtime.state.get(*ref)
         if pod is None or not dig(pod, "spec.nodeName"):

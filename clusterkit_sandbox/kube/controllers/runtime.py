@@ -1,4 +1,4 @@
-"""How the controllers run: told of changes, asked to reconcile one object at a time, until it fits.
+"""Runs the controllers: each change enqueues objects, which are reconciled one at a time.
 
 Everything happens on the event loop except the calls to the cloud, which may take their time and go
 to threads. A controller is a level-triggered loop as in Kubernetes: what it does depends on what
@@ -40,13 +40,13 @@ def ref_of(key: GroupPlural, found: Object) -> Ref:
 
 
 class Controller(Protocol):
-    """One loop."""
+    """One controller."""
 
     def concerns(self, change: Change) -> Iterable[Ref]:
         """The objects to look at after this change."""
 
     def reconcile(self, ref: Ref) -> float | None:
-        """Bring one object further; in how many seconds to look again, None for not at all."""
+        """Reconcile one object; return the seconds until the next attempt, or None."""
 
 
 class Runtime:
@@ -76,7 +76,7 @@ class Runtime:
         self._closed = False
 
     def start(self, controllers: Sequence[Controller]) -> None:
-        """Look at everything there is, and at every change from now on."""
+        """Reconcile all objects, and every object that changes."""
         self._controllers = list(controllers)
         self.state.store.listen(self._changed)
         for key, found in self.state.store.all():

@@ -60,7 +60,7 @@ class ClaimController:
                     yield ref_of(CLAIMS, claim)
 
     def reconcile(self, ref: Ref) -> float | None:
-        """Bring one claim a step further."""
+        """Reconcile one claim."""
         claim = self._runtime.state.get(*ref)
         if claim is None:
             return None
@@ -195,7 +195,7 @@ class VolumeController:
                 yield VOLUMES, "", name
 
     def reconcile(self, ref: Ref) -> float | None:
-        """Bring one volume a step further."""
+        """Reconcile one volume."""
         runtime = self._runtime
         volume = runtime.state.get(*ref)
         if volume is None:

@@ -29,7 +29,7 @@ _MANAGER = "kube-controller-manager"
 
 
 class Owning(ABC):
-    """What the controllers of workloads share: one resource, and the children it makes."""
+    """The base of workload controllers: one resource and its children."""
 
     def __init__(self, runtime: Runtime, key: GroupPlural, children: GroupPlural) -> None:
         self.runtime = runtime
@@ -49,7 +49,7 @@ class Owning(ABC):
                     yield self.key, metadata.get("namespace", ""), owner["name"]
 
     def reconcile(self, ref: Ref) -> float | None:
-        """Bring one workload further."""
+        """Reconcile one workload."""
         found = self.runtime.state.get(*ref)
         if found is None or found["metadata"].get("deletionTimestamp"):
             return None
@@ -60,7 +60,7 @@ class Owning(ABC):
         """One workload that is to live."""
 
     def owned(self, found: Object) -> list[Object]:
-        """Its children, the ones that go left out."""
+        """Its children, except those being deleted."""
         return [
             child
             for child in self.runtime.state.owned(self.children, found)

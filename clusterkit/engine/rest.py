@@ -1,0 +1,212 @@
+"""JSON over HTTPS, for APIs without an SDK worth its weight; Kubernetes is the first.
+
+One request is one call: retrying is the engine's. Whatever goes wrong becomes one of
+``clusterkit.errors`` here, and every request and answer is told to the observer.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlencode, urlsplit
+
+from clusterkit.engine.error_table import ErrorTable
+from clusterkit.engine.exchange import Exchange, Observe
+from clusterkit.engine.target import proxy_of_environment
+from clusterkit.errors import ClusterkitError, Rejected, Unreachable
+
+if TYPE_CHECKING:
+    import urllib3
+
+CONNECTIONS = 16
+"""as many as the engine has threads"""
+CONNECT_TIMEOUT = 5.0
+READ_TIMEOUT = 65.0
+"""seconds; a Kubernetes API server gives up a request after 60 (``--request-timeout``)"""
+
+
+class Answer(NamedTuple):
+    """An answer that is not 2xx."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+    operation: str
+
+    @property
+    def after(self) -> float | None:
+        """Seconds of ``Retry-After`` (RFC 9110, 10.2.3); None for a date or none."""
+        seconds = self.headers.get("Retry-After", "")
+        return float(seconds) if seconds.isdigit() else None
+
+
+Refusal = Callable[[Answer], ClusterkitError]
+
+
+def by_table(
+    table: ErrorTable, read: Callable[[Answer], tuple[str, str, str]]
+) -> Callable[[Answer], ClusterkitError]:
+    """The refusals of an API: ``read`` finds code, message and request id in an answer."""
+
+    def refusal(answer: Answer) -> ClusterkitError:
+        code, message, request_id = read(answer)
+        return table.classify(
+            code, answer.status, message, answer.operation, request_id, answer.after
+        )
+
+    return refusal
+
+
+class RestClient:
+    """One API; connects at the first call, and may be shared by threads."""
+
+    def __init__(
+        self,
+        pool: urllib3.PoolManager,
+        refusal: Refusal,
+        *,
+        service: str,
+        headers: Callable[[], Mapping[str, str]] = dict,
+        observe: Observe | None = None,
+    ) -> None:
+        """``headers`` says who asks, anew for each request; ``service`` is the vendor's name of
+        the API, for the observer and for messages.
+        """
+        self._pool = pool
+        self._refusal = refusal
+        self._service = service
+        self._headers = headers
+        self._observe = observe
+
+    def call(
+        self,
+        operation: str,
+        method: str,
+        url: str,
+        body: Any = None,
+        *,
+        content_type: str = "application/json",
+        mutating: bool | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> Any:
+        """The answer's JSON; None if it has no body.
+
+        ``mutating``: whether it changes anything; left out, whether it is no GET.
+        """
+        from urllib3.exceptions import HTTPError
+
+        headers = {"Accept": "application/json", "User-Agent": "clusterkit", **self._headers()}
+        data = None if body is None else json.dumps(body).encode()
+        if data is not None:
+            headers["Content-Type"] = content_type
+        url += f"?{urlencode(query)}" if query else ""
+        changes = method != "GET" if mutating is None else mutating
+        asked = Exchange("before", self._service, operation, changes, method, url, sent=body)
+        self._tell(asked)
+        try:
+            answer = self._pool.request(method, url, body=data, headers=headers, redirect=False)
+        except HTTPError as error:
+            self._tell(asked.answered(None, error=error))
+            raise self._unreachable(error, url, operation) from error
+        self._tell(asked.answered(answer.status, answer.data))
+        if not 200 <= answer.status < 300:
+            raise self._refusal(Answer(answer.status, answer.data, answer.headers, operation))
+        return json.loads(answer.data) if answer.data else None
+
+    def pages(
+        self,
+        operation: str,
+        url: str,
+        *,
+        items: str = "items",
+        token: str = "nextPageToken",
+        parameter: str = "pageToken",
+        query: Mapping[str, str] | None = None,
+    ) -> Iterator[Any]:
+        """Everything under ``items`` of every page; ``token`` is where a page names the next one
+        (``metadata.continue``), ``parameter`` how that is asked for.
+        """
+        asked = dict(query or {})
+        while True:
+            page = self.call(operation, "GET", url, query=asked) or {}
+            yield from page.get(items) or ()
+            following: Any = page
+            for step in token.split("."):
+                following = (following or {}).get(step)
+            if not following:
+                return
+            asked[parameter] = str(following)
+
+    def _tell(self, exchange: Exchange) -> None:
+        if self._observe is not None:
+            self._observe(exchange)
+
+    def _unreachable(
+        self, error: urllib3.exceptions.HTTPError, url: str, operation: str
+    ) -> ClusterkitError:
+        """The error for a request that got no answer."""
+        host = "{0.scheme}://{0.netloc}".format(urlsplit(url))
+        reason: BaseException = error
+        while inner := reason.__cause__ or reason.__context__:
+            reason = inner
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            return Rejected(
+                f"{host} shows a certificate that its authority did not sign: "
+                f"{reason.verify_message}",
+                code="CertificateVerifyFailed",
+                operation=operation,
+                hint="something on the way intercepts TLS: exempt this address from it, or from "
+                "the proxy with NO_PROXY",
+            )
+        return Unreachable(
+            f"{self._service} at {host} does not answer: {reason}",
+            code=type(error).__name__,
+            operation=operation,
+        )
+
+
+def pool(
+    server: str,
+    *,
+    ca: str | None = None,
+    certificate: str | None = None,
+    key: str | None = None,
+    proxy: str | None = None,
+) -> urllib3.PoolManager:
+    """Connections to ``server`` that trust ``ca`` and no other authority (left out: the system's)
+    and show a client certificate, if there is one (all three PEM). ``proxy`` is ``HTTPS_PROXY``
+    unless given. No network.
+    """
+    import urllib3
+
+    settings: dict[str, Any] = {
+        "maxsize": CONNECTIONS,
+        "retries": False,
+        "ssl_context": _context(ca, certificate, key),
+        "timeout": urllib3.Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT),
+        # through a proxy urllib3 leaves Nagle's algorithm on, and a body waits for the
+        # acknowledgement of its headers, 40 ms late
+        "socket_options": [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+    }
+    if proxy := proxy or proxy_of_environment(urlsplit(server).netloc):
+        return urllib3.ProxyManager(proxy, **settings)
+    return urllib3.PoolManager(**settings)
+
+
+def _context(ca: str | None, certificate: str | None, key: str | None) -> ssl.SSLContext:
+    context = ssl.create_default_context(cadata=ca)
+    # some clouds' authorities have no key identifiers, which Python 3.13's strict mode requires
+    # (https://github.com/kubernetes-client/python/issues/2394)
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if certificate and key:
+        with tempfile.TemporaryDirectory(prefix="clusterkit-") as folder:  # 0700
+            pair = Path(folder, "pair.pem")  # the ssl module takes files only
+            pair.touch(mode=0o600)
+            pair.write_text(f"{certificate}\n{key}\n")
+            context.load_cert_chain(pair)
+    return context
