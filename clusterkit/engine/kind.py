@@ -73,6 +73,10 @@ class Env(Scope[K]):
             raise Absent(needed.key) from None
         return found
 
+    def __contains__(self, needed: object) -> bool:
+        """Whether something this one refers to exists."""
+        return getattr(needed, "key", None) in self.states
+
     def token(self, kind: Kind[Any, Any]) -> str:
         """The idempotency token of a create.
 
