@@ -20,6 +20,9 @@ KEEP = "clusterkit-keep"
 MACHINE = "clusterkit-machine"
 """on pools: the machine asked for, so that a newer type of the same size changes nothing"""
 
+_MARK = re.compile(
+    r"clusterkit (?P<region>[^\s/]+)/(?P<cluster>[^\s/]+)(/(?P<name>\S*))?( (?P<keep>keep|remove))?"
+)
 _UNSAFE = re.compile(r"[^a-z0-9-]+")
 
 
@@ -37,3 +40,19 @@ def safe(text: str, limit: int = 63) -> str:
     if len(name) <= limit and name:
         return name
     return f"{name[: limit - 9].rstrip('-')}-{digest(text)}".lstrip("-")
+
+
+def mark(region: str, cluster: str, name: str | None = None, keep: bool | None = None) -> str:
+    """The description of what takes no tags: whose it is, its name, whether destroy leaves it."""
+    text = f"clusterkit {region}/{cluster}" + ("" if name is None else f"/{name}")
+    return text if keep is None else f"{text} {'keep' if keep else 'remove'}"
+
+
+def read_mark(text: str | None, region: str, name: str = "") -> tuple[dict[str, str], bool]:
+    """The tags a description stands for, none if it is not a mark of this region, and whether
+    destroy leaves the thing. ``name`` is for marks without one.
+    """
+    found = _MARK.fullmatch(text or "")
+    if found is None or found["region"] != region:
+        return {}, False
+    return {CLUSTER: found["cluster"], NAME: name or found["name"] or ""}, found["keep"] == "keep"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
 
-from clusterkit.alibaba import access as kubernetes
-from clusterkit.alibaba import activation, leftovers
+from clusterkit.alibaba import leftovers
+from clusterkit.alibaba.access import MINUTES, access, credential
 from clusterkit.alibaba.access_list import AccessList
+from clusterkit.alibaba.activation import activate
 from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.cluster import Cluster
 from clusterkit.alibaba.graph import graph
@@ -18,15 +19,13 @@ from clusterkit.alibaba.nat import Eip, NatGateway
 from clusterkit.alibaba.network import SecurityGroup, Vpc, VSwitch, keeps_volumes
 from clusterkit.alibaba.nodes import NodePool
 from clusterkit.alibaba.personal_registry import PersonalRepository
-from clusterkit.alibaba.preflight import Facts
-from clusterkit.alibaba.preflight import preflight as _preflight
-from clusterkit.alibaba.profile import AlibabaProfile
+from clusterkit.alibaba.preflight import account, preflight
+from clusterkit.alibaba.profile import AlibabaProfile as Profile
 from clusterkit.alibaba.registry import RegistryLogin, Repository
 from clusterkit.engine.kind import AnyKind
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import ClusterkitError
 from clusterkit.kube import drain
-from clusterkit.kube.api import Access, Credential
 from clusterkit.kube.manifest import Namespace, ServiceAccount
 from clusterkit.kube.storage import StorageClass
 
@@ -43,9 +42,6 @@ __all__ = [
     "graph",
     "preflight",
 ]
-
-Profile = AlibabaProfile
-
 
 VolumeClaims = drain.volume_claims(keeps_volumes)
 
@@ -77,8 +73,6 @@ KINDS: tuple[AnyKind, ...] = (
     drain.LoadBalancerServices,
 )
 
-MINUTES = kubernetes.ALLOWED
-
 
 def connect(target: Target, wire: CloudConnection) -> Clients:
     """The clients; no network. ``ClusterkitError`` without the vendor's SDK."""
@@ -86,31 +80,6 @@ def connect(target: Target, wire: CloudConnection) -> Clients:
         what = "the alibaba driver needs Alibaba Cloud's SDK, which is not installed"
         raise ClusterkitError(what, hint="pip install 'clusterkit[alibaba]'")
     return Clients(target, wire, lambda clients: access(clients, target))
-
-
-def account(clients: Clients) -> str:
-    """The account's number; ``CredentialsError`` with the cure."""
-    return str(clients.sts("GetCallerIdentity")["AccountId"])
-
-
-def activate(profile: AlibabaProfile, clients: Clients) -> Sequence[str]:
-    """Activate Container Service and make the service roles that are missing."""
-    return activation.activate(profile, clients)
-
-
-def preflight(profile: AlibabaProfile, clients: Clients) -> Facts:
-    """What the graph needs to know of Alibaba Cloud; ``PreflightError`` with all findings."""
-    return _preflight(profile, clients, account(clients))
-
-
-def access(clients: Clients, target: Target) -> Access:
-    """How to reach the cluster's Kubernetes API; ``Absent`` while none of ours is running."""
-    return kubernetes.access(clients, target)
-
-
-def credential(clients: Clients, target: Target, minutes: int | None) -> Credential:
-    """A client certificate for the cluster, good for an hour unless told otherwise."""
-    return kubernetes.credential(clients, target, minutes)
 
 
 def exec_native(target: Target) -> Mapping[str, Any]:

@@ -6,103 +6,49 @@ Without ``TemporaryDurationMinutes`` the certificate is valid for years, so it i
 
 from __future__ import annotations
 
-import base64
-import binascii
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
-
-import yaml
 
 from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.cluster import owned
 from clusterkit.engine.target import Target
-from clusterkit.errors import Absent, CloudError
+from clusterkit.errors import Absent
+from clusterkit.kube import issued
 from clusterkit.kube.api import Access, Credential
 
-MINUTES = 60
-"""lifetime of a certificate, unless told otherwise"""
-ALLOWED = range(15, 4321)
+LIFETIME = 60
+"""minutes a certificate is valid, unless told otherwise"""
+MINUTES = range(15, 4321)
 """``TemporaryDurationMinutes`` of DescribeClusterUserKubeconfig"""
 EARLY = timedelta(minutes=5)
 REACHABLE = ("running", "updating", "upgrading", "scaling", "draining", "removing")
 """states in which the API server answers"""
 
 
-@dataclass(frozen=True)
-class Kubeconfig:
-    """What is in the kubeconfig ACK gives."""
-
-    server: str
-    ca: str
-    """PEM"""
-    certificate: str = field(repr=False)
-    """PEM"""
-    key: str = field(repr=False)
-    """PEM"""
-    expires: datetime
-
-
-def temporary(clients: Clients, target: Target, minutes: int = MINUTES) -> Kubeconfig:
-    """Credentials for that long; ``Absent`` while there is no running cluster of ours."""
+def access(clients: Clients, target: Target, minutes: int = LIFETIME) -> Access:
+    """How to reach the cluster's Kubernetes API, until shortly before the certificate's end;
+    ``Absent`` while there is no running cluster of ours.
+    """
     found = [one for one in owned(clients, target.name) if one.status in REACHABLE]
     if not found:
         raise Absent(target.name)
+    operation = "DescribeClusterUserKubeconfig"
     given = clients.cs(
-        "DescribeClusterUserKubeconfig",
+        operation,
         "GET",
         f"/k8s/{found[0].id}/user_config",
         PrivateIpAddress=not found[0].public,
         TemporaryDurationMinutes=minutes,
     )
-    return read(given["config"], str(given.get("expiration") or ""), minutes)
-
-
-def read(text: str, expiration: str, minutes: int = MINUTES) -> Kubeconfig:
-    """The one cluster and user of a kubeconfig; ``CloudError``, without its words, if it is not
-    what ACK gives.
-    """
-    try:
-        document: Any = yaml.safe_load(text)
-        cluster, user = document["clusters"][0]["cluster"], document["users"][0]["user"]
-        return Kubeconfig(
-            server=cluster["server"],
-            ca=_pem(cluster["certificate-authority-data"]),
-            certificate=_pem(user["client-certificate-data"]),
-            key=_pem(user["client-key-data"]),
-            expires=_time(expiration, minutes),
-        )
-    except (yaml.YAMLError, KeyError, IndexError, TypeError, ValueError, binascii.Error):
-        raise CloudError(
-            "Container Service gave a kubeconfig that is not one",
-            operation="CS.DescribeClusterUserKubeconfig",
-            hint="try again; this looks like a fault of the service",
-        ) from None
-
-
-def _pem(data: str) -> str:
-    return base64.b64decode(data).decode()
-
-
-def _time(text: str, minutes: int) -> datetime:
-    found = datetime.fromisoformat(text) if text else datetime.now(UTC) + timedelta(minutes=minutes)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def access(clients: Clients, target: Target) -> Access:
-    """How to reach the Kubernetes API, until shortly before the certificate's end."""
-    config = temporary(clients, target)
-    return Access(
-        server=config.server,
-        ca=config.ca,
-        client_certificate=config.certificate,
-        client_key=config.key,
-        proxy=clients.wire.proxy,
-        until=config.expires - EARLY,
-    )
+    end = datetime.now(UTC) + timedelta(minutes=minutes)
+    if told := str(given.get("expiration") or ""):
+        end = datetime.fromisoformat(told)
+    until = (end if end.tzinfo else end.replace(tzinfo=UTC)) - EARLY
+    return issued.access(given["config"], f"CS.{operation}", proxy=clients.wire.proxy, until=until)
 
 
 def credential(clients: Clients, target: Target, minutes: int | None = None) -> Credential:
-    """A client certificate for kubectl."""
-    config = temporary(clients, target, minutes or MINUTES)
-    return Credential(config.expires, certificate=config.certificate, key=config.key)
+    """A client certificate for kubectl, good for an hour unless told otherwise."""
+    found = access(clients, target, minutes or LIFETIME)
+    end = (found.until or datetime.now(UTC)) + EARLY
+    pair = (found.client_certificate or "", found.client_key or "")
+    return Credential(end, certificate=pair[0], key=pair[1])

@@ -10,7 +10,7 @@ the API server's there, and a load balancer without that listener is refused.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
@@ -34,6 +34,7 @@ class AccessListState:
     """An access control list."""
 
     id: str
+    name: str
     tags: Tags
     entries: frozenset[str] = frozenset()
     listeners: frozenset[tuple[str, int]] = frozenset()
@@ -50,6 +51,7 @@ class AccessList(Tagged[AccessListState]):
     kind: ClassVar[str] = "access-list"
     product: ClassVar = "slb"
     type: ClassVar[str] = "acl"
+    lists: ClassVar[str] = "DescribeAccessControlLists"
     cluster: Kind[Any, ClusterState]
     vpc: Kind[Any, VpcState]
     vswitches: tuple[Kind[Any, VSwitchState], ...]
@@ -58,15 +60,12 @@ class AccessList(Tagged[AccessListState]):
     """the profile's ranges, and the pods' with Flannel"""
 
     @classmethod
-    def list(cls, scope: Scope[Clients]) -> Iterable[AccessListState]:
-        for item in cls.listed(scope, "DescribeAccessControlLists"):
-            yield AccessListState(item["AclId"], read_tags(item))
+    def state(cls, shown: Any) -> AccessListState:
+        return AccessListState(shown["AclId"], shown["AclName"], read_tags(shown))
 
     def taken(self, env: Env[Clients]) -> AccessListState | None:
         name = shown_name(env, self.name)
-        there = env.client.every("DescribeAccessControlLists", AclName=name)
-        exact = (item for item in there if item["AclName"] == name)
-        return next((AccessListState(item["AclId"], read_tags(item)) for item in exact), None)
+        return next((one for one in self.there(env, AclName=name) if one.name == name), None)
 
     @classmethod
     def read(cls, scope: Scope[Clients], found: AccessListState) -> AccessListState:
@@ -84,12 +83,9 @@ class AccessList(Tagged[AccessListState]):
 
     def create(self, env: Env[Clients]) -> AccessListState:
         check(env, env[self.cluster].balancer)
-        created = env.client.slb(
-            "CreateAccessControlList",
-            AclName=shown_name(env, self.name),
-            Tag=write_tags(self.marks(env)),
-        )
-        return AccessListState(created["AclId"], self.marks(env))
+        name, tags = shown_name(env, self.name), self.marks(env)
+        created = env.client.slb("CreateAccessControlList", AclName=name, Tag=write_tags(tags))
+        return AccessListState(created["AclId"], name, tags)
 
     def edits(self, env: Env[Clients], have: AccessListState) -> Iterator[Edit]:
         wanted = self._ranges(env)
@@ -159,8 +155,5 @@ def check(scope: Scope[Clients], balancer: str) -> None:
 
 def _set(scope: Scope[Clients], balancer: str, port: int, **wanted: Any) -> None:
     scope.client.slb(
-        "SetLoadBalancerTCPListenerAttribute",
-        LoadBalancerId=balancer,
-        ListenerPort=port,
-        **wanted,
+        "SetLoadBalancerTCPListenerAttribute", LoadBalancerId=balancer, ListenerPort=port, **wanted
     )

@@ -60,12 +60,7 @@ ERRORS = ErrorTable(
         Row(Throttled, "*", message="QPS limit exceeded"),
         Row(OutOfStock, "*", message="inventory is insufficient", hint=OTHER_MACHINE),
         Row(InUse, "*", "CS.*", message="instances not empty"),
-        Row(
-            Denied,
-            "EntityNotExist.Role MissingAuth.* Err*RoleNotAttach",
-            "CS.*",
-            hint=ACTIVATE,
-        ),
+        Row(Denied, "EntityNotExist.Role MissingAuth.* Err*RoleNotAttach", "CS.*", hint=ACTIVATE),
         Row(Busy, "InvalidDesiredSizeOrCount.NotNull", "CS.ModifyClusterNodePool"),
         # one code, one class
         Row(Throttled, "Throttling* Rejected.Throttling FrequentPurchase*"),
@@ -88,8 +83,7 @@ ERRORS = ErrorTable(
             "ServiceIndebt",
         ),
         Row(
-            AlreadyDone,
-            "EntityAlreadyExists.Role.Policy ORDER.OPEND InvalidAssociation.Duplicated",
+            AlreadyDone, "EntityAlreadyExists.Role.Policy ORDER.OPEND InvalidAssociation.Duplicated"
         ),
         Row(
             Propagating,

@@ -103,11 +103,7 @@ def graph(profile: AlibabaProfile, facts: Facts) -> list[AnyWish]:
             "clusterkit-ssd",
             "diskplugin.csi.alibabacloud.com",
             # claims under 20 GiB, which ESSD refuses, are rounded up
-            {
-                "fstype": "ext4",
-                "type": "cloud_essd,cloud_auto",
-                "volumeSizeAutoAvailable": "true",
-            },
+            {"fstype": "ext4", "type": "cloud_essd,cloud_auto", "volumeSizeAutoAvailable": "true"},
             cluster=cluster,
         )
     )

@@ -15,11 +15,11 @@ from typing import Any, ClassVar
 
 from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.cluster import ClusterState
-from clusterkit.alibaba.tags import mark, read_mark, write_tags
+from clusterkit.alibaba.tags import write_tags
 from clusterkit.engine.kind import Edit, Env, Kind, Tags, edit
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import ClusterkitError, Gone
-from clusterkit.naming import NAME, safe
+from clusterkit.naming import NAME, mark, read_mark, safe
 
 Document = dict[str, Any]
 LONGEST_NAME = 64
@@ -100,7 +100,7 @@ class Role(Kind[Clients, RoleState]):
             "CreateRole",
             RoleName=name,
             AssumeRolePolicyDocument=json.dumps(trust),
-            Description=mark(env, self.name),
+            Description=mark(env.region, env.cluster, self.name),
             Tag=write_tags(self.marks(env)),
         )
         return replace(_state(env, created["Role"]), trust=trust, tags=self.marks(env))
@@ -129,7 +129,7 @@ class Role(Kind[Clients, RoleState]):
 
         def grant() -> None:
             if have.policy is None:
-                description = mark(env, self.name)
+                description = mark(env.region, env.cluster, self.name)
                 ram(
                     "CreatePolicy",
                     PolicyName=name,
@@ -167,12 +167,12 @@ class Role(Kind[Clients, RoleState]):
         if identifier != name:
             what = f"the pods' service accounts name the role {name}, so no other can be adopted"
             raise ClusterkitError(what, where=identifier)
-        description = mark(scope, labels[NAME])
+        description = mark(scope.region, scope.cluster, labels[NAME])
         scope.client.ram("UpdateRole", RoleName=identifier, NewDescription=description)
 
 
 def _state(scope: Scope[Clients], role: Any) -> RoleState:
-    tags, _ = read_mark(scope, role.get("Description"))
+    tags, _ = read_mark(role.get("Description"), scope.region)
     return RoleState(role["RoleName"], role["Arn"], tags)
 
 
@@ -182,7 +182,7 @@ def _policy(scope: Scope[Clients], name: str) -> tuple[Document | None, Tags]:
         found = scope.client.ram("GetPolicy", PolicyType="Custom", PolicyName=name)
     except Gone:
         return None, {}
-    tags, _ = read_mark(scope, found["Policy"].get("Description"))
+    tags, _ = read_mark(found["Policy"].get("Description"), scope.region)
     return json.loads(found["DefaultPolicyVersion"]["PolicyDocument"]), tags
 
 

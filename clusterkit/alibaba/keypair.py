@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -34,16 +33,16 @@ class KeyPair(Tagged[KeyPairState]):
     kind: ClassVar[str] = "key-pair"
     product: ClassVar = "ecs"
     type: ClassVar[str] = "keypair"
+    lists: ClassVar[str] = "DescribeKeyPairs"
     public_key: str
     """``ssh-ed25519 AAAA…`` or ``ssh-rsa AAAA…``"""
 
     @classmethod
-    def list(cls, scope: Scope[Clients]) -> Iterable[KeyPairState]:
-        return map(_state, cls.listed(scope, "DescribeKeyPairs"))
+    def state(cls, shown: Any) -> KeyPairState:
+        return KeyPairState(shown["KeyPairName"], read_tags(shown))
 
     def taken(self, env: Env[Clients]) -> KeyPairState | None:
-        name = shown_name(env, self.name)
-        return next(map(_state, env.client.every("DescribeKeyPairs", KeyPairName=name)), None)
+        return next(self.there(env, KeyPairName=shown_name(env, self.name)), None)
 
     def create(self, env: Env[Clients]) -> None:
         env.client.ecs(
@@ -56,7 +55,3 @@ class KeyPair(Tagged[KeyPairState]):
     @classmethod
     def delete(cls, scope: Scope[Clients], have: KeyPairState) -> None:
         scope.client.ecs("DeleteKeyPairs", KeyPairNames=json.dumps([have.id]))
-
-
-def _state(found: Any) -> KeyPairState:
-    return KeyPairState(found["KeyPairName"], read_tags(found))

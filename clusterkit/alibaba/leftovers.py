@@ -90,10 +90,9 @@ class DiskState:
 
 
 def _disks(scope: Scope[Clients]) -> Iterable[DiskState]:
-    keep = {
-        "true": "the profile keeps volumes (storage.keep_volumes)",
-        "false": "",
-    }.get(remembered(scope).get(KEEP_VOLUMES, ""), "nothing says whether the profile keeps volumes")
+    keep = {"true": "the profile keeps volumes (storage.keep_volumes)", "false": ""}.get(
+        remembered(scope).get(KEEP_VOLUMES, ""), "nothing says whether the profile keeps volumes"
+    )
     for item in _made(scope, "DescribeDisks"):
         if item.get("Type") != "system":
             name, size = item.get("DiskName") or "?", int(item.get("Size") or 0)
@@ -107,11 +106,7 @@ def _kept(have: DiskState) -> str | None:
 
 
 Disks = Leftover[Clients](
-    "disks",
-    _disks,
-    _by_id("ecs", "DeleteDisk", "DiskId"),
-    keep=_kept,
-    uses=MEMORY,
+    "disks", _disks, _by_id("ecs", "DeleteDisk", "DiskId"), keep=_kept, uses=MEMORY
 )
 """Disks of claims; they never block anything and cost until somebody removes them."""
 

@@ -7,7 +7,7 @@ carry no tags: they are part of the gateway.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 from uuid import NAMESPACE_OID, uuid5
@@ -40,14 +40,16 @@ class Eip(Tagged[EipState]):
     kind: ClassVar[str] = "eip"
     product: ClassVar = "vpc"
     type: ClassVar[str] = "EIP"
+    lists: ClassVar[str] = "DescribeEipAddresses"
+    deletes: ClassVar[tuple[str, str]] = ("ReleaseEipAddress", "AllocationId")
     usable: ClassVar[frozenset[str]] = frozenset({"Available", "InUse"})
     leaving: ClassVar[frozenset[str]] = frozenset({"Releasing"})
     takes: ClassVar[Durations] = Durations(create=3, delete=3)
 
     @classmethod
-    def list(cls, scope: Scope[Clients]) -> Iterable[EipState]:
-        for item in cls.listed(scope, "DescribeEipAddresses"):
-            yield EipState(item["AllocationId"], item["IpAddress"], item["Status"], read_tags(item))
+    def state(cls, shown: Any) -> EipState:
+        address, status = shown["IpAddress"], shown["Status"]
+        return EipState(shown["AllocationId"], address, status, read_tags(shown))
 
     def create(self, env: Env[Clients]) -> None:
         env.client.vpc(
@@ -57,10 +59,6 @@ class Eip(Tagged[EipState]):
             InstanceChargeType="PostPaid",
             **self.marked(env),
         )
-
-    @classmethod
-    def delete(cls, scope: Scope[Clients], have: EipState) -> None:
-        scope.client.vpc("ReleaseEipAddress", AllocationId=have.id)
 
 
 @dataclass(frozen=True)
@@ -96,6 +94,7 @@ class NatGateway(Tagged[NatState]):
     kind: ClassVar[str] = "nat-gateway"
     product: ClassVar = "vpc"
     type: ClassVar[str] = "NATGATEWAY"
+    lists: ClassVar[str] = "DescribeNatGateways"
     usable: ClassVar[frozenset[str]] = frozenset({"Available"})
     leaving: ClassVar[frozenset[str]] = frozenset({"Deleting"})
     patience: ClassVar[float] = 900.0
@@ -109,8 +108,17 @@ class NatGateway(Tagged[NatState]):
     """whose machines it serves"""
 
     @classmethod
-    def list(cls, scope: Scope[Clients]) -> Iterable[NatState]:
-        return map(_state, cls.listed(scope, "DescribeNatGateways"))
+    def state(cls, shown: Any) -> NatState:
+        addresses = within(shown, "IpLists.IpList") or ()
+        return NatState(
+            id=shown["NatGatewayId"],
+            status=shown["Status"],
+            vpc=shown.get("VpcId") or "",
+            vswitch=within(shown, "NatGatewayPrivateInfo.VswitchId") or "",
+            table=next(iter(within(shown, "SnatTableIds.SnatTableId") or ()), ""),
+            addresses={one["AllocationId"]: one.get("IpAddress", "") for one in addresses},
+            tags=read_tags(shown),
+        )
 
     @classmethod
     def read(cls, scope: Scope[Clients], found: NatState) -> NatState:
@@ -132,19 +140,14 @@ class NatGateway(Tagged[NatState]):
 
     @classmethod
     def within(cls, have: NatState) -> Tags:
-        return {
-            "vpc": have.vpc,
-            "vswitch": have.vswitch,
-            "eip": next(iter(have.addresses), ""),
-        }
+        return {"vpc": have.vpc, "vswitch": have.vswitch, "eip": next(iter(have.addresses), "")}
 
     def taken(self, env: Env[Clients]) -> NatState | None:
         """A gateway in the same VSwitch, which would serve the same machines."""
         if self.vswitch not in env:
             return None
-        there = env.client.every("DescribeNatGateways", VpcId=env[self.vpc].id)
-        where = env[self.vswitch].id
-        return next((one for one in map(_state, there) if one.vswitch == where), None)
+        there = self.there(env, VpcId=env[self.vpc].id)
+        return next((one for one in there if one.vswitch == env[self.vswitch].id), None)
 
     def create(self, env: Env[Clients]) -> None:
         env.client.vpc(
@@ -198,16 +201,3 @@ class NatGateway(Tagged[NatState]):
         # Force: with its SNAT entries and without its addresses
         # (https://www.alibabacloud.com/help/en/nat-gateway/developer-reference/api-vpc-2016-04-28-deletenatgateway)
         scope.client.vpc("DeleteNatGateway", NatGatewayId=have.id, Force=True)
-
-
-def _state(shown: Any) -> NatState:
-    addresses = within(shown, "IpLists.IpList") or ()
-    return NatState(
-        id=shown["NatGatewayId"],
-        status=shown["Status"],
-        vpc=shown.get("VpcId") or "",
-        vswitch=within(shown, "NatGatewayPrivateInfo.VswitchId") or "",
-        table=next(iter(within(shown, "SnatTableIds.SnatTableId") or ()), ""),
-        addresses={one["AllocationId"]: one.get("IpAddress", "") for one in addresses},
-        tags=read_tags(shown),
-    )

@@ -12,7 +12,7 @@ which its leftovers are found, and whether the profile keeps volumes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, ClassVar
@@ -59,29 +59,22 @@ class Vpc(_Remembers[VpcState]):
     kind: ClassVar[str] = "vpc"
     product: ClassVar = "vpc"
     type: ClassVar[str] = "VPC"
+    lists: ClassVar[str] = "DescribeVpcs"
+    deletes: ClassVar[tuple[str, str]] = ("DeleteVpc", "VpcId")
     usable: ClassVar[frozenset[str]] = frozenset({"Available"})
     takes: ClassVar[Durations] = Durations(create=5, delete=5)
     cidr: str
 
     @classmethod
-    def list(cls, scope: Scope[Clients]) -> Iterable[VpcState]:
-        return map(vpc_state, cls.listed(scope, "DescribeVpcs"))
+    def state(cls, shown: Any) -> VpcState:
+        status = shown.get("Status") or "Available"
+        return VpcState(shown["VpcId"], shown["CidrBlock"], status, read_tags(shown))
 
     def create(self, env: Env[Clients]) -> None:
         env.client.vpc("CreateVpc", CidrBlock=self.cidr, **self.marked(env, "VpcName"))
 
     def edits(self, env: Env[Clients], have: VpcState) -> Iterator[Edit]:
         yield from fixed("cidr", have.cidr, self.cidr, REPLACE)
-
-    @classmethod
-    def delete(cls, scope: Scope[Clients], have: VpcState) -> None:
-        scope.client.vpc("DeleteVpc", VpcId=have.id)
-
-
-def vpc_state(found: Any) -> VpcState:
-    """What DescribeVpcs shows of a VPC."""
-    status = found.get("Status") or "Available"
-    return VpcState(found["VpcId"], found["CidrBlock"], status, read_tags(found))
 
 
 @dataclass(frozen=True)
@@ -103,6 +96,8 @@ class VSwitch(Tagged[VSwitchState]):
     kind: ClassVar[str] = "vswitch"
     product: ClassVar = "vpc"
     type: ClassVar[str] = "VSWITCH"
+    lists: ClassVar[str] = "DescribeVSwitches"
+    deletes: ClassVar[tuple[str, str]] = ("DeleteVSwitch", "VSwitchId")
     usable: ClassVar[frozenset[str]] = frozenset({"Available"})
     patience: ClassVar[float] = 900.0
     takes: ClassVar[Durations] = Durations(create=5, delete=10)
@@ -112,8 +107,15 @@ class VSwitch(Tagged[VSwitchState]):
     zone: str
 
     @classmethod
-    def list(cls, scope: Scope[Clients]) -> Iterable[VSwitchState]:
-        return map(vswitch_state, cls.listed(scope, "DescribeVSwitches"))
+    def state(cls, shown: Any) -> VSwitchState:
+        return VSwitchState(
+            shown["VSwitchId"],
+            shown["CidrBlock"],
+            shown["ZoneId"],
+            shown.get("Status") or "Available",
+            read_tags(shown),
+            shown.get("VpcId") or "",
+        )
 
     @classmethod
     def within(cls, have: VSwitchState) -> Tags:
@@ -123,8 +125,8 @@ class VSwitch(Tagged[VSwitchState]):
         """The VSwitch that has this one's range."""
         if self.vpc not in env:
             return None
-        there = env.client.every("DescribeVSwitches", VpcId=env[self.vpc].id)
-        return next((one for one in map(vswitch_state, there) if one.cidr == self.cidr), None)
+        there = self.there(env, VpcId=env[self.vpc].id)
+        return next((one for one in there if one.cidr == self.cidr), None)
 
     def create(self, env: Env[Clients]) -> None:
         env.client.vpc(
@@ -138,22 +140,6 @@ class VSwitch(Tagged[VSwitchState]):
     def edits(self, env: Env[Clients], have: VSwitchState) -> Iterator[Edit]:
         yield from fixed("cidr", have.cidr, self.cidr, REPLACE)
         yield from fixed("zone", have.zone, self.zone, REPLACE)
-
-    @classmethod
-    def delete(cls, scope: Scope[Clients], have: VSwitchState) -> None:
-        scope.client.vpc("DeleteVSwitch", VSwitchId=have.id)
-
-
-def vswitch_state(found: Any) -> VSwitchState:
-    """What DescribeVSwitches shows of a VSwitch."""
-    return VSwitchState(
-        found["VSwitchId"],
-        found["CidrBlock"],
-        found["ZoneId"],
-        found.get("Status") or "Available",
-        read_tags(found),
-        found.get("VpcId") or "",
-    )
 
 
 @dataclass(frozen=True)
@@ -176,17 +162,17 @@ class SecurityGroup(_Remembers[SecurityGroupState]):
     kind: ClassVar[str] = "security-group"
     product: ClassVar = "ecs"
     type: ClassVar[str] = "securitygroup"
+    lists: ClassVar[str] = "DescribeSecurityGroups"
+    deletes: ClassVar[tuple[str, str]] = ("DeleteSecurityGroup", "SecurityGroupId")
     uses: ClassVar[tuple[str, ...]] = ("vpc",)
     vpc: Kind[Any, VpcState]
     pods: str | None = None
     """range of the pods, with Flannel"""
 
     @classmethod
-    def list(cls, scope: Scope[Clients]) -> Iterable[SecurityGroupState]:
-        for item in cls.listed(scope, "DescribeSecurityGroups"):
-            yield SecurityGroupState(
-                item["SecurityGroupId"], item.get("VpcId") or "", read_tags(item)
-            )
+    def state(cls, shown: Any) -> SecurityGroupState:
+        identifier, vpc = shown["SecurityGroupId"], shown.get("VpcId") or ""
+        return SecurityGroupState(identifier, vpc, read_tags(shown))
 
     @classmethod
     def read(cls, scope: Scope[Clients], found: SecurityGroupState) -> SecurityGroupState:
@@ -240,10 +226,6 @@ class SecurityGroup(_Remembers[SecurityGroupState]):
 
     def _inbound(self, env: Env[Clients]) -> frozenset[str]:
         return frozenset({env[self.vpc].cidr, *((self.pods,) if self.pods else ())})
-
-    @classmethod
-    def delete(cls, scope: Scope[Clients], have: SecurityGroupState) -> None:
-        scope.client.ecs("DeleteSecurityGroup", SecurityGroupId=have.id)
 
 
 def _memory(scope: Scope[Clients]) -> Iterator[tuple[type[Tagged[Any]], Any]]:

@@ -9,25 +9,28 @@ ACK tags nothing but the pool's machines, so the pool's tags are those of its ma
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.cluster import ClusterState, owned
-from clusterkit.alibaba.errors import cure
+from clusterkit.alibaba.errors import ERRORS, cure
 from clusterkit.alibaba.keypair import KeyPairState
-from clusterkit.alibaba.mirror import user_data
 from clusterkit.alibaba.network import VSwitchState
 from clusterkit.alibaba.operations import MOST as MOST_TOLD
-from clusterkit.alibaba.operations import Task, events, final, hopeless, reason, task
+from clusterkit.alibaba.operations import Task, events, reason, task
 from clusterkit.alibaba.tags import read_cs_tags, write_cs_tags
 from clusterkit.engine.kind import Durations, Edit, Env, Kind, Tags, edit
 from clusterkit.engine.operation import Done, Failed, Operation, Outcome, Running
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Busy, Gone
+from clusterkit.kube.mirror import script
 from clusterkit.naming import MACHINE
 
+REGISTRIES = "/etc/containerd/cert.d"
+"""where containerd looks for registries on ACK (the vendor's page "Pod troubleshooting")"""
 MOST = 200
 """machines removed by one call, whose address names them all; the next call removes others"""
 STUCK = "it could not be deleted; its scaling group in Auto Scaling may hold on to machines"
@@ -271,10 +274,15 @@ class Scaling:
             return Done()
         have, what = found[0], f"CS.{self.task.operation}"
         told = events(scope, self.cluster, self.pool)
-        error = next(filter(None, (hopeless(what, text) for text in told)), None)
+        error = next(filter(None, (ERRORS.hopeless(text, what) for text in told)), None)
         if error is None and isinstance(outcome, Done) and have.status in ("failed", "degraded"):
-            error = final(what, "failed_nodes", "; ".join((have.reason, *told[:MOST_TOLD])))
+            error = ERRORS.final("failed_nodes", "; ".join((have.reason, *told[:MOST_TOLD])), what)
         return Failed(error) if error else Running(have.reason)
+
+
+def user_data(mirror: str) -> str:
+    """The script, in base64, that runs when a machine has become a node."""
+    return b64encode(script(mirror, REGISTRIES).encode()).decode()
 
 
 def _follow(begun: Task | None, cluster: str, pool: str) -> Operation[Clients] | None:

@@ -9,25 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from clusterkit.alibaba.client import Clients
-from clusterkit.alibaba.errors import redacted, refusal
-from clusterkit.engine.error_table import CODE
+from clusterkit.alibaba.errors import ERRORS, redacted
 from clusterkit.engine.operation import Done, Failed, Outcome, Running
 from clusterkit.engine.scope import Scope
-from clusterkit.errors import (
-    CloudError,
-    Denied,
-    OutOfStock,
-    PaymentRequired,
-    QuotaExceeded,
-    Rejected,
-    Retryable,
-)
+from clusterkit.errors import CloudError
 
 SUCCEEDED = ("success", "Success")
 """the spelling differs from task to task"""
 FAILED = ("fail", "failed", "canceled")
-HOPELESS = (Denied, OutOfStock, PaymentRequired, QuotaExceeded)
-"""what a scaling group goes on trying for, without success"""
 MOST = 3
 """reasons shown"""
 
@@ -48,7 +37,7 @@ class Task:
             return Done()
         if state not in FAILED:
             return Running(str(found.get("current_stage") or state))
-        return Failed(final(f"CS.{self.operation}", *_error(found)))
+        return Failed(ERRORS.final(*_error(found), f"CS.{self.operation}"))
 
 
 def task(operation: str, answer: Any) -> Task | None:
@@ -63,30 +52,6 @@ def _error(found: Any) -> tuple[str, str]:
     stages = [stage.get("message") for stage in found.get("stages") or ()]
     words = error.get("message") or next(filter(None, reversed(stages)), "")
     return str(error.get("code") or "TaskFailed"), str(words or "the task failed without a reason")
-
-
-def final(operation: str, code: str, words: str) -> CloudError:
-    """The error for what has failed for good, whatever its code would mean as a call's answer.
-
-    A task's own code often says only that it failed, with the cause among its words.
-    """
-    error = refusal(operation, 0, code, words, "")
-    if not isinstance(error, HOPELESS):
-        error = hopeless(operation, words) or error
-    if isinstance(error, CloudError) and not isinstance(error, Retryable):
-        return error
-    return Rejected(error.what, hint=error.hint, code=code, operation=operation)
-
-
-def hopeless(operation: str, words: str) -> CloudError | None:
-    """What the words of an event say waiting does not help against: stock, quota, money,
-    permission. None for anything else.
-    """
-    for code in CODE.findall(words):
-        error = refusal(operation, 0, code, words, "")
-        if isinstance(error, HOPELESS):
-            return error
-    return None
 
 
 def events(scope: Scope[Clients], cluster: str, subject: str = "") -> list[str]:

@@ -15,11 +15,11 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from clusterkit.alibaba.client import Clients
-from clusterkit.alibaba.tags import mark, read_mark
 from clusterkit.engine.kind import Edit, Env, Kind, Tags, edit
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Finding, Gone, Rejected
 from clusterkit.kube.secrets import Login
+from clusterkit.naming import mark, read_mark
 
 NOT_OPENED = (
     "open the Personal Edition in the console of Container Registry in this region, as the account "
@@ -145,7 +145,7 @@ def _provide(clients: Clients, namespace: str) -> None:
 
 
 def _body(scope: Scope[Clients], keep: bool) -> dict[str, str]:
-    return {"RepoType": "PRIVATE", "Summary": mark(scope, keep=keep)}
+    return {"RepoType": "PRIVATE", "Summary": mark(scope.region, scope.cluster, keep=keep)}
 
 
 def _write(scope: Scope[Clients], name: str, keep: bool) -> None:
@@ -155,7 +155,7 @@ def _write(scope: Scope[Clients], name: str, keep: bool) -> None:
 def _state(scope: Scope[Clients], shown: Any) -> PersonalRepositoryState:
     """What is shown of a repository, whoever's."""
     name = f"{shown['repoNamespace']}/{shown['repoName']}"
-    tags, keep = read_mark(scope, shown.get("summary"), name)
+    tags, keep = read_mark(shown.get("summary"), scope.region, name)
     hosts = shown.get("repoDomainList") or {}
     servers = tuple(host for kind in ("vpc", "public") if (host := hosts.get(kind)))
     return PersonalRepositoryState(name, tags, keep, servers)

@@ -15,7 +15,7 @@ from clusterkit.alibaba import activation, personal_registry, quota, versions
 from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.cluster import owned
 from clusterkit.alibaba.machine_types import Stock, machine_types, stock
-from clusterkit.alibaba.network import VpcState, VSwitchState, vpc_state, vswitch_state
+from clusterkit.alibaba.network import Vpc, VpcState, VSwitch, VSwitchState
 from clusterkit.alibaba.nodes import NodePoolState, pools
 from clusterkit.alibaba.profile import AlibabaNetwork, AlibabaProfile
 from clusterkit.alibaba.registry import domains
@@ -52,13 +52,18 @@ class Facts:
     warnings: tuple[Finding, ...] = ()
 
 
-def preflight(profile: AlibabaProfile, clients: Clients, account: str) -> Facts:
+def account(clients: Clients) -> str:
+    """The account's number; ``CredentialsError`` with the cure."""
+    return str(clients.sts("GetCallerIdentity")["AccountId"])
+
+
+def preflight(profile: AlibabaProfile, clients: Clients) -> Facts:
     """Decide what the profile leaves open, and check it against the account.
 
     ``PreflightError`` with every finding at once.
     """
     try:
-        return _preflight(profile, clients, account)
+        return _preflight(profile, clients)
     except CloudError as error:
         if error.code != activation.NOT_ENABLED:
             raise
@@ -66,7 +71,7 @@ def preflight(profile: AlibabaProfile, clients: Clients, account: str) -> Facts:
         raise PreflightError([Finding(what, "account", activation.CURE)]) from error
 
 
-def _preflight(profile: AlibabaProfile, clients: Clients, account: str) -> Facts:
+def _preflight(profile: AlibabaProfile, clients: Clients) -> Facts:
     report, existing = Report(), profile.network.existing
     with Background() as background:
         lacking = background(lambda: list(activation.check(profile, clients)))
@@ -119,7 +124,7 @@ def _preflight(profile: AlibabaProfile, clients: Clients, account: str) -> Facts
             quota.check(clients, needed, report)
     report.raise_errors()
     return Facts(
-        account=account,
+        account=account(clients),
         version=version,
         zones=choice.zones,
         pools=choice.types,
@@ -144,7 +149,7 @@ def _stocks(profile: AlibabaProfile, clients: Clients) -> dict[str, Stock]:
 
 def _known_zones(profile: AlibabaProfile, clients: Clients) -> dict[int, str]:
     """The position of each of the nodes' VSwitches to its zone."""
-    found = map(vswitch_state, clients.every("DescribeVSwitches", Tag=ours(profile.name)))
+    found = map(VSwitch.state, clients.every("DescribeVSwitches", Tag=ours(profile.name)))
     zones = {state.tags.get(NAME, ""): state.zone for state in found}
     return {
         "abcdefgh".index(name.removeprefix(NODES)): zone
@@ -227,7 +232,7 @@ def _existing(
     if shown is None:
         report.error(f"VPC {wanted.vpc} does not exist in this region", f"{where}.vpc")
         return None
-    listed = map(vswitch_state, clients.every("DescribeVSwitches", VpcId=wanted.vpc))
+    listed = map(VSwitch.state, clients.every("DescribeVSwitches", VpcId=wanted.vpc))
     there = {state.id: state for state in listed}
     ids = [*wanted.vswitches, *wanted.pod_vswitches]
     for missing in [identifier for identifier in ids if identifier not in there]:
@@ -238,4 +243,4 @@ def _existing(
             if taken and taken.overlaps(IPv4Network(block)):
                 what = f"{taken} overlaps {block} of {wanted.vpc}"
                 report.error(what, f"network.{name}", "choose a range that does not overlap it")
-    return vpc_state(shown), {name: there[name] for name in ids if name in there}
+    return Vpc.state(shown), {name: there[name] for name in ids if name in there}

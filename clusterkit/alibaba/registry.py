@@ -16,11 +16,11 @@ from typing import Any, ClassVar
 from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.personal_registry import PersonalRepositoryState, password
 from clusterkit.alibaba.personal_registry import servers as personal_servers
-from clusterkit.alibaba.tags import mark, read_mark
 from clusterkit.engine.kind import Edit, Env, Kind, Tags, edit, fixed
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Gone, Rejected
 from clusterkit.kube.secrets import DockerConfig, Login
+from clusterkit.naming import mark, read_mark
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Repository(Kind[Clients, RepositoryState]):
             RepoNamespaceName=namespace,
             RepoName=name,
             RepoType="PRIVATE",
-            Summary=mark(env, keep=self.keep),
+            Summary=mark(env.region, env.cluster, keep=self.keep),
         )
 
     def edits(self, env: Env[Clients], have: RepositoryState) -> Iterator[Edit]:
@@ -110,7 +110,7 @@ class Repository(Kind[Clients, RepositoryState]):
 def _repositories(scope: Scope[Clients], instance: str) -> Iterator[RepositoryState]:
     for item in scope.client.every("ListRepository", InstanceId=instance, RepoStatus="ALL"):
         namespace, name = item["RepoNamespaceName"], item["RepoName"]
-        tags, keep = read_mark(scope, item.get("Summary"), f"{namespace}/{name}")
+        tags, keep = read_mark(item.get("Summary"), scope.region, f"{namespace}/{name}")
         yield RepositoryState(item["RepoId"], instance, namespace, name, tags, keep)
 
 
@@ -120,7 +120,7 @@ def _write(scope: Scope[Clients], have: RepositoryState, keep: bool) -> None:
         InstanceId=have.instance,
         RepoId=have.id,
         RepoType="PRIVATE",
-        Summary=mark(scope, keep=keep),
+        Summary=mark(scope.region, scope.cluster, keep=keep),
     )
 
 

@@ -1,25 +1,22 @@
 """How ownership tags are spelled on Alibaba Cloud.
 
 VPC, ECS and SLB spell tags ``Key``/``Value`` or ``TagKey``/``TagValue``, Container Service
-``key``/``value``. What takes no tags is marked in its description or summary.
+``key``/``value``.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from clusterkit.alibaba.client import Clients
 from clusterkit.engine.kind import Env, Kind, S, Tags
 from clusterkit.engine.scope import Scope
-from clusterkit.naming import CLUSTER, NAME
+from clusterkit.naming import CLUSTER
 
 REPLACE = "destroy the cluster and run up again, or change the profile back"
-_MARK = re.compile(
-    r"clusterkit (?P<region>[^\s/]+)/(?P<cluster>[^\s/]+)(/(?P<name>\S*))?( (?P<keep>keep|remove))?"
-)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -29,11 +26,29 @@ class Tagged(Kind[Clients, S]):
     product: ClassVar[Literal["vpc", "ecs", "slb"]]
     type: ClassVar[str]
     """``ResourceType`` of TagResources"""
+    lists: ClassVar[str]
+    """the list call (``paging.py``)"""
+    deletes: ClassVar[tuple[str, str]]
+    """the delete call, and its parameter for the id"""
 
     @classmethod
-    def listed(cls, scope: Scope[Clients], action: str) -> Iterator[Any]:
-        """What a list call shows with this cluster's tag."""
-        return scope.client.every(action, Tag=ours(scope.cluster))
+    @abstractmethod
+    def state(cls, shown: Any) -> Any:
+        """What the list call shows of one."""
+
+    @classmethod
+    def list(cls, scope: Scope[Clients]) -> Iterable[Any]:
+        return map(cls.state, scope.client.every(cls.lists, Tag=ours(scope.cluster)))
+
+    @classmethod
+    def there(cls, scope: Scope[Clients], **wanted: str) -> Iterator[Any]:
+        """Everything, whoever's, that the list call finds with these parameters."""
+        return map(cls.state, scope.client.every(cls.lists, **wanted))
+
+    @classmethod
+    def delete(cls, scope: Scope[Clients], have: Any) -> None:
+        action, key = cls.deletes
+        scope.client.rpc(cls.product, action, **{key: have.id})
 
     def marked(self, env: Env[Clients], name: str = "Name") -> dict[str, Any]:
         """Parameters of every create call: name, idempotency token, tags."""
@@ -87,23 +102,3 @@ def write_cs_tags(tags: Tags) -> list[dict[str, str]]:
 def shown_name(scope: Scope[Any], name: str) -> str:
     """What the console calls a thing."""
     return f"clusterkit-{scope.cluster}-{name}"
-
-
-def mark(scope: Scope[Any], name: str | None = None, keep: bool | None = None) -> str:
-    """The description or summary of what takes no tags: whose it is, its name, and whether destroy
-    leaves it.
-    """
-    text = f"clusterkit {scope.region}/{scope.cluster}"
-    text += "" if name is None else f"/{name}"
-    return text if keep is None else f"{text} {'keep' if keep else 'remove'}"
-
-
-def read_mark(scope: Scope[Any], text: str | None, name: str = "") -> tuple[Tags, bool]:
-    """The tags a description or summary stands for, none if it is not a mark of this region, and
-    whether destroy leaves the thing. ``name`` is for marks without one.
-    """
-    found = _MARK.fullmatch(text or "")
-    if found is None or found["region"] != scope.region:
-        return {}, False
-    tags = {CLUSTER: found["cluster"], NAME: name or found["name"] or ""}
-    return tags, found["keep"] == "keep"

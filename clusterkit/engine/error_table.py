@@ -23,6 +23,10 @@ from clusterkit.errors import (
     CloudError,
     ClusterkitError,
     CredentialsError,
+    Denied,
+    OutOfStock,
+    PaymentRequired,
+    QuotaExceeded,
     Rejected,
     Retryable,
     ServerError,
@@ -30,6 +34,7 @@ from clusterkit.errors import (
 )
 
 ErrorClass = type[CloudError] | type[CredentialsError]
+HOPELESS = (Denied, OutOfStock, PaymentRequired, QuotaExceeded)
 CODE = re.compile(r"[A-Za-z][\w.]*\w")
 """what may be a code in a sentence: ``QuotaExceed.ElasticQuota``"""
 
@@ -112,6 +117,29 @@ class ErrorTable:
                         return hint
                     break
         return ""
+
+    def hopeless(self, message: str, operation: str) -> CloudError | None:
+        """What a message says that waiting does not help against: stock, quota, money, permission.
+        None for anything else.
+
+        For what goes on trying by itself, as a scaling group does, and tells why it fails.
+        """
+        for code in CODE.findall(message):
+            error = self.classify(code, 0, message, operation)
+            if isinstance(error, HOPELESS):
+                return error
+        return None
+
+    def final(self, code: str, message: str, operation: str) -> CloudError:
+        """The error for an operation that has failed, whatever its code would mean as the answer to
+        a call. The code may say only that it failed, with the cause in the message.
+        """
+        error = self.classify(code, 0, message, operation)
+        if not isinstance(error, HOPELESS):
+            error = self.hopeless(message, operation) or error
+        if isinstance(error, CloudError) and not isinstance(error, Retryable):
+            return error
+        return Rejected(error.what, hint=error.hint, code=code, operation=operation)
 
     def _first(self, code: str, operation: str, message: str) -> Row | None:
         for row, codes, operations, words in self._rows:

@@ -14,10 +14,11 @@ import pytest
 import yaml
 
 from clusterkit import alibaba
-from clusterkit.alibaba.access import EARLY, read
+from clusterkit.alibaba.access import EARLY
 from clusterkit.cli.kubeconfig import _status
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import Absent, CloudError
+from clusterkit.kube import issued
 from clusterkit.kube.api import Credential
 from tests.unit.loopback import Heard, Loopback, loopback
 
@@ -138,6 +139,6 @@ def test_or_a_token() -> None:
 @pytest.mark.parametrize("text", ["", "a: [", "clusters: []", config(token="secret-token"), "- 1"])
 def test_what_is_no_kubeconfig_is_not_quoted(text: str) -> None:
     with pytest.raises(CloudError) as caught:
-        read(text, EXPIRES)
+        issued.access(text, "X", proxy=None, until=datetime.now(UTC))
     assert "secret-token" not in str(caught.value)
     assert caught.value.__cause__ is None

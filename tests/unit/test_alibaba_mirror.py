@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from clusterkit.alibaba.mirror import FOLDER, REGISTRIES, script, user_data
+from clusterkit.alibaba.nodes import REGISTRIES as FOLDER
+from clusterkit.alibaba.nodes import user_data
+from clusterkit.kube.mirror import REGISTRIES, script
 
 
 @pytest.mark.parametrize(
@@ -53,6 +55,6 @@ def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
 def test_the_user_data_is_the_script() -> None:
     """ECS takes 32 KB of it (help.aliyun.com, document 49121)."""
     data = user_data("m.example.com")
-    assert base64.b64decode(data).decode() == script("m.example.com")
-    assert FOLDER in script("m.example.com")
+    assert base64.b64decode(data).decode() == script("m.example.com", FOLDER)
+    assert FOLDER in script("m.example.com", FOLDER)
     assert len(data) < 4096

@@ -11,9 +11,8 @@ import pytest
 
 from clusterkit.alibaba.fields import mainland
 from clusterkit.alibaba.graph import graph
-from clusterkit.alibaba.mirror import user_data
 from clusterkit.alibaba.network import VpcState, VSwitchState
-from clusterkit.alibaba.nodes import NodePool
+from clusterkit.alibaba.nodes import NodePool, user_data
 from clusterkit.alibaba.personal_registry import servers
 from clusterkit.alibaba.preflight import Facts
 from clusterkit.alibaba.profile import AlibabaProfile

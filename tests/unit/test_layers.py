@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from clusterkit import clouds
-from clusterkit.alibaba.access import ALLOWED, MINUTES
+from clusterkit.alibaba.access import LIFETIME, MINUTES
 
 PACKAGE = Path(clouds.__file__).parent
 CLOUD = re.compile(r"\b(aws|eks|alibaba|ack|gke|google|aks|azure)\b", re.IGNORECASE)
@@ -43,5 +43,5 @@ def test_the_package_and_the_library_import_no_sdk_and_no_profile_language() -> 
 
 def test_the_words_for_examples_are_true() -> None:
     assert clouds.EXAMPLES.cloud in clouds.CLOUDS
-    words = f"{ALLOWED[0]} to {ALLOWED[-1]} on alibaba, default {MINUTES}"
+    words = f"{MINUTES[0]} to {MINUTES[-1]} on alibaba, default {LIFETIME}"
     assert clouds.EXAMPLES.minutes == words

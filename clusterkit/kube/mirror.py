@@ -1,14 +1,11 @@
-"""How nodes come to pull the usual registries' images through a mirror.
+"""How nodes pull the usual registries' images through a mirror.
 
 containerd reads ``hosts.toml`` of a registry at each pull, without a restart
-(https://github.com/containerd/containerd/blob/main/docs/hosts.md), on ACK below
-``/etc/containerd/cert.d``: the vendor's page "Pod troubleshooting", on images of unknown
-authorities. The script is the pool's ``user_data``, which runs when a machine has become a node.
+(https://github.com/containerd/containerd/blob/main/docs/hosts.md).
 """
 
 from __future__ import annotations
 
-from base64 import b64encode
 from shlex import quote
 
 REGISTRIES = {
@@ -19,17 +16,11 @@ REGISTRIES = {
     "registry.k8s.io": "registry.k8s.io",
 }
 """what images are called, to the host that has them when the mirror does not"""
-FOLDER = "/etc/containerd/cert.d"
 
 
-def user_data(mirror: str) -> str:
-    """``kubernetes_config.user_data`` of CreateClusterNodePool: the script in base64."""
-    return b64encode(script(mirror).encode()).decode()
-
-
-def script(mirror: str, folder: str = FOLDER) -> str:
+def script(mirror: str, folder: str) -> str:
     """A script for sh, to the same effect however often it runs: ``MIRROR/gcr.io/…`` stands for
-    ``gcr.io/…``.
+    ``gcr.io/…``. ``folder`` is where containerd looks for registries (``config_path``).
     """
     host, slash, path = mirror.partition("/")
     lines = ["#!/bin/sh", "set -eu", "umask 022"]
