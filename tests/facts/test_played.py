@@ -80,7 +80,7 @@ def test_a_round_of_refusals(case: Case, number: int, tmp_path: Path) -> None:
     facts = rounds(case.cloud)[number]
     with world(case, tmp_path) as found:
         before = found.look()
-        found.wish()  # preflight only reads
+        found.facts()  # preflight only reads
         found.sandbox.requests.clear()
         found.sandbox.faults.set([_rule(fact) for fact in facts.values()])
         told = _until_done(found.up, facts)
