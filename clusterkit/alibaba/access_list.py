@@ -19,8 +19,8 @@ from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.cluster import ClusterState
 from clusterkit.alibaba.network import VpcState, VSwitchState
 from clusterkit.alibaba.paging import within
-from clusterkit.alibaba.tags import Tagged, read_tags, shown_name, write_tags
-from clusterkit.engine.kind import Edit, Env, Kind, Tags, edit
+from clusterkit.alibaba.tags import AlibabaState, Calls, Tagged, shown_name, write_tags
+from clusterkit.engine.kind import Edit, Env, Kind, edit
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Gone, Rejected
 
@@ -29,19 +29,16 @@ ALWAYS = ("100.104.0.0/16",)
 """ACK's control plane comes from there (the same page)"""
 
 
-@dataclass(frozen=True)
-class AccessListState:
+@dataclass(frozen=True, kw_only=True)
+class AccessListState(AlibabaState):
     """An access control list."""
 
-    id: str
     name: str
-    tags: Tags
     entries: frozenset[str] = frozenset()
     listeners: frozenset[tuple[str, int]] = frozenset()
     """load balancer and port of the listeners that it is attached to"""
     active: frozenset[str] = frozenset()
     """load balancers that let in nobody else"""
-    status: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,9 +46,9 @@ class AccessList(Tagged[AccessListState]):
     """The ranges that may reach the API server."""
 
     kind: ClassVar[str] = "access-list"
-    product: ClassVar = "slb"
-    type: ClassVar[str] = "acl"
-    lists: ClassVar[str] = "DescribeAccessControlLists"
+    calls: ClassVar = Calls(
+        "slb", "acl", "AclId", "DescribeAccessControlLists", "DeleteAccessControlList"
+    )
     cluster: Kind[Any, ClusterState]
     vpc: Kind[Any, VpcState]
     vswitches: tuple[Kind[Any, VSwitchState], ...]
@@ -61,7 +58,7 @@ class AccessList(Tagged[AccessListState]):
 
     @classmethod
     def state(cls, shown: Any) -> AccessListState:
-        return AccessListState(shown["AclId"], shown["AclName"], read_tags(shown))
+        return AccessListState(**cls.common(shown), name=shown["AclName"])
 
     def taken(self, env: Env[Clients]) -> AccessListState | None:
         name = shown_name(env, self.name)
@@ -85,7 +82,7 @@ class AccessList(Tagged[AccessListState]):
         check(env, env[self.cluster].balancer)
         name, tags = shown_name(env, self.name), self.marks(env)
         created = env.client.slb("CreateAccessControlList", AclName=name, Tag=write_tags(tags))
-        return AccessListState(created["AclId"], name, tags)
+        return AccessListState(id=created["AclId"], name=name, tags=tags)
 
     def edits(self, env: Env[Clients], have: AccessListState) -> Iterator[Edit]:
         wanted = self._ranges(env)
@@ -107,7 +104,7 @@ class AccessList(Tagged[AccessListState]):
     def delete(cls, scope: Scope[Clients], have: AccessListState) -> None:
         for balancer, port in have.listeners:
             _set(scope, balancer, port, AclStatus="off")
-        scope.client.slb("DeleteAccessControlList", AclId=have.id)
+        super().delete(scope, have)
 
 
 def _change(env: Env[Clients], have: AccessListState, wanted: frozenset[str]) -> None:

@@ -18,21 +18,20 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from copy import copy
 from datetime import datetime
 from functools import partial, partialmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import finalize
 
-from clusterkit.alibaba.credentials import Key, Keyring, Source
+from clusterkit.alibaba.credentials import Key, Source, keyring
 from clusterkit.alibaba.errors import refusal, unreachable
 from clusterkit.alibaba.paging import LISTS, within
-from clusterkit.alibaba.requests import adapter, close, endpoint, flat, roa, signer, silence, weakly
+from clusterkit.alibaba.requests import adapter, close, endpoint, flat, roa, signer, silence
 from clusterkit.alibaba.requests import request as make_request
-from clusterkit.engine.cache import ReadCache
 from clusterkit.engine.exchange import Exchange
 from clusterkit.engine.target import CloudConnection, Target, proxy_of_environment
-from clusterkit.kube.api import Access, KubeApi
+from clusterkit.kube.api import Access
+from clusterkit.kube.clients import CloudClients
 from clusterkit.version import __version__
 
 if TYPE_CHECKING:
@@ -44,13 +43,7 @@ READ_TIMEOUT = 60
 """seconds; the SDK's own are 5 and 10, and CreateCluster takes longer"""
 CONNECTIONS = 16
 """as many as the engine has threads"""
-READS = ("Describe", "List", "Get", "Check")
-"""how the names of the operations begin that change nothing"""
 Answer = dict[str, Any]
-
-
-def _nobody(_: Exchange) -> None:
-    """No observer."""
 
 
 def _exchange(operation: str, host: str, request: AcsRequest) -> Exchange:
@@ -61,41 +54,74 @@ def _exchange(operation: str, host: str, request: AcsRequest) -> Exchange:
         "before",
         service,
         action,
-        mutating=not action.startswith(READS),
+        mutating=not action.startswith(Clients.reads),
         method=str(request.get_method()),
         url=f"https://{host}{request.get_uri_pattern() or '/'}",
         sent=request.get_content() or sent,
     )
 
 
-class Clients(ReadCache):
-    """One account and region; nothing is connected before the first call.
+class Connections:
+    """The SDK's clients of one account; shared by all threads."""
 
-    Every call raises clusterkit's errors and nothing else.
-    """
-
-    def __init__(
-        self, target: Target, wire: CloudConnection, access: Callable[[Clients], Access]
-    ) -> None:
-        """``access`` says how to reach the cluster's Kubernetes API once there is one."""
-        super().__init__()
-        self.target = target
-        self.wire = wire
-        self._reach = access
-        self.kube = KubeApi(partial(access, self), observe=wire.observe)
+    def __init__(self, target: Target, wire: CloudConnection, key: Callable[[], Key]) -> None:
+        """``key`` gives the key to sign with now. It must not hold this object, whose end closes
+        the connections.
+        """
+        self._region = target.region
+        self._wire = wire
+        self._key = key
         self._lock = threading.RLock()
         self._made: dict[str, AcsClient] = {}
         finalize(self, close, self._made)
-        self._keys = Keyring(target, wire, weakly(self._assume))
-        self._origin: Clients | None = None
 
-    def fresh(self) -> Clients:
-        """The same connections and credentials, remembering nothing: for a plan or a run."""
-        new = copy(self)
-        ReadCache.__init__(new)
-        new.kube = KubeApi(partial(self._reach, new), observe=self.wire.observe)
-        new._origin = self._origin or self  # which closes the connections when nobody holds it
-        return new
+    def client(self, product: str) -> AcsClient:
+        """The client of a product."""
+        with self._lock:
+            if product not in self._made:
+                self._made[product] = self._make(endpoint(product, self._region))
+            return self._made[product]
+
+    def _make(self, host: str) -> AcsClient:
+        from aliyunsdkcore.client import AcsClient
+
+        silence()
+        proxy = self._wire.proxy or proxy_of_environment(host)
+        client = AcsClient(
+            "signed by",
+            "_signer",
+            self._region,
+            auto_retry=False,
+            user_agent=f"clusterkit/{__version__}",
+            port=443,
+            connect_timeout=CONNECT_TIMEOUT,
+            timeout=READ_TIMEOUT,
+            pool_size=CONNECTIONS,
+            # an empty mapping would send it to the environment's proxies, NO_PROXY or not
+            proxy={"http": None, "https": proxy},
+        )
+        client.session.trust_env = False
+        client.session.mount("https://", adapter(CONNECTIONS, self._wire.ca_file))
+        client._signer = signer(self._key)
+        return client
+
+
+class Clients(CloudClients):
+    """One account and region."""
+
+    reads: ClassVar[tuple[str, ...]] = ("Describe", "List", "Get", "Check")
+
+    def __init__(
+        self,
+        target: Target,
+        wire: CloudConnection,
+        access: Callable[[Clients], Access],
+        key: Callable[[], Key] | None = None,
+    ) -> None:
+        """``key`` gives the key to sign with; left out, the user's."""
+        super().__init__(target, wire, access)
+        key = key or keyring(target, wire, partial(_assume, target, wire, access))
+        self._connections = Connections(target, wire, key)
 
     @property
     def region(self) -> str:
@@ -112,7 +138,8 @@ class Clients(ReadCache):
         for name, value in given:
             request.add_query_param(name, value)
         operation = f"{product.upper()}.{action}"
-        found: Answer = self._ask(product, operation, request, str(sorted(given))) or {}
+        send = partial(self._send, product, operation, request)
+        found: Answer = self.ask(operation, str(sorted(given)), send) or {}
         return found
 
     vpc = partialmethod(rpc, "vpc")
@@ -157,8 +184,7 @@ class Clients(ReadCache):
 
         Returns the answer's JSON, None if it is empty.
         """
-        request = roa("cs", action, method, path, body, query)
-        return self._ask("cs", f"CS.{action}", request, f"{path} {sorted(query.items())} {body}")
+        return self._rest("cs", action, method, path, body, query)
 
     def personal(
         self, action: str, method: str, path: str, body: Any = None, **query: object
@@ -166,29 +192,23 @@ class Clients(ReadCache):
         """A call to Container Registry 2016-06-07, the interface of the Personal Edition; what its
         answer holds under ``data``.
         """
-        request = roa("cr", action, method, path, body, query)
-        given = f"{path} {sorted(query.items())} {body}"
-        found: Answer = self._ask("cr", f"CR.{action}", request, given) or {}
-        return found.get("data") or {}
+        return within(self._rest("cr", action, method, path, body, query), "data") or {}
 
-    def _ask(self, product: str, operation: str, request: AcsRequest, given: str) -> Any:
-        """What only reads may share an answer (``ReadCache.share``); what changes something ends
-        that.
-        """
-        if operation.partition(".")[2].startswith(READS):
-            send = partial(self._send, product, operation, request)
-            return self.answer(f"{operation} {given}", send)
-        self.unshare()
-        return self._send(product, operation, request)
+    def _rest(
+        self, product: str, action: str, method: str, path: str, body: Any, query: Answer
+    ) -> Any:
+        operation = f"{product.upper()}.{action}"
+        request = roa(product, action, method, path, body, query)
+        send = partial(self._send, product, operation, request)
+        return self.ask(operation, f"{path} {sorted(query.items())} {body}", send)
 
     def _send(self, product: str, operation: str, request: AcsRequest) -> Any:
         from aliyunsdkcore.acs_exception.exceptions import ClientException, ServerException
 
-        client = self._client(product)
-        host = endpoint(product, self.region)
+        client = self._connections.client(product)
+        host, tell = endpoint(product, self.region), self.wire.tell
         request.set_endpoint(host)
         asked = _exchange(operation, host, request)
-        tell = self.wire.observe if self.wire.observe is not None else _nobody
         tell(asked)
         try:
             data = client.do_action_with_exception(request)
@@ -217,51 +237,16 @@ class Clients(ReadCache):
             raise refusal(operation, 200, code, words or code, str(found.get("RequestId") or ""))
         return found
 
-    # -- the SDK's client and whose key it signs with ---------------------------------------------
 
-    def _client(self, product: str) -> AcsClient:
-        with self._lock:
-            if product not in self._made:
-                # the finalizer holds the SDK's clients, and they must not hold us
-                key = weakly((self._origin or self).key)
-                self._made[product] = self._make(endpoint(product, self.region), key)
-            return self._made[product]
-
-    def _make(self, host: str, key: Callable[[], Key]) -> AcsClient:
-        from aliyunsdkcore.client import AcsClient
-
-        silence()
-        proxy = self.wire.proxy or proxy_of_environment(host)
-        client = AcsClient(
-            "signed by",
-            "_signer",
-            self.region,
-            auto_retry=False,
-            user_agent=f"clusterkit/{__version__}",
-            port=443,
-            connect_timeout=CONNECT_TIMEOUT,
-            timeout=READ_TIMEOUT,
-            pool_size=CONNECTIONS,
-            # an empty mapping would send it to the environment's proxies, NO_PROXY or not
-            proxy={"http": None, "https": proxy},
-        )
-        client.session.trust_env = False
-        client.session.mount("https://", adapter(CONNECTIONS, self.wire.ca_file))
-        client._signer = signer(key)
-        return client
-
-    def key(self) -> Key:
-        """The key to sign with now."""
-        return self._keys.key()
-
-    def _assume(self, source: Source) -> tuple[Key, datetime]:
-        asker = Clients(self.target, self.wire, self._reach)
-        asker._keys.hold(source.key)
-        found = asker.sts(
-            "AssumeRole",
-            RoleArn=source.role,
-            RoleSessionName=source.session,
-            DurationSeconds=source.seconds,
-        )["Credentials"]
-        key = Key(found["AccessKeyId"], found["AccessKeySecret"], found["SecurityToken"])
-        return key, datetime.fromisoformat(found["Expiration"])
+def _assume(
+    target: Target, wire: CloudConnection, access: Callable[[Clients], Access], source: Source
+) -> tuple[Key, datetime]:
+    asker = Clients(target, wire, access, lambda: source.key)
+    found = asker.sts(
+        "AssumeRole",
+        RoleArn=source.role,
+        RoleSessionName=source.session,
+        DurationSeconds=source.seconds,
+    )["Credentials"]
+    key = Key(found["AccessKeyId"], found["AccessKeySecret"], found["SecurityToken"])
+    return key, datetime.fromisoformat(found["Expiration"])

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from clusterkit.engine.cache import Renewed
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import CredentialsError
 
@@ -57,36 +57,17 @@ Assume = Callable[[Source], tuple[Key, datetime]]
 """what assuming a role gives, and when that ends"""
 
 
-class Keyring:
+def keyring(target: Target, wire: CloudConnection, assume: Assume) -> Callable[[], Key]:
     """The current key, refreshed when an assumed role's session nears its end; nothing is read
     before the first key is asked for.
     """
 
-    def __init__(self, target: Target, wire: CloudConnection, assume: Assume) -> None:
-        self._target = target
-        self._wire = wire
-        self._assume = assume
-        self._lock = threading.Lock()
-        self._source: Source | None = None
-        self._key: tuple[Key, datetime | None] | None = None
+    def fetch() -> tuple[Key, datetime | None]:
+        given, name = wire.environ, target.cloud_profile
+        source = find(name, given or os.environ, only=bool(given) and name is None)
+        return assume(source) if source.role else (source.key, None)
 
-    def hold(self, key: Key) -> None:
-        """This very key, for good."""
-        self._key = key, None
-
-    def key(self) -> Key:
-        """The key to sign with."""
-        with self._lock:
-            now = datetime.now(UTC)
-            if self._key is None or (self._key[1] is not None and now >= self._key[1] - EARLY):
-                self._key = self._find()
-            return self._key[0]
-
-    def _find(self) -> tuple[Key, datetime | None]:
-        if self._source is None:
-            given, name = self._wire.environ, self._target.cloud_profile
-            self._source = find(name, given or os.environ, only=bool(given) and name is None)
-        return self._assume(self._source) if self._source.role else (self._source.key, None)
+    return Renewed(fetch, EARLY)
 
 
 def find(name: str | None, environ: Mapping[str, str], *, only: bool = False) -> Source:

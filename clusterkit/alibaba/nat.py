@@ -8,14 +8,14 @@ carry no tags: they are part of the gateway.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 from uuid import NAMESPACE_OID, uuid5
 
 from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.network import VpcState, VSwitchState
 from clusterkit.alibaba.paging import within
-from clusterkit.alibaba.tags import REPLACE, Tagged, read_tags, shown_name
+from clusterkit.alibaba.tags import REPLACE, AlibabaState, Calls, Tagged, shown_name
 from clusterkit.engine.kind import Durations, Edit, Env, Kind, Tags, edit, fixed
 from clusterkit.engine.scope import Scope
 
@@ -23,14 +23,11 @@ BANDWIDTH = 100
 """Mbit/s at most; it is billed by traffic, so the limit costs nothing"""
 
 
-@dataclass(frozen=True)
-class EipState:
+@dataclass(frozen=True, kw_only=True)
+class EipState(AlibabaState):
     """An elastic IP address."""
 
-    id: str
     address: str
-    status: str = "Available"
-    tags: Tags = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,18 +35,16 @@ class Eip(Tagged[EipState]):
     """The nodes' public address for outgoing connections."""
 
     kind: ClassVar[str] = "eip"
-    product: ClassVar = "vpc"
-    type: ClassVar[str] = "EIP"
-    lists: ClassVar[str] = "DescribeEipAddresses"
-    deletes: ClassVar[tuple[str, str]] = ("ReleaseEipAddress", "AllocationId")
+    calls: ClassVar = Calls(
+        "vpc", "EIP", "AllocationId", "DescribeEipAddresses", "ReleaseEipAddress"
+    )
     usable: ClassVar[frozenset[str]] = frozenset({"Available", "InUse"})
     leaving: ClassVar[frozenset[str]] = frozenset({"Releasing"})
     takes: ClassVar[Durations] = Durations(create=3, delete=3)
 
     @classmethod
     def state(cls, shown: Any) -> EipState:
-        address, status = shown["IpAddress"], shown["Status"]
-        return EipState(shown["AllocationId"], address, status, read_tags(shown))
+        return EipState(**cls.common(shown), address=shown["IpAddress"])
 
     def create(self, env: Env[Clients]) -> None:
         env.client.vpc(
@@ -71,19 +66,15 @@ class SnatEntry:
     status: str
 
 
-@dataclass(frozen=True)
-class NatState:
+@dataclass(frozen=True, kw_only=True)
+class NatState(AlibabaState):
     """A NAT gateway with everything that belongs to it."""
 
-    id: str
-    status: str
-    vpc: str
     vswitch: str
     table: str
     """of its SNAT entries"""
     addresses: Mapping[str, str]
     """allocation ids to addresses"""
-    tags: Tags
     entries: tuple[SnatEntry, ...] = ()
 
 
@@ -92,9 +83,9 @@ class NatGateway(Tagged[NatState]):
     """The nodes' way to the Internet: ``NatType=Enhanced``, the only type there is today."""
 
     kind: ClassVar[str] = "nat-gateway"
-    product: ClassVar = "vpc"
-    type: ClassVar[str] = "NATGATEWAY"
-    lists: ClassVar[str] = "DescribeNatGateways"
+    calls: ClassVar = Calls(
+        "vpc", "NATGATEWAY", "NatGatewayId", "DescribeNatGateways", "DeleteNatGateway"
+    )
     usable: ClassVar[frozenset[str]] = frozenset({"Available"})
     leaving: ClassVar[frozenset[str]] = frozenset({"Deleting"})
     patience: ClassVar[float] = 900.0
@@ -111,13 +102,10 @@ class NatGateway(Tagged[NatState]):
     def state(cls, shown: Any) -> NatState:
         addresses = within(shown, "IpLists.IpList") or ()
         return NatState(
-            id=shown["NatGatewayId"],
-            status=shown["Status"],
-            vpc=shown.get("VpcId") or "",
+            **cls.common(shown),
             vswitch=within(shown, "NatGatewayPrivateInfo.VswitchId") or "",
             table=next(iter(within(shown, "SnatTableIds.SnatTableId") or ()), ""),
             addresses={one["AllocationId"]: one.get("IpAddress", "") for one in addresses},
-            tags=read_tags(shown),
         )
 
     @classmethod
@@ -200,4 +188,4 @@ class NatGateway(Tagged[NatState]):
     def delete(cls, scope: Scope[Clients], have: NatState) -> None:
         # Force: with its SNAT entries and without its addresses
         # (https://www.alibabacloud.com/help/en/nat-gateway/developer-reference/api-vpc-2016-04-28-deletenatgateway)
-        scope.client.vpc("DeleteNatGateway", NatGatewayId=have.id, Force=True)
+        scope.client.vpc(cls.calls.delete, NatGatewayId=have.id, Force=True)

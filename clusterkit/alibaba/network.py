@@ -13,12 +13,12 @@ which its leftovers are found, and whether the profile keeps volumes.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
 from clusterkit.alibaba.client import Clients
-from clusterkit.alibaba.tags import REPLACE, Tagged, read_tags
+from clusterkit.alibaba.tags import REPLACE, AlibabaState, Calls, Tagged, write_tags
 from clusterkit.engine.kind import Durations, Edit, Env, Kind, S, Tags, edit, fixed
 from clusterkit.engine.scope import Scope
 from clusterkit.naming import CLUSTER
@@ -42,14 +42,11 @@ class _Remembers(Tagged[S]):
         return {KEEP_VOLUMES: str(self.keep_volumes).lower()}
 
 
-@dataclass(frozen=True)
-class VpcState:
+@dataclass(frozen=True, kw_only=True)
+class VpcState(AlibabaState):
     """A VPC as DescribeVpcs shows it."""
 
-    id: str
     cidr: str
-    status: str = "Available"
-    tags: Tags = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,18 +54,14 @@ class Vpc(_Remembers[VpcState]):
     """A network of our own."""
 
     kind: ClassVar[str] = "vpc"
-    product: ClassVar = "vpc"
-    type: ClassVar[str] = "VPC"
-    lists: ClassVar[str] = "DescribeVpcs"
-    deletes: ClassVar[tuple[str, str]] = ("DeleteVpc", "VpcId")
-    usable: ClassVar[frozenset[str]] = frozenset({"Available"})
+    calls: ClassVar = Calls("vpc", "VPC", "VpcId", "DescribeVpcs", "DeleteVpc")
+    usable: ClassVar[frozenset[str]] = frozenset({"Available", ""})
     takes: ClassVar[Durations] = Durations(create=5, delete=5)
     cidr: str
 
     @classmethod
     def state(cls, shown: Any) -> VpcState:
-        status = shown.get("Status") or "Available"
-        return VpcState(shown["VpcId"], shown["CidrBlock"], status, read_tags(shown))
+        return VpcState(**cls.common(shown), cidr=shown["CidrBlock"])
 
     def create(self, env: Env[Clients]) -> None:
         env.client.vpc("CreateVpc", CidrBlock=self.cidr, **self.marked(env, "VpcName"))
@@ -77,16 +70,12 @@ class Vpc(_Remembers[VpcState]):
         yield from fixed("cidr", have.cidr, self.cidr, REPLACE)
 
 
-@dataclass(frozen=True)
-class VSwitchState:
+@dataclass(frozen=True, kw_only=True)
+class VSwitchState(AlibabaState):
     """A VSwitch as DescribeVSwitches shows it."""
 
-    id: str
     cidr: str
     zone: str
-    status: str = "Available"
-    tags: Tags = field(default_factory=dict)
-    vpc: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -94,11 +83,8 @@ class VSwitch(Tagged[VSwitchState]):
     """One zone's part of the VPC."""
 
     kind: ClassVar[str] = "vswitch"
-    product: ClassVar = "vpc"
-    type: ClassVar[str] = "VSWITCH"
-    lists: ClassVar[str] = "DescribeVSwitches"
-    deletes: ClassVar[tuple[str, str]] = ("DeleteVSwitch", "VSwitchId")
-    usable: ClassVar[frozenset[str]] = frozenset({"Available"})
+    calls: ClassVar = Calls("vpc", "VSWITCH", "VSwitchId", "DescribeVSwitches", "DeleteVSwitch")
+    usable: ClassVar[frozenset[str]] = frozenset({"Available", ""})
     patience: ClassVar[float] = 900.0
     takes: ClassVar[Durations] = Durations(create=5, delete=10)
     uses: ClassVar[tuple[str, ...]] = ("vpc",)
@@ -108,18 +94,8 @@ class VSwitch(Tagged[VSwitchState]):
 
     @classmethod
     def state(cls, shown: Any) -> VSwitchState:
-        return VSwitchState(
-            shown["VSwitchId"],
-            shown["CidrBlock"],
-            shown["ZoneId"],
-            shown.get("Status") or "Available",
-            read_tags(shown),
-            shown.get("VpcId") or "",
-        )
-
-    @classmethod
-    def within(cls, have: VSwitchState) -> Tags:
-        return {"vpc": have.vpc}
+        cidr, zone = shown["CidrBlock"], shown["ZoneId"]
+        return VSwitchState(**cls.common(shown), cidr=cidr, zone=zone)
 
     def taken(self, env: Env[Clients]) -> VSwitchState | None:
         """The VSwitch that has this one's range."""
@@ -142,17 +118,13 @@ class VSwitch(Tagged[VSwitchState]):
         yield from fixed("zone", have.zone, self.zone, REPLACE)
 
 
-@dataclass(frozen=True)
-class SecurityGroupState:
+@dataclass(frozen=True, kw_only=True)
+class SecurityGroupState(AlibabaState):
     """A security group with its rules."""
 
-    id: str
-    vpc: str
-    tags: Tags
     inbound: frozenset[str] = frozenset()
     """ranges from which everything may come"""
     outbound: frozenset[str] = frozenset()
-    status: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -160,10 +132,9 @@ class SecurityGroup(_Remembers[SecurityGroupState]):
     """Who may talk to the nodes."""
 
     kind: ClassVar[str] = "security-group"
-    product: ClassVar = "ecs"
-    type: ClassVar[str] = "securitygroup"
-    lists: ClassVar[str] = "DescribeSecurityGroups"
-    deletes: ClassVar[tuple[str, str]] = ("DeleteSecurityGroup", "SecurityGroupId")
+    calls: ClassVar = Calls(
+        "ecs", "securitygroup", "SecurityGroupId", "DescribeSecurityGroups", "DeleteSecurityGroup"
+    )
     uses: ClassVar[tuple[str, ...]] = ("vpc",)
     vpc: Kind[Any, VpcState]
     pods: str | None = None
@@ -171,8 +142,7 @@ class SecurityGroup(_Remembers[SecurityGroupState]):
 
     @classmethod
     def state(cls, shown: Any) -> SecurityGroupState:
-        identifier, vpc = shown["SecurityGroupId"], shown.get("VpcId") or ""
-        return SecurityGroupState(identifier, vpc, read_tags(shown))
+        return SecurityGroupState(**cls.common(shown))
 
     @classmethod
     def read(cls, scope: Scope[Clients], found: SecurityGroupState) -> SecurityGroupState:
@@ -191,10 +161,6 @@ class SecurityGroup(_Remembers[SecurityGroupState]):
         }
         return replace(found, inbound=ranges["ingress"], outbound=ranges["egress"])
 
-    @classmethod
-    def within(cls, have: SecurityGroupState) -> Tags:
-        return {"vpc": have.vpc}
-
     def create(self, env: Env[Clients]) -> SecurityGroupState:
         vpc = env[self.vpc].id
         created = env.client.ecs(
@@ -203,7 +169,7 @@ class SecurityGroup(_Remembers[SecurityGroupState]):
             SecurityGroupType="enterprise",
             **self.marked(env, "SecurityGroupName"),
         )
-        return SecurityGroupState(created["SecurityGroupId"], vpc, self.marks(env))
+        return self.state({**created, "VpcId": vpc, "Tags": write_tags(self.marks(env))})
 
     def edits(self, env: Env[Clients], have: SecurityGroupState) -> Iterator[Edit]:
         def authorize(action: str, end: str, ranges: frozenset[str]) -> None:

@@ -17,11 +17,10 @@ from typing import Any, ClassVar
 from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.cluster import ClusterState, owned
 from clusterkit.alibaba.errors import ERRORS, cure
-from clusterkit.alibaba.keypair import KeyPairState
 from clusterkit.alibaba.network import VSwitchState
 from clusterkit.alibaba.operations import MOST as MOST_TOLD
 from clusterkit.alibaba.operations import Task, events, reason, task
-from clusterkit.alibaba.tags import read_cs_tags, write_cs_tags
+from clusterkit.alibaba.tags import AlibabaState, read_cs_tags, write_cs_tags
 from clusterkit.engine.kind import Durations, Edit, Env, Kind, Tags, edit
 from clusterkit.engine.operation import Done, Failed, Operation, Outcome, Running
 from clusterkit.engine.scope import Scope
@@ -103,7 +102,7 @@ class NodePool(Kind[Clients, NodePoolState]):
 
     cluster: Kind[Any, ClusterState]
     vswitches: tuple[Kind[Any, VSwitchState], ...]
-    key_pair: Kind[Any, KeyPairState] | None = None
+    key_pair: Kind[Any, AlibabaState] | None = None
     types: tuple[str, ...]
     """the wanted one first, then others of its size, for when it is out of stock"""
     disk: int

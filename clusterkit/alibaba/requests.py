@@ -13,8 +13,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
-from weakref import WeakMethod
+from typing import TYPE_CHECKING, Any
 
 from clusterkit.alibaba.credentials import Key
 from clusterkit.errors import ClusterkitError
@@ -22,9 +21,6 @@ from clusterkit.errors import ClusterkitError
 if TYPE_CHECKING:
     from aliyunsdkcore.client import AcsClient
     from aliyunsdkcore.request import AcsRequest
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 VERSIONS = {
     "vpc": "2016-04-28",
@@ -151,18 +147,6 @@ def signer(key: Callable[[], Key]) -> Any:
             )
 
     return OurSigner()
-
-
-def weakly(method: Callable[P, R]) -> Callable[P, R]:
-    """The bound method, without holding what it is bound to."""
-    reference = WeakMethod(method)
-
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        found = reference()
-        assert found is not None  # whoever makes a call holds the clients
-        return found(*args, **kwargs)
-
-    return call
 
 
 def close(made: Mapping[str, AcsClient]) -> None:

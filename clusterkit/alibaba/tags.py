@@ -6,10 +6,9 @@ VPC, ECS and SLB spell tags ``Key``/``Value`` or ``TagKey``/``TagValue``, Contai
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple
 
 from clusterkit.alibaba.client import Clients
 from clusterkit.engine.kind import Env, Kind, S, Tags
@@ -19,36 +18,63 @@ from clusterkit.naming import CLUSTER
 REPLACE = "destroy the cluster and run up again, or change the profile back"
 
 
+@dataclass(frozen=True, kw_only=True)
+class AlibabaState:
+    """What VPC, ECS and SLB show of a thing."""
+
+    id: str
+    status: str = ""
+    vpc: str = ""
+    """the VPC it lies in, if any"""
+    tags: Tags = field(default_factory=dict)
+
+
+class Calls(NamedTuple):
+    """The calls about one kind of thing of VPC, ECS or SLB."""
+
+    product: str
+    type: str
+    """``ResourceType`` of TagResources"""
+    key: str
+    """what calls and answers name its id"""
+    list: str
+    """the list call (``paging.py``)"""
+    delete: str
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Tagged(Kind[Clients, S]):
     """A kind of VPC, ECS or SLB: listed by our tag, tagged by its id."""
 
-    product: ClassVar[Literal["vpc", "ecs", "slb"]]
-    type: ClassVar[str]
-    """``ResourceType`` of TagResources"""
-    lists: ClassVar[str]
-    """the list call (``paging.py``)"""
-    deletes: ClassVar[tuple[str, str]]
-    """the delete call, and its parameter for the id"""
+    calls: ClassVar[Calls]
 
     @classmethod
-    @abstractmethod
     def state(cls, shown: Any) -> Any:
         """What the list call shows of one."""
+        return AlibabaState(**cls.common(shown))
+
+    @classmethod
+    def common(cls, shown: Any) -> dict[str, Any]:
+        """The fields of every ``AlibabaState``."""
+        status, vpc = shown.get("Status") or "", shown.get("VpcId") or ""
+        return {"id": shown[cls.calls.key], "status": status, "vpc": vpc, "tags": read_tags(shown)}
 
     @classmethod
     def list(cls, scope: Scope[Clients]) -> Iterable[Any]:
-        return map(cls.state, scope.client.every(cls.lists, Tag=ours(scope.cluster)))
+        return map(cls.state, scope.client.every(cls.calls.list, Tag=ours(scope.cluster)))
 
     @classmethod
     def there(cls, scope: Scope[Clients], **wanted: str) -> Iterator[Any]:
         """Everything, whoever's, that the list call finds with these parameters."""
-        return map(cls.state, scope.client.every(cls.lists, **wanted))
+        return map(cls.state, scope.client.every(cls.calls.list, **wanted))
 
     @classmethod
     def delete(cls, scope: Scope[Clients], have: Any) -> None:
-        action, key = cls.deletes
-        scope.client.rpc(cls.product, action, **{key: have.id})
+        scope.client.rpc(cls.calls.product, cls.calls.delete, **{cls.calls.key: have.id})
+
+    @classmethod
+    def within(cls, have: Any) -> Tags:
+        return {"vpc": have.vpc} if have.vpc not in ("", have.id) else {}
 
     def marked(self, env: Env[Clients], name: str = "Name") -> dict[str, Any]:
         """Parameters of every create call: name, idempotency token, tags."""
@@ -61,9 +87,9 @@ class Tagged(Kind[Clients, S]):
     @classmethod
     def label(cls, scope: Scope[Clients], identifier: str, labels: Tags) -> None:
         scope.client.rpc(
-            cls.product,
+            cls.calls.product,
             "TagResources",
-            ResourceType=cls.type,
+            ResourceType=cls.calls.type,
             ResourceId=[identifier],
             Tag=write_tags(labels),
         )

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import threading
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 from clusterkit.eks.errors import call
-from clusterkit.eks.exchanges import report
-from clusterkit.engine.cache import ReadCache
+from clusterkit.eks.exchanges import READS, report
 from clusterkit.engine.target import CloudConnection, Target
-from clusterkit.kube.api import Access, KubeApi
+from clusterkit.kube.api import Access
+from clusterkit.kube.clients import CloudClients
 from clusterkit.version import __version__
 
 if TYPE_CHECKING:
@@ -39,8 +39,6 @@ READ_TIMEOUT = 30
 """seconds; the slowest call the driver makes, CreateCluster, answers within a few"""
 CONNECTIONS = 16
 """as many as the engine has threads"""
-READS = ("Describe", "List", "Get", "BatchGet")
-"""how the names of the operations begin that change nothing"""
 
 
 @cache
@@ -96,8 +94,7 @@ class Connections:
             environ = self._wire.environ
             session = get_session()
             session.register_component("data_loader", _models())
-            if self._wire.observe is not None:
-                report(session, self._wire.observe)
+            report(session, self._wire.tell)
             self._session = call(
                 boto3.Session,
                 botocore_session=session,
@@ -132,12 +129,10 @@ class Service(Generic[T]):
         return found
 
 
-class Clients(ReadCache):
-    """One account and region; nothing is connected before the first call.
+class Clients(CloudClients):
+    """One account and region."""
 
-    Every call raises clusterkit's errors and nothing else.
-    """
-
+    reads: ClassVar[tuple[str, ...]] = READS
     ec2: Service[EC2Client] = Service("ec2")
     ecr: Service[ECRClient] = Service("ecr")
     eks: Service[EKSClient] = Service("eks")
@@ -150,24 +145,17 @@ class Clients(ReadCache):
     sts: Service[STSClient] = Service("sts")
 
     def __init__(
-        self,
-        target: Target,
-        wire: CloudConnection,
-        access: Callable[[Clients], Access],
-        connections: Connections | None = None,
+        self, target: Target, wire: CloudConnection, access: Callable[[Clients], Access]
     ) -> None:
-        """``access`` says how to reach the cluster's Kubernetes API once there is one."""
-        super().__init__()
-        self.target = target
-        self.wire = wire
-        self._access = access
-        self._connections = connections or Connections(target, wire)
+        super().__init__(target, wire, access)
+        self._connections = Connections(target, wire)
         self._mine: dict[str, Any] = {}
-        self.kube = KubeApi(partial(access, self), observe=wire.observe)
 
-    def fresh(self) -> Clients:
+    def fresh(self) -> Self:
         """The same connections and credentials, remembering nothing: for a plan or a run."""
-        return Clients(self.target, self.wire, self._access, self._connections)
+        new = super().fresh()
+        new._mine = {}
+        return new
 
     @property
     def partition(self) -> str:
@@ -190,14 +178,9 @@ class Clients(ReadCache):
     def _ask(
         self, service: str, send: Callable[..., Any], operation: str, parameters: dict[str, Any]
     ) -> Any:
-        """Calls that only read may share an answer (``ReadCache.share``); a change ends that.
-
-        Methods and paginators all go through the one method of a client this stands before.
-        """
-        if operation.startswith(READS):
-            # a filter's values may be a list here and a tuple there: the request is the same
-            asked = json.dumps(parameters, sort_keys=True, default=str)
-            question = f"{service} {operation} {asked}"
-            return self.answer(question, partial(call, send, operation, parameters))
-        self.unshare()
-        return call(send, operation, parameters)
+        """Methods and paginators all go through the one method of a client this stands before."""
+        # a filter's values may be a list here and a tuple there: the request is the same
+        request = json.dumps(parameters, sort_keys=True, default=str)
+        return self.ask(
+            f"{service}.{operation}", request, partial(call, send, operation, parameters)
+        )

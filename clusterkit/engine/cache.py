@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from clusterkit.engine.retry import Retry
 
@@ -64,3 +65,28 @@ class ReadCache:
             raise
         mine.set_result(found)
         return found
+
+
+class Renewed(Generic[T]):
+    """``renewed()``: a value that expires, as temporary credentials do; fetched at the first call,
+    and again when its end is near. Safe on many threads.
+    """
+
+    def __init__(self, fetch: Callable[[], tuple[T, datetime | None]], early: timedelta) -> None:
+        """``fetch`` gives a value and its end (UTC; None: it has none), and is asked again
+        ``early`` before that.
+        """
+        self._fetch = fetch
+        self._early = early
+        self._lock = threading.Lock()
+        self._held: tuple[T, datetime | None] | None = None
+
+    def __call__(self) -> T:
+        """The current value."""
+        with self._lock:
+            if self._held is not None:
+                value, end = self._held
+                if end is None or datetime.now(UTC) < end - self._early:
+                    return value
+            self._held = self._fetch()
+            return self._held[0]

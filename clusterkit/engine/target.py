@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clusterkit.engine.exchange import Observe
+from clusterkit.engine.exchange import Exchange, Observe
 from clusterkit.engine.retry import Told
 
 
@@ -41,6 +41,11 @@ class CloudConnection:
     """told of each request before it leaves and after its answer; all clients report to it"""
     waiting: Told | None = field(default=None, repr=False, compare=False)
     """told before a read outside a run is retried: why, and in how many seconds"""
+
+    def tell(self, exchange: Exchange) -> None:
+        """Report a request or its answer to the observer, if there is one."""
+        if self.observe is not None:
+            self.observe(exchange)
 
 
 def proxy_of_environment(host: str) -> str | None:

@@ -221,7 +221,7 @@ def test_no_proxy_is_respected(
     assert len(server.heard) == 1
     monkeypatch.setenv("NO_PROXY", ".aliyuncs.com")
     other = clients(server, proxy=None)
-    assert other._client("vpc").proxy == {"http": None, "https": None}
+    assert other._connections.client("vpc").proxy == {"http": None, "https": None}
 
 
 def test_a_netrc_does_not_replace_the_signature(

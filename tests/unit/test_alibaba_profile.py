@@ -282,13 +282,13 @@ def test_terway_has_vswitches_for_its_pods(tmp_path: Path) -> None:
 
 def test_an_existing_network_is_only_used(tmp_path: Path) -> None:
     text = f"{GOOD}network: {{existing: {{vpc: {VPC}, vswitches: [{VSW}]}}}}\n"
-    given = VSwitchState(VSW, "10.9.0.0/24", "ap-southeast-1a")
+    given = VSwitchState(id=VSW, cidr="10.9.0.0/24", zone="ap-southeast-1a")
     facts = Facts(
         account="1",
         version="1.35.7-aliyun.1",
         zones=("ap-southeast-1a",),
         pools=FACTS.pools,
-        vpc=VpcState(VPC, "10.9.0.0/16"),
+        vpc=VpcState(id=VPC, cidr="10.9.0.0/16"),
         vswitches={VSW: given},
     )
     found = kinds(loaded(tmp_path, text), facts)

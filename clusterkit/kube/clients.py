@@ -1,0 +1,47 @@
+"""What the clients of every cloud have: one account and region, and the cluster's Kubernetes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import copy
+from functools import partial
+from typing import Any, ClassVar, Self
+
+from clusterkit.engine.cache import ReadCache
+from clusterkit.engine.target import CloudConnection, Target
+from clusterkit.kube.api import Access, KubeApi
+
+
+class CloudClients(ReadCache):
+    """One account and region; nothing is connected before the first call.
+
+    Every call raises clusterkit's errors and nothing else.
+    """
+
+    reads: ClassVar[tuple[str, ...]]
+    """how the names of the operations begin that change nothing"""
+
+    def __init__(
+        self, target: Target, wire: CloudConnection, access: Callable[[Self], Access]
+    ) -> None:
+        """``access`` says how to reach the cluster's Kubernetes API once there is one."""
+        super().__init__()
+        self.target = target
+        self.wire = wire
+        self._access = access
+        self.kube = KubeApi(partial(access, self), observe=wire.observe)
+
+    def fresh(self) -> Self:
+        """The same connections and credentials, remembering nothing: for a plan or a run."""
+        new = copy(self)
+        CloudClients.__init__(new, self.target, self.wire, self._access)
+        return new
+
+    def ask(self, operation: str, request: str, send: Callable[[], Any]) -> Any:
+        """The answer to ``send``. Operations that only read may share it (``ReadCache.share``) with
+        the same ``request`` to the same operation; a change ends that.
+        """
+        if operation.partition(".")[2].startswith(self.reads):
+            return self.answer(f"{operation} {request}", send)
+        self.unshare()
+        return send()
