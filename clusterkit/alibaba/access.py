@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.cluster import owned
+from clusterkit.engine.dates import utc
 from clusterkit.engine.target import Target
 from clusterkit.errors import Absent
 from clusterkit.kube import issued
@@ -31,18 +32,11 @@ def access(clients: Clients, target: Target, minutes: int = LIFETIME) -> Access:
     found = [one for one in owned(clients, target.name) if one.status in REACHABLE]
     if not found:
         raise Absent(target.name)
-    operation = "DescribeClusterUserKubeconfig"
-    given = clients.cs(
-        operation,
-        "GET",
-        f"/k8s/{found[0].id}/user_config",
-        PrivateIpAddress=not found[0].public,
-        TemporaryDurationMinutes=minutes,
-    )
+    operation, path = "DescribeClusterUserKubeconfig", f"/k8s/{found[0].id}/user_config"
+    query = {"PrivateIpAddress": not found[0].public, "TemporaryDurationMinutes": minutes}
+    given = clients.cs(operation, "GET", path, **query)
     end = datetime.now(UTC) + timedelta(minutes=minutes)
-    if told := str(given.get("expiration") or ""):
-        end = datetime.fromisoformat(told)
-    until = (end if end.tzinfo else end.replace(tzinfo=UTC)) - EARLY
+    until = (utc(given.get("expiration")) or end) - EARLY
     return issued.access(given["config"], f"CS.{operation}", proxy=clients.wire.proxy, until=until)
 
 

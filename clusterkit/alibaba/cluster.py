@@ -21,11 +21,11 @@ from clusterkit.alibaba.network import (
     remember,
     remembers,
 )
-from clusterkit.alibaba.operations import Task, reason, task
+from clusterkit.alibaba.operations import Task, begin, reason, task
 from clusterkit.alibaba.tags import REPLACE, read_cs_tags, write_cs_tags
 from clusterkit.engine.kind import Durations, Edit, Env, Kind, Tags, edit, fixed
 from clusterkit.engine.scope import Scope
-from clusterkit.errors import Finding
+from clusterkit.engine.versions import upgrade
 from clusterkit.naming import CLUSTER
 
 RETAINED_BY_DEFAULT = ("SLB", "ALB", "SLS_Data", "SLS_ControlPlane", "PrivateZone")
@@ -125,10 +125,9 @@ class Cluster(Kind[Clients, ClusterState]):
         return next((there for there in clusters(env.client) if there.name == env.cluster), None)
 
     def create(self, env: Env[Clients]) -> Task | None:
-        network: dict[str, Any] = {"container_cidr": self.pods} if self.pods else {}
-        if self.pod_vswitches:
-            # deprecated, and refused without: MissingPodVswitchIds
-            network["pod_vswitch_ids"] = [env[vswitch].id for vswitch in self.pod_vswitches]
+        # deprecated, and refused without: MissingPodVswitchIds
+        pods = [env[vswitch].id for vswitch in self.pod_vswitches]
+        network = {"pod_vswitch_ids": pods} if pods else {"container_cidr": self.pods}
         body = {
             "name": env.cluster,
             "region_id": env.region,
@@ -162,18 +161,14 @@ class Cluster(Kind[Clients, ClusterState]):
         body: dict[str, Any] = {}
         modify = partial(self._modify, env, have, body)
         ids = [env[vswitch].id for vswitch in self.vswitches]
-        for what, there, wanted, change in (
-            ("vswitches", have.vswitches, frozenset(ids), {"vswitch_ids": ids}),
-            (
-                "deletion protection",
-                have.protected,
-                self.protected,
-                {"deletion_protection": self.protected},
-            ),
-            ("RRSA", bool(have.oidc_arn), self.rrsa or bool(have.oidc_arn), {"enable_rrsa": True}),
+        rrsa, protect = bool(have.oidc_arn), self.protected
+        for what, there, wanted, key, value in (
+            ("vswitches", have.vswitches, frozenset(ids), "vswitch_ids", ids),
+            ("deletion protection", have.protected, protect, "deletion_protection", protect),
+            ("RRSA", rrsa, rrsa or self.rrsa, "enable_rrsa", True),
         ):
             if there != wanted:
-                body |= change
+                body[key] = value
                 yield Edit(what, there, wanted, modify)
         if have.public and not self.public:
             body["api_server_eip"] = False
@@ -186,49 +181,20 @@ class Cluster(Kind[Clients, ClusterState]):
             # with another change in the same call ACK forgets that one
             promote = partial(self._modify, env, have, {"cluster_spec": self.spec})
             yield from edit("edition", have.spec, self.spec, promote)
-        yield from self._version(env, have)
+
+        path, to = f"/clusters/{have.id}/upgrade", {"next_version": self.version}
+        move_on = partial(begin, env, "UpgradeCluster", "POST", path, {**to, "master_only": False})
+        yield from upgrade("ACK", have.version, self.version, move_on)
 
     def _modify(self, env: Env[Clients], have: ClusterState, body: Any) -> Task | None:
-        path = f"/api/v2/clusters/{have.id}"
-        return task("ModifyCluster", env.client.cs("ModifyCluster", "PUT", path, body))
-
-    def _version(self, env: Env[Clients], have: ClusterState) -> Iterator[Edit]:
-        """One minor version at a time, never back; a patch is ACK's business."""
-        there, wanted = minor(have.version), minor(self.version)
-
-        def upgrade() -> Task | None:
-            body = {"next_version": self.version, "master_only": False}
-            path = f"/clusters/{have.id}/upgrade"
-            return task("UpgradeCluster", env.client.cs("UpgradeCluster", "POST", path, body))
-
-        if wanted < there:
-            why = f"ACK has no way back: set kubernetes to '{there[0]}.{there[1]}' or newer"
-            yield from fixed("version", have.version, self.version, why)
-        elif wanted[1] > there[1] + 1:
-            why = f"one minor version at a time: set kubernetes to '{there[0]}.{there[1] + 1}'"
-            yield from fixed("version", have.version, self.version, f"{why} first")
-        elif wanted != there:
-            yield Edit("version", have.version, self.version, upgrade)
+        return begin(env, "ModifyCluster", "PUT", f"/api/v2/clusters/{have.id}", body)
 
     @classmethod
     def delete(cls, scope: Scope[Clients], have: ClusterState) -> Task | None:
         remember(scope, have.id)
         options = [{"resource_type": kind, "delete_mode": "delete"} for kind in RETAINED_BY_DEFAULT]
-        answer = scope.client.cs(
-            "DeleteCluster",
-            "DELETE",
-            f"/clusters/{have.id}",
-            delete_options=json.dumps(options),
-            retain_all_resources=False,
-        )
-        return task("DeleteCluster", answer)
-
-    @classmethod
-    def guarded(cls, have: ClusterState) -> Finding | None:
-        if not have.protected:
-            return None
-        cure = "set deletion_protection: false in the profile, run up, then destroy"
-        return Finding("deletion protection is on", hint=cure)
+        query = {"delete_options": json.dumps(options), "retain_all_resources": False}
+        return begin(scope, "DeleteCluster", "DELETE", f"/clusters/{have.id}", **query)
 
     @classmethod
     def label(cls, scope: Scope[Clients], identifier: str, labels: Tags) -> None:
@@ -250,12 +216,6 @@ def clusters(client: Clients) -> list[ClusterState]:
 def owned(client: Clients, name: str) -> list[ClusterState]:
     """The clusters that carry the tag of this one: at most one, unless somebody tagged another."""
     return [state for state in clusters(client) if state.tags.get(CLUSTER) == name]
-
-
-def minor(version: str) -> tuple[int, int]:
-    """``1.35.7-aliyun.1`` is (1, 35)."""
-    first, second, *_ = version.split(".")
-    return int(first), int(second.partition("-")[0])
 
 
 def _addon(name: str) -> dict[str, Any]:

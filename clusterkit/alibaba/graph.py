@@ -18,11 +18,11 @@ from clusterkit.alibaba.profile import AlibabaPool, AlibabaProfile, AlibabaRegis
 from clusterkit.alibaba.registry import RegistryLogin, Repository
 from clusterkit.engine.kind import Existing, Kind
 from clusterkit.kube.manifest import namespace, service_account
+from clusterkit.kube.nodes import asked
 from clusterkit.kube.storage import storage_class
 from clusterkit.naming import digest
-from clusterkit.profile.cidr import carve
+from clusterkit.profile.cidr import slots
 from clusterkit.profile.network import ANYWHERE
-from clusterkit.profile.pool import Count, machine_text
 from clusterkit.profile.ssh_key import fingerprint
 
 AnyWish = Kind[Any, Any]
@@ -116,8 +116,7 @@ def _made(profile: AlibabaProfile, facts: Facts, tags: Tags) -> _Network:
     vpc = Vpc(name="main", cidr=str(profile.network.cidr), keep_volumes=keep, tags=tags)
     terway = profile.network.plugin == "terway"
     nodes, pods = [], []
-    carved = carve(profile.network.cidr, len(facts.zones))
-    for letter, zone, (quarter, half) in zip("abcdefgh", facts.zones, carved, strict=False):
+    for letter, zone, quarter, half in slots(profile.network.cidr, facts.zones):
         cidr = str(quarter if terway else half)
         nodes.append(VSwitch(name=f"{NODES}{letter}", vpc=vpc, cidr=cidr, zone=zone, tags=tags))
         if terway:
@@ -173,13 +172,7 @@ def _pool(
         disk=pool.disk.size,
         disk_type=pool.disk.type,
         encrypted=pool.disk.encrypted,
-        minimum=pool.minimum,
-        maximum=pool.maximum,
-        automatic=isinstance(pool.count, Count),
-        spot=pool.spot,
-        labels=tuple(sorted(pool.labels.items())),
-        taints=tuple((t.key, t.value, t.effect) for t in pool.taints),
-        machine=machine_text(pool),
+        **asked(pool),
         mirror=profile.mirror,
         tags=cluster.tags,
         after=network.ways,
@@ -187,14 +180,9 @@ def _pool(
 
 
 def _repositories(registry: AlibabaRegistry) -> list[AnyWish]:
-    names = [
-        f"{registry.name}/{repository}{suffix}"
-        for repository in registry.repositories
-        for suffix in ("", *(["-cache"] if registry.cache else []))
-    ]
-    if registry.instance is None:
+    names, instance = [name for name, _ in registry.full_names], registry.instance
+    if instance is None:
         return [PersonalRepository(name=name, keep=registry.keep) for name in names]
-    instance = registry.instance
     return [Repository(name=name, instance=instance, keep=registry.keep) for name in names]
 
 

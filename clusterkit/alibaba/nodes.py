@@ -19,14 +19,14 @@ from clusterkit.alibaba.cluster import ClusterState, owned
 from clusterkit.alibaba.errors import ERRORS, cure
 from clusterkit.alibaba.network import VSwitchState
 from clusterkit.alibaba.operations import MOST as MOST_TOLD
-from clusterkit.alibaba.operations import Task, events, reason, task
+from clusterkit.alibaba.operations import Task, begin, events, reason, task
 from clusterkit.alibaba.tags import AlibabaState, read_cs_tags, write_cs_tags
 from clusterkit.engine.kind import Durations, Edit, Env, Kind, Tags, edit
 from clusterkit.engine.operation import Done, Failed, Operation, Outcome, Running
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Busy, Gone
 from clusterkit.kube.mirror import script
-from clusterkit.naming import MACHINE
+from clusterkit.kube.nodes import Nodes, Taint
 
 REGISTRIES = "/etc/containerd/cert.d"
 """where containerd looks for registries on ACK (the vendor's page "Pod troubleshooting")"""
@@ -35,8 +35,6 @@ MOST = 200
 STUCK = "it could not be deleted; its scaling group in Auto Scaling may hold on to machines"
 SHORT = 2
 """polls in a row with fewer nodes than asked for, until the events are read"""
-Taint = tuple[str, str, str]
-"""key, value, effect"""
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ class NodePoolState:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class NodePool(Kind[Clients, NodePoolState]):
+class NodePool(Nodes[Clients, NodePoolState]):
     """A pool of machines; ``name`` is the node pool's own."""
 
     kind: ClassVar[str] = "node-pool"
@@ -109,18 +107,8 @@ class NodePool(Kind[Clients, NodePoolState]):
     """GiB"""
     disk_type: str = "cloud_essd"
     encrypted: bool = False
-    minimum: int
-    maximum: int
-    automatic: bool = False
-    spot: bool = False
-    labels: tuple[tuple[str, str], ...] = ()
-    taints: tuple[Taint, ...] = ()
-    machine: str = ""
     mirror: str | None = None
     """a registry that has what the usual ones have"""
-
-    def own_tags(self) -> Tags:
-        return {MACHINE: self.machine}
 
     @classmethod
     def list(cls, scope: Scope[Clients]) -> Iterable[NodePoolState]:
@@ -225,8 +213,7 @@ class NodePool(Kind[Clients, NodePoolState]):
         """
         path = _path(have)
         if have.nodes <= have.failed or have.phase == "delete_failed":
-            answer = scope.client.cs("DeleteClusterNodepool", "DELETE", path, force=True)
-            return task("DeleteClusterNodepool", answer)
+            return begin(scope, "DeleteClusterNodepool", "DELETE", path, force=True)
         if have.phase != "active":
             raise Busy(f"the node pool is {have.phase}", code=have.phase)
         # A smaller desired size would remove machines too, but has been seen to drain always. An
@@ -237,7 +224,8 @@ class NodePool(Kind[Clients, NodePoolState]):
         machines = [node["instance_id"] for node in nodes if node.get("instance_id")]
         if not machines:
             return _modify(scope, have, {"scaling_group": {"desired_size": 0}})
-        answer = scope.client.cs(
+        return begin(
+            scope,
             "RemoveNodePoolNodes",
             "DELETE",
             f"{path}/nodes",
@@ -246,7 +234,6 @@ class NodePool(Kind[Clients, NodePoolState]):
             release_node=True,
             concurrency=True,
         )
-        return task("RemoveNodePoolNodes", answer)
 
 
 @dataclass
@@ -293,8 +280,7 @@ def _path(have: NodePoolState) -> str:
 
 
 def _modify(scope: Scope[Clients], have: NodePoolState, body: Any) -> Task | None:
-    answer = scope.client.cs("ModifyClusterNodePool", "PUT", _path(have), body)
-    return task("ModifyClusterNodePool", answer)
+    return begin(scope, "ModifyClusterNodePool", "PUT", _path(have), body)
 
 
 def pools(client: Clients, cluster: str) -> list[NodePoolState]:

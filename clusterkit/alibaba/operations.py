@@ -10,6 +10,7 @@ from typing import Any
 
 from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.errors import ERRORS, redacted
+from clusterkit.alibaba.paging import within
 from clusterkit.engine.operation import Done, Failed, Outcome, Running
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import CloudError
@@ -42,8 +43,15 @@ class Task:
 
 def task(operation: str, answer: Any) -> Task | None:
     """The task a call began; None if it began none."""
-    identifier = (answer or {}).get("task_id")
+    identifier = within(answer, "task_id")
     return Task(str(identifier), operation) if identifier else None
+
+
+def begin(
+    scope: Scope[Clients], action: str, method: str, path: str, body: Any = None, **query: object
+) -> Task | None:
+    """Call Container Service, for the task that begins."""
+    return task(action, scope.client.cs(action, method, path, body, **query))
 
 
 def _error(found: Any) -> tuple[str, str]:
@@ -59,13 +67,8 @@ def events(scope: Scope[Clients], cluster: str, subject: str = "") -> list[str]:
     first, each once. Empty if they cannot be read: that must not hide what they are about.
     """
     try:
-        page: Any = scope.client.cs(
-            "DescribeClusterEvents",
-            "GET",
-            f"/clusters/{cluster}/events",
-            page_number=1,
-            page_size=50,
-        )
+        path, first = f"/clusters/{cluster}/events", {"page_number": 1, "page_size": 50}
+        page = scope.client.cs("DescribeClusterEvents", "GET", path, **first)
     except CloudError:
         return []
     return list(dict.fromkeys(_told(page, subject)))

@@ -9,10 +9,11 @@ created and none is ever deleted (docs/decisions.md, 32).
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from clusterkit.alibaba.client import Clients
 from clusterkit.engine.kind import Edit, Env, Kind, Tags, edit
@@ -29,36 +30,69 @@ NOT_OPENED = (
 """https://www.alibabacloud.com/help/en/acr/user-guide/grant-ram-user-system-policy"""
 
 
-@dataclass(frozen=True)
-class PersonalRepositoryState:
-    """A repository as GetRepo shows it."""
+@dataclass(frozen=True, kw_only=True)
+class RepositoryState:
+    """A repository of either edition."""
 
     id: str
+    """with the Personal Edition its name"""
+    name: str
     """``NAMESPACE/REPOSITORY``"""
     tags: Tags
     """what its summary stands for"""
     keep: bool
+    instance: str = ""
+    """of the Enterprise Edition"""
     servers: tuple[str, ...] = ()
-    """the registry's host names as the cloud tells them, the one inside a VPC first"""
+    """the Personal Edition's host names as the cloud tells them, the one inside a VPC first"""
     status: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class PersonalRepository(Kind[Clients, PersonalRepositoryState]):
-    """A private repository; ``name`` is ``NAMESPACE/REPOSITORY``."""
+class Summarized(Kind[Clients, RepositoryState]):
+    """A private repository, marked in its summary; ``name`` is ``NAMESPACE/REPOSITORY``."""
 
-    kind: ClassVar[str] = "personal-repository"
     taggable: ClassVar[bool] = False
+    costs: ClassVar[str]
+    """what images go on costing"""
     keep: bool = True
 
     @classmethod
-    def list(cls, scope: Scope[Clients]) -> Iterable[PersonalRepositoryState]:
+    @abstractmethod
+    def write(cls, scope: Scope[Clients], have: RepositoryState, keep: bool) -> None:
+        """Write the mark."""
+
+    def edits(self, env: Env[Clients], have: RepositoryState) -> Iterator[Edit]:
+        yield from edit("keep", have.keep, self.keep, lambda: self.write(env, have, self.keep))
+
+    @classmethod
+    def kept(cls, have: RepositoryState) -> str | None:
+        return f"the profile keeps the registry (registry.keep); {cls.costs}" if have.keep else None
+
+    @classmethod
+    def label(cls, scope: Scope[Clients], identifier: str, labels: Tags) -> None:
+        for have in cast("Iterable[RepositoryState]", cls.list(scope)):
+            if have.id == identifier:
+                cls.write(scope, have, keep=True)
+                return
+        raise Gone(f"there is no repository {identifier} in this region", where=cls.kind)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PersonalRepository(Summarized):
+    """A repository of the Personal Edition."""
+
+    kind: ClassVar[str] = "personal-repository"
+    costs: ClassVar[str] = "the Personal Edition is free"
+
+    @classmethod
+    def list(cls, scope: Scope[Clients]) -> Iterable[RepositoryState]:
         try:
             return [_state(scope, shown) for shown in scope.client.every("GetRepoList")]
         except Gone:
             return []  # the Personal Edition was never opened here, so nothing of ours is in it
 
-    def taken(self, env: Env[Clients]) -> PersonalRepositoryState | None:
+    def taken(self, env: Env[Clients]) -> RepositoryState | None:
         try:
             found = env.client.personal("GetRepo", "GET", f"/repos/{self.name}")
         except Gone:
@@ -71,22 +105,14 @@ class PersonalRepository(Kind[Clients, PersonalRepositoryState]):
         body = {"RepoNamespace": namespace, "RepoName": name, **_body(env, self.keep)}
         env.client.personal("CreateRepo", "PUT", "/repos", {"Repo": body})
 
-    def edits(self, env: Env[Clients], have: PersonalRepositoryState) -> Iterator[Edit]:
-        yield from edit("keep", have.keep, self.keep, lambda: _write(env, have.id, self.keep))
-
     @classmethod
-    def delete(cls, scope: Scope[Clients], have: PersonalRepositoryState) -> None:
+    def delete(cls, scope: Scope[Clients], have: RepositoryState) -> None:
         scope.client.personal("DeleteRepo", "DELETE", f"/repos/{have.id}")
 
     @classmethod
-    def kept(cls, have: PersonalRepositoryState) -> str | None:
-        if have.keep:
-            return "the profile keeps the registry (registry.keep); the Personal Edition is free"
-        return None
-
-    @classmethod
-    def label(cls, scope: Scope[Clients], identifier: str, labels: Tags) -> None:
-        _write(scope, identifier, keep=True)
+    def write(cls, scope: Scope[Clients], have: RepositoryState, keep: bool) -> None:
+        repo = {"Repo": _body(scope, keep)}
+        scope.client.personal("UpdateRepo", "POST", f"/repos/{have.id}", repo)
 
 
 def namespaces(clients: Clients) -> frozenset[str]:
@@ -148,14 +174,10 @@ def _body(scope: Scope[Clients], keep: bool) -> dict[str, str]:
     return {"RepoType": "PRIVATE", "Summary": mark(scope.region, scope.cluster, keep=keep)}
 
 
-def _write(scope: Scope[Clients], name: str, keep: bool) -> None:
-    scope.client.personal("UpdateRepo", "POST", f"/repos/{name}", {"Repo": _body(scope, keep)})
-
-
-def _state(scope: Scope[Clients], shown: Any) -> PersonalRepositoryState:
+def _state(scope: Scope[Clients], shown: Any) -> RepositoryState:
     """What is shown of a repository, whoever's."""
     name = f"{shown['repoNamespace']}/{shown['repoName']}"
     tags, keep = read_mark(shown.get("summary"), scope.region, name)
     hosts = shown.get("repoDomainList") or {}
     servers = tuple(host for kind in ("vpc", "public") if (host := hosts.get(kind)))
-    return PersonalRepositoryState(name, tags, keep, servers)
+    return RepositoryState(id=name, name=name, tags=tags, keep=keep, servers=servers)

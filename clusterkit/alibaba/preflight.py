@@ -19,11 +19,12 @@ from clusterkit.alibaba.network import Vpc, VpcState, VSwitch, VSwitchState
 from clusterkit.alibaba.nodes import NodePoolState, pools
 from clusterkit.alibaba.profile import AlibabaNetwork, AlibabaProfile
 from clusterkit.alibaba.registry import domains
-from clusterkit.alibaba.tags import ours
 from clusterkit.engine.background import Background
 from clusterkit.engine.preflight import Known, MachineType, Offers, Report, choose
+from clusterkit.engine.scope import Scope
 from clusterkit.errors import CloudError, Finding, Gone, PreflightError
 from clusterkit.naming import CLUSTER, MACHINE, NAME
+from clusterkit.profile.cidr import positions
 from clusterkit.profile.pool import Machine, machine_text
 
 NODES = "nodes-"
@@ -149,13 +150,8 @@ def _stocks(profile: AlibabaProfile, clients: Clients) -> dict[str, Stock]:
 
 def _known_zones(profile: AlibabaProfile, clients: Clients) -> dict[int, str]:
     """The position of each of the nodes' VSwitches to its zone."""
-    found = map(VSwitch.state, clients.every("DescribeVSwitches", Tag=ours(profile.name)))
-    zones = {state.tags.get(NAME, ""): state.zone for state in found}
-    return {
-        "abcdefgh".index(name.removeprefix(NODES)): zone
-        for name, zone in zones.items()
-        if name.startswith(NODES)
-    }
+    found = VSwitch.list(Scope(clients, profile.name))
+    return positions({state.tags.get(NAME, ""): state.zone for state in found}, NODES)
 
 
 def _node_pools(profile: AlibabaProfile, clients: Clients, cluster: str) -> list[NodePoolState]:

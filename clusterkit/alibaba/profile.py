@@ -141,6 +141,8 @@ class AlibabaRegistry(model.Registry):
     """Container Registry: the account's Personal Edition, or an existing Enterprise Edition
     instance, which clusterkit never buys."""
 
+    cache_suffix: ClassVar[str] = "-cache"
+
     instance: RegistryId | None = Field(
         default=None,
         description="id of an existing Enterprise Edition instance, `cri-…`; default: the "

@@ -13,6 +13,7 @@ from itertools import chain
 from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.errors import MORE, VERIFY
 from clusterkit.alibaba.fields import mainland
+from clusterkit.alibaba.paging import within
 from clusterkit.engine.preflight import Report
 from clusterkit.errors import CloudError, Rejected
 
@@ -26,13 +27,12 @@ VCPUS = {False: "postpaid", True: "spot"}
 def check_clusters(clients: Clients, report: Report) -> None:
     """Whether the account may create one more cluster."""
     try:
-        quota = (clients.cs("DescribeUserQuota", "GET", "/quota") or {}).get("cluster_quota")
-        page = clients.cs(
-            "DescribeClustersV1", "GET", "/api/v1/clusters", page_number=1, page_size=1
-        )
+        quota = within(clients.cs("DescribeUserQuota", "GET", "/quota"), "cluster_quota")
+        first = {"page_number": 1, "page_size": 1}
+        page = clients.cs("DescribeClustersV1", "GET", "/api/v1/clusters", **first)
     except Rejected:
         return
-    there = int((page.get("page_info") or {}).get("total_count") or 0)
+    there = int(within(page, "page_info.total_count") or 0)
     if quota and there >= int(quota):
         what = f"the account has {there} clusters, which is its quota"
         report.error(what, "account", MORE)
@@ -58,8 +58,8 @@ def check(clients: Clients, needed: Mapping[bool, int], report: Report) -> None:
         report.warn(what, "account", error.hint)
         return
     values: dict[str, str] = {}
-    for item in (found.get("AccountAttributeItems") or {}).get("AccountAttributeItem") or ():
-        if shown := (item.get("AttributeValues") or {}).get("ValueItem"):
+    for item in within(found, "AccountAttributeItems.AccountAttributeItem") or ():
+        if shown := within(item, "AttributeValues.ValueItem"):
             values[item["AttributeName"]] = str(shown[0].get("Value") or "")
     if mainland(clients.region) and values.get(REAL_NAME) == NOT_VERIFIED:
         what = "the account's identity is not verified (real-name authentication)"

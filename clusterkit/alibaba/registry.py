@@ -14,37 +14,22 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from clusterkit.alibaba.client import Clients
-from clusterkit.alibaba.personal_registry import PersonalRepositoryState, password
+from clusterkit.alibaba.personal_registry import RepositoryState, Summarized, password
 from clusterkit.alibaba.personal_registry import servers as personal_servers
-from clusterkit.engine.kind import Edit, Env, Kind, Tags, edit, fixed
+from clusterkit.engine.kind import Edit, Env, Kind, fixed
 from clusterkit.engine.scope import Scope
-from clusterkit.errors import Gone, Rejected
+from clusterkit.errors import Rejected
 from clusterkit.kube.secrets import DockerConfig, Login
 from clusterkit.naming import mark, read_mark
 
 
-@dataclass(frozen=True)
-class RepositoryState:
-    """A repository."""
-
-    id: str
-    instance: str
-    namespace: str
-    name: str
-    tags: Tags
-    """what its summary stands for"""
-    keep: bool
-    status: str = ""
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Repository(Kind[Clients, RepositoryState]):
-    """A private repository; ``name`` is ``NAMESPACE/REPOSITORY``."""
+class Repository(Summarized):
+    """A repository of an Enterprise Edition instance."""
 
     kind: ClassVar[str] = "repository"
-    taggable: ClassVar[bool] = False
+    costs: ClassVar[str] = "images cost by the GB and month"
     instance: str
-    keep: bool = True
 
     @classmethod
     def list(cls, scope: Scope[Clients]) -> Iterable[RepositoryState]:
@@ -54,7 +39,7 @@ class Repository(Kind[Clients, RepositoryState]):
 
     def taken(self, env: Env[Clients]) -> RepositoryState | None:
         found = _repositories(env, self.instance)
-        return next((one for one in found if f"{one.namespace}/{one.name}" == self.name), None)
+        return next((one for one in found if one.name == self.name), None)
 
     def create(self, env: Env[Clients]) -> None:
         namespace, _, name = self.name.partition("/")
@@ -82,46 +67,31 @@ class Repository(Kind[Clients, RepositoryState]):
     def edits(self, env: Env[Clients], have: RepositoryState) -> Iterator[Edit]:
         why = "delete the repositories there first, or change the profile back"
         yield from fixed("instance", have.instance, self.instance, why)
-        yield from edit("keep", have.keep, self.keep, lambda: _write(env, have, self.keep))
+        yield from super().edits(env, have)
 
     @classmethod
     def delete(cls, scope: Scope[Clients], have: RepositoryState) -> None:
         scope.client.cr("DeleteRepository", InstanceId=have.instance, RepoId=have.id)
-        if not any(one.namespace == have.namespace for one in _repositories(scope, have.instance)):
-            scope.client.cr(
-                "DeleteNamespace", InstanceId=have.instance, NamespaceName=have.namespace
-            )
+        namespace, rest = have.name.partition("/")[0], _repositories(scope, have.instance)
+        if not any(one.name.startswith(f"{namespace}/") for one in rest):
+            scope.client.cr("DeleteNamespace", InstanceId=have.instance, NamespaceName=namespace)
 
     @classmethod
-    def kept(cls, have: RepositoryState) -> str | None:
-        if have.keep:
-            return "the profile keeps the registry (registry.keep); images cost by the GB and month"
-        return None
-
-    @classmethod
-    def label(cls, scope: Scope[Clients], identifier: str, labels: Tags) -> None:
-        for have in cls.list(scope):
-            if have.id == identifier:
-                _write(scope, have, keep=True)
-                return
-        raise Gone(f"there is no repository {identifier} in this region", where=cls.kind)
+    def write(cls, scope: Scope[Clients], have: RepositoryState, keep: bool) -> None:
+        scope.client.cr(
+            "UpdateRepository",
+            InstanceId=have.instance,
+            RepoId=have.id,
+            RepoType="PRIVATE",
+            Summary=mark(scope.region, scope.cluster, keep=keep),
+        )
 
 
 def _repositories(scope: Scope[Clients], instance: str) -> Iterator[RepositoryState]:
     for item in scope.client.every("ListRepository", InstanceId=instance, RepoStatus="ALL"):
-        namespace, name = item["RepoNamespaceName"], item["RepoName"]
-        tags, keep = read_mark(item.get("Summary"), scope.region, f"{namespace}/{name}")
-        yield RepositoryState(item["RepoId"], instance, namespace, name, tags, keep)
-
-
-def _write(scope: Scope[Clients], have: RepositoryState, keep: bool) -> None:
-    scope.client.cr(
-        "UpdateRepository",
-        InstanceId=have.instance,
-        RepoId=have.id,
-        RepoType="PRIVATE",
-        Summary=mark(scope.region, scope.cluster, keep=keep),
-    )
+        identifier, name = item["RepoId"], f"{item['RepoNamespaceName']}/{item['RepoName']}"
+        tags, keep = read_mark(item.get("Summary"), scope.region, name)
+        yield RepositoryState(id=identifier, name=name, tags=tags, keep=keep, instance=instance)
 
 
 def _has_namespace(scope: Scope[Clients], instance: str, name: str) -> bool:
@@ -152,7 +122,7 @@ class RegistryLogin(DockerConfig):
     kind: ClassVar[str] = "registry-login"
     instance: str | None = None
     """None: the Personal Edition"""
-    repository: Kind[Any, PersonalRepositoryState] | None = None
+    repository: Kind[Any, RepositoryState] | None = None
     """of the Personal Edition: it tells the host names, unless the profile has"""
 
     def wanted(self, env: Env[Any]) -> tuple[str, ...]:

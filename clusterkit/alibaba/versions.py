@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from clusterkit.alibaba.client import Clients
-from clusterkit.alibaba.cluster import minor
 from clusterkit.alibaba.profile import AlibabaProfile
+from clusterkit.engine.dates import utc
 from clusterkit.engine.preflight import Report
+from clusterkit.engine.versions import minor, number
 
 
 @dataclass(frozen=True)
@@ -24,16 +25,11 @@ class Offered:
 
 def offered(clients: Clients) -> list[Offered]:
     """Every version that can be created, from DescribeKubernetesVersionMetadata."""
-    listed: list[Any] = clients.cs(
-        "DescribeKubernetesVersionMetadata",
-        "GET",
-        "/api/v1/metadata/versions",
-        Region=clients.region,
-        ClusterType="ManagedKubernetes",
-        Profile="Default",
-    )
+    operation, path = "DescribeKubernetesVersionMetadata", "/api/v1/metadata/versions"
+    of = {"Region": clients.region, "ClusterType": "ManagedKubernetes", "Profile": "Default"}
+    listed: list[Any] = clients.cs(operation, "GET", path, **of)
     return [
-        Offered(item["version"], _time(item.get("expiration_date")))
+        Offered(item["version"], utc(item.get("expiration_date")))
         for item in listed or ()
         if item.get("creatable", True)
     ]
@@ -48,7 +44,7 @@ def choose_version(
     wanted = profile.kubernetes
     if there and (wanted is None or minor(there) == minor(wanted)):
         return there
-    newest = sorted(versions, key=lambda one: _number(one.version), reverse=True)
+    newest = sorted(versions, key=lambda one: number(one.version), reverse=True)
     for one in newest:
         if wanted is None or minor(one.version) == minor(wanted):
             report.end_of_support(one.version, one.ends, "choose a newer minor version")
@@ -57,15 +53,3 @@ def choose_version(
     what = f"ACK does not offer Kubernetes {wanted} for new clusters"
     report.error(what, "kubernetes", f"choose from {', '.join(minors)}")
     return f"{wanted}.0"
-
-
-def _number(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.replace("-aliyun", "").split(".") if part.isdigit())
-
-
-def _time(text: object) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

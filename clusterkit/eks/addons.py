@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from clusterkit.eks.client import Clients
-from clusterkit.eks.cluster import InCluster, in_cluster, issues, update
+from clusterkit.eks.cluster import Calls, InCluster, in_cluster, update
 from clusterkit.eks.iam import RoleState
 from clusterkit.eks.tags import AwsState
 from clusterkit.engine.kind import Durations, Edit, Env, Found, Kind, edit
@@ -31,6 +31,7 @@ class Addon(InCluster[AddonState]):
     """One add-on; its name is EKS's."""
 
     kind: ClassVar[str] = "addon"
+    calls: ClassVar = Calls("addon", "list_addons", "addons", "addon", "addonName")
     usable: ClassVar[frozenset[str]] = frozenset({"ACTIVE"})
     failed: ClassVar[frozenset[str]] = frozenset({"CREATE_FAILED", "DELETE_FAILED"})
     unhealthy: ClassVar[frozenset[str]] = frozenset({"DEGRADED", "UPDATE_FAILED"})
@@ -48,21 +49,9 @@ class Addon(InCluster[AddonState]):
     role: Kind[Clients, RoleState] | None = None
 
     @classmethod
-    def list(cls, scope: Scope[Clients]) -> Iterable[Found]:
-        return map(Found, in_cluster(scope, "list_addons", "addons"))
-
-    @classmethod
     def read(cls, scope: Scope[Clients], found: Found) -> AddonState:
-        describe = scope.client.eks.describe_addon
-        shown: Any = describe(clusterName=scope.cluster, addonName=found.id)["addon"]
-        return AddonState(
-            id=found.id,
-            arn=shown["addonArn"],
-            status=shown["status"],
-            version=shown["addonVersion"],
-            reason=issues(shown),
-            tags=shown.get("tags") or {},
-        )
+        shown = cls.shown(scope, found.id)
+        return AddonState(**cls.common(found.id, shown), version=shown["addonVersion"])
 
     @classmethod
     def name_of(cls, have: AddonState) -> str:
@@ -92,10 +81,6 @@ class Addon(InCluster[AddonState]):
         change = update(call, of, clusterName=env.cluster, **more)
         yield from edit("version", have.version, version, change)
 
-    @classmethod
-    def delete(cls, scope: Scope[Clients], have: AddonState) -> None:
-        scope.client.eks.delete_addon(clusterName=scope.cluster, addonName=have.id)
-
     def taken(self, env: Env[Clients]) -> AddonState:
         return self.read(env, Found(self.name))
 
@@ -115,6 +100,13 @@ class PodIdentity(InCluster[PodIdentityState]):
     """
 
     kind: ClassVar[str] = "pod-identity"
+    calls: ClassVar = Calls(
+        "pod_identity_association",
+        "list_pod_identity_associations",
+        "associations",
+        "association",
+        "associationId",
+    )
     dies_with: ClassVar[str | None] = "cluster"
 
     account: str
@@ -123,17 +115,14 @@ class PodIdentity(InCluster[PodIdentityState]):
 
     @classmethod
     def list(cls, scope: Scope[Clients]) -> Iterable[Found]:
-        found = in_cluster(scope, "list_pod_identity_associations", "associations")
+        found = in_cluster(scope, *cls.calls[1:3])
         # one with an owner is part of an add-on
         return [Found(each["associationId"]) for each in found if not each.get("ownerArn")]
 
     @classmethod
     def read(cls, scope: Scope[Clients], found: Found) -> PodIdentityState:
-        shown = scope.client.eks.describe_pod_identity_association(
-            clusterName=scope.cluster, associationId=found.id
-        )["association"]
-        arn, role, tags = shown["associationArn"], shown["roleArn"], shown.get("tags") or {}
-        return PodIdentityState(id=found.id, arn=arn, role=role, tags=tags)
+        shown = cls.shown(scope, found.id)
+        return PodIdentityState(**cls.common(found.id, shown), role=shown["roleArn"])
 
     def create(self, env: Env[Clients]) -> None:
         namespace, _, name = self.account.partition("/")
@@ -151,16 +140,9 @@ class PodIdentity(InCluster[PodIdentityState]):
         change = partial(call, clusterName=env.cluster, associationId=have.id, roleArn=role)
         yield from edit("role", have.role, role, change)
 
-    @classmethod
-    def delete(cls, scope: Scope[Clients], have: PodIdentityState) -> None:
-        scope.client.eks.delete_pod_identity_association(
-            clusterName=scope.cluster, associationId=have.id
-        )
-
     def taken(self, env: Env[Clients]) -> PodIdentityState | None:
         # a service account has one association
-        listed = in_cluster(env, "list_pod_identity_associations", "associations")
-        for each in listed:
+        for each in in_cluster(env, *self.calls[1:3]):
             if f"{each['namespace']}/{each['serviceAccount']}" == self.account:
                 return self.read(env, Found(each["associationId"]))
         return None

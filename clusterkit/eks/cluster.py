@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from ipaddress import IPv4Network
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from clusterkit.eks.client import Clients, pages
 from clusterkit.eks.errors import ERRORS
@@ -21,7 +21,8 @@ from clusterkit.eks.tags import AwsState, Ec2State, Tagged
 from clusterkit.engine.kind import Durations, Edit, Env, Found, Kind, S, Tags, edit, fixed
 from clusterkit.engine.operation import Done, Failed, Outcome, Running
 from clusterkit.engine.scope import Scope
-from clusterkit.errors import Absent, ClusterkitError, Exists, Finding, Gone, NotOurs, Rejected
+from clusterkit.engine.versions import upgrade
+from clusterkit.errors import Absent, ClusterkitError, Exists, Gone, NotOurs, Rejected
 from clusterkit.naming import CLUSTER, KEEP, NAME, RUN
 
 LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
@@ -169,23 +170,14 @@ class Cluster(Tagged[ClusterState]):
         if self.services:
             why = "EKS fixes it at creation: destroy the cluster and run up again"
             yield from fixed("services", have.services, self.services, why)
-        if why := _no_way(have.version, self.version):
-            yield from fixed("version", have.version, self.version, why)
-        upgrade = update(
+        move_on = update(
             env.client.eks.update_cluster_version, {}, name=have.id, version=self.version
         )
-        yield from edit("version", have.version, self.version, upgrade)
+        yield from upgrade("EKS", have.version, self.version, move_on)
 
     @classmethod
     def delete(cls, scope: Scope[Clients], have: ClusterState) -> None:
         scope.client.eks.delete_cluster(name=have.id)
-
-    @classmethod
-    def guarded(cls, have: ClusterState) -> Finding | None:
-        if not have.protected:
-            return None
-        cure = "set deletion_protection: false in the profile, run up, then destroy"
-        return Finding("deletion protection is on", hint=cure)
 
     @classmethod
     def label(cls, scope: Scope[Clients], identifier: str, labels: Tags) -> None:
@@ -199,11 +191,48 @@ class Cluster(Tagged[ClusterState]):
         return {"vpc": have.vpc}
 
 
+class Calls(NamedTuple):
+    """EKS's operations on one kind of thing in a cluster."""
+
+    noun: str
+    """what the Describe and Delete operations are called by"""
+    list: str
+    items: str
+    """what the list operation calls the things in its answer"""
+    item: str
+    """what the Describe operation calls the thing in its answer"""
+    key: str
+    """what all call its id"""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class InCluster(Tagged[S]):
     """A kind that lives in a cluster; EKS tags it by its ARN, which only ``read`` tells."""
 
+    calls: ClassVar[Calls]
     cluster: Kind[Clients, ClusterState]
+
+    @classmethod
+    def list(cls, scope: Scope[Clients]) -> Iterable[Found]:
+        return map(Found, in_cluster(scope, *cls.calls[1:3]))
+
+    @classmethod
+    def shown(cls, scope: Scope[Clients], identifier: str) -> Any:
+        """What EKS shows of one."""
+        describe = getattr(scope.client.eks, f"describe_{cls.calls.noun}")
+        return describe(clusterName=scope.cluster, **{cls.calls.key: identifier})[cls.calls.item]
+
+    @classmethod
+    def common(cls, identifier: str, shown: Any) -> dict[str, Any]:
+        """The fields of every ``AwsState``."""
+        arn, status = shown[f"{cls.calls.item}Arn"], shown.get("status", "")
+        own = {"id": identifier, "arn": arn, "status": status, "reason": issues(shown)}
+        return {**own, "tags": shown.get("tags") or {}}
+
+    @classmethod
+    def delete(cls, scope: Scope[Clients], have: Any) -> None:
+        delete = getattr(scope.client.eks, f"delete_{cls.calls.noun}")
+        delete(clusterName=scope.cluster, **{cls.calls.key: have.id})
 
     @classmethod
     def label(cls, scope: Scope[Clients], identifier: str, labels: Tags) -> None:
@@ -232,19 +261,6 @@ def _logging(wanted: tuple[str, ...]) -> Any:
     off = [kind for kind in LOG_TYPES if kind not in wanted]
     setup = [{"types": list(wanted), "enabled": True}] if wanted else []
     return {"clusterLogging": setup + ([{"types": off, "enabled": False}] if off else [])}
-
-
-def _no_way(have: str, want: str) -> str:
-    """Why EKS cannot go from one version to the other; empty if it can.
-
-    https://docs.aws.amazon.com/eks/latest/userguide/update-cluster.html
-    """
-    (major, there), (_, to) = (tuple(map(int, version.split("."))) for version in (have, want))
-    if to < there:
-        return f"EKS does not go back: set kubernetes to {have!r} or newer"
-    if to > there + 1:
-        return f"one minor version at a time: set kubernetes to '{major}.{there + 1}' first"
-    return ""
 
 
 def _state(shown: Any) -> ClusterState:
@@ -292,19 +308,15 @@ class AccessEntry(InCluster[AccessState]):
     """
 
     kind: ClassVar[str] = "access-entry"
+    calls: ClassVar = Calls(
+        "access_entry", "list_access_entries", "accessEntries", "accessEntry", "principalArn"
+    )
     dies_with: ClassVar[str | None] = "cluster"
     principal: str
 
     @classmethod
-    def list(cls, scope: Scope[Clients]) -> Iterable[Found]:
-        return map(Found, in_cluster(scope, "list_access_entries", "accessEntries"))
-
-    @classmethod
     def read(cls, scope: Scope[Clients], found: Found) -> AccessState:
-        eks, principal = scope.client.eks, found.id
-        answer = eks.describe_access_entry(clusterName=scope.cluster, principalArn=principal)
-        shown = answer["accessEntry"]
-        state = AccessState(id=found.id, arn=shown["accessEntryArn"], tags=shown.get("tags") or {})
+        state = AccessState(**cls.common(found.id, cls.shown(scope, found.id)))
         if (state.tags or {}).get(CLUSTER) != scope.cluster:
             return state
         return replace(state, policies=_policies(scope, found.id))
@@ -341,11 +353,11 @@ class AccessEntry(InCluster[AccessState]):
 
     @classmethod
     def delete(cls, scope: Scope[Clients], have: AccessState) -> None:
-        eks = scope.client.eks
         if (have.tags or {}).get(KEEP) == "true":
-            eks.untag_resource(resourceArn=have.arn, tagKeys=[CLUSTER, NAME, RUN, KEEP, "Name"])
+            tags = [CLUSTER, NAME, RUN, KEEP, "Name"]
+            scope.client.eks.untag_resource(resourceArn=have.arn, tagKeys=tags)
         else:
-            eks.delete_access_entry(clusterName=scope.cluster, principalArn=have.id)
+            super().delete(scope, have)
 
 
 def _policies(scope: Scope[Clients], principal: str) -> frozenset[str]:

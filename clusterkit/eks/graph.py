@@ -25,20 +25,15 @@ from clusterkit.eks.profile import EksProfile, ExistingNetwork
 from clusterkit.eks.registry import LogGroup, Repository
 from clusterkit.eks.tags import Ec2State
 from clusterkit.engine.kind import Existing, Kind
+from clusterkit.kube.nodes import asked
 from clusterkit.kube.storage import storage_class
 from clusterkit.naming import digest
-from clusterkit.profile.cidr import carve
-from clusterkit.profile.pool import machine_text
+from clusterkit.profile.cidr import slots
 from clusterkit.profile.ssh_key import fingerprint
 
 Any_ = Kind[Any, Any]
 AnySubnet = Kind[Clients, SubnetState]
 
-EFFECTS = {
-    "NoSchedule": "NO_SCHEDULE",
-    "PreferNoSchedule": "PREFER_NO_SCHEDULE",
-    "NoExecute": "NO_EXECUTE",
-}
 CLUSTER_POLICIES = ("AmazonEKSClusterPolicy",)
 NODE_POLICIES = (
     "AmazonEKSWorkerNodePolicy",
@@ -136,22 +131,21 @@ class _Graph:
         vpc = Vpc(name="main", cidr=cidr, tags=tags)
         gateway = InternetGateway(name="main", vpc=vpc, tags=tags)
         outside, inside = ((*tags, (f"kubernetes.io/role/{role}", "1")) for role in ELB_ROLES)
-        zones = self.facts.zones
-        slots = [*zip("abcdefgh", zones, carve(cidr, len(zones)), strict=False)]
+        zones = [*slots(cidr, self.facts.zones)]
         public = [
             Subnet(
                 name=f"public-{letter}",
                 vpc=vpc,
-                cidr=ranges[0],
+                cidr=outer,
                 zone=zone,
                 public_addresses=nat == "none",
                 tags=outside,
             )
-            for letter, zone, ranges in slots
+            for letter, zone, outer, _ in zones
         ]
         private = [
-            Subnet(name=f"private-{letter}", vpc=vpc, cidr=ranges[1], zone=zone, tags=inside)
-            for letter, zone, ranges in slots
+            Subnet(name=f"private-{letter}", vpc=vpc, cidr=inner, zone=zone, tags=inside)
+            for letter, zone, _, inner in zones
         ]
 
         def table(
@@ -171,7 +165,7 @@ class _Graph:
                 # a NAT gateway without a way out fails: "Network has no Internet gateway attached"
                 after=(gateway, outward),
             )
-            for (letter, *_), subnet in zip(slots, public, strict=True)
+            for (letter, *_), subnet in zip(zones, public, strict=True)
             if nat == "per-zone" or subnet is public[0]
         ]
         inward = [
@@ -229,13 +223,8 @@ class _Graph:
                 instance_type=machine.name,
                 ami=ami,
                 version=self.facts.version,
-                minimum=pool.minimum,
-                maximum=pool.maximum,
-                spot=pool.spot,
-                labels=tuple(sorted(pool.labels.items())),
-                taints=tuple((t.key, t.value, EFFECTS[t.effect]) for t in pool.taints),
                 max_unavailable=pool.max_unavailable,
-                machine=machine_text(pool),
+                **asked(pool),
                 tags=tags,
                 after=before,
             )
@@ -246,12 +235,9 @@ class _Graph:
         registry = profile.registry
         if registry is None:
             return
-        for repository in registry.repositories:
-            name, days = f"{registry.name}/{repository}", registry.cache_days
-            yield Repository(name=name, keep=registry.keep, tags=tags)
-            if registry.cache:
-                name += "/cache"
-                yield Repository(name=name, keep=registry.keep, expires=days, tags=tags)
+        for name, cached in registry.full_names:
+            days = registry.cache_days if cached else None
+            yield Repository(name=name, keep=registry.keep, expires=days, tags=tags)
         policy = push_policy(facts.partition, profile.region, facts.account, registry.name)
         role = Role(name="push", service=PODS, inline=(("ecr-push", policy),), tags=tags)
         for who in profile.push_accounts:

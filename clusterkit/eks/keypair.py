@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from clusterkit.eks.client import Clients
-from clusterkit.eks.tags import Ec2, Ec2State, read_tags
+from clusterkit.eks.tags import Ec2, Ec2State
 from clusterkit.engine.kind import Env
-from clusterkit.engine.scope import Scope
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,14 +26,13 @@ class KeyPair(Ec2[KeyPairState]):
     """
 
     kind: ClassVar[str] = "key-pair"
-    listing: ClassVar[tuple[str, str]] = ("describe_key_pairs", "KeyPairs")
+    listing: ClassVar = ("describe_key_pairs", "KeyPairs", "KeyPairId")
     public_key: str
     """``ssh-ed25519 AAAA…`` or ``ssh-rsa AAAA…``"""
 
     @classmethod
     def state(cls, shown: Any) -> KeyPairState:
-        tags = read_tags(shown.get("Tags"))
-        return KeyPairState(id=shown["KeyPairId"], key_name=shown["KeyName"], tags=tags)
+        return KeyPairState(**cls.common(shown), key_name=shown["KeyName"])
 
     def _key_name(self, env: Env[Clients]) -> str:
         return f"clusterkit-{env.cluster}-{self.name}"
@@ -45,10 +43,6 @@ class KeyPair(Ec2[KeyPairState]):
             PublicKeyMaterial=self.public_key.encode(),
             TagSpecifications=self.specification(env),
         )
-
-    @classmethod
-    def delete(cls, scope: Scope[Clients], have: KeyPairState) -> None:
-        scope.client.ec2.delete_key_pair(KeyPairId=have.id)
 
     def taken(self, env: Env[Clients]) -> Any:
         return self.first(env, KeyNames=[self._key_name(env)])

@@ -14,7 +14,7 @@ from ipaddress import IPv4Network
 from typing import Any, ClassVar
 
 from clusterkit.eks.client import Clients, pages
-from clusterkit.eks.tags import REPLACE, Ec2, Ec2State, read_tags, where
+from clusterkit.eks.tags import REPLACE, Ec2, Ec2State, where
 from clusterkit.engine.kind import Durations, Edit, Env, Kind, edit, fixed
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import InUse
@@ -44,19 +44,14 @@ class Vpc(Ec2[VpcState]):
     """A VPC with DNS on, which nodes and private endpoints need."""
 
     kind: ClassVar[str] = "vpc"
-    listing: ClassVar[tuple[str, str]] = ("describe_vpcs", "Vpcs")
+    listing: ClassVar = ("describe_vpcs", "Vpcs", "VpcId")
     usable: ClassVar[frozenset[str]] = frozenset({"available"})
     leaving: ClassVar[frozenset[str]] = frozenset({"deleting"})
     cidr: IPv4Network
 
     @classmethod
     def state(cls, shown: Any) -> VpcState:
-        return VpcState(
-            id=shown["VpcId"],
-            cidr=IPv4Network(shown["CidrBlock"]),
-            status=shown["State"],
-            tags=read_tags(shown.get("Tags")),
-        )
+        return VpcState(**cls.common(shown), cidr=IPv4Network(shown["CidrBlock"]))
 
     @classmethod
     def read(cls, scope: Scope[Clients], found: VpcState) -> VpcState:
@@ -80,7 +75,7 @@ class Vpc(Ec2[VpcState]):
     @classmethod
     def delete(cls, scope: Scope[Clients], have: VpcState) -> None:
         try:
-            scope.client.ec2.delete_vpc(VpcId=have.id)
+            super().delete(scope, have)
         except InUse as error:
             raise _occupied(scope, error, where("vpc-id", have.id), len(OCCUPANTS)) from error
 
@@ -102,7 +97,7 @@ class Subnet(Ec2[SubnetState]):
     """
 
     kind: ClassVar[str] = "subnet"
-    listing: ClassVar[tuple[str, str]] = ("describe_subnets", "Subnets")
+    listing: ClassVar = ("describe_subnets", "Subnets", "SubnetId")
     usable: ClassVar[frozenset[str]] = frozenset({"available"})
     failed: ClassVar[frozenset[str]] = frozenset(
         {"failed", "failed-insufficient-capacity", "unavailable"}
@@ -116,13 +111,10 @@ class Subnet(Ec2[SubnetState]):
     @classmethod
     def state(cls, shown: Any) -> SubnetState:
         return SubnetState(
-            id=shown["SubnetId"],
-            vpc=shown["VpcId"],
+            **cls.common(shown),
             cidr=IPv4Network(shown["CidrBlock"]),
             zone=shown["AvailabilityZone"],
             public_addresses=bool(shown.get("MapPublicIpOnLaunch")),
-            status=shown["State"],
-            tags=read_tags(shown.get("Tags")),
         )
 
     def create(self, env: Env[Clients]) -> SubnetState:
@@ -144,7 +136,7 @@ class Subnet(Ec2[SubnetState]):
     @classmethod
     def delete(cls, scope: Scope[Clients], have: SubnetState) -> None:
         try:
-            scope.client.ec2.delete_subnet(SubnetId=have.id)
+            super().delete(scope, have)
         except InUse as error:
             raise _occupied(scope, error, where("subnet-id", have.id), 1) from error
 
@@ -171,15 +163,14 @@ class InternetGateway(Ec2[Ec2State]):
     """The VPC's way to the internet."""
 
     kind: ClassVar[str] = "internet-gateway"
-    listing: ClassVar[tuple[str, str]] = ("describe_internet_gateways", "InternetGateways")
+    listing: ClassVar = ("describe_internet_gateways", "InternetGateways", "InternetGatewayId")
     uses: ClassVar[tuple[str, ...]] = ("vpc",)
     vpc: Kind[Clients, VpcState]
 
     @classmethod
     def state(cls, shown: Any) -> Ec2State:
         vpcs = [each["VpcId"] for each in shown["Attachments"] if each["State"] != "detached"]
-        tags = read_tags(shown.get("Tags"))
-        return Ec2State(id=shown["InternetGatewayId"], vpc="".join(vpcs[:1]), tags=tags)
+        return Ec2State(**{**cls.common(shown), "vpc": "".join(vpcs[:1])})
 
     def create(self, env: Env[Clients]) -> Ec2State:
         made = env.client.ec2.create_internet_gateway(TagSpecifications=self.specification(env))
@@ -195,10 +186,10 @@ class InternetGateway(Ec2[Ec2State]):
 
     @classmethod
     def delete(cls, scope: Scope[Clients], have: Ec2State) -> None:
-        ec2 = scope.client.ec2
         if have.vpc:
-            ec2.detach_internet_gateway(InternetGatewayId=have.id, VpcId=have.vpc)
-        ec2.delete_internet_gateway(InternetGatewayId=have.id)
+            detach = scope.client.ec2.detach_internet_gateway
+            detach(InternetGatewayId=have.id, VpcId=have.vpc)
+        super().delete(scope, have)
 
     def taken(self, env: Env[Clients]) -> Any:
         # a VPC has one internet gateway at most
@@ -210,11 +201,7 @@ class ElasticIp(Ec2[Ec2State]):
     """A public address for a NAT gateway."""
 
     kind: ClassVar[str] = "elastic-ip"
-    listing: ClassVar[tuple[str, str]] = ("describe_addresses", "Addresses")
-
-    @classmethod
-    def state(cls, shown: Any) -> Ec2State:
-        return Ec2State(id=shown["AllocationId"], tags=read_tags(shown.get("Tags")))
+    listing: ClassVar = ("describe_addresses", "Addresses", "AllocationId")
 
     def create(self, env: Env[Clients]) -> None:
         env.client.ec2.allocate_address(Domain="vpc", TagSpecifications=self.specification(env))
@@ -239,7 +226,7 @@ class NatGateway(Ec2[NatState]):
 
     kind: ClassVar[str] = "nat-gateway"
     type: ClassVar[str] = "natgateway"
-    listing: ClassVar[tuple[str, str]] = ("describe_nat_gateways", "NatGateways")
+    listing: ClassVar = ("describe_nat_gateways", "NatGateways", "NatGatewayId")
     usable: ClassVar[frozenset[str]] = frozenset({"available"})
     failed: ClassVar[frozenset[str]] = frozenset({"failed"})
     leaving: ClassVar[frozenset[str]] = frozenset({"deleting"})
@@ -252,13 +239,10 @@ class NatGateway(Ec2[NatState]):
     def state(cls, shown: Any) -> NatState:
         addresses = [each.get("AllocationId", "") for each in shown["NatGatewayAddresses"]]
         return NatState(
-            id=shown["NatGatewayId"],
-            vpc=shown["VpcId"],
+            **cls.common(shown),
             subnet=shown["SubnetId"],
             address="".join(addresses[:1]),
-            status=shown["State"],
             reason=shown.get("FailureMessage", ""),
-            tags=read_tags(shown.get("Tags")),
         )
 
     @classmethod
@@ -277,10 +261,6 @@ class NatGateway(Ec2[NatState]):
 
     def edits(self, env: Env[Clients], have: NatState) -> Iterator[Edit]:
         yield from fixed("subnet", have.subnet, env[self.subnet].id, REPLACE)
-
-    @classmethod
-    def delete(cls, scope: Scope[Clients], have: NatState) -> None:
-        scope.client.ec2.delete_nat_gateway(NatGatewayId=have.id)
 
     def taken(self, env: Env[Clients]) -> Any:
         # one that lost its tags would be paid for beside a second one
@@ -310,7 +290,7 @@ class RouteTable(Ec2[RouteTableState]):
     """Sends what leaves the VPC through a gateway, for the subnets named; None: nowhere."""
 
     kind: ClassVar[str] = "route-table"
-    listing: ClassVar[tuple[str, str]] = ("describe_route_tables", "RouteTables")
+    listing: ClassVar = ("describe_route_tables", "RouteTables", "RouteTableId")
     uses: ClassVar[tuple[str, ...]] = ("vpc",)
     vpc: Kind[Clients, VpcState]
     gateway: Kind[Clients, Ec2State] | None
@@ -322,8 +302,7 @@ class RouteTable(Ec2[RouteTableState]):
         default: Any = next(routes, {})
         targets = (value for key, value in default.items() if key.endswith("Id"))
         return RouteTableState(
-            id=shown["RouteTableId"],
-            vpc=shown["VpcId"],
+            **cls.common(shown),
             default=next(targets, None),
             blackhole=default.get("State") == "blackhole",
             subnets={
@@ -332,7 +311,6 @@ class RouteTable(Ec2[RouteTableState]):
                 if each.get("SubnetId")
                 and each.get("AssociationState", {}).get("State") != "disassociated"
             },
-            tags=read_tags(shown.get("Tags")),
         )
 
     def create(self, env: Env[Clients]) -> RouteTableState:
@@ -370,7 +348,7 @@ class RouteTable(Ec2[RouteTableState]):
         # a subnet that goes takes its association along; these are of subnets that stay
         for association in have.subnets.values():
             scope.client.ec2.disassociate_route_table(AssociationId=association)
-        scope.client.ec2.delete_route_table(RouteTableId=have.id)
+        super().delete(scope, have)
 
     def taken(self, env: Env[Clients]) -> Any:
         # a subnet has one route table; ours may change its subnets (``_use``)

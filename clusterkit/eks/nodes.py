@@ -9,26 +9,29 @@ to the world, a key name in the template opens nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from clusterkit.eks.client import Clients
-from clusterkit.eks.cluster import PATIENCE, InCluster, in_cluster, issues, update
+from clusterkit.eks.cluster import PATIENCE, Calls, InCluster, update
 from clusterkit.eks.iam import RoleState
 from clusterkit.eks.keypair import KeyPairState
 from clusterkit.eks.network import SubnetState
-from clusterkit.eks.tags import AwsState, Ec2, Ec2State, read_tags, write_tags
-from clusterkit.engine.kind import Durations, Edit, Env, Found, Kind, Tags, edit
+from clusterkit.eks.tags import AwsState, Ec2, Ec2State, write_tags
+from clusterkit.engine.kind import Durations, Edit, Env, Found, Kind, edit
 from clusterkit.engine.scope import Scope
-from clusterkit.naming import MACHINE
+from clusterkit.kube.nodes import Nodes, Taint
 
 AMI = {"amd64": "AL2023_x86_64_STANDARD", "arm64": "AL2023_ARM_64_STANDARD"}
 
-Taints = frozenset[tuple[str, str, str]]
-"""(key, value, effect), effect as EKS spells it: ``NO_SCHEDULE``"""
-
-
+EFFECTS = {
+    "NoSchedule": "NO_SCHEDULE",
+    "PreferNoSchedule": "PREFER_NO_SCHEDULE",
+    "NoExecute": "NO_EXECUTE",
+}
+Taints = frozenset[Taint]
+"""with effects as EKS spells them"""
 ROOT = "/dev/xvda"
 """the root device of Amazon Linux 2023"""
 
@@ -38,15 +41,11 @@ class LaunchTemplate(Ec2[Ec2State]):
     """How a node's machine is set up; never changed, its name holds a hash of it."""
 
     kind: ClassVar[str] = "launch-template"
-    listing: ClassVar[tuple[str, str]] = ("describe_launch_templates", "LaunchTemplates")
+    listing: ClassVar = ("describe_launch_templates", "LaunchTemplates", "LaunchTemplateId")
     disk: int
     """GiB"""
     encrypted: bool = True
     key_pair: Kind[Clients, KeyPairState] | None = None
-
-    @classmethod
-    def state(cls, shown: Any) -> Ec2State:
-        return Ec2State(id=shown["LaunchTemplateId"], tags=read_tags(shown.get("Tags")))
 
     def _template_name(self, env: Env[Clients]) -> str:
         return f"clusterkit-{env.cluster}-{self.name}"
@@ -74,10 +73,6 @@ class LaunchTemplate(Ec2[Ec2State]):
             TagSpecifications=self.specification(env),
         )
 
-    @classmethod
-    def delete(cls, scope: Scope[Clients], have: Ec2State) -> None:
-        scope.client.ec2.delete_launch_template(LaunchTemplateId=have.id)
-
     def taken(self, env: Env[Clients]) -> Any:
         return self.first(env, LaunchTemplateNames=[self._template_name(env)])
 
@@ -96,10 +91,13 @@ class NodeGroupState(AwsState):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class NodeGroup(InCluster[NodeGroupState]):
+class NodeGroup(InCluster[NodeGroupState], Nodes[Clients, NodeGroupState]):
     """A pool of machines; ``name`` is the node group's own."""
 
     kind: ClassVar[str] = "node-group"
+    calls: ClassVar = Calls(
+        "nodegroup", "list_nodegroups", "nodegroups", "nodegroup", "nodegroupName"
+    )
     usable: ClassVar[frozenset[str]] = frozenset({"ACTIVE"})
     failed: ClassVar[frozenset[str]] = frozenset({"CREATE_FAILED", "DELETE_FAILED"})
     unhealthy: ClassVar[frozenset[str]] = frozenset({"DEGRADED"})
@@ -115,43 +113,29 @@ class NodeGroup(InCluster[NodeGroupState]):
     instance_type: str
     ami: str
     version: str
-    minimum: int
-    maximum: int
-    spot: bool = False
-    labels: tuple[tuple[str, str], ...] = ()
-    taints: tuple[tuple[str, str, str], ...] = ()
     max_unavailable: int = 1
-    machine: str = ""
-
-    def own_tags(self) -> Tags:
-        return {MACHINE: self.machine}
-
-    @classmethod
-    def list(cls, scope: Scope[Clients]) -> Iterable[Found]:
-        return map(Found, in_cluster(scope, "list_nodegroups", "nodegroups"))
 
     @classmethod
     def read(cls, scope: Scope[Clients], found: Found) -> NodeGroupState:
-        describe = scope.client.eks.describe_nodegroup
-        shown: Any = describe(clusterName=scope.cluster, nodegroupName=found.id)["nodegroup"]
+        shown = cls.shown(scope, found.id)
         scaling, taints = shown["scalingConfig"], shown.get("taints") or ()
         return NodeGroupState(
-            id=found.id,
-            arn=shown["nodegroupArn"],
-            status=shown["status"],
+            **cls.common(found.id, shown),
             version=shown["version"],
             count=(scaling["minSize"], scaling["maxSize"]),
             desired=scaling["desiredSize"],
             labels=shown.get("labels") or {},
             taints=frozenset((t["key"], t.get("value", ""), t["effect"]) for t in taints),
             max_unavailable=shown.get("updateConfig", {}).get("maxUnavailable", 1),
-            reason=issues(shown),
-            tags=shown.get("tags") or {},
         )
 
     @classmethod
     def name_of(cls, have: NodeGroupState) -> str:
         return have.id
+
+    @property
+    def _taints(self) -> Taints:
+        return frozenset((key, value, EFFECTS[effect]) for key, value, effect in self.taints)
 
     @property
     def _count(self) -> tuple[int, int]:
@@ -168,7 +152,7 @@ class NodeGroup(InCluster[NodeGroupState]):
             amiType=self.ami,  # type: ignore[arg-type]
             nodeRole=env[self.role].arn,
             labels=dict(self.labels),
-            taints=_taints(frozenset(self.taints)),
+            taints=_taints(self._taints),
             capacityType="SPOT" if self.spot else "ON_DEMAND",
             launchTemplate={"id": env[self.template].id, "version": "1"},
             updateConfig={"maxUnavailable": self.max_unavailable},
@@ -178,7 +162,7 @@ class NodeGroup(InCluster[NodeGroupState]):
         )
 
     def edits(self, env: Env[Clients], have: NodeGroupState) -> Iterator[Edit]:
-        labels, taints = dict(self.labels), frozenset(self.taints)
+        labels, taints = dict(self.labels), self._taints
         config: dict[str, Any] = {}
         if have.count != self._count:
             config["scalingConfig"] = self._scaling(have.desired)
@@ -211,10 +195,6 @@ class NodeGroup(InCluster[NodeGroupState]):
         size = min(max(desired, low), high)
         moved = {"desiredSize": size} if size != desired else {}
         return {"minSize": low, "maxSize": high, **moved}
-
-    @classmethod
-    def delete(cls, scope: Scope[Clients], have: NodeGroupState) -> None:
-        scope.client.eks.delete_nodegroup(clusterName=scope.cluster, nodegroupName=have.id)
 
     def taken(self, env: Env[Clients]) -> NodeGroupState:
         return self.read(env, Found(self.name))

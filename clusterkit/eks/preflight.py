@@ -21,6 +21,7 @@ from clusterkit.engine.preflight import Known, MachineType, Offers, Report, choo
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Finding, Gone
 from clusterkit.naming import CLUSTER, MACHINE
+from clusterkit.profile.cidr import positions
 from clusterkit.profile.model import Machine
 from clusterkit.profile.pool import machine_text
 
@@ -88,7 +89,10 @@ def preflight(profile: EksProfile, clients: Clients, account: str) -> Facts:
             zones.result() | {subnet.zone for subnet in subnets.values()},
             {pool.name: list(found.values()) for pool in profile.pools},
         )
-        choice = choose(profile.pools, wanted, offers, Known(_slots(owned.result()), kept), report)
+        by_name = {Subnet.name_of(subnet): subnet.zone for subnet in owned.result()}
+        choice = choose(
+            profile.pools, wanted, offers, Known(positions(by_name, PRIVATE), kept), report
+        )
         control_plane = _control_plane(cluster, owned.result(), subnets)
         zones_after = {*choice.zones, *(subnet.zone for subnet in subnets.values())}
         if removed := sorted(control_plane - zones_after):
@@ -133,15 +137,6 @@ def _zones(profile: EksProfile, clients: Clients, report: Report) -> frozenset[s
 def _subnets(profile: EksProfile, clients: Clients) -> list[SubnetState]:
     """The subnets of the cluster's own VPC."""
     return [*Subnet.list(Scope(clients, profile.name))]
-
-
-def _slots(owned: Iterable[SubnetState]) -> dict[int, str]:
-    """The position of each private subnet to its zone."""
-    return {
-        "abcdefgh".index(name.removeprefix(PRIVATE)): subnet.zone
-        for subnet in owned
-        if (name := Subnet.name_of(subnet)).startswith(PRIVATE)
-    }
 
 
 def _control_plane(

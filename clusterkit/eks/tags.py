@@ -6,7 +6,6 @@ IAM lists by path, not by tag, so a role is ours by its path (``iam.py``).
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -50,17 +49,24 @@ class Ec2State(AwsState):
 class Ec2(Tagged[S]):
     """A kind of EC2's: found by tag, tagged by id."""
 
-    listing: ClassVar[tuple[str, str]]
-    """the Describe operation, and what it calls the things in its answer"""
+    listing: ClassVar[tuple[str, str, str]]
+    """the Describe operation, and what it calls the things in its answer and their ids"""
     type: ClassVar[str] = ""
     """EC2's word for the kind; left out, ours"""
     patience: ClassVar[float] = 1200.0
     """as terraform-provider-aws waits for a subnet or a gateway to go (internal/service/ec2)"""
 
     @classmethod
-    @abstractmethod
     def state(cls, shown: Any) -> Any:
         """What EC2 shows of one."""
+        return Ec2State(**cls.common(shown))
+
+    @classmethod
+    def common(cls, shown: Any) -> dict[str, Any]:
+        """The fields of every ``Ec2State``."""
+        vpc, status = shown.get("VpcId", ""), shown.get("State", "")
+        tags = read_tags(shown.get("Tags"))
+        return {"id": shown[cls.listing[2]], "vpc": vpc, "status": status, "tags": tags}
 
     @classmethod
     def list(cls, scope: Scope[Clients]) -> Iterable[Any]:
@@ -69,7 +75,7 @@ class Ec2(Tagged[S]):
     @classmethod
     def found(cls, scope: Scope[Clients], *filters: Any, **parameters: Any) -> Sequence[Any]:
         """All that fit, whoever's."""
-        shown = pages(scope.client.ec2, *cls.listing, Filters=[*filters], **parameters)
+        shown = pages(scope.client.ec2, *cls.listing[:2], Filters=[*filters], **parameters)
         return [cls.state(each) for each in shown]
 
     @classmethod
@@ -86,8 +92,13 @@ class Ec2(Tagged[S]):
         scope.client.ec2.create_tags(Resources=[identifier], Tags=write_tags(labels))
 
     @classmethod
+    def delete(cls, scope: Scope[Clients], have: Any) -> None:
+        delete = getattr(scope.client.ec2, f"delete_{cls.kind.replace('-', '_')}")
+        delete(**{cls.listing[2]: have.id})
+
+    @classmethod
     def within(cls, have: Any) -> Mapping[str, str]:
-        return {"vpc": have.vpc} if have.vpc else {}
+        return {"vpc": have.vpc} if have.vpc not in ("", have.id) else {}
 
 
 def where(name: str, *values: str) -> Any:

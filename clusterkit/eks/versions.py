@@ -12,6 +12,7 @@ from typing import Any
 from clusterkit.eks.client import Clients, pages
 from clusterkit.eks.profile import EksProfile
 from clusterkit.engine.preflight import Report
+from clusterkit.engine.versions import number
 
 STANDARD = "STANDARD_SUPPORT"
 
@@ -65,9 +66,9 @@ def choose_version(
         for name, version in offered.items()
         if (version.get("versionStatus") or version.get("status", "").upper()) == STANDARD
     ]
-    newest = max(standard, key=_number, default="")
+    newest = max(standard, key=number, default="")
     wanted = profile.kubernetes or (cluster["version"] if cluster else newest)
-    extended = sorted(offered.keys() - set(standard), key=_number)
+    extended = sorted(offered.keys() - set(standard), key=number)
     if wanted in standard or (wanted in extended and cluster):
         then = (
             "EKS then upgrades the cluster by itself"
@@ -77,11 +78,7 @@ def choose_version(
         hint = f"{then}; to upgrade now, set kubernetes: to the next version and run up"
         report.end_of_support(wanted, offered[wanted].get("endOfStandardSupportDate"), hint)
     elif wanted not in extended or profile.support == "standard":
-        hint = f"choose from {', '.join(sorted(standard, key=_number))}"
+        hint = f"choose from {', '.join(sorted(standard, key=number))}"
         hint += f"; with support: extended also from {', '.join(extended)}" if extended else ""
         report.error(f"Kubernetes {wanted} is not in standard support", "kubernetes", hint)
     return wanted
-
-
-def _number(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("."))

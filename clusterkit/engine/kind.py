@@ -35,8 +35,8 @@ T = TypeVar("T")
 class State(Protocol):
     """What the cloud reports about one thing: a frozen dataclass with at least these.
 
-    A kind's state may also have ``reason``, the cloud's explanation of its status, and ``hint``,
-    what to do about it.
+    A kind's state may also have ``reason``, the cloud's explanation of its status, ``hint``, what
+    to do about it, and ``protected``, whether its deletion protection is on.
     """
 
     @property
@@ -269,7 +269,10 @@ class Kind(ABC, Generic[C, S]):
     @classmethod
     def guarded(cls, have: Any) -> Finding | None:
         """Why destroy may not begin at all, and the cure; None for nearly everything."""
-        return None
+        if not getattr(have, "protected", False):
+            return None
+        cure = "set deletion_protection: false in the profile, run up, then destroy"
+        return Finding("deletion protection is on", hint=cure)
 
     @classmethod
     def ready(cls, have: Any) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
+from clusterkit.engine.dates import utc
 from clusterkit.engine.kind import Edit, Env, edit
 from clusterkit.engine.scope import Scope
 from clusterkit.kube.api import HasKube, Object
@@ -82,15 +83,8 @@ class DockerConfig(Manifest):
         def renew() -> None:
             self._apply(env)
 
-        expires = _time(annotations.get(EXPIRES, ""))
+        expires = utc(annotations.get(EXPIRES, ""))
         if expires is None or expires <= datetime.now(UTC):
             yield Edit("password", "expired", "renewed", renew)
         servers = tuple(filter(None, annotations.get(_SERVERS, "").split(",")))
         yield from edit("servers", servers, self.wanted(env), renew)
-
-
-def _time(text: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return None

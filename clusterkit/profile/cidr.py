@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from typing import Annotated
 
@@ -92,6 +92,28 @@ def carve(cidr: IPv4Network, zones: int) -> list[tuple[IPv4Network, IPv4Network]
         public = list(slot.subnets(prefixlen_diff=2))[2]
         pairs.append((public, private))
     return pairs
+
+
+LETTERS = "abcdefgh"
+"""of the zones, by position: in names of what lies in one"""
+
+
+def slots(
+    cidr: IPv4Network, zones: Sequence[str]
+) -> Iterator[tuple[str, str, IPv4Network, IPv4Network]]:
+    """Letter, zone, public and private range of each zone's part of a network (``carve``)."""
+    pairs = carve(cidr, len(zones))
+    for letter, zone, (public, private) in zip(LETTERS, zones, pairs, strict=False):
+        yield letter, zone, public, private
+
+
+def positions(zones: Mapping[str, str], prefix: str) -> dict[int, str]:
+    """The position of each zone, from the names of what lies in them: ``prefix`` and a letter."""
+    return {
+        LETTERS.index(name.removeprefix(prefix)): zone
+        for name, zone in zones.items()
+        if name.startswith(prefix)
+    }
 
 
 def overlaps(named: Sequence[tuple[str, IPv4Network | None]]) -> Iterator[Problem]:

@@ -12,7 +12,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple, NoReturn
+from typing import Annotated, ClassVar, Literal, NamedTuple, NoReturn
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -84,6 +84,9 @@ class Storage(Strict):
 class Registry(Strict):
     """Container image repositories."""
 
+    cache_suffix: ClassVar[str] = "/cache"
+    """what the name of a layer cache ends with"""
+
     name: str = Field(description="first part of every repository's name")
     repositories: Annotated[Many[str], unique("repository")] = Field(
         min_length=1, description="repositories to create, each `<name>/<repository>`"
@@ -108,12 +111,20 @@ class Registry(Strict):
         "`namespace/name`, or `node` for every pod on every node",
     )
 
+    @property
+    def full_names(self) -> Iterator[tuple[str, bool]]:
+        """The name of each repository to create, and whether it is a layer cache."""
+        for repository in self.repositories:
+            yield f"{self.name}/{repository}", False
+            if self.cache:
+                yield f"{self.name}/{repository}{self.cache_suffix}", True
+
     def problems(self) -> Iterator[Problem]:
         yield from super().problems()
         for index, name in enumerate(self.repositories):
             if (
                 self.cache
-                and name.removesuffix("/cache")
+                and name.removesuffix(self.cache_suffix)
                 in self.repositories[:index] + (self.repositories[index + 1 :])
             ):
                 yield Problem(

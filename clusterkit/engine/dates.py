@@ -1,0 +1,14 @@
+"""Times as clouds write them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def utc(text: object) -> datetime | None:
+    """A time by ISO 8601, in UTC unless it says otherwise; None for anything else."""
+    try:
+        found = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

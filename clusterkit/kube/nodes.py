@@ -1,0 +1,44 @@
+"""Pools of nodes: what the profile asks of one, whatever the cloud calls it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from clusterkit.engine.kind import C, Kind, S, Tags
+from clusterkit.naming import MACHINE
+from clusterkit.profile.pool import Count, Pool, machine_text
+
+Taint = tuple[str, str, str]
+"""key, value, effect"""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Nodes(Kind[C, S]):
+    """A pool of identical nodes."""
+
+    minimum: int
+    maximum: int
+    automatic: bool = False
+    """the cluster autoscaler may change the size within these limits"""
+    spot: bool = False
+    labels: tuple[tuple[str, str], ...] = ()
+    taints: tuple[Taint, ...] = ()
+    machine: str = ""
+    """what the profile asked for; kept in a tag, so that a newer type changes nothing"""
+
+    def own_tags(self) -> Tags:
+        return {MACHINE: self.machine}
+
+
+def asked(pool: Pool) -> dict[str, Any]:
+    """The fields of ``Nodes`` that a pool of the profile decides."""
+    return {
+        "minimum": pool.minimum,
+        "maximum": pool.maximum,
+        "automatic": isinstance(pool.count, Count),
+        "spot": pool.spot,
+        "labels": tuple(sorted(pool.labels.items())),
+        "taints": tuple((taint.key, taint.value, taint.effect) for taint in pool.taints),
+        "machine": machine_text(pool),
+    }
