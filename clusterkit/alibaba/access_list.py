@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -29,7 +29,6 @@ ALWAYS = ("100.104.0.0/16",)
 """ACK's control plane comes from there (the same page)"""
 
 
-@dataclass(frozen=True, kw_only=True)
 class AccessListState(AlibabaState):
     """An access control list."""
 
@@ -41,7 +40,6 @@ class AccessListState(AlibabaState):
     """load balancers that let in nobody else"""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class AccessList(Tagged[AccessListState]):
     """The ranges that may reach the API server."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -22,7 +22,7 @@ from clusterkit.alibaba.network import (
     remembers,
 )
 from clusterkit.alibaba.operations import Task, begin, reason, task
-from clusterkit.alibaba.tags import REPLACE, read_cs_tags, write_cs_tags
+from clusterkit.alibaba.tags import REPLACE, AlibabaState, read_cs_tags, write_cs_tags
 from clusterkit.engine.kind import Durations, Edit, Env, Kind, Tags, edit, fixed
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.versions import upgrade
@@ -37,17 +37,13 @@ BIND = (
 SPECS = {"pro": "ack.pro.small", "standard": "ack.standard"}
 
 
-@dataclass(frozen=True)
-class ClusterState:
+class ClusterState(AlibabaState):
     """A cluster as DescribeClustersV1 and DescribeClusterDetail show it."""
 
-    id: str
     name: str
-    status: str
     version: str
     """``1.35.7-aliyun.1``"""
     spec: str
-    vpc: str
     vswitches: frozenset[str]
     security_group: str
     pods: str
@@ -63,7 +59,6 @@ class ClusterState:
     """of the provider by which pods get roles (RRSA); empty while that is off"""
     issuer: str = ""
     reason: str = ""
-    tags: Tags = field(default_factory=dict)
 
     @property
     def hint(self) -> str:
@@ -71,7 +66,6 @@ class ClusterState:
         return cure(self.reason)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Cluster(Kind[Clients, ClusterState]):
     """The control plane."""
 

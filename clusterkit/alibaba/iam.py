@@ -54,7 +54,6 @@ class RoleState:
     status: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Role(Kind[Clients, RoleState]):
     """What the pods of some service accounts may do."""
 

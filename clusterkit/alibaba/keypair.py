@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import ClassVar
 
 from clusterkit.alibaba.client import Clients
@@ -12,7 +11,6 @@ from clusterkit.engine.kind import Env
 from clusterkit.engine.scope import Scope
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class KeyPair(Tagged[AlibabaState]):
     """An imported public key; its id is its name.
 

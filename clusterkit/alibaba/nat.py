@@ -23,14 +23,12 @@ BANDWIDTH = 100
 """Mbit/s at most; it is billed by traffic, so the limit costs nothing"""
 
 
-@dataclass(frozen=True, kw_only=True)
 class EipState(AlibabaState):
     """An elastic IP address."""
 
     address: str
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Eip(Tagged[EipState]):
     """The nodes' public address for outgoing connections."""
 
@@ -66,7 +64,6 @@ class SnatEntry:
     status: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class NatState(AlibabaState):
     """A NAT gateway with everything that belongs to it."""
 
@@ -78,7 +75,6 @@ class NatState(AlibabaState):
     entries: tuple[SnatEntry, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class NatGateway(Tagged[NatState]):
     """The nodes' way to the Internet: ``NatType=Enhanced``, the only type there is today."""
 

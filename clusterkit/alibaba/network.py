@@ -13,7 +13,7 @@ which its leftovers are found, and whether the profile keeps volumes.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -30,7 +30,6 @@ KEEP_VOLUMES = "clusterkit-keep-volumes"
 EVERYWHERE = "0.0.0.0/0"
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class _Remembers(Tagged[S]):
     """What destroy removes last; until then it remembers."""
 
@@ -42,14 +41,12 @@ class _Remembers(Tagged[S]):
         return {KEEP_VOLUMES: str(self.keep_volumes).lower()}
 
 
-@dataclass(frozen=True, kw_only=True)
 class VpcState(AlibabaState):
     """A VPC as DescribeVpcs shows it."""
 
     cidr: str
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Vpc(_Remembers[VpcState]):
     """A network of our own."""
 
@@ -70,7 +67,6 @@ class Vpc(_Remembers[VpcState]):
         yield from fixed("cidr", have.cidr, self.cidr, REPLACE)
 
 
-@dataclass(frozen=True, kw_only=True)
 class VSwitchState(AlibabaState):
     """A VSwitch as DescribeVSwitches shows it."""
 
@@ -78,7 +74,6 @@ class VSwitchState(AlibabaState):
     zone: str
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class VSwitch(Tagged[VSwitchState]):
     """One zone's part of the VPC."""
 
@@ -118,7 +113,6 @@ class VSwitch(Tagged[VSwitchState]):
         yield from fixed("zone", have.zone, self.zone, REPLACE)
 
 
-@dataclass(frozen=True, kw_only=True)
 class SecurityGroupState(AlibabaState):
     """A security group with its rules."""
 
@@ -127,7 +121,6 @@ class SecurityGroupState(AlibabaState):
     outbound: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class SecurityGroup(_Remembers[SecurityGroupState]):
     """Who may talk to the nodes."""
 

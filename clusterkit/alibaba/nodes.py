@@ -84,7 +84,6 @@ class NodePoolState:
         return cure(self.reason)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class NodePool(Nodes[Clients, NodePoolState]):
     """A pool of machines; ``name`` is the node pool's own."""
 

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar, cast
 
 from clusterkit.alibaba.client import Clients
-from clusterkit.engine.kind import Edit, Env, Kind, Tags, edit
+from clusterkit.engine.kind import Edit, Env, Kind, Record, Tags, edit
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Finding, Gone, Rejected
 from clusterkit.kube.secrets import Login
@@ -30,8 +29,7 @@ NOT_OPENED = (
 """https://www.alibabacloud.com/help/en/acr/user-guide/grant-ram-user-system-policy"""
 
 
-@dataclass(frozen=True, kw_only=True)
-class RepositoryState:
+class RepositoryState(Record):
     """A repository of either edition."""
 
     id: str
@@ -48,7 +46,6 @@ class RepositoryState:
     status: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Summarized(Kind[Clients, RepositoryState]):
     """A private repository, marked in its summary; ``name`` is ``NAMESPACE/REPOSITORY``."""
 
@@ -78,7 +75,6 @@ class Summarized(Kind[Clients, RepositoryState]):
         raise Gone(f"there is no repository {identifier} in this region", where=cls.kind)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class PersonalRepository(Summarized):
     """A repository of the Personal Edition."""
 

@@ -9,7 +9,6 @@ with the last.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -23,7 +22,6 @@ from clusterkit.kube.secrets import DockerConfig, Login
 from clusterkit.naming import mark, read_mark
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Repository(Summarized):
     """A repository of an Enterprise Edition instance."""
 
@@ -112,7 +110,6 @@ def domains(clients: Clients, instance: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class RegistryLogin(DockerConfig):
     """The docker config of a registry; its password lives for an hour, and each ``up`` renews it.
 

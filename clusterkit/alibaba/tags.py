@@ -7,19 +7,18 @@ VPC, ECS and SLB spell tags ``Key``/``Value`` or ``TagKey``/``TagValue``, Contai
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, ClassVar, NamedTuple
 
 from clusterkit.alibaba.client import Clients
-from clusterkit.engine.kind import Env, Kind, S, Tags
+from clusterkit.engine.kind import Env, Kind, Record, S, Tags
 from clusterkit.engine.scope import Scope
 from clusterkit.naming import CLUSTER
 
 REPLACE = "destroy the cluster and run up again, or change the profile back"
 
 
-@dataclass(frozen=True, kw_only=True)
-class AlibabaState:
+class AlibabaState(Record):
     """What VPC, ECS and SLB show of a thing."""
 
     id: str
@@ -42,7 +41,6 @@ class Calls(NamedTuple):
     delete: str
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Tagged(Kind[Clients, S]):
     """A kind of VPC, ECS or SLB: listed by our tag, tagged by its id."""
 

@@ -7,7 +7,6 @@ driver after them: without nodes those two are DEGRADED, which EKS's own waiter 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
@@ -19,14 +18,12 @@ from clusterkit.engine.kind import Durations, Edit, Env, Found, Kind, edit
 from clusterkit.engine.scope import Scope
 
 
-@dataclass(frozen=True, kw_only=True)
 class AddonState(AwsState):
     """An add-on as DescribeAddon shows it; ``id`` is its name."""
 
     version: str
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Addon(InCluster[AddonState]):
     """One add-on; its name is EKS's."""
 
@@ -85,14 +82,12 @@ class Addon(InCluster[AddonState]):
         return self.read(env, Found(self.name))
 
 
-@dataclass(frozen=True, kw_only=True)
 class PodIdentityState(AwsState):
     """A pod identity association."""
 
     role: str
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class PodIdentity(InCluster[PodIdentityState]):
     """A service account that gets a role: no keys, no node role.
 

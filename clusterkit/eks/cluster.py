@@ -61,7 +61,6 @@ def update(
     return lambda: EksUpdate(call(**of, **parameters)["update"]["id"], of)
 
 
-@dataclass(frozen=True, kw_only=True)
 class ClusterState(Ec2State):
     """A cluster as DescribeCluster shows it; ``id`` is its name."""
 
@@ -76,7 +75,6 @@ class ClusterState(Ec2State):
     protected: bool
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Cluster(Tagged[ClusterState]):
     """The control plane."""
 
@@ -205,7 +203,6 @@ class Calls(NamedTuple):
     """what all call its id"""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class InCluster(Tagged[S]):
     """A kind that lives in a cluster; EKS tags it by its ARN, which only ``read`` tells."""
 
@@ -287,14 +284,12 @@ def _state(shown: Any) -> ClusterState:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
 class AccessState(AwsState):
     """An access entry; ``id`` is the principal's ARN."""
 
     policies: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class AccessEntry(InCluster[AccessState]):
     """An IAM principal that administers the cluster.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import unquote
@@ -49,7 +49,6 @@ def role_name(scope: Scope[Any], name: str) -> str:
     return safe(f"clusterkit-{scope.region}-{scope.cluster}-{name}", LONGEST_NAME)
 
 
-@dataclass(frozen=True, kw_only=True)
 class RoleState(AwsState):
     """A role with everything attached to it; ``id`` is its name in the account."""
 
@@ -59,7 +58,6 @@ class RoleState(AwsState):
     inline: Mapping[str, Document] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Role(Tagged[RoleState]):
     """What a service, a node or a pod may do."""
 

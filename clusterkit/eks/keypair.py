@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from clusterkit.eks.client import Clients
@@ -10,14 +9,12 @@ from clusterkit.eks.tags import Ec2, Ec2State
 from clusterkit.engine.kind import Env
 
 
-@dataclass(frozen=True, kw_only=True)
 class KeyPairState(Ec2State):
     """A key pair; its name says which key it is."""
 
     key_name: str
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class KeyPair(Ec2[KeyPairState]):
     """An imported public key.
 

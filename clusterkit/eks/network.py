@@ -8,7 +8,7 @@ published Terraform logs (90 to 120 s up, 37 to 79 s down).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from ipaddress import IPv4Network
 from typing import Any, ClassVar
@@ -30,7 +30,6 @@ OCCUPANTS = (
 EVERYWHERE = "0.0.0.0/0"
 
 
-@dataclass(frozen=True, kw_only=True)
 class VpcState(Ec2State):
     """A VPC as DescribeVpcs and DescribeVpcAttribute show it."""
 
@@ -39,7 +38,6 @@ class VpcState(Ec2State):
     """whether machines in it get host names"""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Vpc(Ec2[VpcState]):
     """A VPC with DNS on, which nodes and private endpoints need."""
 
@@ -80,7 +78,6 @@ class Vpc(Ec2[VpcState]):
             raise _occupied(scope, error, where("vpc-id", have.id), len(OCCUPANTS)) from error
 
 
-@dataclass(frozen=True, kw_only=True)
 class SubnetState(Ec2State):
     """A subnet as DescribeSubnets shows it."""
 
@@ -89,7 +86,6 @@ class SubnetState(Ec2State):
     public_addresses: bool
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Subnet(Ec2[SubnetState]):
     """One zone's subnet; its tags hold the role by which load balancers find it.
 
@@ -158,7 +154,6 @@ def _occupied(scope: Scope[Clients], error: InUse, inside: Any, kinds: int) -> I
     return InUse(what, code=error.code, operation=error.operation, request_id=error.request_id)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class InternetGateway(Ec2[Ec2State]):
     """The VPC's way to the internet."""
 
@@ -196,7 +191,6 @@ class InternetGateway(Ec2[Ec2State]):
         return self.first(env, where("attachment.vpc-id", env[self.vpc].id))
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class ElasticIp(Ec2[Ec2State]):
     """A public address for a NAT gateway."""
 
@@ -211,7 +205,6 @@ class ElasticIp(Ec2[Ec2State]):
         scope.client.ec2.release_address(AllocationId=have.id)
 
 
-@dataclass(frozen=True, kw_only=True)
 class NatState(Ec2State):
     """A NAT gateway."""
 
@@ -220,7 +213,6 @@ class NatState(Ec2State):
     """allocation of its Elastic IP address; empty if it has none"""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class NatGateway(Ec2[NatState]):
     """Lets private nodes reach the internet."""
 
@@ -273,7 +265,6 @@ class NatGateway(Ec2[NatState]):
         return {kind: identifier for kind, identifier in lies.items() if identifier}
 
 
-@dataclass(frozen=True, kw_only=True)
 class RouteTableState(Ec2State):
     """A route table: where the default route leads, and which subnets use it."""
 
@@ -285,7 +276,6 @@ class RouteTableState(Ec2State):
     """subnet id to association id"""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class RouteTable(Ec2[RouteTableState]):
     """Sends what leaves the VPC through a gateway, for the subnets named; None: nowhere."""
 

@@ -10,7 +10,6 @@ to the world, a key name in the template opens nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from clusterkit.eks.client import Clients
@@ -36,7 +35,6 @@ ROOT = "/dev/xvda"
 """the root device of Amazon Linux 2023"""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class LaunchTemplate(Ec2[Ec2State]):
     """How a node's machine is set up; never changed, its name holds a hash of it."""
 
@@ -77,7 +75,6 @@ class LaunchTemplate(Ec2[Ec2State]):
         return self.first(env, LaunchTemplateNames=[self._template_name(env)])
 
 
-@dataclass(frozen=True, kw_only=True)
 class NodeGroupState(AwsState):
     """A node group as DescribeNodegroup shows it; ``id`` is its name."""
 
@@ -90,7 +87,6 @@ class NodeGroupState(AwsState):
     max_unavailable: int
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class NodeGroup(InCluster[NodeGroupState], Nodes[Clients, NodeGroupState]):
     """A pool of machines; ``name`` is the node group's own."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -16,7 +16,6 @@ from clusterkit.errors import Gone
 from clusterkit.naming import CLUSTER, KEEP
 
 
-@dataclass(frozen=True, kw_only=True)
 class RepositoryState(AwsState):
     """An ECR repository; ``id`` is its name."""
 
@@ -24,7 +23,6 @@ class RepositoryState(AwsState):
     """days after which our lifecycle policy removes images"""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Repository(Tagged[RepositoryState]):
     """A repository; ``name`` is ECR's, unique in account and region."""
 
@@ -112,14 +110,12 @@ def _expires(scope: Scope[Clients], name: str) -> int | None:
     return found
 
 
-@dataclass(frozen=True, kw_only=True)
 class LogGroupState(AwsState):
     """A CloudWatch log group; ``id`` is its name."""
 
     days: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class LogGroup(Tagged[LogGroupState]):
     """Where EKS writes the control plane's logs; made before the cluster, so that they expire.
 

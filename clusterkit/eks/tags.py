@@ -7,19 +7,17 @@ IAM lists by path, not by tag, so a role is ours by its path (``iam.py``).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from clusterkit.eks.client import Clients, pages
-from clusterkit.engine.kind import Env, Kind, S, Tags
+from clusterkit.engine.kind import Env, Kind, Record, S, Tags
 from clusterkit.engine.scope import Scope
 from clusterkit.naming import CLUSTER
 
 REPLACE = "change the profile back, or destroy the cluster and run up again"
 
 
-@dataclass(frozen=True, kw_only=True)
-class AwsState:
+class AwsState(Record):
     """What AWS shows of a thing."""
 
     id: str
@@ -29,7 +27,6 @@ class AwsState:
     tags: Tags | None = None
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Tagged(Kind[Clients, S]):
     """A kind with AWS tags: ours, the profile's, and a ``Name`` for the console."""
 
@@ -37,7 +34,6 @@ class Tagged(Kind[Clients, S]):
         return {"Name": f"{env.cluster}-{self.name}", **super().marks(env)}
 
 
-@dataclass(frozen=True, kw_only=True)
 class Ec2State(AwsState):
     """What EC2 shows of a thing."""
 
@@ -45,7 +41,6 @@ class Ec2State(AwsState):
     """the VPC it lies in, if any"""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Ec2(Tagged[S]):
     """A kind of EC2's: found by tag, tagged by id."""
 

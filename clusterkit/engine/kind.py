@@ -15,7 +15,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar, dataclass_transform
 from uuid import UUID, uuid4, uuid5
 
 from clusterkit.engine.operation import Operation
@@ -142,9 +142,14 @@ def fixed(what: str, have: object, want: object, why: str) -> Iterator[Edit]:
         yield Edit(what, have, want, why=why)
 
 
+@dataclass_transform(frozen_default=True, kw_only_default=True, eq_default=False)
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Kind(ABC, Generic[C, S]):
-    """One kind of thing that can carry our tags."""
+    """One kind of thing that can carry our tags. Every subclass is a frozen dataclass."""
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        dataclass(frozen=True, kw_only=True, eq=False)(cls)
 
     kind: ClassVar[str]
     """kebab-case of the class name"""
@@ -294,7 +299,6 @@ def hint(have: Any) -> str:
     return str(getattr(have, "hint", ""))
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Existing(Kind[Any, S]):
     """Something that exists and is not ours: used, never created, changed or removed.
 
@@ -317,6 +321,15 @@ class Existing(Kind[Any, S]):
     def delete(cls, scope: Scope[Any], have: Any) -> None:
         """Never asked for: it is not in any cloud's ``KINDS``."""
         raise ClusterkitError("is not ours to remove", where=cls.kind)
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+class Record:
+    """What a driver's states are made of: each subclass is a frozen dataclass of keywords."""
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        dataclass(frozen=True, kw_only=True)(cls)
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,6 @@ def is_ours(cluster: str, item: Mapping[str, Any]) -> bool:
     return all(have.get(key) == value for key, value in selector(cluster).items())
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Manifest(Kind[HasKube, ManifestState]):
     """One Kubernetes object."""
 

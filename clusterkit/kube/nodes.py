@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from clusterkit.engine.kind import C, Kind, S, Tags
@@ -13,7 +12,6 @@ Taint = tuple[str, str, str]
 """key, value, effect"""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Nodes(Kind[C, S]):
     """A pool of identical nodes."""
 

@@ -33,7 +33,6 @@ class Login:
     """UTC"""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class DockerConfig(Manifest):
     """A Secret of type ``kubernetes.io/dockerconfigjson``; ``name`` is ``NAMESPACE/NAME``, and the
     namespace belongs in ``after``.

@@ -40,7 +40,6 @@ BETA = "storageclass.beta.kubernetes.io/is-default-class"
 DRIVER = "ebs.csi.aws.com"
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Login_(DockerConfig):
     kind: ClassVar[str] = "login"
 

@@ -47,7 +47,6 @@ def seen(thing: Thing, cluster: str) -> Seen:
     return Seen(thing.id, thing.name, thing.size, status, {CLUSTER: cluster, NAME: thing.name})
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Item(Kind[DictCloud, Seen]):
     """A thing of some size."""
 

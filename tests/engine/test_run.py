@@ -219,7 +219,6 @@ def test_what_failed_in_an_earlier_run_is_made_again_but_not_in_this_one() -> No
 
 
 def test_a_name_taken_by_our_own_lost_create_is_waited_for() -> None:
-    @dataclass(frozen=True, kw_only=True, eq=False)
     class Sign(Item):
         kind = "sign"
         tries: ClassVar[list[int]] = []

@@ -63,9 +63,8 @@ def clients(server: Loopback, region: str = "ap-southeast-1", **more: Any) -> Cl
 
     environ = more.pop("environ", KEY)
     target = Target("alibaba", "demo", region, more.pop("cloud_profile", None))
-    wire = CloudConnection(
-        proxy=more.pop("proxy", server.proxy), ca_file=server.ca_file, environ=environ
-    )
+    ca_file = more.pop("ca_file", server.ca_file)
+    wire = CloudConnection(more.pop("proxy", server.proxy), ca_file, environ)
     return Clients(target, wire, nowhere)
 
 
@@ -129,8 +128,7 @@ def test_a_bundle_that_is_none_is_told(
     if text:
         bundle.write_text(text)
     monkeypatch.setenv("ALIBABA_CLOUD_CA_BUNDLE", str(bundle))
-    asker = clients(server)
-    asker.wire = CloudConnection(proxy=server.proxy, environ=KEY)
+    asker = clients(server, ca_file=None)
     with pytest.raises(ClusterkitError, match=r"bundle\.pem holds no certificate authorities"):
         asker.sts("GetCallerIdentity")
 
