@@ -18,10 +18,9 @@ from clusterkit.alibaba.keypair import KeyPair
 from clusterkit.alibaba.nat import Eip, NatGateway
 from clusterkit.alibaba.network import SecurityGroup, Vpc, VSwitch, keeps_volumes
 from clusterkit.alibaba.nodes import NodePool
-from clusterkit.alibaba.personal_registry import PersonalRepository
 from clusterkit.alibaba.preflight import account, preflight
 from clusterkit.alibaba.profile import AlibabaProfile as Profile
-from clusterkit.alibaba.registry import RegistryLogin, Repository
+from clusterkit.alibaba.registry import PersonalRepository, RegistryLogin, Repository
 from clusterkit.engine.kind import AnyKind
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import ClusterkitError

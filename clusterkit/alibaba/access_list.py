@@ -15,10 +15,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
-from clusterkit.alibaba.client import Clients
+from clusterkit.alibaba.client import Clients, within
 from clusterkit.alibaba.cluster import ClusterState
 from clusterkit.alibaba.network import VpcState, VSwitchState
-from clusterkit.alibaba.paging import within
 from clusterkit.alibaba.tags import AlibabaState, Calls, Tagged, shown_name, write_tags
 from clusterkit.engine.kind import Edit, Env, Kind, edit
 from clusterkit.engine.scope import Scope

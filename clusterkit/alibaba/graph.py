@@ -12,10 +12,9 @@ from clusterkit.alibaba.keypair import KeyPair
 from clusterkit.alibaba.nat import Eip, NatGateway
 from clusterkit.alibaba.network import SecurityGroup, Vpc, VpcState, VSwitch, VSwitchState
 from clusterkit.alibaba.nodes import NodePool
-from clusterkit.alibaba.personal_registry import PersonalRepository
 from clusterkit.alibaba.preflight import NODES, Facts
 from clusterkit.alibaba.profile import AlibabaPool, AlibabaProfile, AlibabaRegistry
-from clusterkit.alibaba.registry import RegistryLogin, Repository
+from clusterkit.alibaba.registry import PersonalRepository, RegistryLogin, Repository
 from clusterkit.engine.kind import Existing, Kind
 from clusterkit.kube.manifest import namespace, service_account
 from clusterkit.kube.nodes import asked

@@ -12,9 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 from uuid import NAMESPACE_OID, uuid5
 
-from clusterkit.alibaba.client import Clients
+from clusterkit.alibaba.client import Clients, within
 from clusterkit.alibaba.network import VpcState, VSwitchState
-from clusterkit.alibaba.paging import within
 from clusterkit.alibaba.tags import REPLACE, AlibabaState, Calls, Tagged, shown_name
 from clusterkit.engine.kind import Durations, Edit, Env, Kind, Tags, edit, fixed
 from clusterkit.engine.scope import Scope

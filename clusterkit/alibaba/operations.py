@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from clusterkit.alibaba.client import Clients
+from clusterkit.alibaba.client import Clients, within
 from clusterkit.alibaba.errors import ERRORS, redacted
-from clusterkit.alibaba.paging import within
 from clusterkit.engine.operation import Done, Failed, Outcome, Running
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import CloudError

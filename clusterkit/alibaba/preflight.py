@@ -2,6 +2,10 @@
 
 What the profile leaves open is decided here once: an existing cluster keeps its version, its zones
 and its instance types, so that a newer version or type never shows up as a change.
+
+ECS reports vCPUs and the verified identity in one call, DescribeAccountAttributes
+(https://www.alibabacloud.com/help/en/ecs/api-describeaccountattributes). No call of the SDKs in use
+reports the balance; ``errors.py`` explains refusals for lack of money.
 """
 
 from __future__ import annotations
@@ -9,23 +13,73 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from ipaddress import IPv4Network
+from itertools import chain
+from typing import Any
 
-from clusterkit.alibaba import activation, personal_registry, quota, versions
-from clusterkit.alibaba.client import Clients
+from clusterkit.alibaba import activation
+from clusterkit.alibaba.client import Clients, within
 from clusterkit.alibaba.cluster import owned
+from clusterkit.alibaba.errors import MORE, VERIFY
+from clusterkit.alibaba.fields import mainland
 from clusterkit.alibaba.machine_types import Stock, machine_types, stock
 from clusterkit.alibaba.network import Vpc, VpcState, VSwitch, VSwitchState
 from clusterkit.alibaba.nodes import NodePoolState, pools
 from clusterkit.alibaba.profile import AlibabaNetwork, AlibabaProfile
-from clusterkit.alibaba.registry import domains
+from clusterkit.alibaba.registry import check_personal, domains, servers
 from clusterkit.engine.background import Background
+from clusterkit.engine.dates import utc
 from clusterkit.engine.preflight import Known, MachineType, Offers, Report, choose
 from clusterkit.engine.scope import Scope
-from clusterkit.errors import CloudError, Finding, Gone, PreflightError
+from clusterkit.engine.versions import minor, number
+from clusterkit.errors import CloudError, Finding, Gone, PreflightError, Rejected
 from clusterkit.naming import CLUSTER, MACHINE, NAME
 from clusterkit.profile.cidr import positions
 from clusterkit.profile.pool import Machine, machine_text
+
+
+@dataclass(frozen=True)
+class Offered:
+    """A version ACK creates."""
+
+    version: str
+    """``1.35.7-aliyun.1``"""
+    ends: datetime | None
+
+
+def offered(clients: Clients) -> list[Offered]:
+    """Every version that can be created, from DescribeKubernetesVersionMetadata."""
+    operation, path = "DescribeKubernetesVersionMetadata", "/api/v1/metadata/versions"
+    of = {"Region": clients.region, "ClusterType": "ManagedKubernetes", "Profile": "Default"}
+    listed: list[Any] = clients.cs(operation, "GET", path, **of)
+    return [
+        Offered(item["version"], utc(item.get("expiration_date")))
+        for item in listed or ()
+        if item.get("creatable", True)
+    ]
+
+
+def choose_version(
+    profile: AlibabaProfile, there: str | None, versions: Iterable[Offered], report: Report
+) -> str:
+    """The full version: ACK creates the newest patches of the three newest minors. It is the
+    cluster's own, ``there``, if it has the minor version the profile asks
+    for, else the newest patch of that minor.
+    """
+    wanted = profile.kubernetes
+    if there and (wanted is None or minor(there) == minor(wanted)):
+        return there
+    newest = sorted(versions, key=lambda one: number(one.version), reverse=True)
+    for one in newest:
+        if wanted is None or minor(one.version) == minor(wanted):
+            report.end_of_support(one.version, one.ends, "choose a newer minor version")
+            return one.version
+    minors = dict.fromkeys(".".join(map(str, minor(one.version))) for one in newest)
+    what = f"ACK does not offer Kubernetes {wanted} for new clusters"
+    report.error(what, "kubernetes", f"choose from {', '.join(minors)}")
+    return f"{wanted}.0"
+
 
 NODES = "nodes-"
 """how the names of the nodes' VSwitches begin; a letter for the zone follows"""
@@ -77,7 +131,7 @@ def _preflight(profile: AlibabaProfile, clients: Clients) -> Facts:
     with Background() as background:
         lacking = background(lambda: list(activation.check(profile, clients)))
         clusters = background(lambda: owned(clients, profile.name))
-        offered = background(lambda: versions.offered(clients))
+        versions = background(lambda: offered(clients))
         stocks = background(lambda: _stocks(profile, clients))
         slots = background(lambda: {} if existing else _known_zones(profile, clients))
         nat_zones = background(lambda: _nat_zones(profile, clients))
@@ -90,9 +144,9 @@ def _preflight(profile: AlibabaProfile, clients: Clients) -> Facts:
         known, missing = _known_types(groups), _missing_nodes(profile, groups)
         types = background(lambda: _types(profile, known, missing, clients))
         if not cluster:
-            quota.check_clusters(clients, report)
-        version = versions.choose_version(
-            profile, cluster.version if cluster else None, offered.result(), report
+            check_clusters(clients, report)
+        version = choose_version(
+            profile, cluster.version if cluster else None, versions.result(), report
         )
         vpc, vswitches = given.result() or (None, {})
         wanted = profile.network.zones
@@ -122,7 +176,7 @@ def _preflight(profile: AlibabaProfile, clients: Clients) -> Facts:
                 if pool.name in choice.types:
                     cpu = choice.types[pool.name][0].cpu
                     needed[pool.spot] += cpu * missing.get(pool.name, 0)
-            quota.check(clients, needed, report)
+            check_quota(clients, needed, report)
     report.raise_errors()
     return Facts(
         account=account(clients),
@@ -203,8 +257,8 @@ def _registry(profile: AlibabaProfile, clients: Clients, report: Report) -> tupl
     if wanted is None:
         return ()
     if wanted.instance is None:
-        report.errors += personal_registry.check(clients)
-        return personal_registry.servers(profile.region, wanted.host) if wanted.host else ()
+        report.errors += check_personal(clients)
+        return servers(profile.region, wanted.host) if wanted.host else ()
     try:
         found = domains(clients, wanted.instance)
     except Gone:
@@ -240,3 +294,61 @@ def _existing(
                 what = f"{taken} overlaps {block} of {wanted.vpc}"
                 report.error(what, f"network.{name}", "choose a range that does not overlap it")
     return Vpc.state(shown), {name: there[name] for name in ids if name in there}
+
+
+REAL_NAME = "real-name-authentication"
+NOT_VERIFIED = "none"
+"""the others are yes and unnecessary"""
+VCPUS = {False: "postpaid", True: "spot"}
+"""``max-…-instance-vcpu-count`` and ``used-…``: pay-as-you-go, and spot"""
+
+
+def check_clusters(clients: Clients, report: Report) -> None:
+    """Whether the account may create one more cluster."""
+    try:
+        quota = within(clients.cs("DescribeUserQuota", "GET", "/quota"), "cluster_quota")
+        first = {"page_number": 1, "page_size": 1}
+        page = clients.cs("DescribeClustersV1", "GET", "/api/v1/clusters", **first)
+    except Rejected:
+        return
+    there = int(within(page, "page_info.total_count") or 0)
+    if quota and there >= int(quota):
+        what = f"the account has {there} clusters, which is its quota"
+        report.error(what, "account", MORE)
+
+
+def check_quota(clients: Clients, needed: Mapping[bool, int], report: Report) -> None:
+    """Whether the account may have so many more vCPUs in the region, in one call.
+
+    ``needed`` by whether they are spot. A refusal of the call is only a warning.
+    """
+    names = {
+        spot: [f"{word}-{VCPUS[spot]}-instance-vcpu-count" for word in ("max", "used")]
+        for spot in sorted(needed)
+    }
+    try:
+        found = clients.ecs(
+            "DescribeAccountAttributes",
+            RegionId=clients.region,
+            AttributeName=[REAL_NAME, *chain.from_iterable(names.values())],
+        )
+    except CloudError as error:
+        what = f"cannot check the verified identity and the vCPU quota: {error.what}"
+        report.warn(what, "account", error.hint)
+        return
+    values: dict[str, str] = {}
+    for item in within(found, "AccountAttributeItems.AccountAttributeItem") or ():
+        if shown := within(item, "AttributeValues.ValueItem"):
+            values[item["AttributeName"]] = str(shown[0].get("Value") or "")
+    if mainland(clients.region) and values.get(REAL_NAME) == NOT_VERIFIED:
+        what = "the account's identity is not verified (real-name authentication)"
+        report.error(what, "account", VERIFY)
+    for spot, more in needed.items():
+        most, used = (values.get(name, "") for name in names[spot])
+        in_use = int(used) if used.isdecimal() else 0
+        if more and most.isdecimal() and in_use + more > int(most):
+            what = (
+                f"the pools need {more} more {'spot' if spot else 'pay-as-you-go'} vCPUs; "
+                f"{in_use} of {most} are in use in the region"
+            )
+            report.error(what, "pools", f"use fewer or smaller machines, or {MORE}")

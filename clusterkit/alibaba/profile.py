@@ -14,6 +14,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, Tag, WithJsonSchema
 
 from clusterkit.alibaba.fields import (
+    OUTDATED,
     InstanceType,
     Mirror,
     Namespace,
@@ -28,7 +29,6 @@ from clusterkit.alibaba.fields import (
     mainland,
     zone_problem,
 )
-from clusterkit.alibaba.legacy_fields import OUTDATED
 from clusterkit.errors import Finding
 from clusterkit.profile import model, network, pool
 from clusterkit.profile.cidr import SLOTS, Cidr, private

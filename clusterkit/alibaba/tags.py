@@ -37,7 +37,7 @@ class Calls(NamedTuple):
     key: str
     """what calls and answers name its id"""
     list: str
-    """the list call (``paging.py``)"""
+    """the list call (``client.py``)"""
     delete: str
 
 

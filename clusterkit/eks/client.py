@@ -12,7 +12,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 from clusterkit.eks.errors import call
-from clusterkit.eks.exchanges import READS, report
+from clusterkit.engine.exchange import Exchange, Observe
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.kube.api import Access
 from clusterkit.kube.clients import CloudClients
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     import boto3
     from botocore.loaders import Loader
+    from botocore.session import Session
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ecr import ECRClient
     from mypy_boto3_eks import EKSClient
@@ -31,6 +32,48 @@ if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_sts import STSClient
+
+
+READS = ("Describe", "List", "Get", "BatchGet", "Assume")
+"""how the names of the operations begin that change nothing"""
+_KEY = "clusterkit-exchange"
+
+
+def report(session: Session, observe: Observe) -> None:
+    """Tell ``observe`` of every call, as botocore's events show it.
+
+    A session's handlers are those of every client made from it, also of the ones botocore makes to
+    assume a role (boto3 guide, "Extensibility").
+    """
+
+    def before(model: Any, params: Any, context: Any, **_: Any) -> None:
+        context[_KEY] = asked = Exchange(
+            "before",
+            model.service_model.service_name,
+            model.name,
+            mutating=not model.name.startswith(READS),
+            method=params["method"],
+            url=params["url"],
+            sent=params.get("body") or None,
+        )
+        observe(asked)
+
+    def after(http_response: Any, parsed: Any, context: Any, **_: Any) -> None:
+        refused = parsed.get("Error", {})
+        error = f"{refused.get('Code')}: {refused.get('Message')}" if refused else ""
+        observe(context[_KEY].answered(http_response.status_code, parsed, error))
+
+    def lost(exception: BaseException, context: Any, **_: Any) -> None:
+        observe(context[_KEY].answered(None, error=exception))
+
+    handlers: dict[str, Any] = {
+        "before-call": before,
+        "after-call": after,
+        "after-call-error": lost,
+    }
+    for event, handler in handlers.items():
+        session.register(event, handler)
+
 
 T = TypeVar("T")
 

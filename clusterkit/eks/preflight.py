@@ -1,16 +1,16 @@
 """What the graph needs to know of AWS, and what AWS would refuse later.
 
 What the profile leaves open is decided here once: an existing cluster keeps its version, its zones
-and its instance types, so that a newer version or type never shows up as a change.
+and its instance types, so that a newer version or type never shows up as a change. The dates and
+the support status of versions come from DescribeClusterVersions, never from a table of ours.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from clusterkit.eks import versions
 from clusterkit.eks.client import Clients, pages
 from clusterkit.eks.machine_types import machine_types
 from clusterkit.eks.network import Subnet, SubnetState
@@ -19,11 +19,82 @@ from clusterkit.eks.tags import read_tags
 from clusterkit.engine.background import Background
 from clusterkit.engine.preflight import Known, MachineType, Offers, Report, choose
 from clusterkit.engine.scope import Scope
+from clusterkit.engine.versions import number
 from clusterkit.errors import Finding, Gone
 from clusterkit.naming import CLUSTER, MACHINE
 from clusterkit.profile.cidr import positions
 from clusterkit.profile.model import Machine
 from clusterkit.profile.pool import machine_text
+
+STANDARD = "STANDARD_SUPPORT"
+
+
+@dataclass(frozen=True)
+class AddonVersion:
+    """The default version of an add-on for the cluster's version, and all that fit it."""
+
+    default: str
+    compatible: tuple[str, ...]
+
+
+def addon_versions(
+    clients: Clients, names: Iterable[str], version: str, report: Report
+) -> dict[str, AddonVersion]:
+    """The AWS add-ons of these names for a version of Kubernetes, in one call for all."""
+    listed = pages(
+        clients.eks,
+        "describe_addon_versions",
+        "addons",
+        kubernetesVersion=version,
+        owners=["aws"],
+        publishers=["eks"],
+    )
+    offered = {item["addonName"]: item["addonVersions"] for item in listed}
+    for name in names:
+        if not offered.get(name):
+            what = f"EKS has no {name} add-on for Kubernetes {version}"
+            report.error(what, "kubernetes", "choose another version")
+    return {name: _addon(offered[name]) for name in names if offered.get(name)}
+
+
+def _addon(versions: Sequence[Any]) -> AddonVersion:
+    names = [version["addonVersion"] for version in versions]
+    defaults = (
+        version["addonVersion"]
+        for version in versions
+        if any(fit.get("defaultVersion") for fit in version.get("compatibilities", ()))
+    )
+    return AddonVersion(next(defaults, names[0]), tuple(names))
+
+
+def choose_version(
+    profile: EksProfile, cluster: Any, versions: Iterable[Any], report: Report
+) -> str:
+    """The version the profile asks for, else the cluster's own, else the newest in standard
+    support; ``cluster`` is None if there is none yet."""
+    offered = {version["clusterVersion"]: version for version in versions}
+    standard = [
+        name
+        for name, version in offered.items()
+        if (version.get("versionStatus") or version.get("status", "").upper()) == STANDARD
+    ]
+    newest = max(standard, key=number, default="")
+    wanted = profile.kubernetes or (cluster["version"] if cluster else newest)
+    extended = sorted(offered.keys() - set(standard), key=number)
+    if wanted in standard or (wanted in extended and cluster):
+        then = (
+            "EKS then upgrades the cluster by itself"
+            if profile.support == "standard"
+            else "extended support costs more per hour"
+        )
+        hint = f"{then}; to upgrade now, set kubernetes: to the next version and run up"
+        report.end_of_support(wanted, offered[wanted].get("endOfStandardSupportDate"), hint)
+    elif wanted not in extended or profile.support == "standard":
+        hint = f"choose from {', '.join(sorted(standard, key=number))}"
+        hint += f"; with support: extended also from {', '.join(extended)}" if extended else ""
+        report.error(f"Kubernetes {wanted} is not in standard support", "kubernetes", hint)
+    return wanted
+
 
 REFUSED_ZONES = frozenset({"use1-az3", "usw1-az2", "cac1-az3"})
 """ids of the zones EKS puts no control plane in
@@ -45,7 +116,7 @@ class Facts:
     zones: tuple[str, ...]
     pools: Mapping[str, MachineType]
     """a pool's name to its instance type"""
-    addons: Mapping[str, versions.AddonVersion]
+    addons: Mapping[str, AddonVersion]
     control_plane: frozenset[str] = frozenset()
     """zones of an existing cluster's control plane, which EKS fixes at creation; empty: all"""
     subnets: Mapping[str, SubnetState] = field(default_factory=dict)
@@ -71,10 +142,10 @@ def preflight(profile: EksProfile, clients: Clients, account: str) -> Facts:
         given = background(
             lambda: _existing(existing, clients, report, new=not cluster) if existing else {}
         )
-        version = versions.choose_version(profile, cluster, offered.result(), report)
+        version = choose_version(profile, cluster, offered.result(), report)
         # EKS refuses to list the add-ons of a version it does not offer
         names = ADDONS if any(v["clusterVersion"] == version for v in offered.result()) else ()
-        addons = background(lambda: versions.addons(clients, names, version, report))
+        addons = background(lambda: addon_versions(clients, names, version, report))
         found = {kind.name: kind for kind in types.result()}
         kept = {
             pool.name: [found.get(kind.name, kind)]

@@ -13,9 +13,8 @@ import pytest
 from clusterkit import alibaba
 from clusterkit.alibaba.activation import ROLES
 from clusterkit.alibaba.machine_types import machine_types, stock
-from clusterkit.alibaba.preflight import MOST_TYPES
+from clusterkit.alibaba.preflight import MOST_TYPES, Offered, choose_version
 from clusterkit.alibaba.profile import AlibabaProfile
-from clusterkit.alibaba.versions import Offered, choose_version
 from clusterkit.engine.preflight import Known, Offers, Report, choose
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import Finding, PreflightError

@@ -13,10 +13,9 @@ from clusterkit.alibaba.fields import mainland
 from clusterkit.alibaba.graph import graph
 from clusterkit.alibaba.network import VpcState, VSwitchState
 from clusterkit.alibaba.nodes import NodePool, user_data
-from clusterkit.alibaba.personal_registry import servers
 from clusterkit.alibaba.preflight import Facts
 from clusterkit.alibaba.profile import AlibabaProfile
-from clusterkit.alibaba.registry import RegistryLogin
+from clusterkit.alibaba.registry import RegistryLogin, servers
 from clusterkit.alibaba.template import template
 from clusterkit.clouds import CLOUDS, model
 from clusterkit.engine.kind import closure

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from clusterkit import alibaba
-from clusterkit.alibaba import quota
+from clusterkit.alibaba import preflight
 from clusterkit.alibaba.cluster import ClusterState
 from clusterkit.alibaba.errors import cure, refusal
 from clusterkit.alibaba.nodes import NodePoolState
@@ -41,7 +41,7 @@ def checked(
     target = Target("alibaba", "demo", region)
     clients = alibaba.connect(target, CloudConnection(server.proxy, server.ca_file, ENVIRON))
     report = Report()
-    quota.check(clients, needed or {False: 0}, report)
+    preflight.check_quota(clients, needed or {False: 0}, report)
     return report
 
 

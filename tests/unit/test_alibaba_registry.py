@@ -11,9 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from clusterkit import alibaba
-from clusterkit.alibaba import personal_registry
-from clusterkit.alibaba.personal_registry import PersonalRepository
-from clusterkit.alibaba.registry import domains
+from clusterkit.alibaba.registry import PersonalRepository, check_personal, domains, password
 from clusterkit.engine.inventory import Inventory
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.target import CloudConnection, Target
@@ -40,7 +38,7 @@ def test_where_it_was_never_opened(server: Loopback) -> None:
     """Who does not use it never notices; who wishes for it is told what to do."""
     here = scope(server, 400, {"code": "USER_NOT_EXIST", "message": "user is not exist"})
     assert Inventory(here).owned(PersonalRepository) == {}
-    [finding] = personal_registry.check(here.client)
+    [finding] = check_personal(here.client)
     assert "user is not exist" in finding.what
     assert "set its password there" in finding.hint
 
@@ -69,7 +67,7 @@ def test_its_calls_go_to_the_region_in_the_interface_of_2016(server: Loopback) -
 
 def test_a_password_for_an_hour(server: Loopback) -> None:
     data = {"tempUserName": "u", "authorizationToken": "secret", "expireDate": 1_900_000_000_000}
-    login = personal_registry.password(scope(server, body={"data": data}).client, ("h",))
+    login = password(scope(server, body={"data": data}).client, ("h",))
     assert (login.user, login.password, login.servers) == ("u", "secret", ("h",))
     assert login.expires.timestamp() == 1_900_000_000
     assert "secret" not in repr(login)
