@@ -12,32 +12,10 @@ from __future__ import annotations
 
 import json
 import re
-from typing import ParamSpec, TypeVar
 
+from clusterkit import errors
 from clusterkit.alibaba.credentials import HINT
-from clusterkit.engine.error_table import ErrorTable, Row
-from clusterkit.errors import (
-    AlreadyDone,
-    Busy,
-    ClusterkitError,
-    CredentialsError,
-    Denied,
-    Exists,
-    Gone,
-    InUse,
-    OutOfStock,
-    PaymentRequired,
-    Propagating,
-    Protected,
-    QuotaExceeded,
-    Rejected,
-    Retryable,
-    ServerError,
-    Throttled,
-)
-
-P = ParamSpec("P")
-R = TypeVar("R")
+from clusterkit.engine.error_table import OTHER_ZONES, ErrorTable, Row
 
 MONEY = (
     "the account's balance does not suffice, or it has no valid payment method: see to that in the "
@@ -49,71 +27,71 @@ VERIFY = (
 )
 MORE = "ask for more in the Quota Center, or remove what is not in use; then try again"
 ACTIVATE = "a service role is missing: the same `clusterkit up` with --activate"
-OTHER_MACHINE = "choose another machine or other zones"
-OTHER_ZONES = "name other zones in network.zones"
 OTHER_CIDR = "this range is in use in the VPC already: choose another network.cidr"
 UNUSUAL = "Alibaba Cloud has not opened this to the account: see the console, or ask their support"
+EXPIRED = "they have expired, or this machine's clock is wrong; get new ones"
+NO_ADDRESSES = "the VSwitch has no free addresses: take fewer machines, or a larger network.cidr"
+MINIMUM = "lower the scaling group's minimum in Auto Scaling, then run the command again"
+NOT_ACTIVE = "Container Service is not activated: the same `clusterkit up` with --activate"
+MANAGED = "another Alibaba Cloud product manages it, and only that product may change it"
+NO_POD_VSWITCHES = "plugin: terway needs VSwitches for the pods"
 
 ERRORS = ErrorTable(
     [
         # the same code means several things: the operation tells, or the text
-        Row(Throttled, "*", message="QPS limit exceeded"),
-        Row(OutOfStock, "*", message="inventory is insufficient", hint=OTHER_MACHINE),
-        Row(InUse, "*", "CS.*", message="instances not empty"),
-        Row(Denied, "EntityNotExist.Role MissingAuth.* Err*RoleNotAttach", "CS.*", hint=ACTIVATE),
-        Row(Busy, "InvalidDesiredSizeOrCount.NotNull", "CS.ModifyClusterNodePool"),
-        # one code, one class
-        Row(Throttled, "Throttling* Rejected.Throttling FrequentPurchase*"),
+        Row(errors.Throttled, "*", message="QPS limit exceeded"),
+        Row(errors.OutOfStock, "*", message="inventory is insufficient"),
+        Row(errors.InUse, "*", "CS.*", message="instances not empty"),
         Row(
-            CredentialsError,
-            "InvalidSecurityToken* InvalidTimeStamp*",
-            hint="they have expired, or this machine's clock is wrong; get new ones",
+            errors.Denied,
+            "EntityNotExist.Role MissingAuth.* Err*RoleNotAttach",
+            "CS.*",
+            hint=ACTIVATE,
         ),
+        Row(errors.Busy, "InvalidDesiredSizeOrCount.NotNull", "CS.ModifyClusterNodePool"),
+        # one code, one class
+        Row(errors.Throttled, "Throttling* Rejected.Throttling FrequentPurchase*"),
+        Row(errors.CredentialsError, "InvalidSecurityToken* InvalidTimeStamp*", hint=EXPIRED),
         Row(
-            CredentialsError,
+            errors.CredentialsError,
             "InvalidAccessKeyId* InvalidAccessKeySecret* SignatureDoesNotMatch* "
             "IncompleteSignature* MissingSecurityToken* MissingSignature* "
             "Forbidden.AccessKeyDisabled NoEnabledAccessKey",
         ),
         Row(
-            PaymentRequired,
+            errors.PaymentRequired,
             "RISK.RISK_CONTROL_REJECTION Forbidden.RiskControl *NotEnoughBalance "
             "InsufficientBalance PAY.* ACCOUNT_BALANCE_EXCEEDED *Arrearage *ARREARAGE NOCARD "
             "InvalidPayMethod PaymentMethodNotFound SecurityRisk.3DVerification KMSIndebtOverdue "
             "ServiceIndebt",
         ),
         Row(
-            AlreadyDone, "EntityAlreadyExists.Role.Policy ORDER.OPEND InvalidAssociation.Duplicated"
+            errors.AlreadyDone,
+            "EntityAlreadyExists.Role.Policy ORDER.OPEND InvalidAssociation.Duplicated",
         ),
         Row(
-            Propagating,
+            errors.Propagating,
             "EIP_NOT_IN_GATEWAY OperationUnsupported.EipInBinding "
             "OperationUnsupported.EipNatBWPCheck OperationUnsupported.EipNatGWCheck "
             "InvalidSnatIp.NotFound",
         ),
         Row(
-            InUse,
+            errors.InUse,
             "DependencyViolation* DeleteConflict* DiskStillAttached InstanceInUse RspoolVipExist "
             "ResourceInUse.* InvalidStatus.SnatOrDnat InvalidIpStatus.HasBeenUsedBy* "
             "InvalidParameter.KeypairAlreadyAttachedInstance Forbidden.IpUsedInForwardTable",
         ),
         Row(
-            Busy,
+            errors.Busy,
             "IncorrectStatus* *.IncorrectStatus.* Incorrect*Status* IncorretSnatEntryStatus "
             "InvalidStatus.* InvalidBindingStatus InvalidVPCStatus InvalidVBRStatus "
             "VpcStatusError VswitchStatusError INSTANCE_STATUS_NOT_SUPPORT "
-            "InvalidNodePoolStatus.Forbidden",
-        ),
-        Row(
-            Busy,
+            "InvalidNodePoolStatus.Forbidden "
             "OperationConflict Conflict Conflict.Lock TaskConflict* VPC_TASK_CONFLICT SystemBusy "
             "OperationBusy ProcessingSameRequest *LastTokenProcessing LastOrderProcessing "
             "IdempotentProcessing IdempotenceProcessing SignatureNonceUsed "
             "ScalingActivityInProgress BackendServer.configuring ServiceIsConfiguring "
-            "ServiceIsStopping VServerGroupProcessing SLB_SERVICE_ERROR",
-        ),
-        Row(
-            Busy,
+            "ServiceIsStopping VServerGroupProcessing SLB_SERVICE_ERROR "
             "OperationFailed.DistibuteLock OperationFailed.EcsMigrating "
             "OperationFailed.IdempotentTokenProcessing "
             "OperationFailed.NatGwRouteInMiddleStatus OperationFailed.NotifyCenCreate "
@@ -123,98 +101,86 @@ ERRORS = ErrorTable(
             "InvalidOperation.InvalidEniState DiskCreatingSnapshot DiskInCoolingPeriod",
         ),
         Row(
-            Exists,
+            errors.Exists,
             "InvalidCidrBlock.Overlapped InvalidCIDRBlock.Duplicate RouteConflict.AlreadyExist "
             "OperationUnsupported.CidrConflict",
             hint=OTHER_CIDR,
         ),
-        Row(Exists, "*AlreadyExist *AlreadyExists.* *.Duplicated Duplicated.*"),
+        Row(errors.Exists, "*AlreadyExist *AlreadyExists.* *.Duplicated Duplicated.*"),
         Row(
-            QuotaExceeded,
+            errors.QuotaExceeded,
             "*.IpNotEnough *.PrivateIpAddress VSwitchAvailableIpNotExist",
-            hint="the VSwitch has no free addresses: take fewer machines, or a larger network.cidr",
+            hint=NO_ADDRESSES,
         ),
         Row(
-            QuotaExceeded,
+            errors.QuotaExceeded,
             "QuotaExceed* Quota.Exceed* QuotaInsufficient OverQuota LimitExceed* *LimitExceeded "
             "*LimitExceed MaxEniCountExceeded ListenerNumberOverLimit "
             "Forbidden.CheckEntryRuleQuota Forbidden.SnatEntryCountLimited",
         ),
         Row(
-            OutOfStock,
+            errors.OutOfStock,
             "*NoStock NoInstanceStock InsufficientCapacity InvalidInstanceType.ZoneNotSupported "
             "Zone.NotOnSale CategoryNotSupported *DiskCategory.NotSupported ResourceNotAvailable* "
             "OperationDenied.ZoneIsDisabled ReserveIpFail OperationFailed.NormalInventoryNotEnough",
-            hint=OTHER_MACHINE,
         ),
+        Row(errors.Protected, "InvalidOperation.DeletionProtection"),
+        Row(errors.Protected, "IncorrectCapacity.MinSize", hint=MINIMUM),
+        Row(errors.Denied, "RealNameAuthenticationError NoNameAuthentication", hint=VERIFY),
+        Row(errors.Denied, "ErrorNotEnabled", hint=NOT_ACTIVE),
         Row(
-            Protected,
-            "InvalidOperation.DeletionProtection",
-            hint="switch its deletion protection off, then run the command again",
-        ),
-        Row(
-            Protected,
-            "IncorrectCapacity.MinSize",
-            hint="lower the scaling group's minimum in Auto Scaling, then run the command again",
-        ),
-        Row(Denied, "RealNameAuthenticationError NoNameAuthentication", hint=VERIFY),
-        Row(
-            Denied,
-            "ErrorNotEnabled",
-            hint="Container Service is not activated: the same `clusterkit up` with --activate",
-        ),
-        Row(
-            Denied,
+            errors.Denied,
             "InvalidOperation.ResourceManagedByCloudProduct InvalidOperation.EniServiceManaged",
-            hint="another Alibaba Cloud product manages it, and only that product may change it",
+            hint=MANAGED,
         ),
         Row(
-            Denied,
+            errors.Denied,
             "Forbidden.NotSupportRAM Forbidden.Unsubscribed Forbidden.UserVerification Inactive "
             "RegionUnauthorized UserNotInTheWhiteList Zone.NotOpen "
             "OperationFailed.EnhancedUserIsUnAuthorized",
             hint=UNUSUAL,
         ),
         Row(
-            Denied,
+            errors.Denied,
             "APISERVER_403 ForbiddenQueryClusterNamespace ForbiddenGrantPermissions "
             "ErrorRamPolicyConfig",
             hint="the RAM user needs RBAC permissions in this cluster: Container Service console, "
             "Authorizations",
         ),
         Row(
-            Denied,
+            errors.Denied,
             "Forbidden Forbidden.RAM Forbidden.Unauthorized Forbbiden NoPermission* "
             "StatusForbidden ErrorCheckAcl InvalidUser.PassRoleForbidden",
         ),
-        Row(ServerError, "ServiceUnavailable InternalError UnknownError ErrorQueryCluster"),
-        Row(Rejected, "InvalidAction.NotFound InvalidRegionId.NotFound Forbidden.RegionNotFound"),
-        Row(Rejected, "InvalidImageId.NotFound", "CS.*"),
-        Row(Rejected, "ZoneNotSupported", hint=OTHER_ZONES),
-        Row(Rejected, "MissingPodVswitchIds", hint="plugin: terway needs VSwitches for the pods"),
+        Row(errors.ServerError, "ServiceUnavailable InternalError UnknownError ErrorQueryCluster"),
         Row(
-            Gone,
+            errors.Rejected,
+            "InvalidAction.NotFound InvalidRegionId.NotFound Forbidden.RegionNotFound",
+        ),
+        Row(errors.Rejected, "InvalidImageId.NotFound", "CS.*"),
+        Row(errors.Rejected, "ZoneNotSupported", hint=OTHER_ZONES),
+        Row(errors.Rejected, "MissingPodVswitchIds", hint=NO_POD_VSWITCHES),
+        Row(
+            errors.Gone,
             "*NotFound ResourceNotFound.* EntityNotExist EntityNotExist.* *NotExist *_NOT_EXIST "
             "*_NOT_EXISTS",
         ),
     ],
     hints={
-        CredentialsError: HINT,
-        Denied: "the credentials need the RAM permission for {operation}",
-        PaymentRequired: MONEY,
-        QuotaExceeded: MORE,
+        errors.CredentialsError: HINT,
+        errors.Denied: "the credentials need the RAM permission for {operation}",
+        errors.PaymentRequired: MONEY,
+        errors.QuotaExceeded: MORE,
     },
 )
 
 
-def cure(text: str) -> str:
-    """What to do about a failure that is only told in words, as a scaling group's are."""
-    return ERRORS.cure(text)
+cure = ERRORS.cure
 
 
 def refusal(
     operation: str, status: int, code: str, message: str, request_id: str
-) -> ClusterkitError:
+) -> errors.ClusterkitError:
     """The vendor's refusal as clusterkit's error.
 
     ``code`` and ``message`` as the SDK gives them: of what it could not read it gives the whole
@@ -225,10 +191,10 @@ def refusal(
     return ERRORS.classify(code, status, redacted(message), operation, request_id)
 
 
-def unreachable(operation: str, host: str, words: str) -> Retryable:
+def unreachable(operation: str, host: str, words: str) -> errors.Retryable:
     """No answer: the SDK's words hold the signed URL, and never leave here as they are."""
     what = f"{operation}: {host} cannot be reached: {redacted(words)}"
-    return ServerError(what, code="Connection", operation=operation)
+    return errors.ServerError(what, code="Connection", operation=operation)
 
 
 def redacted(text: str) -> str:

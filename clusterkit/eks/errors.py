@@ -10,25 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from clusterkit.engine.error_table import ErrorTable, Row
-from clusterkit.errors import (
-    AlreadyDone,
-    Busy,
-    CloudError,
-    ClusterkitError,
-    CredentialsError,
-    Denied,
-    Exists,
-    Gone,
-    InUse,
-    OutOfStock,
-    Propagating,
-    Protected,
-    QuotaExceeded,
-    Rejected,
-    ServerError,
-    Throttled,
-)
+from clusterkit import errors
+from clusterkit.engine.error_table import OTHER_MACHINE, OTHER_ZONES, ErrorTable, Row
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -38,8 +21,11 @@ R = TypeVar("R")
 
 QUOTAS = "https://console.aws.amazon.com/servicequotas"
 SIGN_IN = "aws configure, aws sso login, AWS_PROFILE or --cloud-profile NAME; then try again"
-OTHER_ZONES = "name other zones in network.zones"
-OTHER_MACHINE = "choose another machine or other zones"
+SERVICE_OWNED = "the network interface belongs to an AWS service, which removes it itself"
+IMAGES = "delete the images in it, or keep the repository"
+SAME_RANGE = "a subnet of this range is in the VPC already: choose another network.cidr"
+SERVICE_LINKED = "this is a service-linked role, which only its AWS service may change"
+STS_OFF = "activate AWS STS for this region in the IAM console's account settings"
 MADE_SECONDS_AGO = (
     "InvalidVpcID.NotFound InvalidSubnetID.NotFound InvalidSubnet InvalidRouteTableID.NotFound "
     "InvalidInternetGatewayID.NotFound InvalidGatewayID.NotFound InvalidNatGatewayID.NotFound "
@@ -62,165 +48,141 @@ ERRORS = ErrorTable(
     [
         # the same code means several things: the text tells
         Row(
-            AlreadyDone,
+            errors.AlreadyDone,
             "InvalidParameterException",
             "UpdateClusterConfig UpdateClusterVersion",
             message="already at the desired configuration|no changes needed",
         ),
         Row(
-            Propagating,
+            errors.Propagating,
             "InvalidParameterException InvalidRequestException",
             message=YOUNG_ROLE,
         ),
         Row(
-            Propagating,
+            errors.Propagating,
             "MalformedPolicyDocument",
             "CreateRole UpdateAssumeRolePolicy",
             message="invalid principal in policy",
         ),
-        Row(Gone, "ClientException", message="no cluster found"),
-        Row(InUse, "ResourceInUseException", "DeleteCluster", message="nodegroups attached"),
-        Row(Busy, "ResourceInUseException", message="in progress|currently"),
-        Row(Exists, "ResourceInUseException", "Create*"),
-        Row(Busy, "ResourceInUseException"),
+        Row(errors.Gone, "ClientException", message="no cluster found"),
+        Row(errors.InUse, "ResourceInUseException", "DeleteCluster", message="nodegroups attached"),
+        Row(errors.Busy, "ResourceInUseException", message="in progress|currently"),
+        Row(errors.Exists, "ResourceInUseException", "Create*"),
+        Row(errors.Busy, "ResourceInUseException"),
         Row(
-            InUse,
+            errors.InUse,
             "InvalidParameterValue",
             "DeleteNetworkInterface",
             message="currently in use",
         ),
-        Row(Busy, "InvalidParameterException", "DeleteRoute"),
+        Row(errors.Busy, "InvalidParameterException", "DeleteRoute"),
         Row(
-            OutOfStock,
+            errors.OutOfStock,
             "UnsupportedAvailabilityZoneException",
             message="sufficient capacity",
             hint=OTHER_ZONES,
         ),
         # EC2 says AuthFailure of an address that a gateway or a service still holds, too
-        Row(CredentialsError, "AuthFailure", message="validate the provided access credentials"),
-        Row(InUse, "AuthFailure", "ReleaseAddress"),
+        Row(
+            errors.CredentialsError,
+            "AuthFailure",
+            message="validate the provided access credentials",
+        ),
+        Row(errors.InUse, "AuthFailure", "ReleaseAddress"),
         # what is refused depends on the operation
         Row(
-            Propagating,
+            errors.Propagating,
             MADE_SECONDS_AGO,
             "Associate* Attach* Authorize* Create* Modify* Replace*",
         ),
         Row(
-            Propagating,
+            errors.Propagating,
             "ResourceNotFoundException",
             "CreateAccessEntry CreateAddon CreateNodegroup CreatePodIdentityAssociation",
         ),
         Row(
-            Propagating,
+            errors.Propagating,
             "NoSuchEntity",
             "AttachRolePolicy PutRolePolicy TagRole UpdateAssumeRolePolicy",
         ),
-        Row(Propagating, "OpenIdIdpCommunicationError"),
-        Row(
-            Protected,
-            "OperationNotPermitted",
-            "DeleteLoadBalancer",
-            hint="switch its deletion protection off, then run the command again",
-        ),
-        Row(
-            Denied,
-            "OperationNotPermitted",
-            "*NetworkInterface",
-            hint="the network interface belongs to an AWS service, which removes it itself",
-        ),
-        Row(
-            Protected,
-            "RepositoryNotEmptyException",
-            hint="delete the images in it, or keep the repository",
-        ),
+        Row(errors.Propagating, "OpenIdIdpCommunicationError"),
+        Row(errors.Protected, "OperationNotPermitted", "DeleteLoadBalancer"),
+        Row(errors.Denied, "OperationNotPermitted", "*NetworkInterface", hint=SERVICE_OWNED),
+        Row(errors.Protected, "RepositoryNotEmptyException", hint=IMAGES),
         # one code, one class
         Row(
-            Throttled,
+            errors.Throttled,
             "RequestLimitExceeded Throttling ThrottlingException ThrottledException "
             "TooManyRequestsException RequestThrottled RequestThrottledException SlowDown "
             "EC2ThrottledException BandwidthLimitExceeded PriorRequestNotComplete "
             "TransactionInProgressException DependencyThrottle",
         ),
         Row(
-            Busy,
+            errors.Busy,
             "IncorrectState IncorrectInstanceState ConcurrentModification "
             "ConcurrentMutationLimitExceeded OperationAbortedException",
         ),
-        Row(InUse, "DependencyViolation ResourceInUse VolumeInUse *.InUse DeleteConflict"),
-        Row(AlreadyDone, "InvalidPermission.Duplicate"),
+        Row(errors.InUse, "DependencyViolation ResourceInUse VolumeInUse *.InUse DeleteConflict"),
+        Row(errors.AlreadyDone, "InvalidPermission.Duplicate"),
+        Row(errors.Exists, "InvalidSubnet.Conflict", hint=SAME_RANGE),
         Row(
-            Exists,
-            "InvalidSubnet.Conflict",
-            hint="a subnet of this range is in the VPC already: choose another network.cidr",
-        ),
-        Row(Exists, "*AlreadyExists *AlreadyExistsException *.Duplicate *.AlreadyAssociated"),
-        Row(
-            Denied,
-            "AccessDenied AccessDeniedException UnauthorizedOperation AuthFailure.*",
+            errors.Exists, "*AlreadyExists *AlreadyExistsException *.Duplicate *.AlreadyAssociated"
         ),
         Row(
-            Denied,
+            errors.Denied, "AccessDenied AccessDeniedException UnauthorizedOperation AuthFailure.*"
+        ),
+        Row(
+            errors.Denied,
             "ClientException",
             hint="the credentials may lack the IAM permission for {operation}, or an id in the "
             "request is not valid",
         ),
         Row(
-            Denied,
+            errors.Denied,
             "OptInRequired PendingVerification Blocked",
             hint="AWS has not opened this service to the account: see the console's messages or "
             "ask AWS Support, then run the command again",
         ),
+        Row(errors.Denied, "UnmodifiableEntity", hint=SERVICE_LINKED),
         Row(
-            Denied,
-            "UnmodifiableEntity",
-            hint="this is a service-linked role, which only its AWS service may change",
-        ),
-        Row(
-            Denied,
+            errors.Denied,
             "KmsException UnableToAccessSecretException UnableToDecryptSecretValueException",
             hint="see that the key or the secret exists, is enabled, and that its policy lets "
             "these credentials use it",
         ),
+        Row(errors.Denied, "RegionDisabledException", hint=STS_OFF),
         Row(
-            Denied,
-            "RegionDisabledException",
-            hint="activate AWS STS for this region in the IAM console's account settings",
-        ),
-        Row(
-            CredentialsError,
+            errors.CredentialsError,
             "ExpiredToken ExpiredTokenException RequestExpired",
             hint="they have expired, or this machine's clock is wrong: aws sso login, or get new "
             "ones; then try again",
         ),
         Row(
-            CredentialsError,
+            errors.CredentialsError,
             "AuthFailure InvalidClientTokenId UnrecognizedClientException SignatureDoesNotMatch "
             "InvalidSignatureException IncompleteSignature MissingAuthenticationToken",
         ),
         Row(
-            QuotaExceeded,
+            errors.QuotaExceeded,
             "*LimitExceeded *LimitExceededException ServiceQuotaExceededException "
             "MaxSpotInstanceCountExceeded TooManyTagsException",
         ),
-        Row(OutOfStock, "InsufficientInstanceCapacity", hint=OTHER_MACHINE),
+        Row(errors.OutOfStock, "InsufficientInstanceCapacity"),
         Row(
-            ServerError,
+            errors.ServerError,
             "InternalError InternalFailure "
             "ServerException ServiceFailure ServiceUnavailable ServiceUnavailableException "
             "Unavailable RequestTimeout RequestTimeoutException",
         ),
-        Row(
-            Gone,
-            "*NotFound *NotFoundException NoSuchEntity Gateway.NotAttached",
-        ),
-        Row(Rejected, "UnsupportedAvailabilityZoneException", hint=OTHER_ZONES),
-        Row(Rejected, "Unsupported", hint=OTHER_MACHINE),
+        Row(errors.Gone, "*NotFound *NotFoundException NoSuchEntity Gateway.NotAttached"),
+        Row(errors.Rejected, "UnsupportedAvailabilityZoneException", hint=OTHER_ZONES),
+        Row(errors.Rejected, "Unsupported", hint=OTHER_MACHINE),
     ],
     hints={
-        CredentialsError: SIGN_IN,
-        Denied: "the credentials need the IAM permission for {operation}",
-        QuotaExceeded: f"ask for more at {QUOTAS}, or remove what is not in use; then run the "
-        "command again",
+        errors.CredentialsError: SIGN_IN,
+        errors.Denied: "the credentials need the IAM permission for {operation}",
+        errors.QuotaExceeded: f"ask for more at {QUOTAS}, or remove what is not in use; then run "
+        "the command again",
     },
 )
 
@@ -237,7 +199,7 @@ def call(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         raise translate_local(error) from error
 
 
-def translate(error: ClientError) -> ClusterkitError:
+def translate(error: ClientError) -> errors.ClusterkitError:
     """AWS's refusal as clusterkit's error."""
     told = error.response.get("Error", {})
     meta: Any = error.response.get("ResponseMetadata", {})
@@ -252,7 +214,7 @@ def translate(error: ClientError) -> ClusterkitError:
     )
 
 
-def translate_local(error: Exception) -> ClusterkitError:
+def translate_local(error: Exception) -> errors.ClusterkitError:
     """What botocore itself raises: no credentials, no connection, parameters it refuses."""
     from botocore import exceptions as raised
 
@@ -260,15 +222,17 @@ def translate_local(error: Exception) -> ClusterkitError:
     login: type[Exception] = getattr(raised, "LoginError", raised.SSOError)  # since botocore 1.41
     match error:
         case raised.NoCredentialsError():
-            return CredentialsError("there are no AWS credentials", hint=SIGN_IN)
+            return errors.CredentialsError("there are no AWS credentials", hint=SIGN_IN)
         case raised.ProfileNotFound():
-            return CredentialsError(what, hint=_profiles())
+            return errors.CredentialsError(what, hint=_profiles())
         case raised.SSOError() | raised.TokenRetrievalError():
-            return CredentialsError(what, hint="aws sso login, then try again")
+            return errors.CredentialsError(what, hint="aws sso login, then try again")
         case login():
-            return CredentialsError(what, hint="aws login, then try again")
+            return errors.CredentialsError(what, hint="aws login, then try again")
         case raised.ConfigParseError() | raised.ConfigNotFound():
-            return CredentialsError(what, hint="mend that file, or aws configure; then try again")
+            return errors.CredentialsError(
+                what, hint="mend that file, or aws configure; then try again"
+            )
         case (
             raised.PartialCredentialsError()
             | raised.CredentialRetrievalError()
@@ -278,19 +242,25 @@ def translate_local(error: Exception) -> ClusterkitError:
             | raised.UnknownCredentialError()
             | raised.MetadataRetrievalError()
         ):
-            return CredentialsError(what, hint=SIGN_IN)
+            return errors.CredentialsError(what, hint=SIGN_IN)
         case raised.InvalidRegionError() | raised.NoRegionError() | raised.UnknownEndpointError():
-            return CloudError(what, code=type(error).__name__, hint="correct region in the profile")
+            return errors.CloudError(
+                what, code=type(error).__name__, hint="correct region in the profile"
+            )
         case raised.ProxyConnectionError() | raised.InvalidProxiesConfigError():
             hint = "see that HTTPS_PROXY is right and the proxy allows this host, and that region "
             hint += "in the profile is spelled right"
-            return ServerError(f"AWS cannot be reached: {what}", code="Connection", hint=hint)
+            return errors.ServerError(
+                f"AWS cannot be reached: {what}", code="Connection", hint=hint
+            )
         case raised.ConnectionError() | raised.HTTPClientError():
             hint = "see that this machine is online and region in the profile is spelled right"
-            return ServerError(f"AWS cannot be reached: {what}", code="Connection", hint=hint)
+            return errors.ServerError(
+                f"AWS cannot be reached: {what}", code="Connection", hint=hint
+            )
         case _:
             hint = "this looks like a bug in clusterkit"
-            return CloudError(what, code=type(error).__name__, hint=hint)
+            return errors.CloudError(what, code=type(error).__name__, hint=hint)
 
 
 def _profiles() -> str:

@@ -232,8 +232,6 @@ def _claim(volume: Any) -> str:
 
 
 Volumes = _row(
-    "volumes",
-    _volumes,
-    lambda scope, have: scope.client.ec2.delete_volume(VolumeId=have.id),
+    "volumes", _volumes, lambda scope, have: scope.client.ec2.delete_volume(VolumeId=have.id)
 )
 """EBS volumes of claims; they never block anything and cost until somebody removes them."""

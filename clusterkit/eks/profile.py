@@ -58,8 +58,7 @@ class EksPool(pool.Pool):
     """A managed node group."""
 
     machine: Annotated[
-        Size | Annotated[InstanceType, Tag("<type>")],
-        size_or("an EC2 instance type (m7i.xlarge)"),
+        Size | Annotated[InstanceType, Tag("<type>")], size_or("an EC2 instance type (m7i.xlarge)")
     ] = Field(description="a size, or an EC2 instance type such as `m7i.xlarge`")
     disk: EksDisk = Field(default_factory=EksDisk, description="root volume of each node")
     labels: EksLabels = Field(default_factory=dict, description="Kubernetes labels")

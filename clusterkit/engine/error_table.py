@@ -26,6 +26,7 @@ from clusterkit.errors import (
     Denied,
     OutOfStock,
     PaymentRequired,
+    Protected,
     QuotaExceeded,
     Rejected,
     Retryable,
@@ -33,8 +34,15 @@ from clusterkit.errors import (
     Throttled,
 )
 
+OTHER_MACHINE = "choose another machine or other zones"
+OTHER_ZONES = "name other zones in network.zones"
 ErrorClass = type[CloudError] | type[CredentialsError]
 HOPELESS = (Denied, OutOfStock, PaymentRequired, QuotaExceeded)
+HINTS: Mapping[ErrorClass, str] = {
+    OutOfStock: OTHER_MACHINE,
+    Protected: "switch its deletion protection off, then run the command again",
+}
+"""for classes whose rows have none, and for which the driver has none"""
 CODE = re.compile(r"[A-Za-z][\w.]*\w")
 """what may be a code in a sentence: ``QuotaExceed.ElasticQuota``"""
 
@@ -72,7 +80,7 @@ class ErrorTable:
             )
             for row in rows
         ]
-        self._hints = hints
+        self._hints = {**HINTS, **hints}
         self._prefix = prefix
 
     def classify(
