@@ -158,16 +158,20 @@ def model(name: str) -> type[BaseProfile]:
 
 
 def template(name: str, cluster: str, region: str | None) -> str:
-    """A commented profile for this cloud, in its most used region unless one is named."""
+    """A commented profile for this cloud that validates, in its most used region unless one is
+    named; ``ProfileError`` for a name or region that cannot be.
+    """
+    from clusterkit.profile.template import fill
+
     match _known(name):
         case "alibaba":
-            from clusterkit.alibaba.template import template as alibaba_template
+            from clusterkit.alibaba.fields import REGION as ALIBABA
 
-            return alibaba_template(cluster, region or "ap-southeast-1")
+            return fill("clusterkit.alibaba", cluster, region or "ap-southeast-1", ALIBABA)
         case "eks":
-            from clusterkit.eks.template import template as eks_template
+            from clusterkit.eks.fields import REGION as EKS
 
-            return eks_template(cluster, region or "eu-west-1")
+            return fill("clusterkit.eks", cluster, region or "eu-west-1", EKS)
         case unknown:
             assert_never(unknown)
 

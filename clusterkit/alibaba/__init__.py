@@ -3,44 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from typing import Any
 
 from clusterkit.alibaba import leftovers
-from clusterkit.alibaba.access import MINUTES, access, credential
 from clusterkit.alibaba.access_list import AccessList
-from clusterkit.alibaba.activation import activate
+from clusterkit.alibaba.activation import activate as activate
 from clusterkit.alibaba.client import Clients
-from clusterkit.alibaba.cluster import Cluster
-from clusterkit.alibaba.graph import graph
+from clusterkit.alibaba.cluster import Cluster, owned
+from clusterkit.alibaba.graph import graph as graph
 from clusterkit.alibaba.iam import Role
 from clusterkit.alibaba.keypair import KeyPair
 from clusterkit.alibaba.nat import Eip, NatGateway
 from clusterkit.alibaba.network import SecurityGroup, Vpc, VSwitch, keeps_volumes
 from clusterkit.alibaba.nodes import NodePool
-from clusterkit.alibaba.preflight import account, preflight
-from clusterkit.alibaba.profile import AlibabaProfile as Profile
+from clusterkit.alibaba.preflight import account as account
+from clusterkit.alibaba.preflight import preflight as preflight
+from clusterkit.alibaba.profile import AlibabaProfile
 from clusterkit.alibaba.registry import PersonalRepository, RegistryLogin, Repository
+from clusterkit.engine.dates import utc
 from clusterkit.engine.kind import AnyKind
 from clusterkit.engine.target import CloudConnection, Target
-from clusterkit.errors import ClusterkitError
-from clusterkit.kube import drain
+from clusterkit.errors import Absent, ClusterkitError
+from clusterkit.kube import drain, issued
+from clusterkit.kube.api import Access, Credential
 from clusterkit.kube.manifest import Namespace, ServiceAccount
 from clusterkit.kube.storage import StorageClass
 
-__all__ = [
-    "KINDS",
-    "MINUTES",
-    "Profile",
-    "access",
-    "account",
-    "activate",
-    "connect",
-    "credential",
-    "exec_native",
-    "graph",
-    "preflight",
-]
+Profile = AlibabaProfile
 
 VolumeClaims = drain.volume_claims(keeps_volumes)
 
@@ -88,3 +79,38 @@ def exec_native(target: Target) -> Mapping[str, Any]:
         where=target.name,
         hint="leave --auth out: clusterkit gets a client certificate for an hour each time",
     )
+
+
+LIFETIME = 60
+"""minutes a certificate is valid, unless told otherwise"""
+MINUTES = range(15, 4321)
+"""``TemporaryDurationMinutes`` of DescribeClusterUserKubeconfig"""
+EARLY = timedelta(minutes=5)
+REACHABLE = ("running", "updating", "upgrading", "scaling", "draining", "removing")
+"""states in which the API server answers"""
+
+
+def access(clients: Clients, target: Target, minutes: int = LIFETIME) -> Access:
+    """How to reach the cluster's Kubernetes API, which knows no bearer tokens but short-lived
+    client certificates; until shortly before the certificate's end. ``Absent`` while there is no running
+    cluster of ours.
+
+    Without ``TemporaryDurationMinutes`` it is valid for years, so that is always sent.
+    """
+    found = [one for one in owned(clients, target.name) if one.status in REACHABLE]
+    if not found:
+        raise Absent(target.name)
+    operation, path = "DescribeClusterUserKubeconfig", f"/k8s/{found[0].id}/user_config"
+    query = {"PrivateIpAddress": not found[0].public, "TemporaryDurationMinutes": minutes}
+    given = clients.cs(operation, "GET", path, **query)
+    end = datetime.now(UTC) + timedelta(minutes=minutes)
+    until = (utc(given.get("expiration")) or end) - EARLY
+    return issued.access(given["config"], f"CS.{operation}", proxy=clients.wire.proxy, until=until)
+
+
+def credential(clients: Clients, target: Target, minutes: int | None = None) -> Credential:
+    """A client certificate for kubectl, good for an hour unless told otherwise."""
+    found = access(clients, target, minutes or LIFETIME)
+    end = (found.until or datetime.now(UTC)) + EARLY
+    pair = (found.client_certificate or "", found.client_key or "")
+    return Credential(end, certificate=pair[0], key=pair[1])

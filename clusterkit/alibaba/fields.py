@@ -90,25 +90,11 @@ PersonalHost = Annotated[
 ``registry-intl`` in older ones of the international site
 """
 
-Namespace = Annotated[
-    str,
-    Form(
-        r"[a-z0-9]+([._-][a-z0-9]+)*",
-        "a namespace: lower-case letters and digits, joined by '-', '_' or '.'",
-        120,
-        lower_case,
-    ),
-]
+_JOINED = r"[a-z0-9]+([._-][a-z0-9]+)*"
+_WORDS = "lower-case letters and digits, joined by '-', '_' or '.'"
+Namespace = Annotated[str, Form(_JOINED, f"a namespace: {_WORDS}", 120, lower_case)]
 """``NamespaceName`` of CreateNamespace (cr 2018-12-01), 2 to 120 characters"""
-RepositoryName = Annotated[
-    str,
-    Form(
-        r"[a-z0-9]+([._-][a-z0-9]+)*",
-        "a repository name: lower-case letters and digits, joined by '-', '_' or '.'",
-        58,
-        lower_case,
-    ),
-]
+RepositoryName = Annotated[str, Form(_JOINED, f"a repository name: {_WORDS}", 58, lower_case)]
 """``RepoName`` of CreateRepository, at most 64 characters with ``-cache``"""
 Mirror = Annotated[
     str,

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from clusterkit.alibaba.client import Clients
+from clusterkit.alibaba.client import Clients, within
 from clusterkit.alibaba.cluster import ClusterState
 from clusterkit.alibaba.tags import write_tags
 from clusterkit.engine.kind import Edit, Env, Kind, Tags, edit
@@ -24,12 +24,6 @@ from clusterkit.naming import NAME, mark, read_mark, safe
 Document = dict[str, Any]
 LONGEST_NAME = 64
 """characters of a role's name (CreateRole)"""
-PUSH_ACTIONS = (
-    "cr:GetAuthorizationToken",
-    "cr:ListInstance",
-    "cr:PullRepository",
-    "cr:PushRepository",
-)
 
 
 def role_name(region: str, cluster: str, name: str) -> str:
@@ -73,15 +67,13 @@ class Role(Kind[Clients, RoleState]):
     def read(cls, scope: Scope[Clients], found: RoleState) -> RoleState:
         ram, name = scope.client.ram, found.id
         shown = ram("GetRole", RoleName=name)["Role"]
-        attached = ram("ListPoliciesForRole", RoleName=name).get("Policies") or {}
+        attached = within(ram("ListPoliciesForRole", RoleName=name), "Policies.Policy") or ()
         document, tags = _policy(scope, name)
         return replace(
             found,
             trust=json.loads(shown["AssumeRolePolicyDocument"]),
             policy=document if tags == found.tags else None,
-            attached=frozenset(
-                (one["PolicyType"], one["PolicyName"]) for one in attached.get("Policy") or ()
-            ),
+            attached=frozenset((each["PolicyType"], each["PolicyName"]) for each in attached),
         )
 
     def taken(self, env: Env[Clients]) -> RoleState | None:
@@ -127,22 +119,13 @@ class Role(Kind[Clients, RoleState]):
             ram("UpdateRole", RoleName=name, NewAssumeRolePolicyDocument=json.dumps(trust))
 
         def grant() -> None:
+            document = {"PolicyName": name, "PolicyDocument": self.policy}
             if have.policy is None:
                 description = mark(env.region, env.cluster, self.name)
-                ram(
-                    "CreatePolicy",
-                    PolicyName=name,
-                    PolicyDocument=self.policy,
-                    Description=description,
-                )
+                ram("CreatePolicy", **document, Description=description)
             else:
-                ram(
-                    "CreatePolicyVersion",
-                    PolicyName=name,
-                    PolicyDocument=self.policy,
-                    SetAsDefault=True,
-                    RotateStrategy="DeleteOldestNonDefaultVersionWhenLimitExceeded",
-                )
+                oldest = "DeleteOldestNonDefaultVersionWhenLimitExceeded"
+                ram("CreatePolicyVersion", **document, SetAsDefault=True, RotateStrategy=oldest)
 
         def attach() -> None:
             ram("AttachPolicyToRole", PolicyType="Custom", PolicyName=name, RoleName=name)
@@ -192,7 +175,8 @@ def push_policy(region: str, account: str, within: str) -> str:
     (https://www.alibabacloud.com/help/en/acr/user-guide/ram-authorization-information).
     """
     ours = f"acs:cr:{region}:{account}"
-    login, images = list(PUSH_ACTIONS[:2]), list(PUSH_ACTIONS[2:])
+    login = ["cr:GetAuthorizationToken", "cr:ListInstance"]
+    images = ["cr:PullRepository", "cr:PushRepository"]
     everything = f"{ours}:instance/*" if "/" in within else f"{ours}:*"
     statements = [
         {"Effect": "Allow", "Action": login, "Resource": everything},

@@ -15,11 +15,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from clusterkit.alibaba.client import Clients
-from clusterkit.alibaba.cluster import ClusterState, owned
+from clusterkit.alibaba.cluster import MOST as MOST_TOLD
+from clusterkit.alibaba.cluster import ClusterState, Task, begin, events, owned, reason, task
 from clusterkit.alibaba.errors import ERRORS, cure
 from clusterkit.alibaba.network import VSwitchState
-from clusterkit.alibaba.operations import MOST as MOST_TOLD
-from clusterkit.alibaba.operations import Task, begin, events, reason, task
 from clusterkit.alibaba.tags import AlibabaState, read_cs_tags, write_cs_tags
 from clusterkit.engine.kind import Durations, Edit, Env, Kind, Tags, edit
 from clusterkit.engine.operation import Done, Failed, Operation, Outcome, Running

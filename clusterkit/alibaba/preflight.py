@@ -347,8 +347,4 @@ def check_quota(clients: Clients, needed: Mapping[bool, int], report: Report) ->
         most, used = (values.get(name, "") for name in names[spot])
         in_use = int(used) if used.isdecimal() else 0
         if more and most.isdecimal() and in_use + more > int(most):
-            what = (
-                f"the pools need {more} more {'spot' if spot else 'pay-as-you-go'} vCPUs; "
-                f"{in_use} of {most} are in use in the region"
-            )
-            report.error(what, "pools", f"use fewer or smaller machines, or {MORE}")
+            report.too_many_cpus(more, "spot" if spot else "pay-as-you-go", in_use, most, MORE)

@@ -113,11 +113,7 @@ class AlibabaNetwork(network.Network):
     services: Annotated[Cidr | None, private(16, 24)] = Field(
         default=None, description=f"range of the Services; default: {SERVICES}"
     )
-    existing: ExistingNetwork | None = Field(
-        default=None,
-        description="use this VPC instead of creating one; cannot be combined with cidr, zones or "
-        "nat",
-    )
+    existing: ExistingNetwork | None = Field(default=None, description=network.EXISTING)
 
     @property
     def pod_range(self) -> IPv4Network | None:
@@ -215,9 +211,6 @@ class AlibabaProfile(model.BaseProfile):
     )
     tags: Tags = Field(
         default_factory=dict, description="added to everything that can be tagged, at most 12"
-    )
-    deletion_protection: bool = Field(
-        default=False, description="`destroy` refuses until `up` has set this to false"
     )
 
     def zone_problem(self, zone: str) -> str | None:

@@ -110,11 +110,7 @@ class EksNetwork(network.Network):
     services: Annotated[Cidr | None, private(12, 24)] = Field(
         default=None, description="range of the Services, /12 to /24; default: chosen by EKS"
     )
-    existing: ExistingNetwork | None = Field(
-        default=None,
-        description="use this VPC instead of creating one; cannot be combined with cidr, zones or "
-        "nat",
-    )
+    existing: ExistingNetwork | None = Field(default=None, description=network.EXISTING)
 
 
 def _routed(ranges: tuple[IPv4Network, ...]) -> Iterator[Problem]:
@@ -183,9 +179,6 @@ class EksProfile(model.BaseProfile):
         unique("log"),
     ] = Field(default=(), description="control plane logs to send to CloudWatch")
     log_days: LogDays = Field(default=30, description="days CloudWatch keeps the logs")
-    deletion_protection: bool = Field(
-        default=False, description="`destroy` refuses until `up` has set this to false"
-    )
     support: Literal["standard", "extended"] = Field(
         default="standard",
         description="when standard support of the version ends: `standard` upgrades, `extended` "

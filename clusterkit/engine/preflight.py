@@ -43,6 +43,13 @@ class Report:
         when = f"ends in {left.days} days" if left.days >= 0 else f"ended on {ends:%Y-%m-%d}"
         self.warn(f"support of Kubernetes {version} {when}", "kubernetes", hint)
 
+    def too_many_cpus(self, more: int, kind: str, in_use: int, most: str, cure: str) -> None:
+        """The quota of virtual CPUs of a kind (``spot``) does not suffice."""
+        what = (
+            f"the pools need {more} more {kind} vCPUs; {in_use} of {most} are in use in the region"
+        )
+        self.error(what, "pools", f"use fewer or smaller machines, or {cure}")
+
     def raise_errors(self) -> None:
         """Raise ``PreflightError`` with every error, if there is one."""
         if self.errors:

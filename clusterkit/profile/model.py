@@ -220,6 +220,9 @@ class BaseProfile(Strict):
     tags: Annotated[dict[str, str], every(own_tags)] = Field(
         default_factory=dict, description="added to everything that can be tagged"
     )
+    deletion_protection: bool = Field(
+        default=False, description="`destroy` refuses until `up` has set this to false"
+    )
 
     def zone_problem(self, zone: str) -> str | None:
         """What is wrong with the name of a zone in the profile's region."""

@@ -44,6 +44,9 @@ def zone_count(least: int, hint: str) -> AfterValidator:
     return every(problems)
 
 
+EXISTING = "use this VPC instead of creating one; cannot be combined with cidr, zones or nat"
+
+
 class ExistingNetwork(Strict):
     """An existing network to use; clusterkit never changes or deletes it."""
 
@@ -66,11 +69,7 @@ class Network(Strict):
     services: Cidr | None = Field(
         default=None, description="range of the Services; default: the cloud's own"
     )
-    existing: ExistingNetwork | None = Field(
-        default=None,
-        description="use this network instead of creating one; cannot be combined with cidr, "
-        "zones or nat",
-    )
+    existing: ExistingNetwork | None = Field(default=None, description=EXISTING)
 
     @property
     def pod_range(self) -> IPv4Network | None:

@@ -16,8 +16,7 @@ from clusterkit.alibaba.nodes import NodePool, user_data
 from clusterkit.alibaba.preflight import Facts
 from clusterkit.alibaba.profile import AlibabaProfile
 from clusterkit.alibaba.registry import RegistryLogin, servers
-from clusterkit.alibaba.template import template
-from clusterkit.clouds import CLOUDS, model
+from clusterkit.clouds import CLOUDS, model, template
 from clusterkit.engine.kind import closure
 from clusterkit.engine.preflight import MachineType
 from clusterkit.errors import ProfileError
@@ -373,17 +372,17 @@ def test_the_shipped_profiles() -> None:
 
 
 def test_the_starter(tmp_path: Path) -> None:
-    profile = loaded(tmp_path, template("mine", "eu-central-1"))
+    profile = loaded(tmp_path, template("alibaba", "mine", "eu-central-1"))
     assert (profile.name, profile.region) == ("mine", "eu-central-1")
     with pytest.raises(ProfileError) as error:
-        template("x\ny: 1", "eu-central-1a")
+        template("alibaba", "x\ny: 1", "eu-central-1a")
     assert [finding.where for finding in error.value.findings] == ["name", "region"]
 
 
 def test_every_optional_line_of_the_starter_works(tmp_path: Path) -> None:
     """Each commented field, taken alone, validates, and every field of the profile is there."""
     (tmp_path / "id.pub").write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 43)
-    lines = template("mine", "eu-central-1").splitlines()
+    lines = template("alibaba", "mine", "eu-central-1").splitlines()
     named = {"cloud", "name", "region", "pools", "machine", "count"}
     for number, line in enumerate(lines):
         key, colon, _ = line.strip().removeprefix("# ").partition(":")

@@ -11,10 +11,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from clusterkit import alibaba
-from clusterkit.alibaba import preflight
 from clusterkit.alibaba.cluster import ClusterState
 from clusterkit.alibaba.errors import cure, refusal
 from clusterkit.alibaba.nodes import NodePoolState
+from clusterkit.alibaba.preflight import check_quota
 from clusterkit.engine.preflight import Report
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import Denied, PaymentRequired
@@ -41,7 +41,7 @@ def checked(
     target = Target("alibaba", "demo", region)
     clients = alibaba.connect(target, CloudConnection(server.proxy, server.ca_file, ENVIRON))
     report = Report()
-    preflight.check_quota(clients, needed or {False: 0}, report)
+    check_quota(clients, needed or {False: 0}, report)
     return report
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from clusterkit.clouds import template
 from clusterkit.eks.profile import EksProfile
-from clusterkit.eks.template import template
 from clusterkit.errors import ProfileError
 from clusterkit.profile.model import load
 
@@ -252,17 +252,17 @@ def test_the_shipped_profiles() -> None:
 
 
 def test_the_starter(tmp_path: Path) -> None:
-    profile = loaded(tmp_path, template("mine", "us-east-2"))
+    profile = loaded(tmp_path, template("eks", "mine", "us-east-2"))
     assert (profile.name, profile.region) == ("mine", "us-east-2")
     with pytest.raises(ProfileError) as error:
-        template("x\ny: 1", "eu-west-1a")
+        template("eks", "x\ny: 1", "eu-west-1a")
     assert [finding.where for finding in error.value.findings] == ["name", "region"]
 
 
 def test_every_optional_line_of_the_starter_works(tmp_path: Path) -> None:
     """Each commented field, taken alone, validates, and every field of the profile is there."""
     (tmp_path / "id.pub").write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 43)
-    lines = template("mine", "us-east-2").splitlines()
+    lines = template("eks", "mine", "us-east-2").splitlines()
     named = {"cloud", "name", "region", "pools", "machine", "count"}
     for number, line in enumerate(lines):
         key, colon, _ = line.strip().removeprefix("# ").partition(":")
