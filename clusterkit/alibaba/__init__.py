@@ -92,8 +92,8 @@ REACHABLE = ("running", "updating", "upgrading", "scaling", "draining", "removin
 
 def access(clients: Clients, target: Target, minutes: int = LIFETIME) -> Access:
     """How to reach the cluster's Kubernetes API, which knows no bearer tokens but short-lived
-    client certificates; until shortly before the certificate's end. ``Absent`` while there is no running
-    cluster of ours.
+    client certificates; until shortly before the certificate's end. ``Absent`` while there is no
+    running cluster of ours.
 
     Without ``TemporaryDurationMinutes`` it is valid for years, so that is always sent.
     """

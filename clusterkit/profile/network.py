@@ -44,7 +44,7 @@ def zone_count(least: int, hint: str) -> AfterValidator:
     return every(problems)
 
 
-EXISTING = "use this VPC instead of creating one; cannot be combined with cidr, zones or nat"
+EXISTING = "use this network instead of creating one; cannot be combined with cidr, zones or nat"
 
 
 class ExistingNetwork(Strict):
