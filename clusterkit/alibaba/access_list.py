@@ -125,26 +125,22 @@ def _listener(scope: Scope[Clients], balancer: str) -> Any:
 
 
 def _active(listener: Any, acl: str) -> bool:
-    shown = listener or {}
-    used = (shown.get("AclStatus"), shown.get("AclType"), shown.get("AclId"))
-    return used == ("on", "white", acl)
+    used = [within(listener, key) for key in ("AclStatus", "AclType", "AclId")]
+    return used == ["on", "white", acl]
 
 
 def check(scope: Scope[Clients], balancer: str) -> None:
     """``Rejected`` if this is not the API server's load balancer, or not one that takes lists."""
     if not balancer.startswith("lb-"):
-        raise Rejected(
-            "the API server's load balancer is not a classic one, whose listeners take lists",
-            where="endpoint.allowed",
-            hint="restrict it by its security groups in the console, and leave allowed out",
-        )
-    if _listener(scope, balancer) is None:
-        raise Rejected(
-            f"{balancer} has no listener on port {PORT}, and is not the API server's",
-            where="endpoint.allowed",
-            hint="restrict it by its load balancer's listener in the console, leave allowed out, "
-            "and please report this",
-        )
+        what = "the API server's load balancer is not a classic one, whose listeners take lists"
+        hint = "restrict it by its security groups in the console, and leave allowed out"
+    elif _listener(scope, balancer) is None:
+        what = f"{balancer} has no listener on port {PORT}, and is not the API server's"
+        hint = "restrict it by its load balancer's listener in the console, leave allowed out, "
+        hint += "and please report this"
+    else:
+        return
+    raise Rejected(what, where="endpoint.allowed", hint=hint)
 
 
 def _set(scope: Scope[Clients], balancer: str, port: int, **wanted: Any) -> None:

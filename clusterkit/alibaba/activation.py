@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.profile import AlibabaProfile
-from clusterkit.errors import AlreadyDone, CloudError, Exists, Finding
+from clusterkit.errors import AlreadyDone, Exists, Finding
 from clusterkit.profile.pool import Count
 
 ROLES = (
@@ -57,15 +57,8 @@ def missing_roles(profile: AlibabaProfile, clients: Clients) -> list[str]:
 
 
 def check(profile: AlibabaProfile, clients: Clients) -> Iterator[Finding]:
-    """What is not there yet."""
-    try:
-        missing = missing_roles(profile, clients)
-    except CloudError as error:
-        if error.code != NOT_ENABLED:
-            raise
-        yield Finding("Container Service is not activated in this account", "account", CURE)
-        return
-    if missing:
+    """What is not there yet; ``NOT_ENABLED`` is refused by Container Service itself."""
+    if missing := missing_roles(profile, clients):
         what = f"the account lacks service roles: {', '.join(missing)}"
         yield Finding(what, "account", CURE)
 

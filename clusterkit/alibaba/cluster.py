@@ -196,7 +196,7 @@ class Cluster(Kind[Clients, ClusterState]):
 
     def create(self, env: Env[Clients]) -> Task | None:
         # deprecated, and refused without: MissingPodVswitchIds
-        pods = [env[vswitch].id for vswitch in self.pod_vswitches]
+        pods = env.ids(self.pod_vswitches)
         network = {"pod_vswitch_ids": pods} if pods else {"container_cidr": self.pods}
         body = {
             "name": env.cluster,
@@ -206,7 +206,7 @@ class Cluster(Kind[Clients, ClusterState]):
             "cluster_spec": self.spec,
             "kubernetes_version": self.version,
             "vpcid": env[self.vpc].id,
-            "vswitch_ids": [env[vswitch].id for vswitch in self.vswitches],
+            "vswitch_ids": env.ids(self.vswitches),
             "security_group_id": env[self.security_group].id,
             "service_cidr": self.services,
             **network,
@@ -230,7 +230,7 @@ class Cluster(Kind[Clients, ClusterState]):
         yield from fixed("pods", have.pods or pods, pods, REPLACE)
         body: dict[str, Any] = {}
         modify = partial(self._modify, env, have, body)
-        ids = [env[vswitch].id for vswitch in self.vswitches]
+        ids = env.ids(self.vswitches)
         rrsa, protect = bool(have.oidc_arn), self.protected
         for what, there, wanted, key, value in (
             ("vswitches", have.vswitches, frozenset(ids), "vswitch_ids", ids),

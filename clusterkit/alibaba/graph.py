@@ -84,6 +84,28 @@ def graph(profile: AlibabaProfile, facts: Facts) -> list[AnyWish]:
     key = None
     if text := profile.ssh_public_key:
         key = KeyPair(name=fingerprint(text), public_key=text, tags=tags)
+
+    def node_pool(pool: AlibabaPool) -> NodePool:
+        types = tuple(kind.name for kind in facts.pools[pool.name])
+        where = [vswitch.name for vswitch in network.nodes]
+        disk = (pool.disk.size, pool.disk.type, pool.disk.encrypted)
+        mirror = (profile.mirror,) if profile.mirror else ()
+        fixed = digest(types, disk, pool.spot, key.name if key else "", where, *mirror)
+        return NodePool(
+            name=f"{pool.name}-{fixed}",
+            cluster=cluster,
+            vswitches=network.nodes,
+            key_pair=key,
+            types=types,
+            disk=pool.disk.size,
+            disk_type=pool.disk.type,
+            encrypted=pool.disk.encrypted,
+            **asked(pool),
+            mirror=profile.mirror,
+            tags=cluster.tags,
+            after=network.ways,
+        )
+
     out: list[AnyWish] = [cluster, *network.ways]
     if profile.endpoint.public and ANYWHERE not in profile.endpoint.allowed:
         out.append(
@@ -96,7 +118,7 @@ def graph(profile: AlibabaProfile, facts: Facts) -> list[AnyWish]:
                 tags=tags,
             )
         )
-    out += [_pool(pool, profile, facts, cluster, network, key) for pool in profile.pools]
+    out += map(node_pool, profile.pools)
     out.append(
         storage_class(
             "clusterkit-ssd",
@@ -146,35 +168,6 @@ def _given(facts: Facts, profile: AlibabaProfile) -> _Network:
         Existing(name=facts.vpc.id, state=facts.vpc),
         tuple(made[name] for name in existing.vswitches),
         tuple(made[name] for name in existing.pod_vswitches),
-    )
-
-
-def _pool(
-    pool: AlibabaPool,
-    profile: AlibabaProfile,
-    facts: Facts,
-    cluster: Cluster,
-    network: _Network,
-    key: KeyPair | None,
-) -> NodePool:
-    types = tuple(kind.name for kind in facts.pools[pool.name])
-    where = [vswitch.name for vswitch in network.nodes]
-    disk = (pool.disk.size, pool.disk.type, pool.disk.encrypted)
-    mirror = (profile.mirror,) if profile.mirror else ()
-    fixed = digest(types, disk, pool.spot, key.name if key else "", where, *mirror)
-    return NodePool(
-        name=f"{pool.name}-{fixed}",
-        cluster=cluster,
-        vswitches=network.nodes,
-        key_pair=key,
-        types=types,
-        disk=pool.disk.size,
-        disk_type=pool.disk.type,
-        encrypted=pool.disk.encrypted,
-        **asked(pool),
-        mirror=profile.mirror,
-        tags=cluster.tags,
-        after=network.ways,
     )
 
 

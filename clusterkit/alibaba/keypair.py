@@ -27,12 +27,9 @@ class KeyPair(Tagged[AlibabaState]):
         return next(self.there(env, KeyPairName=shown_name(env, self.name)), None)
 
     def create(self, env: Env[Clients]) -> None:
-        env.client.ecs(
-            "ImportKeyPair",
-            KeyPairName=shown_name(env, self.name),
-            PublicKeyBody=self.public_key,
-            Tag=write_tags(self.marks(env)),
-        )
+        name, tags = shown_name(env, self.name), write_tags(self.marks(env))
+        key = {"KeyPairName": name, "PublicKeyBody": self.public_key}
+        env.client.ecs("ImportKeyPair", **key, Tag=tags)
 
     @classmethod
     def delete(cls, scope: Scope[Clients], have: AlibabaState) -> None:

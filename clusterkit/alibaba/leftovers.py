@@ -16,7 +16,7 @@ from typing import Any
 
 from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.network import CLUSTER_ID, KEEP_VOLUMES, remembered
-from clusterkit.alibaba.tags import read_tags
+from clusterkit.alibaba.tags import read_tags, write_tags
 from clusterkit.engine.kind import Durations, Found, Leftover
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import CloudError
@@ -34,7 +34,7 @@ def _made(scope: Scope[Clients], action: str) -> Iterator[Any]:
     identifier = remembered(scope).get(CLUSTER_ID)
     if not identifier:
         return
-    for item in scope.client.every(action, Tag=[{"Key": OWNER, "Value": identifier}]):
+    for item in scope.client.every(action, Tag=write_tags({OWNER: identifier})):
         if read_tags(item).get(CLUSTER) != scope.cluster:
             yield item
 

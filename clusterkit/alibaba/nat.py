@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar
 from uuid import NAMESPACE_OID, uuid5
 
@@ -51,6 +52,10 @@ class Eip(Tagged[EipState]):
             InstanceChargeType="PostPaid",
             **self.marked(env),
         )
+
+
+ENTRY = ("SnatEntryId", "SourceVSwitchId", "SnatIp", "Status")
+"""where DescribeSnatTableEntries shows the fields of a ``SnatEntry``"""
 
 
 @dataclass(frozen=True)
@@ -108,15 +113,8 @@ class NatGateway(Tagged[NatState]):
         """With its SNAT entries; not usable while one of them changes."""
         if not found.table:
             return found
-        entries = tuple(
-            SnatEntry(
-                item["SnatEntryId"],
-                item.get("SourceVSwitchId") or "",
-                item["SnatIp"],
-                item.get("Status") or "",
-            )
-            for item in scope.client.every("DescribeSnatTableEntries", SnatTableId=found.table)
-        )
+        listed = scope.client.every("DescribeSnatTableEntries", SnatTableId=found.table)
+        entries = tuple(SnatEntry(*(item.get(key) or "" for key in ENTRY)) for item in listed)
         changing = (entry.status for entry in entries if entry.status not in ("Available", ""))
         status = next(changing, found.status) if found.status == "Available" else found.status
         return replace(found, entries=entries, status=status)
@@ -149,15 +147,9 @@ class NatGateway(Tagged[NatState]):
         if have.vswitch:
             yield from fixed("vswitch", have.vswitch, where, REPLACE)
 
-        def associate() -> None:
-            env.client.vpc(
-                "AssociateEipAddress",
-                AllocationId=address.id,
-                InstanceId=have.id,
-                InstanceType="Nat",
-            )
-
         if address.id not in have.addresses:
+            asked = {"AllocationId": address.id, "InstanceId": have.id, "InstanceType": "Nat"}
+            associate = partial(env.client.vpc, "AssociateEipAddress", **asked)
             yield Edit("address", None, address.address, associate)
         wanted = frozenset((env[source].id, address.address) for source in self.sources)
         there = frozenset((entry.vswitch, entry.address) for entry in have.entries)

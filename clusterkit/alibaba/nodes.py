@@ -131,7 +131,7 @@ class NodePool(Nodes[Clients, NodePoolState]):
     def create(self, env: Env[Clients]) -> Operation[Clients] | None:
         group: dict[str, Any] = {
             "instance_types": list(self.types),
-            "vswitch_ids": [env[vswitch].id for vswitch in self.vswitches],
+            "vswitch_ids": env.ids(self.vswitches),
             "instance_charge_type": "PostPaid",
             "system_disk_category": self.disk_type,
             "system_disk_size": self.disk,

@@ -30,7 +30,7 @@ from clusterkit.alibaba.profile import AlibabaNetwork, AlibabaProfile
 from clusterkit.alibaba.registry import check_personal, domains, servers
 from clusterkit.engine.background import Background
 from clusterkit.engine.dates import utc
-from clusterkit.engine.preflight import Known, MachineType, Offers, Report, choose
+from clusterkit.engine.preflight import Known, MachineType, Offers, Report, choose, zones_of
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.versions import minor, number
 from clusterkit.errors import CloudError, Finding, Gone, PreflightError, Rejected
@@ -141,35 +141,28 @@ def _preflight(profile: AlibabaProfile, clients: Clients) -> Facts:
             raise PreflightError(findings)  # it is also why the other calls are refused
         cluster = next(iter(clusters.result()), None)
         groups = _node_pools(profile, clients, cluster.id) if cluster else []
-        known, missing = _known_types(groups), _missing_nodes(profile, groups)
-        types = background(lambda: _types(profile, known, missing, clients))
+        known, missing = _known_types(profile, groups), _missing_nodes(profile, groups)
+        described = background(lambda: _types(profile, known, missing, clients))
         if not cluster:
             check_clusters(clients, report)
-        version = choose_version(
-            profile, cluster.version if cluster else None, versions.result(), report
-        )
+        there = cluster.version if cluster else None
+        version = choose_version(profile, there, versions.result(), report)
         vpc, vswitches = given.result() or (None, {})
         wanted = profile.network.zones
         if existing:
-            wanted = tuple(
-                dict.fromkeys(vswitches[i].zone for i in existing.vswitches if i in vswitches)
-            )
-        found, sold = types.result(), stocks.result()
+            wanted = zones_of(vswitches, existing.vswitches)
+        found, sold = described.result(), stocks.result()
         offers = Offers(
             frozenset[str]().union(*(zones for each in sold.values() for zones in each.values())),
             {pool.name: _in_stock(found.values(), sold[pool.name]) for pool in profile.pools},
             {pool.name: f"with a {pool.disk.type} disk" for pool in profile.pools},
         )
         kept = {
-            pool.name: _in_stock(
-                [found.get(name, MachineType(name)) for name in names], sold[pool.name]
-            )
-            for pool in profile.pools
-            if (names := known.get(machine_text(pool)))
+            name: _in_stock([found.get(each, MachineType(each)) for each in types], sold[name])
+            for name, types in known.items()
         }
-        choice = choose(
-            profile.pools, wanted, offers, Known(slots.result(), kept), report, most=MOST_TYPES
-        )
+        has = Known(slots.result(), kept)
+        choice = choose(profile.pools, wanted, offers, has, report, most=MOST_TYPES)
         if missing:
             needed = Counter[bool]()
             for pool in profile.pools:
@@ -213,9 +206,13 @@ def _node_pools(profile: AlibabaProfile, clients: Clients, cluster: str) -> list
     return [one for one in pools(clients, cluster) if one.tags.get(CLUSTER) == profile.name]
 
 
-def _known_types(groups: Iterable[NodePoolState]) -> dict[str, tuple[str, ...]]:
-    """What the profile asked for to the types that were chosen when the pool was created."""
-    return {asked: one.types for one in groups if (asked := one.tags.get(MACHINE))}
+def _known_types(
+    profile: AlibabaProfile, groups: Iterable[NodePoolState]
+) -> dict[str, tuple[str, ...]]:
+    """A pool's name to the types that were chosen when a pool for such a machine was created."""
+    types = {one.tags.get(MACHINE): one.types for one in groups}
+    known = {pool.name: types.get(machine_text(pool)) for pool in profile.pools}
+    return {name: found for name, found in known.items() if found}
 
 
 def _missing_nodes(profile: AlibabaProfile, groups: Iterable[NodePoolState]) -> dict[str, int]:
@@ -236,11 +233,10 @@ def _types(
     """The types of the pools that are new or lack nodes, by name."""
     asked: set[Machine | str] = set()
     for pool in profile.pools:
-        names = known.get(machine_text(pool))
-        if not names:
+        if pool.name not in known:
             asked.add(pool.machine)
         elif pool.name in missing:
-            asked.update(names)
+            asked.update(known[pool.name])
     return {kind.name: kind for kind in machine_types(clients, asked)}
 
 
@@ -283,17 +279,15 @@ def _existing(
         report.error(f"VPC {wanted.vpc} does not exist in this region", f"{where}.vpc")
         return None
     listed = map(VSwitch.state, clients.every("DescribeVSwitches", VpcId=wanted.vpc))
-    there = {state.id: state for state in listed}
-    ids = [*wanted.vswitches, *wanted.pod_vswitches]
-    for missing in [identifier for identifier in ids if identifier not in there]:
-        report.error(f"VSwitch {missing} does not exist in {wanted.vpc}", f"{where}.vswitches")
-    secondary = (shown.get("SecondaryCidrBlocks") or {}).get("SecondaryCidrBlock") or ()
+    there, ids = {one.id: one for one in listed}, (*wanted.vswitches, *wanted.pod_vswitches)
+    vswitches = report.existing(ids, there, "VSwitch", wanted.vpc, f"{where}.vswitches")
+    secondary = within(shown, "SecondaryCidrBlocks.SecondaryCidrBlock") or ()
     for name, taken in (("pods", network.pod_range), ("services", network.service_range)):
         for block in (shown["CidrBlock"], *secondary):
             if taken and taken.overlaps(IPv4Network(block)):
                 what = f"{taken} overlaps {block} of {wanted.vpc}"
                 report.error(what, f"network.{name}", "choose a range that does not overlap it")
-    return Vpc.state(shown), {name: there[name] for name in ids if name in there}
+    return Vpc.state(shown), vswitches
 
 
 REAL_NAME = "real-name-authentication"
@@ -327,11 +321,9 @@ def check_quota(clients: Clients, needed: Mapping[bool, int], report: Report) ->
         for spot in sorted(needed)
     }
     try:
-        found = clients.ecs(
-            "DescribeAccountAttributes",
-            RegionId=clients.region,
-            AttributeName=[REAL_NAME, *chain.from_iterable(names.values())],
-        )
+        asked = [REAL_NAME, *chain.from_iterable(names.values())]
+        of = {"RegionId": clients.region, "AttributeName": asked}
+        found = clients.ecs("DescribeAccountAttributes", **of)
     except CloudError as error:
         what = f"cannot check the verified identity and the vCPU quota: {error.what}"
         report.warn(what, "account", error.hint)

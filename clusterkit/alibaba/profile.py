@@ -92,9 +92,7 @@ class AlibabaNetwork(network.Network):
     ``container_cidr`` and ``service_cidr``).
     """
 
-    cidr: VpcRange = Field(
-        default=IPv4Network("10.0.0.0/16"), description="range of the VPC, /16 to /24"
-    )
+    cidr: VpcRange = Field(default=network.DEFAULT, description="range of the VPC, /16 to /24")
     zones: Annotated[Zones, zone_count(1, "two zones survive the loss of one")] = Field(
         default=2, description=f"number of zones, 1 to {SLOTS}, or their names"
     )

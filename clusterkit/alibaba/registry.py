@@ -203,26 +203,16 @@ class Repository(Summarized):
 
     def create(self, env: Env[Clients]) -> None:
         namespace, _, name = self.name.partition("/")
+        cr = env.client.cr
         if not _has_namespace(env, self.instance, namespace):
             try:
-                env.client.cr(
-                    "CreateNamespace",
-                    InstanceId=self.instance,
-                    NamespaceName=namespace,
-                    AutoCreateRepo=False,
-                    DefaultRepoType="PRIVATE",
-                )
+                wanted = {"NamespaceName": namespace, "DefaultRepoType": "PRIVATE"}
+                cr("CreateNamespace", InstanceId=self.instance, AutoCreateRepo=False, **wanted)
             except Rejected:  # created for another repository of ours in the meantime?
                 if not _has_namespace(env, self.instance, namespace):
                     raise
-        env.client.cr(
-            "CreateRepository",
-            InstanceId=self.instance,
-            RepoNamespaceName=namespace,
-            RepoName=name,
-            RepoType="PRIVATE",
-            Summary=mark(env.region, env.cluster, keep=self.keep),
-        )
+        wanted = {"RepoNamespaceName": namespace, "RepoName": name, **_body(env, self.keep)}
+        cr("CreateRepository", InstanceId=self.instance, **wanted)
 
     def edits(self, env: Env[Clients], have: RepositoryState) -> Iterator[Edit]:
         why = "delete the repositories there first, or change the profile back"
@@ -238,13 +228,8 @@ class Repository(Summarized):
 
     @classmethod
     def write(cls, scope: Scope[Clients], have: RepositoryState, keep: bool) -> None:
-        scope.client.cr(
-            "UpdateRepository",
-            InstanceId=have.instance,
-            RepoId=have.id,
-            RepoType="PRIVATE",
-            Summary=mark(scope.region, scope.cluster, keep=keep),
-        )
+        repository = {"InstanceId": have.instance, "RepoId": have.id}
+        scope.client.cr("UpdateRepository", **repository, **_body(scope, keep))
 
 
 def _repositories(scope: Scope[Clients], instance: str) -> Iterator[RepositoryState]:

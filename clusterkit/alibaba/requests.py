@@ -16,7 +16,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from clusterkit.alibaba.credentials import Key
-from clusterkit.errors import ClusterkitError
+from clusterkit.engine.rest import trusting
 
 if TYPE_CHECKING:
     from aliyunsdkcore.client import AcsClient
@@ -155,19 +155,6 @@ def close(made: Mapping[str, AcsClient]) -> None:
         client.session.close()
 
 
-@cache
-def _trusting(authorities: str) -> ssl.SSLContext:
-    """Read once: the vendor's bundle takes longer to read than a connection takes to open."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    try:
-        context.load_verify_locations(authorities)
-    except OSError as error:
-        what = f"{authorities} holds no certificate authorities: {error.strerror or error}"
-        hint = "ALIBABA_CLOUD_CA_BUNDLE has to name a PEM file; left out, the SDK's own is taken"
-        raise ClusterkitError(what, hint=hint) from None
-    return context
-
-
 def adapter(connections: int, ca_file: Path | None) -> Any:
     """The SDK's connection pool, with one TLS context of today's Python: its own are deprecated,
     and made anew for each connection.
@@ -183,7 +170,8 @@ def adapter(connections: int, ca_file: Path | None) -> Any:
     # open connections without a server name
     ssl_.HAS_SNI = ssl.HAS_SNI
     named = os.environ.get("ALIBABA_CLOUD_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH
-    context, lock = _trusting(str(ca_file or named)), Lock()
+    hint = "ALIBABA_CLOUD_CA_BUNDLE has to name a PEM file; left out, the SDK's own is taken"
+    context, lock = trusting(str(ca_file or named), hint), Lock()
 
     class Adapter(HTTPAdapter):  # type: ignore[misc]
         def init_poolmanager(self, *args: Any, **kwargs: Any) -> Any:

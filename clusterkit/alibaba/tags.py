@@ -59,7 +59,9 @@ class Tagged(Kind[Clients, S]):
 
     @classmethod
     def list(cls, scope: Scope[Clients]) -> Iterable[Any]:
-        return map(cls.state, scope.client.every(cls.calls.list, Tag=ours(scope.cluster)))
+        return map(
+            cls.state, scope.client.every(cls.calls.list, Tag=write_tags({CLUSTER: scope.cluster}))
+        )
 
     @classmethod
     def there(cls, scope: Scope[Clients], **wanted: str) -> Iterator[Any]:
@@ -91,11 +93,6 @@ class Tagged(Kind[Clients, S]):
             ResourceId=[identifier],
             Tag=write_tags(labels),
         )
-
-
-def ours(cluster: str) -> list[dict[str, str]]:
-    """``Tag`` of a list call: the things of the cluster with this name."""
-    return [{"Key": CLUSTER, "Value": cluster}]
 
 
 def read_tags(found: Mapping[str, Any]) -> Tags:

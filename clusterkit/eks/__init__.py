@@ -11,8 +11,8 @@ from clusterkit.eks import addons, cluster, iam, keypair, leftovers, network, no
 from clusterkit.eks.client import Clients
 from clusterkit.eks.errors import call
 from clusterkit.eks.graph import graph as graph
-from clusterkit.eks.preflight import Facts
-from clusterkit.eks.preflight import preflight as _preflight
+from clusterkit.eks.preflight import account as account
+from clusterkit.eks.preflight import preflight as preflight
 from clusterkit.eks.profile import EksProfile
 from clusterkit.engine.kind import AnyKind
 from clusterkit.engine.target import CloudConnection, Target
@@ -67,19 +67,9 @@ def connect(target: Target, wire: CloudConnection) -> Clients:
     return Clients(target, wire, lambda clients: access(clients, target))
 
 
-def account(clients: Clients) -> str:
-    """The account's 12 digits; ``CredentialsError`` with the cure."""
-    return clients.sts.get_caller_identity()["Account"]
-
-
 def activate(_: EksProfile, __: Clients) -> Sequence[str]:
     """AWS services need no activation."""
     return ()
-
-
-def preflight(profile: EksProfile, clients: Clients) -> Facts:
-    """What the graph needs to know of AWS; ``PreflightError`` with all findings."""
-    return _preflight(profile, clients, account(clients))
 
 
 def access(clients: Clients, target: Target) -> Access:

@@ -116,7 +116,7 @@ class Cluster(Tagged[ClusterState]):
         return (_state(shown),)
 
     def create(self, env: Env[Clients]) -> None:
-        network: Any = {**self._endpoint(), "subnetIds": sorted(self._subnets(env))}
+        network: Any = {**self._endpoint(), "subnetIds": sorted(env.ids(self.subnets))}
         parameters: dict[str, Any] = {}
         if self.services:
             parameters["kubernetesNetworkConfig"] = {"serviceIpv4Cidr": str(self.services)}
@@ -139,9 +139,6 @@ class Cluster(Tagged[ClusterState]):
             **parameters,
         )
 
-    def _subnets(self, env: Env[Clients]) -> frozenset[str]:
-        return frozenset(env[subnet].id for subnet in self.subnets)
-
     def _endpoint(self) -> dict[str, Any]:
         access = {"publicAccessCidrs": [*map(str, self.allowed)]} if self.public else {}
         return {
@@ -152,7 +149,7 @@ class Cluster(Tagged[ClusterState]):
 
     def edits(self, env: Env[Clients], have: ClusterState) -> Iterator[Edit]:
         config = partial(update, env.client.eks.update_cluster_config, {}, name=have.id)
-        subnets, endpoint = self._subnets(env), config(resourcesVpcConfig=self._endpoint())
+        endpoint = config(resourcesVpcConfig=self._endpoint())
         protect = config(deletionProtection=self.protected)
         yield from edit("deletion protection", have.protected, self.protected, protect)
         support = config(upgradePolicy={"supportType": self.support})
@@ -161,8 +158,9 @@ class Cluster(Tagged[ClusterState]):
         yield from edit("private endpoint", have.private, self.private, endpoint)
         if self.public:
             yield from edit("allowed", have.allowed, frozenset(self.allowed), endpoint)
-        move = config(resourcesVpcConfig={"subnetIds": sorted(subnets)})
-        yield from edit("subnets", have.subnets, subnets, move)
+        subnets = sorted(env.ids(self.subnets))
+        move = config(resourcesVpcConfig={"subnetIds": subnets})
+        yield from edit("subnets", have.subnets, frozenset(subnets), move)
         log = config(logging=_logging(self.logging))
         yield from edit("logging", have.logging, frozenset(self.logging), log)
         if self.services:
@@ -356,13 +354,9 @@ class AccessEntry(InCluster[AccessState]):
 
 
 def _policies(scope: Scope[Clients], principal: str) -> frozenset[str]:
-    listed = pages(
-        scope.client.eks,
-        "list_associated_access_policies",
-        "associatedAccessPolicies",
-        clusterName=scope.cluster,
-        principalArn=principal,
-    )
+    operation, items = "list_associated_access_policies", "associatedAccessPolicies"
+    of = {"clusterName": scope.cluster, "principalArn": principal}
+    listed = pages(scope.client.eks, operation, items, **of)
     return frozenset(policy["policyArn"] for policy in listed)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from clusterkit import errors
 from clusterkit.engine.error_table import OTHER_MACHINE, OTHER_ZONES, ErrorTable, Row
+from clusterkit.errors import CloudError, ClusterkitError, CredentialsError, ServerError
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -199,7 +200,7 @@ def call(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         raise translate_local(error) from error
 
 
-def translate(error: ClientError) -> errors.ClusterkitError:
+def translate(error: ClientError) -> ClusterkitError:
     """AWS's refusal as clusterkit's error."""
     told = error.response.get("Error", {})
     meta: Any = error.response.get("ResponseMetadata", {})
@@ -214,25 +215,23 @@ def translate(error: ClientError) -> errors.ClusterkitError:
     )
 
 
-def translate_local(error: Exception) -> errors.ClusterkitError:
+def translate_local(error: Exception) -> ClusterkitError:
     """What botocore itself raises: no credentials, no connection, parameters it refuses."""
     from botocore import exceptions as raised
 
-    what = str(error)
+    what, code = str(error), type(error).__name__
     login: type[Exception] = getattr(raised, "LoginError", raised.SSOError)  # since botocore 1.41
     match error:
         case raised.NoCredentialsError():
-            return errors.CredentialsError("there are no AWS credentials", hint=SIGN_IN)
+            return CredentialsError("there are no AWS credentials", hint=SIGN_IN)
         case raised.ProfileNotFound():
-            return errors.CredentialsError(what, hint=_profiles())
+            return CredentialsError(what, hint=_profiles())
         case raised.SSOError() | raised.TokenRetrievalError():
-            return errors.CredentialsError(what, hint="aws sso login, then try again")
+            return CredentialsError(what, hint="aws sso login, then try again")
         case login():
-            return errors.CredentialsError(what, hint="aws login, then try again")
+            return CredentialsError(what, hint="aws login, then try again")
         case raised.ConfigParseError() | raised.ConfigNotFound():
-            return errors.CredentialsError(
-                what, hint="mend that file, or aws configure; then try again"
-            )
+            return CredentialsError(what, hint="mend that file, or aws configure; then try again")
         case (
             raised.PartialCredentialsError()
             | raised.CredentialRetrievalError()
@@ -242,25 +241,17 @@ def translate_local(error: Exception) -> errors.ClusterkitError:
             | raised.UnknownCredentialError()
             | raised.MetadataRetrievalError()
         ):
-            return errors.CredentialsError(what, hint=SIGN_IN)
+            return CredentialsError(what, hint=SIGN_IN)
         case raised.InvalidRegionError() | raised.NoRegionError() | raised.UnknownEndpointError():
-            return errors.CloudError(
-                what, code=type(error).__name__, hint="correct region in the profile"
-            )
+            return CloudError(what, code=code, hint="correct region in the profile")
         case raised.ProxyConnectionError() | raised.InvalidProxiesConfigError():
             hint = "see that HTTPS_PROXY is right and the proxy allows this host, and that region "
             hint += "in the profile is spelled right"
-            return errors.ServerError(
-                f"AWS cannot be reached: {what}", code="Connection", hint=hint
-            )
         case raised.ConnectionError() | raised.HTTPClientError():
             hint = "see that this machine is online and region in the profile is spelled right"
-            return errors.ServerError(
-                f"AWS cannot be reached: {what}", code="Connection", hint=hint
-            )
         case _:
-            hint = "this looks like a bug in clusterkit"
-            return errors.CloudError(what, code=type(error).__name__, hint=hint)
+            return CloudError(what, code=code, hint="this looks like a bug in clusterkit")
+    return ServerError(f"AWS cannot be reached: {what}", code="Connection", hint=hint)
 
 
 def _profiles() -> str:

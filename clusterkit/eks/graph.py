@@ -44,6 +44,7 @@ NODE_POLICIES = (
 PUSH_POLICY = "AmazonEC2ContainerRegistryPowerUser"
 EBS_POLICY = "service-role/AmazonEBSCSIDriverPolicy"
 EBS_ACCOUNT = "ebs-csi-controller-sa"
+EKS = "eks.amazonaws.com"
 PODS = "pods.eks.amazonaws.com"
 ELB_ROLES = ("elb", "internal-elb")
 """tags of subnets for load balancers on the internet, and for those inside
@@ -96,17 +97,13 @@ class _Graph:
 
     def _cluster(self) -> Cluster:
         profile, tags = self.profile, self.tags
-        keep = ((KEEP_VOLUMES, str(profile.storage.keep_volumes).lower()),)
+        keep = (*tags, (KEEP_VOLUMES, str(profile.storage.keep_volumes).lower()))
+        role = Role(name=CLUSTER_ROLE, service=EKS, managed=CLUSTER_POLICIES, tags=keep)
         logs = (LogGroup(name="control-plane", days=profile.log_days, tags=tags),)
         return Cluster(
             name=profile.name,
             version=self.facts.version,
-            role=Role(
-                name=CLUSTER_ROLE,
-                service="eks.amazonaws.com",
-                managed=CLUSTER_POLICIES,
-                tags=tags + keep,
-            ),
+            role=role,
             subnets=tuple(filter(self._fits, self.network.all)),
             public=profile.endpoint.public,
             private=profile.endpoint.private,
@@ -177,10 +174,8 @@ class _Graph:
     def _given(self, existing: ExistingNetwork) -> _Network:
         """An existing VPC's subnets: used, never changed."""
         made = {i: Existing(name=i, state=state) for i, state in self.facts.subnets.items()}
-        nodes, public = (
-            [made[i] for i in ids] for ids in (existing.subnets, existing.public_subnets)
-        )
-        return _Network(nodes, public)
+        public = [made[i] for i in existing.public_subnets]
+        return _Network([made[i] for i in existing.subnets], public)
 
     def _addon(self, name: str, after: tuple[Any_, ...] = (), role: Role | None = None) -> Addon:
         version = self.facts.addons[name]

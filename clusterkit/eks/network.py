@@ -315,12 +315,9 @@ class RouteTable(Ec2[RouteTableState]):
         gateway = env[self.gateway].id if self.gateway else None
         if have.default != gateway or have.blackhole:
             yield Edit("default route", have.default, gateway, lambda: _lead(env, have, gateway))
-        missing = self._subnets(env) - have.subnets.keys()
+        missing = frozenset(env.ids(self.subnets)) - have.subnets.keys()
         use = partial(self._use, env, have, missing)
         yield from edit("subnets without it", missing, frozenset(), use)
-
-    def _subnets(self, env: Env[Clients]) -> frozenset[str]:
-        return frozenset(env[subnet].id for subnet in self.subnets)
 
     def _use(self, env: Env[Clients], have: RouteTableState, subnets: frozenset[str]) -> None:
         """Let these subnets use the table, whatever they used before."""
@@ -342,7 +339,7 @@ class RouteTable(Ec2[RouteTableState]):
 
     def taken(self, env: Env[Clients]) -> Any:
         # a subnet has one route table; ours may change its subnets (``_use``)
-        found = self.found(env, where("association.subnet-id", *self._subnets(env)))
+        found = self.found(env, where("association.subnet-id", *env.ids(self.subnets)))
         return next((table for table in found if table.tags.get(CLUSTER) != env.cluster), None)
 
 

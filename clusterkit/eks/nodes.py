@@ -143,7 +143,7 @@ class NodeGroup(InCluster[NodeGroupState], Nodes[Clients, NodeGroupState]):
             clusterName=env.cluster,
             nodegroupName=self.name,
             scalingConfig={"minSize": low, "maxSize": high, "desiredSize": low},
-            subnets=[env[subnet].id for subnet in self.subnets],
+            subnets=env.ids(self.subnets),
             instanceTypes=[self.instance_type],
             amiType=self.ami,  # type: ignore[arg-type]
             nodeRole=env[self.role].arn,

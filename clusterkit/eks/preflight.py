@@ -18,7 +18,7 @@ from clusterkit.eks.network import Subnet, SubnetState
 from clusterkit.eks.profile import EksProfile, ExistingNetwork
 from clusterkit.eks.tags import read_tags
 from clusterkit.engine.background import Background
-from clusterkit.engine.preflight import Known, MachineType, Offers, Report, choose
+from clusterkit.engine.preflight import Known, MachineType, Offers, Report, choose, zones_of
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.versions import number
 from clusterkit.errors import Finding, Gone
@@ -109,14 +109,8 @@ def addon_versions(
     clients: Clients, names: Iterable[str], version: str, report: Report
 ) -> dict[str, AddonVersion]:
     """The AWS add-ons of these names for a version of Kubernetes, in one call for all."""
-    listed = pages(
-        clients.eks,
-        "describe_addon_versions",
-        "addons",
-        kubernetesVersion=version,
-        owners=["aws"],
-        publishers=["eks"],
-    )
+    of: Any = {"kubernetesVersion": version, "owners": ["aws"], "publishers": ["eks"]}
+    listed = pages(clients.eks, "describe_addon_versions", "addons", **of)
     offered = {item["addonName"]: item["addonVersions"] for item in listed}
     for name in names:
         if not offered.get(name):
@@ -192,7 +186,12 @@ class Facts:
     warnings: tuple[Finding, ...] = ()
 
 
-def preflight(profile: EksProfile, clients: Clients, account: str) -> Facts:
+def account(clients: Clients) -> str:
+    """The account's 12 digits; ``CredentialsError`` with the cure."""
+    return clients.sts.get_caller_identity()["Account"]
+
+
+def preflight(profile: EksProfile, clients: Clients) -> Facts:
     """Decide what the profile leaves open, and check it against the account.
 
     ``PreflightError`` with every finding at once.
@@ -203,7 +202,7 @@ def preflight(profile: EksProfile, clients: Clients, account: str) -> Facts:
         listed = pages(clients.eks, "describe_cluster_versions", "clusterVersions")
         offered = background(lambda: list(listed))
         zones = background(lambda: _zones(profile, clients, report))
-        owned = background(lambda: [] if existing else _subnets(profile, clients))
+        owned = background(lambda: [] if existing else [*Subnet.list(Scope(clients, profile.name))])
         types = background(lambda: machine_types(clients, {p.machine for p in profile.pools}))
         known = background(lambda: _known_types(profile, clients))
         cluster = found_cluster.result()
@@ -223,7 +222,7 @@ def preflight(profile: EksProfile, clients: Clients, account: str) -> Facts:
         subnets = given.result()
         wanted = profile.network.zones
         if existing:
-            wanted = tuple(dict.fromkeys(subnets[i].zone for i in existing.subnets if i in subnets))
+            wanted = zones_of(subnets, existing.subnets)
         offers = Offers(
             zones.result() | {subnet.zone for subnet in subnets.values()},
             {pool.name: list(found.values()) for pool in profile.pools},
@@ -239,7 +238,7 @@ def preflight(profile: EksProfile, clients: Clients, account: str) -> Facts:
             report.error(what, "network.zones", "EKS fixes these zones when it creates a cluster")
     report.raise_errors()
     return Facts(
-        account=account,
+        account=account(clients),
         partition=clients.partition,
         version=version,
         zones=choice.zones,
@@ -271,11 +270,6 @@ def _zones(profile: EksProfile, clients: Clients, report: Report) -> frozenset[s
             report.error(what, "network.zones", hint)
         return frozenset(ids)
     return frozenset(ids.keys() - refused)
-
-
-def _subnets(profile: EksProfile, clients: Clients) -> list[SubnetState]:
-    """The subnets of the cluster's own VPC."""
-    return [*Subnet.list(Scope(clients, profile.name))]
 
 
 def _control_plane(
@@ -317,11 +311,10 @@ def _existing(
     if not attribute["EnableDnsHostnames"].get("Value"):
         hint = "enable DNS hostnames on the VPC; nodes cannot join the cluster without them"
         report.error(f"DNS hostnames are disabled in {wanted.vpc}", f"{where}.vpc", hint)
-    ids = [*wanted.subnets, *wanted.public_subnets]
+    ids = (*wanted.subnets, *wanted.public_subnets)
     listed = {i["SubnetId"]: i for i in pages(ec2, "describe_subnets", "Subnets", Filters=filters)}
-    for missing in [identifier for identifier in ids if identifier not in listed]:
-        report.error(f"subnet {missing} does not exist in {wanted.vpc}", f"{where}.subnets")
-    subnets = [listed[identifier] for identifier in ids if identifier in listed]
+    found = report.existing(ids, listed, "subnet", wanted.vpc, f"{where}.subnets")
+    subnets = [*found.values()]
     zones = {subnet["AvailabilityZone"] for subnet in subnets}
     if len(zones) == 1:
         what = f"all subnets are in zone {min(zones)}, but EKS needs subnets in two zones"
@@ -336,8 +329,8 @@ def _existing(
         hint = f"tag public subnets {min(roles)}=1 and private ones {max(roles)}=1"
         report.warn("load balancers may find no subnet: none has a role tag", where, hint)
     tables = list(pages(ec2, "describe_route_tables", "RouteTables", Filters=filters))
-    _check_routes([listed[i] for i in wanted.subnets if i in listed], tables, report)
-    return {subnet["SubnetId"]: Subnet.state(subnet) for subnet in subnets}
+    _check_routes([found[i] for i in wanted.subnets if i in found], tables, report)
+    return {identifier: Subnet.state(subnet) for identifier, subnet in found.items()}
 
 
 def _check_routes(nodes: list[Any], tables: list[Any], report: Report) -> None:

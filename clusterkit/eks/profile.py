@@ -98,9 +98,7 @@ class EksNetwork(network.Network):
     ``serviceIpv4Cidr`` of the EKS API's KubernetesNetworkConfigRequest.
     """
 
-    cidr: VpcRange = Field(
-        default=IPv4Network("10.0.0.0/16"), description="range of the VPC, /16 to /24"
-    )
+    cidr: VpcRange = Field(default=network.DEFAULT, description="range of the VPC, /16 to /24")
     zones: Annotated[Zones, zone_count(2, "EKS puts its control plane in at least two zones")] = (
         Field(default=2, description=f"number of availability zones, 2 to {SLOTS}, or their names")
     )

@@ -78,9 +78,8 @@ class Repository(Tagged[RepositoryState]):
 
     @classmethod
     def kept(cls, have: RepositoryState) -> str | None:
-        if (have.tags or {}).get(KEEP) != "true":
-            return None
-        return "the profile keeps the registry (registry.keep); images cost by GB and month"
+        kept = "the profile keeps the registry (registry.keep); images cost by GB and month"
+        return kept if (have.tags or {}).get(KEEP) == "true" else None
 
 
 def _repositories(scope: Scope[Clients], **parameters: Any) -> list[RepositoryState]:

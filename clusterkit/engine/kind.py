@@ -73,6 +73,10 @@ class Env(Scope[K]):
             raise Absent(needed.key) from None
         return found
 
+    def ids(self, needed: Iterable[Kind[Any, State]]) -> list[str]:
+        """The ids of resources this one refers to; ``Absent`` while one does not exist."""
+        return [self[each].id for each in needed]
+
     def __contains__(self, needed: object) -> bool:
         """Whether something this one refers to exists."""
         return getattr(needed, "key", None) in self.states

@@ -5,13 +5,15 @@ The driver asks its cloud and translates the answers to the types here; nothing 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import combinations
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from clusterkit.errors import Finding, PreflightError
+
+T = TypeVar("T")
 
 WARN_BEFORE = timedelta(days=90)
 """how long before a version's end of support ``Report.end_of_support`` warns: about the time
@@ -50,10 +52,31 @@ class Report:
         )
         self.error(what, "pools", f"use fewer or smaller machines, or {cure}")
 
+    def existing(
+        self, ids: Iterable[str], there: Mapping[str, T], what: str, within: str, where: str
+    ) -> dict[str, T]:
+        """Those of ``there`` that the profile names; an error for each that is not there."""
+        wanted = [*ids]
+        for missing in (identifier for identifier in wanted if identifier not in there):
+            self.error(f"{what} {missing} does not exist in {within}", where)
+        return {identifier: there[identifier] for identifier in wanted if identifier in there}
+
     def raise_errors(self) -> None:
         """Raise ``PreflightError`` with every error, if there is one."""
         if self.errors:
             raise PreflightError(self.errors)
+
+
+class InZone(Protocol):
+    """Something that lies in a zone."""
+
+    @property
+    def zone(self) -> str: ...
+
+
+def zones_of(there: Mapping[str, InZone], ids: Iterable[str]) -> tuple[str, ...]:
+    """The zones of what exists, in the order in which the profile names it."""
+    return tuple(dict.fromkeys(there[identifier].zone for identifier in ids if identifier in there))
 
 
 class MachineType(NamedTuple):

@@ -11,6 +11,7 @@ import socket
 import ssl
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
@@ -196,6 +197,21 @@ def pool(
     if proxy := proxy or proxy_of_environment(urlsplit(server).netloc):
         return urllib3.ProxyManager(proxy, **settings)
     return urllib3.PoolManager(**settings)
+
+
+@cache
+def trusting(authorities: str, cure: str) -> ssl.SSLContext:
+    """A context that trusts the authorities in a PEM file alone; ``cure`` for one that holds none.
+
+    Read once: a bundle takes longer to read than a connection takes to open.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(authorities)
+    except OSError as error:
+        what = f"{authorities} holds no certificate authorities: {error.strerror or error}"
+        raise ClusterkitError(what, hint=cure) from None
+    return context
 
 
 def _context(ca: str | None, certificate: str | None, key: str | None) -> ssl.SSLContext:

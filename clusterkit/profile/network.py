@@ -13,6 +13,8 @@ from clusterkit.profile.fields import Many, Strict, choice, every, unique
 from clusterkit.profile.problems import Problem
 
 ANYWHERE = IPv4Network("0.0.0.0/0")
+DEFAULT = IPv4Network("10.0.0.0/16")
+"""range of a new network"""
 
 
 def _nat(value: object) -> object:
@@ -56,7 +58,7 @@ class ExistingNetwork(Strict):
 class Network(Strict):
     """The network of the cluster: a new one, or an existing one."""
 
-    cidr: Cidr = Field(default=IPv4Network("10.0.0.0/16"), description="address range")
+    cidr: Cidr = Field(default=DEFAULT, description="address range")
     zones: Zones = Field(default=2, description="number of zones, or their names")
     nat: Nat = Field(
         default="one",
