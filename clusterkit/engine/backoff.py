@@ -17,9 +17,9 @@ SETTLE = 10.0
 """how long a list may lag behind an update before the update is made again"""
 BACKOFF_FIRST = 1.0
 BACKOFF_LONGEST = 60.0
-OPTIONAL_TRIES = 3
+OPTIONAL_TRIES = 8
 """lists of an optional kind that is throttled, before a plan goes on without it"""
-COMPARE_TRIES = 5
+COMPARE_TRIES = 8
 """comparisons that ask the cloud (a server-side dry run), before a plan fails"""
 OPTIONAL_PATIENCE = 120.0
 """how long a run waits for what is optional: a new endpoint's name takes a minute to resolve"""

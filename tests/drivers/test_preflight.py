@@ -21,7 +21,7 @@ def facts(found: World, profile: Mapping[str, Any]) -> Any:
     """The result of preflight, for the profile's own region."""
     loaded = found.load(profile)
     target = replace(found.target(), name=loaded.name, region=loaded.region)
-    return found.cloud.preflight(loaded, found.cloud.connect(target, found.wire))
+    return found.cloud.preflight(loaded, found.cloud.connect(target, found.connection()))
 
 
 def errors(found: World, profile: Mapping[str, Any]) -> list[str]:
