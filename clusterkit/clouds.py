@@ -11,11 +11,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, assert_never, get_args
 
-from clusterkit.engine.kind import AnyKind, Kind
-from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import ClusterkitError, Finding
 
 if TYPE_CHECKING:
+    from clusterkit.engine.kind import AnyKind, Kind
+    from clusterkit.engine.target import CloudConnection, Target
     from clusterkit.kube.api import Access, Credential
     from clusterkit.profile.model import BaseProfile
 
@@ -189,6 +189,8 @@ def sandbox_connection(directory: Path | None = None) -> CloudConnection:
     ``directory`` is where it keeps its state; left out, ``$CLUSTERKIT_SANDBOX_DIR`` or the user's
     state directory.
     """
+    from clusterkit.engine.target import CloudConnection
+
     daemon = load_sandbox()
     with sandbox_errors():
         info = daemon.ensure(directory=directory)

@@ -84,7 +84,7 @@ class Cluster(Tagged[ClusterState]):
     leaving: ClassVar[frozenset[str]] = frozenset({"DELETING"})
     patience: ClassVar[float] = PATIENCE
     takes: ClassVar[Durations] = Durations(create=540, delete=240)
-    uses: ClassVar[tuple[str, ...]] = ("role", "subnet")
+    uses: ClassVar[tuple[str, ...]] = ("role", "subnet", "network-interfaces", "security-groups")
 
     version: str
     role: Kind[Clients, RoleState]

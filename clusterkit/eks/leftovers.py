@@ -26,6 +26,8 @@ BATCH = 20
 """load balancers or target groups per DescribeTags call (ELB API)"""
 UNPROVEN = "it is tagged for a cluster of this name, but nothing shows that it was clusterkit's"
 PROTECTION = "deletion_protection.enabled"
+HELD = ("network-interfaces", "security-groups", "subnet", "internet-gateway")
+"""what a load balancer keeps from being deleted"""
 
 
 @dataclass(frozen=True)
@@ -102,8 +104,7 @@ ClassicLoadBalancers = _row(
         "LoadBalancerName",
     ),
     lambda scope, have: scope.client.elb.delete_load_balancer(LoadBalancerName=have.id),
-    "subnet",
-    "internet-gateway",
+    *HELD,
 )
 """Classic load balancers of Services."""
 
@@ -124,8 +125,7 @@ LoadBalancers = _row(
     "load-balancers",
     _elbv2("describe_load_balancers", "LoadBalancers", "LoadBalancerArn"),
     lambda scope, have: scope.client.elbv2.delete_load_balancer(LoadBalancerArn=have.id),
-    "subnet",
-    "internet-gateway",
+    *HELD,
     disarm=_unprotect,
 )
 """Application and network load balancers of Services, Ingresses and Gateways."""
@@ -162,6 +162,7 @@ NetworkInterfaces = _row(
         ("cluster.k8s.amazonaws.com/name", "{}"),
     ),
     lambda scope, have: scope.client.ec2.delete_network_interface(NetworkInterfaceId=have.id),
+    "security-groups",
     "subnet",
     takes=Durations(delete=30),
 )

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -156,3 +157,24 @@ def cloud(request: pytest.FixtureRequest) -> Cloud:
     """Every cloud."""
     found: Cloud = request.param
     return found
+
+
+@dataclass(frozen=True)
+class Running:
+    """A cluster that is up."""
+
+    profile: Path
+    up: subprocess.CompletedProcess[str]
+    """the command that made it, with JSON lines"""
+
+
+@pytest.fixture(scope="module")
+def running(user: User) -> Callable[[Cloud], Running]:
+    """One cluster per cloud and module, for tests that leave it as it is."""
+
+    @cache
+    def made(cloud: Cloud) -> Running:
+        profile = user.profile(f"running-{cloud.name}", cloud)
+        return Running(profile, user.tool("up", profile, "--yes", "--output", "json"))
+
+    return made

@@ -12,6 +12,7 @@ import signal
 import stat
 import subprocess
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,7 +21,7 @@ import yaml
 
 from clusterkit_sandbox import daemon
 from clusterkit_sandbox.pace import Pace
-from tests.clients.conftest import ALIBABA, EKS, TOOL, Cloud, User, new_user
+from tests.clients.conftest import ALIBABA, EKS, TOOL, Cloud, Running, User, new_user
 
 OTHERS = """\
 # kept by hand
@@ -60,10 +61,13 @@ def test_up_says_what_it_did_and_again_does_nothing(user: User) -> None:
     assert "# do not touch" in config.read_text()
 
 
-def test_no_secret_is_ever_printed_or_stored(user: User, cloud: Cloud) -> None:
-    profile = user.profile("secret", cloud)
+def test_no_secret_is_ever_printed_or_stored(
+    user: User, cloud: Cloud, running: Callable[[Cloud], Running]
+) -> None:
+    profile = running(cloud).profile
     done = [
-        user.tool("up", profile, "--yes", "--output", "json"),
+        running(cloud).up,
+        user.tool("kubeconfig", profile),  # another test may have replaced the file
         user.tool("status", profile, "--output", "json"),
         user.tool("plan", profile, "--debug"),
     ]
@@ -78,7 +82,6 @@ def test_no_secret_is_ever_printed_or_stored(user: User, cloud: Cloud) -> None:
         assert "k8s-aws-v1." not in text
         assert "PRIVATE KEY" not in text
         assert "client-key-data" not in text
-    user.tool("destroy", profile, "--yes")
 
 
 def test_json_lines_tell_a_machine_everything(user: User) -> None:
@@ -112,14 +115,15 @@ def test_nobody_to_ask_is_an_error_before_anything(user: User) -> None:
     assert user.tool("status", profile, ok=1)
 
 
-def test_a_moved_region_is_caught_by_the_receipt(user: User) -> None:
-    profile = user.profile("moved")
-    user.tool("up", profile, "--yes")
-    profile.write_text(profile.read_text().replace("eu-west-1", "eu-central-1"))
+def test_a_moved_region_is_caught_by_the_receipt(
+    user: User, running: Callable[[Cloud], Running]
+) -> None:
+    profile = user.home / "moved.yaml"
+    text = running(EKS).profile.read_text()
+    profile.write_text(text.replace("eu-west-1", "eu-central-1"))
     done = user.tool("up", profile, "--yes", ok=1)
     assert "eu-west-1" in done.stderr
     assert "destroy that cluster first" in done.stderr
-    user.tool("destroy", *EKS.target("moved"), "--yes")
 
 
 @pytest.mark.parametrize(
@@ -251,39 +255,40 @@ def test_where_the_cloud_decides_how_long_they_live_nobody_else_does(user: User)
     assert "eks sets the lifetime of credentials itself" in said
 
 
-def test_commands_that_read_outlast_a_bad_connection(user: User, cloud: Cloud) -> None:
-    profile = user.profile("shaky", cloud)
-    user.tool("up", profile, "--yes")
+def test_commands_that_read_outlast_a_bad_connection(
+    user: User, cloud: Cloud, running: Callable[[Cloud], Running]
+) -> None:
+    profile = running(cloud).profile
     try:
         for fault in ("throttle=0.3", "error=0.3", "lost=0.3"):
             user.tool("sandbox", "faults", fault)
             user.tool("token", profile)
             user.tool("kubeconfig", profile, "--stdout")
             user.tool("status", profile)
-            assert user.tool("plan", profile).stdout == "shaky: nothing to do\n"
+            assert user.tool("plan", profile).stdout == f"{profile.stem}: nothing to do\n"
     finally:
         user.tool("sandbox", "faults")
-        user.tool("destroy", profile, "--yes")
 
 
 @pytest.mark.parametrize("option", [(), ("--adopt", "vpc/main=vpc-1"), ("--activate",)])
 def test_credentials_of_another_account_change_nothing(
-    user: User, cloud: Cloud, option: tuple[str, ...]
+    user: User, cloud: Cloud, running: Callable[[Cloud], Running], option: tuple[str, ...]
 ) -> None:
-    profile = user.profile("elsewhere", cloud)
-    user.tool("up", profile, "--yes")
-    receipt = next(Path(user.env["XDG_STATE_HOME"]).rglob(f"{cloud.name}-elsewhere.json"))
+    profile = running(cloud).profile
+    state = Path(user.env["XDG_STATE_HOME"])
+    receipt = next(state.rglob(f"{cloud.name}-{profile.stem}.json"))
     known = receipt.read_text()
     account = json.loads(known)["account"]
     receipt.write_text(known.replace(account, "999999999999"))
-    before = user.requests()
-    done = user.tool("up", profile, "--yes", *option, ok=3)
-    assert f"of account {account}, but the cluster belongs to 999999999999" in done.stderr
-    assert str(receipt) in done.stderr
-    assert user.requests() - before <= 2
-    user.tool("destroy", profile, "--yes", ok=3)
-    receipt.write_text(known)
-    user.tool("destroy", profile, "--yes")
+    try:
+        before = user.requests()
+        done = user.tool("up", profile, "--yes", *option, ok=3)
+        assert f"of account {account}, but the cluster belongs to 999999999999" in done.stderr
+        assert str(receipt) in done.stderr
+        assert user.requests() - before <= 2
+        user.tool("destroy", profile, "--yes", ok=3)
+    finally:
+        receipt.write_text(known)
 
 
 def test_a_trace_is_written_for_the_user_only(user: User, cloud: Cloud) -> None:
@@ -333,14 +338,13 @@ def test_kubectl_uses_the_cluster_and_a_claim_binds(user: User, cloud: Cloud) ->
     assert user.tool("destroy", profile, "--yes").stdout == "used: nothing is left\n"
 
 
-def test_aws_sees_what_clusterkit_made(user: User) -> None:
+def test_aws_sees_what_clusterkit_made(user: User, running: Callable[[Cloud], Running]) -> None:
     aws = shutil.which("aws")
     if aws is None:
         pytest.skip("aws is not installed")
-    profile = user.profile("seen")
-    user.tool("up", profile, "--yes")
+    name = running(EKS).profile.stem
     shown = subprocess.run(
-        [aws, "eks", "describe-cluster", "--name", "seen", "--region", "eu-west-1"],
+        [aws, "eks", "describe-cluster", "--name", name, "--region", "eu-west-1"],
         env=user.vendor | {"PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,
@@ -350,5 +354,4 @@ def test_aws_sees_what_clusterkit_made(user: User) -> None:
     cluster = json.loads(shown.stdout)["cluster"]
     assert cluster["status"] == "ACTIVE"
     assert cluster["accessConfig"]["authenticationMode"] == "API"
-    assert cluster["tags"]["clusterkit-cluster"] == "seen"
-    user.tool("destroy", profile, "--yes")
+    assert cluster["tags"]["clusterkit-cluster"] == name

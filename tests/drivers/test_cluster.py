@@ -19,7 +19,7 @@ from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import ClusterkitError, CredentialsError, Throttled, WrongAccount
 from clusterkit.profile.model import BaseProfile
 from clusterkit_sandbox.alibaba.gateway import AlibabaCloud
-from clusterkit_sandbox.emulator import Surroundings
+from clusterkit_sandbox.emulator import SandboxContext
 from clusterkit_sandbox.faults import Rule
 from clusterkit_sandbox.sandbox import Sandbox
 from tests.drivers import alibaba, aws
@@ -115,8 +115,8 @@ def test_many_clusters_on_as_many_threads(
     """Half of them on each cloud, in one process, all at the same time: each comes up and goes."""
     monkeypatch.setenv("CLUSTERKIT_SANDBOX_QUOTAS", "off")
 
-    def spacious(surroundings: Surroundings) -> AlibabaCloud:
-        made = AlibabaCloud(surroundings)
+    def spacious(context: SandboxContext) -> AlibabaCloud:
+        made = AlibabaCloud(context)
         made.store.conditions.quotas.update({"vpc": 100, "vcpu": 10_000})
         return made
 

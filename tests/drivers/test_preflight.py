@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from clusterkit.engine.plan import plan
-from clusterkit.engine.run import Run
 from clusterkit.errors import PreflightError
 from tests.drivers import alibaba_cases, eks_cases
 from tests.drivers.aws import Account
@@ -208,12 +206,9 @@ def test_the_control_plane_keeps_its_zones(tmp_path: Path) -> None:
         there = found.cloud.preflight(profile, found.clients())
         assert there.zones == ("eu-west-1a", "eu-west-1b", "eu-west-1c")
         assert there.control_plane == {"eu-west-1a", "eu-west-1b"}
-        cx = found.context()
-        found.settle(
-            Run(cx, found.events.append)(
-                plan(list(found.cloud.graph(profile, there)), found.cloud.KINDS, cx), "up"
-            )
-        )
+        cluster = found.cluster()
+        steps = cluster.plan(profile, there)
+        found.settle(cluster.apply(steps, found.events.append))
         assert subnets() == before
         (group,) = eks.list_nodegroups(clusterName="demo")["nodegroups"]
         used = eks.describe_nodegroup(clusterName="demo", nodegroupName=group)["nodegroup"]

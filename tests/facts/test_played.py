@@ -93,8 +93,8 @@ def test_a_round_of_refusals(case: Case, number: int, tmp_path: Path) -> None:
         called = asked.intersection(facts)
     assert called
     final = {operation for operation in called if not _is_cured_by_waiting(facts[operation])}
-    # "gone" right after a create may mean "not visible yet", and "exists" may mean "not listed yet":
-    # the engine looks again, and goes on if that is so
+    # "gone" right after a create may mean "not visible yet", and "exists" "not listed yet": the
+    # engine looks again, and goes on if that is so
     certain = {operation for operation in final if facts[operation].kind not in ("gone", "exists")}
     assert certain <= told <= final
 
