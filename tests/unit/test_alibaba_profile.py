@@ -146,6 +146,10 @@ def test_an_outdated_field_in_a_profile_of_today(tmp_path: Path) -> None:
             "registry: {instance: cri-12345678, name: a, repositories: [b/c]}",
             "must be a repos",
         ),
+        (
+            "registry: {name: a, repositories: [b, b-cache]}",
+            "registry.repositories[1]: 'b-cache' is the name of the layer cache",
+        ),
         ("mirror: https://registry.example.com", "mirror: must be a registry without https://"),
     ],
 )
