@@ -196,29 +196,9 @@ class QuotaExceeded(CloudError):
 
 
 class Rejected(CloudError):
-    """Waiting does not help: a request the cloud refuses, or a thing that ended in a failed state.
-
-    ``remake``: the thing failed before it ever worked and holds nothing, so a later run may remove
-    it and make it again.
-    """
+    """Waiting does not help: the cloud refuses a request, or a thing ended in a failed state."""
 
     exit_code = 8
-
-    def __init__(
-        self,
-        what: str,
-        *,
-        where: str = "",
-        hint: str = "",
-        code: str = "",
-        operation: str = "",
-        request_id: str = "",
-        remake: bool = False,
-    ) -> None:
-        super().__init__(
-            what, where=where, hint=hint, code=code, operation=operation, request_id=request_id
-        )
-        self.remake = remake
 
 
 class Gone(Rejected):
