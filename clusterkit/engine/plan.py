@@ -6,6 +6,7 @@ The plan predicts; the reconcile loop looks again and decides.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -98,6 +99,8 @@ class Snapshot:
     """key to state, of what exists once and of what is used without being ours"""
     began: float
     """when the look began, on the scheduler's clock"""
+    unused: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+    """taken by the first run: a later run of the same plan must look for itself"""
 
 
 @dataclass(frozen=True)
@@ -239,7 +242,8 @@ def _steps(
                 wait = backoff.delay(attempt, error.after, env.scale)
                 scheduler.later(wait, lambda: ask(wish, attempt + 1))
             elif wish.optional and isinstance(error, CloudError):
-                warnings.append(Finding(error.what, where=wish.key, hint=error.hint))
+                what = f"left out of this plan: {error.what}"
+                warnings.append(Finding(what, where=wish.key, hint=error.hint))
             else:
                 failed.append(error)
 
@@ -272,7 +276,7 @@ def _step(wish: Kind[Any, Any], env: Env[Any]) -> Step:
         holder = None
         with suppress(Absent, Gone):  # what it lies in does not exist yet
             holder = wish.taken(env)
-        if holder is not None and (holder.tags or {}).get(CLUSTER) != env.cluster:
+        if holder is not None and not _listed_soon(wish, env, holder):
             raise ownership.not_ours(wish, holder.id)
         return step("create")
     if have.status in kind.failed:
@@ -287,6 +291,12 @@ def _step(wish: Kind[Any, Any], env: Env[Any]) -> Step:
     if any(edit.replace for edit in edits):
         return step("replace", edits, why="cannot be changed in place")
     return step("update" if edits else "keep", edits)
+
+
+def _listed_soon(wish: Kind[Any, Any], env: Env[Any], holder: Any) -> bool:
+    """Whether it carries our tags, so that the list only lags behind."""
+    ours = (holder.tags or {}).get(CLUSTER) == env.cluster
+    return ours and wish.name_of(holder) == wish.name
 
 
 def _later() -> None:

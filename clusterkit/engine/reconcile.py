@@ -154,9 +154,8 @@ class Reconcile:
         # what comes too early for a service that is consistent in the end is left to the next look
         with suppress(Absent, AlreadyDone, Gone, Retryable):
             if usable(task.kind, made):
-                for apply in calls(differences(wish, env, made))[: 1 if wish.serial else None]:
-                    if isinstance(operation := apply(), Operation):
-                        return operation
+                wanted = calls(differences(wish, env, made))[: 1 if wish.serial else None]
+                return self._apply(task, made, wanted)
         return None
 
     def _compared(self, task: Task, have: Any) -> list[Edit]:
@@ -169,12 +168,19 @@ class Reconcile:
     ) -> None:
         if isinstance(error, Retryable):
             self._actions.again(task, error)
+        elif isinstance(error, Gone):
+            self._propagating(task, error)
         elif error is not None or edits is None:
             self._actions.fail(task, error or TypeError("no edits"))
         elif not edits:
             self._states[task.key] = have
             self._actions.done(task, note=reason(have) if _sick(task, have) else "")
         elif any(edit.replace for edit in edits):
+            if task.made:
+                self._actions.fail(
+                    task, _diverged(task, "still differs after it was created", edits)
+                )
+                return
             task.removing = True
             self._remove(task, have)
         else:
@@ -187,9 +193,8 @@ class Reconcile:
         if self._actions.now() < task.settled_after:
             self._actions.wait(task, note="updating")
         elif task.updates == MOST_UPDATES:
-            what = f"still differs after {MOST_UPDATES} updates: {'; '.join(map(str, edits))}"
-            hint = "this is a bug in clusterkit's driver; please report it with this line"
-            self._actions.fail(task, Diverged(what, where=task.key, hint=hint))
+            what = f"still differs after {MOST_UPDATES} updates"
+            self._actions.fail(task, _diverged(task, what, edits))
         else:
             names = dict.fromkeys(edit.field for edit in edits)
             self._actions.note(task, "updating " + ", ".join(names))
@@ -355,8 +360,8 @@ class Reconcile:
             self._actions.fail(task, error)
 
     def _unprotected(self, task: Task, operation: Any, error: Exception | None) -> None:
-        if error is None or isinstance(error, AlreadyDone):
-            self._accepted(task, operation)
+        if error is None or isinstance(error, AlreadyDone | Gone):
+            self._accepted(task, operation if error is None else None)
         elif isinstance(error, Retryable):
             task.unprotected = False
             self._actions.again(task, error)
@@ -384,6 +389,14 @@ class Reconcile:
 
 def _sick(task: Task, have: Any) -> bool:
     return have.status in task.type.unhealthy
+
+
+def _diverged(task: Task, what: str, edits: list[Edit]) -> Diverged:
+    return Diverged(
+        f"{what}: {'; '.join(map(str, edits))}",
+        where=task.key,
+        hint="this is a bug in clusterkit's driver; please report it with this line",
+    )
 
 
 def _ended(task: Task, have: Any) -> Rejected:
