@@ -83,7 +83,17 @@ class Cluster(Kind[Clients, ClusterState]):
     serial: ClassVar[bool] = True
     patience: ClassVar[float] = 3600.0
     takes: ClassVar[Durations] = Durations(create=200, delete=300)
-    uses: ClassVar[tuple[str, ...]] = ("security-group", "vswitch", "vpc")
+    uses: ClassVar[tuple[str, ...]] = (
+        "security-group",
+        "vswitch",
+        "vpc",
+        # what is left behind is removed only after the cluster (``leftovers.py``)
+        "network-load-balancers",
+        "classic-load-balancers",
+        "network-interfaces",
+        "security-groups",
+        "disks",
+    )
 
     version: str
     """what ACK creates: ``1.35.7-aliyun.1``; a cluster of this minor version keeps its patch"""
@@ -108,14 +118,15 @@ class Cluster(Kind[Clients, ClusterState]):
 
     @classmethod
     def read(cls, scope: Scope[Clients], found: ClusterState) -> ClusterState:
-        """RRSA, which the list leaves out, and what remembers the cluster; or why it failed."""
-        if found.status in cls.failed | cls.unhealthy:
-            return replace(found, reason=reason(scope, found.id))
-        if found.status != "running":
-            return found
-        path = f"/clusters/{found.id}"
-        shown = _state(scope.client.cs("DescribeClusterDetail", "GET", path))
-        return replace(shown, status=found.status, recorded=remembers(scope, found.id))
+        """RRSA, which the list leaves out, whether the network's tags name the cluster, and why it
+        does not work.
+        """
+        why = reason(scope, found.id) if found.status in cls.failed | cls.unhealthy else ""
+        if found.status not in cls.usable | cls.unhealthy:
+            return replace(found, reason=why)
+        shown = _state(scope.client.cs("DescribeClusterDetail", "GET", f"/clusters/{found.id}"))
+        recorded = remembers(scope, found.id)
+        return replace(shown, status=found.status, reason=why, recorded=recorded)
 
     @classmethod
     def within(cls, have: ClusterState) -> Tags:
