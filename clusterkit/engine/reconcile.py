@@ -227,22 +227,20 @@ class Reconcile:
                     self._actions.fail(task, _ended(task, have))
                     return
                 task.asked, task.left = None, False
-            elif have != task.target or self._actions.now() - task.asked > max(
-                1.0, backoff.RESEND * self._env.scale
-            ):
+            elif have != task.target or self._lost(task.asked):
                 task.asked = None  # it did a part, or is lost: delete again
             self._actions.wait(task, note=reason(have).lower() or "deleting")
         else:
             if not task.attempts:
                 self._actions.note(task, "deleting")
-            self._actions.call(task, lambda: self._delete(task, have), partial(self._deleted, have))
+            delete = partial(task.type.delete, self._env, have)
+            self._actions.call(
+                task, lambda: self._apply(task, have, [delete]), partial(self._deleted, have)
+            )
 
-    def _delete(self, task: Task, have: Any) -> Operation[Any] | None:
-        try:
-            operation: Operation[Any] | None = task.type.delete(self._env, have)
-            return operation
-        finally:
-            self._inventory.forget(task.kind, have.id)
+    def _lost(self, asked: float) -> bool:
+        """Whether a delete that was accepted then has had no effect for too long."""
+        return self._actions.now() - asked > max(1.0, backoff.RESEND * self._env.scale)
 
     def _removed(self, task: Task) -> None:
         if task.step.wish is None:
@@ -263,9 +261,7 @@ class Reconcile:
             return
         if left.keys() != task.last:
             task.last, task.changed = set(left), self._actions.now()
-        if task.asked and self._actions.now() - task.asked > max(
-            1.0, backoff.RESEND * self._env.scale
-        ):
+        if task.asked and self._lost(task.asked):
             task.swept.clear()
         fresh = {name: have for name, have in left.items() if name not in task.swept}
         if not fresh:
@@ -283,8 +279,6 @@ class Reconcile:
         if row.disarm is not None:
             row.disarm(self._env, have)
         return row.delete(self._env, have)
-
-    # -- what a call says ------------------------------------------------------------------------
 
     def _created(self, task: Task, operation: Any, error: Exception | None) -> None:
         if error is None or isinstance(error, AlreadyDone):
