@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.cluster import ClusterState
 from clusterkit.alibaba.network import VpcState, VSwitchState
-from clusterkit.alibaba.paging import within
+from clusterkit.alibaba.paging import at_path
 from clusterkit.alibaba.tags import Tagged, read_tags, shown_name, write_tags
 from clusterkit.engine.kind import Edit, Env, Kind, Tags, edit
 from clusterkit.engine.scope import Scope
@@ -70,8 +70,8 @@ class AccessList(Tagged[AccessListState]):
     @classmethod
     def read(cls, scope: Scope[Clients], found: AccessListState) -> AccessListState:
         pages = list(scope.client.pages("DescribeAccessControlListAttribute", AclId=found.id))
-        entries = [one for page in pages for one in within(page, "AclEntrys.AclEntry") or ()]
-        related = within(pages[0], "RelatedListeners.RelatedListener") or ()
+        entries = [one for page in pages for one in at_path(page, "AclEntrys.AclEntry") or ()]
+        related = at_path(pages[0], "RelatedListeners.RelatedListener") or ()
         listeners = frozenset((one["LoadBalancerId"], int(one["ListenerPort"])) for one in related)
         active = {
             balancer

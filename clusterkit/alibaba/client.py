@@ -26,7 +26,7 @@ from weakref import finalize
 
 from clusterkit.alibaba.credentials import Key, Keyring, Source
 from clusterkit.alibaba.errors import refusal, unreachable
-from clusterkit.alibaba.paging import LISTS, within
+from clusterkit.alibaba.paging import LISTS, at_path
 from clusterkit.alibaba.requests import adapter, close, endpoint, flat, roa, signer, silence, weakly
 from clusterkit.alibaba.requests import request as make_request
 from clusterkit.engine.cache import ReadCache
@@ -138,10 +138,10 @@ class Clients(ReadCache):
             else:
                 page = self.rpc(listing.product, action, **asked)
             yield page
-            items = within(page, listing.items) or ()
+            items = at_path(page, listing.items) or ()
             if listing.total:
                 seen += len(items)
-                at = at + 1 if items and seen < int(within(page, listing.total) or 0) else None
+                at = at + 1 if items and seen < int(at_path(page, listing.total) or 0) else None
             else:
                 at = page.get(listing.page) or None
             if at is None:
@@ -150,7 +150,7 @@ class Clients(ReadCache):
     def every(self, action: str, *where: str, **parameters: Any) -> Iterator[Any]:
         """The items of every page of a list."""
         for page in self.pages(action, *where, **parameters):
-            yield from within(page, LISTS[action].items) or ()
+            yield from at_path(page, LISTS[action].items) or ()
 
     def cs(self, action: str, method: str, path: str, body: Any = None, **query: object) -> Any:
         """A call to Container Service 2015-12-15: ``cs("X", "DELETE", "/clusters/c1")``.

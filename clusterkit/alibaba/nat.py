@@ -14,7 +14,7 @@ from uuid import NAMESPACE_OID, uuid5
 
 from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.network import VpcState, VSwitchState
-from clusterkit.alibaba.paging import within
+from clusterkit.alibaba.paging import at_path
 from clusterkit.alibaba.tags import REPLACE, Tagged, read_tags, shown_name
 from clusterkit.engine.kind import Durations, Edit, Env, Kind, Tags, edit, fixed
 from clusterkit.engine.scope import Scope
@@ -109,13 +109,13 @@ class NatGateway(Tagged[NatState]):
 
     @classmethod
     def state(cls, shown: Any) -> NatState:
-        addresses = within(shown, "IpLists.IpList") or ()
+        addresses = at_path(shown, "IpLists.IpList") or ()
         return NatState(
             id=shown["NatGatewayId"],
             status=shown["Status"],
             vpc=shown.get("VpcId") or "",
-            vswitch=within(shown, "NatGatewayPrivateInfo.VswitchId") or "",
-            table=next(iter(within(shown, "SnatTableIds.SnatTableId") or ()), ""),
+            vswitch=at_path(shown, "NatGatewayPrivateInfo.VswitchId") or "",
+            table=next(iter(at_path(shown, "SnatTableIds.SnatTableId") or ()), ""),
             addresses={one["AllocationId"]: one.get("IpAddress", "") for one in addresses},
             tags=read_tags(shown),
         )

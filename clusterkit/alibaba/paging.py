@@ -72,7 +72,7 @@ LISTS: Mapping[str, Listing] = {
 }
 
 
-def within(answer: Any, path: str) -> Any:
+def at_path(answer: Any, path: str) -> Any:
     """What an answer holds at ``Vpcs.Vpc``; None if it has none."""
     for step in path.split("."):
         answer = (answer or {}).get(step)
