@@ -20,7 +20,7 @@
     │  └─ Rejected             8   waiting does not help
     │     ├─ Gone              8   the thing does not exist
     │     ├─ Exists            8   the name is taken
-    │     ├─ AlreadyDone       8   it is as asked for already: success for whoever asked
+    │     ├─ AlreadyDone       8   already in the state asked for: success
     │     ├─ Protected         8   a protection must be switched off first
     │     ├─ OutOfStock        8   no capacity for this machine type in this zone
     │     └─ PaymentRequired   8   the account cannot pay
@@ -210,7 +210,7 @@ class Exists(Rejected):
 
 
 class AlreadyDone(Rejected):
-    """It is as asked for already, which some services refuse: success for whoever asked."""
+    """Already in the state asked for, which some services refuse: success."""
 
 
 class Protected(Rejected):

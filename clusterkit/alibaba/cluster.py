@@ -253,7 +253,7 @@ class Cluster(Kind[Clients, ClusterState]):
 
 
 def clusters(client: Clients) -> list[ClusterState]:
-    """Every cluster in the region, whoever's."""
+    """Every cluster in the region, ours or not."""
     found = client.every("DescribeClustersV1", region_id=client.region)
     return [_state(shown) for shown in found if shown["state"] != "deleted"]
 

@@ -153,7 +153,7 @@ def _write(scope: Scope[Clients], name: str, keep: bool) -> None:
 
 
 def _state(scope: Scope[Clients], shown: Any) -> PersonalRepositoryState:
-    """What is shown of a repository, whoever's."""
+    """What is shown of a repository, ours or not."""
     name = f"{shown['repoNamespace']}/{shown['repoName']}"
     tags, keep = read_mark(shown.get("summary"), scope.region, name)
     hosts = shown.get("repoDomainList") or {}

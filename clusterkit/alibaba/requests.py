@@ -139,7 +139,7 @@ def signer(key: Callable[[], Key]) -> Any:
     from aliyunsdkcore.auth.signers.sts_token_signer import StsTokenSigner
 
     class OurSigner(Signer):  # type: ignore[misc]
-        """Signs with the key of the moment."""
+        """Signs with the current access key."""
 
         def sign(self, region_id: str, request: AcsRequest) -> Any:
             now = key()
@@ -159,7 +159,7 @@ def weakly(method: Callable[P, R]) -> Callable[P, R]:
 
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         found = reference()
-        assert found is not None  # whoever makes a call holds the clients
+        assert found is not None  # the caller holds the clients
         return found(*args, **kwargs)
 
     return call
@@ -186,7 +186,7 @@ def _trusting(authorities: str) -> ssl.SSLContext:
 
 def adapter(connections: int, ca_file: Path | None) -> Any:
     """The SDK's connection pool, with one TLS context of today's Python: its own are deprecated,
-    and made anew for each connection.
+    and created for each connection.
 
     It trusts ``ca_file`` alone; left out, what ``ALIBABA_CLOUD_CA_BUNDLE`` names (as the SDK does),
     or else the SDK's own bundle.

@@ -151,7 +151,7 @@ def plan(
     leftovers are swept.
 
     ``kinds`` in creation order. Raises ``Immutable`` for what the profile cannot have, ``NotOurs``
-    for what is not ours to touch, and whatever a look raised.
+    for what is not ours, and whatever a look raised.
     """
     run = run or uuid4()
     looked = [k for k in kinds if destroy or not isinstance(k, Leftover)]

@@ -151,7 +151,7 @@ class Reconcile:
         made: Any = wish.create(env)
         if made is None or isinstance(made, Operation):
             return made
-        # what comes too early for a service that is consistent in the end is left to the next look
+        # what is too early for an eventually consistent service is left to the next look
         with suppress(Absent, AlreadyDone, Gone, Retryable):
             if usable(task.kind, made):
                 wanted = calls(differences(wish, env, made))[: 1 if wish.serial else None]
