@@ -35,6 +35,7 @@ from clusterkit.engine.scope import Scope
 from clusterkit.errors import (
     Absent,
     CloudError,
+    ClusterkitError,
     Finding,
     Gone,
     Immutable,
@@ -163,13 +164,17 @@ def plan(
     states = _single(seen.found)
     states |= {w.key: w.state for w in wished if isinstance(w, Existing)}
     env = Env(scope.client, scope.cluster, scope.region, run, scale, states)
-    errors = [] if destroy else _twins(seen.found)
+    twins = {} if destroy else _twins(seen.found)
     warnings = [_left_out(finding, destroy) for finding in seen.warnings]
-    steps: list[Step] = []
-    if not errors:
-        steps, errors = _steps(wished, env, warnings, threads)
-        missing = [step.key for step in steps if step.op == "create"]
-        errors += ownership.orphans(wished, seen.found, missing)
+    try:
+        single = [w for w in wished if w.key not in twins]
+        steps, taken = _steps(single, env, warnings, threads)
+    except ClusterkitError:
+        if twins:  # what they are compared with may be missing for that reason alone
+            raise ownership.all_of([*twins.values()]) from None
+        raise
+    missing = [step.key for step in steps if step.op == "create"]
+    errors = [*twins.values(), *taken, *ownership.orphans(wished, seen.found, missing)]
     if errors:
         raise ownership.all_of(errors)
     keys = frozenset(step.key for step in steps)
@@ -192,13 +197,14 @@ def _single(found: Mapping[AnyKind, Named]) -> dict[str, Any]:
     }
 
 
-def _twins(found: Mapping[AnyKind, Named]) -> list[NotOurs]:
-    return [
-        ownership.twins(kind, name, states)
+def _twins(found: Mapping[AnyKind, Named]) -> dict[str, NotOurs]:
+    """Key to error, of every name that several things have."""
+    return {
+        f"{kind.kind}/{name}": ownership.twins(kind, name, states)
         for kind, named in found.items()
         for name, states in named.items()
         if len(states) > 1
-    ]
+    }
 
 
 def _left_out(finding: Finding, destroy: bool) -> Finding:

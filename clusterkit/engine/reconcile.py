@@ -187,9 +187,9 @@ class Reconcile:
             self._edit(task, have, edits)
 
     def _edit(self, task: Task, have: Any, edits: list[Edit]) -> None:
-        if task.updates and len(edits) < task.differences:
+        if task.fewest is None or len(edits) < task.fewest:
             task.updates = 0  # some services take one change at a time, and this one took it
-        task.differences = len(edits)
+            task.fewest = len(edits)
         if self._actions.now() < task.settled_after:
             self._actions.wait(task, note="updating")
         elif task.updates == MOST_UPDATES:
@@ -297,9 +297,9 @@ class Reconcile:
 
     def _unlisted(self, task: Task, error: Exists) -> None:
         now = self._actions.now()
-        task.propagating = task.propagating or now
+        task.unlisted = task.unlisted or now
         bound = backoff.PROPAGATION if task.unsure else backoff.SETTLE
-        if now - task.propagating < max(0.5, bound * self._env.scale):
+        if now - task.unlisted < max(0.5, bound * self._env.scale):
             self._actions.again(task, Busy(error.what, code=error.code, operation=error.operation))
         else:
             self._actions.fail(task, ownership.name_taken(task.wish, error))
@@ -364,7 +364,7 @@ class Reconcile:
 
     def _accepted(self, task: Task, operation: object) -> None:
         task.attempts = 0
-        task.propagating = None
+        task.propagating = task.unlisted = None
         if isinstance(operation, Operation):
             self._actions.operate(task, operation)
         else:
