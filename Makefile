@@ -16,7 +16,7 @@ help:  ## this list
 
 install: $(READY)  ## make .venv with everything (uv if present, pip if not)
 
-$(READY): pyproject.toml constraints.txt uv.lock tools/install.sh
+$(READY): pyproject.toml constraints.txt tools/install.sh
 	@sh tools/install.sh "$(PYTHON)" "$(VENV)" dev
 	@touch $@
 
@@ -75,11 +75,12 @@ site: docs  ## write the documents as a web site to build/site
 	@git ls-files -co --exclude-standard '*.md' 'profiles/*.yaml' | xargs cp --parents -t build/pages
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-lock:  ## resolve the dependencies again (needs uv): uv.lock, and constraints.txt for pip
+lock:  ## resolve the dependencies again (needs uv) into constraints.txt
 	uv lock --upgrade
-	@echo "# written by make lock: uv.lock for pip" > constraints.txt
+	@echo "# written by make lock" > constraints.txt
 	uv export -q --frozen --all-extras --all-groups --no-emit-project \
 	    --no-hashes --no-header --no-annotate >> constraints.txt
+	@rm -f uv.lock  # it names an index, constraints.txt works with any
 
 clean:  ## remove what the other targets made
 	rm -rf .venv .venv-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

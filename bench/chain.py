@@ -2,7 +2,7 @@
 
 ``python bench/chain.py [--pace 60] [--cloud alibaba,eks]`` starts a sandbox and brings up one
 cluster per cloud, each command a process of its own, as a user runs it. The chain is the sum of
-recorded durations (``clusterkit/sandbox/pace.py``) that nothing can shorten. Two figures are held
+recorded durations (``clusterkit_sandbox/pace.py``) that nothing can shorten. Two figures are held
 against it: the run's own, from the first step to the last, for which the goal is; and the whole
 command's, with the start of Python, preflight, the first look and the kubeconfig, which take as
 long at every pace. Exits 1 if a goal is missed.

@@ -20,7 +20,7 @@
     │  └─ Rejected             8   waiting does not help
     │     ├─ Gone              8   the thing does not exist
     │     ├─ Exists            8   the name is taken
-    │     ├─ AlreadyDone       8   it is as asked for already: success for whoever asked
+    │     ├─ AlreadyDone       8   already in the state asked for: success
     │     ├─ Protected         8   a protection must be switched off first
     │     ├─ OutOfStock        8   no capacity for this machine type in this zone
     │     └─ PaymentRequired   8   the account cannot pay
@@ -196,29 +196,9 @@ class QuotaExceeded(CloudError):
 
 
 class Rejected(CloudError):
-    """Waiting does not help: a request the cloud refuses, or a thing that ended in a failed state.
-
-    ``remake``: the thing failed before it ever worked and holds nothing, so a later run may remove
-    it and make it again.
-    """
+    """Waiting does not help: the cloud refuses a request, or a thing ended in a failed state."""
 
     exit_code = 8
-
-    def __init__(
-        self,
-        what: str,
-        *,
-        where: str = "",
-        hint: str = "",
-        code: str = "",
-        operation: str = "",
-        request_id: str = "",
-        remake: bool = False,
-    ) -> None:
-        super().__init__(
-            what, where=where, hint=hint, code=code, operation=operation, request_id=request_id
-        )
-        self.remake = remake
 
 
 class Gone(Rejected):
@@ -230,7 +210,7 @@ class Exists(Rejected):
 
 
 class AlreadyDone(Rejected):
-    """It is as asked for already, which some services refuse: success for whoever asked."""
+    """Already in the state asked for, which some services refuse: success."""
 
 
 class Protected(Rejected):

@@ -1,4 +1,4 @@
-"""The mark every owned thing carries, and names made of it.
+"""The tags that every owned thing carries, and names made of them.
 
 The three keys are spelled the same on every cloud and in Kubernetes, and their values keep to
 ``[a-z0-9-]``, the largest common ground of AWS tags, Alibaba tags, Google labels, Azure tags and

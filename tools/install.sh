@@ -21,8 +21,8 @@ fi
 
 if command -v uv >/dev/null 2>&1; then
     echo "installing into $venv with uv (once)"
-    UV_PROJECT_ENVIRONMENT=$venv uv sync -q --frozen --python "$python" --no-python-downloads \
-        --all-extras --no-default-groups "$@"
+    [ -x "$venv/bin/python" ] || uv venv -q --python "$python" --no-python-downloads "$venv"
+    uv pip install -q --python "$venv/bin/python" -c constraints.txt -e ".[alibaba,eks,sandbox]" "$@"
     exit 0
 fi
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
-from clusterkit.alibaba.client import Clients, within
+from clusterkit.alibaba.client import Clients, at_path
 from clusterkit.alibaba.cluster import ClusterState
 from clusterkit.alibaba.network import VpcState, VSwitchState
 from clusterkit.alibaba.tags import AlibabaState, Calls, Tagged, shown_name, write_tags
@@ -64,8 +64,8 @@ class AccessList(Tagged[AccessListState]):
     @classmethod
     def read(cls, scope: Scope[Clients], found: AccessListState) -> AccessListState:
         pages = list(scope.client.pages("DescribeAccessControlListAttribute", AclId=found.id))
-        entries = [one for page in pages for one in within(page, "AclEntrys.AclEntry") or ()]
-        related = within(pages[0], "RelatedListeners.RelatedListener") or ()
+        entries = [one for page in pages for one in at_path(page, "AclEntrys.AclEntry") or ()]
+        related = at_path(pages[0], "RelatedListeners.RelatedListener") or ()
         listeners = frozenset((one["LoadBalancerId"], int(one["ListenerPort"])) for one in related)
         active = {
             balancer
@@ -125,7 +125,7 @@ def _listener(scope: Scope[Clients], balancer: str) -> Any:
 
 
 def _active(listener: Any, acl: str) -> bool:
-    used = [within(listener, key) for key in ("AclStatus", "AclType", "AclId")]
+    used = [at_path(listener, key) for key in ("AclStatus", "AclType", "AclId")]
     return used == ["on", "white", acl]
 
 

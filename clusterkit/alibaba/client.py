@@ -104,7 +104,7 @@ LISTS: Mapping[str, Listing] = {
 and the older registry interface, the vendor's API documents"""
 
 
-def within(answer: Any, path: str) -> Any:
+def at_path(answer: Any, path: str) -> Any:
     """What an answer holds at ``Vpcs.Vpc``; None if it has none."""
     for step in path.split("."):
         answer = (answer or {}).get(step)
@@ -238,10 +238,10 @@ class Clients(CloudClients):
             else:
                 page = self.rpc(listing.product, action, **asked)
             yield page
-            items = within(page, listing.items) or ()
+            items = at_path(page, listing.items) or ()
             if listing.total:
                 seen += len(items)
-                at = at + 1 if items and seen < int(within(page, listing.total) or 0) else None
+                at = at + 1 if items and seen < int(at_path(page, listing.total) or 0) else None
             else:
                 at = page.get(listing.page) or None
             if at is None:
@@ -250,7 +250,7 @@ class Clients(CloudClients):
     def every(self, action: str, *where: str, **parameters: Any) -> Iterator[Any]:
         """The items of every page of a list."""
         for page in self.pages(action, *where, **parameters):
-            yield from within(page, LISTS[action].items) or ()
+            yield from at_path(page, LISTS[action].items) or ()
 
     def cs(self, action: str, method: str, path: str, body: Any = None, **query: object) -> Any:
         """A call to Container Service 2015-12-15: ``cs("X", "DELETE", "/clusters/c1")``.
@@ -265,7 +265,7 @@ class Clients(CloudClients):
         """A call to Container Registry 2016-06-07, the interface of the Personal Edition; what its
         answer holds under ``data``.
         """
-        return within(self._rest("cr", action, method, path, body, query), "data") or {}
+        return at_path(self._rest("cr", action, method, path, body, query), "data") or {}
 
     def _rest(
         self, product: str, action: str, method: str, path: str, body: Any, query: Answer

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
-from clusterkit.alibaba.client import Clients, within
+from clusterkit.alibaba.client import Clients, at_path
 from clusterkit.alibaba.errors import ERRORS, cure, redacted
 from clusterkit.alibaba.network import (
     SecurityGroupState,
@@ -60,7 +60,7 @@ class Task:
 
 def task(operation: str, answer: Any) -> Task | None:
     """The task a call began; None if it began none."""
-    identifier = within(answer, "task_id")
+    identifier = at_path(answer, "task_id")
     return Task(str(identifier), operation) if identifier else None
 
 
@@ -153,7 +153,17 @@ class Cluster(Kind[Clients, ClusterState]):
     serial: ClassVar[bool] = True
     patience: ClassVar[float] = 3600.0
     takes: ClassVar[Durations] = Durations(create=200, delete=300)
-    uses: ClassVar[tuple[str, ...]] = ("security-group", "vswitch", "vpc")
+    uses: ClassVar[tuple[str, ...]] = (
+        "security-group",
+        "vswitch",
+        "vpc",
+        # what is left behind is removed only after the cluster (``leftovers.py``)
+        "network-load-balancers",
+        "classic-load-balancers",
+        "network-interfaces",
+        "security-groups",
+        "disks",
+    )
 
     version: str
     """what ACK creates: ``1.35.7-aliyun.1``; a cluster of this minor version keeps its patch"""
@@ -178,14 +188,15 @@ class Cluster(Kind[Clients, ClusterState]):
 
     @classmethod
     def read(cls, scope: Scope[Clients], found: ClusterState) -> ClusterState:
-        """RRSA, which the list leaves out, and what remembers the cluster; or why it failed."""
-        if found.status in cls.failed | cls.unhealthy:
-            return replace(found, reason=reason(scope, found.id))
-        if found.status != "running":
-            return found
-        path = f"/clusters/{found.id}"
-        shown = _state(scope.client.cs("DescribeClusterDetail", "GET", path))
-        return replace(shown, status=found.status, recorded=remembers(scope, found.id))
+        """RRSA, which the list leaves out, whether the network's tags name the cluster, and why it
+        does not work.
+        """
+        why = reason(scope, found.id) if found.status in cls.failed | cls.unhealthy else ""
+        if found.status not in cls.usable | cls.unhealthy:
+            return replace(found, reason=why)
+        shown = _state(scope.client.cs("DescribeClusterDetail", "GET", f"/clusters/{found.id}"))
+        recorded = remembers(scope, found.id)
+        return replace(shown, status=found.status, reason=why, recorded=recorded)
 
     @classmethod
     def within(cls, have: ClusterState) -> Tags:
@@ -278,7 +289,7 @@ class Cluster(Kind[Clients, ClusterState]):
 
 
 def clusters(client: Clients) -> list[ClusterState]:
-    """Every cluster in the region, whoever's."""
+    """Every cluster in the region, ours or not."""
     found = client.every("DescribeClustersV1", region_id=client.region)
     return [_state(shown) for shown in found if shown["state"] != "deleted"]
 

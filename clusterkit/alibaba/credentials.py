@@ -113,7 +113,7 @@ def _read(file: Path) -> tuple[dict[str, Any], str]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         # the parser's own words may quote what is in the file
         what = f"{file} cannot be read as the aliyun program's configuration"
-        raise CredentialsError(what, hint="aliyun configure writes it anew") from None
+        raise CredentialsError(what, hint="run aliyun configure to write it again") from None
     return profiles, str(found.get("current") or "default")
 
 

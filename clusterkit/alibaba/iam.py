@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from clusterkit.alibaba.client import Clients, within
+from clusterkit.alibaba.client import Clients, at_path
 from clusterkit.alibaba.cluster import ClusterState
 from clusterkit.alibaba.tags import write_tags
 from clusterkit.engine.kind import Edit, Env, Kind, Tags, edit
@@ -67,7 +67,7 @@ class Role(Kind[Clients, RoleState]):
     def read(cls, scope: Scope[Clients], found: RoleState) -> RoleState:
         ram, name = scope.client.ram, found.id
         shown = ram("GetRole", RoleName=name)["Role"]
-        attached = within(ram("ListPoliciesForRole", RoleName=name), "Policies.Policy") or ()
+        attached = at_path(ram("ListPoliciesForRole", RoleName=name), "Policies.Policy") or ()
         document, tags = _policy(scope, name)
         return replace(
             found,

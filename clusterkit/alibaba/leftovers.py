@@ -162,5 +162,5 @@ LogProjects = Leftover[Clients](
     ),
 )
 """clusterkit does not speak Log Service's own interface; DeleteCluster is asked to remove the
-project, and what stays is told.
+project, and destroy lists what stays.
 """

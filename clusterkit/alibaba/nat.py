@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, ClassVar
 from uuid import NAMESPACE_OID, uuid5
 
-from clusterkit.alibaba.client import Clients, within
+from clusterkit.alibaba.client import Clients, at_path
 from clusterkit.alibaba.network import VpcState, VSwitchState
 from clusterkit.alibaba.tags import REPLACE, AlibabaState, Calls, Tagged, shown_name
 from clusterkit.engine.kind import Durations, Edit, Env, Kind, Tags, edit, fixed
@@ -100,11 +100,11 @@ class NatGateway(Tagged[NatState]):
 
     @classmethod
     def state(cls, shown: Any) -> NatState:
-        addresses = within(shown, "IpLists.IpList") or ()
+        addresses = at_path(shown, "IpLists.IpList") or ()
         return NatState(
             **cls.common(shown),
-            vswitch=within(shown, "NatGatewayPrivateInfo.VswitchId") or "",
-            table=next(iter(within(shown, "SnatTableIds.SnatTableId") or ()), ""),
+            vswitch=at_path(shown, "NatGatewayPrivateInfo.VswitchId") or "",
+            table=next(iter(at_path(shown, "SnatTableIds.SnatTableId") or ()), ""),
             addresses={one["AllocationId"]: one.get("IpAddress", "") for one in addresses},
         )
 

@@ -212,5 +212,5 @@ def remembers(scope: Scope[Clients], cluster: str) -> bool:
 
 
 def keeps_volumes(scope: Scope[Clients]) -> bool:
-    """Whether destroy leaves the disks of claims; also when nothing says so any more."""
+    """Whether destroy leaves the disks of claims; it does when no tag says so."""
     return remembered(scope).get(KEEP_VOLUMES) != "false"

@@ -19,7 +19,7 @@ from itertools import chain
 from typing import Any
 
 from clusterkit.alibaba import activation
-from clusterkit.alibaba.client import Clients, within
+from clusterkit.alibaba.client import Clients, at_path
 from clusterkit.alibaba.cluster import owned
 from clusterkit.alibaba.errors import MORE, VERIFY
 from clusterkit.alibaba.fields import mainland
@@ -281,7 +281,7 @@ def _existing(
     listed = map(VSwitch.state, clients.every("DescribeVSwitches", VpcId=wanted.vpc))
     there, ids = {one.id: one for one in listed}, (*wanted.vswitches, *wanted.pod_vswitches)
     vswitches = report.existing(ids, there, "VSwitch", wanted.vpc, f"{where}.vswitches")
-    secondary = within(shown, "SecondaryCidrBlocks.SecondaryCidrBlock") or ()
+    secondary = at_path(shown, "SecondaryCidrBlocks.SecondaryCidrBlock") or ()
     for name, taken in (("pods", network.pod_range), ("services", network.service_range)):
         for block in (shown["CidrBlock"], *secondary):
             if taken and taken.overlaps(IPv4Network(block)):
@@ -300,12 +300,12 @@ VCPUS = {False: "postpaid", True: "spot"}
 def check_clusters(clients: Clients, report: Report) -> None:
     """Whether the account may create one more cluster."""
     try:
-        quota = within(clients.cs("DescribeUserQuota", "GET", "/quota"), "cluster_quota")
+        quota = at_path(clients.cs("DescribeUserQuota", "GET", "/quota"), "cluster_quota")
         first = {"page_number": 1, "page_size": 1}
         page = clients.cs("DescribeClustersV1", "GET", "/api/v1/clusters", **first)
     except Rejected:
         return
-    there = int(within(page, "page_info.total_count") or 0)
+    there = int(at_path(page, "page_info.total_count") or 0)
     if quota and there >= int(quota):
         what = f"the account has {there} clusters, which is its quota"
         report.error(what, "account", MORE)
@@ -329,8 +329,8 @@ def check_quota(clients: Clients, needed: Mapping[bool, int], report: Report) ->
         report.warn(what, "account", error.hint)
         return
     values: dict[str, str] = {}
-    for item in within(found, "AccountAttributeItems.AccountAttributeItem") or ():
-        if shown := within(item, "AttributeValues.ValueItem"):
+    for item in at_path(found, "AccountAttributeItems.AccountAttributeItem") or ():
+        if shown := at_path(item, "AttributeValues.ValueItem"):
             values[item["AttributeName"]] = str(shown[0].get("Value") or "")
     if mainland(clients.region) and values.get(REAL_NAME) == NOT_VERIFIED:
         what = "the account's identity is not verified (real-name authentication)"

@@ -176,7 +176,7 @@ def _body(scope: Scope[Clients], keep: bool) -> dict[str, str]:
 
 
 def _state(scope: Scope[Clients], shown: Any) -> RepositoryState:
-    """What is shown of a repository, whoever's."""
+    """What is shown of a repository, ours or not."""
     name = f"{shown['repoNamespace']}/{shown['repoName']}"
     tags, keep = read_mark(shown.get("summary"), scope.region, name)
     hosts = shown.get("repoDomainList") or {}

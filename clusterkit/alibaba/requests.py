@@ -135,7 +135,7 @@ def signer(key: Callable[[], Key]) -> Any:
     from aliyunsdkcore.auth.signers.sts_token_signer import StsTokenSigner
 
     class OurSigner(Signer):  # type: ignore[misc]
-        """Signs with the key of the moment."""
+        """Signs with the current access key."""
 
         def sign(self, region_id: str, request: AcsRequest) -> Any:
             now = key()
@@ -157,7 +157,7 @@ def close(made: Mapping[str, AcsClient]) -> None:
 
 def adapter(connections: int, ca_file: Path | None) -> Any:
     """The SDK's connection pool, with one TLS context of today's Python: its own are deprecated,
-    and made anew for each connection.
+    and created for each connection.
 
     It trusts ``ca_file`` alone; left out, what ``ALIBABA_CLOUD_CA_BUNDLE`` names (as the SDK does),
     or else the SDK's own bundle.

@@ -65,7 +65,7 @@ class Tagged(Kind[Clients, S]):
 
     @classmethod
     def there(cls, scope: Scope[Clients], **wanted: str) -> Iterator[Any]:
-        """Everything, whoever's, that the list call finds with these parameters."""
+        """Everything that the list call finds with these parameters, ours or not."""
         return map(cls.state, scope.client.every(cls.calls.list, **wanted))
 
     @classmethod

@@ -59,7 +59,7 @@ KINDS: tuple[AnyKind, ...] = (
 
 
 MINUTES = None
-"""a token is good for 15, whoever asks"""
+"""a token always lasts 15"""
 
 
 def connect(target: Target, wire: CloudConnection) -> Clients:

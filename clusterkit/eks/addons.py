@@ -57,9 +57,8 @@ class Addon(InCluster[AddonState]):
     def create(self, env: Env[Clients]) -> None:
         more: Any = {}
         if self.role is not None:
-            more["podIdentityAssociations"] = [
-                {"serviceAccount": self.account, "roleArn": env[self.role].arn}
-            ]
+            association = {"serviceAccount": self.account, "roleArn": env[self.role].arn}
+            more["podIdentityAssociations"] = [association]
         env.client.eks.create_addon(
             clusterName=env.cluster,
             addonName=self.name,

@@ -84,7 +84,17 @@ class Cluster(Tagged[ClusterState]):
     leaving: ClassVar[frozenset[str]] = frozenset({"DELETING"})
     patience: ClassVar[float] = PATIENCE
     takes: ClassVar[Durations] = Durations(create=540, delete=240)
-    uses: ClassVar[tuple[str, ...]] = ("role", "subnet", "network-interfaces", "security-groups")
+    uses: ClassVar[tuple[str, ...]] = (
+        "role",
+        "subnet",
+        # what is left behind is removed only after the cluster (``leftovers.py``)
+        "classic-load-balancers",
+        "load-balancers",
+        "target-groups",
+        "network-interfaces",
+        "security-groups",
+        "volumes",
+    )
 
     version: str
     role: Kind[Clients, RoleState]

@@ -179,14 +179,14 @@ def _document(value: Any) -> Document:
 
 
 def keeps_volumes(scope: Scope[Clients]) -> bool | None:
-    """Whether the profile wanted volumes kept, by the tag on the cluster's role; None: no role."""
-    listed = pages(
-        scope.client.iam, "list_role_tags", "Tags", RoleName=role_name(scope, CLUSTER_ROLE)
-    )
+    """Whether the profile keeps volumes, by the tag on the cluster's role; None: no such role."""
     try:
-        return read_tags(listed).get(KEEP_VOLUMES) == "true"
+        role = scope.client.iam.get_role(RoleName=role_name(scope, CLUSTER_ROLE))["Role"]
     except Gone:
         return None
+    if not role["Path"].startswith(path(scope)):
+        return None
+    return read_tags(role.get("Tags")).get(KEEP_VOLUMES) == "true"
 
 
 def push_policy(partition: str, region: str, account: str, prefix: str) -> str:

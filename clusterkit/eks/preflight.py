@@ -144,11 +144,9 @@ def choose_version(
     wanted = profile.kubernetes or (cluster["version"] if cluster else newest)
     extended = sorted(offered.keys() - set(standard), key=number)
     if wanted in standard or (wanted in extended and cluster):
-        then = (
-            "EKS then upgrades the cluster by itself"
-            if profile.support == "standard"
-            else "extended support costs more per hour"
-        )
+        then = "EKS then upgrades the cluster by itself"
+        if profile.support == "extended":
+            then = "extended support costs more per hour"
         hint = f"{then}; to upgrade now, set kubernetes: to the next version and run up"
         report.end_of_support(wanted, offered[wanted].get("endOfStandardSupportDate"), hint)
     elif wanted not in extended or profile.support == "standard":

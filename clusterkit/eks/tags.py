@@ -69,7 +69,7 @@ class Ec2(Tagged[S]):
 
     @classmethod
     def found(cls, scope: Scope[Clients], *filters: Any, **parameters: Any) -> Sequence[Any]:
-        """All that fit, whoever's."""
+        """All that match, ours or not."""
         shown = pages(scope.client.ec2, *cls.listing[:2], Filters=[*filters], **parameters)
         return [cls.state(each) for each in shown]
 

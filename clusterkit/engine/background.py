@@ -1,4 +1,4 @@
-"""Calls side by side, for who only asks and decides nothing in between."""
+"""Run independent read-only calls concurrently on daemon threads."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ T = TypeVar("T")
 
 
 class Background:
-    """Begins functions on threads of their own; at its end it waits for all of them.
+    """Starts each function on its own thread and, as a context manager, waits for all at the end.
 
-    Not so after Ctrl-C: the threads are daemons, unlike an executor's, so that nothing waits for a
-    call that hangs.
+    After Ctrl-C it waits for none: unlike an executor's, the threads are daemons, so a call that
+    hangs does not keep the process alive.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Background:
             wait(self._begun)
 
     def __call__(self, function: Callable[[], T]) -> Future[T]:
-        """Begin ``function``; its result or error is the future's."""
+        """Start ``function``; the future gets its result or its error."""
         future: Future[T] = Future()
 
         def work() -> None:
@@ -44,5 +44,5 @@ class Background:
                 future.set_exception(error)
 
         self._begun.append(future)
-        threading.Thread(target=work, name="clusterkit-aside", daemon=True).start()
+        threading.Thread(target=work, name="clusterkit-background", daemon=True).start()
         return future

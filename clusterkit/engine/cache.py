@@ -19,7 +19,7 @@ Answers = dict[str, "Future[Any]"]
 class ReadCache:
     """Answers that need not be asked for twice; threads that ask at once share one question.
 
-    A question that failed is forgotten: whoever waited for it gets the error, the next asks anew.
+    A question that failed is forgotten: those who waited for it get the error, the next asks again.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class ReadCache:
         self._retry: Retry | None = None
 
     def share(self, retry: Retry | None = None) -> None:
-        """From now on, until ``unshare``, the same question is asked once, whoever asks: for a
+        """From now on, until ``unshare``, the same question is asked once: for a
         plan, where preflight, looks and the access to Kubernetes need the same lists.
 
         ``retry`` retries each question that fails; in a run the engine does.

@@ -115,8 +115,8 @@ class ErrorTable:
         return error(what, hint=hint, code=code, operation=operation, request_id=request_id)
 
     def cure(self, text: str) -> str:
-        """What to do about a failure that is told in words only: the hint of the first code in
-        them that has one, whatever operation failed; empty if none has.
+        """What to do about a failure that has only a message: the hint of the first code in it
+        that has one, for any operation; empty if none has.
         """
         for code in CODE.findall(text):
             for row, codes, _, words in self._rows:

@@ -49,7 +49,7 @@ class StepRetried:
 
 @dataclass(frozen=True)
 class StepDone:
-    """The step's wish is true."""
+    """The step has reached its desired state."""
 
     key: str
     op: Op

@@ -1,7 +1,7 @@
 """One request to a cloud or to Kubernetes and its answer, as the clients report them.
 
-Bodies are redacted when they are asked for, so that whoever observes pays for it and a client does
-not. ``request()`` and ``answer()`` are safe to write to a file; the raw bodies are private.
+Bodies are redacted when they are asked for, so that only an observer pays
+for it. ``request()`` and ``answer()`` are safe to write to a file; the raw bodies are private.
 """
 
 from __future__ import annotations

@@ -30,6 +30,8 @@ class Inventory:
         self._age = max(1.0, MAX_AGE * scale)
         self._lock = threading.Lock()
         self._details: dict[tuple[str, str], tuple[float, Any]] = {}
+        self._changed: dict[tuple[str, str], float] = {}
+        """when we last changed a thing: details that were asked for earlier are not kept"""
 
     def owned(self, kind: AnyKind) -> Named:
         """Everything of the kind with this cluster's tag, by name; leftovers by id."""
@@ -51,6 +53,7 @@ class Inventory:
         """We are changing this thing: read its details again."""
         with self._lock:
             self._details.pop((kind.kind, identifier), None)
+            self._changed[kind.kind, identifier] = time.monotonic()
 
     def _left(self, row: Leftover[Any]) -> list[Any]:
         def ask() -> list[Any]:
@@ -81,7 +84,8 @@ class Inventory:
             return None
         if kind.ready(state):
             with self._lock:
-                self._details[key] = (now, state)
+                if self._changed.get(key, 0.0) < now:
+                    self._details[key] = (now, state)
         return state
 
 

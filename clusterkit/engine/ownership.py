@@ -12,7 +12,7 @@ from uuid import UUID
 from clusterkit.engine.inventory import Named
 from clusterkit.engine.kind import AnyKind, Existing, Kind, Leftover
 from clusterkit.engine.scope import Scope
-from clusterkit.errors import ClusterkitError, Exists, NotOurs
+from clusterkit.errors import Absent, ClusterkitError, Exists, NotOurs
 from clusterkit.naming import CLUSTER, NAME, RUN
 
 
@@ -38,7 +38,13 @@ def adoption(wanted: str, kinds: Sequence[AnyKind]) -> tuple[type[Kind[Any, Any]
 def adopt(wanted: str, kinds: Sequence[AnyKind], scope: Scope[Any], run: UUID) -> None:
     """Put this cluster's tags on something that exists."""
     kind, name, identifier = adoption(wanted, kinds)
-    kind.label(scope, identifier, {CLUSTER: scope.cluster, NAME: name, RUN: str(run)})
+    try:
+        kind.label(scope, identifier, {CLUSTER: scope.cluster, NAME: name, RUN: str(run)})
+    except Absent as needed:
+        raise ClusterkitError(
+            f"--adopt {wanted}: {needed} does not exist, and nothing can be adopted in it",
+            hint="run clusterkit up without this --adopt first",
+        ) from None
 
 
 def twins(kind: AnyKind, name: str, states: Sequence[Any]) -> NotOurs:
@@ -47,12 +53,12 @@ def twins(kind: AnyKind, name: str, states: Sequence[Any]) -> NotOurs:
     return NotOurs(
         f"{len(states)} things of kind {kind.kind} are tagged {NAME}={name}: {ids}",
         where=f"{kind.kind}/{name}",
-        hint=f"delete the one that is not in use, or remove its {NAME} tag",
+        hint=f"delete the one that is not in use, or remove its {CLUSTER} tag",
     )
 
 
 def not_ours(wish: Kind[Any, Any], identifier: str) -> NotOurs:
-    """The error for a name that something without our tags already has."""
+    """The error for a name that something without these tags already has."""
     return NotOurs(
         f"{identifier} exists and does not carry this cluster's tags",
         where=wish.key,
@@ -91,10 +97,12 @@ def orphans(
         if isinstance(kind, Leftover):
             continue
         for state in (state for states in named.values() for state in states):
+            if state.status in (kind.failed | kind.leaving):
+                continue  # what it lay in may have gone
             for parent, identifier in kind.within(state).items():
                 keys = absent.get(parent)
                 ours = identifier in used or (parent, identifier) in owned
-                if not keys or ours or identifier in errors:
+                if not keys or not identifier or ours or identifier in errors:
                     continue
                 same = f"{parent}/{kind.name_of(state)}"
                 key = same if same in keys else keys[0]

@@ -6,6 +6,7 @@ The plan predicts; the reconcile loop looks again and decides.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ from clusterkit.engine.scope import Scope
 from clusterkit.errors import (
     Absent,
     CloudError,
+    ClusterkitError,
     Finding,
     Gone,
     Immutable,
@@ -98,6 +100,8 @@ class Snapshot:
     """key to state, of what exists once and of what is used without being ours"""
     began: float
     """when the look began, on the scheduler's clock"""
+    unused: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+    """taken by the first run: a later run of the same plan must look for itself"""
 
 
 @dataclass(frozen=True)
@@ -148,7 +152,7 @@ def plan(
     leftovers are swept.
 
     ``kinds`` in creation order. Raises ``Immutable`` for what the profile cannot have, ``NotOurs``
-    for what is not ours to touch, and whatever a look raised.
+    for what is not ours, and whatever a look raised.
     """
     run = run or uuid4()
     looked = [k for k in kinds if destroy or not isinstance(k, Leftover)]
@@ -160,13 +164,17 @@ def plan(
     states = _single(seen.found)
     states |= {w.key: w.state for w in wished if isinstance(w, Existing)}
     env = Env(scope.client, scope.cluster, scope.region, run, scale, states)
-    errors = [] if destroy else _twins(seen.found)
+    twins = {} if destroy else _twins(seen.found)
     warnings = [_left_out(finding, destroy) for finding in seen.warnings]
-    steps: list[Step] = []
-    if not errors:
-        steps, errors = _steps(wished, env, warnings, threads)
-        missing = [step.key for step in steps if step.op == "create"]
-        errors += ownership.orphans(wished, seen.found, missing)
+    try:
+        single = [w for w in wished if w.key not in twins]
+        steps, taken = _steps(single, env, warnings, threads)
+    except ClusterkitError:
+        if twins:  # what they are compared with may be missing for that reason alone
+            raise ownership.all_of([*twins.values()]) from None
+        raise
+    missing = [step.key for step in steps if step.op == "create"]
+    errors = [*twins.values(), *taken, *ownership.orphans(wished, seen.found, missing)]
     if errors:
         raise ownership.all_of(errors)
     keys = frozenset(step.key for step in steps)
@@ -189,13 +197,14 @@ def _single(found: Mapping[AnyKind, Named]) -> dict[str, Any]:
     }
 
 
-def _twins(found: Mapping[AnyKind, Named]) -> list[NotOurs]:
-    return [
-        ownership.twins(kind, name, states)
+def _twins(found: Mapping[AnyKind, Named]) -> dict[str, NotOurs]:
+    """Key to error, of every name that several things have."""
+    return {
+        f"{kind.kind}/{name}": ownership.twins(kind, name, states)
         for kind, named in found.items()
         for name, states in named.items()
         if len(states) > 1
-    ]
+    }
 
 
 def _left_out(finding: Finding, destroy: bool) -> Finding:
@@ -239,7 +248,8 @@ def _steps(
                 wait = backoff.delay(attempt, error.after, env.scale)
                 scheduler.later(wait, lambda: ask(wish, attempt + 1))
             elif wish.optional and isinstance(error, CloudError):
-                warnings.append(Finding(error.what, where=wish.key, hint=error.hint))
+                what = f"left out of this plan: {error.what}"
+                warnings.append(Finding(what, where=wish.key, hint=error.hint))
             else:
                 failed.append(error)
 
@@ -272,7 +282,7 @@ def _step(wish: Kind[Any, Any], env: Env[Any]) -> Step:
         holder = None
         with suppress(Absent, Gone):  # what it lies in does not exist yet
             holder = wish.taken(env)
-        if holder is not None and (holder.tags or {}).get(CLUSTER) != env.cluster:
+        if holder is not None and not _listed_soon(wish, env, holder):
             raise ownership.not_ours(wish, holder.id)
         return step("create")
     if have.status in kind.failed:
@@ -287,6 +297,12 @@ def _step(wish: Kind[Any, Any], env: Env[Any]) -> Step:
     if any(edit.replace for edit in edits):
         return step("replace", edits, why="cannot be changed in place")
     return step("update" if edits else "keep", edits)
+
+
+def _listed_soon(wish: Kind[Any, Any], env: Env[Any], holder: Any) -> bool:
+    """Whether it carries our tags, so that the list only lags behind."""
+    ours = (holder.tags or {}).get(CLUSTER) == env.cluster
+    return ours and wish.name_of(holder) == wish.name
 
 
 def _later() -> None:

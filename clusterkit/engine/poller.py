@@ -31,11 +31,13 @@ class Poller:
         failed: Callable[[list[Task], int, Exception], None],
     ) -> None:
         """``serve(task, named)`` per waiting step; ``failed(tasks, attempt, error)`` if the look
-        fails. A step that begins soon after the plan's ``snapshot`` is served from that.
+        fails. A step that begins soon after the plan's ``snapshot`` is served from that, in the
+        first run of the plan.
         """
         self._scheduler = scheduler
         self._inventory = inventory
         self._snapshot = snapshot
+        self._first = snapshot.unused.acquire(blocking=False)
         self._serve = serve
         self._failed = failed
         self._idle: defaultdict[AnyKind, set[Task]] = defaultdict(set)
@@ -75,7 +77,7 @@ class Poller:
         if not served:
             self._rearm(kind)
             return
-        fresh = now - self._snapshot.began < backoff.FRESH
+        fresh = self._first and now - self._snapshot.began < backoff.FRESH
         if fresh and kind in self._snapshot.found and not any(task.served for task in served):
             self._looked(kind, served, self._snapshot.found[kind], None)
             return

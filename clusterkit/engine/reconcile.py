@@ -151,12 +151,11 @@ class Reconcile:
         made: Any = wish.create(env)
         if made is None or isinstance(made, Operation):
             return made
-        # what comes too early for a service that is consistent in the end is left to the next look
+        # what is too early for an eventually consistent service is left to the next look
         with suppress(Absent, AlreadyDone, Gone, Retryable):
             if usable(task.kind, made):
-                for apply in calls(differences(wish, env, made))[: 1 if wish.serial else None]:
-                    if isinstance(operation := apply(), Operation):
-                        return operation
+                wanted = calls(differences(wish, env, made))[: 1 if wish.serial else None]
+                return self._apply(task, made, wanted)
         return None
 
     def _compared(self, task: Task, have: Any) -> list[Edit]:
@@ -169,27 +168,33 @@ class Reconcile:
     ) -> None:
         if isinstance(error, Retryable):
             self._actions.again(task, error)
+        elif isinstance(error, Gone):
+            self._propagating(task, error)
         elif error is not None or edits is None:
             self._actions.fail(task, error or TypeError("no edits"))
         elif not edits:
             self._states[task.key] = have
             self._actions.done(task, note=reason(have) if _sick(task, have) else "")
         elif any(edit.replace for edit in edits):
+            if task.made:
+                self._actions.fail(
+                    task, _diverged(task, "still differs after it was created", edits)
+                )
+                return
             task.removing = True
             self._remove(task, have)
         else:
             self._edit(task, have, edits)
 
     def _edit(self, task: Task, have: Any, edits: list[Edit]) -> None:
-        if task.updates and len(edits) < task.differences:
+        if task.fewest is None or len(edits) < task.fewest:
             task.updates = 0  # some services take one change at a time, and this one took it
-        task.differences = len(edits)
+            task.fewest = len(edits)
         if self._actions.now() < task.settled_after:
             self._actions.wait(task, note="updating")
         elif task.updates == MOST_UPDATES:
-            what = f"still differs after {MOST_UPDATES} updates: {'; '.join(map(str, edits))}"
-            hint = "this is a bug in clusterkit's driver; please report it with this line"
-            self._actions.fail(task, Diverged(what, where=task.key, hint=hint))
+            what = f"still differs after {MOST_UPDATES} updates"
+            self._actions.fail(task, _diverged(task, what, edits))
         else:
             names = dict.fromkeys(edit.field for edit in edits)
             self._actions.note(task, "updating " + ", ".join(names))
@@ -222,22 +227,20 @@ class Reconcile:
                     self._actions.fail(task, _ended(task, have))
                     return
                 task.asked, task.left = None, False
-            elif have != task.target or self._actions.now() - task.asked > max(
-                1.0, backoff.RESEND * self._env.scale
-            ):
+            elif have != task.target or self._lost(task.asked):
                 task.asked = None  # it did a part, or is lost: delete again
             self._actions.wait(task, note=reason(have).lower() or "deleting")
         else:
             if not task.attempts:
                 self._actions.note(task, "deleting")
-            self._actions.call(task, lambda: self._delete(task, have), partial(self._deleted, have))
+            delete = partial(task.type.delete, self._env, have)
+            self._actions.call(
+                task, lambda: self._apply(task, have, [delete]), partial(self._deleted, have)
+            )
 
-    def _delete(self, task: Task, have: Any) -> Operation[Any] | None:
-        try:
-            operation: Operation[Any] | None = task.type.delete(self._env, have)
-            return operation
-        finally:
-            self._inventory.forget(task.kind, have.id)
+    def _lost(self, asked: float) -> bool:
+        """Whether a delete that was accepted then has had no effect for too long."""
+        return self._actions.now() - asked > max(1.0, backoff.RESEND * self._env.scale)
 
     def _removed(self, task: Task) -> None:
         if task.step.wish is None:
@@ -258,9 +261,7 @@ class Reconcile:
             return
         if left.keys() != task.last:
             task.last, task.changed = set(left), self._actions.now()
-        if task.asked and self._actions.now() - task.asked > max(
-            1.0, backoff.RESEND * self._env.scale
-        ):
+        if task.asked and self._lost(task.asked):
             task.swept.clear()
         fresh = {name: have for name, have in left.items() if name not in task.swept}
         if not fresh:
@@ -279,8 +280,6 @@ class Reconcile:
             row.disarm(self._env, have)
         return row.delete(self._env, have)
 
-    # -- what a call says ------------------------------------------------------------------------
-
     def _created(self, task: Task, operation: Any, error: Exception | None) -> None:
         if error is None or isinstance(error, AlreadyDone):
             task.asked, task.made = self._actions.now(), True
@@ -298,9 +297,9 @@ class Reconcile:
 
     def _unlisted(self, task: Task, error: Exists) -> None:
         now = self._actions.now()
-        task.propagating = task.propagating or now
+        task.unlisted = task.unlisted or now
         bound = backoff.PROPAGATION if task.unsure else backoff.SETTLE
-        if now - task.propagating < max(0.5, bound * self._env.scale):
+        if now - task.unlisted < max(0.5, bound * self._env.scale):
             self._actions.again(task, Busy(error.what, code=error.code, operation=error.operation))
         else:
             self._actions.fail(task, ownership.name_taken(task.wish, error))
@@ -355,8 +354,8 @@ class Reconcile:
             self._actions.fail(task, error)
 
     def _unprotected(self, task: Task, operation: Any, error: Exception | None) -> None:
-        if error is None or isinstance(error, AlreadyDone):
-            self._accepted(task, operation)
+        if error is None or isinstance(error, AlreadyDone | Gone):
+            self._accepted(task, operation if error is None else None)
         elif isinstance(error, Retryable):
             task.unprotected = False
             self._actions.again(task, error)
@@ -365,7 +364,7 @@ class Reconcile:
 
     def _accepted(self, task: Task, operation: object) -> None:
         task.attempts = 0
-        task.propagating = None
+        task.propagating = task.unlisted = None
         if isinstance(operation, Operation):
             self._actions.operate(task, operation)
         else:
@@ -384,6 +383,14 @@ class Reconcile:
 
 def _sick(task: Task, have: Any) -> bool:
     return have.status in task.type.unhealthy
+
+
+def _diverged(task: Task, what: str, edits: list[Edit]) -> Diverged:
+    return Diverged(
+        f"{what}: {'; '.join(map(str, edits))}",
+        where=task.key,
+        hint="this is a bug in clusterkit's driver; please report it with this line",
+    )
 
 
 def _ended(task: Task, have: Any) -> Rejected:

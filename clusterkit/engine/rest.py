@@ -1,7 +1,7 @@
 """JSON over HTTPS, for APIs without an SDK worth its weight; Kubernetes is the first.
 
 One request is one call: retrying is the engine's. Whatever goes wrong becomes one of
-``clusterkit.errors`` here, and every request and answer is told to the observer.
+``clusterkit.errors`` here, and the observer is told of every request and answer.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class RestClient:
         headers: Callable[[], Mapping[str, str]] = dict,
         observe: Observe | None = None,
     ) -> None:
-        """``headers`` says who asks, anew for each request; ``service`` is the vendor's name of
+        """``headers`` authenticates each request; ``service`` is the vendor's name of
         the API, for the observer and for messages.
         """
         self._pool = pool
@@ -117,7 +117,15 @@ class RestClient:
         self._tell(asked.answered(answer.status, answer.data))
         if not 200 <= answer.status < 300:
             raise self._refusal(Answer(answer.status, answer.data, answer.headers, operation))
-        return json.loads(answer.data) if answer.data else None
+        try:
+            return json.loads(answer.data) if answer.data else None
+        except ValueError as error:
+            raise Rejected(
+                f"{self._service} at {_host(url)} answered {answer.status} without JSON",
+                code="NotJson",
+                operation=operation,
+                hint="something on the way answers in its place: check the proxy settings",
+            ) from error
 
     def pages(
         self,
@@ -151,7 +159,7 @@ class RestClient:
         self, error: urllib3.exceptions.HTTPError, url: str, operation: str
     ) -> ClusterkitError:
         """The error for a request that got no answer."""
-        host = "{0.scheme}://{0.netloc}".format(urlsplit(url))
+        host = _host(url)
         reason: BaseException = error
         while inner := reason.__cause__ or reason.__context__:
             reason = inner
@@ -169,6 +177,10 @@ class RestClient:
             code=type(error).__name__,
             operation=operation,
         )
+
+
+def _host(url: str) -> str:
+    return "{0.scheme}://{0.netloc}".format(urlsplit(url))
 
 
 def pool(

@@ -171,11 +171,19 @@ class Run:
         function: Callable[[], object],
         then: Callable[[Task, Any, Exception | None], None],
     ) -> None:
-        """Run ``function`` on a worker, then ``then(task, result, error)`` on the run's thread."""
+        """Run ``function`` on a worker, then ``then(task, result, error)`` on the run's thread.
+
+        A run that stops begins no call. ``Absent`` reaches ``then`` as ``Gone``.
+        """
+        if self._stopping:
+            self._stop_task(task, "")
+            return
         task.calling += 1
 
         def finished(result: object, error: Exception | None) -> None:
             task.calling -= 1
+            if isinstance(error, Absent):
+                error = Gone(f"{error} does not exist")
             then(task, result, error)
 
         self._scheduler.call(function, finished)
@@ -187,7 +195,7 @@ class Run:
 
     def _poll_later(self, task: Task, delay: float) -> None:
         if self._stopping:
-            self._stopped(task.key, task.note)
+            self._stop_task(task, task.note)
         elif self._timed_out(task):
             self._time_out(task)
         else:
@@ -205,7 +213,7 @@ class Run:
         if isinstance(error, Retryable):
             task.attempts += 1
             self._poll_later(task, max(pause, error.after or 0.0))
-        elif isinstance(outcome, Done) or isinstance(error, Gone | Absent):
+        elif isinstance(outcome, Done) or isinstance(error, Gone):
             task.operation = None
             task.attempts = 0
             self._touch(task)
@@ -226,7 +234,7 @@ class Run:
 
     def sweep_again(self) -> None:
         """Something is in the way of a delete: what the sweeps look for may have come up since."""
-        for task in self._sweeps:
+        for task in () if self._stopping else self._sweeps:
             if task.finished and not task.calling:
                 task.finished = False
                 self._touch(task)
@@ -262,7 +270,7 @@ class Run:
     def wait(self, task: Task, delay: float | None = None, note: str = "") -> None:
         """Look at the task again in ``delay`` seconds, or (left out) when a poll is due."""
         if self._stopping:
-            self._stopped(task.key, note or task.note)
+            self._stop_task(task, note or task.note)
         elif self._timed_out(task):
             if note:
                 self.note(task, note)
@@ -311,6 +319,7 @@ class Run:
             self._leave_out(task, error)
             return
         if task in self._ended:
+            task.finished = True
             return
         self._outcome.failed[task.key] = error
         self._emit(StepFailed(task.key, task.op, self._scheduler.now() - task.started, error))
@@ -325,6 +334,7 @@ class Run:
 
     def _leave_out(self, task: Task, error: ClusterkitError) -> None:
         if task in self._ended:
+            task.finished = True
             return
         self._outcome.left_out[task.key] = error
         self._emit(Warned(task.key, error.what))
@@ -342,6 +352,10 @@ class Run:
                 self._blocked[needed] = cause
                 self._block(needed, cause)
 
+    def _stop_task(self, task: Task, note: str) -> None:
+        if task not in self._ended:  # a sweep that was woken has ended before
+            self._stopped(task.key, note)
+
     def _stopped(self, key: str, note: str) -> None:
         if key not in self._outcome.stopped and key not in self._outcome.failed:
             self._outcome.stopped[key] = note
@@ -355,4 +369,4 @@ class Run:
         self._scheduler.forget_timers()
         for task in [*self._poller.drop(), *self._operating]:
             if not task.finished and not task.calling:
-                self._stopped(task.key, task.note)
+                self._stop_task(task, task.note)

@@ -11,6 +11,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -34,11 +35,6 @@ class Scheduler:
     def now() -> float:
         """Seconds on the clock that ``later`` counts by."""
         return time.monotonic()
-
-    @property
-    def in_flight(self) -> int:
-        """Calls begun or queued whose ``then`` has not run."""
-        return self._in_flight
 
     def call(self, function: Callable[[], Any], then: Then) -> None:
         """Run ``function`` on a worker, then ``then(result, error)`` on the loop's thread."""
@@ -70,8 +66,9 @@ class Scheduler:
                 while self._due and self._due[0][0] <= self.now():
                     heapq.heappop(self._due)[2]()
         finally:
-            while not self._work.empty():  # only after an exception: what was queued is not begun
-                self._work.get_nowait()
+            with suppress(Empty):  # only after an exception: what was queued is not begun
+                while True:
+                    self._work.get_nowait()
             for _ in range(self._threads):
                 self._work.put(None)
             self._threads = 0

@@ -39,8 +39,9 @@ class Task:
     operation: Operation[Any] | None = None
     """in progress in the cloud"""
     updates: int = 0
-    """since the number of differences last shrank"""
-    differences: int = 0
+    """since the number of differences was last smaller than ever"""
+    fewest: int | None = None
+    """the smallest number of differences seen"""
     target: Any = None
     """the state that the last accepted delete was made for"""
     left: bool = False
@@ -48,6 +49,8 @@ class Task:
     failures: int = 0
     """deletes that ended in a failed state"""
     attempts: int = 0
+    unlisted: float | None = None
+    """since when a create is answered that the name is taken, while nothing of ours is listed"""
     propagating: float | None = None
     """since when it is answered that something else does not exist yet"""
     settled_after: float = 0.0

@@ -81,12 +81,13 @@ def volume_claims(keeps: Callable[[Scope[Any]], bool]) -> Leftover[Any]:
     """Every volume that a driver made for a claim and removes with it (reclaim policy ``Delete``);
     none where ``keeps`` says that volumes outlive the cluster.
 
-    A claim goes only when no running pod uses it, and whoever owns such a pod makes another. So
+    A claim goes only when no running pod uses it, and its owner replaces such a pod. So
     first no node takes pods any more, then the claim is deleted, then the pods that use it. The new
     pods find no node, and a pod without a node does not hold a claim (``podUsesPVC`` of
-    k8s.io/kubernetes/pkg/controller/volume/pvcprotection). A StatefulSet makes its claim anew; with
-    binding mode ``WaitForFirstConsumer`` that one gets no volume. Pods without such volumes, the
-    storage driver's among them, go on running. It is over when the volume is gone, not the claim.
+    k8s.io/kubernetes/pkg/controller/volume/pvcprotection). A StatefulSet creates its claim again;
+    with binding mode ``WaitForFirstConsumer`` that one gets no volume. Pods without such volumes,
+    the storage driver's among them, go on running. It is over when the volume is gone, not the
+    claim.
     """
 
     def listed(scope: Scope[HasKube]) -> Iterable[VolumeState]:

@@ -7,7 +7,7 @@ return one. An object's name here is ``NAME``, or ``NAMESPACE/NAME``, its identi
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from clusterkit.engine.kind import Edit, Env, Kind, Tags
@@ -109,7 +109,11 @@ class Manifest(Kind[HasKube, ManifestState]):
 
     def taken(self, env: Env[HasKube]) -> ManifestState | None:
         there = env.client.kube.get(self.path(self.name))
-        return None if there is None else self.state(there)
+        if there is None:
+            return None
+        # one of our labels alone is no proof
+        found = self.state(there)
+        return found if is_ours(env.cluster, there) else replace(found, tags={})
 
     def create(self, env: Env[HasKube]) -> None:
         there = env.client.kube.get(self.path(self.name))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -73,8 +73,13 @@ def test_every_example_works(tmp_path: Path) -> None:
         )
 
 
+def _processor_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def test_help_loads_no_sdk_and_is_quick() -> None:
-    """Under 0.3 s, at the best of several runs."""
+    """Under 0.3 s of processor time, which other work on the machine does not change much."""
     code = (
         "import sys\n"
         "from clusterkit.cli.main import run\n"
@@ -89,9 +94,9 @@ def test_help_loads_no_sdk_and_is_quick() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=30)
     taken = []
     for _ in range(5):
-        started = time.perf_counter()
+        started = _processor_seconds()
         subprocess.run([BIN / "clusterkit", "--help"], check=True, capture_output=True, timeout=30)
-        taken.append(time.perf_counter() - started)
+        taken.append(_processor_seconds() - started)
     assert min(taken) < 0.3, taken
 
 

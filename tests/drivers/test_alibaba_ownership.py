@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import pytest
 
+from clusterkit.alibaba.cluster import Cluster
 from clusterkit.alibaba.network import CLUSTER_ID
 from clusterkit.alibaba.tags import shown_name
 from clusterkit.engine import ownership
@@ -177,3 +178,18 @@ def test_every_sweep_keeps_what_remembers(tmp_path: Path) -> None:
         cloud = [row for row in rows if not row.optional and row.kind != "log-projects"]
         assert len(cloud) == 5
         assert all({"vpc", "security-group"} <= set(row.uses) for row in cloud)
+        assert {row.kind for row in cloud} <= set(Cluster.uses)
+
+
+def test_a_cluster_that_stays_keeps_what_it_uses(tmp_path: Path) -> None:
+    with world(MINIMAL_CASE, tmp_path) as found:
+        before = found.look()
+        found.settle(found.up())
+        refused = Rule("cs:DeleteCluster", "refuse", code="ForbiddenDeleteCluster", status=403)
+        found.sandbox.faults.set([refused])
+        outcome = found.destroy()
+        assert [key.partition("/")[0] for key in outcome.failed] == ["cluster"]
+        assert Account(found)("slb:DescribeLoadBalancers")["TotalCount"]
+        found.sandbox.faults.clear()
+        found.settle(found.destroy())
+        assert found.look() == before

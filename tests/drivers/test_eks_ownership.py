@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from clusterkit.cluster import Plan
+from clusterkit.eks.cluster import Cluster
 from clusterkit.engine import backoff
 from clusterkit.engine.kind import Leftover, closure
 from clusterkit.errors import NotOurs
@@ -178,6 +179,27 @@ def test_other_peoples_rules_stay_and_are_named(
         assert not {"cluster", "nat-gateway", "elastic-ip", "subnet"} & left.keys()
         assert left["role"], "what shows that the security group is ours goes last"
         account.ec2.delete_security_group(GroupId=group)
+        found.settle(found.destroy())
+        assert found.look() == before
+
+
+def test_a_cluster_that_stays_keeps_what_it_uses(tmp_path: Path) -> None:
+    with world(MINIMAL_CASE, tmp_path) as found:
+        before = found.look()
+        found.settle(found.up())
+        account = Account(found)
+        network = account.eks.describe_cluster(name="demo")["cluster"]["resourcesVpcConfig"]
+        group = _rules(account, network["clusterSecurityGroupId"])
+        refused = Rule("eks:DeleteCluster", "refuse", code="AccessDeniedException", status=403)
+        found.sandbox.faults.set([refused])
+        outcome = found.destroy()
+        assert list(outcome.failed) == ["cluster/demo"]
+        assert "security-groups/*" in outcome.stopped
+        assert _rules(account, group["GroupId"]) == group
+        rows = {kind.kind for kind in found.cloud.KINDS if isinstance(kind, Leftover)}
+        drains = {kind.kind for kind in found.cloud.KINDS if kind.optional}
+        assert rows - drains <= set(Cluster.uses)
+        found.sandbox.faults.clear()
         found.settle(found.destroy())
         assert found.look() == before
 

@@ -67,6 +67,12 @@ def test_a_body_goes_out_as_json_and_an_empty_answer_is_none(server: Loopback) -
     assert heard.headers["content-type"] == "application/json"
 
 
+def test_an_answer_that_is_not_json_is_an_error_of_the_cloud(server: Loopback) -> None:
+    server.answer = lambda heard: (200, b"<html>sign in</html>")
+    with pytest.raises(Rejected, match="answered 200 without JSON"):
+        client(server).call("networks.get", "GET", f"{HOST}/networks/a")
+
+
 def test_refusals_go_through_the_table_once(server: Loopback) -> None:
     body = {"error": {"status": "quotaExceeded", "message": "Quota 'CPUS' exceeded"}}
     server.answer = lambda heard: (403, json.dumps(body).encode())

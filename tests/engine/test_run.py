@@ -546,8 +546,15 @@ def test_twins_stop_up_with_their_ids_and_are_all_destroyed() -> None:
             scope.client.delete(have.id.partition("/")[0], "g")
             return None
 
-    with pytest.raises(NotOurs, match="ground/g#1, twin/g#1"):
-        planned(cloud, Twins(name="g"), kinds=(Twins,))
+    class Sign(Item):
+        kind = "sign"
+
+        def taken(self, env: Env[DictCloud]) -> Seen:
+            return Seen("sign-1", "s", 1, "ready", {})
+
+    with pytest.raises(NotOurs, match="ground/g#1, twin/g#1") as caught:
+        planned(cloud, Twins(name="g"), Sign(name="s"), kinds=(Twins, Sign))
+    assert "sign-1 exists" in str(caught.value)  # everything is told at once
     assert destroy(cloud, kinds=(Twins,)).ok
     assert cloud.things == {}
 
