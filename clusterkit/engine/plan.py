@@ -102,6 +102,8 @@ class Snapshot:
     """when the look began, on the scheduler's clock"""
     unused: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
     """taken by the first run: a later run of the same plan must look for itself"""
+    turn: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+    """held while the plan is applied"""
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,8 @@ def plan(
     env = Env(scope.client, scope.cluster, scope.region, run, scale, states)
     twins = {} if destroy else _twins(seen.found)
     warnings = [_left_out(finding, destroy) for finding in seen.warnings]
+    if destroy:
+        warnings += ownership.strangers(seen.found)
     try:
         single = [w for w in wished if w.key not in twins]
         steps, taken = _steps(single, env, warnings, threads)
