@@ -19,6 +19,7 @@ from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import Absent, Gone
 from clusterkit.kube import drain
 from clusterkit.kube.api import Access, Credential
+from clusterkit.kube.kubeconfig import exec_stanza
 from clusterkit.kube.storage import StorageClass
 from clusterkit.naming import CLUSTER
 
@@ -97,16 +98,9 @@ def credential(clients: Clients, _: Target, __: int | None) -> Credential:
 
 def exec_native(target: Target) -> Mapping[str, Any]:
     """The ``exec`` stanza ``aws eks update-kubeconfig`` writes."""
-    args = ["--region", target.region, "eks", "get-token", "--cluster-name", target.name]
-    stanza: dict[str, Any] = {
-        "apiVersion": "client.authentication.k8s.io/v1beta1",
-        "command": "aws",
-        "args": [*args, "--output", "json"],
-        "interactiveMode": "Never",
-    }
-    if target.cloud_profile:
-        stanza["env"] = [{"name": "AWS_PROFILE", "value": target.cloud_profile}]
-    return stanza
+    words = ["--region", target.region, "eks", "get-token", "--cluster-name", target.name]
+    environ = {"AWS_PROFILE": target.cloud_profile} if target.cloud_profile else {}
+    return exec_stanza("aws", [*words, "--output", "json"], environ)
 
 
 PREFIX = "k8s-aws-v1."

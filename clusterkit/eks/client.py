@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     import boto3
     from botocore.loaders import Loader
-    from botocore.session import Session
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ecr import ECRClient
     from mypy_boto3_eks import EKSClient
@@ -39,7 +38,7 @@ READS = ("Describe", "List", "Get", "BatchGet", "Assume")
 _KEY = "clusterkit-exchange"
 
 
-def report(session: Session, observe: Observe) -> None:
+def report(session: Any, observe: Observe) -> None:
     """Tell ``observe`` of every call, as botocore's events show it.
 
     A session's handlers are those of every client made from it, also of the ones botocore makes to
@@ -66,13 +65,9 @@ def report(session: Session, observe: Observe) -> None:
     def lost(exception: BaseException, context: Any, **_: Any) -> None:
         observe(context[_KEY].answered(None, error=exception))
 
-    handlers: dict[str, Any] = {
-        "before-call": before,
-        "after-call": after,
-        "after-call-error": lost,
-    }
-    for event, handler in handlers.items():
-        session.register(event, handler)
+    session.register("before-call", before)
+    session.register("after-call", after)
+    session.register("after-call-error", lost)
 
 
 T = TypeVar("T")

@@ -17,7 +17,6 @@ from clusterkit.eks.client import Clients, pages
 from clusterkit.eks.errors import ERRORS
 from clusterkit.eks.iam import RoleState
 from clusterkit.eks.network import SubnetState
-from clusterkit.eks.occupants import naming
 from clusterkit.eks.tags import AwsState, Ec2State, Tagged
 from clusterkit.engine.kind import Durations, Edit, Env, Found, Kind, S, Tags, edit, fixed
 from clusterkit.engine.operation import Done, Failed, Outcome, Running
@@ -188,7 +187,7 @@ class Cluster(Tagged[ClusterState]):
             scope.client.eks.delete_cluster(name=have.id)
         except InUse as error:
             groups = pages(scope.client.eks, "list_nodegroups", "nodegroups", clusterName=have.id)
-            raise naming(error, groups) from error
+            raise error.naming(groups) from error
 
     @classmethod
     def label(cls, scope: Scope[Clients], identifier: str, labels: Tags) -> None:

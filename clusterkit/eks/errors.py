@@ -263,6 +263,5 @@ def _profiles() -> str:
         there = sorted(get_session().full_config["profiles"])
     except BotoCoreError:
         there = []
-    if not there:
-        return "there are no profiles: aws configure makes one"
-    return f"there are the profiles {', '.join(there)}: AWS_PROFILE or --cloud-profile NAME"
+    found = f"there are the profiles {', '.join(there)}: AWS_PROFILE or --cloud-profile NAME"
+    return found if there else "there are no profiles: aws configure makes one"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from clusterkit.eks.client import Clients, pages
@@ -10,11 +10,10 @@ from clusterkit.eks.tags import read_tags, where
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import InUse
 
-IN_SUBNET = (
-    ("describe_network_interfaces", "NetworkInterfaces", "NetworkInterfaceId", "subnet-id"),
-)
+INTERFACES = ("describe_network_interfaces", "NetworkInterfaces", "NetworkInterfaceId")
+IN_SUBNET = ((*INTERFACES, "subnet-id"),)
 IN_VPC = (
-    ("describe_network_interfaces", "NetworkInterfaces", "NetworkInterfaceId", "vpc-id"),
+    (*INTERFACES, "vpc-id"),
     ("describe_subnets", "Subnets", "SubnetId", "vpc-id"),
     ("describe_security_groups", "SecurityGroups", "GroupId", "vpc-id"),
     ("describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId", "vpc-id"),
@@ -36,13 +35,7 @@ def occupied(
         if each.get("GroupName") != "default"
         if not any(link.get("Main") for link in each.get("Associations", ()))
     ]
-    return naming(error, found)
-
-
-def naming(error: InUse, found: Iterable[str]) -> InUse:
-    """The refusal of a delete with what is in the way."""
-    what = f"{error.what} In it: {', '.join(found) or 'nothing that can be seen'}"
-    return InUse(what, code=error.code, operation=error.operation, request_id=error.request_id)
+    return error.naming(found)
 
 
 def _about(shown: Any) -> str:

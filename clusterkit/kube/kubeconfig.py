@@ -84,14 +84,18 @@ def exec_clusterkit(
     if minutes:
         args += ["--minutes", str(minutes)]
     command, *before = _command()
+    hint = "clusterkit is not where it was: pip install clusterkit, then run clusterkit kubeconfig"
+    more = {"provideClusterInfo": False, "installHint": hint}
+    return {**exec_stanza(command, before + args, environ), **more}
+
+
+def exec_stanza(command: str, args: Sequence[str], environ: Mapping[str, str]) -> dict[str, Any]:
+    """An ``exec`` stanza of a user in a kubeconfig; ``environ`` is set for the command."""
     stanza: dict[str, Any] = {
         "apiVersion": "client.authentication.k8s.io/v1beta1",
         "command": command,
-        "args": before + args,
+        "args": list(args),
         "interactiveMode": "Never",
-        "provideClusterInfo": False,
-        "installHint": "clusterkit is not where it was: pip install clusterkit, then run "
-        "clusterkit kubeconfig",
     }
     if environ:
         stanza["env"] = [{"name": name, "value": value} for name, value in environ.items()]
