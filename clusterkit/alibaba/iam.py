@@ -18,8 +18,8 @@ from clusterkit.alibaba.cluster import ClusterState
 from clusterkit.alibaba.tags import write_tags
 from clusterkit.engine.kind import Edit, Env, Kind, Tags, edit
 from clusterkit.engine.scope import Scope
-from clusterkit.errors import ClusterkitError, Gone
-from clusterkit.naming import NAME, mark, read_mark, safe
+from clusterkit.errors import ClusterkitError, Gone, NotOurs
+from clusterkit.naming import CLUSTER, NAME, mark, read_mark, safe
 
 Document = dict[str, Any]
 LONGEST_NAME = 64
@@ -77,13 +77,18 @@ class Role(Kind[Clients, RoleState]):
         )
 
     def taken(self, env: Env[Clients]) -> RoleState | None:
-        """The role, or the policy, that has this one's name."""
+        """The role of this one's name. ``NotOurs`` for somebody else's policy of that name, which
+        no ``--adopt`` takes over.
+        """
         name = role_name(env.region, env.cluster, self.name)
         try:
             return _state(env, env.client.ram("GetRole", RoleName=name)["Role"])
         except Gone:
             document, tags = _policy(env, name)
-        return RoleState(f"the policy {name}", "", tags) if document else None
+        if document is not None and tags.get(CLUSTER) != env.cluster:
+            what = f"the policy {name} exists and is not described as this cluster's"
+            raise NotOurs(what, where=self.key, hint="delete it, or choose another cluster name")
+        return None
 
     def create(self, env: Env[Clients]) -> RoleState:
         name, trust = role_name(env.region, env.cluster, self.name), self._trust(env)

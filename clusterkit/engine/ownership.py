@@ -12,7 +12,7 @@ from uuid import UUID
 from clusterkit.engine.inventory import Named
 from clusterkit.engine.kind import AnyKind, Existing, Kind, Leftover
 from clusterkit.engine.scope import Scope
-from clusterkit.errors import Absent, ClusterkitError, Exists, NotOurs
+from clusterkit.errors import Absent, ClusterkitError, Exists, Finding, NotOurs
 from clusterkit.naming import CLUSTER, NAME, RUN
 
 
@@ -113,6 +113,30 @@ def orphans(
                     hint=f"clusterkit up --adopt {key}={identifier} tags it again",
                 )
     return list(errors.values())
+
+
+def strangers(found: Mapping[AnyKind, Named]) -> list[Finding]:
+    """What things of ours lie in and destroy leaves, because it does not carry our tags."""
+    states = [
+        (kind, have)
+        for kind, named in found.items()
+        if not isinstance(kind, Leftover)
+        for same in named.values()
+        for have in same
+    ]
+    owned = {(kind.kind, str(have.id)) for kind, have in states}
+    lain_in = dict.fromkeys(
+        parent for kind, have in states for parent in kind.within(have).items() if parent[1]
+    )
+    return [
+        Finding(
+            f"{identifier} does not carry this cluster's tags, so it stays",
+            where=parent,
+            hint="if clusterkit created it, delete it by hand after destroy",
+        )
+        for parent, identifier in lain_in
+        if (parent, identifier) not in owned
+    ]
 
 
 def all_of(errors: Sequence[NotOurs]) -> NotOurs:

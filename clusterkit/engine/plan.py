@@ -166,6 +166,8 @@ def plan(
     env = Env(scope.client, scope.cluster, scope.region, run, scale, states)
     twins = {} if destroy else _twins(seen.found)
     warnings = [_left_out(finding, destroy) for finding in seen.warnings]
+    if destroy:
+        warnings += ownership.strangers(seen.found)
     try:
         single = [w for w in wished if w.key not in twins]
         steps, taken = _steps(single, env, warnings, threads)

@@ -110,6 +110,7 @@ def test_every_taken_name_is_found_before_anything_is_made(tmp_path: Path) -> No
         assert f"--adopt {created[0].key}={pair}" in error.hint
         assert f"--adopt access-list/api={acl}" in error.hint
         assert f"the policy {policy}" in str(error)
+        assert "--adopt role/" not in error.hint, "a policy cannot be adopted"
         assert found.things() == before
 
 

@@ -363,6 +363,25 @@ def test_a_protection_is_switched_off_before_the_delete() -> None:
     assert cloud.things == {}
 
 
+def test_what_somebody_deletes_before_its_protection_is_switched_off_is_gone() -> None:
+    class Locked(Item):
+        kind = "locked"
+
+        @classmethod
+        def delete(cls, scope: Scope[DictCloud], have: Seen) -> Operation[DictCloud] | None:
+            raise Protected("deletion protection is on")
+
+        @classmethod
+        def unprotect(cls, scope: Scope[DictCloud], have: Seen) -> Operation[DictCloud] | None:
+            scope.client.delete(cls.kind, have.name)
+            raise Gone("no such thing")
+
+    cloud = DictCloud()
+    assert up(cloud, Locked(name="x"), kinds=(Locked,)).ok
+    assert destroy(cloud, kinds=(Locked,)).ok
+    assert cloud.things == {}
+
+
 def test_a_deletion_in_parts_goes_on_after_each() -> None:
     """Without waiting for the time after which a lost delete is sent again."""
 
@@ -591,6 +610,8 @@ def test_a_parent_without_our_tags_is_found_before_a_second_is_made() -> None:
     with pytest.raises(NotOurs) as caught:
         planned(cloud, Room(name="r", on=(house,)), kinds=(House, Room))
     assert "--adopt house/h=house-1" in caught.value.hint
+    [warning] = planned(cloud, kinds=(House, Room), destroy=True).warnings
+    assert str(warning) == "house: house-1 does not carry this cluster's tags, so it stays"
 
 
 def test_a_child_of_a_parent_of_ours_stops_no_other_parent() -> None:
