@@ -244,8 +244,17 @@ class Cluster:
 
         Set ``stop`` to interrupt it: calls in flight finish, nothing new starts, and another plan
         continues from there. Does not raise for what fails: ``Outcome.failed`` has the errors.
+        A plan may be applied again, but not on two threads at once: ``ClusterkitError``.
         """
-        stop = stop or threading.Event()
+        if not plan.snapshot.turn.acquire(blocking=False):
+            what, cure = "this plan is being applied already", "wait for that, or make another plan"
+            raise ClusterkitError(what, where=self.target.name, hint=cure)
+        try:
+            return self._run(plan, emit, stop or threading.Event())
+        finally:
+            plan.snapshot.turn.release()
+
+    def _run(self, plan: Plan, emit: Emit, stop: threading.Event) -> Outcome:
         clients = self._clients.fresh()
         retry = Retry(self.connection.scale, self.connection.waiting, stop)
         self._check_account(retry(lambda: self._cloud.account(clients)), plan.account)

@@ -17,12 +17,13 @@ from clusterkit.eks.client import Clients, pages
 from clusterkit.eks.errors import ERRORS
 from clusterkit.eks.iam import RoleState
 from clusterkit.eks.network import SubnetState
+from clusterkit.eks.occupants import naming
 from clusterkit.eks.tags import AwsState, Ec2State, Tagged
 from clusterkit.engine.kind import Durations, Edit, Env, Found, Kind, S, Tags, edit, fixed
 from clusterkit.engine.operation import Done, Failed, Outcome, Running
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.versions import upgrade
-from clusterkit.errors import Absent, ClusterkitError, Exists, Gone, NotOurs, Rejected
+from clusterkit.errors import Absent, ClusterkitError, Exists, Gone, InUse, NotOurs, Rejected
 from clusterkit.naming import CLUSTER, KEEP, NAME, RUN
 
 LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
@@ -183,7 +184,11 @@ class Cluster(Tagged[ClusterState]):
 
     @classmethod
     def delete(cls, scope: Scope[Clients], have: ClusterState) -> None:
-        scope.client.eks.delete_cluster(name=have.id)
+        try:
+            scope.client.eks.delete_cluster(name=have.id)
+        except InUse as error:
+            groups = pages(scope.client.eks, "list_nodegroups", "nodegroups", clusterName=have.id)
+            raise naming(error, groups) from error
 
     @classmethod
     def label(cls, scope: Scope[Clients], identifier: str, labels: Tags) -> None:

@@ -13,20 +13,14 @@ from functools import partial
 from ipaddress import IPv4Network
 from typing import Any, ClassVar
 
-from clusterkit.eks.client import Clients, pages
-from clusterkit.eks.tags import REPLACE, Ec2, Ec2State, where
+from clusterkit.eks.client import Clients
+from clusterkit.eks.occupants import IN_SUBNET, IN_VPC, occupied
+from clusterkit.eks.tags import REPLACE, Ec2, Ec2State
 from clusterkit.engine.kind import Durations, Edit, Env, Kind, edit, fixed
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import InUse
 from clusterkit.naming import CLUSTER
 
-OCCUPANTS = (
-    ("describe_network_interfaces", "NetworkInterfaces", "NetworkInterfaceId"),
-    ("describe_subnets", "Subnets", "SubnetId"),
-    ("describe_security_groups", "SecurityGroups", "GroupId"),
-    ("describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId"),
-)
-"""what keeps a VPC from being deleted; a subnet only the first"""
 EVERYWHERE = "0.0.0.0/0"
 
 
@@ -75,7 +69,7 @@ class Vpc(Ec2[VpcState]):
         try:
             super().delete(scope, have)
         except InUse as error:
-            raise _occupied(scope, error, where("vpc-id", have.id), len(OCCUPANTS)) from error
+            raise occupied(scope, error, have.id, IN_VPC) from error
 
 
 class SubnetState(Ec2State):
@@ -134,24 +128,12 @@ class Subnet(Ec2[SubnetState]):
         try:
             super().delete(scope, have)
         except InUse as error:
-            raise _occupied(scope, error, where("subnet-id", have.id), 1) from error
+            raise occupied(scope, error, have.id, IN_SUBNET) from error
 
     def taken(self, env: Env[Clients]) -> Any:
         # two subnets of a VPC cannot have the same range
         vpc = where("vpc-id", env[self.vpc].id)
         return self.first(env, vpc, where("cidr-block", str(self.cidr)))
-
-
-def _occupied(scope: Scope[Clients], error: InUse, inside: Any, kinds: int) -> InUse:
-    """EC2's refusal, which names nothing, with what is still inside."""
-    found = [
-        f"{each[key]} ({each.get('Description') or each.get('GroupName') or 'no description'})"
-        for operation, items, key in OCCUPANTS[:kinds]
-        for each in pages(scope.client.ec2, operation, items, Filters=[inside])
-        if each.get("GroupName") != "default"
-    ]
-    what = f"{error.what} In it: {', '.join(found) or 'nothing that can be seen'}"
-    return InUse(what, code=error.code, operation=error.operation, request_id=error.request_id)
 
 
 class InternetGateway(Ec2[Ec2State]):

@@ -102,6 +102,8 @@ class Snapshot:
     """when the look began, on the scheduler's clock"""
     unused: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
     """taken by the first run: a later run of the same plan must look for itself"""
+    turn: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+    """held while the plan is applied"""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import clusterkit
+from clusterkit.engine.events import Event
 from clusterkit.engine.exchange import Exchange
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import ClusterkitError, CredentialsError, Throttled, WrongAccount
@@ -250,6 +251,31 @@ def test_stop_interrupts_a_run(tmp_path: Path) -> None:
         assert outcome.interrupted
         assert not outcome.ok
         there.settle(there.up())
+
+
+def test_a_plan_may_be_applied_again_but_not_twice_at_once(tmp_path: Path) -> None:
+    with world(MINIMAL[1], tmp_path) as there:
+        cluster = there.cluster()
+        plan = cluster.plan(there.profile, there.facts())
+        second: list[ClusterkitError] = []
+
+        def emit(_: Event) -> None:
+            if not second:
+                with pytest.raises(ClusterkitError, match="being applied already") as caught:
+                    cluster.apply(plan, lambda _: None)
+                second.append(caught.value)
+
+        there.settle(cluster.apply(plan, emit))
+        assert second
+        made = there.things().keys()
+        there.settle(cluster.apply(plan, lambda _: None))
+        assert there.things().keys() == made
+        gone = cluster.plan_destroy()
+        there.settle(cluster.apply(gone, lambda _: None))
+        there.settle(cluster.apply(gone, lambda _: None))
+        there.settle(cluster.apply(plan, lambda _: None))
+        assert there.plan().empty
+        there.settle(there.destroy())
 
 
 def test_a_profile_is_of_its_own_cluster_only(tmp_path: Path) -> None:

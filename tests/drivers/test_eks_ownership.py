@@ -227,6 +227,32 @@ def test_what_is_in_the_way_is_named_and_the_rest_goes(
         assert found.look() == before
 
 
+def test_what_lost_its_tags_is_named_when_it_is_in_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backoff, "LEAST_PATIENCE", 3.0)
+    with world(MINIMAL_CASE, tmp_path) as found:
+        before = found.look()
+        found.settle(found.up())
+        account = Account(found)
+        states = found.plan().snapshot.states
+        [key] = [key for key in states if key.startswith("node-group/")]
+        strip(account, "node-group", states[key])
+        assert states[key].id in str(found.destroy().failed["cluster/demo"])
+        adopt(found, f"{key}={states[key].id}")
+        found.settle(found.up())
+        states = found.plan().snapshot.states
+        table, vpc = states["route-table/private-a"], states["vpc/main"]
+        strip(account, "route-table", table)
+        outcome = found.destroy()
+        assert f"{table.id} (demo-private-a)" in str(outcome.failed["vpc/main"])
+        account.ec2.delete_route_table(RouteTableId=table.id)
+        strip(account, "vpc", vpc)
+        found.settle(found.destroy())
+        account.ec2.delete_vpc(VpcId=vpc.id)
+        assert found.look() == before
+
+
 def test_load_balancers_that_go_meanwhile_stop_nothing(tmp_path: Path) -> None:
     with world(MINIMAL_CASE, tmp_path) as found:
         account = Account(found)

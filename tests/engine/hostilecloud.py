@@ -39,6 +39,8 @@ class Hostility:
     lost: float = 0.0
     protected: float = 0.0
     """creates with deletion protection"""
+    vanished: float = 0.0
+    """changes and deletes before which somebody else deletes the thing"""
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,7 @@ class HostileCloud:
     def change(self, identifier: str, **values: int | bool) -> None:
         with self._lock:
             self._refuse()
+            self._vanish(identifier)
             if identifier not in self.things:
                 raise errors.Gone(f"no {identifier}", code="NotFound")
             self.things[identifier] = replace(self.things[identifier], **values)  # type: ignore[arg-type]
@@ -125,6 +128,7 @@ class HostileCloud:
     def delete(self, identifier: str) -> None:
         with self._lock:
             self._refuse()
+            self._vanish(identifier)
             there = self.things.get(identifier)
             if there is None:
                 raise errors.Gone(f"no {identifier}", code="NotFound")
@@ -141,6 +145,11 @@ class HostileCloud:
             raise errors.Rejected("refused", code="Refused")
         if self.dice(self.hostility.busy):
             raise errors.Busy("busy", code="Busy")
+
+    def _vanish(self, identifier: str) -> None:
+        used = any(identifier in each.needs for each in self.things.values())
+        if not used and self.dice(self.hostility.vanished):
+            self.things.pop(identifier, None)
 
     def _lose(self) -> None:
         if self.dice(self.hostility.lost):
