@@ -13,6 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 from clusterkit.alibaba.client import Clients
 from clusterkit.engine.kind import Env, Kind, Record, S, Tags
 from clusterkit.engine.scope import Scope
+from clusterkit.errors import InUse
 from clusterkit.naming import CLUSTER
 
 REPLACE = "destroy the cluster and run up again, or change the profile back"
@@ -70,7 +71,27 @@ class Tagged(Kind[Clients, S]):
 
     @classmethod
     def delete(cls, scope: Scope[Clients], have: Any) -> None:
-        scope.client.rpc(cls.calls.product, cls.calls.delete, **{cls.calls.key: have.id})
+        calls = cls.calls
+        try:
+            scope.client.rpc(calls.product, calls.delete, **{calls.key: have.id})
+        except InUse as error:
+            found = [
+                f"{identifier} ({name or 'no name'})"
+                for identifier, name in cls.occupants(scope, have)
+            ]
+            what = f"{error.what} In it: {', '.join(found)}" if found else error.what
+            raise InUse(
+                what,
+                hint=error.hint,
+                code=error.code,
+                operation=error.operation,
+                request_id=error.request_id,
+            ) from error
+
+    @classmethod
+    def occupants(cls, scope: Scope[Clients], have: Any) -> Iterable[tuple[str, str]]:
+        """Id and name of what keeps it from being deleted, whoever's."""
+        return ()
 
     @classmethod
     def within(cls, have: Any) -> Tags:

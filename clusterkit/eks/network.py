@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from clusterkit.eks.client import Clients
 from clusterkit.eks.occupants import IN_SUBNET, IN_VPC, occupied
-from clusterkit.eks.tags import REPLACE, Ec2, Ec2State
+from clusterkit.eks.tags import REPLACE, Ec2, Ec2State, where
 from clusterkit.engine.kind import Durations, Edit, Env, Kind, edit, fixed
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import InUse

@@ -42,7 +42,13 @@ def occupied(
 def naming(error: InUse, found: Iterable[str]) -> InUse:
     """The refusal of a delete with what is in the way."""
     what = f"{error.what} In it: {', '.join(found) or 'nothing that can be seen'}"
-    return InUse(what, code=error.code, operation=error.operation, request_id=error.request_id)
+    return InUse(
+        what,
+        hint=error.hint,
+        code=error.code,
+        operation=error.operation,
+        request_id=error.request_id,
+    )
 
 
 def _about(shown: Any) -> str:
