@@ -37,7 +37,7 @@ the client's boundary.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -169,11 +169,6 @@ class Busy(Retryable):
 
 class InUse(Busy):
     """Something still depends on it."""
-
-    def naming(self, found: Iterable[str]) -> InUse:
-        """The same with what is in the way, where the cloud names nothing."""
-        what = f"{self.what} In it: {', '.join(found) or 'nothing that can be seen'}"
-        return InUse(what, code=self.code, operation=self.operation, request_id=self.request_id)
 
 
 class Propagating(Busy):

@@ -18,10 +18,12 @@ from typing import Any, ClassVar
 from clusterkit.alibaba.client import Clients, at_path
 from clusterkit.alibaba.errors import ERRORS, cure, redacted
 from clusterkit.alibaba.network import (
+    CLUSTER_ID,
     SecurityGroupState,
     VpcState,
     VSwitchState,
     remember,
+    remembered,
     remembers,
 )
 from clusterkit.alibaba.tags import REPLACE, AlibabaState, read_cs_tags, write_cs_tags
@@ -29,7 +31,7 @@ from clusterkit.engine.kind import Durations, Edit, Env, Kind, Tags, edit, fixed
 from clusterkit.engine.operation import Done, Failed, Outcome, Running
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.versions import upgrade
-from clusterkit.errors import CloudError
+from clusterkit.errors import CloudError, NotOurs
 from clusterkit.naming import CLUSTER
 
 SUCCEEDED = ("success", "Success")
@@ -184,7 +186,21 @@ class Cluster(Kind[Clients, ClusterState]):
 
     @classmethod
     def list(cls, scope: Scope[Clients]) -> Iterable[ClusterState]:
-        return clusters(scope.client)
+        """``NotOurs`` if the cluster that VPC and security group remember has lost its tags: the
+        network must not be taken away from under it.
+        """
+        found = clusters(scope.client)
+        for there in found:
+            if there.name != scope.cluster or there.tags.get(CLUSTER) == scope.cluster:
+                continue
+            if remembered(scope).get(CLUSTER_ID) == there.id:
+                key = f"{cls.kind}/{scope.cluster}"
+                raise NotOurs(
+                    f"{there.id} is this cluster, but does not carry its tags",
+                    where=key,
+                    hint=f"clusterkit up --adopt {key}={there.id} tags it again",
+                )
+        return found
 
     @classmethod
     def read(cls, scope: Scope[Clients], found: ClusterState) -> ClusterState:

@@ -17,7 +17,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
-from clusterkit.alibaba.client import Clients
+from clusterkit.alibaba.client import Clients, at_path
 from clusterkit.alibaba.tags import REPLACE, AlibabaState, Calls, Tagged, write_tags
 from clusterkit.engine.kind import Durations, Edit, Env, Kind, S, Tags, edit, fixed
 from clusterkit.engine.scope import Scope
@@ -60,6 +60,13 @@ class Vpc(_Remembers[VpcState]):
     def state(cls, shown: Any) -> VpcState:
         return VpcState(**cls.common(shown), cidr=shown["CidrBlock"])
 
+    @classmethod
+    def occupants(cls, scope: Scope[Clients], have: VpcState) -> Iterator[str]:
+        for what in ("VSwitch", "SecurityGroup"):
+            suffix = "es" if what == "VSwitch" else "s"
+            for each in scope.client.every(f"Describe{what}{suffix}", VpcId=have.id):
+                yield f"{each[f'{what}Id']} ({each.get(f'{what}Name') or 'no name'})"
+
     def create(self, env: Env[Clients]) -> None:
         env.client.vpc("CreateVpc", CidrBlock=self.cidr, **self.marked(env, "VpcName"))
 
@@ -91,6 +98,14 @@ class VSwitch(Tagged[VSwitchState]):
     def state(cls, shown: Any) -> VSwitchState:
         cidr, zone = shown["CidrBlock"], shown["ZoneId"]
         return VSwitchState(**cls.common(shown), cidr=cidr, zone=zone)
+
+    @classmethod
+    def occupants(cls, scope: Scope[Clients], have: VSwitchState) -> Iterator[str]:
+        for each in scope.client.every("DescribeNetworkInterfaces", VSwitchId=have.id):
+            yield f"{each['NetworkInterfaceId']} ({each.get('NetworkInterfaceName') or 'no name'})"
+        for each in scope.client.every("DescribeNatGateways", VpcId=have.vpc):
+            if at_path(each, "NatGatewayPrivateInfo.VswitchId") == have.id:
+                yield f"{each['NatGatewayId']} ({each.get('Name') or 'no name'})"
 
     def taken(self, env: Env[Clients]) -> VSwitchState | None:
         """The VSwitch that has this one's range."""

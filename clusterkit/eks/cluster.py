@@ -22,7 +22,7 @@ from clusterkit.engine.kind import Durations, Edit, Env, Found, Kind, S, Tags, e
 from clusterkit.engine.operation import Done, Failed, Outcome, Running
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.versions import upgrade
-from clusterkit.errors import Absent, ClusterkitError, Exists, Gone, InUse, NotOurs, Rejected
+from clusterkit.errors import Absent, ClusterkitError, Exists, Gone, NotOurs, Rejected
 from clusterkit.naming import CLUSTER, KEEP, NAME, RUN
 
 LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
@@ -183,11 +183,11 @@ class Cluster(Tagged[ClusterState]):
 
     @classmethod
     def delete(cls, scope: Scope[Clients], have: ClusterState) -> None:
-        try:
-            scope.client.eks.delete_cluster(name=have.id)
-        except InUse as error:
-            groups = pages(scope.client.eks, "list_nodegroups", "nodegroups", clusterName=have.id)
-            raise error.naming(groups) from error
+        scope.client.eks.delete_cluster(name=have.id)
+
+    @classmethod
+    def occupants(cls, scope: Scope[Clients], have: ClusterState) -> Iterable[str]:
+        return pages(scope.client.eks, "list_nodegroups", "nodegroups", clusterName=have.id)
 
     @classmethod
     def label(cls, scope: Scope[Clients], identifier: str, labels: Tags) -> None:

@@ -14,11 +14,10 @@ from ipaddress import IPv4Network
 from typing import Any, ClassVar
 
 from clusterkit.eks.client import Clients
-from clusterkit.eks.occupants import IN_SUBNET, IN_VPC, occupied
+from clusterkit.eks.occupants import IN_SUBNET, IN_VPC, inside
 from clusterkit.eks.tags import REPLACE, Ec2, Ec2State, where
 from clusterkit.engine.kind import Durations, Edit, Env, Kind, edit, fixed
 from clusterkit.engine.scope import Scope
-from clusterkit.errors import InUse
 from clusterkit.naming import CLUSTER
 
 EVERYWHERE = "0.0.0.0/0"
@@ -65,11 +64,8 @@ class Vpc(Ec2[VpcState]):
         yield from edit("DNS hostnames", have.hostnames, True, enable)
 
     @classmethod
-    def delete(cls, scope: Scope[Clients], have: VpcState) -> None:
-        try:
-            super().delete(scope, have)
-        except InUse as error:
-            raise occupied(scope, error, have.id, IN_VPC) from error
+    def occupants(cls, scope: Scope[Clients], have: VpcState) -> Iterator[str]:
+        return inside(scope, have.id, IN_VPC)
 
 
 class SubnetState(Ec2State):
@@ -124,11 +120,8 @@ class Subnet(Ec2[SubnetState]):
         yield from edit("public addresses", have.public_addresses, self.public_addresses, assign)
 
     @classmethod
-    def delete(cls, scope: Scope[Clients], have: SubnetState) -> None:
-        try:
-            super().delete(scope, have)
-        except InUse as error:
-            raise occupied(scope, error, have.id, IN_SUBNET) from error
+    def occupants(cls, scope: Scope[Clients], have: SubnetState) -> Iterator[str]:
+        return inside(scope, have.id, IN_SUBNET)
 
     def taken(self, env: Env[Clients]) -> Any:
         # two subnets of a VPC cannot have the same range

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from clusterkit.eks.client import Clients, pages
 from clusterkit.eks.tags import read_tags, where
 from clusterkit.engine.scope import Scope
-from clusterkit.errors import InUse
 
 INTERFACES = ("describe_network_interfaces", "NetworkInterfaces", "NetworkInterfaceId")
 IN_SUBNET = ((*INTERFACES, "subnet-id"),)
@@ -24,18 +23,16 @@ IN_VPC = (
 (https://docs.aws.amazon.com/vpc/latest/userguide/delete-vpc.html)"""
 
 
-def occupied(
-    scope: Scope[Clients], error: InUse, identifier: str, kinds: Sequence[tuple[str, str, str, str]]
-) -> InUse:
-    """EC2's refusal, which names nothing, with what is still inside."""
-    found = [
-        f"{each[key]} ({_about(each) or 'no description'})"
-        for operation, items, key, inside in kinds
-        for each in pages(scope.client.ec2, operation, items, Filters=[where(inside, identifier)])
-        if each.get("GroupName") != "default"
-        if not any(link.get("Main") for link in each.get("Associations", ()))
-    ]
-    return error.naming(found)
+def inside(
+    scope: Scope[Clients], identifier: str, kinds: Sequence[tuple[str, str, str, str]]
+) -> Iterator[str]:
+    """Ids of what is in a subnet or a VPC, each with what a person knows it by."""
+    for operation, items, key, filtered in kinds:
+        filters = [where(filtered, identifier)]
+        for each in pages(scope.client.ec2, operation, items, Filters=filters):
+            main = any(link.get("Main") for link in each.get("Associations", ()))
+            if each.get("GroupName") != "default" and not main:
+                yield f"{each[key]} ({_about(each) or 'no description'})"
 
 
 def _about(shown: Any) -> str:

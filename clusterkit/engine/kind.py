@@ -248,6 +248,13 @@ class Kind(ABC, Generic[C, S]):
         """Delete it, knowing only its state."""
 
     @classmethod
+    def occupants(cls, scope: Scope[C], have: Any) -> Iterable[str]:
+        """What keeps it from being deleted, whoever's: ``ID (NAME)`` each. Asked after a delete was
+        refused for that (``InUse``), where the cloud itself names nothing.
+        """
+        return ()
+
+    @classmethod
     def label(cls, scope: Scope[C], identifier: str, labels: Tags) -> None:
         """Put tags on the thing with this id."""
         raise ClusterkitError(

@@ -21,6 +21,7 @@ from clusterkit.errors import (
     Absent,
     AlreadyDone,
     Busy,
+    CloudError,
     Diverged,
     Exists,
     Gone,
@@ -233,10 +234,17 @@ class Reconcile:
         else:
             if not task.attempts:
                 self._actions.note(task, "deleting")
-            delete = partial(task.type.delete, self._env, have)
-            self._actions.call(
-                task, lambda: self._apply(task, have, [delete]), partial(self._deleted, have)
-            )
+            self._actions.call(task, lambda: self._delete(task, have), partial(self._deleted, have))
+
+    def _delete(self, task: Task, have: Any) -> object:
+        """Delete it; a refusal because it is in use names what is in the way. Runs on a worker."""
+        try:
+            return self._apply(task, have, [partial(task.type.delete, self._env, have)])
+        except InUse as error:
+            with suppress(CloudError):
+                if found := [*task.type.occupants(self._env, have)]:
+                    error.what += f" In it: {', '.join(found)}"
+            raise
 
     def _lost(self, asked: float) -> bool:
         """Whether a delete that was accepted then has had no effect for too long."""

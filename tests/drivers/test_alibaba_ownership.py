@@ -14,7 +14,7 @@ import pytest
 from clusterkit.alibaba.cluster import Cluster
 from clusterkit.alibaba.network import CLUSTER_ID
 from clusterkit.alibaba.tags import shown_name
-from clusterkit.engine import ownership
+from clusterkit.engine import backoff, ownership
 from clusterkit.engine.kind import Leftover
 from clusterkit.engine.plan import Plan
 from clusterkit.errors import NotOurs
@@ -123,6 +123,34 @@ def test_twins_stop_up_with_their_ids_and_are_all_destroyed(tmp_path: Path) -> N
         tags = [{"Key": CLUSTER, "Value": "demo"}, {"Key": NAME, "Value": "main"}]
         account("vpc:TagResources", ResourceType="VPC", ResourceId=[twin], Tag=tags)
         assert twin in str(refusal(found.plan))
+        found.settle(found.destroy())
+        assert found.look() == before
+
+
+def test_what_lost_its_tags_is_named_when_it_is_in_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backoff, "LEAST_PATIENCE", 3.0)
+    with world(MINIMAL_CASE, tmp_path) as found:
+        before = found.look()
+        found.settle(found.up())
+        account = Account(found)
+        states = found.plan().snapshot.states
+        nat, group = states["nat-gateway/main"], states["security-group/nodes"]
+        strip(account, "cluster", states["cluster/demo"])
+        error = refusal(found.destroy_plan)
+        assert f"--adopt cluster/demo={states['cluster/demo'].id}" in error.hint
+        adopt(found, f"cluster/demo={states['cluster/demo'].id}")
+        strip(account, "nat-gateway", nat)
+        strip(account, "security-group", group)
+        plan = found.destroy_plan()
+        assert group.id in " ".join(map(str, plan.warnings))
+        failed = found.destroy().failed
+        [switch] = [key for key, have in states.items() if have.id == nat.vswitch]
+        assert nat.id in str(failed[switch])
+        account("vpc:DeleteNatGateway", NatGatewayId=nat.id, Force=True)
+        assert group.id in str(found.destroy().failed["vpc/main"])
+        account("ecs:DeleteSecurityGroup", SecurityGroupId=group.id)
         found.settle(found.destroy())
         assert found.look() == before
 

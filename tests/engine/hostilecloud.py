@@ -172,7 +172,6 @@ class Work:
         return Done()
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Item(Kind[HostileCloud, Thing]):
     """A thing of some size."""
 
