@@ -74,11 +74,9 @@ def connect(target: Target, wire: CloudConnection) -> Clients:
 
 def exec_native(target: Target) -> Mapping[str, Any]:
     """ACK's own tool for kubectl, ack-ram-authenticator, has to be set up in the cluster first."""
-    raise ClusterkitError(
-        "Alibaba Cloud's own tools give kubectl no credentials by themselves",
-        where=target.name,
-        hint="leave --auth out: clusterkit gets a client certificate for an hour each time",
-    )
+    what = "Alibaba Cloud's own tools give kubectl no credentials by themselves"
+    hint = "leave --auth out: clusterkit gets a client certificate for an hour each time"
+    raise ClusterkitError(what, where=target.name, hint=hint)
 
 
 LIFETIME = 60

@@ -16,16 +16,8 @@ from clusterkit.alibaba.profile import AlibabaProfile
 from clusterkit.errors import AlreadyDone, Exists, Finding
 from clusterkit.profile.pool import Count
 
-ROLES = (
-    "AliyunCSDefaultRole",
-    "AliyunCSManagedKubernetesRole",
-    "AliyunCSManagedNetworkRole",
-    "AliyunCSManagedCsiRole",
-    "AliyunCSManagedCsiProvisionerRole",
-    "AliyunCSManagedCsiPluginRole",
-    "AliyunCSManagedCmsRole",
-    "AliyunCSManagedLogRole",
-)
+MANAGED = ("Kubernetes", "Network", "Csi", "CsiProvisioner", "CsiPlugin", "Cms", "Log")
+ROLES = ("AliyunCSDefaultRole", *(f"AliyunCSManaged{part}Role" for part in MANAGED))
 LIFECYCLE = "AliyunOOSLifecycleHook4CSRole"
 """under which machines join and leave a pool; without it a pool of a given size is refused
 (MissingAuth.AliyunOOSLifecycleHook4CSRole)
@@ -41,12 +33,8 @@ CURE = (
 
 def wanted_roles(profile: AlibabaProfile) -> tuple[str, ...]:
     """The service roles this cluster's parts act under."""
-    scaled = any(isinstance(pool.count, Count) for pool in profile.pools)
-    return (
-        (*ROLES, LIFECYCLE)
-        + ((AUTOSCALER,) if scaled else ())
-        + ((PULL,) if profile.registry else ())
-    )
+    scaled = (AUTOSCALER,) if any(isinstance(pool.count, Count) for pool in profile.pools) else ()
+    return (*ROLES, LIFECYCLE, *scaled, *((PULL,) if profile.registry else ()))
 
 
 def missing_roles(profile: AlibabaProfile, clients: Clients) -> list[str]:
@@ -88,10 +76,6 @@ def activate(profile: AlibabaProfile, clients: Clients) -> Sequence[str]:
 
 def _trust(role: str) -> str:
     """Which service acts under the role: Container Service, or Operation Orchestration Service."""
-    product = "oos" if role == LIFECYCLE else "cs"
-    statement = {
-        "Action": "sts:AssumeRole",
-        "Effect": "Allow",
-        "Principal": {"Service": [f"{product}.aliyuncs.com"]},
-    }
+    principal = {"Service": [f"{'oos' if role == LIFECYCLE else 'cs'}.aliyuncs.com"]}
+    statement = {"Action": "sts:AssumeRole", "Effect": "Allow", "Principal": principal}
     return json.dumps({"Statement": [statement], "Version": "1"})

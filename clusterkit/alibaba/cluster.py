@@ -29,9 +29,10 @@ from clusterkit.alibaba.network import (
 from clusterkit.alibaba.tags import REPLACE, AlibabaState, read_cs_tags, write_cs_tags
 from clusterkit.engine.kind import Durations, Edit, Env, Kind, Tags, edit, fixed
 from clusterkit.engine.operation import Done, Failed, Outcome, Running
+from clusterkit.engine.ownership import untagged
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.versions import upgrade
-from clusterkit.errors import CloudError, NotOurs
+from clusterkit.errors import CloudError
 from clusterkit.naming import CLUSTER
 
 SUCCEEDED = ("success", "Success")
@@ -189,18 +190,11 @@ class Cluster(Kind[Clients, ClusterState]):
         """``NotOurs`` if the cluster that VPC and security group remember has lost its tags: the
         network must not be taken away from under it.
         """
-        found = clusters(scope.client)
-        for there in found:
-            if there.name != scope.cluster or there.tags.get(CLUSTER) == scope.cluster:
-                continue
-            if remembered(scope).get(CLUSTER_ID) == there.id:
-                key = f"{cls.kind}/{scope.cluster}"
-                raise NotOurs(
-                    f"{there.id} is this cluster, but does not carry its tags",
-                    where=key,
-                    hint=f"clusterkit up --adopt {key}={there.id} tags it again",
-                )
-        return found
+        for there in clusters(scope.client):
+            named, ours = there.name == scope.cluster, there.tags.get(CLUSTER) == scope.cluster
+            if named and not ours and remembered(scope).get(CLUSTER_ID) == there.id:
+                raise untagged(cls, scope.cluster, there.id)
+            yield there
 
     @classmethod
     def read(cls, scope: Scope[Clients], found: ClusterState) -> ClusterState:

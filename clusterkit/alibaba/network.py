@@ -62,10 +62,10 @@ class Vpc(_Remembers[VpcState]):
 
     @classmethod
     def occupants(cls, scope: Scope[Clients], have: VpcState) -> Iterator[str]:
-        for what in ("VSwitch", "SecurityGroup"):
-            suffix = "es" if what == "VSwitch" else "s"
-            for each in scope.client.every(f"Describe{what}{suffix}", VpcId=have.id):
-                yield f"{each[f'{what}Id']} ({each.get(f'{what}Name') or 'no name'})"
+        every = scope.client.every
+        yield from (_called(each, "VSwitch") for each in every("DescribeVSwitches", VpcId=have.id))
+        groups = every("DescribeSecurityGroups", VpcId=have.id)
+        yield from (_called(each, "SecurityGroup") for each in groups)
 
     def create(self, env: Env[Clients]) -> None:
         env.client.vpc("CreateVpc", CidrBlock=self.cidr, **self.marked(env, "VpcName"))
@@ -101,8 +101,8 @@ class VSwitch(Tagged[VSwitchState]):
 
     @classmethod
     def occupants(cls, scope: Scope[Clients], have: VSwitchState) -> Iterator[str]:
-        for each in scope.client.every("DescribeNetworkInterfaces", VSwitchId=have.id):
-            yield f"{each['NetworkInterfaceId']} ({each.get('NetworkInterfaceName') or 'no name'})"
+        found = scope.client.every("DescribeNetworkInterfaces", VSwitchId=have.id)
+        yield from (_called(each, "NetworkInterface") for each in found)
         for each in scope.client.every("DescribeNatGateways", VpcId=have.vpc):
             if at_path(each, "NatGatewayPrivateInfo.VswitchId") == have.id:
                 yield f"{each['NatGatewayId']} ({each.get('Name') or 'no name'})"
@@ -229,3 +229,7 @@ def remembers(scope: Scope[Clients], cluster: str) -> bool:
 def keeps_volumes(scope: Scope[Clients]) -> bool:
     """Whether destroy leaves the disks of claims; it does when no tag says so."""
     return remembered(scope).get(KEEP_VOLUMES) != "false"
+
+
+def _called(shown: Any, kind: str) -> str:
+    return f"{shown[f'{kind}Id']} ({shown.get(f'{kind}Name') or 'no name'})"

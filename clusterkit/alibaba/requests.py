@@ -9,6 +9,7 @@ import re
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -32,20 +33,16 @@ VERSIONS = {
     "nlb": "2022-04-30",
 }
 REST = {"cs": "2015-12-15", "cr": "2016-06-07"}
-_CENTRAL = ("ram",)
 
 
 def endpoint(product: str, region: str) -> str:
     """The host of a product in a region: the SDK's own table first, then the vendor's pattern."""
-    try:
+    with suppress(ModuleNotFoundError):
         data = import_module(f"aliyunsdk{product}.endpoint").endpoint_data
         if known := data.getEndpointMap().get(region):
             return str(known)
-    except ModuleNotFoundError:
-        pass
-    if product in _CENTRAL:
-        return f"{product}.aliyuncs.com"
-    return f"{product}.{region}.aliyuncs.com"
+    # RAM has one host for all regions
+    return f"{product}.aliyuncs.com" if product == "ram" else f"{product}.{region}.aliyuncs.com"
 
 
 def _of_the_package(product: str, version: str, action: str) -> AcsRequest | None:
@@ -65,8 +62,7 @@ def request(product: str, action: str) -> AcsRequest:
 
     version = VERSIONS[product]
     made = _of_the_package(product, version, action)
-    if made is None:
-        made = RpcRequest(product.capitalize(), version, action)
+    made = made or RpcRequest(product.capitalize(), version, action)
     made.set_method("POST")
     return made
 
@@ -139,12 +135,10 @@ def signer(key: Callable[[], Key]) -> Any:
 
         def sign(self, region_id: str, request: AcsRequest) -> Any:
             now = key()
+            made: Any = AccessKeySigner(theirs.AccessKeyCredential(now.id, now.secret))
             if now.token:
-                temporary = theirs.StsTokenCredential(now.id, now.secret, now.token)
-                return StsTokenSigner(temporary).sign(region_id, request)
-            return AccessKeySigner(theirs.AccessKeyCredential(now.id, now.secret)).sign(
-                region_id, request
-            )
+                made = StsTokenSigner(theirs.StsTokenCredential(now.id, now.secret, now.token))
+            return made.sign(region_id, request)
 
     return OurSigner()
 

@@ -66,6 +66,16 @@ def not_ours(wish: Kind[Any, Any], identifier: str) -> NotOurs:
     )
 
 
+def untagged(kind: type[Kind[Any, Any]], name: str, identifier: str) -> NotOurs:
+    """The error for something that is known to be this cluster's and has lost its tags."""
+    key = f"{kind.kind}/{name}"
+    return NotOurs(
+        f"{identifier} is this cluster's, but does not carry its tags",
+        where=key,
+        hint=f"clusterkit up --adopt {key}={identifier} tags it again",
+    )
+
+
 def name_taken(wish: Kind[Any, Any], error: Exists) -> NotOurs:
     """The error for a create that the cloud refuses because the name is taken."""
     return NotOurs(
