@@ -31,7 +31,13 @@ def cli() -> str:
         "`make check` fails when it is behind.\n"
     ]
     for name, command in commands(typer.main.get_command(app), "clusterkit"):
-        context = typer.Context(command, info_name=name, terminal_width=100, max_content_width=100)
+        context = typer.Context(
+            command,
+            info_name=name,
+            terminal_width=100,
+            max_content_width=100,
+            help_option_names=["-h", "--help"],
+        )
         parts.append(f"## {name}\n\n```\n{command.get_help(context).rstrip()}\n```\n")
     return "\n".join(parts)
 

@@ -15,7 +15,7 @@ if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
     done
 fi
 if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-    echo "clusterkit needs Python 3.11 or newer; '$python' is not. Say: make PYTHON=/path/to/python3.12 ..." >&2
+    echo "clusterkit needs Python 3.11 or newer; '$python' is not. Run: make PYTHON=/path/to/python3.12 ..." >&2
     exit 1
 fi
 
@@ -26,7 +26,7 @@ if command -v uv >/dev/null 2>&1; then
     exit 0
 fi
 
-echo "installing into $venv with pip (once; about a minute)"
+echo "installing into $venv with pip (once; it takes a minute or more)"
 if ! [ -x "$venv/bin/pip" ] && ! "$python" -m venv "$venv" 2>/dev/null; then
     # Debian and Ubuntu ship Python without ensurepip
     echo "this Python cannot make virtual environments. On Debian or Ubuntu: apt-get install python3-venv" >&2

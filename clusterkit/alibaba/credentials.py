@@ -22,8 +22,8 @@ from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import CredentialsError
 
 HINT = (
-    "aliyun configure, or ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, "
-    "or --cloud-profile NAME; then try again"
+    "run aliyun configure, set ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, "
+    "or give --cloud-profile NAME"
 )
 MODES = ("AK", "StsToken", "RamRoleArn")
 SESSION = "clusterkit"
@@ -82,7 +82,11 @@ def find(name: str | None, environ: Mapping[str, str], *, only: bool = False) ->
         raise CredentialsError("the sandbox gave no credentials", hint="clusterkit sandbox stop")
     file = Path.home() / ".aliyun" / "config.json"
     profiles, current = _read(file)
-    wanted = name or environ.get("ALIBABA_CLOUD_PROFILE") or current
+    named = name or environ.get("ALIBABA_CLOUD_PROFILE")
+    wanted = named or current
+    if not profiles and named:
+        what = f"there is no profile {named!r}: {file} has none"
+        raise CredentialsError(what, hint=f"create it with: aliyun configure --profile {named}")
     if not profiles:
         raise CredentialsError("there are no Alibaba Cloud credentials", hint=HINT)
     if wanted not in profiles:

@@ -177,7 +177,11 @@ def destroy(choice: Choice, shown: UI, *, yes: bool) -> int:
         receipt.remove(here.receipts, target.cloud, target.name)
     shown.line("Result", cluster=target.name, kept=[asdict(k) for k in found.kept])
     if not shown.json:
-        report.show_kept(shown.out, target.name, found.kept)
+        if found.empty and not found.kept:
+            where = f"{target.region}, account {found.account}"
+            report.say(f"{target.name}: nothing to delete: nothing carries its tags in {where}")
+        else:
+            report.show_kept(shown.out, target.name, found.kept)
     return 0
 
 

@@ -91,7 +91,7 @@ def stop_on_signals(say: Callable[[str], None]) -> Iterator[threading.Event]:
     def handle(_number: int, _frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        say("stopping: waiting for calls in flight to finish; press Ctrl-C again to leave at once")
+        say("stopping: waiting for calls in flight; press Ctrl-C again to quit at once")
         stop.set()
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}

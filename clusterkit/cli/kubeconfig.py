@@ -50,8 +50,8 @@ def entry(
         stanza = here.cluster.exec_native()
         if auth != stanza["command"]:
             raise ClusterkitError(
-                f"--auth {auth}: not known for {target.cloud}",
-                hint=f"clusterkit, or {stanza['command']}",
+                f"--auth {auth}: not available on {target.cloud}",
+                hint=f"use --auth clusterkit or --auth {stanza['command']}",
             )
     return files.entry(target, access, stanza, sandbox=here.sandbox, context=context)
 

@@ -22,6 +22,9 @@ app = typer.Typer(
 )
 app.add_typer(sandbox_app, name="sandbox")
 
+INTERRUPTED = 130
+"""what ``app`` returns after Ctrl-C outside a run (typer.core, ``except KeyboardInterrupt``)"""
+
 
 def _version(value: bool) -> None:
     if value:
@@ -51,6 +54,8 @@ def run() -> NoReturn:
         raise
     except BaseException as error:
         _end(error)
+    if result == INTERRUPTED:  # typer makes Ctrl-C a silent exit code
+        _end(KeyboardInterrupt())
     sys.exit(result if isinstance(result, int) else 0)
 
 
@@ -122,7 +127,7 @@ def plan(
     output: o.OutputOpt = "auto",
     debug: o.Debug = False,
 ) -> int:
-    """Show what `up` would change; exits 0 for nothing to do, 20 for changes."""
+    """Show what `up` would change; exits 20 for changes, 0 for none."""
     from clusterkit.cli import commands
     from clusterkit.cli.target import Choice
     from clusterkit.cli.ui import face
@@ -169,7 +174,7 @@ def status(
     output: o.OutputOpt = "auto",
     debug: o.Debug = False,
 ) -> int:
-    """List everything that carries the cluster's tags; exits 1 for nothing."""
+    """List what carries the cluster's tags; exits 1 for nothing."""
     from clusterkit.cli import commands
     from clusterkit.cli.target import Choice
     from clusterkit.cli.ui import face
@@ -180,7 +185,7 @@ def status(
 
 @app.command(epilog=f"Example: clusterkit validate {EXAMPLES.profile}")
 def validate(profile: o.ProfileArg = None, debug: o.Debug = False) -> int:
-    """Check a profile offline; reports all errors at once, with their lines."""
+    """Check a profile offline; reports all errors with their lines."""
     from clusterkit.cli import report
     from clusterkit.cli.target import Choice, read_profile
 
@@ -268,7 +273,7 @@ def kubeconfig(
     trace: o.Trace = None,
     debug: o.Debug = False,
 ) -> int:
-    """Add the cluster to kubectl's kubeconfig, keeping everything else in it."""
+    """Add the cluster to kubectl's kubeconfig and keep the rest."""
     from clusterkit.cli import kubeconfig as contexts
     from clusterkit.cli.target import Choice
 
@@ -293,7 +298,7 @@ def token(
     trace: o.Trace = None,
     debug: o.Debug = False,
 ) -> int:
-    """Print a short-lived credential for kubectl (an ExecCredential)."""
+    """Print a short-lived credential for kubectl (ExecCredential)."""
     from clusterkit.cli import kubeconfig as contexts
     from clusterkit.cli.target import Choice
 

@@ -14,7 +14,7 @@ Output = Literal["auto", "live", "plain", "json"]
 ProfileArg = Annotated[
     Path | None,
     typer.Argument(
-        metavar="[PROFILE]",
+        metavar="PROFILE",
         help="The profile. Default: $CLUSTERKIT_PROFILE, ./profile.yaml, or the only cluster that "
         "has a receipt.",
         show_default=False,

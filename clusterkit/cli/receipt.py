@@ -58,13 +58,22 @@ def file(folder: Path, cloud: str, name: str) -> Path:
 
 
 def write(receipt: Receipt, folder: Path) -> None:
-    """Put it in place of an older one, atomically, readable by the user only."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """Put it in place of an older one, atomically, readable by the user only;
+    ``ClusterkitError`` if the directory cannot be written.
+    """
     path = file(folder, receipt.cloud, receipt.name)
     part = path.with_suffix(f".{os.getpid()}.part")
-    part.touch(mode=0o600)
-    part.write_text(json.dumps(asdict(receipt), indent=2) + "\n")
-    part.replace(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        part.touch(mode=0o600)
+        part.write_text(json.dumps(asdict(receipt), indent=2) + "\n")
+        part.replace(path)
+    except OSError as error:
+        raise ClusterkitError(
+            f"cannot be written: {error.strerror}",
+            where=str(path),
+            hint="set XDG_STATE_HOME to a directory you can write to",
+        ) from error
 
 
 def read(folder: Path, cloud: str, name: str) -> Receipt | None:
@@ -95,9 +104,12 @@ def moved(receipt: Receipt, target: Target) -> ClusterkitError | None:
     if receipt.region == target.region:
         return None
     what = f"the last run was in {receipt.region}, this one would be in {target.region}"
+    words = ["--cloud", receipt.cloud, "--region", receipt.region, "--name", target.name]
+    words += ["--cloud-profile", receipt.cloud_profile] if receipt.cloud_profile else []
+    words += ["--sandbox"] if receipt.sandbox else []
     hint = (
-        f"destroy that cluster first (clusterkit destroy --cloud {receipt.cloud} --region "
-        f"{receipt.region} --name {target.name}), or give this one another name"
+        f"destroy that cluster first (clusterkit destroy {' '.join(words)}), "
+        "or give this one another name"
     )
     return ClusterkitError(what, where=target.name, hint=hint)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from clusterkit_sandbox.state_dir import Info
 
 app = typer.Typer(
-    help="Emulated clouds on this machine: real SDKs and tools, no account.",
+    help="Emulated clouds on this machine: real SDKs, no account.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -112,7 +112,7 @@ def env(debug: o.Debug = False) -> int:
 
 @app.command(epilog="Example: clusterkit sandbox reset")
 def reset(debug: o.Debug = False) -> int:
-    """Delete every resource in it; it keeps running with the same credentials."""
+    """Delete every resource in it, but keep it running."""
     from clusterkit.clouds import load_sandbox, sandbox_errors
 
     with sandbox_errors():
@@ -123,10 +123,12 @@ def reset(debug: o.Debug = False) -> int:
 
 @app.command(epilog="Example: clusterkit sandbox faults throttle=0.2,lost=0.1")
 def faults(
-    rules: Annotated[str, typer.Argument(help="The rules; leave out to stop all faults.")] = "",
+    rules: Annotated[
+        str, typer.Argument(metavar="RULES", help="The rules; omit to stop all faults.")
+    ] = "",
     debug: o.Debug = False,
 ) -> int:
-    """Inject faults: throttling, refusals, lost answers, failed operations."""
+    """Inject faults: throttling, refusals, lost answers, failures."""
     from clusterkit.clouds import load_sandbox, sandbox_errors
 
     with sandbox_errors():
@@ -137,7 +139,10 @@ def faults(
 
 @app.command(epilog="Example: clusterkit sandbox requests")
 def requests(debug: o.Debug = False) -> int:
-    """List the requests it received: status, duration, operation, client."""
+    """List the requests it received.
+
+    One line each: status, duration, operation, client.
+    """
     from clusterkit.clouds import load_sandbox, sandbox_errors
 
     with sandbox_errors():

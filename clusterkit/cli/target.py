@@ -61,9 +61,10 @@ def find_target(choice: Choice) -> Target:
         if choice.cloud and choice.region and choice.name:
             model(choice.cloud)
             return Target(choice.cloud, choice.name, choice.region, choice.cloud_profile)
-        missing = ", ".join(option for option, value in given.items() if not value)
+        missing = [option for option, value in given.items() if not value]
         raise ClusterkitError(
-            f"{missing} is missing", hint="give --cloud, --region and --name together, or a profile"
+            f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing",
+            hint="give --cloud, --region and --name together, or a profile",
         )
     if path := profile_path(choice):
         from clusterkit.profile.model import load_identity

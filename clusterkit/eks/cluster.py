@@ -121,7 +121,8 @@ class Cluster(Tagged[ClusterState]):
             raise NotOurs(
                 f"there is an EKS cluster {scope.cluster} that does not carry clusterkit's tags",
                 where=key,
-                hint=f"choose another name, or take it over: --adopt {key}={scope.cluster}",
+                hint="choose another name, or take it over: "
+                f"clusterkit up --adopt {key}={scope.cluster}",
             )
         return (_state(shown),)
 

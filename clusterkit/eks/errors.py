@@ -21,7 +21,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 QUOTAS = "https://console.aws.amazon.com/servicequotas"
-SIGN_IN = "aws configure, aws sso login, AWS_PROFILE or --cloud-profile NAME; then try again"
+SIGN_IN = "run aws configure or aws sso login, set AWS_PROFILE, or give --cloud-profile NAME"
 SERVICE_OWNED = "the network interface belongs to an AWS service, which removes it itself"
 IMAGES = "delete the images in it, or keep the repository"
 SAME_RANGE = "a subnet of this range is in the VPC already: choose another network.cidr"
@@ -148,7 +148,7 @@ ERRORS = ErrorTable(
         Row(
             errors.Denied,
             "KmsException UnableToAccessSecretException UnableToDecryptSecretValueException",
-            hint="see that the key or the secret exists, is enabled, and that its policy lets "
+            hint="check that the key or the secret exists, is enabled, and that its policy lets "
             "these credentials use it",
         ),
         Row(errors.Denied, "RegionDisabledException", hint=STS_OFF),
@@ -245,10 +245,12 @@ def translate_local(error: Exception) -> ClusterkitError:
         case raised.InvalidRegionError() | raised.NoRegionError() | raised.UnknownEndpointError():
             return CloudError(what, code=code, hint="correct region in the profile")
         case raised.ProxyConnectionError() | raised.InvalidProxiesConfigError():
-            hint = "see that HTTPS_PROXY is right and the proxy allows this host, and that region "
-            hint += "in the profile is spelled right"
+            hint = (
+                "check that HTTPS_PROXY is right and the proxy allows this host, and that region "
+            )
+            hint += "in the profile is right"
         case raised.ConnectionError() | raised.HTTPClientError():
-            hint = "see that this machine is online and region in the profile is spelled right"
+            hint = "check that this machine is online and region in the profile is right"
         case _:
             return CloudError(what, code=code, hint="this looks like a bug in clusterkit")
     return ServerError(f"AWS cannot be reached: {what}", code="Connection", hint=hint)

@@ -62,7 +62,8 @@ def not_ours(wish: Kind[Any, Any], identifier: str) -> NotOurs:
     return NotOurs(
         f"{identifier} exists and does not carry this cluster's tags",
         where=wish.key,
-        hint=f"choose another name, delete it, or take it over: --adopt {wish.key}={identifier}",
+        hint="choose another name, delete it, or take it over: "
+        f"clusterkit up --adopt {wish.key}={identifier}",
     )
 
 
@@ -81,7 +82,8 @@ def name_taken(wish: Kind[Any, Any], error: Exists) -> NotOurs:
     return NotOurs(
         error.what,
         where=wish.key,
-        hint=f"choose another name, delete it, or take it over: --adopt {wish.key}=ID",
+        hint="choose another name, delete it, or take it over: "
+        f"clusterkit up --adopt {wish.key}=ID",
     )
 
 

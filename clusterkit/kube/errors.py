@@ -51,7 +51,7 @@ ERRORS = ErrorTable(
         Row(Throttled, "TooManyRequests TooManyRequests/*"),
         Row(ServerError, "InternalError InternalError/* ServiceUnavailable ServerTimeout Timeout"),
     ],
-    hints={Denied: "see that the cluster's profile lists who you are under admins"},
+    hints={Denied: "check that the cluster's profile lists who you are under admins"},
     prefix=False,
 )
 

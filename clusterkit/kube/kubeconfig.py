@@ -84,7 +84,7 @@ def exec_clusterkit(
     if minutes:
         args += ["--minutes", str(minutes)]
     command, *before = _command()
-    hint = "clusterkit is not where it was: pip install clusterkit, then run clusterkit kubeconfig"
+    hint = "clusterkit was not found: pip install clusterkit, then run clusterkit kubeconfig"
     more = {"provideClusterInfo": False, "installHint": hint}
     return {**exec_stanza(command, before + args, environ), **more}
 

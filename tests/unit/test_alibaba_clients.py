@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 import pytest
 
 from clusterkit.alibaba.client import Clients
+from clusterkit.alibaba.credentials import find
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import (
     Busy,
@@ -471,6 +472,12 @@ def test_credentials_that_are_not(
     with pytest.raises(CredentialsError, match=words) as caught:
         clients(server, environ={}).vpc("DescribeVpcs")
     assert caught.value.hint
+
+
+def test_a_profile_without_a_configuration_file_is_named() -> None:
+    with pytest.raises(CredentialsError, match="there is no profile 'ci'") as caught:
+        find("ci", {})
+    assert "aliyun configure --profile ci" in caught.value.hint
 
 
 def test_a_broken_file_is_not_quoted(server: Loopback) -> None:
