@@ -54,7 +54,8 @@ class Thing:
     status: str
     needs: frozenset[str]
     """ids"""
-    protected: bool = False
+    locked: bool = False
+    """a delete is refused until it is switched off"""
     token: str = ""
     cluster: str = "c"
 
@@ -113,7 +114,7 @@ class HostileCloud:
                 status = "failed"
             elif self.dice(self.hostility.sick):
                 status = "sick"
-            self.add(replace(wanted, status=status, protected=self.dice(self.hostility.protected)))
+            self.add(replace(wanted, status=status, locked=self.dice(self.hostility.protected)))
             self._lose()
 
     def change(self, identifier: str, **values: int | bool) -> None:
@@ -132,7 +133,7 @@ class HostileCloud:
             there = self.things.get(identifier)
             if there is None:
                 raise errors.Gone(f"no {identifier}", code="NotFound")
-            if there.protected:
+            if there.locked:
                 raise errors.Protected(f"{identifier} is protected", code="Protected")
             users = [each.id for each in self.things.values() if identifier in each.needs]
             if users or self.dice(self.hostility.in_use):
@@ -208,7 +209,7 @@ class Item(Kind[HostileCloud, Thing]):
 
     @classmethod
     def unprotect(cls, scope: Scope[HostileCloud], have: Thing) -> None:
-        scope.client.change(have.id, protected=False)
+        scope.client.change(have.id, locked=False)
 
 
 class Upper(Item):
