@@ -15,17 +15,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
+from clusterkit.alibaba import network
 from clusterkit.alibaba.client import Clients, at_path
 from clusterkit.alibaba.errors import ERRORS, cure, redacted
-from clusterkit.alibaba.network import (
-    CLUSTER_ID,
-    SecurityGroupState,
-    VpcState,
-    VSwitchState,
-    remember,
-    remembered,
-    remembers,
-)
 from clusterkit.alibaba.tags import REPLACE, AlibabaState, read_cs_tags, write_cs_tags
 from clusterkit.engine.kind import Durations, Edit, Env, Kind, Tags, edit, fixed
 from clusterkit.engine.operation import Done, Failed, Outcome, Running
@@ -171,11 +163,11 @@ class Cluster(Kind[Clients, ClusterState]):
     version: str
     """what ACK creates: ``1.35.7-aliyun.1``; a cluster of this minor version keeps its patch"""
     spec: str
-    vpc: Kind[Any, VpcState]
-    vswitches: tuple[Kind[Any, VSwitchState], ...]
-    pod_vswitches: tuple[Kind[Any, VSwitchState], ...] = ()
+    vpc: Kind[Any, network.VpcState]
+    vswitches: tuple[Kind[Any, network.VSwitchState], ...]
+    pod_vswitches: tuple[Kind[Any, network.VSwitchState], ...] = ()
     """with Terway"""
-    security_group: Kind[Any, SecurityGroupState]
+    security_group: Kind[Any, network.SecurityGroupState]
     pods: str | None = None
     """with Flannel"""
     services: str
@@ -192,7 +184,7 @@ class Cluster(Kind[Clients, ClusterState]):
         """
         for there in clusters(scope.client):
             named, ours = there.name == scope.cluster, there.tags.get(CLUSTER) == scope.cluster
-            if named and not ours and remembered(scope).get(CLUSTER_ID) == there.id:
+            if named and not ours and network.remembered(scope).get(network.CLUSTER_ID) == there.id:
                 raise untagged(cls, scope.cluster, there.id)
             yield there
 
@@ -205,7 +197,7 @@ class Cluster(Kind[Clients, ClusterState]):
         if found.status not in cls.usable | cls.unhealthy:
             return replace(found, reason=why)
         shown = _state(scope.client.cs("DescribeClusterDetail", "GET", f"/clusters/{found.id}"))
-        recorded = remembers(scope, found.id)
+        recorded = network.remembers(scope, found.id)
         return replace(shown, status=found.status, reason=why, recorded=recorded)
 
     @classmethod
@@ -218,7 +210,7 @@ class Cluster(Kind[Clients, ClusterState]):
     def create(self, env: Env[Clients]) -> Task | None:
         # deprecated, and refused without: MissingPodVswitchIds
         pods = env.ids(self.pod_vswitches)
-        network = {"pod_vswitch_ids": pods} if pods else {"container_cidr": self.pods}
+        ranges = {"pod_vswitch_ids": pods} if pods else {"container_cidr": self.pods}
         body = {
             "name": env.cluster,
             "region_id": env.region,
@@ -230,7 +222,7 @@ class Cluster(Kind[Clients, ClusterState]):
             "vswitch_ids": env.ids(self.vswitches),
             "security_group_id": env[self.security_group].id,
             "service_cidr": self.services,
-            **network,
+            **ranges,
             "endpoint_public_access": self.public,
             "snat_entry": False,
             "rrsa_config": {"enabled": self.rrsa},
@@ -240,11 +232,11 @@ class Cluster(Kind[Clients, ClusterState]):
             "client_token": env.token(self),
         }
         created = env.client.cs("CreateCluster", "POST", "/clusters", body)
-        remember(env, created["cluster_id"])
+        network.remember(env, created["cluster_id"])
         return task("CreateCluster", created)
 
     def edits(self, env: Env[Clients], have: ClusterState) -> Iterator[Edit]:
-        yield from edit("remembered", have.recorded, True, lambda: remember(env, have.id))
+        yield from edit("remembered", have.recorded, True, lambda: network.remember(env, have.id))
         yield from fixed("vpc", have.vpc or env[self.vpc].id, env[self.vpc].id, REPLACE)
         yield from fixed("services", have.services or self.services, self.services, REPLACE)
         pods = self.pods or ""
@@ -282,7 +274,7 @@ class Cluster(Kind[Clients, ClusterState]):
 
     @classmethod
     def delete(cls, scope: Scope[Clients], have: ClusterState) -> Task | None:
-        remember(scope, have.id)
+        network.remember(scope, have.id)
         options = [{"resource_type": kind, "delete_mode": "delete"} for kind in RETAINED_BY_DEFAULT]
         query = {"delete_options": json.dumps(options), "retain_all_resources": False}
         return begin(scope, "DeleteCluster", "DELETE", f"/clusters/{have.id}", **query)
