@@ -11,22 +11,25 @@ import resource
 import sys
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
+from clusterkit.engine.kind import Env, Kind
 from clusterkit.engine.plan import plan
-from clusterkit.engine.resource import Change, Ctx, Resource
 from clusterkit.engine.run import Run
+from clusterkit.engine.scope import Scope
 
 
 @dataclass(frozen=True)
 class Thing:
     """What the cloud reports: when it will be ready."""
 
-    id: int
+    id: str
     ready_at: float
+    status: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 class Cloud:
@@ -49,34 +52,29 @@ class Cloud:
             self.calling -= 1
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Slow(Resource[Cloud, Thing]):
-    """Ready some seconds after it was made."""
+class Slow(Kind[Cloud, Thing]):
+    """Ready some seconds after it was created."""
 
     kind: ClassVar[str] = "slow"
+    usable: ClassVar[frozenset[str]] = frozenset({"ready"})
 
     @classmethod
-    def owned(cls, cx: Ctx[Cloud]) -> Mapping[str, Thing]:
-        cx.clients.enter()
-        with cx.clients.lock:
-            cx.clients.looks += 1
-            return dict(cx.clients.things)
+    def list(cls, scope: Scope[Cloud]) -> Iterable[Thing]:
+        scope.client.enter()
+        now = time.monotonic()
+        with scope.client.lock:
+            scope.client.looks += 1
+            found = [*scope.client.things.values()]
+        return [replace(one, status="ready" if one.ready_at <= now else "pending") for one in found]
 
-    def create(self, cx: Ctx[Cloud]) -> None:
-        cx.clients.enter()
-        with cx.clients.lock:
-            made = Thing(len(cx.clients.things), time.monotonic() + cx.clients.seconds)
-            cx.clients.things[self.name] = made
-
-    def diff(self, cx: Ctx[Cloud], have: Thing) -> list[Change]:
-        return []
-
-    @classmethod
-    def ready(cls, have: Thing) -> bool:
-        return have.ready_at <= time.monotonic()
+    def create(self, env: Env[Cloud]) -> None:
+        env.client.enter()
+        with env.client.lock:
+            ready_at = time.monotonic() + env.client.seconds
+            env.client.things[self.name] = Thing(self.name, ready_at, tags=self.marks(env))
 
     @classmethod
-    def delete(cls, cx: Ctx[Cloud], have: Thing) -> None:
+    def delete(cls, scope: Scope[Cloud], have: Thing) -> None:
         raise AssertionError("nothing is deleted here")
 
 
@@ -95,10 +93,11 @@ def main() -> int:
         threads = int(sys.argv[3])
     idle = resident()
     cloud = Cloud(seconds)
-    cx = Ctx(cloud, "bench")
+    scope = Scope(cloud, "bench")
     wish = [Slow(name=f"n{number}") for number in range(count)]
     wall, processor = time.perf_counter(), time.process_time()
-    outcome = Run(cx, lambda _: None, threads=threads)(plan(wish, [Slow], cx), "up")
+    steps = plan(wish, [Slow], scope, threads=threads)
+    outcome = Run(scope, steps, lambda _: None, threads=threads)()
     wall, processor = time.perf_counter() - wall, time.process_time() - processor
     above = resident() - idle
     print(f"{Path(__file__).name}: {count} resources, {seconds:g} s each, {threads} threads")
