@@ -291,6 +291,11 @@ class Kind(ABC, Generic[C, S]):
         return Finding("deletion protection is on", hint=cure)
 
     @classmethod
+    def protectable(cls) -> bool:
+        """Whether the kind knows how to switch a protection off."""
+        return cls.unprotect.__func__ is not Kind.unprotect.__func__  # type: ignore[attr-defined]
+
+    @classmethod
     def ready(cls, have: Any) -> bool:
         """Whether it can be used and edited."""
         status = have.status

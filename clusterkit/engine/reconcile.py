@@ -348,7 +348,7 @@ class Reconcile:
             # a part that was gone may have kept the rest: the next look tells
             task.asked, task.target = self._actions.now(), have
             self._accepted(task, operation if error is None else None)
-        elif isinstance(error, Protected) and not task.unprotected:
+        elif isinstance(error, Protected) and task.type.protectable() and not task.unprotected:
             task.unprotected = True
             self._actions.note(task, "switching off its protection")
             self._actions.call(

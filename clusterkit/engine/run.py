@@ -151,7 +151,7 @@ class Run:
         now = self._scheduler.now()
         limit = backoff.deadline(step.kind.patience, self._scale)
         if step.kind.optional and step.op != "sweep":
-            limit = min(limit, max(10.0, backoff.OPTIONAL_PATIENCE * self._scale))
+            limit = min(limit, backoff.deadline(backoff.OPTIONAL_PATIENCE, self._scale))
         task = Task(step, started=now, limit=limit, since=now, changed=now)
         task.removing = step.op in ("delete", "replace")
         if step.op == "sweep":

@@ -408,6 +408,21 @@ def test_a_deletion_in_parts_goes_on_after_each() -> None:
     assert Bag.told[3:] == [(0, False)]
 
 
+def test_a_protection_nobody_can_switch_off_is_the_clouds_refusal() -> None:
+    class Sealed(Item):
+        kind = "sealed"
+
+        @classmethod
+        def delete(cls, scope: Scope[DictCloud], have: Seen) -> Operation[DictCloud] | None:
+            raise Protected("termination protection is on", code="OperationNotPermitted")
+
+    cloud = DictCloud()
+    assert up(cloud, Sealed(name="x"), kinds=(Sealed,)).ok
+    error = destroy(cloud, kinds=(Sealed,)).failed["sealed/x"]
+    assert isinstance(error, Protected)
+    assert error.code == "OperationNotPermitted"
+
+
 def test_what_comes_up_late_is_swept_when_it_stands_in_the_way() -> None:
     found: list[int] = []
 
