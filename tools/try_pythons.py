@@ -111,7 +111,7 @@ def try_wheel(python: Path, wheel: Path) -> None:
 def try_tests(python: Path, version: str, *, whole: bool) -> None:
     """Run the tests in ``.venv-VERSION``."""
     venv = ROOT / f".venv-{version}"
-    run("sh", "tools/install.sh", python, venv, "test")
+    run("sh", "tools/install.sh", python, venv, "dev")
     words = ["-q", "-n", "3", "--dist", "worksteal", "-m", "not deep"]
     words += ["--cov", "--cov-report", "term:skip-covered"] if whole else SOME
     run(venv / "bin" / "pytest", *words)
