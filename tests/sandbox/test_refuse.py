@@ -26,6 +26,15 @@ from tests.sandbox.aliyun import REGION, Aliyun, account, anew
 from tests.sandbox.kubes import GP3, HOST, TOKENS, Cloud, kubeconfig
 from tests.sandbox.test_eks_service import Aws
 
+
+@pytest.fixture(autouse=True)
+def _server_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The older Alibaba SDK sends none since Python 3.12 (it misses ssl.wrap_socket)."""
+    from aliyunsdkcore.vendored.requests.packages.urllib3.util import ssl_
+
+    monkeypatch.setattr(ssl_, "HAS_SNI", True)
+
+
 OLDER_SDK = pytest.mark.filterwarnings(r"ignore:ssl\.:DeprecationWarning")
 TEXT = 'say "no", <twice> & more'
 
