@@ -26,10 +26,10 @@ from clusterkit.engine.events import Emit
 from clusterkit.engine.inventory import Inventory
 from clusterkit.engine.kind import AnyKind, Edit, Kind, Leftover, reason
 from clusterkit.engine.look import look
-from clusterkit.engine.plan import Kept, Step
 from clusterkit.engine.retry import Retry
 from clusterkit.engine.run import Outcome, Run
 from clusterkit.engine.scope import Scope
+from clusterkit.engine.step import Kept, Step
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import Absent, ClusterkitError, Finding, WrongAccount
 

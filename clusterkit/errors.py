@@ -249,6 +249,18 @@ class TimedOut(ClusterkitError):
     exit_code = 12
 
 
+class Blocked(ClusterkitError):
+    """Something that is not ours keeps a thing of ours from being deleted; the rest was."""
+
+    exit_code = 13
+
+
+class Locked(ClusterkitError):
+    """Another run works on this cluster, or has taken it over from this one."""
+
+    exit_code = 14
+
+
 class Interrupted(ClusterkitError):
     """Stopped by the user; the same command again continues."""
 

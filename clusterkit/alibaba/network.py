@@ -17,7 +17,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
-from clusterkit.alibaba.client import Clients, at_path
+from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.tags import REPLACE, AlibabaState, Calls, Tagged, write_tags
 from clusterkit.engine.kind import Durations, Edit, Env, Kind, S, Tags, edit, fixed
 from clusterkit.engine.scope import Scope
@@ -60,13 +60,6 @@ class Vpc(_Remembers[VpcState]):
     def state(cls, shown: Any) -> VpcState:
         return VpcState(**cls.common(shown), cidr=shown["CidrBlock"])
 
-    @classmethod
-    def occupants(cls, scope: Scope[Clients], have: VpcState) -> Iterator[str]:
-        every = scope.client.every
-        yield from (_called(each, "VSwitch") for each in every("DescribeVSwitches", VpcId=have.id))
-        groups = every("DescribeSecurityGroups", VpcId=have.id)
-        yield from (_called(each, "SecurityGroup") for each in groups)
-
     def create(self, env: Env[Clients]) -> None:
         env.client.vpc("CreateVpc", CidrBlock=self.cidr, **self.marked(env, "VpcName"))
 
@@ -98,14 +91,6 @@ class VSwitch(Tagged[VSwitchState]):
     def state(cls, shown: Any) -> VSwitchState:
         cidr, zone = shown["CidrBlock"], shown["ZoneId"]
         return VSwitchState(**cls.common(shown), cidr=cidr, zone=zone)
-
-    @classmethod
-    def occupants(cls, scope: Scope[Clients], have: VSwitchState) -> Iterator[str]:
-        found = scope.client.every("DescribeNetworkInterfaces", VSwitchId=have.id)
-        yield from (_called(each, "NetworkInterface") for each in found)
-        for each in scope.client.every("DescribeNatGateways", VpcId=have.vpc):
-            if at_path(each, "NatGatewayPrivateInfo.VswitchId") == have.id:
-                yield f"{each['NatGatewayId']} ({each.get('Name') or 'no name'})"
 
     def taken(self, env: Env[Clients]) -> VSwitchState | None:
         """The VSwitch that has this one's range."""

@@ -16,6 +16,7 @@ from clusterkit.cli.ui import UI, failed
 from clusterkit.cluster import Edit, Outcome, Plan
 from clusterkit.engine.events import Event, RunStarted
 from clusterkit.engine.target import Target
+from clusterkit.errors import Blocked
 
 if TYPE_CHECKING:
     from clusterkit.profile.model import BaseProfile
@@ -29,7 +30,8 @@ def _plan_line(shown: UI, plan: Plan) -> None:
         {"op": s.op, "key": s.key, "changes": [_change(edit) for edit in s.changes], "why": s.why}
         for s in plan.todo
     ]
-    shown.line("Plan", steps=steps, kept=[asdict(k) for k in plan.kept])
+    stay = {"kept": [asdict(k) for k in plan.kept], "blocked": [asdict(k) for k in plan.blocked]}
+    shown.line("Plan", steps=steps, **stay)
 
 
 def _change(edit: Edit) -> dict[str, object]:
@@ -156,7 +158,9 @@ def destroy(choice: Choice, shown: UI, *, yes: bool) -> int:
             found = cluster.plan_destroy()
         _plan_line(shown, found)
         report.show_findings(shown.err, found.warnings)
-        if known and found.empty and (moved := receipt.moved(known, target)):
+        if not shown.json:
+            report.show_blocked(shown.err, found.blocked)
+        if known and found.empty and not found.blocked and (moved := receipt.moved(known, target)):
             raise moved
         if not found.empty:
             if not shown.json:
@@ -172,6 +176,8 @@ def destroy(choice: Choice, shown: UI, *, yes: bool) -> int:
             if not outcome.ok:
                 again = _command("destroy", choice)
                 failed(shown, outcome, again, again)
+        if found.blocked:
+            raise _blocked(target, found, _command("destroy", choice))
         # the run has seen each thing go; what it could not see it has warned about
         forget_context(here, known.kubeconfig if known else None)
         receipt.remove(here.receipts, target.cloud, target.name)
@@ -183,6 +189,16 @@ def destroy(choice: Choice, shown: UI, *, yes: bool) -> int:
         else:
             report.show_kept(shown.out, target.name, found.kept)
     return 0
+
+
+def _blocked(target: Target, plan: Plan, again: str) -> Blocked:
+    keys = ", ".join(each.key for each in plan.blocked)
+    cures = dict.fromkeys(each.hint for each in plan.blocked if each.hint)
+    return Blocked(
+        f"{len(plan.blocked)} not deleted, because of what is not this cluster's: {keys}",
+        where=target.name,
+        hint="; ".join((*cures, f"remove what is in the way, then: {again}")),
+    )
 
 
 def status(choice: Choice, shown: UI) -> int:

@@ -107,6 +107,14 @@ def _tell(console: Console, label: tuple[str, str], text: str, style: str = "") 
             label = (" " * len(label[0]), "")
 
 
+def show_blocked(console: Console, blocked: Iterable[Kept]) -> None:
+    """What a destroy cannot delete, why, and what it can do about it."""
+    for item in blocked:
+        _tell(console, ("  stays ", "yellow"), f"{item.key}: {item.reason}")
+        if item.hint:
+            _tell(console, (" " * 8, ""), item.hint, "dim")
+
+
 def show_kept(console: Console, cluster: str, kept: Sequence[Kept]) -> None:
     """The end of a destroy: what was kept, why, and what it costs."""
     for item in kept:

@@ -187,10 +187,6 @@ class Cluster(Tagged[ClusterState]):
         scope.client.eks.delete_cluster(name=have.id)
 
     @classmethod
-    def occupants(cls, scope: Scope[Clients], have: ClusterState) -> Iterable[str]:
-        return pages(scope.client.eks, "list_nodegroups", "nodegroups", clusterName=have.id)
-
-    @classmethod
     def label(cls, scope: Scope[Clients], identifier: str, labels: Tags) -> None:
         if identifier != scope.cluster:
             raise ClusterkitError(f"the profile's cluster is {scope.cluster!r}, not {identifier!r}")

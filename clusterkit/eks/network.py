@@ -14,7 +14,6 @@ from ipaddress import IPv4Network
 from typing import Any, ClassVar
 
 from clusterkit.eks.client import Clients
-from clusterkit.eks.occupants import IN_SUBNET, IN_VPC, inside
 from clusterkit.eks.tags import REPLACE, Ec2, Ec2State, where
 from clusterkit.engine.kind import Durations, Edit, Env, Kind, edit, fixed
 from clusterkit.engine.scope import Scope
@@ -62,10 +61,6 @@ class Vpc(Ec2[VpcState]):
         enable = partial(change, EnableDnsHostnames={"Value": True})
         yield from fixed("cidr", have.cidr, self.cidr, REPLACE)
         yield from edit("DNS hostnames", have.hostnames, True, enable)
-
-    @classmethod
-    def occupants(cls, scope: Scope[Clients], have: VpcState) -> Iterator[str]:
-        return inside(scope, have.id, IN_VPC)
 
 
 class SubnetState(Ec2State):
@@ -118,10 +113,6 @@ class Subnet(Ec2[SubnetState]):
         yield from fixed("cidr", have.cidr, self.cidr, REPLACE)
         yield from fixed("zone", have.zone, self.zone, REPLACE)
         yield from edit("public addresses", have.public_addresses, self.public_addresses, assign)
-
-    @classmethod
-    def occupants(cls, scope: Scope[Clients], have: SubnetState) -> Iterator[str]:
-        return inside(scope, have.id, IN_SUBNET)
 
     def taken(self, env: Env[Clients]) -> Any:
         # two subnets of a VPC cannot have the same range

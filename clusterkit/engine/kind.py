@@ -146,6 +146,21 @@ def fixed(what: str, have: object, want: object, why: str) -> Iterator[Edit]:
         yield Edit(what, have, want, why=why)
 
 
+class Occupant(NamedTuple):
+    """Something of others that keeps a thing of ours from being deleted."""
+
+    kind: str
+    """the vendor's noun in plain words: ``network interface``"""
+    id: str
+    name: str = ""
+    """what a person knows it by: the Name tag, the description"""
+    cure: str = ""
+    """the command that removes it, or what else to do"""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.id}" + (f" ({self.name})" if self.name else "")
+
+
 @dataclass_transform(frozen_default=True, kw_only_default=True, eq_default=False)
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Kind(ABC, Generic[C, S]):
@@ -248,9 +263,11 @@ class Kind(ABC, Generic[C, S]):
         """Delete it, knowing only its state."""
 
     @classmethod
-    def occupants(cls, scope: Scope[C], have: Any) -> Iterable[str]:
-        """What keeps it from being deleted, whoever's: ``ID (NAME)`` each. Asked after a delete was
-        refused for that (``InUse``), where the cloud itself names nothing.
+    def occupants(cls, scope: Scope[C], have: Any) -> Iterable[Occupant]:
+        """What is not this cluster's, will not go with it, and keeps this from being deleted.
+
+        Asked before the first delete of a destroy, and again when a delete was refused
+        (``InUse``); the engine leaves out what it deletes itself.
         """
         return ()
 
@@ -289,6 +306,11 @@ class Kind(ABC, Generic[C, S]):
             return None
         cure = "set deletion_protection: false in the profile, run up, then destroy"
         return Finding("deletion protection is on", hint=cure)
+
+    @classmethod
+    def occupiable(cls) -> bool:
+        """Whether the kind knows how to look for occupants."""
+        return cls.occupants.__func__ is not Kind.occupants.__func__  # type: ignore[attr-defined]
 
     @classmethod
     def protectable(cls) -> bool:

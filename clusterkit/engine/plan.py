@@ -14,7 +14,7 @@ from graphlib import TopologicalSorter
 from typing import Any
 from uuid import UUID, uuid4
 
-from clusterkit.engine import backoff, ownership
+from clusterkit.engine import backoff, ownership, removal
 from clusterkit.engine.compare import differences, refuse, usable
 from clusterkit.engine.events import Op
 from clusterkit.engine.inventory import Inventory, Named
@@ -32,6 +32,7 @@ from clusterkit.engine.kind import (
 from clusterkit.engine.look import look
 from clusterkit.engine.scheduler import Scheduler
 from clusterkit.engine.scope import Scope
+from clusterkit.engine.step import Kept, Step
 from clusterkit.errors import (
     Absent,
     CloudError,
@@ -40,54 +41,9 @@ from clusterkit.errors import (
     Gone,
     Immutable,
     NotOurs,
-    Rejected,
     Retryable,
 )
 from clusterkit.naming import CLUSTER
-
-
-@dataclass(frozen=True)
-class Step:
-    """What is to be done about one resource, or (``sweep``) about all leftovers of a kind."""
-
-    op: Op
-    key: str
-    kind: AnyKind
-    wish: Kind[Any, Any] | None = None
-    changes: tuple[Edit, ...] = ()
-    deps: frozenset[str] = frozenset()
-    """keys of steps, or of barriers (``Plan.barriers``), that come first"""
-    found: int = 1
-    """for ``sweep``: how many there are at the moment"""
-    why: str = ""
-    """for ``replace``: why it is replaced"""
-    name: str = ""
-    """the name within the kind"""
-    id: str = ""
-    """for ``delete``: which one, where several have the name"""
-
-    @property
-    def typical(self) -> float:
-        """Seconds of the real cloud the step usually takes; 0 unknown."""
-        takes = self.kind.takes
-        match self.op:
-            case "create" | "wait":
-                return takes.create
-            case "delete" | "sweep":
-                return takes.delete if self.found else 0.0
-            case "replace":
-                return takes.create + takes.delete
-            case "update" | "keep":
-                return 0.0
-
-
-@dataclass(frozen=True)
-class Kept:
-    """Something of ours that destroy leaves alone."""
-
-    key: str
-    reason: str
-    state: object
 
 
 @dataclass(frozen=True)
@@ -113,6 +69,8 @@ class Plan:
     steps: tuple[Step, ...]
     snapshot: Snapshot
     kept: tuple[Kept, ...] = ()
+    blocked: tuple[Kept, ...] = ()
+    """what destroy cannot delete, because what is not ours is in the way"""
     warnings: tuple[Finding, ...] = ()
     barriers: Mapping[str, frozenset[str]] = field(default_factory=dict)
     destroy: bool = False
@@ -161,7 +119,7 @@ def plan(
     inventory = Inventory(scope, scale=scale)
     seen = look(looked, inventory, scale=scale, threads=threads)
     if destroy:
-        _unguarded(seen.found)
+        removal.check_guards(seen.found)
     wished = [w for w in closure(wish) if w.kind not in seen.unreached]
     states = _single(seen.found)
     states |= {w.key: w.state for w in wished if isinstance(w, Existing)}
@@ -183,13 +141,23 @@ def plan(
         raise ownership.all_of(errors)
     keys = frozenset(step.key for step in steps)
     kept: list[Kept] = []
-    surplus = _surplus(looked, seen.found, keys, kept)
+    surplus = removal.surplus(looked, seen.found, keys, kept)
     if not (destroy or prune):
         surplus = {kind: [] for kind in looked}
+    blocked: tuple[Kept, ...] = ()
+    rows = frozenset[str]()
+    if destroy:
+        rows = frozenset(kind.kind for kind in looked if isinstance(kind, Leftover))
+        surplus, blocked, verdict = removal.blocked(
+            surplus, seen.found, scope, scale=scale, threads=threads
+        )
+        rows -= verdict.kinds
+        warnings += verdict.warnings
     reached = [kind for kind in looked if kind.kind not in seen.unreached]
-    removals, barriers = _removals(reached, surplus, keys, destroy)
+    removals, barriers = removal.steps(reached, surplus, keys, rows)
     snapshot = Snapshot(run, seen.found, states, seen.began)
-    return Plan((*steps, *removals), snapshot, tuple(kept), tuple(warnings), barriers, destroy)
+    everything = (*steps, *removals)
+    return Plan(everything, snapshot, tuple(kept), blocked, tuple(warnings), barriers, destroy)
 
 
 def _single(found: Mapping[AnyKind, Named]) -> dict[str, Any]:
@@ -216,17 +184,6 @@ def _left_out(finding: Finding, destroy: bool) -> Finding:
         return finding
     what = f"left out of this plan, because it cannot be listed: {finding.what}"
     return Finding(what, where=finding.where, hint=finding.hint)
-
-
-def _unguarded(found: Mapping[AnyKind, Named]) -> None:
-    """Raise ``Rejected`` if something must not be destroyed, before anything is."""
-    for kind, named in found.items():
-        if isinstance(kind, Leftover):
-            continue
-        for name, states in named.items():
-            for state in states:
-                if guard := kind.guarded(state):
-                    raise Rejected(guard.what, where=f"{kind.kind}/{name}", hint=guard.hint)
 
 
 def _steps(
@@ -317,65 +274,3 @@ def _all(refused: Sequence[Immutable]) -> Immutable:
     """Every refusal in one error, so that the user hears of all of them at once."""
     hints = dict.fromkeys(error.hint for error in refused)
     return Immutable("\n".join(map(str, refused)), hint="; ".join(hints))
-
-
-def _surplus(
-    kinds: Sequence[AnyKind],
-    found: Mapping[AnyKind, Named],
-    keys: frozenset[str],
-    kept: list[Kept],
-) -> dict[AnyKind, list[tuple[str, Any, bool]]]:
-    """Name, state and whether it has twins, of what exists beyond the desired state."""
-    out: dict[AnyKind, list[tuple[str, Any, bool]]] = {kind: [] for kind in kinds}
-    for kind in kinds:
-        for name, states in found[kind].items():
-            key = f"{kind.kind}/{name}"
-            if key in keys:
-                continue
-            for state in states:
-                why = kind.keep(state) if isinstance(kind, Leftover) else kind.kept(state)
-                if why:
-                    kept.append(Kept(key, why, state))
-                else:
-                    out[kind].append((name, state, len(states) > 1))
-    return out
-
-
-def _removals(
-    kinds: Sequence[AnyKind],
-    surplus: Mapping[AnyKind, list[tuple[str, Any, bool]]],
-    keys: frozenset[str],
-    destroy: bool,
-) -> tuple[list[Step], dict[str, frozenset[str]]]:
-    """Deletions by reverse order of kinds, parallel inside a kind: each kind waits for the one
-    after it.
-    """
-    going = {k.kind for k in kinds if surplus[k]}
-    barriers = {"barrier/wish": keys}
-    before = "barrier/wish"
-    steps: list[Step] = []
-    for kind in reversed(kinds):
-        deps = frozenset({before})
-        if isinstance(kind, Leftover):
-            if not destroy:
-                continue
-            here = [Step("sweep", f"{kind.kind}/*", kind, deps=deps, found=len(surplus[kind]))]
-        elif kind.dies_with in going:
-            continue
-        else:
-            here = [
-                Step(
-                    "delete",
-                    f"{kind.kind}/{name}" + (f"={state.id}" if twin else ""),
-                    kind,
-                    deps=deps,
-                    name=name,
-                    id=state.id,
-                )
-                for name, state, twin in surplus[kind]
-            ]
-        if here:
-            steps += here
-            before = f"barrier/{kind.kind}"
-            barriers[before] = frozenset(step.key for step in here)
-    return steps, barriers

@@ -243,7 +243,7 @@ class Reconcile:
         except InUse as error:
             with suppress(CloudError):
                 if found := [*task.type.occupants(self._env, have)]:
-                    error.what += f" In it: {', '.join(found)}"
+                    error.what += f" In the way: {', '.join(map(str, found))}"
             raise
 
     def _lost(self, asked: float) -> bool:

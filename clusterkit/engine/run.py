@@ -28,11 +28,12 @@ from clusterkit.engine.events import (
 from clusterkit.engine.inventory import Inventory
 from clusterkit.engine.kind import Env
 from clusterkit.engine.operation import Done, Failed, Operation
-from clusterkit.engine.plan import Plan, Step
+from clusterkit.engine.plan import Plan
 from clusterkit.engine.poller import Poller
 from clusterkit.engine.reconcile import Reconcile
 from clusterkit.engine.scheduler import Scheduler
 from clusterkit.engine.scope import Scope
+from clusterkit.engine.step import Step
 from clusterkit.engine.task import Task
 from clusterkit.errors import (
     Absent,

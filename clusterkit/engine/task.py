@@ -8,7 +8,7 @@ from typing import Any
 from clusterkit.engine.events import Op
 from clusterkit.engine.kind import AnyKind, Kind, Leftover
 from clusterkit.engine.operation import Operation
-from clusterkit.engine.plan import Step
+from clusterkit.engine.step import Step
 
 
 @dataclass(eq=False)

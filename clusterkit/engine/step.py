@@ -1,0 +1,54 @@
+"""One line of a plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from clusterkit.engine.events import Op
+from clusterkit.engine.kind import AnyKind, Edit, Kind
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is to be done about one resource, or (``sweep``) about all leftovers of a kind."""
+
+    op: Op
+    key: str
+    kind: AnyKind
+    wish: Kind[Any, Any] | None = None
+    changes: tuple[Edit, ...] = ()
+    deps: frozenset[str] = frozenset()
+    """keys of steps, or of barriers (``Plan.barriers``), that come first"""
+    found: int = 1
+    """for ``sweep``: how many there are at the moment"""
+    why: str = ""
+    """for ``replace``: why it is replaced"""
+    name: str = ""
+    """the name within the kind"""
+    id: str = ""
+    """for ``delete``: which one, where several have the name"""
+
+    @property
+    def typical(self) -> float:
+        """Seconds of the real cloud the step usually takes; 0 unknown."""
+        takes = self.kind.takes
+        match self.op:
+            case "create" | "wait":
+                return takes.create
+            case "delete" | "sweep":
+                return takes.delete if self.found else 0.0
+            case "replace":
+                return takes.create + takes.delete
+            case "update" | "keep":
+                return 0.0
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Something of ours that destroy leaves alone."""
+
+    key: str
+    reason: str
+    state: object
+    hint: str = ""
