@@ -15,6 +15,7 @@ from clusterkit.errors import ClusterkitError, Finding
 
 if TYPE_CHECKING:
     from clusterkit.engine.kind import AnyKind, Kind
+    from clusterkit.engine.lock import CloudLock
     from clusterkit.engine.target import CloudConnection, Target
     from clusterkit.kube.api import Access, Credential
     from clusterkit.profile.model import BaseProfile
@@ -79,6 +80,10 @@ class Cloud(Protocol[L]):
     @property
     def KINDS(self) -> tuple[AnyKind, ...]:
         """Every kind, in creation order; deletion is the reverse."""
+
+    @property
+    def LOCK(self) -> CloudLock[Any]:
+        """What is a cluster's lock between machines."""
 
     @property
     def MINUTES(self) -> range | None:

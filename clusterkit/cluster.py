@@ -22,16 +22,18 @@ from clusterkit.engine import ownership
 from clusterkit.engine import plan as engine
 from clusterkit.engine.background import Background
 from clusterkit.engine.compare import usable
-from clusterkit.engine.events import Emit
+from clusterkit.engine.events import Emit, Warned
+from clusterkit.engine.exchange import Exchange
 from clusterkit.engine.inventory import Inventory
 from clusterkit.engine.kind import AnyKind, Edit, Kind, Leftover, reason
+from clusterkit.engine.lock import Lock, Times
 from clusterkit.engine.look import look
 from clusterkit.engine.retry import Retry
 from clusterkit.engine.run import Outcome, Run
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.step import Kept, Step
 from clusterkit.engine.target import CloudConnection, Target
-from clusterkit.errors import Absent, ClusterkitError, Finding, WrongAccount
+from clusterkit.errors import Absent, ClusterkitError, Finding, Interrupted, WrongAccount
 
 if TYPE_CHECKING:
     from clusterkit.kube.api import Access, Credential
@@ -93,9 +95,12 @@ class Cluster:
         connection: CloudConnection | None = None,
         *,
         expect_account: str | None = None,
+        locks: Path | None = None,
     ) -> None:
         """No network. ``expect_account``: the only account (project, subscription) in which
-        anything may be changed; left out, that of the credentials.
+        anything may be changed; left out, that of the credentials. ``locks``: the folder of this
+        machine's file locks, so that a killed run is taken over at once; left out, only the lock in
+        the cloud is held.
         """
         self.target = target
         self.connection = connection or CloudConnection()
@@ -104,7 +109,9 @@ class Cluster:
         """what ``plan`` and ``preflight`` take if they are given none"""
         self._cloud = load(target.cloud)
         self._kinds: Sequence[AnyKind] = self._cloud.KINDS
-        self._clients = self._cloud.connect(target, self.connection)
+        self._clients = self._cloud.connect(target, replace(self.connection, observe=self._told))
+        self._locks = locks
+        self._lock: Lock | None = None
         self._retry = Retry(self.connection.scale, self.connection.waiting)
 
     @classmethod
@@ -115,6 +122,7 @@ class Cluster:
         *,
         cloud_profile: str | None = None,
         expect_account: str | None = None,
+        locks: Path | None = None,
     ) -> Cluster:
         """The cluster of a profile, or of the file it is in; ``ProfileError`` with everything that
         is wrong with it. ``cloud_profile`` names credentials of the vendor's own configuration.
@@ -124,7 +132,7 @@ class Cluster:
 
             profile = load_profile(Path(profile), model, CLOUDS)
         target = Target(profile.cloud, profile.name, profile.region, cloud_profile)
-        made = cls(target, connection, expect_account=expect_account)
+        made = cls(target, connection, expect_account=expect_account, locks=locks)
         made.profile = profile
         return made
 
@@ -239,18 +247,62 @@ class Cluster:
 
     # -- the run ----------------------------------------------------------------------------------
 
+    @contextmanager
+    def lock(
+        self,
+        tell: Callable[[str], None] = lambda _: None,
+        stop: threading.Event | None = None,
+        *,
+        take_over: bool = False,
+    ) -> Iterator[Lock]:
+        """Keep other runs from working on the cluster; waits while one does, and ``tell``s who it
+        is once a minute.
+
+        ``apply`` takes it by itself. Whoever plans and applies takes it before, and plans again if
+        it had to wait (``Lock.waited``). ``take_over``: take it from a run on another machine at
+        once, which then changes nothing more. ``WrongAccount``, ``Interrupted``, ``CloudError``.
+        """
+        clients = self._clients.fresh()
+        account = self._retry(lambda: self._cloud.account(clients))
+        self._check_account(account)
+        target = self.target
+        held = Lock(
+            self._cloud.LOCK,
+            self._scope(clients),
+            uuid4(),
+            folder=self._locks,
+            key=f"{target.cloud}/{account}/{target.region}/{target.name}",
+            times=Times.at(self.connection.scale),
+            tell=tell,
+            stop=stop or threading.Event(),
+            take_over=take_over,
+        )
+        with held:
+            self._lock = held
+            try:
+                yield held
+            finally:
+                self._lock = None
+
     def apply(self, plan: Plan, emit: Emit, stop: threading.Event | None = None) -> Outcome:
         """Carry out the plan; ``emit`` gets every event, in order, on the calling thread.
 
         Set ``stop`` to interrupt it: calls in flight finish, nothing new starts, and another plan
         continues from there. Does not raise for what fails: ``Outcome.failed`` has the errors.
-        A plan may be applied again, but not on two threads at once: ``ClusterkitError``.
+        A plan may be applied again, but not on two threads at once: ``ClusterkitError``. Takes the
+        cluster's lock unless this thread holds it (``lock``).
         """
         if not plan.snapshot.turn.acquire(blocking=False):
             what, cure = "this plan is being applied already", "wait for that, or make another plan"
             raise ClusterkitError(what, where=self.target.name, hint=cure)
+        stop = stop or threading.Event()
         try:
-            return self._run(plan, emit, stop or threading.Event())
+            if plan.empty or (self._lock is not None and self._lock.of_this_thread):
+                return self._run(plan, emit, stop)
+            with self.lock(lambda told: emit(Warned(self.target.name, told)), stop):
+                return self._run(plan, emit, stop)
+        except Interrupted:  # while it waited for the lock
+            return Outcome(interrupted=True)
         finally:
             plan.snapshot.turn.release()
 
@@ -265,6 +317,12 @@ class Cluster:
             return run()
 
     # -- the parts --------------------------------------------------------------------------------
+
+    def _told(self, exchange: Exchange) -> None:
+        """Each request passes here before it leaves: no change without the lock it needs."""
+        if self._lock is not None and exchange.mutating and exchange.phase == "before":
+            self._lock.check()
+        self.connection.tell(exchange)
 
     def _snapshot(self) -> Any:
         """Clients that ask each question once and retry it: for one plan or one question."""

@@ -15,6 +15,7 @@ from clusterkit.alibaba.cluster import Cluster, owned
 from clusterkit.alibaba.graph import graph as graph
 from clusterkit.alibaba.iam import Role
 from clusterkit.alibaba.keypair import KeyPair
+from clusterkit.alibaba.lock import KeyPairLock
 from clusterkit.alibaba.nat import Eip, NatGateway
 from clusterkit.alibaba.network import SecurityGroup, Vpc, VSwitch, keeps_volumes
 from clusterkit.alibaba.nodes import NodePool
@@ -81,6 +82,8 @@ def exec_native(target: Target) -> Mapping[str, Any]:
 
 LIFETIME = 60
 """minutes a certificate is valid, unless told otherwise"""
+LOCK = KeyPairLock()
+
 MINUTES = range(15, 4321)
 """``TemporaryDurationMinutes`` of DescribeClusterUserKubeconfig"""
 EARLY = timedelta(minutes=5)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 from clusterkit.cli import receipt, report
@@ -99,6 +101,7 @@ def up(
     adopt: Sequence[str],
     use: bool,
     activate: bool,
+    take_over: bool,
 ) -> int:
     """Create or update the cluster to match the profile, then write the kubeconfig."""
     profile, _ = read_profile(choice)
@@ -112,12 +115,27 @@ def up(
             if not yes and not shown.ask(question):
                 shown.say("nothing was changed")
                 return 1
-            outcome = _applied(
+
+            def again() -> Plan | None:
+                """The plan after another run's changes; None if it is not what was agreed to."""
+                new = _planned(here, profile, shown, prune=prune)
+                if not yes and _steps(new) != _steps(found):
+                    report.show_plan(shown.err, name, new)
+                    return new if new.empty or shown.ask(question) else None
+                return new
+
+            ran = _locked(
                 here,
                 shown,
                 found,
+                again,
                 lambda run: write_receipt(here, found.account, run, profile=path, kubeconfig=None),
+                take_over=take_over,
             )
+            if ran is None:
+                shown.say("nothing was changed")
+                return 1
+            found, outcome = ran
             if not outcome.ok:
                 failed(shown, outcome, _command("up", choice), _command("destroy", choice))
         elif not shown.json:
@@ -130,11 +148,50 @@ def up(
     return 0
 
 
+def _steps(plan: Plan) -> set[tuple[str, str, str]]:
+    """What a plan would do, to compare it with another."""
+    return {(step.op, step.key, "; ".join(map(str, step.changes))) for step in plan.todo}
+
+
+def _locked(
+    here: Connected,
+    shown: UI,
+    found: Plan,
+    again: Callable[[], Plan | None],
+    started: Callable[[str], None] = lambda _: None,
+    *,
+    take_over: bool,
+) -> tuple[Plan, Outcome] | None:
+    """Run the plan while no other run works on the cluster; after waiting for one, the plan that
+    ``again`` makes. The plan and how it ended; None if there is none.
+    """
+    tell = partial(_tell_waiting, shown, here.target.name)
+    with (
+        stop_on_signals(shown.say) as stop,
+        here.cluster.lock(tell, stop, take_over=take_over) as lock,
+    ):
+        plan: Plan | None = found
+        if lock.waited:
+            plan = again()
+        if plan is None:
+            return None
+        return plan, _applied(here, shown, plan, stop, started)
+
+
+def _tell_waiting(shown: UI, name: str, told: str) -> None:
+    shown.line("Warned", where=name, what=told)
+    shown.say(f"{name}: {told}")
+
+
 def _applied(
-    here: Connected, shown: UI, found: Plan, started: Callable[[str], None] = lambda _: None
+    here: Connected,
+    shown: UI,
+    found: Plan,
+    stop: threading.Event,
+    started: Callable[[str], None],
 ) -> Outcome:
-    """Run the plan under signals, rendered; ``started`` is told the run's id before any change."""
-    with shown.renderer() as render, stop_on_signals(shown.say) as stop:
+    """Run the plan, rendered; ``started`` is told the run's id before any change."""
+    with shown.renderer() as render:
 
         def emit(event: Event) -> None:
             if isinstance(event, RunStarted):
@@ -149,7 +206,7 @@ def _usual(steps: Plan, scale: float) -> str:
     return f" (usually {clock(seconds)})" if seconds >= 1 else ""
 
 
-def destroy(choice: Choice, shown: UI, *, yes: bool) -> int:
+def destroy(choice: Choice, shown: UI, *, yes: bool, take_over: bool) -> int:
     """Remove everything that carries the cluster's tags, and say what is left."""
     target = find_target(choice)
     with connected(target, choice, shown.say) as here:
@@ -172,7 +229,10 @@ def destroy(choice: Choice, shown: UI, *, yes: bool) -> int:
             if not yes and not shown.ask(question, expect=target.name):
                 shown.say("nothing was changed")
                 return 1
-            outcome = _applied(here, shown, found)
+
+            # after another run's changes: whoever typed the name means all that carries its tags
+            ran = _locked(here, shown, found, cluster.plan_destroy, take_over=take_over)
+            found, outcome = ran or (found, Outcome())
             if not outcome.ok:
                 again = _command("destroy", choice)
                 failed(shown, outcome, again, again)

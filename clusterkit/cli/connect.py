@@ -54,7 +54,9 @@ def connected(target: Target, choice: Choice, say: Callable[[str], None]) -> Ite
         trace = Trace(choice.trace)
     try:
         connection = replace(_connection(choice.sandbox), observe=trace, waiting=_telling(say))
-        cluster = Cluster(target, connection, expect_account=expected)
+        cluster = Cluster(
+            target, connection, expect_account=expected, locks=folder.with_name("locks")
+        )
         yield Connected(cluster, choice.sandbox, folder, known)
     except WrongAccount as error:
         if known is None or error.expected != known.account:

@@ -95,6 +95,7 @@ def up(
             help="Enable the cloud services and create the service roles that the account lacks.",
         ),
     ] = False,
+    take_over: o.TakeOver = False,
     cloud_profile: o.CloudProfile = None,
     sandbox: o.Sandbox = False,
     trace: o.Trace = None,
@@ -113,7 +114,14 @@ def up(
     choice = Choice(profile, cloud_profile=cloud_profile, sandbox=sandbox, trace=trace)
     shown = face(output, debug=debug)
     return commands.up(
-        choice, shown, yes=yes, prune=prune, adopt=adopt or [], use=use, activate=activate
+        choice,
+        shown,
+        yes=yes,
+        prune=prune,
+        adopt=adopt or [],
+        use=use,
+        activate=activate,
+        take_over=take_over,
     )
 
 
@@ -143,6 +151,7 @@ def destroy(
     region: o.Region = None,
     name: o.Name = None,
     yes: o.Yes = False,
+    take_over: o.TakeOver = False,
     cloud_profile: o.CloudProfile = None,
     sandbox: o.Sandbox = False,
     trace: o.Trace = None,
@@ -159,7 +168,7 @@ def destroy(
     from clusterkit.cli.ui import face
 
     choice = Choice(profile, cloud, region, name, cloud_profile, sandbox, trace)
-    return commands.destroy(choice, face(output, debug=debug), yes=yes)
+    return commands.destroy(choice, face(output, debug=debug), yes=yes, take_over=take_over)
 
 
 @app.command(epilog=f"Example: clusterkit status {EXAMPLES.profile} --sandbox")

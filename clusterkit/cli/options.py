@@ -78,3 +78,10 @@ Adopt = Annotated[
         help="Take over something that exists: put the cluster's tags on it. Can be repeated.",
     ),
 ]
+TakeOver = Annotated[
+    bool,
+    typer.Option(
+        "--take-over",
+        help="Do not wait for a run on another machine that works on this cluster: end its turn.",
+    ),
+]

@@ -11,6 +11,7 @@ from clusterkit.eks import addons, cluster, iam, keypair, leftovers, network, no
 from clusterkit.eks.client import Clients
 from clusterkit.eks.errors import call
 from clusterkit.eks.graph import graph as graph
+from clusterkit.eks.lock import LaunchTemplateLock
 from clusterkit.eks.preflight import account as account
 from clusterkit.eks.preflight import preflight as preflight
 from clusterkit.eks.profile import EksProfile
@@ -58,6 +59,8 @@ KINDS: tuple[AnyKind, ...] = (
     drain.LoadBalancerServices,
 )
 
+
+LOCK = LaunchTemplateLock()
 
 MINUTES = None
 """a token always lasts 15"""

@@ -28,8 +28,6 @@ PROPAGATION = 120.0
 (terraform-provider-aws, internal/service/iam, ``propagationTimeout``)"""
 RESEND = 30.0
 """after how long a delete that was accepted and shows no effect is sent again"""
-FRESH = 5.0
-"""real seconds: a step that begins so soon after the plan's look needs no look of its own"""
 SHORTEST = 0.01
 """real seconds: even a sandbox without latency is not asked in a tight loop"""
 LEAST_PATIENCE = 60.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 
 
@@ -12,3 +13,10 @@ def utc(text: object) -> datetime | None:
     except ValueError:
         return None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def ago(seconds: float) -> str:
+    """A time in seconds since the epoch: ``06:20:11 UTC, 3 min ago``."""
+    told = datetime.fromtimestamp(seconds, UTC).strftime("%H:%M:%S UTC")
+    passed = max(0, int(time.time() - seconds))
+    return f"{told}, {passed // 60} min ago" if passed >= 60 else f"{told}, {passed} s ago"

@@ -20,7 +20,6 @@ PATIENCE = 300.0
 class Look:
     """What each kind lists, and what could not be listed."""
 
-    began: float
     found: dict[AnyKind, Named] = field(default_factory=dict)
     warnings: list[Finding] = field(default_factory=list)
     unreached: set[str] = field(default_factory=set)
@@ -32,7 +31,7 @@ def look(
 ) -> Look:
     """List every kind in parallel; an optional kind that does not answer is a warning."""
     scheduler = Scheduler(threads)
-    seen = Look(scheduler.now())
+    seen = Look()
     failed: list[Exception] = []
     give_up = scheduler.now() + backoff.deadline(PATIENCE, scale)
 

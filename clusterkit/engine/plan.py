@@ -51,13 +51,8 @@ class Snapshot:
     """What the look of a plan saw."""
 
     run: UUID
-    found: Mapping[AnyKind, Named]
     states: Mapping[str, Any]
     """key to state, of what exists once and of what is used without being ours"""
-    began: float
-    """when the look began, on the scheduler's clock"""
-    unused: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
-    """taken by the first run: a later run of the same plan must look for itself"""
     turn: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
     """held while the plan is applied"""
 
@@ -155,7 +150,7 @@ def plan(
         warnings += verdict.warnings
     reached = [kind for kind in looked if kind.kind not in seen.unreached]
     removals, barriers = removal.steps(reached, surplus, keys, rows)
-    snapshot = Snapshot(run, seen.found, states, seen.began)
+    snapshot = Snapshot(run, states)
     everything = (*steps, *removals)
     return Plan(everything, snapshot, tuple(kept), blocked, tuple(warnings), barriers, destroy)
 

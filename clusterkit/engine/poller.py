@@ -7,10 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from clusterkit.engine import backoff
 from clusterkit.engine.inventory import Inventory, Named
 from clusterkit.engine.kind import AnyKind
-from clusterkit.engine.plan import Snapshot
 from clusterkit.engine.scheduler import Scheduler
 from clusterkit.engine.task import Task
 
@@ -26,18 +24,14 @@ class Poller:
         self,
         scheduler: Scheduler,
         inventory: Inventory,
-        snapshot: Snapshot,
         serve: Callable[[Task, Named], None],
         failed: Callable[[list[Task], int, Exception], None],
     ) -> None:
         """``serve(task, named)`` per waiting step; ``failed(tasks, attempt, error)`` if the look
-        fails. A step that begins soon after the plan's ``snapshot`` is served from that, in the
-        first run of the plan.
+        fails.
         """
         self._scheduler = scheduler
         self._inventory = inventory
-        self._snapshot = snapshot
-        self._first = snapshot.unused.acquire(blocking=False)
         self._serve = serve
         self._failed = failed
         self._idle: defaultdict[AnyKind, set[Task]] = defaultdict(set)
@@ -77,10 +71,6 @@ class Poller:
         if not served:
             self._rearm(kind)
             return
-        fresh = self._first and now - self._snapshot.began < backoff.FRESH
-        if fresh and kind in self._snapshot.found and not any(task.served for task in served):
-            self._looked(kind, served, self._snapshot.found[kind], None)
-            return
         self._looking.add(kind)
         self._scheduler.call(
             lambda: self._inventory.owned(kind),
@@ -97,7 +87,6 @@ class Poller:
         if error is None:
             self._failures[kind] = 0
             for task in still:
-                task.served = True
                 self._serve(task, named)
         elif still:
             self._failures[kind] += 1

@@ -41,6 +41,7 @@ from clusterkit.errors import (
     CloudError,
     ClusterkitError,
     Gone,
+    Locked,
     Retryable,
     ServerError,
     TimedOut,
@@ -100,7 +101,6 @@ class Run:
         self._poller = Poller(
             self._scheduler,
             inventory,
-            plan.snapshot,
             self._reconcile.serve,
             self._look_failed,
         )
@@ -324,7 +324,11 @@ class Run:
             return
         self._outcome.failed[task.key] = error
         self._emit(StepFailed(task.key, task.op, self._scheduler.now() - task.started, error))
-        if not self._plan.destroy or not isinstance(error, ClusterkitError):
+        if (
+            not self._plan.destroy
+            or not isinstance(error, ClusterkitError)
+            or isinstance(error, Locked)
+        ):
             self._halt()
             return
         self._ended.add(task)

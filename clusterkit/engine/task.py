@@ -25,8 +25,6 @@ class Task:
     """when anything last changed"""
     removing: bool = False
     """on the way to not being there (delete, and the first half of a replacement)"""
-    served: bool = False
-    """has been shown a look"""
     asked: float | None = None
     """when the create or delete was accepted whose effect is awaited"""
     made: bool = False

@@ -1,0 +1,473 @@
+"""One run at a time on a cluster.
+
+On one machine it is an OS file lock, free at once when its process ends. Between machines it is a
+thing in the cloud whose name can be taken only once; its tags say who holds it. The holder renews a
+tag every 30 s; whoever sees it unchanged for 90 s on its own monotonic clock takes the lock over.
+Before each change the holder makes sure that it renewed the lock lately, so that a process that was
+stopped for minutes changes nothing after somebody else has taken over.
+
+Reading takes no lock. The periods are ours, not a vendor's: a lease of three renewals.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self, TypeVar
+from uuid import UUID
+
+from clusterkit.engine import backoff
+from clusterkit.engine.dates import ago
+from clusterkit.engine.kind import Tags
+from clusterkit.engine.scope import Scope
+from clusterkit.errors import (
+    CloudError,
+    Exists,
+    Gone,
+    Interrupted,
+    Locked,
+    NotOurs,
+    Retryable,
+    TimedOut,
+)
+from clusterkit.naming import digest, safe
+
+C = TypeVar("C", contravariant=True)
+PREFIX = "clusterkit-lock"
+"""of the tags on the lock, and of its name"""
+POLL = 0.1
+"""seconds between two tries for the file lock"""
+SAY = 60.0
+"""seconds between two messages of somebody who waits"""
+
+
+@dataclass(frozen=True)
+class Times:
+    """The periods of a lock, in seconds."""
+
+    renew: float = 30.0
+    stale: float = 90.0
+    """unchanged for so long, it is taken over"""
+    fence: float = 60.0
+    """not renewed for so long, its holder makes sure of it before the next change"""
+    settle: float = 5.0
+    """after taking over: two that take over at once see by then which of them has it"""
+    poll: float = 5.0
+
+    @classmethod
+    def at(cls, scale: float) -> Times:
+        """The periods on a sandbox, not shorter than a loaded machine needs."""
+        real = cls()
+        least = cls(renew=5.0, stale=15.0, fence=10.0, settle=0.5, poll=0.5)
+        return cls(
+            **{
+                each.name: max(
+                    getattr(least, each.name), getattr(real, each.name) * min(scale, 1.0)
+                )
+                for each in fields(cls)
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a lock. The values fit every cloud's tags and labels (``naming.safe``)."""
+
+    run: str
+    host: str
+    process: str
+    place: str
+    """processes with the same one share the file locks of a machine"""
+    since: str
+    """seconds since the epoch"""
+    beat: str = "0"
+    """counts the renewals"""
+
+    def tags(self, cluster: str) -> dict[str, str]:
+        """What the lock's tags say."""
+        told = {f"{PREFIX}-{key}": value for key, value in asdict(self).items()}
+        return {PREFIX: safe(cluster), **told}
+
+    @classmethod
+    def of(cls, tags: Tags) -> Holder:
+        """Who the tags name; empty words for what they leave out."""
+        return cls(**{each.name: tags.get(f"{PREFIX}-{each.name}", "") for each in fields(cls)})
+
+    def __str__(self) -> str:
+        since = f", since {ago(float(self.since))}" if self.since.isdigit() else ""
+        return f"run {self.run}, process {self.process} on {self.host}{since}"
+
+
+@dataclass(frozen=True)
+class Held:
+    """The lock as the cloud shows it."""
+
+    id: str
+    tags: Tags
+
+
+class CloudLock(Protocol[C]):
+    """What a driver says of the thing that is a cluster's lock in the cloud."""
+
+    def read(self, scope: Scope[C]) -> Held | None:
+        """The lock, whoever's; None while nobody has it."""
+
+    def take(self, scope: Scope[C], tags: Tags) -> None:
+        """Create it with these tags; ``Exists`` if somebody has it."""
+
+    def write(self, scope: Scope[C], identifier: str, tags: Tags) -> None:
+        """Change these of its tags; ``Gone`` if this one does not exist any more."""
+
+    def release(self, scope: Scope[C], identifier: str) -> None:
+        """Remove this one; ``Gone`` if it does not exist any more."""
+
+
+def monotonic() -> float:
+    """Seconds on a clock that goes on while the machine sleeps, where there is one."""
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
+
+
+class Lock:
+    """The lock of one cluster, for one run; a context manager that waits for it.
+
+    ``Locked`` if somebody else takes it over. ``Interrupted`` when ``stop`` is set while it waits.
+    """
+
+    def __init__(
+        self,
+        cloud: CloudLock[Any],
+        scope: Scope[Any],
+        run: UUID,
+        *,
+        folder: Path | None,
+        key: str,
+        times: Times,
+        tell: Callable[[str], None],
+        stop: threading.Event,
+        take_over: bool = False,
+    ) -> None:
+        """``folder``: where this machine's file locks are; without one, only threads of this
+        process and the cloud's lock are waited for. ``key`` names the cluster on this machine.
+        ``take_over``: take it from whoever has it in the cloud. ``tell`` is told who is waited for.
+        """
+        self._cloud = cloud
+        self._scope = scope
+        self._times = times
+        self._tell = tell
+        self._stop = stop
+        self._take_over = take_over
+        self._place = Place(folder)
+        self._key = key
+        self._me = Holder(
+            run=run.hex[:12],
+            host=safe(socket.gethostname() or "unknown"),
+            process=str(os.getpid()),
+            place=self._place.id,
+            since=str(int(time.time())),
+        )
+        self.waited = False
+        """whether somebody else had it: what a plan saw before may have changed"""
+        self._lost: Locked | None = None
+        self._renewed = 0.0
+        self._renewing = threading.RLock()
+        self._own = threading.local()
+        self._over = threading.Event()
+        self._said = -SAY
+        self._thread = 0
+
+    @property
+    def of_this_thread(self) -> bool:
+        """Whether the thread that asks took it."""
+        return self._thread == threading.get_ident()
+
+    # -- the holder -------------------------------------------------------------------------------
+
+    def __enter__(self) -> Self:
+        self._stack = self._on_this_machine()
+        try:
+            with self._calling():
+                self._acquire()
+        except BaseException:
+            self._stack.close()
+            raise
+        self._over.clear()
+        self._thread = threading.get_ident()
+        threading.Thread(target=self._renew_on, name="clusterkit-lock", daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._over.set()
+        try:
+            with self._renewing, self._calling():
+                if self._lost is None:
+                    self._let_go()
+        finally:
+            self._stack.close()
+
+    def check(self) -> None:
+        """Before a change: ``Locked`` if somebody else has taken the lock over.
+
+        Calls of the lock's own pass.
+        """
+        if getattr(self._own, "calling", False):
+            return
+        if self._lost is not None:
+            raise self._lost
+        if monotonic() - self._renewed > self._times.fence:
+            with self._renewing:
+                if monotonic() - self._renewed > self._times.fence:
+                    self._renew()
+
+    def _renew_on(self) -> None:
+        pause = self._times.renew
+        while not self._over.wait(pause):
+            try:
+                with self._renewing:
+                    if self._over.is_set():
+                        return
+                    self._renew()
+                pause = self._times.renew
+            except Locked:
+                return
+            except CloudError:
+                pause = self._times.renew / 5
+
+    def _renew(self) -> None:
+        """Renew it if it is still this run's."""
+        with self._calling():
+            began = monotonic()
+            held = self._cloud.read(self._scope)
+            if held is None or Holder.of(held.tags).run != self._me.run:
+                raise self._taken(held)
+            self._me = replace(self._me, beat=str(int(self._me.beat) + 1))
+            beat = f"{PREFIX}-beat"
+            try:
+                self._cloud.write(self._scope, held.id, {beat: self._me.beat})
+            except Gone:
+                raise self._taken(None) from None
+            self._renewed = began
+
+    def _taken(self, held: Held | None) -> Locked:
+        who = f" by {Holder.of(held.tags)}" if held else ""
+        self._lost = Locked(
+            f"another run has taken over this cluster{who}; this one changes nothing more",
+            where=self._scope.cluster,
+            hint="wait until that run has ended, then run the same command again",
+        )
+        return self._lost
+
+    def _let_go(self) -> None:
+        """Remove it, if it is still this run's; a failure costs the next run a minute, no more."""
+        with suppress(CloudError):
+            held = self._patiently(lambda: self._cloud.read(self._scope))
+            if held is not None and Holder.of(held.tags).run == self._me.run:
+                self._patiently(lambda: self._cloud.release(self._scope, held.id))
+
+    def _patiently(self, ask: Callable[[], Any]) -> Any:
+        for attempt in range(1, 5):
+            try:
+                return ask()
+            except Gone:
+                return None
+            except Retryable as error:
+                time.sleep(min(backoff.delay(attempt, error.after, 1.0), self._times.poll))
+        return ask()
+
+    @contextmanager
+    def _calling(self) -> Iterator[None]:
+        before = getattr(self._own, "calling", False)
+        self._own.calling = True
+        try:
+            yield
+        finally:
+            self._own.calling = before
+
+    # -- getting it -------------------------------------------------------------------------------
+
+    def _on_this_machine(self) -> ExitStack:
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self._place.hold(self._key, self._me, self._wait_here))
+            except OSError as error:  # a full or read-only disk, a file system without locks
+                self._tell(f"no file lock ({error}): only the lock in the cloud is held")
+                self._place = Place(None)
+                self._me = replace(self._me, place=self._place.id)
+                stack.enter_context(self._place.hold(self._key, self._me, self._wait_here))
+            return stack.pop_all()
+
+    def _acquire(self) -> None:
+        seen: Holder | None = None
+        since = monotonic()
+        patience, attempt, took = monotonic() + backoff.PROPAGATION, 0, False
+        while True:
+            began = monotonic()
+            try:
+                held = self._cloud.read(self._scope)
+                holder = self._holder(held) if held else None
+                if held is None:
+                    self._cloud.take(self._scope, self._me.tags(self._scope.cluster))
+                elif holder and holder.run == self._me.run:
+                    if not took:
+                        self._renewed = began
+                        return
+                    took = False  # another may have taken it over in the same moment: look again
+                    self._pause(self._times.settle)
+                    continue
+                else:
+                    patience, attempt = monotonic() + backoff.PROPAGATION, 0
+                    if holder != seen:
+                        seen, since = holder, monotonic()
+                    dead = holder is not None and holder.place == self._me.place
+                    stale = monotonic() - since > self._times.stale
+                    if dead or stale or self._take_over:
+                        self._take_over, took = False, True
+                        self._cloud.release(self._scope, held.id)
+                    else:
+                        self._waiting(f"{holder}")
+                        self._pause(self._times.poll)
+            except (Exists, Gone, Retryable) as error:
+                # somebody was quicker, a list lags behind, or the answer was lost: look again
+                attempt += 1
+                if monotonic() > patience:
+                    raise TimedOut(
+                        f"could not take the lock: {error}",
+                        where=self._scope.cluster,
+                        hint="run the same command again",
+                    ) from error
+                after = error.after if isinstance(error, Retryable) else None
+                self._pause(min(backoff.delay(attempt, after, 1.0), self._times.poll))
+
+    def _holder(self, held: Held) -> Holder:
+        if held.tags.get(PREFIX) != safe(self._scope.cluster):
+            raise NotOurs(
+                f"{held.id} has the name of clusterkit's lock and not its tags",
+                where=self._scope.cluster,
+                hint="delete it, or choose another name for the cluster",
+            )
+        return Holder.of(held.tags)
+
+    def _wait_here(self, holder: str) -> None:
+        self._waiting(holder)
+        self._pause(POLL)
+
+    def _waiting(self, holder: str) -> None:
+        self.waited = True
+        now = monotonic()
+        if now - self._said >= SAY:
+            self._said = now
+            self._tell(f"another run works on this cluster ({holder}); waiting for it to end")
+
+    def _pause(self, seconds: float) -> None:
+        if self._stop.wait(seconds):
+            raise Interrupted("interrupted while waiting for another run to end")
+
+
+class Place:
+    """The file locks of one machine's user, or the threads of one process."""
+
+    _threads: dict[str, threading.Lock] = {}  # noqa: RUF012
+    _guard = threading.Lock()
+    _process = secrets.token_hex(8)
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        words: tuple[object, ...] = (self._process, os.getpid())
+        if folder is not None:
+            try:
+                words = (_token(folder), socket.gethostname(), _boot())
+            except OSError:  # read-only or full: the cloud's lock has to do
+                self._folder = None
+        self.id = digest(*words, length=16)
+
+    @contextmanager
+    def hold(self, key: str, holder: Holder, wait: Callable[[str], None]) -> Iterator[None]:
+        """Hold the lock of this name; ``wait`` is told who has it, and called until it is free."""
+        name = f"{self.id}/{key}"
+        with self._guard:
+            mutex = self._threads.setdefault(name, threading.Lock())
+        while not mutex.acquire(blocking=False):
+            wait("another thread of this process")
+        try:
+            if self._folder is None:
+                yield
+            else:
+                with _file(self._folder / f"{digest(key, length=16)}.lock", holder, wait):
+                    yield
+        finally:
+            mutex.release()
+
+
+@contextmanager
+def _file(path: Path, holder: Holder, wait: Callable[[str], None]) -> Iterator[None]:
+    """Hold a file's lock; the file is removed with it."""
+    import fcntl
+
+    while True:
+        number = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(number).st_nlink:
+                break
+            os.close(number)  # its last holder removed it in between
+        except BlockingIOError:
+            who = _holder(number)
+            os.close(number)
+            wait(who)
+        except BaseException:
+            os.close(number)
+            raise
+    try:
+        with suppress(OSError):  # what it says is only for people
+            os.ftruncate(number, 0)
+            os.write(number, json.dumps(asdict(holder)).encode())
+        yield
+    finally:
+        with suppress(OSError):
+            path.unlink()
+        os.close(number)
+
+
+def _holder(number: int) -> str:
+    try:
+        return str(Holder(**json.loads(os.read(number, 4096))))
+    except (OSError, ValueError, TypeError):
+        return "another process on this machine"
+
+
+def _token(folder: Path) -> str:
+    """A random word that says which folder this is; made once."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = folder / "place"
+    part = folder / f".place.{secrets.token_hex(8)}"
+    if not path.exists():
+        part.write_text(secrets.token_hex(16))
+        try:
+            with suppress(FileExistsError):
+                os.link(part, path)
+        finally:
+            part.unlink()
+    return path.read_text()
+
+
+def _boot() -> str:
+    """Which start of the machine this is, where the kernel tells (Linux: proc(5))."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
