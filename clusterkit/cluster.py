@@ -254,24 +254,26 @@ class Cluster:
         stop: threading.Event | None = None,
         *,
         take_over: bool = False,
+        account: str | None = None,
     ) -> Iterator[Lock]:
         """Keep other runs from working on the cluster; waits while one does, and ``tell``s who it
         is once a minute.
 
         ``apply`` takes it by itself. Whoever plans and applies takes it before, and plans again if
         it had to wait (``Lock.waited``). ``take_over``: take it from a run on another machine at
-        once, which then changes nothing more. ``WrongAccount``, ``Interrupted``, ``CloudError``.
+        once, which then changes nothing more. ``account``: the one that is meant. Raises
+        ``WrongAccount``, ``Interrupted``, ``CloudError``.
         """
         clients = self._clients.fresh()
-        account = self._retry(lambda: self._cloud.account(clients))
-        self._check_account(account)
+        found = self._retry(lambda: self._cloud.account(clients))
+        self._check_account(found, account)
         target = self.target
         held = Lock(
             self._cloud.LOCK,
             self._scope(clients),
             uuid4(),
             folder=self._locks,
-            key=f"{target.cloud}/{account}/{target.region}/{target.name}",
+            key=f"{target.cloud}/{found}/{target.region}/{target.name}",
             times=Times.at(self.connection.scale),
             tell=tell,
             stop=stop or threading.Event(),
@@ -296,10 +298,14 @@ class Cluster:
             what, cure = "this plan is being applied already", "wait for that, or make another plan"
             raise ClusterkitError(what, where=self.target.name, hint=cure)
         stop = stop or threading.Event()
+
+        def warn(told: str) -> None:
+            emit(Warned(self.target.name, told))
+
         try:
             if plan.empty or (self._lock is not None and self._lock.of_this_thread):
                 return self._run(plan, emit, stop)
-            with self.lock(lambda told: emit(Warned(self.target.name, told)), stop):
+            with self.lock(warn, stop, account=plan.account):
                 return self._run(plan, emit, stop)
         except Interrupted:  # while it waited for the lock
             return Outcome(interrupted=True)
@@ -360,7 +366,7 @@ class Cluster:
     def _account(self, clients: Any) -> str:
         return self._cloud.account(clients)
 
-    def _check_account(self, account: str, *expected: str) -> None:
+    def _check_account(self, account: str, *expected: str | None) -> None:
         for wanted in (self.expect_account, *expected):
             if wanted is not None and account != wanted:
                 raise WrongAccount(account, wanted, where=self.target.name)
