@@ -35,7 +35,14 @@ class NotRegular(OSError):
 def check(path: Path) -> None:
     """``NotRegular`` if the path leads to anything but a regular file; nothing there is fine."""
     with suppress(FileNotFoundError):
-        _refuse(path, path.stat().st_mode)
+        _refuse(path, _stat(path).st_mode)
+
+
+def _stat(path: Path) -> os.stat_result:
+    try:
+        return path.stat()
+    except ValueError as error:  # a null byte, or what cannot be encoded: no file has such a name
+        raise FileNotFoundError(errno.ENOENT, str(error), str(path)) from error
 
 
 def _refuse(path: Path, mode: int) -> None:
@@ -48,7 +55,11 @@ def opened(path: Path, flags: int = os.O_RDONLY, mode: int = 0o600) -> int:
 
     ``NotRegular``, or the ``OSError`` of ``os.open``.
     """
-    check(path)  # before opening it, which alone has effects on some devices
+    # before opening it, which alone has effects on some devices
+    if flags & os.O_CREAT:
+        check(path)
+    else:
+        _refuse(path, _stat(path).st_mode)
     number = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY, mode)
     try:
         _refuse(path, os.fstat(number).st_mode)
