@@ -56,7 +56,7 @@ class Info:
     """the bearer token of the control host"""
     pace: Pace
     kube: str
-    """``embedded``, ``envtest`` or ``kubeconfig:PATH``"""
+    """``embedded`` or ``envtest``"""
     emulators: tuple[str, ...]
     version: str
     """the version of clusterkit that started it"""
