@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 from clusterkit.clouds import CLOUDS, Facts, check_target, load, model
-from clusterkit.engine import ownership
+from clusterkit.engine import ownership, threads
 from clusterkit.engine import plan as engine
 from clusterkit.engine.background import Background
 from clusterkit.engine.compare import usable
@@ -410,7 +410,7 @@ def _stopped_by(stop: threading.Event, run: Run) -> Iterator[None]:
                 run.stop()
                 return
 
-    threading.Thread(target=wait, name="clusterkit-stop", daemon=True).start()
+    threads.start(wait, "clusterkit-stop")
     try:
         yield
     finally:
