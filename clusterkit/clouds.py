@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from clusterkit.engine.lock import CloudLock
     from clusterkit.engine.target import CloudConnection, Target
     from clusterkit.kube.api import Access, Credential
+    from clusterkit.profile.fields import Form
     from clusterkit.profile.model import BaseProfile
 
 CloudName = Literal["alibaba", "eks"]
@@ -170,15 +171,35 @@ def template(name: str, cluster: str, region: str | None) -> str:
 
     match _known(name):
         case "alibaba":
+            return fill("clusterkit.alibaba", cluster, region or "ap-southeast-1", regions(name))
+        case "eks":
+            return fill("clusterkit.eks", cluster, region or "eu-west-1", regions(name))
+        case unknown:
+            assert_never(unknown)
+
+
+def regions(name: str) -> Form:
+    """What the names of this cloud's regions look like."""
+    match _known(name):
+        case "alibaba":
             from clusterkit.alibaba.fields import REGION as ALIBABA
 
-            return fill("clusterkit.alibaba", cluster, region or "ap-southeast-1", ALIBABA)
+            return ALIBABA
         case "eks":
             from clusterkit.eks.fields import REGION as EKS
 
-            return fill("clusterkit.eks", cluster, region or "eu-west-1", EKS)
+            return EKS
         case unknown:
             assert_never(unknown)
+
+
+def check_target(target: Target) -> None:
+    """``ProfileError`` unless name and region are as a profile's must be: a name is a filter of
+    tags, where ``*`` matches other clusters, and a region is part of the host requests go to.
+    """
+    from clusterkit.profile.identity import check
+
+    check(target.name, target.region, regions(target.cloud))
 
 
 def _known(name: str) -> CloudName:

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
-from clusterkit.clouds import CLOUDS, Facts, load, model
-from clusterkit.engine import ownership
+from clusterkit.clouds import CLOUDS, Facts, check_target, load, model
+from clusterkit.engine import ownership, threads
 from clusterkit.engine import plan as engine
 from clusterkit.engine.background import Background
 from clusterkit.engine.compare import usable
@@ -100,8 +100,9 @@ class Cluster:
         """No network. ``expect_account``: the only account (project, subscription) in which
         anything may be changed; left out, that of the credentials. ``locks``: the folder of this
         machine's file locks, so that a killed run is taken over at once; left out, only the lock in
-        the cloud is held.
+        the cloud is held. ``ProfileError`` for a name or region that no profile may have.
         """
+        check_target(target)
         self.target = target
         self.connection = connection or CloudConnection()
         self.expect_account = expect_account
@@ -415,7 +416,7 @@ def _stopped_by(stop: threading.Event, run: Run) -> Iterator[None]:
                 run.stop()
                 return
 
-    threading.Thread(target=wait, name="clusterkit-stop", daemon=True).start()
+    threads.start(wait, "clusterkit-stop")
     try:
         yield
     finally:

@@ -67,7 +67,7 @@ def start(
 ) -> Info:
     """Start the sandbox in the background and wait until its proxy accepts connections.
 
-    ``kube`` is ``embedded``, ``envtest`` or ``kubeconfig:PATH``; ``faults`` is text for
+    ``kube`` is ``embedded`` or ``envtest``; ``faults`` is text for
     ``Faults.parse``; ``emulators`` are names (default: all); ``directory`` defaults
     to ``state_dir.default_directory()``. A sandbox of another version of clusterkit that
     runs there is stopped first. ``AlreadyRunning`` if one of this version does; ``SandboxError``

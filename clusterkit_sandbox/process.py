@@ -37,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _check(faults, options.emulators)
         state.prepare()
         lock = state.acquire()
+        log = state.open_log()
     except AlreadyRunning:
         return ALREADY_RUNNING
     except SandboxError as error:
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error))
     if os.fork():
         return 0
-    _background(state.log)
+    _background(log)
     state.write_owner(lock)
     try:
         _serve(state, pace, options.kube, faults, options.emulators)
@@ -96,15 +97,14 @@ def _fail(text: str) -> int:
     return _WRONG
 
 
-def _background(log: Path) -> None:
-    """Detach from the caller: working directory and streams."""
+def _background(log: int) -> None:
+    """Detach from the caller: working directory and streams; ``log`` is the new output."""
     os.chdir("/")
     sys.stdout.flush()
     sys.stderr.flush()
-    handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
     for stream in (1, 2):
-        os.dup2(handle, stream)
-    os.close(handle)
+        os.dup2(log, stream)
+    os.close(log)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
 

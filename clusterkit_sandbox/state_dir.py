@@ -9,6 +9,7 @@ its output, and ``run/`` holds everything else.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -55,7 +56,7 @@ class Info:
     """the bearer token of the control host"""
     pace: Pace
     kube: str
-    """``embedded``, ``envtest`` or ``kubeconfig:PATH``"""
+    """``embedded`` or ``envtest``"""
     emulators: tuple[str, ...]
     version: str
     """the version of clusterkit that started it"""
@@ -71,6 +72,27 @@ class Info:
     def ca_file(self) -> Path:
         """The CA bundle for clients."""
         return self.directory / "run" / "ca.pem"
+
+
+def open_regular(path: Path, flags: int) -> int:
+    """A descriptor of a regular file of mode 0600.
+
+    ``OSError`` for anything else: opening a FIFO waits for ever, and a device is another program's.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        _refuse_odd(path, path.stat().st_mode)
+    handle = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY, 0o600)
+    try:
+        _refuse_odd(path, os.fstat(handle).st_mode)
+    except OSError:
+        os.close(handle)
+        raise
+    return handle
+
+
+def _refuse_odd(path: Path, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, f"{path.name} is not a regular file: remove it", str(path))
 
 
 def default_directory() -> Path:
@@ -126,7 +148,7 @@ class StateDir:
 
         ``AlreadyRunning`` if another process holds it.
         """
-        handle = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
+        handle = self._open(self._lock, os.O_RDWR | os.O_CREAT)
         deadline = time.monotonic() + _LOCK_TIMEOUT
         while True:
             try:
@@ -150,14 +172,14 @@ class StateDir:
     def owner(self) -> int | None:
         """The process that holds the lock; only meaningful while ``held()``."""
         try:
-            return int(self._lock.read_text(encoding="ascii"))
+            return int(self._text(self._lock))
         except (OSError, ValueError):
             return None
 
     def held(self) -> bool:
         """Whether a sandbox is running here, ready or not."""
         try:
-            handle = os.open(self._lock, os.O_RDWR)
+            handle = open_regular(self._lock, os.O_RDWR)
         except OSError:
             return False
         try:
@@ -183,7 +205,7 @@ class StateDir:
             }
         )
         draft = self._info.with_suffix(".new")
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        handle = self._open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text + "\n")
         draft.replace(self._info)
@@ -193,7 +215,7 @@ class StateDir:
         if not self.held():
             return None
         try:
-            found = json.loads(self._info.read_text(encoding="utf-8"))
+            found = json.loads(self._text(self._info))
             return Info(
                 directory=self.directory,
                 pid=found["pid"],
@@ -207,27 +229,53 @@ class StateDir:
             )
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise SandboxError(
                 f"{self._info} is damaged: {error}",
                 "run clusterkit sandbox stop, then start it again",
             ) from error
 
+    @staticmethod
+    def _text(path: Path) -> str:
+        with os.fdopen(open_regular(path, os.O_RDONLY), encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def _open(self, path: Path, flags: int) -> int:
+        try:
+            return open_regular(path, flags)
+        except OSError as error:
+            raise SandboxError(
+                f"the sandbox cannot use {path}: {error.strerror or error}",
+                f"set {VARIABLE} to a directory used only by the sandbox",
+            ) from error
+
+    def open_log(self) -> int:
+        """A descriptor of the emptied log; ``SandboxError`` if it cannot be written."""
+        return self._open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
+
     def last_lines(self, count: int) -> list[str]:
         """The last lines of the log."""
         try:
-            return self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-count:]
+            return self._text(self.log).splitlines()[-count:]
         except OSError:
             return []
 
     def unpublish(self) -> None:
         """Remove ``sandbox.json``, because the sandbox is about to stop."""
-        self._info.unlink(missing_ok=True)
+        self._remove(self._info)
+
+    @staticmethod
+    def _remove(path: Path) -> None:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            what = f"the sandbox cannot remove {path}: {error.strerror or error}"
+            raise SandboxError(what, "remove it by hand") from error
 
     def clear(self) -> None:
         """Remove everything except the lock and the log; the caller must hold the lock."""
         self.unpublish()
-        self._info.with_suffix(".new").unlink(missing_ok=True)
+        self._remove(self._info.with_suffix(".new"))
         shutil.rmtree(self.directory / "run", ignore_errors=True)
 
     def clean_up(self) -> None:

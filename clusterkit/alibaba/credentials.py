@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from clusterkit import localfile
 from clusterkit.engine.cache import Renewed
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import CredentialsError
@@ -110,7 +111,7 @@ def _of_environment(environ: Mapping[str, str]) -> Source | None:
 def _read(file: Path) -> tuple[dict[str, Any], str]:
     """The profiles of the configuration file by name, and the current one's name."""
     try:
-        found = json.loads(file.read_text("utf-8"))
+        found = json.loads(localfile.read(file))
         profiles = {str(profile["name"]): profile for profile in found.get("profiles", ())}
     except FileNotFoundError:
         return {}, ""

@@ -65,7 +65,7 @@ def _planned(
     adopt: Sequence[str] = (),
     activate: bool = False,
 ) -> Plan:
-    if here.known and (moved := receipt.moved(here.known, here.target)):
+    if moved := receipt.moved(here.receipts, here.target, here.profile):
         raise moved
     with shown.working(f"looking at {here.target.name} in {here.target.region}"):
         consent = shown.say if activate else None
@@ -104,7 +104,7 @@ def up(
     take_over: bool,
 ) -> int:
     """Create or update the cluster to match the profile, then write the kubeconfig."""
-    profile, _ = read_profile(choice)
+    profile, _ = read_profile(choice, receipts=False)
     with connected(_target(profile, choice), choice, shown.say) as here:
         found = _planned(here, profile, shown, prune=prune, adopt=adopt, activate=activate)
         name, path, scale = here.target.name, profile_path(choice), here.cluster.connection.scale
@@ -208,7 +208,7 @@ def _usual(steps: Plan, scale: float) -> str:
 
 def destroy(choice: Choice, shown: UI, *, yes: bool, take_over: bool) -> int:
     """Remove everything that carries the cluster's tags, and say what is left."""
-    target = find_target(choice)
+    target = find_target(choice, receipts=False)
     with connected(target, choice, shown.say) as here:
         known, cluster = here.known, here.cluster
         with shown.working(f"looking for what belongs to {target.name} in {target.region}"):
@@ -217,7 +217,8 @@ def destroy(choice: Choice, shown: UI, *, yes: bool, take_over: bool) -> int:
         report.show_findings(shown.err, found.warnings)
         if not shown.json:
             report.show_blocked(shown.err, found.blocked)
-        if known and found.empty and not found.blocked and (moved := receipt.moved(known, target)):
+        moved = receipt.moved(here.receipts, target, here.profile)
+        if moved and found.empty and not found.blocked:
             raise moved
         if not found.empty:
             if not shown.json:
@@ -240,7 +241,7 @@ def destroy(choice: Choice, shown: UI, *, yes: bool, take_over: bool) -> int:
             raise _blocked(target, found, _command("destroy", choice))
         # the run has seen each thing go; what it could not see it has warned about
         forget_context(here, known.kubeconfig if known else None)
-        receipt.remove(here.receipts, target.cloud, target.name)
+        receipt.remove(here.receipts, target, found.account)
     shown.line("Result", cluster=target.name, kept=[asdict(k) for k in found.kept])
     if not shown.json:
         if found.empty and not found.kept:

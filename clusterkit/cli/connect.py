@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from clusterkit.cli import receipt
 from clusterkit.cli.format import NOTED, brief, clock
-from clusterkit.cli.target import Choice
+from clusterkit.cli.target import Choice, profile_path
+from clusterkit.clouds import check_target
 from clusterkit.cluster import Cluster
 from clusterkit.engine.retry import Told
 from clusterkit.engine.target import CloudConnection, Target
@@ -32,6 +33,8 @@ class Connected:
     sandbox: bool
     receipts: Path
     known: receipt.Receipt | None
+    profile: Path | None
+    """the profile's file, if one is named"""
 
     @property
     def target(self) -> Target:
@@ -44,9 +47,10 @@ def connected(target: Target, choice: Choice, say: Callable[[str], None]) -> Ite
     """The cluster, with the account of its receipt as the expected one; no network, but for the
     sandbox, which is started if it is not running. ``say`` tells the user of long retries.
     """
+    check_target(target)
     folder = receipt.directory(sandbox=choice.sandbox)
-    known = receipt.read(folder, target.cloud, target.name)
-    expected = known.account if known and known.region == target.region else None
+    known = receipt.read(folder, target)
+    expected = known.account if known else None
     trace: Trace | None = None
     if choice.trace:
         from clusterkit.cli.trace import Trace
@@ -57,12 +61,14 @@ def connected(target: Target, choice: Choice, say: Callable[[str], None]) -> Ite
         cluster = Cluster(
             target, connection, expect_account=expected, locks=folder.with_name("locks")
         )
-        yield Connected(cluster, choice.sandbox, folder, known)
+        yield Connected(cluster, choice.sandbox, folder, known, profile_path(choice))
     except WrongAccount as error:
         if known is None or error.expected != known.account:
             raise
-        file = receipt.file(folder, target.cloud, target.name)
-        error.hint += f"; if {error.expected} is out of date, delete {file}"
+        error.hint += (
+            "; for a cluster in each account name the credentials with --cloud-profile; "
+            f"if {error.expected} is out of date, delete {receipt.file(folder, known)}"
+        )
         raise
     finally:
         if trace:
@@ -109,7 +115,7 @@ def write_receipt(
 ) -> None:
     """Remember where the cluster is; keeps what an earlier receipt knew of its kubeconfig."""
     target = here.target
-    known = receipt.read(here.receipts, target.cloud, target.name)
+    known = receipt.read(here.receipts, target)
     new = receipt.Receipt(
         cloud=target.cloud,
         name=target.name,

@@ -8,6 +8,8 @@ from dataclasses import asdict, is_dataclass
 from types import TracebackType
 from typing import Any, Self, TextIO
 
+from clusterkit.cli.heartbeat import Heartbeat
+from clusterkit.cli.running import Running
 from clusterkit.engine.events import Event
 from clusterkit.errors import ClusterkitError
 
@@ -17,8 +19,11 @@ class JsonLines:
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stdout
+        self._running = Running()
+        self._heartbeat = Heartbeat(self._still)
 
     def __enter__(self) -> Self:
+        self._heartbeat.__enter__()
         return self
 
     def __exit__(
@@ -27,16 +32,27 @@ class JsonLines:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        return None
+        self._heartbeat.__exit__(kind, error, trace)
+
+    def _still(self, seconds: float) -> None:
+        """What is waited for, after a minute without a word."""
+        steps = [
+            {"key": key, "op": row.op, "note": row.note, "seconds": round(row.seconds, 1)}
+            for key, row in list(self._running.rows.items())
+        ]
+        self.line("Waiting", what="the run", seconds=round(seconds, 1), steps=steps)
 
     def __call__(self, event: Event) -> None:
         """Write it."""
+        self._running.see(event)
         self.line(type(event).__name__, **asdict(event))
 
     def line(self, name: str, **values: Any) -> None:
         """Write a line that is no event of a run (``Plan``, ``Result``)."""
+        self._heartbeat.heard()
         text = json.dumps({"event": name, **values}, default=plain)
-        print(text, file=self._stream, flush=True)
+        self._stream.write(f"{text}\n")  # in one piece: two threads write
+        self._stream.flush()
 
 
 def plain(value: object) -> object:

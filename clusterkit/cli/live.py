@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -12,10 +11,10 @@ from rich.live import Live as RichLive
 from rich.table import Table
 from rich.text import Text
 
-from clusterkit.cli.format import brief, clock, done_word, verb
+from clusterkit.cli.format import brief, clock, done_word
+from clusterkit.cli.running import Running
 from clusterkit.engine.events import (
     Event,
-    Op,
     RunEnded,
     RunStarted,
     StepDone,
@@ -28,21 +27,13 @@ from clusterkit.engine.events import (
 )
 
 
-@dataclass
-class _Row:
-    op: Op
-    started: float
-    typical: float
-    note: str
-
-
 class Live:
     """A header and one line per running step; fits the terminal's width and height."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._live = RichLive(self, console=console, refresh_per_second=8, transient=True)
-        self._rows: dict[str, _Row] = {}
+        self._running = Running()
         self._title = ""
         self._total = self._done = 0
         self._started = time.monotonic()
@@ -64,7 +55,7 @@ class Live:
         """The header, and as many rows as there is room for; the oldest first."""
         now = time.monotonic()
         room = max(1, options.size.height - 4)
-        rows = list(self._rows.items())
+        rows = list(self._running.rows.items())
         table = Table.grid(padding=(0, 1), expand=True)
         table.add_column(width=1)
         table.add_column(no_wrap=True, overflow="ellipsis", width=30)
@@ -74,8 +65,7 @@ class Live:
         for key, row in rows[:room]:
             usual = f"of {clock(row.typical)}" if row.typical >= 1 else ""
             frame = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"[int(now * 8) % 10]
-            note = row.note or verb(row.op)
-            table.add_row(frame, key, clock(now - row.started), usual, Text(brief(note)))
+            table.add_row(frame, key, clock(now - row.started), usual, Text(brief(row.doing)))
         head = f"{self._title}: {self._done} of {self._total} done, {clock(now - self._started)}"
         more = len(rows) - room
         yield Group(
@@ -93,19 +83,13 @@ class Live:
 
     def __call__(self, event: Event) -> None:
         """Draw it."""
+        self._running.see(event)
         match event:
             case RunStarted(action, cluster, _, steps):
                 self._title, self._total = f"{action} {cluster}", len(steps)
-            case StepStarted(key, op, typical):
-                self._rows[key] = _Row(op, time.monotonic(), typical, "")
-            case StepNoted(key, note):
-                if row := self._rows.get(key):
-                    row.note = note
-            case StepRetried(key, reason, _):
-                if row := self._rows.get(key):
-                    row.note = f"again soon: {brief(reason)}"
+            case StepStarted() | StepNoted() | StepRetried():
+                return  # drawn as one of the rows
             case StepDone(key, op, seconds, note):
-                self._rows.pop(key, None)
                 if op == "sweep" and note in ("", "none"):
                     return
                 self._done += 1
@@ -113,10 +97,8 @@ class Live:
                 more = f", {note}" if note else ""
                 self._say("✓", "green", key, f"{done_word(op)} in {clock(seconds)}{more}")
             case StepFailed(key, _, seconds, _):
-                self._rows.pop(key, None)
                 self._say("✗", "red", key, f"failed after {clock(seconds)}")
             case StepStopped(key, note):
-                self._rows.pop(key, None)
                 self._say("…", "yellow", key, f"unfinished ({note or 'begun'})")
             case Warned(where, what):
                 self._say("!", "yellow", where, brief(what))
@@ -125,5 +107,5 @@ class Live:
                 parts += [f"{failed} failed"] if failed else []
                 parts += [f"{stopped} unfinished"] if stopped else []
                 head = f"{action} {cluster}: {', '.join(parts)} in {clock(seconds)}"
-                self._rows.clear()
+                self._running.rows.clear()
                 self._console.print(Text(head, style="bold"))

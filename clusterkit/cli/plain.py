@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from types import TracebackType
 from typing import Self, TextIO
 
 from clusterkit.cli.format import NOTED, brief, clock, done_word, verb
+from clusterkit.cli.heartbeat import Heartbeat
+from clusterkit.cli.running import Running
 from clusterkit.cli.terminal import clean
 from clusterkit.engine.events import (
     Event,
@@ -21,15 +24,20 @@ from clusterkit.engine.events import (
     Warned,
 )
 
+MOST = 5
+"""steps that are listed after a minute of silence"""
+
 
 class Plain:
     """One line per step when it begins to matter and when it ends."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
-        self._noted: dict[str, str] = {}
+        self._running = Running()
+        self._heartbeat = Heartbeat(self._still)
 
     def __enter__(self) -> Self:
+        self._heartbeat.__enter__()
         return self
 
     def __exit__(
@@ -38,13 +46,25 @@ class Plain:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        return None
+        self._heartbeat.__exit__(kind, error, trace)
 
     def _say(self, line: str) -> None:
-        print(clean(line), file=self._stream, flush=True)
+        self._heartbeat.heard()
+        with suppress(OSError):  # a full disk or a closed pipe is no reason to stop a run
+            self._stream.write(f"{clean(line)}\n")  # in one piece: two threads write
+            self._stream.flush()
+
+    def _still(self, _: float) -> None:
+        """What is waited for, after a minute without a word."""
+        rows = list(self._running.rows.items())
+        for key, row in rows[:MOST]:
+            self._say(f"  {key}: still {row}")
+        if len(rows) > MOST:
+            self._say(f"  and {len(rows) - MOST} more")
 
     def __call__(self, event: Event) -> None:
         """Say it."""
+        self._running.see(event)
         match event:
             case RunStarted(action, cluster, _, steps):
                 self._say(f"{action} {cluster}: {len(steps)} to do")
@@ -52,11 +72,11 @@ class Plain:
                 usual = f" (usually {clock(typical)})" if typical >= NOTED else ""
                 if usual:
                     self._say(f"  {key}: {verb(op)}{usual}")
-            case StepNoted(key, note):
-                self._noted[key] = note
             case StepRetried(key, reason, delay):
                 if delay >= NOTED:
                     self._say(f"  {key}: {brief(reason)}; again in {clock(delay)}")
+            case StepNoted():
+                return  # told once a minute
             case StepDone(key, op, seconds, note):
                 if op == "sweep" and note in ("", "none"):
                     return

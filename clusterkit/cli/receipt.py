@@ -1,20 +1,24 @@
-"""The receipt of a cluster: a hint in the user's state directory, never the truth.
+"""The receipts of clusters: hints in the user's state directory, never the truth.
 
-It catches a profile whose region or account changed since the last run, and finds the cluster when
-no profile is named. It holds no secret and may be deleted at any time; a damaged one counts as
-none.
+There is one for each account, region and name. It catches a profile whose region or account changed
+since the last run, and finds the cluster for commands that only read when no profile is named. It
+holds no secret and may be deleted at any time; a damaged one counts as none, with a warning.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
+from urllib.parse import quote
 
+from clusterkit import localfile
+from clusterkit.clouds import check_target
 from clusterkit.engine.target import Target
-from clusterkit.errors import ClusterkitError
+from clusterkit.errors import ClusterkitError, Finding
 
 
 @dataclass(frozen=True)
@@ -52,46 +56,65 @@ def directory(environ: Mapping[str, str] = os.environ, *, sandbox: bool = False)
     return Path(state) / "clusterkit" / ("sandbox-receipts" if sandbox else "receipts")
 
 
-def file(folder: Path, cloud: str, name: str) -> Path:
-    """The file of a cluster's receipt."""
-    return folder / f"{cloud}-{name}.json"
+def file(folder: Path, receipt: Receipt) -> Path:
+    """Where this receipt is, or would be written."""
+    there = (path for path, found in _sound(folder) if found == receipt)
+    account = quote(receipt.account, safe="")
+    name = f"{receipt.cloud}_{account}_{receipt.region}_{receipt.name}.json"
+    return next(there, folder / name)
 
 
 def write(receipt: Receipt, folder: Path) -> None:
     """Put it in place of an older one, atomically, readable by the user only;
     ``ClusterkitError`` if the directory cannot be written.
     """
-    path = file(folder, receipt.cloud, receipt.name)
-    part = path.with_suffix(f".{os.getpid()}.part")
+    path = file(folder, receipt)
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        part.touch(mode=0o600)
-        part.write_text(json.dumps(asdict(receipt), indent=2) + "\n")
-        part.replace(path)
+        localfile.replace(path, _text(receipt))
     except OSError as error:
-        raise ClusterkitError(
-            f"cannot be written: {error.strerror}",
-            where=str(path),
-            hint="set XDG_STATE_HOME to a directory you can write to",
-        ) from error
+        raise _unwritable(path, error) from error
 
 
-def read(folder: Path, cloud: str, name: str) -> Receipt | None:
-    """The receipt of this cluster, if there is a sound one."""
-    return _load(file(folder, cloud, name))
+def check(folder: Path) -> None:
+    """The error that ``write`` would raise now; only a missing folder is made."""
+    path = folder / "receipt.json"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        localfile.check_replaceable(path, bytes(4096))
+    except OSError as error:
+        raise _unwritable(folder, error) from error
 
 
-def remove(folder: Path, cloud: str, name: str) -> None:
+def _text(receipt: Receipt) -> bytes:
+    return (json.dumps(asdict(receipt), indent=2) + "\n").encode()
+
+
+def _unwritable(path: Path, error: OSError) -> ClusterkitError:
+    return ClusterkitError(
+        f"cannot be written: {error.strerror or error}",
+        where=str(path),
+        hint="set XDG_STATE_HOME to a directory you can write to",
+    )
+
+
+def read(folder: Path, target: Target) -> Receipt | None:
+    """The newest receipt of this cluster that was made with the same ``cloud_profile``."""
+    found = [receipt for receipt in every(folder) if receipt.target == target]
+    return max(found, key=lambda receipt: receipt.when, default=None)
+
+
+def remove(folder: Path, target: Target, account: str) -> None:
     """Forget the cluster; none is fine."""
-    file(folder, cloud, name).unlink(missing_ok=True)
+    for path, receipt in _sound(folder):
+        same = replace(receipt.target, cloud_profile=target.cloud_profile) == target
+        if same and receipt.account == account:
+            path.unlink(missing_ok=True)
 
 
 def every(folder: Path) -> list[Receipt]:
     """All sound receipts, by file name."""
-    if not folder.is_dir():
-        return []
-    found = (_load(path) for path in sorted(folder.glob("*.json")))
-    return [receipt for receipt in found if receipt is not None]
+    return [receipt for _, receipt in _sound(folder)]
 
 
 def at_kubeconfig(known: Receipt, file: Path, minutes: int | None) -> Receipt:
@@ -99,23 +122,61 @@ def at_kubeconfig(known: Receipt, file: Path, minutes: int | None) -> Receipt:
     return replace(known, kubeconfig=str(file.absolute()), minutes=minutes)
 
 
-def moved(receipt: Receipt, target: Target) -> ClusterkitError | None:
-    """The error to raise if the cluster was last seen in another region."""
-    if receipt.region == target.region:
+def moved(folder: Path, target: Target, profile: Path | None) -> ClusterkitError | None:
+    """The error to raise if the last cluster of this very profile was in another region."""
+    if profile is None:
         return None
-    what = f"the last run was in {receipt.region}, this one would be in {target.region}"
-    words = ["--cloud", receipt.cloud, "--region", receipt.region, "--name", target.name]
-    words += ["--cloud-profile", receipt.cloud_profile] if receipt.cloud_profile else []
-    words += ["--sandbox"] if receipt.sandbox else []
+    of_it = [receipt for receipt in every(folder) if receipt.profile == str(profile.resolve())]
+    same = [r for r in of_it if (r.cloud, r.name) == (target.cloud, target.name)]
+    if not same or any(receipt.region == target.region for receipt in same):
+        return None
+    last = max(same, key=lambda receipt: receipt.when)
+    what = f"the last run was in {last.region}, this one would be in {target.region}"
     hint = (
-        f"destroy that cluster first (clusterkit destroy {' '.join(words)}), "
-        "or give this one another name"
+        f"destroy that cluster first ({destroy_command(last)}), or keep both: "
+        "copy the profile to another file"
     )
     return ClusterkitError(what, where=target.name, hint=hint)
 
 
-def _load(path: Path) -> Receipt | None:
+def destroy_command(receipt: Receipt) -> str:
+    """The command that destroys the receipt's cluster without its profile."""
+    words = ["--cloud", receipt.cloud, "--region", receipt.region, "--name", receipt.name]
+    words += ["--cloud-profile", receipt.cloud_profile] if receipt.cloud_profile else []
+    words += ["--sandbox"] if receipt.sandbox else []
+    return f"clusterkit destroy {' '.join(words)}"
+
+
+def _sound(folder: Path) -> Iterator[tuple[Path, Receipt]]:
+    for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
+        try:
+            raw = localfile.read(path)
+        except FileNotFoundError:  # another run has just ended
+            continue
+        except OSError as error:
+            _warn(path, error.strerror or str(error))
+            continue
+        if receipt := _parsed(raw):
+            yield path, receipt
+        else:
+            _warn(path, "it is damaged")
+
+
+def _parsed(raw: bytes) -> Receipt | None:
+    from pydantic import TypeAdapter
+
     try:
-        return Receipt(**json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError):
+        receipt = TypeAdapter(Receipt).validate_json(raw, strict=True)
+        check_target(receipt.target)
+    except (ValueError, ClusterkitError):
         return None
+    return receipt
+
+
+@cache
+def _warn(path: Path, why: str) -> None:
+    """Once for each command."""
+    from clusterkit.cli import report
+
+    finding = Finding(f"this receipt is ignored: {why}", str(path), "delete it")
+    report.show_findings(report.err(), [finding])

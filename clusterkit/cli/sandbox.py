@@ -24,9 +24,7 @@ Pace = Annotated[
 ]
 Kube = Annotated[
     str | None,
-    typer.Option(
-        "--kube", help="Kubernetes behind the clusters: embedded, envtest, or kubeconfig:PATH."
-    ),
+    typer.Option("--kube", help="Kubernetes behind the clusters: embedded or envtest."),
 ]
 Faults = Annotated[
     str,

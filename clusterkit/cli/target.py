@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clusterkit.cli import receipt
-from clusterkit.clouds import CLOUDS, EXAMPLES, model
+from clusterkit.clouds import CLOUDS, EXAMPLES, model, regions
 from clusterkit.engine.target import Target
 from clusterkit.errors import ClusterkitError
 
@@ -41,9 +41,12 @@ def profile_path(choice: Choice, environ: Mapping[str, str] = os.environ) -> Pat
     return HERE if HERE.exists() else None
 
 
-def read_profile(choice: Choice) -> tuple[BaseProfile, Path]:
-    """The whole profile, checked; ``ProfileError`` with everything that is wrong."""
-    path = profile_path(choice) or _receipt_profile(choice)
+def read_profile(choice: Choice, *, receipts: bool = True) -> tuple[BaseProfile, Path]:
+    """The whole profile, checked; ``ProfileError`` with everything that is wrong.
+
+    ``receipts``: that of the only receipt if none is named; not for commands that change anything.
+    """
+    path = profile_path(choice) or (_receipt_profile(choice) if receipts else None)
     if path is None:
         raise ClusterkitError(
             "no profile given, $CLUSTERKIT_PROFILE is not set, and ./profile.yaml does not exist",
@@ -54,12 +57,14 @@ def read_profile(choice: Choice) -> tuple[BaseProfile, Path]:
     return load(path, model, CLOUDS), path
 
 
-def find_target(choice: Choice) -> Target:
-    """The cluster's cloud, name and region; a profile's other fields may be wrong or missing."""
+def find_target(choice: Choice, *, receipts: bool = True) -> Target:
+    """The cluster's cloud, name and region; a profile's other fields may be wrong or missing.
+
+    ``receipts``: that of the only receipt if none is named; not for commands that change anything.
+    """
     given = {"--cloud": choice.cloud, "--region": choice.region, "--name": choice.name}
     if any(given.values()):
         if choice.cloud and choice.region and choice.name:
-            model(choice.cloud)
             return Target(choice.cloud, choice.name, choice.region, choice.cloud_profile)
         missing = [option for option, value in given.items() if not value]
         raise ClusterkitError(
@@ -69,25 +74,28 @@ def find_target(choice: Choice) -> Target:
     if path := profile_path(choice):
         from clusterkit.profile.model import load_identity
 
-        return _with_credentials(Target(*load_identity(path)), choice)
-    found = _only_receipt(choice)
-    return _with_credentials(found.target, choice)
+        return _with_credentials(Target(*load_identity(path, regions)), choice)
+    return _with_credentials(_only_receipt(choice, receipts=receipts).target, choice)
 
 
 def _with_credentials(target: Target, choice: Choice) -> Target:
     return replace(target, cloud_profile=choice.cloud_profile or target.cloud_profile)
 
 
-def _only_receipt(choice: Choice) -> receipt.Receipt:
+def _only_receipt(choice: Choice, *, receipts: bool) -> receipt.Receipt:
     found = receipt.every(receipt.directory(sandbox=choice.sandbox))
-    if len(found) == 1:
+    if len(found) == 1 and receipts:
         return found[0]
+    hint = "give a profile, or --cloud, --region and --name"
     if not found:
         what = "no cluster given: there is no ./profile.yaml and no receipt of an earlier run"
-    else:
+    elif receipts:
         names = ", ".join(f"{r.name} ({r.cloud}, {r.region})" for r in found)
         what = f"several clusters have receipts: {names}"
-    raise ClusterkitError(what, hint="give a profile, or --cloud, --region and --name")
+    else:
+        what = "no cluster given: destroy never takes the one that it finds a receipt of"
+        hint += "; clusters you have created: " + "; ".join(map(receipt.destroy_command, found))
+    raise ClusterkitError(what, hint=hint)
 
 
 def _receipt_profile(choice: Choice) -> Path | None:

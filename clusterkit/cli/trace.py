@@ -8,6 +8,7 @@ import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
+from clusterkit import localfile
 from clusterkit.engine.exchange import Exchange
 from clusterkit.errors import ClusterkitError
 
@@ -18,9 +19,9 @@ class Trace:
     """
 
     def __init__(self, path: Path) -> None:
-        """Create or empty the file, readable by the user only."""
+        """Create or empty the regular file, readable by the user only."""
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            descriptor = localfile.opened(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             os.fchmod(descriptor, 0o600)  # the file may have been there
         except OSError as error:
             what = f"cannot be written: {error.strerror}"

@@ -13,6 +13,8 @@ import typer
 from rich.console import Console
 
 from clusterkit.cli import report
+from clusterkit.cli.format import clock
+from clusterkit.cli.heartbeat import Heartbeat
 from clusterkit.cli.jsonl import JsonLines
 from clusterkit.cli.live import Live
 from clusterkit.cli.options import Output
@@ -57,7 +59,7 @@ class UI:
 
     def ask(self, question: str, *, expect: str | None = None) -> bool:
         """Yes or no; with ``expect``, whether that very word is typed."""
-        if not sys.stdin.isatty():
+        if sys.stdin is None or not sys.stdin.isatty():
             raise ClusterkitError(
                 "cannot ask for confirmation: stdin is not a terminal",
                 hint="run it with --yes to go ahead without asking",
@@ -69,11 +71,17 @@ class UI:
 
     @contextmanager
     def working(self, text: str) -> Iterator[None]:
-        """A spinner in a terminal while something takes a moment."""
+        """A spinner in a terminal while something takes a moment, elsewhere a line a minute."""
         if self.mode == "live":
             with self.err.status(text):
                 yield
-        else:
+            return
+
+        def tell(seconds: float) -> None:
+            self.say(f"still {text} ({clock(seconds)})")
+            self.line("Waiting", what=text, seconds=round(seconds, 1), steps=[])
+
+        with Heartbeat(tell):
             yield
 
 

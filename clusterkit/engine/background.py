@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from types import TracebackType
 from typing import Any, TypeVar
+
+from clusterkit.engine import threads
+from clusterkit.errors import ClusterkitError
 
 T = TypeVar("T")
 
@@ -34,7 +36,10 @@ class Background:
             wait(self._begun)
 
     def __call__(self, function: Callable[[], T]) -> Future[T]:
-        """Start ``function``; the future gets its result or its error."""
+        """Start ``function``; the future gets its result or its error.
+
+        Where no thread can be started it is called here.
+        """
         future: Future[T] = Future()
 
         def work() -> None:
@@ -44,5 +49,8 @@ class Background:
                 future.set_exception(error)
 
         self._begun.append(future)
-        threading.Thread(target=work, name="clusterkit-background", daemon=True).start()
+        try:
+            threads.start(work, "clusterkit-background")
+        except ClusterkitError:
+            work()  # one after the other, then
         return future

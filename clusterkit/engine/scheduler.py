@@ -1,50 +1,66 @@
 """One thread that decides, a few that call, and a heap of due times: waiting holds no thread.
 
 Everything but the calls themselves happens on the thread that is in ``run()``, so the engine needs
-no locks.
+no locks. Time in which the process was stopped (Ctrl-Z, SIGSTOP) does not count: nothing could be
+seen to change meanwhile, so it is no reason to give up.
 """
 
 from __future__ import annotations
 
 import heapq
 import itertools
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from clusterkit.engine import threads
+from clusterkit.errors import ClusterkitError
+
+TICK = 1.0
+"""seconds the loop waits at most, so that it notices that it was stopped"""
+STOPPED = 5.0
+"""seconds a wait ends too late until the process counts as stopped; a busy machine is quicker"""
+
 Then = Callable[[Any, Exception | None], None]
 
 
 class Scheduler:
-    """Runs calls on at most ``threads`` threads and everything else on the caller's."""
+    """Runs calls on a few threads and everything else on the caller's."""
 
-    def __init__(self, threads: int = 16) -> None:
-        """``threads`` are started only as calls need them, and end with ``run()``."""
-        self._limit = threads
+    def __init__(self, limit: int = 16) -> None:
+        """At most ``limit`` threads, started only as calls need them; they end with ``run()``."""
+        self._limit = limit
         self._threads = 0
         self._in_flight = 0
         self._work: SimpleQueue[tuple[Callable[[], Any], Then] | None] = SimpleQueue()
         self._results: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._serial = itertools.count()
+        self._lost = 0.0
+        """seconds in which the process was stopped"""
 
-    @staticmethod
-    def now() -> float:
+    def now(self) -> float:
         """Seconds on the clock that ``later`` counts by."""
-        return time.monotonic()
+        return time.monotonic() - self._lost
 
     def call(self, function: Callable[[], Any], then: Then) -> None:
         """Run ``function`` on a worker, then ``then(result, error)`` on the loop's thread."""
+        if self._in_flight >= self._threads and self._threads < self._limit:
+            self._add_thread()
         self._in_flight += 1
-        if self._in_flight > self._threads and self._threads < self._limit:
-            self._threads += 1
-            name = f"clusterkit-call-{self._threads}"
-            # daemon threads: a second Ctrl-C must not wait for a call that hangs
-            threading.Thread(target=self._worker, name=name, daemon=True).start()
         self._work.put((function, then))
+
+    def _add_thread(self) -> None:
+        try:
+            threads.start(self._worker, f"clusterkit-call-{self._threads + 1}")
+        except ClusterkitError:
+            if not self._threads:
+                raise
+            self._limit = self._threads  # slower with those there are, but not stuck
+        else:
+            self._threads += 1
 
     def later(self, seconds: float, function: Callable[[], None]) -> None:
         """Run ``function`` on the loop's thread, ``seconds`` from now."""
@@ -74,9 +90,16 @@ class Scheduler:
             self._threads = 0
 
     def _wait(self) -> None:
-        timeout = max(0.0, self._due[0][0] - self.now()) if self._due else None
+        until = self._due[0][0] - self.now() if self._due else TICK
+        timeout = max(0.0, min(until, TICK))
+        began = time.monotonic()
         try:
-            self._results.get(timeout=timeout)()
+            try:
+                finish = self._results.get(timeout=timeout)
+            finally:
+                late = time.monotonic() - began - timeout
+                self._lost += late if late > STOPPED else 0.0
+            finish()
             while True:
                 self._results.get_nowait()()
         except Empty:

@@ -14,7 +14,7 @@ import base64
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ from typing import Any
 from clusterkit.engine.target import Target
 from clusterkit.errors import NotOurs
 from clusterkit.kube.api import Access
-from clusterkit.kube.kubeconfig_file import Document, Files, scalars, text
+from clusterkit.kube.kubeconfig_file import Document, Files, edit, rehearse, scalars, text
 
 EXTENSION = "clusterkit.dev"
 _KEPT = ("namespace",)
@@ -129,7 +129,19 @@ def merge(files: Sequence[Path], new: Entry, *, use: bool) -> Path:
     ``ClusterkitError`` naming the file if one cannot be read, locked or written, with nothing
     changed.
     """
-    with Files(files) as opened:
+    return edit(files, _putting(new, use=use)).path
+
+
+def check(files: Sequence[Path], target: Target, *, sandbox: bool = False) -> None:
+    """The error that ``merge`` would raise now for this cluster, before there is one."""
+    unknown = Access(server="https://unknown.invalid", ca="")
+    rehearse(files, _putting(entry(target, unknown, {}, sandbox=sandbox), use=True))
+
+
+def _putting(new: Entry, *, use: bool) -> Callable[[Files], Document]:
+    """The change that puts the entry into the right file, which it returns."""
+
+    def change(opened: Files) -> Document:
         home = next((d for d in opened if _ours(d, "clusters", new.mark)), opened.destination)
         for document in opened:
             _check_free(document, new)
@@ -140,8 +152,9 @@ def merge(files: Sequence[Path], new: Entry, *, use: bool) -> Path:
         if use:
             # the first file that sets it wins, and this is the first that exists
             opened.destination.root["current-context"] = text(new.context)
-        opened.write()
-        return home.path
+        return home
+
+    return change
 
 
 def remove(files: Sequence[Path], target: Target, *, sandbox: bool = False) -> list[Path]:
@@ -150,7 +163,8 @@ def remove(files: Sequence[Path], target: Target, *, sandbox: bool = False) -> l
     A current context that is ours becomes empty, as ``kubectl config unset`` leaves it.
     """
     mark = _mark(target, sandbox=sandbox)
-    with Files([path for path in files if path.exists()]) as opened:
+
+    def change(opened: Files) -> list[Path]:
         gone = {item["name"] for document in opened for item in _ours(document, "contexts", mark)}
         changed: list[Path] = []
         for document in opened:
@@ -163,8 +177,10 @@ def remove(files: Sequence[Path], target: Target, *, sandbox: bool = False) -> l
                 document.root["current-context"] = ""
             if document.root != before:
                 changed.append(document.path)
-        opened.write()
         return changed
+
+    there = [path for path in files if path.exists()]
+    return edit(there, change) if there else []
 
 
 def render(new: Entry) -> str:
@@ -194,7 +210,8 @@ def _marked(stanza: Mapping[str, Any], mark: Mapping[str, Any]) -> dict[str, Any
 def _mark_of(item: Mapping[str, Any]) -> Any:
     for stanza in item.values():
         if isinstance(stanza, dict):
-            for extension in stanza.get("extensions") or ():
+            extensions = stanza.get("extensions")
+            for extension in extensions if isinstance(extensions, list) else ():
                 if isinstance(extension, dict) and extension.get("name") == EXTENSION:
                     return extension.get("extension")
     return None

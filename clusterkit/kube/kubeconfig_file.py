@@ -5,6 +5,9 @@ is there (client-go, ``tools/clientcmd/config.go``). So do we, except that we wa
 of ours ends with its process: it is held by flock too, so that the next one knows a lock that
 nobody holds any more, and breaks it. kubectl writes in place; we put a finished file in its place,
 so that no reader ever sees half of one.
+
+Files are parsed and changed before they are locked, and again only if somebody wrote them in the
+meantime: the lock is held for the time of a rename, and fifty writers queue for seconds.
 """
 
 from __future__ import annotations
@@ -12,25 +15,31 @@ from __future__ import annotations
 import fcntl
 import io
 import os
+import random
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from clusterkit import localfile
 from clusterkit.errors import ClusterkitError
 
 if TYPE_CHECKING:
     from ruamel.yaml import YAML
 
+T = TypeVar("T")
+
 SECTIONS = ("clusters", "users", "contexts")
 LOCK_PATIENCE = 10.0
-"""seconds; a kubectl holds a lock for milliseconds"""
-_LOCK_POLL = 0.02
+"""seconds that one and the same lock of another program is waited for; a kubectl holds a lock for
+milliseconds"""
+QUEUE_PATIENCE = 120.0
+"""seconds for one lock of a clusterkit that is running: time to parse the largest files"""
+_LOCK_POLL = (0.02, 0.1)
 _OURS = b"clusterkit"
 """what our locks say; those of kubectl are empty"""
 _UNTOUCHED = "it was left as it is: repair it or move it away, or name another with --file"
@@ -57,18 +66,21 @@ class Document:
         return cls(path, root, None, prefix)
 
     @classmethod
-    def read(cls, path: Path) -> Document:
-        """The file, or an empty document if there is none; ``ClusterkitError`` if it is damaged."""
+    def read(cls, path: Path, raw: bytes | None) -> Document:
+        """The document in the bytes of a file, an empty one for None; ``ClusterkitError`` if it is
+        damaged.
+        """
         from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-        try:
-            written = path.read_text(encoding="utf-8")
-        except FileNotFoundError:
+        if raw is None:
             return cls.empty(path)
-        except (OSError, UnicodeDecodeError) as error:
-            raise _broken(path, f"cannot be read: {_reason(error)}") from error
         try:
+            written = raw.decode("utf-8")
             root = _yaml().load(written)
+        except UnicodeDecodeError:
+            raise _broken(path, "cannot be read: it is not UTF-8 text") from None
+        except RecursionError:
+            raise _broken(path, "is nested too deeply for a kubeconfig") from None
         except MarkedYAMLError as error:
             # the library's own words quote the file, and a kubeconfig holds secrets
             line = f" (line {error.problem_mark.line + 1})" if error.problem_mark else ""
@@ -101,35 +113,12 @@ class Document:
 
 
 class Files:
-    """Several kubeconfig files, locked while they are open."""
+    """Several kubeconfig files, parsed."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        self._paths = list(paths)
-        self._documents: list[Document] = []
-        self._stack = ExitStack()
-        self._unlocked: set[Path] = set()
-
-    def __enter__(self) -> Self:
-        if self._paths and not any(path.exists() for path in self._paths):
-            folder = self._paths[-1].parent
-            try:
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            except OSError as error:
-                raise _broken(folder, f"cannot be made: {_reason(error)}") from error
-        with ExitStack() as stack:
-            for path in sorted(self._paths):
-                self._lock(path, stack)
-            self._documents = [Document.read(path) for path in self._paths]
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.close()
+        """``ClusterkitError`` naming the file if one cannot be read."""
+        self._raw = {path: _raw(path) for path in paths}
+        self._documents = [Document.read(path, self._raw[path]) for path in paths]
 
     def __iter__(self) -> Iterator[Document]:
         return iter(self._documents)
@@ -140,65 +129,177 @@ class Files:
         there = (document for document in self._documents if document.path.exists())
         return next(there, self._documents[-1])
 
-    def write(self) -> None:
-        """Write the documents that have changed."""
-        for document in self._documents:
-            changed = document.root != document.before
-            if changed and not (document.before is None and not _holds(document)):
-                if document.path in self._unlocked or not _writable(document.path):
-                    raise _broken(document.path, "is read-only")
-                _replace(document.path, document.dump())
-
-    def _lock(self, path: Path, stack: ExitStack) -> None:
-        lock = path.with_name(f"{path.name}.lock")
-        end = time.monotonic() + LOCK_PATIENCE
-        while True:
-            try:
-                number = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-            except FileExistsError:
-                if _abandoned(lock):
-                    continue
-                if time.monotonic() > end:
-                    raise ClusterkitError(
-                        "is locked: another program is writing the kubeconfig, or left the lock "
-                        "behind when it was killed",
-                        where=str(path),
-                        hint=f"if no kubectl runs: rm {lock}",
-                    ) from None
-                time.sleep(_LOCK_POLL)
-            except OSError:
-                # a folder that is not there or not ours to write: fine as long as it is only read
-                self._unlocked.add(path)
-                return
-            else:
-                stack.callback(os.close, number)
-                stack.callback(lock.unlink, missing_ok=True)
-                with suppress(
-                    OSError
-                ):  # some file systems cannot: then it is a lock like kubectl's
-                    fcntl.flock(number, fcntl.LOCK_EX)  # before it says whose: see _abandoned
-                    os.write(number, _OURS)
-                return
+    def current(self) -> bool:
+        """Whether every file is still as it was read."""
+        return all(_raw(path) == raw for path, raw in self._raw.items())
 
 
-def _abandoned(lock: Path) -> bool:
-    """Whether the lock was ours and its process is gone; then it is removed."""
+class _Changed(Generic[T]):
+    """What a change would write, and what it returns."""
+
+    def __init__(self, paths: Sequence[Path], change: Callable[[Files], T]) -> None:
+        self.files = Files(paths)
+        self.result = change(self.files)
+        self.texts = {
+            document.path: document.dump().encode()
+            for document in self.files
+            if document.root != document.before
+            and not (document.before is None and not _holds(document))
+        }
+
+
+def edit(paths: Sequence[Path], change: Callable[[Files], T]) -> T:
+    """Change the files: ``change`` edits the parsed documents, and those that differ are written.
+
+    It may be called twice, with documents read again. ``ClusterkitError`` naming the file if one
+    cannot be read, locked or written, with nothing changed.
+    """
+    new = _Changed(paths, change)
+    if not new.texts:
+        return new.result
+    _make_folder(paths)
+    with ExitStack() as stack:
+        refused = {path: _lock(path, stack) for path in sorted(paths)}
+        if not new.files.current():
+            new = _Changed(paths, change)
+        for path, content in new.texts.items():
+            if error := refused[path]:
+                raise _unwritable(path, error)
+            _try(path, localfile.replace, content)
+    return new.result
+
+
+def rehearse(paths: Sequence[Path], change: Callable[[Files], object]) -> None:
+    """``ClusterkitError`` if ``edit`` would fail now; only a missing folder is made."""
+    _make_folder(paths)
+    for path, content in _Changed(paths, change).texts.items():
+        _try(path, localfile.check_replaceable, content)
+
+
+def _try(path: Path, write: Callable[[Path, bytes], None], content: bytes) -> None:
     try:
-        number = os.open(lock, os.O_RDONLY)
+        write(path, content)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _make_folder(paths: Sequence[Path]) -> None:
+    if not any(path.exists() for path in paths):
+        folder = paths[-1].parent
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise _broken(folder, f"cannot be made: {_reason(error)}") from error
+
+
+def _raw(path: Path) -> bytes | None:
+    try:
+        return localfile.read(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _broken(path, f"cannot be read: {_reason(error)}") from error
+
+
+def _lock(path: Path, stack: ExitStack) -> OSError | None:
+    """Lock the file until the stack is closed, or return why it cannot be written at all."""
+    lock = path.with_name(f"{path.name}.lock")
+    since, held = time.monotonic(), (0, 0)
+    while True:
+        try:
+            number = _take(lock)
+        except FileExistsError:
+            holder = _holder(lock)
+            if holder is None:
+                continue
+            now = time.monotonic()
+            if holder.identity != held:
+                since, held = now, holder.identity
+            if now - since > (QUEUE_PATIENCE if holder.ours else LOCK_PATIENCE):
+                raise _locked(path, lock, holder) from None
+            time.sleep(random.uniform(*_LOCK_POLL))
+        except OSError as error:
+            return error  # a folder that is not there or not ours to write
+        else:
+            stack.callback(os.close, number)
+            stack.callback(lock.unlink, missing_ok=True)
+            return None
+
+
+def _take(lock: Path) -> int:
+    """Create the lock, or ``FileExistsError``.
+
+    It is held and says so before it gets its name: a process killed in between leaves no empty
+    lock, which would look like kubectl's.
+    """
+    if os.path.lexists(lock):
+        raise FileExistsError
+    number, name = tempfile.mkstemp(dir=lock.parent, prefix=f".{lock.name}.")
+    try:
+        with suppress(OSError):  # some file systems cannot: then it is a lock like kubectl's
+            fcntl.flock(number, fcntl.LOCK_EX)
+            os.write(number, _OURS)
+        try:
+            lock.hardlink_to(name)
+        except FileExistsError:
+            raise
+        except OSError:  # no hard links there
+            os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except BaseException:
+        os.close(number)
+        raise
+    finally:
+        Path(name).unlink()
+    return number
+
+
+@dataclass(frozen=True)
+class _Holder:
+    """Who has a lock."""
+
+    ours: bool
+    """a clusterkit that is running"""
+    identity: tuple[int, int]
+    """another one for each time the lock is taken"""
+
+
+def _holder(lock: Path) -> _Holder | None:
+    """Who has the lock; None if nobody: one that was ours and whose process is gone is removed."""
+    try:
+        found = lock.stat()
+        identity = (found.st_ino, found.st_mtime_ns)
+        number = localfile.opened(lock)
+    except FileNotFoundError:
+        return None
     except OSError:
-        return False
+        return _Holder(ours=False, identity=(0, 0))
     try:
         if os.read(number, len(_OURS)) != _OURS:
-            return False
+            return _Holder(ours=False, identity=identity)
         fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.fstat(number).st_ino == lock.stat().st_ino:  # else another was quicker
             lock.unlink()
+    except BlockingIOError:
+        return _Holder(ours=True, identity=identity)
+    except FileNotFoundError:
+        return None
     except OSError:
-        return False
+        return _Holder(ours=False, identity=identity)
     else:
-        return True
+        return None
     finally:
         os.close(number)
+
+
+def _locked(path: Path, lock: Path, holder: _Holder) -> ClusterkitError:
+    if holder.ours:
+        what = "is locked: another clusterkit has been writing the kubeconfig for minutes"
+        return ClusterkitError(what, where=str(path), hint="see whether it hangs, and run it again")
+    what = (
+        "is locked: another program is writing the kubeconfig, or left the lock behind when it "
+        "was killed"
+    )
+    return ClusterkitError(what, where=str(path), hint=f"if no kubectl runs: rm {lock}")
 
 
 def scalars(value: Any) -> Any:
@@ -257,33 +358,12 @@ def _holds(document: Document) -> bool:
     return sections or bool(document.root.get("current-context"))
 
 
-def _writable(path: Path) -> bool:
-    return not path.exists() or os.access(path, os.W_OK)
+def _unwritable(path: Path, error: OSError) -> ClusterkitError:
+    return _broken(path, f"cannot be written: {_reason(error)}")
 
 
-def _replace(path: Path, content: str) -> None:
-    real = Path(os.path.realpath(path))  # a link, of a dotfiles folder say, stays a link
-    try:
-        number, name = tempfile.mkstemp(dir=real.parent, prefix=f".{real.name}.")  # 0600
-    except OSError as error:
-        raise _broken(path, f"cannot be written: {_reason(error)}") from error
-    part = Path(name)
-    try:
-        with os.fdopen(number, "w", encoding="utf-8") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(real)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise _broken(path, f"cannot be written: {_reason(error)}") from error
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-
-
-def _reason(error: Exception) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or "it is not UTF-8 text"
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)
 
 
 def _broken(path: Path, what: str) -> ClusterkitError:

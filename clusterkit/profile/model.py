@@ -22,11 +22,13 @@ from pydantic import (
     Field,
     Tag,
     ValidationError,
+    ValidationInfo,
     WithJsonSchema,
 )
 
 from clusterkit.errors import Finding, ProfileError
 from clusterkit.profile.fields import Form, Many, Strict, choice, every, unique
+from clusterkit.profile.identity import Name
 from clusterkit.profile.labels import DnsLabel, DnsSubdomain, ServiceAccount
 from clusterkit.profile.messages import findings
 from clusterkit.profile.network import ANYWHERE, Endpoint, Network
@@ -59,14 +61,6 @@ __all__ = [
 
 JENKINS_X_ACCOUNT = "jx/tekton-bot"
 """the service account Jenkins X 3 runs its pipelines under"""
-
-NAME = Form(
-    r"[a-z0-9]([a-z0-9-]*[a-z0-9])?",
-    "lower-case letters, digits and '-', beginning and ending with a letter or digit",
-    40,
-)
-Name = Annotated[str, NAME]
-"""a cluster's name: valid in the tags and labels of all clouds, and short enough to be a prefix"""
 
 
 class Storage(Strict):
@@ -289,6 +283,11 @@ class Identity(NamedTuple):
     region: str
 
 
+def _of_the_cloud(region: str, info: ValidationInfo) -> str:
+    form: Form = (info.context or {})["regions"](info.data.get("cloud", ""))
+    return form.check(region)
+
+
 class _Named(BaseModel):
     """What ``destroy`` and ``kubeconfig`` need to know."""
 
@@ -296,7 +295,9 @@ class _Named(BaseModel):
 
     cloud: str = Field(min_length=1, description="the cloud the cluster runs on")
     name: Name = Field(description="the cluster's name")
-    region: str = Field(min_length=1, description="the cloud's name of the region")
+    region: Annotated[str, AfterValidator(_of_the_cloud)] = Field(
+        min_length=1, description="the cloud's name of the region"
+    )
 
 
 def load(
@@ -335,11 +336,11 @@ def _refuse_cloud(document: Document, clouds: Sequence[str]) -> NoReturn:
     raise ProfileError(findings(document, None, BaseProfile))
 
 
-def load_identity(path: Path) -> Identity:
+def load_identity(path: Path, regions: Callable[[str], Form]) -> Identity:
     """Cloud, name and region from the profile in ``path``; other fields may be invalid.
 
-    A profile that no longer validates must not prevent ``destroy``. Raises
-    ``ProfileError`` for a file that is not YAML, and for these three.
+    ``regions`` gives the form of a cloud's regions. A profile that no longer validates must not
+    prevent ``destroy``. Raises ``ProfileError`` for a file that is not YAML, and for these three.
     """
     document = read(path)
     document.faults[:] = [
@@ -349,7 +350,7 @@ def load_identity(path: Path) -> Identity:
     ]
     named, error = None, None
     try:
-        named = _Named.model_validate(document.data)
+        named = _Named.model_validate(document.data, context={"regions": regions})
     except ValidationError as failed:
         error = failed
     wrong = findings(document, error, _Named)

@@ -17,6 +17,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, PlainSerializer, ValidationInfo, WithJsonSchema
 
+from clusterkit import localfile
 from clusterkit.naming import digest
 from clusterkit.profile.problems import refuse, shown
 
@@ -122,11 +123,9 @@ def read(path: str, folder: Path) -> PublicKey:
         raise refuse("must be the path of a public key file, but is a key", _MAKE)
     try:
         file = folder / Path(path).expanduser()
-        if not file.is_file():
-            what = "is not a file" if file.exists() else "does not exist"
-            raise refuse(f"{shown(path)} {what}", _MAKE)
-        with file.open("rb") as stream:
-            raw = stream.read(LARGEST + 1)
+        raw = localfile.read(file, LARGEST + 1)
+    except FileNotFoundError:
+        raise refuse(f"{shown(path)} does not exist", _MAKE) from None
     except RuntimeError:
         raise refuse(f"{shown(path)}: the home directory of this user is unknown") from None
     except OSError as error:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import yaml
 
+from clusterkit import localfile
 from clusterkit.errors import Finding, ProfileError
 from clusterkit.profile.problems import Place, shown
 
@@ -122,12 +123,9 @@ def _text(path: Path) -> str:
     try:
         if path.is_dir():
             raise no("is a directory, not a profile", f"name a file, such as {path}/profile.yaml")
-        if not path.is_file():
-            there = path.exists() or path.is_symlink()
-            what = "is not a regular file" if there else "does not exist"
-            raise no(what, "clusterkit init writes a first profile")
-        with path.open("rb") as stream:
-            raw = stream.read(LARGEST + 1)
+        raw = localfile.read(path, LARGEST + 1)
+    except FileNotFoundError:
+        raise no("does not exist", "clusterkit init writes a first profile") from None
     except OSError as error:
         raise no(f"cannot be read: {error.strerror}") from None
     if len(raw) > LARGEST:

@@ -1,4 +1,4 @@
-"""Kubernetes for the sandbox's clusters: embedded, a real API server, or the user's cluster."""
+"""Kubernetes for the sandbox's clusters: embedded, or a real API server for each."""
 
 from __future__ import annotations
 
@@ -11,16 +11,13 @@ if TYPE_CHECKING:
     from clusterkit_sandbox.kube.interfaces import KubeServer
     from clusterkit_sandbox.pace import Pace
 
-_KUBECONFIG = "kubeconfig:"
-
 
 def kube_server(kind: str, pace: Pace, directory: Path, faults: Faults | None = None) -> KubeServer:
     """The Kubernetes side of a sandbox.
 
-    ``kind`` is ``embedded`` (the endpoint of clusterkit), ``envtest`` (kube-apiserver and etcd,
-    from ``KUBEBUILDER_ASSETS`` or ``PATH``) or ``kubeconfig:PATH`` (the cluster of that file's
-    current context). ``directory`` is private to the sandbox. ``ValueError`` for anything else, or
-    if what it needs is missing, with what to do.
+    ``kind`` is ``embedded`` (the endpoint of clusterkit) or ``envtest`` (kube-apiserver and etcd,
+    from ``KUBEBUILDER_ASSETS`` or ``PATH``). ``directory`` is private to the sandbox.
+    ``ValueError`` for anything else, or if what it needs is missing, with what to do.
     """
     if faults is None:
         faults = Faults()
@@ -32,8 +29,4 @@ def kube_server(kind: str, pace: Pace, directory: Path, faults: Faults | None = 
         from clusterkit_sandbox.kube.envtest import EnvtestKube
 
         return EnvtestKube(pace, directory, faults)
-    if kind.startswith(_KUBECONFIG):
-        from clusterkit_sandbox.kube.external import ExternalKube
-
-        return ExternalKube(Path(kind.removeprefix(_KUBECONFIG)).expanduser(), directory, faults)
-    raise ValueError(f"--kube {kind}: give embedded, envtest or kubeconfig:PATH")
+    raise ValueError(f"--kube {kind}: give embedded or envtest")

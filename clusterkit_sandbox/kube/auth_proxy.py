@@ -1,4 +1,4 @@
-"""A TLS proxy in front of a real API server, for ``envtest`` and ``kubeconfig:PATH``.
+"""A TLS proxy in front of a real API server, for ``--kube envtest``.
 
 The cloud's clients expect a certificate for the cloud's host name and send the cloud's tokens. The
 proxy has the one, knows the others, and passes each request on as the user it stands for
@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 from aiohttp import web
@@ -102,7 +103,12 @@ class AuthProxy:
         url = f"{self._base}{request.raw_path}"
         body = await request.read()
         async with self._session.request(
-            request.method, url, data=body, headers=headers, allow_redirects=False
+            # an empty body would get a Content-Type, which a real server refuses for a GET (415)
+            request.method,
+            url,
+            data=body or None,
+            headers=headers,
+            allow_redirects=False,
         ) as found:
             response = web.StreamResponse(status=found.status, reason=found.reason)
             for name, value in found.headers.items():
@@ -118,6 +124,8 @@ class AuthProxy:
 def _impersonation(user: Identity) -> list[tuple[str, str]]:
     headers = [("Impersonate-User", user.username)]
     headers += [("Impersonate-Group", group) for group in user.groups]
+    headers += [("Impersonate-Uid", user.uid)] if user.uid else []
     for key, values in user.extra.items():
-        headers += [(f"Impersonate-Extra-{key}", value) for value in values]
+        # a key such as authentication.kubernetes.io/pod-name is no name of a header
+        headers += [(f"Impersonate-Extra-{quote(key, safe='')}", value) for value in values]
     return headers

@@ -126,9 +126,7 @@ class KubeCluster(Protocol):
 
 
 class KubeServer(Protocol):
-    """The Kubernetes side: ``embedded``, ``envtest`` or ``kubeconfig:PATH``, one way of use for
-    all.
-    """
+    """The Kubernetes side: ``embedded`` or ``envtest``, used alike."""
 
     def open(
         self,

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from clusterkit.cli import main, receipt, target
+from clusterkit.cli import connect, main, receipt, target
 from clusterkit.cli.target import Choice, find_target
+from clusterkit.cli.trace import Trace
+from clusterkit.cluster import Cluster
 from clusterkit.engine.target import Target
-from clusterkit.errors import ClusterkitError
+from clusterkit.errors import ClusterkitError, ProfileError
+from tests.unit.odd_files import EACH, ODD, same
 
 
 def _receipt(**changes: object) -> receipt.Receipt:
@@ -21,15 +24,54 @@ def _receipt(**changes: object) -> receipt.Receipt:
     return receipt.Receipt(**{**parts, **changes})  # type: ignore[arg-type]
 
 
-def test_the_destroy_of_a_moved_cluster_goes_where_it_was_created() -> None:
-    here = Target("eks", "demo", "us-west-2")
-    found = receipt.moved(_receipt(sandbox=True, cloud_profile="ci"), here)
-    assert found is not None
-    command = "--region eu-west-1 --name demo --cloud-profile ci --sandbox)"
-    assert command in found.hint
-    real = receipt.moved(_receipt(), here)
-    assert real is not None
-    assert "--sandbox" not in real.hint
+def test_the_command_that_destroys_goes_where_the_cluster_was_created() -> None:
+    command = receipt.destroy_command(_receipt(sandbox=True, cloud_profile="ci"))
+    assert command.endswith("--region eu-west-1 --name demo --cloud-profile ci --sandbox")
+    assert "--sandbox" not in receipt.destroy_command(_receipt())
+
+
+def test_destroy_never_takes_the_only_receipt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    receipt.write(_receipt(), receipt.directory())
+    assert find_target(Choice()).name == "demo"
+    with pytest.raises(ClusterkitError, match="no cluster given") as caught:
+        find_target(Choice(), receipts=False)
+    assert "clusterkit destroy --cloud eks --region eu-west-1 --name demo" in caught.value.hint
+    with pytest.raises(ClusterkitError, match="no profile given"):
+        target.read_profile(Choice(), receipts=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "region", "said"),
+    [
+        ("*", "eu-west-1", "name: must be lower-case letters"),
+        ("demo", "eu-west-1.evil.example/", "region: must be an AWS region"),
+        ("demo", "eu-west-1a", "region: must be an AWS region"),
+        ("d" * 41, "eu-west-1", "name: must be at most 40 characters"),
+    ],
+)
+def test_options_pass_the_checks_of_a_profile(name: str, region: str, said: str) -> None:
+    """In the library too: a name is a filter of tags, a region part of a host."""
+    choice = Choice(cloud="eks", name=name, region=region)
+    for use in (
+        lambda: connect.connected(find_target(choice), choice, print).__enter__(),
+        lambda: Cluster(Target("eks", name, region)),
+    ):
+        with pytest.raises(ProfileError) as caught:
+            use()
+        assert said in str(caught.value)
+
+
+@EACH
+def test_a_trace_goes_to_regular_files_only(tmp_path: Path, kind: str) -> None:
+    odd = tmp_path / "odd"
+    ODD[kind](odd)
+    before = same(odd)
+    with pytest.raises(ClusterkitError, match=f"it is a {kind}"):
+        Trace(odd)
+    assert same(odd) == before
 
 
 def test_a_state_directory_that_cannot_be_written_is_no_bug(tmp_path: Path) -> None:

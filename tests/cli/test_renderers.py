@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+import time
 
+import pytest
 from rich.console import Console
 
+from clusterkit.cli import heartbeat
 from clusterkit.cli.format import brief, clock
 from clusterkit.cli.jsonl import JsonLines
 from clusterkit.cli.live import Live
 from clusterkit.cli.plain import Plain
+from clusterkit.cli.ui import UI
 from clusterkit.engine.events import (
     Event,
     RunEnded,
@@ -70,6 +74,43 @@ def test_json_lines_are_one_object_per_event() -> None:
         "code": "Stock",
         "exit": 8,
     }
+
+
+def test_no_wait_is_silent_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As lines and as JSON, in a run and in whatever comes before it."""
+    monkeypatch.setattr(heartbeat, "SILENCE", 0.05)
+    lines, objects, before = io.StringIO(), io.StringIO(), io.StringIO()
+    console = Console(file=before, width=200)
+    shown = UI(console, console, "plain", debug=False)
+    with Plain(lines) as plain, JsonLines(objects) as json_lines, shown.working("looking at demo"):
+        for event in EVENTS[:4]:
+            plain(event)
+            json_lines(event)
+        end = time.monotonic() + 20
+        while not ("still" in lines.getvalue() and "Waiting" in objects.getvalue()):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        while "still" not in before.getvalue():
+            assert time.monotonic() < end
+            time.sleep(0.01)
+    assert "  cluster/demo: still creating (0.1 s, usually 9:00 min)" in lines.getvalue()
+    waiting = [json.loads(line) for line in objects.getvalue().splitlines()][-1]
+    assert waiting["event"] == "Waiting"
+    assert [step["key"] for step in waiting["steps"]] == ["vpc/main", "cluster/demo"]
+    assert before.getvalue().startswith("still looking at demo (")
+    said = lines.getvalue()
+    time.sleep(0.2)
+    assert lines.getvalue() == said  # and nothing after its end
+
+
+def test_a_full_disk_does_not_stop_a_run() -> None:
+    class Full(io.StringIO):
+        def write(self, _: str) -> int:
+            raise OSError(28, "No space left on device")
+
+    with Plain(Full()) as render:
+        for event in EVENTS:
+            render(event)
 
 
 def test_live_fits_eighty_columns_and_few_lines() -> None:

@@ -116,16 +116,21 @@ def test_nobody_to_ask_is_an_error_before_anything(user: User) -> None:
     assert user.tool("status", profile, ok=1)
 
 
-def test_a_moved_region_is_caught_by_the_receipt(
-    user: User, running: Callable[[Cloud], Running]
-) -> None:
-    profile = user.home / "moved.yaml"
-    text = running(EKS).profile.read_text()
+def test_a_moved_region_is_caught_by_the_receipt(user: User) -> None:
+    profile = user.profile("moved")
+    user.tool("up", profile, "--yes")
+    text = profile.read_text()
     profile.write_text(text.replace("eu-west-1", "eu-central-1"))
     done = user.tool("up", profile, "--yes", ok=1)
     assert "eu-west-1" in done.stderr
     assert "destroy that cluster first" in done.stderr
     assert "--sandbox" in done.stderr  # or the command would be for a real account
+    # another profile of that name is another cluster
+    other = user.home / "other.yaml"
+    other.write_text(profile.read_text())
+    assert user.tool("plan", other, ok=20)
+    profile.write_text(text)
+    user.tool("destroy", profile, "--yes")
 
 
 @pytest.mark.parametrize(
@@ -278,7 +283,7 @@ def test_credentials_of_another_account_change_nothing(
 ) -> None:
     profile = running(cloud).profile
     state = Path(user.env["XDG_STATE_HOME"])
-    receipt = next(state.rglob(f"{cloud.name}-{profile.stem}.json"))
+    receipt = next(state.rglob(f"{cloud.name}_*_{profile.stem}.json"))
     known = receipt.read_text()
     account = json.loads(known)["account"]
     receipt.write_text(known.replace(account, "999999999999"))

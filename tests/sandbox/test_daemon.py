@@ -22,6 +22,7 @@ from clusterkit_sandbox import __version__, daemon
 from clusterkit_sandbox.daemon import AlreadyRunning, Info, SandboxError
 from clusterkit_sandbox.pace import Pace
 from clusterkit_sandbox.state_dir import default_directory
+from tests.unit.odd_files import EACH, ODD, same
 
 Start = Callable[..., Info]
 
@@ -241,6 +242,23 @@ def test_a_directory_that_is_not_ours_is_refused(tmp_path: Path) -> None:
     file.write_text("")
     with pytest.raises(SandboxError, match="cannot use"):
         daemon.start(directory=file, emulators=())
+
+
+@EACH
+@pytest.mark.parametrize("name", ["lock", "sandbox.json", "daemon.log"])
+def test_its_own_files_are_regular_ones(directory: Path, name: str, kind: str) -> None:
+    directory.mkdir(mode=0o700)
+    odd = directory / name
+    ODD[kind](odd)
+    if name == "sandbox.json" and kind != "directory":  # replaced like any other left behind
+        assert daemon.start(directory=directory, emulators=()).directory == directory
+        return
+    before = same(odd)
+    with pytest.raises(SandboxError, match=str(odd)):
+        daemon.start(directory=directory, emulators=())
+    assert same(odd) == before
+    assert daemon.status(directory) is None
+    odd.rmdir() if kind == "directory" else odd.unlink()
 
 
 def test_a_damaged_info_file_has_a_cure(directory: Path, start: Start) -> None:

@@ -19,6 +19,7 @@ from clusterkit.engine.target import Target
 from clusterkit.errors import ClusterkitError, NotOurs
 from clusterkit.kube import kubeconfig, kubeconfig_file
 from clusterkit.kube.api import Access
+from tests.unit.odd_files import EACH, ODD, same
 
 TARGET = Target("eks", "demo", "eu-west-1")
 NAME = "clusterkit_eks_eu-west-1_demo"
@@ -196,12 +197,14 @@ def test_a_link_stays_a_link(tmp_path: Path, config: Path) -> None:
         ("users: [{name: x}]\n", "one of its users has no name or user"),
         ("contexts: [3]\n", "one of its contexts has no name or context"),
         ("a: 1\n---\nb: secret-thing\n", "not valid YAML"),
+        ("a: " + "[" * 500, "nested too deeply"),
     ],
 )
 def test_a_damaged_file_is_named_and_not_touched(tmp_path: Path, text: str, what: str) -> None:
     path = tmp_path / "config"
     path.write_text(text)
     for change in (
+        lambda: kubeconfig.check([path], TARGET),
         lambda: kubeconfig.merge([path], entry(), use=True),
         lambda: kubeconfig.remove([path], TARGET),
     ):
@@ -223,8 +226,37 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
 
 
 def test_a_folder_in_place_of_the_file(tmp_path: Path) -> None:
-    with pytest.raises(ClusterkitError, match="Is a directory"):
+    with pytest.raises(ClusterkitError, match="it is a directory"):
         kubeconfig.merge([tmp_path], entry(), use=True)
+
+
+@EACH
+def test_what_is_no_regular_file_is_refused_and_stays(tmp_path: Path, kind: str) -> None:
+    path, link = tmp_path / "odd", tmp_path / "link"
+    ODD[kind](path)
+    link.symlink_to(path)
+    before = same(path)
+    for place in (path, link):
+        for act in (
+            lambda p: kubeconfig.check([p], TARGET),
+            lambda p: kubeconfig.merge([p], entry(), use=True),
+            lambda p: kubeconfig.remove([p], TARGET),
+        ):
+            with pytest.raises(ClusterkitError, match=f"it is a {kind}") as caught:
+                act(place)
+            assert caught.value.where == str(place)
+    assert same(path) == before
+    assert sorted(tmp_path.iterdir()) == [link, path]
+
+
+@EACH
+def test_a_lock_that_is_no_regular_file_is_somebody_elses(
+    tmp_path: Path, config: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kubeconfig_file, "LOCK_PATIENCE", 0.05)
+    ODD[kind](tmp_path / "config.lock")
+    with pytest.raises(ClusterkitError, match="is locked"):
+        kubeconfig.merge([config], entry(), use=True)
 
 
 @pytest.mark.parametrize("text", ["", "# only words\n", "# no newline"])
@@ -242,6 +274,49 @@ def test_a_file_in_json_stays_readable_as_json(tmp_path: Path) -> None:
     kubeconfig.merge([path], entry(), use=True)
     assert named(path, "cluster")[NAME]
     assert named(path, "user")[NAME]
+
+
+def test_extensions_of_others_may_have_any_shape(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_text("clusters: [{name: a, cluster: {extensions: 5}}]\n")
+    kubeconfig.merge([path], entry(), use=True)
+    assert set(named(path, "cluster")) == {"a", NAME}
+
+
+def test_what_would_fail_is_known_before_there_is_a_cluster(tmp_path: Path, config: Path) -> None:
+    before = config.stat().st_ino, config.read_text()
+    kubeconfig.check([config], TARGET)
+    assert (config.stat().st_ino, config.read_text()) == before
+    config.write_text(OTHERS.replace("name: mine", f"name: {NAME}", 1))
+    with pytest.raises(NotOurs, match="is there already"):
+        kubeconfig.check([config], TARGET)
+    nowhere = config / "below" / "config"
+    with pytest.raises(ClusterkitError, match="cannot be made"):
+        kubeconfig.check([nowhere], TARGET)
+    assert list(tmp_path.iterdir()) == [config]
+
+
+def test_a_file_is_parsed_before_it_is_locked(
+    tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And once more under the lock only if somebody wrote it in between."""
+    lock, parsed = tmp_path / "config.lock", list[bool]()
+    read = kubeconfig_file.Document.read
+
+    def watched(path: Path, raw: bytes | None) -> kubeconfig_file.Document:
+        found = read(path, raw)
+        parsed.append(lock.exists())
+        if len(parsed) == 2:  # the second command: another program is quicker
+            path.write_text(f"{OTHERS}# changed since\n")
+        return found
+
+    monkeypatch.setattr(kubeconfig_file.Document, "read", watched)
+    kubeconfig.merge([config], entry(), use=True)
+    assert parsed == [False]
+    kubeconfig.merge([config], entry(server="https://x.example"), use=True)
+    assert parsed == [False, False, True]
+    assert "# changed since" in config.read_text()
+    assert "https://x.example" in config.read_text()
 
 
 def test_anchors_survive(tmp_path: Path) -> None:
@@ -284,16 +359,24 @@ def test_a_lock_that_stays_is_named(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from clusterkit.kube.kubeconfig_file import Files
-with Files([Path(sys.argv[1])]):
-    os.kill(os.getpid(), signal.SIGKILL)
+from clusterkit.engine.target import Target
+from clusterkit.kube import kubeconfig
+from clusterkit.kube.api import Access
+target = Target("eks", "dying", "eu-west-1")
+new = kubeconfig.entry(target, Access("https://abc.example", ""), {})
+setattr(Path, sys.argv[2], lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+kubeconfig.merge([Path(sys.argv[1])], new, use=True)
 """
 
 
-def test_a_lock_ends_with_its_process(tmp_path: Path, config: Path) -> None:
-    died = subprocess.run([sys.executable, "-c", KILLED, config], check=False)
+@pytest.mark.parametrize(("step", "locked"), [("hardlink_to", False), ("replace", True)])
+def test_a_lock_ends_with_its_process(
+    tmp_path: Path, config: Path, step: str, locked: bool
+) -> None:
+    """Also of a process that was killed while it took the lock."""
+    died = subprocess.run([sys.executable, "-c", KILLED, config, step], check=False)
     assert died.returncode == -signal.SIGKILL
-    assert (tmp_path / "config.lock").exists()
+    assert (tmp_path / "config.lock").exists() == locked
     kubeconfig.merge([config], entry(), use=True)
     assert not (tmp_path / "config.lock").exists()
     assert NAME in config.read_text()
@@ -321,20 +404,23 @@ def test_nothing_is_left_behind_when_the_disk_refuses(
 
 
 def _write(path: Path, number: int) -> None:
-    for round_ in range(3):
-        target = Target("eks", f"c{number}-{round_}", "eu-west-1")
-        kubeconfig.merge([path], entry(target), use=False)
+    target = Target("eks", f"c{number}", "eu-west-1")
+    kubeconfig.merge([path], entry(target), use=False)
+    kubeconfig.merge([path], entry(target, server="https://x.example"), use=True)
+    if number % 2:
+        kubeconfig.remove([path], target)
 
 
-def test_writers_side_by_side_lose_nothing(tmp_path: Path, config: Path) -> None:
+@pytest.mark.parametrize("count", [8, pytest.param(50, marks=pytest.mark.deep)])
+def test_writers_side_by_side_lose_nothing(tmp_path: Path, config: Path, count: int) -> None:
     context = multiprocessing.get_context("spawn")
-    writers = [context.Process(target=_write, args=(config, number)) for number in range(4)]
+    writers = [context.Process(target=_write, args=(config, number)) for number in range(count)]
     for writer in writers:
         writer.start()
     for writer in writers:
         writer.join()
         assert writer.exitcode == 0
-    assert len(named(config, "context")) == 1 + 4 * 3
+    assert len(named(config, "context")) == 1 + count // 2
     assert list(tmp_path.iterdir()) == [config]
 
 

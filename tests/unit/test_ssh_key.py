@@ -108,6 +108,6 @@ def test_what_is_no_key(tmp_path: Path) -> None:
 
 def test_what_is_no_file(tmp_path: Path) -> None:
     assert "'none.pub' does not exist" in refusal("none.pub", tmp_path)
-    assert "is not a file" in refusal(str(tmp_path), tmp_path)
+    assert "it is a directory" in refusal(str(tmp_path), tmp_path)
     assert "home directory" in refusal("~nobody-has-this-name/key.pub", tmp_path)
     assert "does not exist" in refusal("a\0b", tmp_path)

@@ -135,10 +135,10 @@ def test_what_is_no_file(tmp_path: Path) -> None:
     assert refused(tmp_path / ("x" * 5000)).endswith(": cannot be read: File name too long | ")
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    assert refused(pipe).startswith(": is not a regular file")
+    assert refused(pipe).startswith(": cannot be read: it is a named pipe, not a regular file")
     loop = tmp_path / "loop"
     loop.symlink_to(loop)
-    assert refused(loop).startswith(": is not a regular file")
+    assert refused(loop).startswith(": cannot be read: Too many levels of symbolic links")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")

@@ -1,6 +1,6 @@
-"""``--kube kubeconfig:PATH`` and ``--kube envtest``: a real API server behind a front.
+"""``--kube envtest``: a real API server behind a proxy.
 
-Here the "user's own cluster" is the embedded endpoint; a real one is used where there is one.
+The embedded endpoint stands in for the real API server; a real one is used where there is one.
 """
 
 from __future__ import annotations
@@ -8,14 +8,19 @@ from __future__ import annotations
 import math
 import os
 import shutil
+import ssl
 from pathlib import Path
 
+import aiohttp
 import pytest
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
+from clusterkit_sandbox.faults import Faults
 from clusterkit_sandbox.kube import kube_server
+from clusterkit_sandbox.kube.auth_proxy import _impersonation
 from clusterkit_sandbox.kube.interfaces import Identity
+from clusterkit_sandbox.kube.real import RealCluster, RealClusters
 from clusterkit_sandbox.pace import Pace
 from tests.sandbox.kubes import GP3, HOST, TOKENS, Cloud, kubeconfig, node
 
@@ -26,20 +31,25 @@ CLOUD = {
 }
 
 
-@pytest.mark.client
-def test_the_users_own_cluster_takes_the_clouds_tokens(tmp_path: Path) -> None:
-    if shutil.which("kubectl") is None:
-        pytest.skip("kubectl is not installed")
+def test_the_api_server_behind_the_proxy_takes_the_clouds_tokens(tmp_path: Path) -> None:
     own = kube_server("embedded", PACE, tmp_path)
     behind = own.open("own", hosts=[HOST], version="1.35", review=TOKENS.get, hooks=Cloud())
     behind.set_nodes([node(1)])
-    server = kube_server(f"kubeconfig:{kubeconfig(behind, tmp_path)}", PACE, tmp_path)
+    trust = ssl.create_default_context(cadata=behind.ca_pem)
+    trust.check_hostname = False
+
+    def connect() -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(ssl=trust)
+        admin = {"Authorization": "Bearer admin"}
+        return aiohttp.ClientSession(connector=connector, headers=admin, auto_decompress=False)
+
+    clusters = RealClusters(tmp_path, Faults())
+    base = "https://{}:{}".format(*behind.address)
+    opened = RealCluster(clusters, ["c.eks.test"], connect, base, lambda: clusters.forget("c"))
+    clusters.add("c", opened)
     try:
-        opened = server.open(
-            "c", hosts=["c.eks.test"], version="1.35", review=CLOUD.get, hooks=Cloud(),
-            objects=[GP3],
-        )  # fmt: skip
-        assert server.hosts() == {"c.eks.test": opened.address}
+        opened.start(CLOUD.get, [GP3])
+        assert clusters.hosts() == {"c.eks.test": opened.address}
 
         def core(token: str) -> client.CoreV1Api:
             path = kubeconfig(opened, tmp_path, token)
@@ -65,16 +75,22 @@ def test_the_users_own_cluster_takes_the_clouds_tokens(tmp_path: Path) -> None:
             pretending.list_node()
         assert caught.value.status == 403
     finally:
-        server.close()
+        clusters.close()
         own.close()
-    assert not list(tmp_path.glob("envtest-*"))
+
+
+def test_who_asks_is_passed_on_in_names_of_headers() -> None:
+    """Any key of ``extra``: Kubernetes documentation, "Authenticating", user impersonation."""
+    extra = {"authentication.kubernetes.io/pod-name": ("web-0",)}
+    headers = _impersonation(Identity("me", ("people",), "uid-1", extra))
+    assert ("Impersonate-Uid", "uid-1") in headers
+    assert ("Impersonate-Extra-authentication.kubernetes.io%2Fpod-name", "web-0") in headers
 
 
 def test_what_is_missing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ValueError, match="there is no such file"):
-        kube_server(f"kubeconfig:{tmp_path / 'none'}", PACE, tmp_path)
-    with pytest.raises(ValueError, match="embedded, envtest or kubeconfig:PATH"):
-        kube_server("minikube", PACE, tmp_path)
+    for unknown in ("minikube", "kubeconfig:/home/me/.kube/config"):
+        with pytest.raises(ValueError, match="give embedded or envtest"):
+            kube_server(unknown, PACE, tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
     with pytest.raises(ValueError, match="setup-envtest"):

@@ -1,0 +1,76 @@
+"""Threads that cannot start, and processes that are stopped for a while."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from clusterkit.engine import scheduler
+from clusterkit.engine.background import Background
+from clusterkit.engine.scheduler import Scheduler
+from clusterkit.errors import ClusterkitError
+
+
+def _no_more_threads(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
+    """As under ``ulimit -v``; the limit itself would end the test's own process."""
+    start, left = threading.Thread.start, [after]
+
+    def refuse(thread: threading.Thread) -> None:
+        if not left[0]:
+            raise RuntimeError("can't start new thread")
+        left[0] -= 1
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+
+def test_calls_share_the_threads_that_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    _no_more_threads(monkeypatch, 2)
+    loop, done = Scheduler(), list[int]()
+    for number in range(8):
+        loop.call(lambda number=number: number, lambda result, _: done.append(result))
+    loop.run()
+    assert sorted(done) == list(range(8))
+
+
+def test_without_any_thread_there_is_an_error_and_no_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    _no_more_threads(monkeypatch, 0)
+    loop = Scheduler()
+    with pytest.raises(ClusterkitError, match="may not start another thread") as caught:
+        loop.call(lambda: 1, lambda *_: None)
+    assert "ulimit" in caught.value.hint
+    loop.run()
+    with Background() as aside:
+        found = aside(lambda: 5)
+    assert found.result() == 5
+
+
+STOPPED = """
+import threading, time
+from clusterkit.engine import scheduler
+scheduler.STOPPED = 0.5
+loop = scheduler.Scheduler()
+started = loop.now()
+loop.later(1.0, lambda: None)
+print("running", flush=True)
+loop.run()
+print(loop.now() - started, flush=True)
+"""
+
+
+def test_time_in_which_the_process_was_stopped_does_not_count() -> None:
+    child = subprocess.Popen([sys.executable, "-c", STOPPED], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "running\n"
+    os.kill(child.pid, signal.SIGSTOP)
+    time.sleep(3.0)
+    os.kill(child.pid, signal.SIGCONT)
+    out, _ = child.communicate(timeout=20)
+    assert float(out) < 2.0
+    assert scheduler.STOPPED > scheduler.TICK
