@@ -62,6 +62,7 @@ KINDS: tuple[AnyKind, ...] = (
     VolumeClaims,
     drain.Ingresses,
     drain.LoadBalancerServices,
+    leftovers.DisksToKeep,
 )
 
 

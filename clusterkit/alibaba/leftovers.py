@@ -10,16 +10,16 @@ be shared. All of these are removed only when the cluster is destroyed, after it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.network import CLUSTER_ID, KEEP_VOLUMES, remembered
 from clusterkit.alibaba.tags import read_tags, write_tags
-from clusterkit.engine.kind import Durations, Found, Leftover
+from clusterkit.engine.kind import Durations, Found, Leftover, Tags
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import CloudError
+from clusterkit.kube.volumes import KEPT, VolumeState, rows
 from clusterkit.naming import CLUSTER
 
 OWNER = "ack.aliyun.com"
@@ -76,37 +76,32 @@ SecurityGroups = Leftover[Clients](
 """Groups that ACK and its controllers made."""
 
 
-@dataclass(frozen=True)
-class DiskState:
-    """A disk of a claim."""
-
-    id: str
-    status: str
-    size: int
-    """GiB"""
-    name: str
-    keep: str
-    """why destroy leaves it; empty: it does not"""
-
-
-def _disks(scope: Scope[Clients]) -> Iterable[DiskState]:
-    keep = {"true": "the profile keeps volumes (storage.keep_volumes)", "false": ""}.get(
-        remembered(scope).get(KEEP_VOLUMES, ""), "nothing says whether the profile keeps volumes"
-    )
+def _disks(scope: Scope[Clients]) -> Iterable[VolumeState]:
     for item in _made(scope, "DescribeDisks"):
         if item.get("Type") != "system":
-            name, size = item.get("DiskName") or "?", int(item.get("Size") or 0)
-            yield DiskState(item["DiskId"], item["Status"], size, name, keep)
+            about = f"{item.get('DiskName') or '?'}, {item.get('Size')} GiB"
+            yield VolumeState(item["DiskId"], item["Status"], about, read_tags(item))
 
 
-def _kept(have: DiskState) -> str | None:
-    if not have.keep:
-        return None
-    return f"{have.keep}; {have.name}, {have.size} GiB, costs by the GB and month"
+def _keeps(scope: Scope[Clients]) -> str:
+    kept = {"true": KEPT, "false": ""}
+    unknown = "nothing says whether the profile keeps volumes"
+    return kept.get(remembered(scope).get(KEEP_VOLUMES, ""), unknown)
 
 
-Disks = Leftover[Clients](
-    "disks", _disks, _by_id("ecs", "DeleteDisk", "DiskId"), keep=_kept, uses=MEMORY
+def _tag(scope: Scope[Clients], disk: str, tags: Tags) -> None:
+    wanted = {"ResourceType": "disk", "ResourceId": [disk], "Tag": write_tags(tags)}
+    scope.client.ecs("TagResources", **wanted)
+
+
+Disks, DisksToKeep = rows(
+    "disks",
+    _disks,
+    _keeps,
+    tag=_tag,
+    delete=_by_id("ecs", "DeleteDisk", "DiskId"),
+    command="aliyun ecs DeleteDisk --DiskId {}",
+    uses=MEMORY,
 )
 """Disks of claims; they never block anything and cost until somebody removes them."""
 
