@@ -50,6 +50,7 @@ KINDS: tuple[AnyKind, ...] = (
     leftovers.NetworkInterfaces,
     leftovers.ClassicLoadBalancers,
     leftovers.NetworkLoadBalancers,
+    leftovers.ApplicationLoadBalancers,
     leftovers.LogProjects,
     Cluster,
     AccessList,

@@ -153,6 +153,7 @@ class Cluster(Kind[Clients, ClusterState]):
         "vswitch",
         "vpc",
         # what is left behind is removed only after the cluster (``leftovers.py``)
+        "application-load-balancers",
         "network-load-balancers",
         "classic-load-balancers",
         "network-interfaces",
@@ -184,7 +185,7 @@ class Cluster(Kind[Clients, ClusterState]):
         """
         for there in clusters(scope.client):
             named, ours = there.name == scope.cluster, there.tags.get(CLUSTER) == scope.cluster
-            if named and not ours and network.remembered(scope).get(network.CLUSTER_ID) == there.id:
+            if named and not ours and there.id in network.remembered_clusters(scope):
                 raise untagged(cls, scope.cluster, there.id)
             yield there
 

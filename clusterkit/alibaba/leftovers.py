@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from clusterkit.alibaba.client import Clients
-from clusterkit.alibaba.network import CLUSTER_ID, KEEP_VOLUMES, remembered
+from clusterkit.alibaba.network import KEEP_VOLUMES, remembered, remembered_clusters
 from clusterkit.alibaba.tags import read_tags, write_tags
 from clusterkit.engine.kind import Durations, Found, Leftover, Tags
 from clusterkit.engine.scope import Scope
@@ -31,12 +31,11 @@ def _made(scope: Scope[Clients], action: str) -> Iterator[Any]:
     """What a list call shows with the cluster's tag and without our own; nothing if no id is known:
     then there was no cluster.
     """
-    identifier = remembered(scope).get(CLUSTER_ID)
-    if not identifier:
-        return
-    for item in scope.client.every(action, Tag=write_tags({OWNER: identifier})):
-        if read_tags(item).get(CLUSTER) != scope.cluster:
-            yield item
+    for identifier in remembered_clusters(scope):
+        for item in scope.client.every(action, Tag=write_tags({OWNER: identifier})):
+            tags = read_tags(item)
+            if tags.get(OWNER) == identifier and tags.get(CLUSTER) != scope.cluster:
+                yield item
 
 
 def _listed(action: str, key: str, status: str, scope: Scope[Clients]) -> Iterable[Found]:
@@ -120,7 +119,7 @@ from deletion (pkg/model/service/annotations.go of kubernetes/cloud-provider-ali
 
 NetworkLoadBalancers = Leftover[Clients](
     "network-load-balancers",
-    partial(_listed, "ListLoadBalancers", "LoadBalancerId", "LoadBalancerStatus"),
+    partial(_listed, "nlb:ListLoadBalancers", "LoadBalancerId", "LoadBalancerStatus"),
     _by_id("nlb", "DeleteLoadBalancer", "LoadBalancerId"),
     disarm=_by_id(
         "nlb", "UpdateLoadBalancerProtection", "LoadBalancerId", DeletionProtectionEnabled=False
@@ -131,20 +130,29 @@ NetworkLoadBalancers = Leftover[Clients](
 in the same way.
 """
 
+ApplicationLoadBalancers = Leftover[Clients](
+    "application-load-balancers",
+    partial(_listed, "alb:ListLoadBalancers", "LoadBalancerId", "LoadBalancerStatus"),
+    _by_id("alb", "DeleteLoadBalancer", "LoadBalancerId"),
+    disarm=_by_id("alb", "DisableDeletionProtection", "ResourceId"),
+    uses=(*MEMORY, "vswitch"),
+)
+"""Application load balancers of Ingresses (ALB 2020-06-16), protected in the same way
+(``ACKKEY`` and pkg/model/alb of kubernetes/cloud-provider-alibaba-cloud).
+"""
+
 
 def _log_projects(scope: Scope[Clients]) -> Iterable[Found]:
-    """The log project of the cluster, ``k8s-log-ID``, while Container Service can be asked."""
-    identifier = remembered(scope).get(CLUSTER_ID)
-    if not identifier:
-        return
-    path = f"/clusters/{identifier}/resources"
-    try:
-        found = scope.client.cs("DescribeClusterResources", "GET", path, with_addon_resources=True)
-    except CloudError:
-        return
-    for item in found or ():
-        if str(item.get("resource_type") or "").upper().startswith("SLS"):
-            yield Found(str(item["instance_id"]), "kept")
+    """The log project of each cluster, ``k8s-log-ID``, while Container Service can be asked."""
+    for identifier in remembered_clusters(scope):
+        path, every = f"/clusters/{identifier}/resources", {"with_addon_resources": True}
+        try:
+            found = scope.client.cs("DescribeClusterResources", "GET", path, **every)
+        except CloudError:
+            continue
+        for item in found or ():
+            if str(item.get("resource_type") or "").upper().startswith("SLS"):
+                yield Found(str(item["instance_id"]), "kept")
 
 
 LogProjects = Leftover[Clients](

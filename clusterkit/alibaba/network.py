@@ -24,7 +24,9 @@ from clusterkit.engine.scope import Scope
 from clusterkit.naming import CLUSTER
 
 CLUSTER_ID = "clusterkit-cluster-id"
-"""tag: the id of the cluster in this network"""
+"""tag: the ids of the clusters in this network, with spaces between them"""
+MOST_IDS = 3
+"""ids of 33 characters that a tag's value holds (128: TagResources of ECS 2014-05-26)"""
 KEEP_VOLUMES = "clusterkit-keep-volumes"
 """tag: whether destroy leaves the disks of claims"""
 EVERYWHERE = "0.0.0.0/0"
@@ -195,10 +197,17 @@ def _memory(scope: Scope[Clients]) -> Iterator[tuple[type[Tagged[Any]], Any]]:
 
 
 def remember(scope: Scope[Clients], cluster: str) -> None:
-    """Write the cluster's id on the VPC and the security group, where they are ours."""
+    """Write the cluster's id on the VPC and the security group, where they are ours. They keep the
+    ids of earlier ones: what those left is found by them.
+    """
     for kind, state in _memory(scope):
-        if state.tags.get(CLUSTER_ID) != cluster:
-            kind.label(scope, state.id, {CLUSTER_ID: cluster})
+        known = _ids(state.tags)
+        if cluster not in known:
+            kind.label(scope, state.id, {CLUSTER_ID: " ".join([*known, cluster][-MOST_IDS:])})
+
+
+def _ids(tags: Tags) -> list[str]:
+    return tags.get(CLUSTER_ID, "").split()
 
 
 def remembered(scope: Scope[Clients]) -> Tags:
@@ -206,9 +215,14 @@ def remembered(scope: Scope[Clients]) -> Tags:
     return {key: value for _, state in _memory(scope) for key, value in state.tags.items()}
 
 
+def remembered_clusters(scope: Scope[Clients]) -> list[str]:
+    """The ids of the clusters that VPC and security group remember."""
+    return [*dict.fromkeys(each for _, state in _memory(scope) for each in _ids(state.tags))]
+
+
 def remembers(scope: Scope[Clients], cluster: str) -> bool:
     """Whether the VPC and the security group that are ours know the cluster's id."""
-    return all(state.tags.get(CLUSTER_ID) == cluster for _, state in _memory(scope))
+    return all(cluster in _ids(state.tags) for _, state in _memory(scope))
 
 
 def keeps_volumes(scope: Scope[Clients]) -> bool:
