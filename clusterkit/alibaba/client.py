@@ -74,6 +74,7 @@ LISTS: Mapping[str, Listing] = {
     "DescribeNetworkInterfaces": Listing(
         "ecs", "NetworkInterfaceSets.NetworkInterfaceSet", **_TOKEN
     ),
+    "DescribeInstances": Listing("ecs", "Instances.Instance", **_TOKEN),
     "DescribeDisks": Listing("ecs", "Disks.Disk", **_TOKEN),
     "ListRoles": Listing("ram", "Roles.Role", most=100, page="Marker", size="MaxItems", total=""),
     "ListInstance": Listing("cr", "Instances", **_CR),

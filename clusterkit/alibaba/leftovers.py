@@ -15,14 +15,13 @@ from typing import Any
 
 from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.network import KEEP_VOLUMES, remembered, remembered_clusters
-from clusterkit.alibaba.tags import read_tags, write_tags
+from clusterkit.alibaba.tags import OWNER, read_tags, write_tags
 from clusterkit.engine.kind import Durations, Found, Leftover, Tags
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import CloudError
 from clusterkit.kube.volumes import KEPT, VolumeState, rows
 from clusterkit.naming import CLUSTER
 
-OWNER = "ack.aliyun.com"
 MEMORY = ("security-group", "vpc")
 """kinds that remember the cluster's id"""
 

@@ -18,8 +18,9 @@ from functools import partial
 from typing import Any, ClassVar
 
 from clusterkit.alibaba.client import Clients
+from clusterkit.alibaba.occupants import Neighbours
 from clusterkit.alibaba.tags import REPLACE, AlibabaState, Calls, Tagged, write_tags
-from clusterkit.engine.kind import Durations, Edit, Env, Kind, S, Tags, edit, fixed
+from clusterkit.engine.kind import Durations, Edit, Env, Kind, Occupant, S, Tags, edit, fixed
 from clusterkit.engine.scope import Scope
 from clusterkit.naming import CLUSTER
 
@@ -62,6 +63,14 @@ class Vpc(_Remembers[VpcState]):
     def state(cls, shown: Any) -> VpcState:
         return VpcState(**cls.common(shown), cidr=shown["CidrBlock"])
 
+    @classmethod
+    def occupants(cls, scope: Scope[Clients], have: VpcState) -> Iterator[Occupant]:
+        near = neighbours(scope)
+        yield from near.vswitches(have.id)
+        yield from near.groups(have.id)
+        yield from near.gateways(have.id)
+        yield from near.other_clusters(have.id)
+
     def create(self, env: Env[Clients]) -> None:
         env.client.vpc("CreateVpc", CidrBlock=self.cidr, **self.marked(env, "VpcName"))
 
@@ -93,6 +102,14 @@ class VSwitch(Tagged[VSwitchState]):
     def state(cls, shown: Any) -> VSwitchState:
         cidr, zone = shown["CidrBlock"], shown["ZoneId"]
         return VSwitchState(**cls.common(shown), cidr=cidr, zone=zone)
+
+    @classmethod
+    def occupants(cls, scope: Scope[Clients], have: VSwitchState) -> Iterator[Occupant]:
+        near = neighbours(scope)
+        yield from near.instances(VSwitchId=have.id)
+        yield from near.interfaces(VSwitchId=have.id)
+        yield from near.gateways(have.vpc, have.id)
+        yield from near.balancers(have.vpc, have.id)
 
     def taken(self, env: Env[Clients]) -> VSwitchState | None:
         """The VSwitch that has this one's range."""
@@ -155,6 +172,13 @@ class SecurityGroup(_Remembers[SecurityGroupState]):
             for direction, end in (("ingress", "SourceCidrIp"), ("egress", "DestCidrIp"))
         }
         return replace(found, inbound=ranges["ingress"], outbound=ranges["egress"])
+
+    @classmethod
+    def occupants(cls, scope: Scope[Clients], have: SecurityGroupState) -> Iterator[Occupant]:
+        near = neighbours(scope)
+        yield from near.instances(SecurityGroupId=have.id)
+        yield from near.interfaces(SecurityGroupId=have.id)
+        yield from near.referring(have.id, have.vpc)
 
     def create(self, env: Env[Clients]) -> SecurityGroupState:
         vpc = env[self.vpc].id
@@ -223,6 +247,11 @@ def remembered_clusters(scope: Scope[Clients]) -> list[str]:
 def remembers(scope: Scope[Clients], cluster: str) -> bool:
     """Whether the VPC and the security group that are ours know the cluster's id."""
     return all(cluster in _ids(state.tags) for _, state in _memory(scope))
+
+
+def neighbours(scope: Scope[Clients]) -> Neighbours:
+    """What is neither ours nor of a cluster that VPC and security group remember."""
+    return Neighbours(scope, frozenset(remembered_clusters(scope)))
 
 
 def keeps_volumes(scope: Scope[Clients]) -> bool:

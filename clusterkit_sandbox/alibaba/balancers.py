@@ -291,26 +291,41 @@ def _list_albs(call: Call) -> object:
         and has_tags(b, call)
     ]
     token, some = call.slice(found)
-    listed = [
-        {
-            "LoadBalancerId": b.id,
-            "LoadBalancerName": b.name,
-            "LoadBalancerStatus": "Active",
-            "AddressType": b.address_type.capitalize(),
-            "DNSName": b.address,
-            "VpcId": b.vpc,
-            "DeletionProtectionConfig": {"Enabled": b.protected},
-            "CreateTime": iso(b.created),
-            "ResourceGroupId": RESOURCE_GROUP,
-            "Tags": key_value(b.tags),
-        }
-        for b in some
-    ]
+    listed = [_alb_fields(b) for b in some]
     return {"NextToken": token, "TotalCount": len(found), "LoadBalancers": listed}
 
 
+def _alb_fields(balancer: LoadBalancer) -> Json:
+    return {
+        "LoadBalancerId": balancer.id,
+        "LoadBalancerName": balancer.name,
+        "LoadBalancerStatus": "Active",
+        "AddressType": balancer.address_type.capitalize(),
+        "DNSName": balancer.address,
+        "VpcId": balancer.vpc,
+        "DeletionProtectionConfig": {"Enabled": balancer.protected},
+        "CreateTime": iso(balancer.created),
+        "ResourceGroupId": RESOURCE_GROUP,
+        "Tags": key_value(balancer.tags),
+    }
+
+
+def _find_alb(call: Call) -> LoadBalancer:
+    return find(call, "alb", "ResourceNotFound.LoadBalancer")
+
+
+def _get_alb(call: Call) -> object:
+    balancer = _find_alb(call)
+    zones = [
+        {"VSwitchId": vswitch.id, "ZoneId": vswitch.zone}
+        for identifier in balancer.vswitches
+        if (vswitch := call.store.get(VSwitch, identifier)) is not None
+    ]
+    return _alb_fields(balancer) | {"ZoneMappings": zones}
+
+
 def _delete_alb(call: Call) -> object:
-    balancer = find(call, "alb", "ResourceNotFound.LoadBalancer")
+    balancer = _find_alb(call)
     if balancer.protected:
         raise bad(
             "OperationDenied.DeletionProtectionEnabled",
@@ -332,6 +347,7 @@ OPERATIONS: Mapping[str, Handler] = {
     "alb:CreateLoadBalancer": _create_alb,
     "alb:DeleteLoadBalancer": _delete_alb,
     "alb:DisableDeletionProtection": _disarm_alb,
+    "alb:GetLoadBalancerAttribute": _get_alb,
     "alb:ListLoadBalancers": _list_albs,
     "nlb:DeleteLoadBalancer": _delete_nlb,
     "nlb:GetLoadBalancerAttribute": _get_nlb,
