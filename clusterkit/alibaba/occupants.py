@@ -47,11 +47,21 @@ class Neighbours:
                 yield _called("network interface", item, "NetworkInterface", delete)
 
     def gateways(self, vpc: str, vswitch: str = "") -> Iterator[Occupant]:
-        """NAT gateways of a VPC, or of one of its VSwitches."""
+        """NAT gateways of a VPC, or those that lie in one of its VSwitches or serve it."""
         for item in self._found("DescribeNatGateways", VpcId=vpc):
-            if vswitch in ("", at_path(item, "NatGatewayPrivateInfo.VswitchId")):
+            if vswitch in (
+                "",
+                at_path(item, "NatGatewayPrivateInfo.VswitchId"),
+                *self._served(item),
+            ):
                 name, identifier = str(item.get("Name") or ""), item["NatGatewayId"]
                 yield _named("NAT gateway", identifier, name, "vpc DeleteNatGateway NatGatewayId")
+
+    def _served(self, gateway: Any) -> Iterator[str]:
+        """The VSwitches in its SNAT entries."""
+        for table in at_path(gateway, "SnatTableIds.SnatTableId") or ():
+            for entry in self.scope.client.every("DescribeSnatTableEntries", SnatTableId=table):
+                yield str(entry.get("SourceVSwitchId") or "")
 
     def balancers(self, vpc: str, vswitch: str) -> Iterator[Occupant]:
         """Load balancers of all three services in a VSwitch."""
