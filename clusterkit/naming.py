@@ -15,7 +15,12 @@ CLUSTER = "clusterkit-cluster"
 NAME = "clusterkit-name"
 RUN = "clusterkit-run"
 KEEP = "clusterkit-keep"
-"""on things destroy leaves alone, because the profile said so when they were made"""
+"""on things destroy leaves alone, because the profile said so when they were made; on volumes what
+their PersistentVolume says: ``true`` or ``false``
+"""
+
+STORAGE_CLASS = "clusterkit-storage-class"
+"""on volumes: the storage class of ours that made them, whose reclaim policy is ``Delete``"""
 
 MACHINE = "clusterkit-machine"
 """on pools: the machine asked for, so that a newer type of the same size changes nothing"""

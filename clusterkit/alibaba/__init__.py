@@ -50,6 +50,7 @@ KINDS: tuple[AnyKind, ...] = (
     leftovers.NetworkInterfaces,
     leftovers.ClassicLoadBalancers,
     leftovers.NetworkLoadBalancers,
+    leftovers.ApplicationLoadBalancers,
     leftovers.LogProjects,
     Cluster,
     AccessList,
@@ -62,6 +63,7 @@ KINDS: tuple[AnyKind, ...] = (
     VolumeClaims,
     drain.Ingresses,
     drain.LoadBalancerServices,
+    leftovers.DisksToKeep,
 )
 
 

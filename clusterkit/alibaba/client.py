@@ -74,6 +74,7 @@ LISTS: Mapping[str, Listing] = {
     "DescribeNetworkInterfaces": Listing(
         "ecs", "NetworkInterfaceSets.NetworkInterfaceSet", **_TOKEN
     ),
+    "DescribeInstances": Listing("ecs", "Instances.Instance", **_TOKEN),
     "DescribeDisks": Listing("ecs", "Disks.Disk", **_TOKEN),
     "ListRoles": Listing("ram", "Roles.Role", most=100, page="Marker", size="MaxItems", total=""),
     "ListInstance": Listing("cr", "Instances", **_CR),
@@ -84,7 +85,8 @@ LISTS: Mapping[str, Listing] = {
     "DescribeAccessControlListAttribute": Listing(
         "slb", "AclEntrys.AclEntry", page="Page", total="TotalAclEntry"
     ),
-    "ListLoadBalancers": Listing("nlb", "LoadBalancers", **_TOKEN),
+    "nlb:ListLoadBalancers": Listing("nlb", "LoadBalancers", **_TOKEN),
+    "alb:ListLoadBalancers": Listing("alb", "LoadBalancers", **_TOKEN),
     "DescribeClustersV1": Listing(
         "cs",
         "clusters",
@@ -223,7 +225,8 @@ class Clients(CloudClients):
     """Container Registry 2018-12-01, Enterprise Edition"""
     slb = partialmethod(rpc, "slb")
     """classic load balancers"""
-    nlb = partialmethod(rpc, "nlb")
+    ess = partialmethod(rpc, "ess")
+    """Auto Scaling"""
 
     def pages(self, action: str, *where: str, **parameters: Any) -> Iterator[Answer]:
         """Every page of a list (``LISTS``); ``where`` completes its path."""
@@ -236,7 +239,7 @@ class Clients(CloudClients):
                 call = self.personal if listing.product == "personal" else self.cs
                 page = call(action, "GET", listing.path.format(*where), **asked)
             else:
-                page = self.rpc(listing.product, action, **asked)
+                page = self.rpc(listing.product, action.rpartition(":")[2], **asked)
             yield page
             items = at_path(page, listing.items) or ()
             if listing.total:

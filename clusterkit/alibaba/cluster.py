@@ -19,7 +19,7 @@ from clusterkit.alibaba import network
 from clusterkit.alibaba.client import Clients, at_path
 from clusterkit.alibaba.errors import ERRORS, cure, redacted
 from clusterkit.alibaba.tags import REPLACE, AlibabaState, read_cs_tags, write_cs_tags
-from clusterkit.engine.kind import Durations, Edit, Env, Kind, Tags, edit, fixed
+from clusterkit.engine.kind import Durations, Edit, Env, Kind, Occupant, Tags, edit, fixed
 from clusterkit.engine.operation import Done, Failed, Outcome, Running
 from clusterkit.engine.ownership import untagged
 from clusterkit.engine.scope import Scope
@@ -153,6 +153,7 @@ class Cluster(Kind[Clients, ClusterState]):
         "vswitch",
         "vpc",
         # what is left behind is removed only after the cluster (``leftovers.py``)
+        "application-load-balancers",
         "network-load-balancers",
         "classic-load-balancers",
         "network-interfaces",
@@ -184,7 +185,7 @@ class Cluster(Kind[Clients, ClusterState]):
         """
         for there in clusters(scope.client):
             named, ours = there.name == scope.cluster, there.tags.get(CLUSTER) == scope.cluster
-            if named and not ours and network.remembered(scope).get(network.CLUSTER_ID) == there.id:
+            if named and not ours and there.id in network.remembered_clusters(scope):
                 raise untagged(cls, scope.cluster, there.id)
             yield there
 
@@ -203,6 +204,18 @@ class Cluster(Kind[Clients, ClusterState]):
     @classmethod
     def within(cls, have: ClusterState) -> Tags:
         return {"vpc": have.vpc, "security-group": have.security_group}
+
+    @classmethod
+    def occupants(cls, scope: Scope[Clients], have: ClusterState) -> Iterator[Occupant]:
+        """Node pools of others with machines in them, which would go with the cluster."""
+        path = f"/clusters/{have.id}/nodepools"
+        found = scope.client.cs("DescribeClusterNodePools", "GET", path) or {}
+        for pool in found.get("nodepools") or ():
+            info, machines = pool["nodepool_info"], at_path(pool, "status.total_nodes")
+            if machines and read_cs_tags(pool["scaling_group"]).get(CLUSTER) != scope.cluster:
+                name, cure = str(info.get("name") or ""), "aliyun cs DeleteClusterNodepool --force"
+                cure += f" true --ClusterId {have.id} --NodepoolId {info['nodepool_id']}"
+                yield Occupant("node pool", info["nodepool_id"], name, cure)
 
     def taken(self, env: Env[Clients]) -> ClusterState | None:
         return next((there for there in clusters(env.client) if there.name == env.cluster), None)

@@ -19,7 +19,7 @@ from clusterkit.engine.kind import Existing, Kind
 from clusterkit.kube.manifest import namespace, service_account
 from clusterkit.kube.nodes import asked
 from clusterkit.kube.storage import storage_class
-from clusterkit.naming import digest
+from clusterkit.naming import STORAGE_CLASS, digest
 from clusterkit.profile.cidr import slots
 from clusterkit.profile.network import ANYWHERE
 from clusterkit.profile.ssh_key import fingerprint
@@ -38,6 +38,7 @@ ROLE_NAME = "pod-identity.alibabacloud.com/role-name"
 LOGIN = "clusterkit-registry"
 """name of the Secret to log in to the registry with"""
 PUSH = "push"
+DEFAULT_CLASS = "clusterkit-ssd"
 
 
 @dataclass(frozen=True)
@@ -121,10 +122,16 @@ def graph(profile: AlibabaProfile, facts: Facts) -> list[AnyWish]:
     out += map(node_pool, profile.pools)
     out.append(
         storage_class(
-            "clusterkit-ssd",
+            DEFAULT_CLASS,
             "diskplugin.csi.alibabacloud.com",
-            # claims under 20 GiB, which ESSD refuses, are rounded up
-            {"fstype": "ext4", "type": "cloud_essd,cloud_auto", "volumeSizeAutoAvailable": "true"},
+            {
+                "fstype": "ext4",
+                "type": "cloud_essd,cloud_auto",
+                # claims under 20 GiB, which ESSD refuses, are rounded up
+                "volumeSizeAutoAvailable": "true",
+                # KEY:VALUE,… (``parseTags`` of alibaba-cloud-csi-driver/pkg/disk/utils.go)
+                "diskTags": f"{STORAGE_CLASS}:{DEFAULT_CLASS}",
+            },
             cluster=cluster,
         )
     )

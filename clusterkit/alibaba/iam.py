@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from clusterkit.alibaba.client import Clients, at_path
 from clusterkit.alibaba.cluster import ClusterState
 from clusterkit.alibaba.tags import write_tags
-from clusterkit.engine.kind import Edit, Env, Kind, Tags, edit
+from clusterkit.engine.kind import Edit, Env, Kind, Occupant, Tags, edit
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import ClusterkitError, Gone, NotOurs
 from clusterkit.naming import CLUSTER, NAME, mark, read_mark, safe
@@ -140,10 +140,28 @@ class Role(Kind[Clients, RoleState]):
         yield from edit("policy attached", ("Custom", name) in have.attached, True, attach)
 
     @classmethod
+    def occupants(cls, scope: Scope[Clients], have: RoleState) -> Iterator[Occupant]:
+        """Policies that others attached to the role, and who else has its policy."""
+        for kind, policy in sorted(have.attached - {("Custom", have.id)}):
+            cure = f"aliyun ram DetachPolicyFromRole --RoleName {have.id} --PolicyType {kind}"
+            yield Occupant("attached policy", policy, cure=f"{cure} --PolicyName {policy}")
+        if have.policy is None:
+            return
+        named = {"PolicyType": "Custom", "PolicyName": have.id}
+        found = scope.client.ram("ListEntitiesForPolicy", **named)
+        for noun in ("User", "Group", "Role"):
+            for each in at_path(found, f"{noun}s.{noun}") or ():
+                name = str(each[f"{noun}Name"])
+                if (noun, name) != ("Role", have.id):
+                    cure = f"aliyun ram DetachPolicyFrom{noun} --{noun}Name {name} --PolicyType"
+                    cure += f" Custom --PolicyName {have.id}"
+                    yield Occupant(f"{noun.lower()} with the policy {have.id},", name, cure=cure)
+
+    @classmethod
     def delete(cls, scope: Scope[Clients], have: RoleState) -> None:
         ram, name = scope.client.ram, have.id
-        for kind, policy in sorted(have.attached):
-            ram("DetachPolicyFromRole", PolicyType=kind, PolicyName=policy, RoleName=name)
+        if ("Custom", name) in have.attached:
+            ram("DetachPolicyFromRole", PolicyType="Custom", PolicyName=name, RoleName=name)
         if have.policy is not None:
             ram("DeletePolicy", PolicyName=name, CascadingDelete=True)
         ram("DeleteRole", RoleName=name)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import ClassVar
 
 from clusterkit.alibaba.client import Clients
+from clusterkit.alibaba.network import neighbours
 from clusterkit.alibaba.tags import AlibabaState, Calls, Tagged, shown_name, write_tags
-from clusterkit.engine.kind import Env
+from clusterkit.engine.kind import Env, Occupant
 from clusterkit.engine.scope import Scope
 
 
@@ -25,6 +27,10 @@ class KeyPair(Tagged[AlibabaState]):
 
     def taken(self, env: Env[Clients]) -> AlibabaState | None:
         return next(self.there(env, KeyPairName=shown_name(env, self.name)), None)
+
+    @classmethod
+    def occupants(cls, scope: Scope[Clients], have: AlibabaState) -> Iterator[Occupant]:
+        return neighbours(scope).instances(KeyPairName=have.id)
 
     def create(self, env: Env[Clients]) -> None:
         name, tags = shown_name(env, self.name), write_tags(self.marks(env))

@@ -10,19 +10,18 @@ be shared. All of these are removed only when the cluster is destroyed, after it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from clusterkit.alibaba.client import Clients
-from clusterkit.alibaba.network import CLUSTER_ID, KEEP_VOLUMES, remembered
-from clusterkit.alibaba.tags import read_tags, write_tags
-from clusterkit.engine.kind import Durations, Found, Leftover
+from clusterkit.alibaba.network import KEEP_VOLUMES, remembered, remembered_clusters
+from clusterkit.alibaba.tags import OWNER, read_tags, write_tags
+from clusterkit.engine.kind import Durations, Found, Leftover, Tags
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import CloudError
+from clusterkit.kube.volumes import KEPT, VolumeState, rows
 from clusterkit.naming import CLUSTER
 
-OWNER = "ack.aliyun.com"
 MEMORY = ("security-group", "vpc")
 """kinds that remember the cluster's id"""
 
@@ -31,12 +30,11 @@ def _made(scope: Scope[Clients], action: str) -> Iterator[Any]:
     """What a list call shows with the cluster's tag and without our own; nothing if no id is known:
     then there was no cluster.
     """
-    identifier = remembered(scope).get(CLUSTER_ID)
-    if not identifier:
-        return
-    for item in scope.client.every(action, Tag=write_tags({OWNER: identifier})):
-        if read_tags(item).get(CLUSTER) != scope.cluster:
-            yield item
+    for identifier in remembered_clusters(scope):
+        for item in scope.client.every(action, Tag=write_tags({OWNER: identifier})):
+            tags = read_tags(item)
+            if tags.get(OWNER) == identifier and tags.get(CLUSTER) != scope.cluster:
+                yield item
 
 
 def _listed(action: str, key: str, status: str, scope: Scope[Clients]) -> Iterable[Found]:
@@ -76,37 +74,32 @@ SecurityGroups = Leftover[Clients](
 """Groups that ACK and its controllers made."""
 
 
-@dataclass(frozen=True)
-class DiskState:
-    """A disk of a claim."""
-
-    id: str
-    status: str
-    size: int
-    """GiB"""
-    name: str
-    keep: str
-    """why destroy leaves it; empty: it does not"""
-
-
-def _disks(scope: Scope[Clients]) -> Iterable[DiskState]:
-    keep = {"true": "the profile keeps volumes (storage.keep_volumes)", "false": ""}.get(
-        remembered(scope).get(KEEP_VOLUMES, ""), "nothing says whether the profile keeps volumes"
-    )
+def _disks(scope: Scope[Clients]) -> Iterable[VolumeState]:
     for item in _made(scope, "DescribeDisks"):
         if item.get("Type") != "system":
-            name, size = item.get("DiskName") or "?", int(item.get("Size") or 0)
-            yield DiskState(item["DiskId"], item["Status"], size, name, keep)
+            about = f"{item.get('DiskName') or '?'}, {item.get('Size')} GiB"
+            yield VolumeState(item["DiskId"], item["Status"], about, read_tags(item))
 
 
-def _kept(have: DiskState) -> str | None:
-    if not have.keep:
-        return None
-    return f"{have.keep}; {have.name}, {have.size} GiB, costs by the GB and month"
+def _keeps(scope: Scope[Clients]) -> str:
+    kept = {"true": KEPT, "false": ""}
+    unknown = "nothing says whether the profile keeps volumes"
+    return kept.get(remembered(scope).get(KEEP_VOLUMES, ""), unknown)
 
 
-Disks = Leftover[Clients](
-    "disks", _disks, _by_id("ecs", "DeleteDisk", "DiskId"), keep=_kept, uses=MEMORY
+def _tag(scope: Scope[Clients], disk: str, tags: Tags) -> None:
+    wanted = {"ResourceType": "disk", "ResourceId": [disk], "Tag": write_tags(tags)}
+    scope.client.ecs("TagResources", **wanted)
+
+
+Disks, DisksToKeep = rows(
+    "disks",
+    _disks,
+    _keeps,
+    tag=_tag,
+    delete=_by_id("ecs", "DeleteDisk", "DiskId"),
+    command="aliyun ecs DeleteDisk --DiskId {}",
+    uses=MEMORY,
 )
 """Disks of claims; they never block anything and cost until somebody removes them."""
 
@@ -125,7 +118,7 @@ from deletion (pkg/model/service/annotations.go of kubernetes/cloud-provider-ali
 
 NetworkLoadBalancers = Leftover[Clients](
     "network-load-balancers",
-    partial(_listed, "ListLoadBalancers", "LoadBalancerId", "LoadBalancerStatus"),
+    partial(_listed, "nlb:ListLoadBalancers", "LoadBalancerId", "LoadBalancerStatus"),
     _by_id("nlb", "DeleteLoadBalancer", "LoadBalancerId"),
     disarm=_by_id(
         "nlb", "UpdateLoadBalancerProtection", "LoadBalancerId", DeletionProtectionEnabled=False
@@ -136,20 +129,29 @@ NetworkLoadBalancers = Leftover[Clients](
 in the same way.
 """
 
+ApplicationLoadBalancers = Leftover[Clients](
+    "application-load-balancers",
+    partial(_listed, "alb:ListLoadBalancers", "LoadBalancerId", "LoadBalancerStatus"),
+    _by_id("alb", "DeleteLoadBalancer", "LoadBalancerId"),
+    disarm=_by_id("alb", "DisableDeletionProtection", "ResourceId"),
+    uses=(*MEMORY, "vswitch"),
+)
+"""Application load balancers of Ingresses (ALB 2020-06-16), protected in the same way
+(``ACKKEY`` and pkg/model/alb of kubernetes/cloud-provider-alibaba-cloud).
+"""
+
 
 def _log_projects(scope: Scope[Clients]) -> Iterable[Found]:
-    """The log project of the cluster, ``k8s-log-ID``, while Container Service can be asked."""
-    identifier = remembered(scope).get(CLUSTER_ID)
-    if not identifier:
-        return
-    path = f"/clusters/{identifier}/resources"
-    try:
-        found = scope.client.cs("DescribeClusterResources", "GET", path, with_addon_resources=True)
-    except CloudError:
-        return
-    for item in found or ():
-        if str(item.get("resource_type") or "").upper().startswith("SLS"):
-            yield Found(str(item["instance_id"]), "kept")
+    """The log project of each cluster, ``k8s-log-ID``, while Container Service can be asked."""
+    for identifier in remembered_clusters(scope):
+        path, every = f"/clusters/{identifier}/resources", {"with_addon_resources": True}
+        try:
+            found = scope.client.cs("DescribeClusterResources", "GET", path, **every)
+        except CloudError:
+            continue
+        for item in found or ():
+            if str(item.get("resource_type") or "").upper().startswith("SLS"):
+                yield Found(str(item["instance_id"]), "kept")
 
 
 LogProjects = Leftover[Clients](

@@ -16,17 +16,28 @@ from uuid import NAMESPACE_OID, uuid5
 from clusterkit.alibaba.client import Clients, at_path
 from clusterkit.alibaba.network import VpcState, VSwitchState
 from clusterkit.alibaba.tags import REPLACE, AlibabaState, Calls, Tagged, shown_name
-from clusterkit.engine.kind import Durations, Edit, Env, Kind, Tags, edit, fixed
+from clusterkit.engine.kind import Durations, Edit, Env, Kind, Occupant, Tags, edit, fixed
 from clusterkit.engine.scope import Scope
 
 BANDWIDTH = 100
 """Mbit/s at most; it is billed by traffic, so the limit costs nothing"""
 
 
+BOUND = {
+    "EcsInstance": "instance",
+    "Nat": "NAT gateway",
+    "NetworkInterface": "network interface",
+    "SlbInstance": "load balancer",
+}
+"""``InstanceType`` of DescribeEipAddresses in plain words"""
+
+
 class EipState(AlibabaState):
     """An elastic IP address."""
 
     address: str
+    bound: tuple[str, str] = ("", "")
+    """type and id of what has it"""
 
 
 class Eip(Tagged[EipState]):
@@ -42,7 +53,18 @@ class Eip(Tagged[EipState]):
 
     @classmethod
     def state(cls, shown: Any) -> EipState:
-        return EipState(**cls.common(shown), address=shown["IpAddress"])
+        bound = (shown.get("InstanceType") or "", shown.get("InstanceId") or "")
+        return EipState(**cls.common(shown), address=shown["IpAddress"], bound=bound)
+
+    @classmethod
+    def occupants(cls, scope: Scope[Clients], have: EipState) -> Iterator[Occupant]:
+        kind, holder = have.bound
+        if holder:
+            cure = (
+                f"aliyun vpc UnassociateEipAddress --AllocationId {have.id} --InstanceId {holder}"
+            )
+            noun = BOUND.get(kind, kind)
+            yield Occupant(noun, holder, cure=f"{cure} --InstanceType {kind}")
 
     def create(self, env: Env[Clients]) -> None:
         env.client.vpc(

@@ -18,13 +18,16 @@ from functools import partial
 from typing import Any, ClassVar
 
 from clusterkit.alibaba.client import Clients
+from clusterkit.alibaba.occupants import Neighbours
 from clusterkit.alibaba.tags import REPLACE, AlibabaState, Calls, Tagged, write_tags
-from clusterkit.engine.kind import Durations, Edit, Env, Kind, S, Tags, edit, fixed
+from clusterkit.engine.kind import Durations, Edit, Env, Kind, Occupant, S, Tags, edit, fixed
 from clusterkit.engine.scope import Scope
 from clusterkit.naming import CLUSTER
 
 CLUSTER_ID = "clusterkit-cluster-id"
-"""tag: the id of the cluster in this network"""
+"""tag: the ids of the clusters in this network, with spaces between them"""
+MOST_IDS = 3
+"""ids of 33 characters that a tag's value holds (128: TagResources of ECS 2014-05-26)"""
 KEEP_VOLUMES = "clusterkit-keep-volumes"
 """tag: whether destroy leaves the disks of claims"""
 EVERYWHERE = "0.0.0.0/0"
@@ -60,6 +63,14 @@ class Vpc(_Remembers[VpcState]):
     def state(cls, shown: Any) -> VpcState:
         return VpcState(**cls.common(shown), cidr=shown["CidrBlock"])
 
+    @classmethod
+    def occupants(cls, scope: Scope[Clients], have: VpcState) -> Iterator[Occupant]:
+        near = neighbours(scope)
+        yield from near.vswitches(have.id)
+        yield from near.groups(have.id)
+        yield from near.gateways(have.id)
+        yield from near.other_clusters(have.id)
+
     def create(self, env: Env[Clients]) -> None:
         env.client.vpc("CreateVpc", CidrBlock=self.cidr, **self.marked(env, "VpcName"))
 
@@ -91,6 +102,14 @@ class VSwitch(Tagged[VSwitchState]):
     def state(cls, shown: Any) -> VSwitchState:
         cidr, zone = shown["CidrBlock"], shown["ZoneId"]
         return VSwitchState(**cls.common(shown), cidr=cidr, zone=zone)
+
+    @classmethod
+    def occupants(cls, scope: Scope[Clients], have: VSwitchState) -> Iterator[Occupant]:
+        near = neighbours(scope)
+        yield from near.instances(VSwitchId=have.id)
+        yield from near.interfaces(VSwitchId=have.id)
+        yield from near.gateways(have.vpc, have.id)
+        yield from near.balancers(have.vpc, have.id)
 
     def taken(self, env: Env[Clients]) -> VSwitchState | None:
         """The VSwitch that has this one's range."""
@@ -154,6 +173,13 @@ class SecurityGroup(_Remembers[SecurityGroupState]):
         }
         return replace(found, inbound=ranges["ingress"], outbound=ranges["egress"])
 
+    @classmethod
+    def occupants(cls, scope: Scope[Clients], have: SecurityGroupState) -> Iterator[Occupant]:
+        near = neighbours(scope)
+        yield from near.instances(SecurityGroupId=have.id)
+        yield from near.interfaces(SecurityGroupId=have.id)
+        yield from near.referring(have.id, have.vpc)
+
     def create(self, env: Env[Clients]) -> SecurityGroupState:
         vpc = env[self.vpc].id
         created = env.client.ecs(
@@ -195,10 +221,17 @@ def _memory(scope: Scope[Clients]) -> Iterator[tuple[type[Tagged[Any]], Any]]:
 
 
 def remember(scope: Scope[Clients], cluster: str) -> None:
-    """Write the cluster's id on the VPC and the security group, where they are ours."""
+    """Write the cluster's id on the VPC and the security group, where they are ours. They keep the
+    ids of earlier ones: what those left is found by them.
+    """
     for kind, state in _memory(scope):
-        if state.tags.get(CLUSTER_ID) != cluster:
-            kind.label(scope, state.id, {CLUSTER_ID: cluster})
+        known = _ids(state.tags)
+        if cluster not in known:
+            kind.label(scope, state.id, {CLUSTER_ID: " ".join([*known, cluster][-MOST_IDS:])})
+
+
+def _ids(tags: Tags) -> list[str]:
+    return tags.get(CLUSTER_ID, "").split()
 
 
 def remembered(scope: Scope[Clients]) -> Tags:
@@ -206,9 +239,19 @@ def remembered(scope: Scope[Clients]) -> Tags:
     return {key: value for _, state in _memory(scope) for key, value in state.tags.items()}
 
 
+def remembered_clusters(scope: Scope[Clients]) -> list[str]:
+    """The ids of the clusters that VPC and security group remember."""
+    return [*dict.fromkeys(each for _, state in _memory(scope) for each in _ids(state.tags))]
+
+
 def remembers(scope: Scope[Clients], cluster: str) -> bool:
     """Whether the VPC and the security group that are ours know the cluster's id."""
-    return all(state.tags.get(CLUSTER_ID) == cluster for _, state in _memory(scope))
+    return all(cluster in _ids(state.tags) for _, state in _memory(scope))
+
+
+def neighbours(scope: Scope[Clients]) -> Neighbours:
+    """What is neither ours nor of a cluster that VPC and security group remember."""
+    return Neighbours(scope, frozenset(remembered_clusters(scope)))
 
 
 def keeps_volumes(scope: Scope[Clients]) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -23,7 +24,7 @@ from clusterkit.alibaba.tags import AlibabaState, read_cs_tags, write_cs_tags
 from clusterkit.engine.kind import Durations, Edit, Env, Kind, Tags, edit
 from clusterkit.engine.operation import Done, Failed, Operation, Outcome, Running
 from clusterkit.engine.scope import Scope
-from clusterkit.errors import Busy, Gone
+from clusterkit.errors import Busy, Denied, Gone
 from clusterkit.kube.mirror import script
 from clusterkit.kube.nodes import Nodes, Taint
 
@@ -31,7 +32,10 @@ REGISTRIES = "/etc/containerd/cert.d"
 """where containerd looks for registries on ACK (the vendor's page "Pod troubleshooting")"""
 MOST = 200
 """machines removed by one call, whose address names them all; the next call removes others"""
-STUCK = "it could not be deleted; its scaling group in Auto Scaling may hold on to machines"
+STUCK = (
+    "it could not be deleted; its scaling group in Auto Scaling may be protected or hold on to "
+    "machines, which takes the permission for ess:ModifyScalingGroup to end"
+)
 SHORT = 2
 """polls in a row with fewer nodes than asked for, until the events are read"""
 
@@ -56,6 +60,8 @@ class NodePoolState:
     failed: int
     tags: Tags = field(default_factory=dict)
     name: str = ""
+    group: str = ""
+    """its scaling group in Auto Scaling"""
     told: str = ""
     """what the events say"""
 
@@ -207,9 +213,14 @@ class NodePool(Nodes[Clients, NodePoolState]):
     def delete(cls, scope: Scope[Clients], have: NodePoolState) -> Operation[Clients] | None:
         """First its machines, drained unless the whole cluster goes: a pool deleted with machines
         has been seen to leave the cluster in delete_failed. What failed to become a node does not
-        hold it up.
+        hold it up. Its scaling group would replace machines below its own least number, and may
+        be protected: neither counts any more.
         """
         path = _path(have)
+        if have.group:
+            with suppress(Gone, Denied):  # most groups need none of it
+                free = {"MinSize": 0, "GroupDeletionProtection": False}
+                scope.client.ess("ModifyScalingGroup", ScalingGroupId=have.group, **free)
         if have.nodes <= have.failed or have.phase == "delete_failed":
             return begin(scope, "DeleteClusterNodepool", "DELETE", path, force=True)
         if have.phase != "active":
@@ -312,4 +323,5 @@ def _state(cluster: str, shown: Any) -> NodePoolState:
         failed=int(status.get("failed_nodes") or 0),
         tags=read_cs_tags(group),
         name=str(shown["nodepool_info"].get("name") or ""),
+        group=str(group.get("scaling_group_id") or ""),
     )

@@ -31,8 +31,19 @@ VERSIONS = {
     "cr": "2018-12-01",
     "slb": "2014-05-15",
     "nlb": "2022-04-30",
+    "alb": "2020-06-16",
+    "ess": "2022-02-22",
 }
 REST = {"cs": "2015-12-15", "cr": "2016-06-07"}
+
+ESS_CENTRAL = (
+    *("ap-southeast-1", "us-east-1", "us-west-1", "cn-hongkong"),
+    *("cn-beijing", "cn-hangzhou", "cn-nanjing", "cn-qingdao", "cn-shanghai", "cn-shenzhen"),
+    *("cn-beijing-finance-1", "cn-shanghai-finance-1", "cn-shenzhen-finance-1"),
+)
+"""regions whose Auto Scaling has the host without a region (``_endpoint_map`` of the package
+``alibabacloud_ess20220222``)
+"""
 
 
 def endpoint(product: str, region: str) -> str:
@@ -42,7 +53,8 @@ def endpoint(product: str, region: str) -> str:
         if known := data.getEndpointMap().get(region):
             return str(known)
     # RAM has one host for all regions
-    return f"{product}.aliyuncs.com" if product == "ram" else f"{product}.{region}.aliyuncs.com"
+    central = product == "ram" or (product == "ess" and region in ESS_CENTRAL)
+    return f"{product}.aliyuncs.com" if central else f"{product}.{region}.aliyuncs.com"
 
 
 def _of_the_package(product: str, version: str, action: str) -> AcsRequest | None:

@@ -15,6 +15,8 @@ from clusterkit.engine.kind import Env, Kind, Record, S, Tags
 from clusterkit.engine.scope import Scope
 from clusterkit.naming import CLUSTER
 
+OWNER = "ack.aliyun.com"
+"""tag of Container Service: the id of the cluster for which something was made"""
 REPLACE = "destroy the cluster and run up again, or change the profile back"
 
 

@@ -57,6 +57,7 @@ KINDS: tuple[AnyKind, ...] = (
     VolumeClaims,
     drain.Ingresses,
     drain.LoadBalancerServices,
+    leftovers.VolumesToKeep,
 )
 
 

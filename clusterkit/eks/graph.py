@@ -27,7 +27,7 @@ from clusterkit.eks.tags import Ec2State
 from clusterkit.engine.kind import Existing, Kind
 from clusterkit.kube.nodes import asked
 from clusterkit.kube.storage import storage_class
-from clusterkit.naming import digest
+from clusterkit.naming import STORAGE_CLASS, digest
 from clusterkit.profile.cidr import slots
 from clusterkit.profile.ssh_key import fingerprint
 
@@ -44,6 +44,7 @@ NODE_POLICIES = (
 PUSH_POLICY = "AmazonEC2ContainerRegistryPowerUser"
 EBS_POLICY = "service-role/AmazonEBSCSIDriverPolicy"
 EBS_ACCOUNT = "ebs-csi-controller-sa"
+DEFAULT_CLASS = "gp3"
 EKS = "eks.amazonaws.com"
 PODS = "pods.eks.amazonaws.com"
 ELB_ROLES = ("elb", "internal-elb")
@@ -91,8 +92,10 @@ class _Graph:
         yield self._addon("coredns", after=(groups[0],))
         ebs = Role(name="ebs-csi", service=PODS, managed=(EBS_POLICY,), tags=tags)
         yield self._addon("aws-ebs-csi-driver", after=(groups[0],), role=ebs)
-        parameters = {"encrypted": "true", "type": "gp3"}
-        yield storage_class("gp3", "ebs.csi.aws.com", parameters, cluster=cluster)
+        # so tagged by the EBS CSI driver (its docs/tagging.md)
+        made = {"tagSpecification_1": f"{STORAGE_CLASS}={DEFAULT_CLASS}"}
+        parameters = {"encrypted": "true", "type": "gp3", **made}
+        yield storage_class(DEFAULT_CLASS, "ebs.csi.aws.com", parameters, cluster=cluster)
         yield from self._registry()
 
     def _cluster(self) -> Cluster:

@@ -17,10 +17,11 @@ from typing import Any
 
 from clusterkit.eks.client import Clients, pages
 from clusterkit.eks.iam import keeps_volumes
-from clusterkit.eks.tags import read_tags, where
-from clusterkit.engine.kind import Durations, Leftover
+from clusterkit.eks.tags import read_tags, where, write_tags
+from clusterkit.engine.kind import Durations, Leftover, Tags
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Gone, InUse
+from clusterkit.kube.volumes import KEPT, VolumeState, rows
 
 BATCH = 20
 """load balancers or target groups per DescribeTags call (ELB API)"""
@@ -214,25 +215,36 @@ SecurityGroups = _row(
 """Security groups of load balancers and of the cluster."""
 
 
-def _volumes(scope: Scope[Clients]) -> Iterator[LeftoverState]:
+def _volumes(scope: Scope[Clients]) -> Iterator[VolumeState]:
     owned = where(f"tag:kubernetes.io/cluster/{scope.cluster}", "owned")
-    keep: bool | None = False
-    for index, each in enumerate(
-        pages(scope.client.ec2, "describe_volumes", "Volumes", Filters=[owned])
-    ):
-        keep = keep if index else keeps_volumes(scope)
-        why = "the profile keeps volumes (storage.keep_volumes)" if keep else UNPROVEN
-        what = f"{why}; {_claim(each)}, costs by GB and month"
-        yield LeftoverState(each["VolumeId"], each["State"], "" if keep is False else what)
+    for each in pages(scope.client.ec2, "describe_volumes", "Volumes", Filters=[owned]):
+        tags = read_tags(each.get("Tags"))
+        if each["State"] != "deleting":
+            yield VolumeState(each["VolumeId"], each["State"], _claim(tags, each["Size"]), tags)
 
 
-def _claim(volume: Any) -> str:
-    tags, prefix = read_tags(volume.get("Tags")), "kubernetes.io/created-for/pvc/"
+def _claim(tags: Tags, size: int) -> str:
+    prefix = "kubernetes.io/created-for/pvc/"
     namespace, name = (tags.get(f"{prefix}{part}", "?") for part in ("namespace", "name"))
-    return f"claim {namespace}/{name}, {volume['Size']} GiB"
+    return f"claim {namespace}/{name}, {size} GiB"
 
 
-Volumes = _row(
-    "volumes", _volumes, lambda scope, have: scope.client.ec2.delete_volume(VolumeId=have.id)
+def _keeps(scope: Scope[Clients]) -> str:
+    keep = keeps_volumes(scope)
+    return UNPROVEN if keep is None else KEPT if keep else ""
+
+
+def _tag(scope: Scope[Clients], volume: str, tags: Tags) -> None:
+    scope.client.ec2.create_tags(Resources=[volume], Tags=write_tags(tags))
+
+
+Volumes, VolumesToKeep = rows(
+    "volumes",
+    _volumes,
+    _keeps,
+    tag=_tag,
+    delete=lambda scope, have: scope.client.ec2.delete_volume(VolumeId=have.id),
+    command="aws ec2 delete-volume --volume-id {}",
+    uses=("role",),
 )
 """EBS volumes of claims; they never block anything and cost until somebody removes them."""

@@ -399,6 +399,8 @@ class Leftover(Generic[C]):
     uses: tuple[str, ...] = ()
     optional: bool = False
     """an attempt: what stays is found by a later row"""
+    verbs: tuple[str, str] = ("deleting", "removed")
+    """what it does, and what it has done"""
 
 
 AnyKind = type[Kind[Any, Any]] | Leftover[Any]

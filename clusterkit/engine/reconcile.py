@@ -265,7 +265,9 @@ class Reconcile:
         if not left:
             task.removed = len(task.swept)
             none = "gone already" if task.step.found else "none"
-            self._actions.done(task, note=f"{task.removed} removed" if task.removed else none)
+            self._actions.done(
+                task, note=f"{task.removed} {row.verbs[1]}" if task.removed else none
+            )
             return
         if left.keys() != task.last:
             task.last, task.changed = set(left), self._actions.now()
@@ -277,7 +279,7 @@ class Reconcile:
             self._actions.wait(task, note=f"{len(left)} still being deleted: {some}")
             return
         task.asked = self._actions.now()
-        self._actions.note(task, f"deleting {len(fresh)}")
+        self._actions.note(task, f"{row.verbs[0]} {len(fresh)}")
         for name, have in fresh.items():
             task.swept.add(name)
             self._actions.call(task, partial(self._clear, task, have), partial(self._swept, name))

@@ -1,8 +1,10 @@
-"""SLB 2014-05-15 and NLB 2022-04-30: the load balancers that clusters create.
+"""SLB 2014-05-15, NLB 2022-04-30 and ALB 2020-06-16: the load balancers that clusters create.
 
-The load balancers themselves are made by Container Service and by Services in Kubernetes only.
+Classic and network ones are made by Container Service and by Services in Kubernetes only;
+application ones by calls, as no controller for Ingresses is emulated.
 ``OperationDenied.DeleteProtectionIsOn`` is on the vendor's page of DeleteLoadBalancer (SLB),
-``OperationDenied.DeletionProtectionEnabled`` and ``ResourceNotFound.loadBalancer`` on that of NLB;
+``OperationDenied.DeletionProtectionEnabled`` and ``ResourceNotFound.loadBalancer`` on that of NLB,
+whose codes ALB shares;
 the rest of the codes here are named as the vendor names their like, and not verified.
 """
 
@@ -13,12 +15,14 @@ from collections.abc import Mapping
 from clusterkit_sandbox.alibaba.acls import require_acl
 from clusterkit_sandbox.alibaba.failure import Failure, bad
 from clusterkit_sandbox.alibaba.hooks import remove_balancer
-from clusterkit_sandbox.alibaba.models import LoadBalancer, NetworkInterface
+from clusterkit_sandbox.alibaba.instances import new_interface
+from clusterkit_sandbox.alibaba.models import LoadBalancer, NetworkInterface, Vpc, VSwitch
 from clusterkit_sandbox.alibaba.service import (
     Call,
     Handler,
     Json,
     asked_for,
+    given_tags,
     has_tags,
     iso,
     key_value,
@@ -243,7 +247,108 @@ def _protect_nlb(call: Call) -> object:
     return {}
 
 
+def _create_alb(call: Call) -> object:
+    vpc = call.find(Vpc, call["VpcId"], "ResourceNotFound.Vpc", "The specified VPC does not exist.")
+    vswitches = [
+        call.find(VSwitch, mapping["VSwitchId"], "ResourceNotFound.VSwitch")
+        for mapping in call["ZoneMappings"]
+    ]
+    tags = given_tags(call)
+
+    def make() -> Json:
+        identifier = call.store.new_id("alb")
+        for vswitch in vswitches:
+            interface = new_interface(call, vswitch, [])
+            interface.owner, interface.managed = identifier, True
+            interface.description = "created by alb"
+        balancer = LoadBalancer(
+            id=identifier,
+            region=vpc.region,
+            name=call.get("LoadBalancerName", ""),
+            tags=tags,
+            kind="alb",
+            vpc=vpc.id,
+            vswitches=[vswitch.id for vswitch in vswitches],
+            address=f"{identifier}.{vpc.region}.alb.aliyuncs.com",
+            address_type=call["AddressType"].lower(),
+            protected=bool(call.get("DeletionProtectionEnabled", False)),
+            modification_protected=False,
+            ports=[],
+        )
+        return {"LoadBalancerId": call.store.add(balancer).id}
+
+    return call.once(make)
+
+
+def _list_albs(call: Call) -> object:
+    ids, vpcs = call.get("LoadBalancerIds", []), call.get("VpcIds", [])
+    found = [
+        b
+        for b in call.here(LoadBalancer)
+        if b.kind == "alb"
+        and (not ids or b.id in ids)
+        and (not vpcs or b.vpc in vpcs)
+        and has_tags(b, call)
+    ]
+    token, some = call.slice(found)
+    listed = [_alb_fields(b) for b in some]
+    return {"NextToken": token, "TotalCount": len(found), "LoadBalancers": listed}
+
+
+def _alb_fields(balancer: LoadBalancer) -> Json:
+    return {
+        "LoadBalancerId": balancer.id,
+        "LoadBalancerName": balancer.name,
+        "LoadBalancerStatus": "Active",
+        "AddressType": balancer.address_type.capitalize(),
+        "DNSName": balancer.address,
+        "VpcId": balancer.vpc,
+        "DeletionProtectionConfig": {"Enabled": balancer.protected},
+        "CreateTime": iso(balancer.created),
+        "ResourceGroupId": RESOURCE_GROUP,
+        "Tags": key_value(balancer.tags),
+    }
+
+
+def _find_alb(call: Call) -> LoadBalancer:
+    return find(call, "alb", "ResourceNotFound.LoadBalancer")
+
+
+def _get_alb(call: Call) -> object:
+    balancer = _find_alb(call)
+    zones = [
+        {"VSwitchId": vswitch.id, "ZoneId": vswitch.zone}
+        for identifier in balancer.vswitches
+        if (vswitch := call.store.get(VSwitch, identifier)) is not None
+    ]
+    return _alb_fields(balancer) | {"ZoneMappings": zones}
+
+
+def _delete_alb(call: Call) -> object:
+    balancer = _find_alb(call)
+    if balancer.protected:
+        raise bad(
+            "OperationDenied.DeletionProtectionEnabled",
+            "The operation is not allowed because of DeletionProtectionEnabled.",
+        )
+    remove_balancer(call.store, balancer)
+    return {"JobId": call.store.new_hex()}
+
+
+def _disarm_alb(call: Call) -> object:
+    balancer = call.store.get(LoadBalancer, call["ResourceId"])
+    if balancer is None or balancer.kind != "alb" or balancer.region != call.region:
+        raise Failure(404, "ResourceNotFound.LoadBalancer", "The load balancer does not exist.")
+    balancer.protected = False
+    return {}
+
+
 OPERATIONS: Mapping[str, Handler] = {
+    "alb:CreateLoadBalancer": _create_alb,
+    "alb:DeleteLoadBalancer": _delete_alb,
+    "alb:DisableDeletionProtection": _disarm_alb,
+    "alb:GetLoadBalancerAttribute": _get_alb,
+    "alb:ListLoadBalancers": _list_albs,
     "nlb:DeleteLoadBalancer": _delete_nlb,
     "nlb:GetLoadBalancerAttribute": _get_nlb,
     "nlb:ListLoadBalancers": _list_nlbs,

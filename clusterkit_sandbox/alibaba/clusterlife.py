@@ -183,7 +183,8 @@ class ClusterLife:
     def _remove(self, cluster: Cluster, balancers: bool) -> str | None:
         store = self._store
         group = cluster.security_group
-        if group not in cluster.retained:
+        made = store.get(SecurityGroup, group)
+        if made is not None and made.owner == cluster.id and group not in cluster.retained:
             guests = [i for i in store.all(NetworkInterface) if group in i.groups and not i.owner]
             if guests:
                 return f"Security group {group} is used by {', '.join(i.id for i in guests)}."

@@ -31,6 +31,7 @@ from clusterkit_sandbox.alibaba import (
     ram,
     registry,
     repositories,
+    scaling,
     snat,
     tags,
     taskviews,
@@ -66,7 +67,7 @@ HANDLERS: Mapping[str, Handler] = {
     for module in (
         acls, activation, addons, balancers, clusters, clusterviews, eip, endpoints, groups,
         instances, keypairs, kubeconfig, limits, nat, nodepools, offers, personal, poolnodes, ram,
-        registry, repositories, snat, tags, taskviews, volumes, vpc, vswitch,
+        registry, repositories, scaling, snat, tags, taskviews, volumes, vpc, vswitch,
     )
     for name, handler in module.OPERATIONS.items()
 }  # fmt: skip

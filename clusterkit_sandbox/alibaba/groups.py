@@ -252,18 +252,38 @@ def _identity(fields: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(fields.get(name, "") for name in _IDENTITY)
 
 
+def _describe_references(call: Call) -> object:
+    """Only the groups that others' rules name (vendor: DescribeSecurityGroupReferences)."""
+    found = []
+    for identifier in call["SecurityGroupId"]:
+        groups = [
+            {"AliUid": "", "SecurityGroupId": other.id}
+            for other in call.here(SecurityGroup)
+            if other.id != identifier and _names(other, identifier)
+        ]
+        if groups:
+            found.append(
+                {
+                    "SecurityGroupId": identifier,
+                    "ReferencingSecurityGroups": {"ReferencingSecurityGroup": groups},
+                }
+            )
+    return {"SecurityGroupReferences": {"SecurityGroupReference": found}}
+
+
+def _names(group: SecurityGroup, identifier: str) -> bool:
+    """Whether one of its rules names the other group."""
+    ends = ("SourceGroupId", "DestGroupId")
+    return any(rule.fields.get(end) == identifier for rule in group.rules for end in ends)
+
+
 def in_use(call: Call, group: SecurityGroup) -> bool:
     """Whether an instance, an interface or another group's rule refers to it."""
     store = call.store
     return (
         any(i.security_group == group.id for i in store.all(Instance))
         or any(group.id in i.groups for i in store.all(NetworkInterface))
-        or any(
-            group.id in (rule.fields.get("SourceGroupId"), rule.fields.get("DestGroupId"))
-            for other in store.all(SecurityGroup)
-            if other.id != group.id
-            for rule in other.rules
-        )
+        or any(_names(o, group.id) for o in store.all(SecurityGroup) if o.id != group.id)
     )
 
 
@@ -285,6 +305,7 @@ OPERATIONS: Mapping[str, Handler] = {
     "ecs:CreateSecurityGroup": _create,
     "ecs:DeleteSecurityGroup": _delete,
     "ecs:DescribeSecurityGroupAttribute": _describe_rules,
+    "ecs:DescribeSecurityGroupReferences": _describe_references,
     "ecs:DescribeSecurityGroups": _describe,
     "ecs:ModifySecurityGroupAttribute": _modify,
     "ecs:RevokeSecurityGroup": _revoke,

@@ -213,7 +213,8 @@ class ClusterHooks:
             for category in parameters.get("type", _DEFAULT_TYPES).split(","):
                 reason = _unfit(category.strip(), level, size)
                 if reason is None:
-                    made = self._disk(cluster, name, size, category.strip(), level, zone, tags)
+                    wanted = {**_disk_tags(parameters), **tags}
+                    made = self._disk(cluster, name, size, category.strip(), level, zone, wanted)
                     return Volume(made, size)
                 reasons.append(reason)
         raise RuntimeError("; ".join(reasons))
@@ -261,6 +262,19 @@ class ClusterHooks:
             disk = self._store.get(Disk, volume)
             if disk is not None:
                 self._store.remove(disk)
+
+
+def _disk_tags(parameters: Mapping[str, str]) -> dict[str, str]:
+    """The tags that a storage class asks for, in either form (``parseTags`` of the disk driver)."""
+    found: dict[str, str] = {}
+    for tag in filter(None, parameters.get("diskTags", "").split(",")):
+        key, colon, value = tag.partition(":")
+        if not colon:
+            raise RuntimeError(f'invalid diskTags "{tag}", no ":" found')
+        found[key] = value
+    prefix = "diskTags/"
+    more = {k.removeprefix(prefix): v for k, v in parameters.items() if k.startswith(prefix)}
+    return found | more
 
 
 def _unfit(category: str, level: str, size: int) -> str | None:

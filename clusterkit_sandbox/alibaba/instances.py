@@ -92,6 +92,43 @@ def _instances(call: Call) -> object:
     return figures | {"Instances": {"Instance": described}}
 
 
+def _run(call: Call) -> object:
+    """Machines of the user's own, without disks; codes of the vendor's RunInstances."""
+    if call["InstanceType"] not in INSTANCE_TYPES:
+        raise Failure(403, "InvalidInstanceType.ValueNotSupported", "There is no such type.")
+    vswitch = call.find(VSwitch, call["VSwitchId"], "InvalidVSwitchId.NotFound")
+    group = call.find(SecurityGroup, call["SecurityGroupId"], "InvalidSecurityGroupId.NotFound")
+    tags = given_tags(call)
+
+    def make() -> Json:
+        made = []
+        for _ in range(call.get("Amount", 1)):
+            address = call.store.private_address(vswitch)
+            if address is None:
+                raise bad("QuotaExceeded.PrivateIpAddress", "The vSwitch has no free address.")
+            instance = Instance(
+                id=call.store.new_id("i"),
+                region=vswitch.region,
+                name=call.get("InstanceName", ""),
+                tags=dict(tags),
+                kind=call["InstanceType"],
+                zone=vswitch.zone,
+                vpc=vswitch.vpc,
+                vswitch=vswitch.id,
+                address=address,
+                security_group=group.id,
+                key_pair=call.get("KeyPairName", ""),
+                spot=call.get("SpotStrategy", "NoSpot"),
+                cluster="",
+                pool="",
+                joined=False,
+            )
+            made.append(call.store.add(instance).id)
+        return {"InstanceIdSets": {"InstanceIdSet": made}}
+
+    return call.once(make)
+
+
 def _instance_status(call: Call, instance: Instance) -> str:
     return "Starting" if call.store.pending(instance) else "Running"
 
@@ -226,4 +263,5 @@ OPERATIONS: Mapping[str, Handler] = {
     "ecs:DeleteNetworkInterface": _delete_interface,
     "ecs:DescribeInstances": _instances,
     "ecs:DescribeNetworkInterfaces": _interfaces,
+    "ecs:RunInstances": _run,
 }

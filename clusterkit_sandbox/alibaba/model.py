@@ -29,6 +29,8 @@ HOSTS: Mapping[str, str] = {
     "personalcr": "cr",
     "slb": "slb",
     "nlb": "nlb",
+    "alb": "alb",
+    "ess": "ess",
     "location": "location",
 }
 """Product file to the first label of its host names (personal and enterprise registry share one).

@@ -148,7 +148,7 @@ class NetworkInterface(Thing):
 
 @dataclass(kw_only=True)
 class LoadBalancer(Thing):
-    """Classic (``clb``) or network (``nlb``)."""
+    """Classic (``clb``), network (``nlb``) or application (``alb``)."""
 
     kind: str
     vpc: str
@@ -242,6 +242,10 @@ class NodePool(Thing):
     desired: int
     updated: float = field(default_factory=time.time)
     state: str = "scaling"
+    least: int = 0
+    """machines that Auto Scaling keeps (``MinSize`` of the pool's scaling group)"""
+    protected: bool = False
+    """whether the scaling group is protected from deletion"""
     failed: int = 0
     failure: str = ""
 

@@ -52,6 +52,7 @@ def new_pool(store: Store, cluster: Cluster, body: Mapping[str, Any]) -> NodePoo
         cluster=cluster.id,
         body=whole,
         desired=_desired(whole),
+        least=_least(whole, 0),
     )
     return store.add(pool)
 
@@ -94,6 +95,12 @@ def _desired(body: Mapping[str, Any]) -> int:
     if scaling["enable"]:
         return int(scaling["min_instances"])
     return int(group.get("desired_size", body.get("count", 0)))
+
+
+def _least(body: Mapping[str, Any], so_far: int) -> int:
+    """``MinSize`` of the scaling group, which outlives the scaling (an operator of 2026)."""
+    scaling = body["auto_scaling"]
+    return int(scaling["min_instances"]) if scaling["enable"] else so_far
 
 
 def _sized(body: Mapping[str, Any]) -> bool:
@@ -207,6 +214,7 @@ def _modify(call: Call) -> object:
         whole["scaling_group"]["desired_size"] = desired
     check_room(call, home, desired - pool.desired)
     pool.body, pool.name, pool.desired = whole, name, desired
+    pool.least = _least(whole, pool.least)
     if call.get("kubernetes_config") and call.get("update_nodes", False):
         for instance in call.store.all(Instance):
             if instance.pool == pool.id:

@@ -3,7 +3,9 @@
 The changes here are made by the clock, never with the store's lock held while Kubernetes is called.
 Machines that leave are cordoned and drained first, by a call that removes nodes, by a smaller
 desired size, and by a pool that is deleted by force (operators have seen all three do so, and a
-drain that a PodDisruptionBudget held up; vendor: "Remove a node", up to 30 minutes).
+drain that a PodDisruptionBudget held up; vendor: "Remove a node", up to 30 minutes). Below the
+least size of its scaling group a pool gets new machines, and with a protected group it cannot be
+deleted (``scaling.py``).
 """
 
 from __future__ import annotations
@@ -94,12 +96,12 @@ class PoolLife:
                     return
                 for instance in waiting if at_once else waiting[:1]:
                     (remove_instance if release else detach)(self._store, instance)
-                    pool.desired = max(0, pool.desired - 1)
+                    pool.desired = max(pool.least, pool.desired - 1)
                 del waiting[: len(waiting) if at_once else 1]
                 if "desired_size" in pool.body["scaling_group"]:
                     pool.body["scaling_group"]["desired_size"] = pool.desired
                 if not waiting:
-                    self._end(pool, task, None)
+                    self._end(pool, task, settle(self._store, pool, joining=True))
             self._clusters.sync(pool.cluster)
             if waiting:
                 later()
@@ -116,6 +118,12 @@ class PoolLife:
         def deleted() -> None:
             with self._store.lock:
                 if self._store.get(NodePool, pool.id) is None:
+                    return
+                if pool.protected:
+                    # the code is not documented
+                    reason = "The scaling group of the node pool is protected from deletion."
+                    tasks.end(self._store, task, ("DeleteScalingGroupFailed", reason))
+                    _set(pool, "delete_failed")
                     return
                 remove_pool(self._store, pool)
                 tasks.end(self._store, task)

@@ -7,6 +7,7 @@ from typing import Any
 
 from clusterkit_sandbox.alibaba.models import Instance, NodePool
 from clusterkit_sandbox.alibaba.poollife import REMOVING
+from clusterkit_sandbox.alibaba.scaling import group_id
 from clusterkit_sandbox.alibaba.service import Json, beijing
 from clusterkit_sandbox.alibaba.store import Store
 from clusterkit_sandbox.alibaba.vpc import RESOURCE_GROUP
@@ -40,8 +41,7 @@ def summary(store: Store, pool: NodePool) -> Json:
             "created": beijing(pool.created),
             "updated": beijing(pool.updated),
         },
-        # the machines of a pool are a group of Auto Scaling, whose id only looks alike here
-        "scaling_group": _group(group) | {"scaling_group_id": f"asg-{pool.id[2:]}"},
+        "scaling_group": _group(group) | {"scaling_group_id": group_id(pool)},
         "status": _status(store, pool),
     }
 

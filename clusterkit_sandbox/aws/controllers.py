@@ -131,6 +131,7 @@ class Controllers:
                     "CSIVolumeName": name,
                     "ebs.csi.aws.com/cluster": "true",
                     "KubernetesCluster": self._cluster,
+                    **_specified(parameters),
                     **tags,
                 }
             )
@@ -140,6 +141,12 @@ class Controllers:
         """Delete the volume, if it exists."""
         with self._eks.account.lock:
             self._eks.account.ec2(self._region).volumes.pop(volume, None)
+
+
+def _specified(parameters: Mapping[str, str]) -> dict[str, str]:
+    """The tags that a storage class asks for (aws-ebs-csi-driver, docs/tagging.md)."""
+    asked = (value for name, value in parameters.items() if name.startswith("tagSpecification"))
+    return dict(text.split("=", 1) for text in asked)
 
 
 def _name(uid: str) -> str:

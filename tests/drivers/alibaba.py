@@ -114,6 +114,8 @@ def _rest(account: Account) -> Iterator[Thing]:
     )
     for balancer in account("nlb:ListLoadBalancers")["LoadBalancers"] or ():
         yield Thing("network-load-balancer", balancer["LoadBalancerId"], {}, balancer)
+    for balancer in account("alb:ListLoadBalancers")["LoadBalancers"] or ():
+        yield Thing("application-load-balancer", balancer["LoadBalancerId"], {}, balancer)
     for instance in account("cr:ListInstance")["Instances"] or ():
         listed = account("cr:ListRepository", InstanceId=instance["InstanceId"], RepoStatus="ALL")
         for item in listed.get("Repositories") or ():

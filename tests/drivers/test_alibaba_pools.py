@@ -10,6 +10,7 @@ import pytest
 from clusterkit.alibaba.nodes import NodePool
 from clusterkit.engine.exchange import Exchange
 from clusterkit_sandbox.pace import Pace
+from tests.drivers.alibaba import Account
 from tests.drivers.alibaba_cases import MINIMAL_CASE
 from tests.drivers.world import AT_ONCE, Edits, World, edited, world
 
@@ -107,3 +108,19 @@ def _begin_to_drain(found: World) -> None:
     scope = found.scope()
     pool = next(pool for pool in NodePool.list(scope) if pool.name.startswith("default"))
     assert NodePool.delete(scope, pool) is not None
+
+
+def test_a_scaling_group_that_holds_on_is_let_go(tmp_path: Path) -> None:
+    """Somebody protected the group, and gave it a least number of machines."""
+    with world(MINIMAL_CASE, tmp_path) as found:
+        before = found.look()
+        found.settle(found.up())
+        account = Account(found)
+        (cluster,) = account("cs:DescribeClustersV1")["clusters"]
+        pools = account("cs:DescribeClusterNodePools", cluster["cluster_id"])["nodepools"]
+        for pool in pools:
+            group = pool["scaling_group"]["scaling_group_id"]
+            held = {"MinSize": 1, "GroupDeletionProtection": True}
+            account("ess:ModifyScalingGroup", ScalingGroupId=group, **held)
+        found.settle(found.destroy())
+        assert found.look() == before

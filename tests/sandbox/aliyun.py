@@ -46,6 +46,8 @@ PACKAGES = {
     "cr": "alibabacloud_cr20181201",
     "slb": "alibabacloud_slb20140515",
     "nlb": "alibabacloud_nlb20220430",
+    "alb": "alibabacloud_alb20200616",
+    "ess": "alibabacloud_ess20220222",
 }
 VERSIONS = {
     "cs": "2015-12-15",
@@ -57,6 +59,8 @@ VERSIONS = {
     "personalcr": "2016-06-07",
     "slb": "2014-05-15",
     "nlb": "2022-04-30",
+    "alb": "2020-06-16",
+    "ess": "2022-02-22",
     "location": "2015-06-12",
 }
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDdUNHqvWGvyxXl1KbMzEB5eqhSSXaYBnR1rYoCGMzQv demo"

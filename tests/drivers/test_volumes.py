@@ -1,0 +1,199 @@
+"""Volumes of claims: what their PersistentVolume says counts, and what nobody knows stays."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clusterkit.alibaba.leftovers import Disks, DisksToKeep
+from clusterkit.eks.leftovers import Volumes, VolumesToKeep
+from clusterkit.errors import ClusterkitError
+from clusterkit_sandbox.faults import Rule
+from tests.drivers import alibaba_cases, eks_cases
+from tests.drivers.alibaba import Account
+from tests.drivers.world import Case, World, world
+
+CLAIMS = "/api/v1/namespaces/default/persistentvolumeclaims"
+
+
+@dataclass(frozen=True)
+class Disk:
+    """What a cloud calls a volume, and how one is reached."""
+
+    case: Case
+    kind: str
+    driver: str
+    sweep: Any
+    tag: Any
+    refused: str
+
+
+DISKS = (
+    Disk(
+        eks_cases.MINIMAL_CASE,
+        "volume",
+        "ebs.csi.aws.com",
+        Volumes,
+        VolumesToKeep,
+        "ec2:CreateTags",
+    ),
+    Disk(
+        alibaba_cases.MINIMAL_CASE,
+        "disk",
+        "diskplugin.csi.alibabacloud.com",
+        Disks,
+        DisksToKeep,
+        "ecs:TagResources",
+    ),
+)
+
+
+@pytest.fixture(params=DISKS, ids=["eks", "alibaba"])
+def disk(request: pytest.FixtureRequest) -> Disk:
+    found: Disk = request.param
+    return found
+
+
+@pytest.fixture
+def used(disk: Disk, tmp_path: Path) -> Iterator[World]:
+    """A cluster with a claim of ours, one that is retained and one of somebody's own class."""
+    with world(disk.case, tmp_path) as found:
+        found.settle(found.up())
+        kube = found.clients().kube
+        for name, policy in (("keep", "Retain"), ("own", "Delete")):
+            kube.apply(
+                f"/apis/storage.k8s.io/v1/storageclasses/{name}",
+                {
+                    "apiVersion": "storage.k8s.io/v1",
+                    "kind": "StorageClass",
+                    "metadata": {"name": name},
+                    "provisioner": disk.driver,
+                    "reclaimPolicy": policy,
+                },
+            )
+        for name, storage in (("ours", {}), *((n, {"storageClassName": n}) for n in CLASSES)):
+            claim = {"accessModes": ["ReadWriteOnce"], "resources": SIZE, **storage}
+            spec = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "spec": claim}
+            kube.apply(f"{CLAIMS}/{name}", {**spec, "metadata": {"name": name}})
+            pod = {"name": "main", "image": "example.test/app"}
+            volume = {"name": "data", "persistentVolumeClaim": {"claimName": name}}
+            kube.apply(
+                f"/api/v1/namespaces/default/pods/{name}",
+                {
+                    "apiVersion": "v1",
+                    "kind": "Pod",
+                    "metadata": {"name": name},
+                    "spec": {
+                        "containers": [pod],
+                        "volumes": [volume],
+                        "tolerations": [{"operator": "Exists"}],
+                    },
+                },
+            )
+        until = time.monotonic() + 20
+        while len(handles(found)) < 3:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        yield found
+
+
+CLASSES = ("keep", "own")
+SIZE = {"requests": {"storage": "20Gi"}}
+
+
+def handles(found: World) -> dict[str, str]:
+    """The claim's name to the volume's id."""
+    volumes = found.clients().kube.list("/api/v1/persistentvolumes")
+    return {
+        item["spec"]["claimRef"]["name"]: item["spec"]["csi"]["volumeHandle"] for item in volumes
+    }
+
+
+def left(found: World, disk: Disk) -> set[str]:
+    """The volumes in the account, without the machines' own."""
+    return {
+        thing.id
+        for thing in found.case.look(found)
+        if thing.kind == disk.kind and (thing.shown or {}).get("Type") != "system"
+    }
+
+
+def cluster_goes(found: World) -> None:
+    """Somebody deletes the cluster elsewhere."""
+    if found.case.cloud == "alibaba":
+        account = Account(found)
+        (cluster,) = account("cs:DescribeClustersV1")["clusters"]
+        account("cs:DeleteCluster", cluster["cluster_id"])
+        return
+    eks = found.clients().eks
+    for group in eks.list_nodegroups(clusterName="demo")["nodegroups"]:
+        eks.delete_nodegroup(clusterName="demo", nodegroupName=group)
+    until = time.monotonic() + 20
+    while eks.list_nodegroups(clusterName="demo")["nodegroups"]:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    eks.delete_cluster(name="demo")
+
+
+def test_a_retained_volume_is_kept_and_told(used: World, disk: Disk) -> None:
+    volumes = handles(used)
+    plan = used.destroy_plan()
+    [kept] = plan.kept
+    assert volumes["keep"] in kept.key
+    assert "Retain" in kept.reason
+    assert f"{volumes['keep']} deletes it" in kept.reason
+    used.settle(used.destroy())
+    assert left(used, disk) == {volumes["keep"]}
+    assert not used.destroy_plan().todo
+
+
+def test_the_tags_tell_when_the_cluster_is_gone(used: World, disk: Disk) -> None:
+    volumes, scope = handles(used), used.scope()
+    for have in disk.tag.list(scope):
+        disk.tag.delete(scope, have)
+    assert not [*disk.tag.list(used.scope())]
+    cluster_goes(used)
+    used.settle(used.destroy())
+    assert left(used, disk) == {volumes["keep"]}
+
+
+def test_what_nobody_knows_stays(used: World, disk: Disk) -> None:
+    volumes = handles(used)
+    cluster_goes(used)
+    kept = {each.key.partition("/")[2]: each.reason for each in used.destroy_plan().kept}
+    assert kept.keys() == {volumes["keep"], volumes["own"]}
+    assert f"{volumes['own']} deletes it" in kept[volumes["own"]]
+    used.settle(used.destroy())
+    assert left(used, disk) == kept.keys()
+
+
+def test_nothing_goes_that_cannot_be_tagged(used: World, disk: Disk) -> None:
+    used.sandbox.faults.set([Rule(disk.refused, "refuse", code="Forbidden", status=403)])
+    outcome = used.destroy()
+    [(key, error)] = outcome.failed.items()
+    assert key == f"{disk.tag.kind}/*"
+    assert isinstance(error, ClusterkitError)
+    assert handles(used)["keep"] in left(used, disk)
+    used.sandbox.faults.clear()
+    used.settle(used.destroy())
+    assert len(left(used, disk)) == 1
+
+
+def test_a_policy_that_changes_is_followed(used: World, disk: Disk) -> None:
+    volumes, scope = handles(used), used.scope()
+    for have in disk.tag.list(scope):
+        disk.tag.delete(scope, have)
+    for item in scope.client.kube.list("/api/v1/persistentvolumes"):
+        path = f"/api/v1/persistentvolumes/{item['metadata']['name']}"
+        ours = item["spec"]["claimRef"]["name"] == "ours"
+        policy = {"persistentVolumeReclaimPolicy": "Retain" if ours else "Delete"}
+        scope.client.kube.patch(path, {"spec": policy})
+    told = {have.id: have.keep for have in disk.tag.list(used.scope())}
+    assert told == {volumes["ours"]: True, volumes["keep"]: False}
+    used.settle(used.destroy())
+    assert left(used, disk) == {volumes["ours"]}
