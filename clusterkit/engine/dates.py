@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 
 
@@ -15,8 +14,6 @@ def utc(text: object) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def ago(seconds: float) -> str:
-    """A time in seconds since the epoch: ``06:20:11 UTC, 3 min ago``."""
-    told = datetime.fromtimestamp(seconds, UTC).strftime("%H:%M:%S UTC")
-    passed = max(0, int(time.time() - seconds))
-    return f"{told}, {passed // 60} min ago" if passed >= 60 else f"{told}, {passed} s ago"
+def told(seconds: float) -> str:
+    """A time in seconds since the epoch for people: ``2026-11-28 06:20:11 UTC``."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -11,9 +11,7 @@ Reading takes no lock. The periods are ours, not a vendor's: a lease of three re
 
 from __future__ import annotations
 
-import json
 import os
-import secrets
 import socket
 import threading
 import time
@@ -26,7 +24,8 @@ from typing import Any, Protocol, Self, TypeVar
 from uuid import UUID
 
 from clusterkit.engine import backoff
-from clusterkit.engine.dates import ago
+from clusterkit.engine.dates import told
+from clusterkit.engine.file_lock import Place
 from clusterkit.engine.kind import Tags
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import (
@@ -39,7 +38,7 @@ from clusterkit.errors import (
     Retryable,
     TimedOut,
 )
-from clusterkit.naming import digest, safe
+from clusterkit.naming import safe
 
 C = TypeVar("C", contravariant=True)
 PREFIX = "clusterkit-lock"
@@ -103,7 +102,7 @@ class Holder:
         return cls(**{each.name: tags.get(f"{PREFIX}-{each.name}", "") for each in fields(cls)})
 
     def __str__(self) -> str:
-        since = f", since {ago(float(self.since))}" if self.since.isdigit() else ""
+        since = f", since {told(float(self.since))}" if self.since.isdigit() else ""
         return f"run {self.run}, process {self.process} on {self.host}{since}"
 
 
@@ -303,12 +302,12 @@ class Lock:
     def _on_this_machine(self) -> ExitStack:
         with ExitStack() as stack:
             try:
-                stack.enter_context(self._place.hold(self._key, self._me, self._wait_here))
+                stack.enter_context(self._place.hold(self._key, str(self._me), self._wait_here))
             except OSError as error:  # a full or read-only disk, a file system without locks
                 self._tell(f"no file lock ({error}): only the lock in the cloud is held")
                 self._place = Place(None)
                 self._me = replace(self._me, place=self._place.id)
-                stack.enter_context(self._place.hold(self._key, self._me, self._wait_here))
+                stack.enter_context(self._place.hold(self._key, str(self._me), self._wait_here))
             return stack.pop_all()
 
     def _acquire(self) -> None:
@@ -376,98 +375,3 @@ class Lock:
     def _pause(self, seconds: float) -> None:
         if self._stop.wait(seconds):
             raise Interrupted("interrupted while waiting for another run to end")
-
-
-class Place:
-    """The file locks of one machine's user, or the threads of one process."""
-
-    _threads: dict[str, threading.Lock] = {}  # noqa: RUF012
-    _guard = threading.Lock()
-    _process = secrets.token_hex(8)
-
-    def __init__(self, folder: Path | None) -> None:
-        self._folder = folder
-        words: tuple[object, ...] = (self._process, os.getpid())
-        if folder is not None:
-            try:
-                words = (_token(folder), socket.gethostname(), _boot())
-            except OSError:  # read-only or full: the cloud's lock has to do
-                self._folder = None
-        self.id = digest(*words, length=16)
-
-    @contextmanager
-    def hold(self, key: str, holder: Holder, wait: Callable[[str], None]) -> Iterator[None]:
-        """Hold the lock of this name; ``wait`` is told who has it, and called until it is free."""
-        name = f"{self.id}/{key}"
-        with self._guard:
-            mutex = self._threads.setdefault(name, threading.Lock())
-        while not mutex.acquire(blocking=False):
-            wait("another thread of this process")
-        try:
-            if self._folder is None:
-                yield
-            else:
-                with _file(self._folder / f"{digest(key, length=16)}.lock", holder, wait):
-                    yield
-        finally:
-            mutex.release()
-
-
-@contextmanager
-def _file(path: Path, holder: Holder, wait: Callable[[str], None]) -> Iterator[None]:
-    """Hold a file's lock; the file is removed with it."""
-    import fcntl
-
-    while True:
-        number = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
-        try:
-            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(number).st_nlink:
-                break
-            os.close(number)  # its last holder removed it in between
-        except BlockingIOError:
-            who = _holder(number)
-            os.close(number)
-            wait(who)
-        except BaseException:
-            os.close(number)
-            raise
-    try:
-        with suppress(OSError):  # what it says is only for people
-            os.ftruncate(number, 0)
-            os.write(number, json.dumps(asdict(holder)).encode())
-        yield
-    finally:
-        with suppress(OSError):
-            path.unlink()
-        os.close(number)
-
-
-def _holder(number: int) -> str:
-    try:
-        return str(Holder(**json.loads(os.read(number, 4096))))
-    except (OSError, ValueError, TypeError):
-        return "another process on this machine"
-
-
-def _token(folder: Path) -> str:
-    """A random word that says which folder this is; made once."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = folder / "place"
-    part = folder / f".place.{secrets.token_hex(8)}"
-    if not path.exists():
-        part.write_text(secrets.token_hex(16))
-        try:
-            with suppress(FileExistsError):
-                os.link(part, path)
-        finally:
-            part.unlink()
-    return path.read_text()
-
-
-def _boot() -> str:
-    """Which start of the machine this is, where the kernel tells (Linux: proc(5))."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""

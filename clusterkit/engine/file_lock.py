@@ -1,0 +1,110 @@
+"""Locks that the kernel frees when their process ends: for runs on one machine."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from clusterkit.naming import digest
+
+UNKNOWN = "another process on this machine"
+
+
+class Place:
+    """The file locks of one machine's user, or the threads of one process."""
+
+    _threads: dict[str, threading.Lock] = {}  # noqa: RUF012
+    _guard = threading.Lock()
+    _process = secrets.token_hex(8)
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        words: tuple[object, ...] = (self._process, os.getpid())
+        if folder is not None:
+            try:
+                words = (_token(folder), socket.gethostname(), _boot())
+            except OSError:  # read-only or full: the cloud's lock has to do
+                self._folder = None
+        self.id = digest(*words, length=16)
+
+    @contextmanager
+    def hold(self, key: str, holder: str, wait: Callable[[str], None]) -> Iterator[None]:
+        """Hold the lock of this name; ``wait`` is told who has it, and called until it is free."""
+        name = f"{self.id}/{key}"
+        with self._guard:
+            mutex = self._threads.setdefault(name, threading.Lock())
+        while not mutex.acquire(blocking=False):
+            wait("another thread of this process")
+        try:
+            if self._folder is None:
+                yield
+            else:
+                with _file(self._folder / f"{digest(key, length=16)}.lock", holder, wait):
+                    yield
+        finally:
+            mutex.release()
+
+
+@contextmanager
+def _file(path: Path, holder: str, wait: Callable[[str], None]) -> Iterator[None]:
+    """Hold a file's lock; the file is removed with it."""
+    import fcntl
+
+    while True:
+        number = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(number).st_nlink:
+                break
+            os.close(number)  # its last holder removed it in between
+        except BlockingIOError:
+            who = _holder(number)
+            os.close(number)
+            wait(who)
+        except BaseException:
+            os.close(number)
+            raise
+    try:
+        with suppress(OSError):  # what it says is only for people
+            os.ftruncate(number, 0)
+            os.write(number, holder.encode())
+        yield
+    finally:
+        with suppress(OSError):
+            path.unlink()
+        os.close(number)
+
+
+def _holder(number: int) -> str:
+    try:
+        return os.read(number, 4096).decode(errors="replace") or UNKNOWN
+    except OSError:
+        return UNKNOWN
+
+
+def _token(folder: Path) -> str:
+    """A random word that says which folder this is; made once."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = folder / "place"
+    part = folder / f".place.{secrets.token_hex(8)}"
+    if not path.exists():
+        part.write_text(secrets.token_hex(16))
+        try:
+            with suppress(FileExistsError):
+                os.link(part, path)
+        finally:
+            part.unlink()
+    return path.read_text()
+
+
+def _boot() -> str:
+    """Which start of the machine this is, where the kernel tells (Linux: proc(5))."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
