@@ -240,10 +240,16 @@ class Cluster:
         warnings = (*known.warnings, *steps.warnings, *_unfinished(profile))
         return _plan(replace(steps, warnings=warnings), account, known)
 
-    def plan_destroy(self) -> Plan:
-        """What ``destroy`` would remove: everything that carries the cluster's tags."""
+    def plan_destroy(self, adopt: Sequence[str] = ()) -> Plan:
+        """What ``destroy`` would remove: everything that carries the cluster's tags. ``adopt``
+        (``KIND/NAME=ID``) puts them on what has lost them, after the account is checked.
+        """
         clients = self._snapshot()
         account = self._account(clients)
+        if adopt:
+            self._check_account(account)
+        for wanted in adopt:
+            self._retry(partial(self._adopt, wanted))
         return _plan(self._compare([], clients, destroy=True), account, None)
 
     # -- the run ----------------------------------------------------------------------------------

@@ -206,13 +206,13 @@ def _usual(steps: Plan, scale: float) -> str:
     return f" (usually {clock(seconds)})" if seconds >= 1 else ""
 
 
-def destroy(choice: Choice, shown: UI, *, yes: bool, take_over: bool) -> int:
+def destroy(choice: Choice, shown: UI, *, yes: bool, adopt: Sequence[str], take_over: bool) -> int:
     """Remove everything that carries the cluster's tags, and say what is left."""
     target = find_target(choice, receipts=False)
     with connected(target, choice, shown.say) as here:
         known, cluster = here.known, here.cluster
         with shown.working(f"looking for what belongs to {target.name} in {target.region}"):
-            found = cluster.plan_destroy()
+            found = cluster.plan_destroy(adopt)
         _plan_line(shown, found)
         report.show_findings(shown.err, found.warnings)
         if not shown.json:

@@ -151,6 +151,7 @@ def destroy(
     region: o.Region = None,
     name: o.Name = None,
     yes: o.Yes = False,
+    adopt: o.Adopt = None,
     take_over: o.TakeOver = False,
     cloud_profile: o.CloudProfile = None,
     sandbox: o.Sandbox = False,
@@ -168,7 +169,9 @@ def destroy(
     from clusterkit.cli.ui import face
 
     choice = Choice(profile, cloud, region, name, cloud_profile, sandbox, trace)
-    return commands.destroy(choice, face(output, debug=debug), yes=yes, take_over=take_over)
+    return commands.destroy(
+        choice, face(output, debug=debug), yes=yes, adopt=adopt or [], take_over=take_over
+    )
 
 
 @app.command(epilog=f"Example: clusterkit status {EXAMPLES.profile} --sandbox")

@@ -82,8 +82,7 @@ def name_taken(wish: Kind[Any, Any], error: Exists) -> NotOurs:
     return NotOurs(
         error.what,
         where=wish.key,
-        hint="choose another name, delete it, or take it over: "
-        f"clusterkit up --adopt {wish.key}=ID",
+        hint="choose another name, or delete what has it",
     )
 
 
@@ -117,7 +116,9 @@ def orphans(
                 if not keys or not identifier or ours or identifier in errors:
                     continue
                 same = f"{parent}/{kind.name_of(state)}"
-                key = same if same in keys else keys[0]
+                told = {error.where for error in errors.values()}
+                free = [key for key in keys if key not in told]
+                key = same if same in free else (free or keys)[0]
                 errors[identifier] = NotOurs(
                     f"{kind.kind} {state.id} is this cluster's, but the {parent} it lies in, "
                     f"{identifier}, does not carry its tags",
@@ -144,7 +145,8 @@ def strangers(found: Mapping[AnyKind, Named]) -> list[Finding]:
         Finding(
             f"{identifier} does not carry this cluster's tags, so it stays",
             where=parent,
-            hint="if clusterkit created it, delete it by hand after destroy",
+            hint="if clusterkit created it, delete it too with "
+            f"clusterkit destroy --adopt {parent}/main={identifier}",
         )
         for parent, identifier in lain_in
         if (parent, identifier) not in owned

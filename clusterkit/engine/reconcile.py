@@ -312,7 +312,15 @@ class Reconcile:
         if now - task.unlisted < max(0.5, bound * self._env.scale):
             self._actions.again(task, Busy(error.what, code=error.code, operation=error.operation))
         else:
-            self._actions.fail(task, ownership.name_taken(task.wish, error))
+            wish, env = task.wish, self._env
+            self._actions.call(task, lambda: wish.taken(env), partial(self._taken, error))
+
+    def _taken(self, exists: Exists, task: Task, holder: Any, error: Exception | None) -> None:
+        """Whose name it is, if the cloud tells."""
+        if error is None and holder is not None:
+            self._actions.fail(task, ownership.not_ours(task.wish, holder.id))
+        else:
+            self._actions.fail(task, ownership.name_taken(task.wish, exists))
 
     def _propagating(self, task: Task, error: Exists | Gone | Propagating) -> None:
         """Something that exists is not known to this service yet: for a time that is normal."""
@@ -387,6 +395,7 @@ class Reconcile:
                 self._actions.fail(task, error)
                 return
             self._actions.note(task, str(error))
+            task.not_before = max(task.not_before, self._actions.now() + (error.after or 0.0))
         if not task.calling and not task.finished:
             self._actions.wait(task, 0.0 if error is None else None)
 

@@ -237,14 +237,19 @@ def test_a_name_taken_by_our_own_lost_create_is_waited_for() -> None:
 def test_a_name_taken_by_somebody_else_is_an_error() -> None:
     class Sign(Item):
         kind = "sign"
+        holders: ClassVar[list[Seen]] = []
 
         def create(self, env: Env[DictCloud]) -> None:
+            self.holders.append(Seen("sign-7", "s", 1, "ready", {}))
             raise Exists("the name is taken")
+
+        def taken(self, env: Env[DictCloud]) -> Seen | None:
+            return next(iter(self.holders), None)
 
     outcome = up(DictCloud(), Sign(name="s"), kinds=(Sign,))
     error = outcome.failed["sign/s"]
     assert isinstance(error, NotOurs)
-    assert "--adopt sign/s=" in error.hint
+    assert "--adopt sign/s=sign-7" in error.hint
 
 
 def test_what_is_as_asked_for_already_is_done() -> None:

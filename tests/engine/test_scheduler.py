@@ -57,8 +57,8 @@ from clusterkit.engine import scheduler
 scheduler.STOPPED = 0.5
 loop = scheduler.Scheduler()
 started = loop.now()
+loop.later(0.2, lambda: print("running", flush=True))
 loop.later(1.0, lambda: None)
-print("running", flush=True)
 loop.run()
 print(loop.now() - started, flush=True)
 """
