@@ -47,6 +47,8 @@ class Background:
                 future.set_result(function())
             except BaseException as error:
                 future.set_exception(error)
+            finally:
+                future.cancel()  # without effect, unless memory for the above was missing
 
         self._begun.append(future)
         try:
