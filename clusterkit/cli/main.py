@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -27,6 +28,8 @@ app.add_typer(sandbox_app, name="sandbox")
 
 INTERRUPTED = 130
 """what ``app`` returns after Ctrl-C outside a run (typer.core, ``except KeyboardInterrupt``)"""
+UNWRITABLE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""what a write to a stream is refused with; errors with files are other classes by then"""
 BROKEN_PIPE = 141
 """what a shell reports of a program that SIGPIPE ended: 128 + 13"""
 
@@ -69,6 +72,8 @@ def _run() -> int:
     except typer.Exit as stop:
         return stop.exit_code
     except SystemExit as stop:
+        if isinstance(stop.__context__, BrokenPipeError):  # typer makes it a plain 1
+            return _lost(sys.stdout, stop.__context__)
         return stop.code if isinstance(stop.code, int) else 1
     except BaseException as error:
         try:
@@ -99,7 +104,7 @@ def _lost(stream: TextIO, error: OSError) -> int:
 
 def _end(error: BaseException) -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C now has nothing to say
-    if isinstance(error, BrokenPipeError):
+    if isinstance(error, OSError) and error.errno in UNWRITABLE:
         sys.exit(_lost(sys.stdout, error))
     show = getattr(error, "show", None)
     if callable(show):  # typer's own: a wrong option, an unknown command
