@@ -124,6 +124,7 @@ def test_it_destroys_also_after_an_interruption(
     assert user.tool("status", user.home / "first.yaml", ok=1)
 
 
+@pytest.mark.deep
 def test_a_failure_in_between_destroys_too(
     real: tuple[User, dict[str, str], list[str]], cloud: Cloud
 ) -> None:
@@ -150,10 +151,7 @@ def test_a_report_names_nobody() -> None:
     assert "cluster/demo" in said
 
 
-def test_the_environment_can_be_removed_again(
-    real: tuple[User, dict[str, str], list[str]],
-) -> None:
-    user, _, _ = real
+def test_the_environment_can_be_removed_again(user: User) -> None:
     script = (
         'env -0 > before; eval "$(clusterkit sandbox env)"; '
         'test "$CLUSTERKIT_SANDBOX" = 1; eval "$(clusterkit sandbox env --unset)"; env -0 > after'
