@@ -20,9 +20,9 @@ from clusterkit.cli.live import Live
 from clusterkit.cli.options import Output
 from clusterkit.cli.plain import Plain
 from clusterkit.cluster import Outcome
+from clusterkit.engine import threads
 from clusterkit.errors import ClusterkitError, Interrupted
 
-MORE_MEMORY = "raise its limit (ulimit -v, a container's), then run the same command again"
 
 Renderer = Live | Plain | JsonLines
 
@@ -102,8 +102,8 @@ def end(error: BaseException, *, json: bool, debug: bool) -> NoReturn:
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         code = Interrupted.exit_code
         error = Interrupted("interrupted", hint="run the same command again to continue")
-    if isinstance(error, MemoryError):
-        error = ClusterkitError("this process ran out of memory", hint=MORE_MEMORY)
+    if isinstance(error, MemoryError | SystemError):  # the latter: without memory for the former
+        error = threads.out_of_memory()
     if json:
         JsonLines().line("Error", errors=[error], exit=code)
     report.show_error(report.err(), error, debug=debug)

@@ -82,10 +82,7 @@ class Scheduler:
             while self._in_flight or self._due:
                 self._wait()
                 if self._broken:
-                    raise ClusterkitError(
-                        "this process ran out of memory",
-                        hint="raise its limit (ulimit -v, a container's), then run it again",
-                    )
+                    raise threads.out_of_memory()
                 while self._due and self._due[0][0] <= self.now():
                     heapq.heappop(self._due)[2]()
         finally:
