@@ -23,7 +23,6 @@ from clusterkit.cluster import Outcome
 from clusterkit.engine import threads
 from clusterkit.errors import ClusterkitError, Interrupted
 
-
 Renderer = Live | Plain | JsonLines
 
 
