@@ -202,7 +202,8 @@ def _stocks(profile: AlibabaProfile, clients: Clients) -> dict[str, Stock]:
 
 def _known_zones(profile: AlibabaProfile, clients: Clients) -> dict[int, str]:
     """The position of each of the nodes' VSwitches to its zone."""
-    found = VSwitch.list(Scope(clients, profile.name))
+    listed = VSwitch.list(Scope(clients, profile.name))
+    found = [state for state in listed if state.tags.get(CLUSTER) == profile.name]
     return positions({state.tags.get(NAME, ""): state.zone for state in found}, NODES)
 
 
