@@ -93,6 +93,24 @@ def test_what_lost_its_tags_is_named_and_can_be_adopted(tmp_path: Path) -> None:
         found.settle(found.destroy())
 
 
+def test_destroy_names_what_lost_its_tags(tmp_path: Path) -> None:
+    with world(RICH_CASE, tmp_path) as found:
+        found.settle(found.up())
+        account, states = Account(found), found.plan().snapshot.states
+        for kind in (*TYPES, "cluster", "role", "node-pool"):
+            key = next(key for key in states if key.startswith(f"{kind}/"))
+            strip(account, kind, states[key])
+            try:
+                plan = found.destroy_plan()
+                findings = (*plan.kept, *plan.blocked, *plan.warnings)
+                told = " ".join(map(str, findings))
+            except NotOurs as error:
+                told = f"{error} {error.hint}"
+            assert states[key].id in told, (key, told)
+            adopt(found, f"{key}={states[key].id}")
+        found.settle(found.destroy())
+
+
 def test_every_taken_name_is_found_before_anything_is_made(tmp_path: Path) -> None:
     with world(RICH_CASE, tmp_path) as found:
         account = Account(found)
