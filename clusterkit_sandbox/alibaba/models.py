@@ -228,6 +228,7 @@ class Task(Thing):
 class Event(Thing):
     cluster: str
     task: str
+    subject: str
     kind: str
     level: str
     reason: str

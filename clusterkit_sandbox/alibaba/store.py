@@ -77,6 +77,8 @@ class Conditions:
     quotas: dict[str, int] = field(default_factory=lambda: dict(QUOTAS))
     sold_out: set[tuple[str, str]] = field(default_factory=set)
     """(instance type, zone), besides what the catalogue says; ``*`` is every type"""
+    joining: bool = True
+    """new machines become nodes; those that do not are no failure to Auto Scaling"""
 
 
 class Store:

@@ -52,6 +52,7 @@ def _note(store: Store, task: Task, level: str, reason: str, message: str) -> No
             region=task.region,
             cluster=task.cluster,
             task=task.id,
+            subject=task.target,
             kind=task.kind,
             level=level,
             reason=reason,

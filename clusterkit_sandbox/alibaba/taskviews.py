@@ -77,7 +77,7 @@ def _event(event: Event) -> Json:
         "event_id": event.id,
         "type": event.kind,
         "source": "cluster",
-        "subject": event.cluster,
+        "subject": event.subject,
         "cluster_id": event.cluster,
         "time": beijing(event.created),
         "data": {"level": event.level, "reason": event.reason, "message": event.message},

@@ -46,8 +46,6 @@ PACKAGES = {
     "cr": "alibabacloud_cr20181201",
     "slb": "alibabacloud_slb20140515",
     "nlb": "alibabacloud_nlb20220430",
-    "alb": "alibabacloud_alb20200616",
-    "ess": "alibabacloud_ess20220222",
 }
 VERSIONS = {
     "cs": "2015-12-15",
