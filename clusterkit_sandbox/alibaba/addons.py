@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from clusterkit_sandbox.alibaba import tasks
 from clusterkit_sandbox.alibaba.catalogue import (
     ADDONS,
     DEFAULT_ADDONS,
@@ -84,7 +83,7 @@ def _install(call: Call) -> object:
             raise bad("InvalidNetworkAddon", "The network of a cluster cannot be changed.")
         if name == "csi-plugin" and name not in cluster.addons:
             raise not_emulated("storage in a cluster that was made without it")
-    task = tasks.begin(call.store, "addon_install", cluster)
+    task = call.store.tasks.start("addon_install", cluster)
 
     def installed() -> None:
         for one in wanted:
@@ -107,7 +106,7 @@ def _uninstall(call: Call) -> object:
             raise Failure(404, "AddonNotFound", f"The add-on {name} is not installed.")
         if name in NETWORK_ADDONS:
             raise bad("InvalidNetworkAddon", "The network of a cluster cannot be removed.")
-    task = tasks.begin(call.store, "addon_uninstall", cluster)
+    task = call.store.tasks.start("addon_uninstall", cluster)
 
     def removed() -> None:
         for name in names:

@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from clusterkit_sandbox.alibaba import tasks
 from clusterkit_sandbox.alibaba.catalogue import minor
 from clusterkit_sandbox.alibaba.drain import Drainer
 from clusterkit_sandbox.alibaba.hooks import ClusterHooks, remove_balancer, storage_classes
@@ -92,7 +91,7 @@ class ClusterLife:
                     return
                 if terminal:
                     cluster.state = "failed"
-                    tasks.end(self._store, task, TERMINAL)
+                    self._store.tasks.end(task, TERMINAL)
                     return
             try:
                 endpoint = self._open(cluster)
@@ -100,13 +99,13 @@ class ClusterLife:
                 _LOG.exception("the endpoint of %s did not open", cluster.id)
                 with self._store.lock:
                     cluster.state = "failed"
-                    tasks.end(self._store, task, ("InternalError", str(error)))
+                    self._store.tasks.end(task, ("InternalError", str(error)))
                 return
             with self._store.lock:
                 # it is still there: it takes no deletion now, and a reset waits for this change
                 self._endpoints[cluster.id] = endpoint
                 cluster.state = "running"
-                tasks.end(self._store, task)
+                self._store.tasks.end(task)
                 for pool, pool_task in pools:
                     self.pools.scale(pool, pool_task, "nodepool/create")
 
@@ -137,14 +136,12 @@ class ClusterLife:
         cluster.state, cluster.updated = state, time.time()
 
         def done() -> None:
-            with self._store.lock:
-                if cluster.state == state:
-                    cluster.state, cluster.updated = "running", time.time()
-                if then is not None:
-                    then()
-                tasks.end(self._store, task)
+            if cluster.state == state:
+                cluster.state, cluster.updated = "running", time.time()
+            if then is not None:
+                then()
 
-        self._store.later(what, done)
+        self._store.tasks.end_later(task, f"alibaba/{what}", done)
 
     def sync(self, cluster: str) -> None:
         """Update the node objects in Kubernetes."""
@@ -170,10 +167,10 @@ class ClusterLife:
                 reason = self._remove(cluster, balancers)
                 if reason is not None:
                     cluster.state = "delete_failed"
-                    tasks.end(self._store, task, ("DependencyViolation", reason))
+                    self._store.tasks.end(task, ("DependencyViolation", reason))
                     return
-                tasks.end(self._store, task)
-                tasks.cancel(self._store, cluster)
+                self._store.tasks.end(task)
+                self._store.tasks.cancel(cluster)
                 endpoint = self._endpoints.pop(cluster.id, None)
             if endpoint is not None:
                 endpoint.close()

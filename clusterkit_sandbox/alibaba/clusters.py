@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from clusterkit_sandbox.alibaba import tasks
 from clusterkit_sandbox.alibaba.activation import require_account
 from clusterkit_sandbox.alibaba.birth import new_cluster, take_snat
 from clusterkit_sandbox.alibaba.catalogue import REGIONS, upgrade_of
@@ -79,11 +78,11 @@ def _create(call: Call) -> object:
         cluster = new_cluster(call, vpc, found, wanted, (service, pods), installed, tags)
         if call.get("snat_entry", False):
             take_snat(call.store, cluster, found)
-        task = tasks.begin(call.store, "cluster_create", cluster)
+        task = call.store.tasks.start("cluster_create", cluster)
         pools: list[tuple[NodePool, Task]] = []
         for body in call.get("nodepools", []):
             pool = new_pool(call.store, cluster, body)
-            pools.append((pool, tasks.begin(call.store, "nodepool_create", cluster, pool.id)))
+            pools.append((pool, call.store.tasks.start("nodepool_create", cluster, pool.id)))
         call.clusters.create(cluster, task, pools, call.terminal())
         return _accepted(call, cluster, task)
 
@@ -132,7 +131,7 @@ def _delete(call: Call) -> object:
     if call.get("retain_all_resources", False):
         retained = {thing.id for thing in made_by(call.store, cluster)}
     cluster.retained = retained
-    task = tasks.begin(call.store, "cluster_delete", cluster)
+    task = call.store.tasks.start("cluster_delete", cluster)
     call.clusters.delete(cluster, task, balancers)
     return _accepted(call, cluster, task)
 
@@ -163,7 +162,7 @@ def _modify(call: Call) -> object:
         cluster.body["rrsa_config"] = {"enabled": True}
     if call.get("api_server_eip") is not None:
         _expose(call, cluster, address)
-    task = tasks.begin(call.store, "cluster_modify", cluster)
+    task = call.store.tasks.start("cluster_modify", cluster)
     call.clusters.change(cluster, task, "cluster/update")
     return _accepted(call, cluster, task)
 
@@ -209,7 +208,7 @@ def _upgrade(call: Call) -> object:
     def upgraded() -> None:
         cluster.version = wanted
 
-    task = tasks.begin(call.store, "cluster_upgrade", cluster)
+    task = call.store.tasks.start("cluster_upgrade", cluster)
     call.clusters.change(cluster, task, "cluster/upgrade", "upgrading", upgraded)
     return _accepted(call, cluster, task)
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from typing import Any, Literal
 
+from clusterkit_sandbox.kit.operations import LongRunning
+
 API_PORT = 6443
 """the port of API servers"""
 
@@ -215,13 +217,10 @@ class Repository(Thing):
 
 
 @dataclass(kw_only=True)
-class Task(Thing):
-    kind: str
-    cluster: str
-    target: str = ""
-    state: str = "running"
-    error: dict[str, str] | None = None
-    updated: float = field(default_factory=time.time)
+class Task(LongRunning):
+    """A task of Container Service; its ``parent`` is the cluster."""
+
+    region: str
 
 
 @dataclass(kw_only=True)

@@ -12,7 +12,6 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from clusterkit_sandbox.alibaba import tasks
 from clusterkit_sandbox.alibaba.catalogue import RUNTIME
 from clusterkit_sandbox.alibaba.failure import Failure, bad, not_emulated
 from clusterkit_sandbox.alibaba.models import Cluster, Instance, NodePool, Task
@@ -138,7 +137,7 @@ def _create(call: Call) -> object:
             raise bad("MissingParameter", f"{part} is mandatory for this action.")
     check_new(call, Home.of(cluster), [dict(call.parameters)])
     pool = new_pool(call.store, cluster, call.parameters)
-    task = tasks.begin(call.store, "nodepool_create", cluster, pool.id)
+    task = call.store.tasks.start("nodepool_create", cluster, pool.id)
     call.clusters.pools.scale(pool, task, "nodepool/create", terminal=call.terminal())
     return begun(call, pool, task)
 
@@ -219,7 +218,7 @@ def _modify(call: Call) -> object:
         for instance in call.store.all(Instance):
             if instance.pool == pool.id:
                 label(instance, pool)
-    task = tasks.begin(call.store, "nodepool_update", cluster, pool.id)
+    task = call.store.tasks.start("nodepool_update", cluster, pool.id)
     call.clusters.pools.scale(pool, task, "nodepool/scale", state="updating")
     return begun(call, pool, task)
 
@@ -235,7 +234,7 @@ def _scale(call: Call) -> object:
     pool.desired += count
     if "desired_size" in pool.body["scaling_group"]:
         pool.body["scaling_group"]["desired_size"] = pool.desired
-    task = tasks.begin(call.store, "nodepool_scaleout", cluster, pool.id)
+    task = call.store.tasks.start("nodepool_scaleout", cluster, pool.id)
     call.clusters.pools.scale(pool, task, "nodepool/scale")
     return {"task_id": task.id}
 
@@ -248,7 +247,7 @@ def _delete(call: Call) -> object:
     machines = [i for i in call.store.all(Instance) if i.pool == pool.id]
     if machines and not call.get("force", False):
         raise bad("NodePoolNotEmpty", f"The node pool {pool.id} has {len(machines)} machines.")
-    task = tasks.begin(call.store, "nodepool_delete", cluster, pool.id)
+    task = call.store.tasks.start("nodepool_delete", cluster, pool.id)
     call.clusters.pools.delete(pool, task)
     return {"request_id": call.request_id, "task_id": task.id}
 

@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from clusterkit_sandbox.alibaba import tasks
 from clusterkit_sandbox.alibaba.drain import Drainer, Unreachable
 from clusterkit_sandbox.alibaba.models import Instance, NodePool, Task
 from clusterkit_sandbox.alibaba.nodes import detach, node_name, remove_instance, settle
@@ -126,7 +125,7 @@ class PoolLife:
                     _set(pool, "delete_failed")
                     return
                 remove_pool(self._store, pool)
-                tasks.end(self._store, task)
+                self._store.tasks.end(task)
             self._clusters.sync(pool.cluster)
 
         machines = self._machines(pool)
@@ -141,17 +140,16 @@ class PoolLife:
         _set(pool, "updating")
 
         def done() -> None:
-            with self._store.lock:
-                then()
-                self._end(pool, task, None)
+            then()
+            _set(pool, "active")
 
-        self._store.later(what, done)
+        self._store.tasks.end_later(task, f"alibaba/{what}", done)
 
     def _machines(self, pool: NodePool) -> list[Instance]:
         return [i for i in self._store.all(Instance) if i.pool == pool.id]
 
     def _end(self, pool: NodePool, task: Task, error: tuple[str, str] | None) -> None:
-        tasks.end(self._store, task, error)
+        self._store.tasks.end(task, error)
         _set(pool, "active")
 
     def _drain(
@@ -185,7 +183,7 @@ class PoolLife:
                 with self._store.lock:
                     # the code is not documented
                     reason = f"Pods could not be evicted: {', '.join(staying)}."
-                    tasks.end(self._store, task, ("DrainNodesFailed", reason))
+                    self._store.tasks.end(task, ("DrainNodesFailed", reason))
                     _set(pool, failed)
 
         self._store.clock.after(0, look)

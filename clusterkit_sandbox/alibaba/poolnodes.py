@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from clusterkit_sandbox.alibaba import tasks
 from clusterkit_sandbox.alibaba.failure import bad
 from clusterkit_sandbox.alibaba.models import Instance
 from clusterkit_sandbox.alibaba.nodepools import begun, find_pool, require_active
@@ -32,7 +31,7 @@ def _remove(call: Call) -> object:
         # the code is not documented
         raise bad("InvalidParameter", f"Not machines of the node pool: {', '.join(unknown)}.")
     found = list({known[name].id: known[name] for name in wanted}.values())
-    task = tasks.begin(call.store, "nodepool_remove_nodes", cluster, pool.id)
+    task = call.store.tasks.start("nodepool_remove_nodes", cluster, pool.id)
     call.clusters.pools.remove(
         pool,
         found,
@@ -56,7 +55,7 @@ def _configure(call: Call) -> object:
     names = {node_name(i) for i in call.store.all(Instance) if i.pool == pool.id}
     if set(call.get("node_names") or []) - names:
         raise bad("InvalidParameter", "node_names must be nodes of the node pool.")
-    task = tasks.begin(call.store, "nodepool_update_node_config", cluster, pool.id)
+    task = call.store.tasks.start("nodepool_update_node_config", cluster, pool.id)
 
     def changed() -> None:
         settings = dict(pool.body.get("node_config") or {})

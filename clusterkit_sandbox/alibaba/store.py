@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar, cast
 
-from clusterkit_sandbox.alibaba.clock import Clock
 from clusterkit_sandbox.alibaba.models import (
     Cluster,
     Eip,
@@ -24,7 +23,9 @@ from clusterkit_sandbox.alibaba.models import (
     VSwitch,
 )
 from clusterkit_sandbox.alibaba.signature import Signatures
+from clusterkit_sandbox.alibaba.tasks import Tasks
 from clusterkit_sandbox.faults import Faults
+from clusterkit_sandbox.kit.life import Clock
 from clusterkit_sandbox.pace import Pace
 
 T = TypeVar("T", bound=Thing)
@@ -84,9 +85,9 @@ class Store:
 
     def __init__(self, pace: Pace, faults: Faults) -> None:
         self.lock = threading.RLock()
-        self.pace = pace
         self.faults = faults
-        self.clock = Clock()
+        self.clock = Clock(pace)
+        self.tasks = Tasks(self)
         self.conditions = Conditions()
         self.signatures = Signatures()
         self.tokens: dict[tuple[str, str, str], tuple[str, object]] = {}
@@ -104,6 +105,7 @@ class Store:
         self.clock.clear()
         with self.lock:
             self._tables.clear()
+            self.tasks.clear()
             self._unseen.clear()
             self.tokens.clear()
             self.signatures.forget_temporary()
@@ -166,7 +168,7 @@ class Store:
 
     def seconds(self, what: str) -> float:
         """A recorded duration at this pace, by its key after ``alibaba/``."""
-        return self.pace.seconds(f"alibaba/{what}")
+        return self.clock.pace.seconds(f"alibaba/{what}")
 
     def due(self, what: str) -> float:
         """When something started now is done, by the clock."""

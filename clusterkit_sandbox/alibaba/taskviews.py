@@ -8,33 +8,35 @@ from clusterkit_sandbox.alibaba.failure import Failure
 from clusterkit_sandbox.alibaba.models import Event, Task
 from clusterkit_sandbox.alibaba.service import Call, Handler, Json, beijing, find_cluster
 
+_STATES = {"running": "running", "done": "success", "failed": "fail"}
+
 
 def _summary(task: Task) -> Json:
     return {
         "task_id": task.id,
         "task_type": task.kind,
-        "state": task.state,
-        "created": beijing(task.created),
+        "state": _STATES[task.state],
+        "created": beijing(task.begun),
         "updated": beijing(task.updated),
-        "error": task.error,
+        "error": dict(zip(("code", "message"), task.error, strict=True)) if task.error else None,
     }
 
 
 def _describe(call: Call) -> object:
-    task = call.store.get(Task, call.path["task_id"])
+    task = call.store.tasks.get(call.path["task_id"])
     if task is None:
         # the code is not documented
         raise Failure(404, "ErrorTaskNotFound", "The task is not found.")
     events = [e for e in call.store.all(Event) if e.task == task.id]
     return _summary(task) | {
-        "cluster_id": task.cluster,
+        "cluster_id": task.parent,
         "target": {"id": task.target, "type": "cluster" if task.target[0] == "c" else "nodepool"},
         "current_stage": task.kind if task.state == "running" else "",
         "stages": [
             {
-                "state": task.state,
-                "message": task.error["message"] if task.error else "",
-                "start_time": beijing(task.created),
+                "state": _STATES[task.state],
+                "message": task.error[1] if task.error else "",
+                "start_time": beijing(task.begun),
                 "end_time": "" if task.state == "running" else beijing(task.updated),
             }
         ],
@@ -67,7 +69,7 @@ def _paged(call: Call, items: Sequence[Task] | Sequence[Event]) -> tuple[Json, S
 
 def _list(call: Call) -> object:
     cluster = find_cluster(call)
-    found = [t for t in call.store.all(Task) if t.cluster == cluster.id]
+    found = call.store.tasks.of(cluster.id)
     figures, some = _paged(call, found)
     return figures | {"tasks": [_summary(t) for t in some if isinstance(t, Task)]}
 

@@ -128,10 +128,9 @@ def create_addon(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
             "resourceIds": [],
         }
         shown["health"]["issues"].append(issue)
-        addon.go("CREATING", eks.due("eks/addon/create"), "CREATE_FAILED")
+        eks.life.go(addon, "CREATING", "eks/addon/create", "CREATE_FAILED")
     else:
-        addon.go("CREATING", eks.due("eks/addon/create"), "ACTIVE", lambda: None)
-        addon.then = _healthy(record, addon)
+        eks.life.go(addon, "CREATING", "eks/addon/create", _healthy(record, addon))
     return {"addon": shown}
 
 
@@ -275,5 +274,9 @@ def delete_addon(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     if addon.status == "DELETING":
         raise in_use(f"Addon {asked['addonName']} is in DELETING state")
     _forget(record, addon.shown.get("podIdentityAssociations") or [])
-    addon.go("DELETING", eks.due("eks/addon/delete"), None)
+
+    def gone() -> None:
+        del record.addons[asked["addonName"]]
+
+    eks.life.go(addon, "DELETING", "eks/addon/delete", None, gone)
     return {"addon": addon.shown}

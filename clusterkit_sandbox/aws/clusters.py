@@ -153,7 +153,7 @@ def create_cluster(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
         shown["health"]["issues"].append(issue)
     then = "FAILED" if failing else "ACTIVE"
     opening = None if failing else lambda: _open(eks, record)
-    record.go("CREATING", eks.due("eks/cluster/create"), then, opening)
+    eks.life.go(record, "CREATING", "eks/cluster/create", then, opening)
     return {"cluster": shown}
 
 
@@ -261,12 +261,14 @@ def delete_cluster(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
         )
     if record.status in ("CREATING", "DELETING", "UPDATING"):
         raise in_use(f"Cluster is in {record.status} state", clusterName=name)
-    record.go("DELETING", eks.due("eks/cluster/delete"), None, lambda: _close(eks, record))
+    eks.life.go(record, "DELETING", "eks/cluster/delete", None, lambda: _close(eks, record))
     return {"cluster": record.shown}
 
 
 def _close(eks: Eks, record: ClusterRecord) -> None:
     """Remove the cluster and the EC2 resources that EKS created for it."""
+    del eks.regions[record.region].clusters[record.shown["name"]]
+    eks.updates.forget(record.shown["arn"])
     if record.kube is not None:
         record.kube.close()
     ec2 = eks.account.ec2(record.region)

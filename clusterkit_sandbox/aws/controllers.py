@@ -97,8 +97,8 @@ class Controllers:
 
     def provisioners(self) -> Sequence[str]:
         """The EBS CSI driver, once its add-on is active."""
+        self._eks.clock.advance()
         with self._eks.account.lock:
-            self._eks.tick()
             region = self._eks.regions.get(self._region)
             cluster = region.clusters.get(self._cluster) if region else None
             addon = cluster.addons.get(EBS_ADDON) if cluster else None

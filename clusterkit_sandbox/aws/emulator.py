@@ -105,6 +105,7 @@ class AwsEmulator:
 
     def reset(self) -> None:
         """Forget every resource."""
+        self._eks.clock.clear()
         with self._account.lock:
             self._eks.reset()
             self._tokens.forget()
@@ -176,10 +177,10 @@ class AwsEmulator:
             page, inner = self._parameters.check(operation, environ, body, forced)
         except Refusal as error:
             return refusals.answer(service, error.code, error.message, error.status)
+        self._eks.clock.advance()
         with self._account.lock:
             application = self._application()
             if scope.service in ("ec2", "elasticloadbalancing"):
-                self._eks.tick()
                 moto_lifecycle.settle(self._account.ec2(scope.region))
             if operation == "sts:GetCallerIdentity":
                 return _identity(self._account, scope)
@@ -206,6 +207,7 @@ class AwsEmulator:
                 raise Refusal("UnknownOperationException", f"no operation at {path}", 404)
             operation, uri = found
             call = self._eks.description.parse(operation, uri, query, body)
+            self._eks.clock.advance()
             with self._account.lock:
                 self._application()
                 caller = self._account.arn_of(scope.key)
@@ -213,12 +215,13 @@ class AwsEmulator:
                 asked = late.nested(call.parameters)
                 self._late.check(f"eks:{call.operation}", scope.region, asked)
                 shown = self._eks.run(call.operation, call.parameters, scope.region, caller)
-                # serialise before tick: the answer shows the first state, however fast the pace
+                # written with the lock held: it shows the first state, however fast the pace
                 text = self._eks.description.answer(call.operation, shown)
-                self._eks.tick()
                 answer = Answer(200, _EKS_HEADERS, text)
                 self._late.made(f"eks:{call.operation}", scope.region, asked, answer)
-                return self._late.without(f"eks:{call.operation}", scope.region, asked, answer)
+                answer = self._late.without(f"eks:{call.operation}", scope.region, asked, answer)
+            self._eks.clock.advance()
+            return answer
         except Refusal as error:
             return refusals.answer("eks", error.code, error.message, error.status, **error.members)
 

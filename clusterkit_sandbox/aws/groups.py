@@ -112,11 +112,12 @@ def create_nodegroup(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     )
     if issue := joining.trouble(eks, record, shown, subnets):
         shown["health"]["issues"].append({**issue, "resourceIds": made.instances or [name]})
-        made.go("CREATING", eks.due("eks/nodegroup/create"), "CREATE_FAILED")
+        eks.life.go(made, "CREATING", "eks/nodegroup/create", "CREATE_FAILED")
     else:
-        made.go(
+        eks.life.go(
+            made,
             "CREATING",
-            eks.due("eks/nodegroup/create"),
+            "eks/nodegroup/create",
             "ACTIVE",
             lambda: _joined(eks, record, made),
         )
@@ -161,13 +162,14 @@ def delete_nodegroup(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
         )
 
     def gone() -> None:
+        del record.groups[asked["nodegroupName"]]
         ec2 = eks.account.ec2(record.region)
         for interface in group.interfaces:
             ec2.enis.pop(interface, None)
         if group.security_group:
             instances.remove_group(ec2, group.security_group)
 
-    group.go("DELETING", eks.due("eks/nodegroup/delete"), None, gone)
+    eks.life.go(group, "DELETING", "eks/nodegroup/delete", None, gone)
     show_nodes(eks, record)
     return {"nodegroup": group.shown}
 

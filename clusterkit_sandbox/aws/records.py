@@ -1,10 +1,12 @@
-"""The EKS emulator's records: each has its API object and its next state."""
+"""The EKS emulator's records: each has its API object."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from clusterkit_sandbox.kit.life import Living
+from clusterkit_sandbox.kit.operations import LongRunning
 
 if TYPE_CHECKING:
     from clusterkit_sandbox.kube.interfaces import KubeCluster
@@ -14,30 +16,13 @@ Shown = dict[str, Any]
 
 
 @dataclass
-class Record:
-    """A resource with a status: at ``due`` it becomes ``then`` (None: removed)."""
-
-    shown: Shown
-    due: float | None = None
-    then: str | None = None
-    arrived: Callable[[], None] | None = None
-    """called when ``then`` is reached"""
+class Record(Living):
+    """A resource with a status."""
 
     @property
     def status(self) -> str:
         """The status the API shows."""
         return str(self.shown["status"])
-
-    def go(
-        self,
-        status: str,
-        due: float,
-        then: str | None,
-        arrived: Callable[[], None] | None = None,
-    ) -> None:
-        """Set a status now and another at ``due``."""
-        self.shown["status"] = status
-        self.due, self.then, self.arrived = due, then, arrived
 
 
 @dataclass
@@ -67,11 +52,15 @@ class ClusterRecord(Record):
     addons: dict[str, Record] = field(default_factory=dict)
     access: dict[str, Access] = field(default_factory=dict)
     identities: dict[str, Shown] = field(default_factory=dict)
-    updates: dict[str, Shown] = field(default_factory=dict)
     interfaces: list[str] = field(default_factory=list)
     kube: KubeCluster | None = None
-    running: list[tuple[float, Shown, Callable[[], None]]] = field(default_factory=list)
-    """running updates: when they end, the update, and what to call then"""
+
+
+@dataclass(kw_only=True)
+class Update(LongRunning):
+    """An update; its ``parent`` is the cluster's ARN."""
+
+    shown: Shown
 
 
 @dataclass

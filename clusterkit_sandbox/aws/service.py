@@ -6,19 +6,19 @@ from __future__ import annotations
 
 import base64
 import json
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from functools import partial
 from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
 from clusterkit_sandbox.aws.account import ACCOUNT, Account
 from clusterkit_sandbox.aws.description import Description
-from clusterkit_sandbox.aws.records import ClusterRecord, Record, Region, Shown
+from clusterkit_sandbox.aws.records import ClusterRecord, Record, Region, Shown, Update
 from clusterkit_sandbox.aws.refusals import Refusal, in_use, invalid, not_found
 from clusterkit_sandbox.emulator import SandboxContext
+from clusterkit_sandbox.kit.life import Clock, Life
+from clusterkit_sandbox.kit.operations import Error, Operations
 
 Operation = Callable[["Eks", dict[str, Any]], dict[str, Any]]
 OPERATIONS: dict[str, Operation] = {}
@@ -44,6 +44,9 @@ class Eks:
     def __init__(self, account: Account, context: SandboxContext) -> None:
         self.account = account
         self.context = context
+        self.clock = Clock(context.pace)
+        self.life = Life(self.clock, account.lock, "status")
+        self.updates = Operations[Update](self.clock, account.lock, _show)
         self.description = Description("eks")
         self.regions: dict[str, Region] = {}
         self.name = ""
@@ -66,7 +69,6 @@ class Eks:
         if function is None:
             raise Refusal("NotImplemented", f"{name} is not in the sandbox", 501)
         self.name, self.caller, self.operation = region, caller, name
-        self.tick()
         if name.startswith("Create") and reserved(parameters.get("tags")):
             raise invalid(RESERVED)
         token = parameters.get("clientRequestToken")
@@ -86,58 +88,17 @@ class Eks:
     def _lives(self, answer: dict[str, Any]) -> bool:
         """Whether the resource in an answer still exists; its token expires with it."""
         for cluster in self.region.clusters.values():
-            for shown in (*_things(cluster), *cluster.updates.values()):
+            updates = [update.shown for update in self.updates.of(cluster.shown["arn"])]
+            for shown in (*_things(cluster), *updates):
                 if any(shown is value for value in answer.values()):
                     return True
         return False
 
     # -- time ------------------------------------------------------------------------------------
 
-    def due(self, what: str) -> float:
-        """The time at which something with this recorded duration ends, if it starts now."""
-        return time.time() + self.context.pace.seconds(what)
-
     def age(self) -> float:
         """Seconds until EKS sees a new role of IAM."""
         return self.context.pace.seconds("iam/propagation")
-
-    def tick(self) -> None:
-        """Advance everything that is due, in every region."""
-        before = self.name
-        for name, region in self.regions.items():
-            self.name = name
-            moved = True
-            while moved:
-                moved = False
-                for cluster in list(region.clusters.values()):
-                    moved |= self._tick_cluster(region, cluster)
-        self.name = before
-
-    def _tick_cluster(self, region: Region, cluster: ClusterRecord) -> bool:
-        moved = False
-        for groups in (cluster.groups, cluster.addons):
-            things: dict[str, Any] = groups
-            for key, thing in list(things.items()):
-                moved |= self._arrive(things, key, thing)
-        for update in [u for u in cluster.running if u[0] <= time.time()]:
-            cluster.running.remove(update)
-            update[1]["status"] = "Successful"  # unless what follows knows better
-            update[2]()
-            moved = True
-        return moved | self._arrive(region.clusters, cluster.shown["name"], cluster)
-
-    def _arrive(self, things: dict[str, Any], key: str, thing: Record) -> bool:
-        if thing.due is None or thing.due > time.time():
-            return False
-        then, arrived = thing.then, thing.arrived
-        thing.due = thing.then = thing.arrived = None
-        if arrived is not None:
-            arrived()
-        if then is None:
-            del things[key]
-        else:
-            thing.shown["status"] = then
-        return True
 
     # -- what operations share -------------------------------------------------------------------
 
@@ -178,25 +139,31 @@ class Eks:
         """
         shown: Shown = {
             "id": str(uuid4()),
-            "status": "InProgress",
             "type": kind,
             "params": [],
             "createdAt": now(),
             "errors": [],
-            # not in the API object: describe_update and list_updates filter by it
-            **{key: thing.shown[key] for key in PARTS if key in thing.shown},
         }
-        if self.context.faults.terminal(f"eks:{self.operation}"):
-            done = partial(_fail, shown, thing.shown)
-        thing.shown["status"] = "UPDATING"
-        cluster.updates[shown["id"]] = shown
-        cluster.running.append((self.due(what), shown, done))
+        parent, failed = cluster.shown["arn"], self.context.faults.terminal(f"eks:{self.operation}")
+        update = Update(
+            id=shown["id"], kind=kind, parent=parent, target=part(thing.shown), shown=shown
+        )
+        self.life.show(thing, "UPDATING")
+
+        def end() -> Error | None:
+            if failed:
+                self.life.show(thing, "ACTIVE")
+                return FAILED
+            done()
+            return None
+
+        self.updates.end_later(self.updates.begin(update), what, end)
         return shown
 
     def busy(self, name: str) -> None:
         """``ResourceInUseException`` while the cluster itself is being updated."""
-        cluster = self.cluster(name)
-        if cluster.status == "UPDATING":
+        running = self.updates.running(self.cluster(name).shown["arn"])
+        if any(not update.target for update in running):
             raise in_use(f"Cluster {name} currently has update in progress", clusterName=name)
 
     def page(self, items: Iterable[Any], asked: dict[str, Any]) -> tuple[list[Any], str | None]:
@@ -229,21 +196,29 @@ class Eks:
                 if cluster.kube is not None:
                     cluster.kube.close()
         self.regions.clear()
+        self.updates.clear()
 
 
-def _fail(update: Shown, thing: Shown) -> None:
-    """End an update as failed, without changing anything (EKS API, ``ErrorDetail``)."""
-    update["status"] = "Failed"
-    update["errors"] = [
-        {
-            "errorCode": "InsufficientFreeAddresses",
-            "errorMessage": "One or more of the subnets associated with your cluster does not have"
-            " enough available IP addresses for Amazon EKS to perform cluster management"
-            " operations.",
-            "resourceIds": [],
-        }
-    ]
-    thing["status"] = "ACTIVE"
+FAILED = (
+    "InsufficientFreeAddresses",
+    "One or more of the subnets associated with your cluster does not have enough available IP"
+    " addresses for Amazon EKS to perform cluster management operations.",
+)
+"""how an update fails that is to fail (EKS API, ``ErrorDetail``)"""
+_STATUSES = {"running": "InProgress", "done": "Successful", "failed": "Failed"}
+
+
+def _show(update: Update) -> None:
+    """Write an update's state into its API object."""
+    update.shown["status"] = _STATUSES[update.state]
+    if update.error is not None:
+        code, message = update.error
+        update.shown["errors"] = [{"errorCode": code, "errorMessage": message, "resourceIds": []}]
+
+
+def part(names: Mapping[str, Any]) -> str:
+    """Which node group or add-on an API object or a request names; empty for the cluster."""
+    return "/".join(f"{key}/{names[key]}" for key in PARTS if names.get(key))
 
 
 def _things(cluster: ClusterRecord) -> list[Shown]:
