@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from clusterkit_sandbox.alibaba.catalogue import (
     ADDONS,
     DEFAULT_ADDONS,
@@ -12,7 +10,7 @@ from clusterkit_sandbox.alibaba.catalogue import (
 )
 from clusterkit_sandbox.alibaba.clusters import require_state
 from clusterkit_sandbox.alibaba.failure import Failure, bad, not_emulated
-from clusterkit_sandbox.alibaba.service import Accepted, Call, Handler, Json, find_cluster
+from clusterkit_sandbox.alibaba.service import Accepted, Call, Json, find_cluster, operation
 
 _CATEGORIES = {
     **dict.fromkeys(NETWORK_ADDONS, "network"),
@@ -39,14 +37,17 @@ def _described(name: str) -> Json:
     }
 
 
+@operation("cs:ListAddons")
 def _available(_call: Call) -> object:
     return {"addons": [_described(name) for name in ADDONS]}
 
 
+@operation("cs:DescribeAddon")
 def _describe(call: Call) -> object:
     return _described(_known(call.path["addon_name"])) | {"newer_versions": []}
 
 
+@operation("cs:ListClusterAddonInstances")
 def _installed(call: Call) -> object:
     cluster = find_cluster(call)
     return {
@@ -56,6 +57,7 @@ def _installed(call: Call) -> object:
     }
 
 
+@operation("cs:GetClusterAddonInstance")
 def _instance(call: Call) -> object:
     cluster, name = find_cluster(call), _known(call.path["instance_name"])
     if name not in cluster.addons:
@@ -68,6 +70,7 @@ def _instance(call: Call) -> object:
     }
 
 
+@operation("cs:InstallClusterAddons")
 def _install(call: Call) -> object:
     cluster = find_cluster(call)
     require_state(cluster, "running")
@@ -97,6 +100,7 @@ def _begun(call: Call, cluster: str, task: str) -> Json:
     return {"cluster_id": cluster, "request_id": call.request_id, "task_id": task}
 
 
+@operation("cs:UnInstallClusterAddons")
 def _uninstall(call: Call) -> object:
     cluster = find_cluster(call)
     require_state(cluster, "running")
@@ -114,13 +118,3 @@ def _uninstall(call: Call) -> object:
 
     call.clusters.change(cluster, task, "addon/install", "running", removed)
     return _begun(call, cluster.id, task.id)
-
-
-OPERATIONS: Mapping[str, Handler] = {
-    "cs:DescribeAddon": _describe,
-    "cs:GetClusterAddonInstance": _instance,
-    "cs:InstallClusterAddons": _install,
-    "cs:ListAddons": _available,
-    "cs:ListClusterAddonInstances": _installed,
-    "cs:UnInstallClusterAddons": _uninstall,
-}

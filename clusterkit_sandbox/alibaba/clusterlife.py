@@ -182,7 +182,7 @@ class ClusterLife:
         group = cluster.security_group
         made = store.get(SecurityGroup, group)
         if made is not None and made.owner == cluster.id and group not in cluster.retained:
-            guests = [i for i in store.all(NetworkInterface) if group in i.groups and not i.owner]
+            guests = [i for i in store.users(group, NetworkInterface) if not i.owner]
             if guests:
                 return f"Security group {group} is used by {', '.join(i.id for i in guests)}."
         for pool in list(store.all(NodePool)):

@@ -7,8 +7,6 @@ a cluster in the wrong state and for deletion protection are not documented.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from clusterkit_sandbox.alibaba.activation import require_account
 from clusterkit_sandbox.alibaba.birth import new_cluster, take_snat
 from clusterkit_sandbox.alibaba.catalogue import REGIONS, upgrade_of
@@ -30,10 +28,10 @@ from clusterkit_sandbox.alibaba.poolrules import Home
 from clusterkit_sandbox.alibaba.service import (
     Accepted,
     Call,
-    Handler,
     as_tags,
     check_tags,
     find_cluster,
+    operation,
 )
 
 _KEEPS = ("ALB", "SLS_Data", "SLS_ControlPlane", "PrivateZone")
@@ -51,6 +49,7 @@ _MODIFIED = {
 }
 
 
+@operation("cs:CreateCluster")
 def _create(call: Call) -> object:
     if call["region_id"] not in REGIONS:
         raise bad("InvalidRegionId.NotFound", "The specified RegionId does not exist.")
@@ -103,6 +102,7 @@ def require_state(cluster: Cluster, *states: str) -> None:
         )
 
 
+@operation("cs:DeleteCluster")
 def _delete(call: Call) -> object:
     cluster = find_cluster(call)
     if cluster.body.get("deletion_protection", False):
@@ -136,6 +136,7 @@ def _delete(call: Call) -> object:
     return _accepted(call, cluster, task)
 
 
+@operation("cs:ModifyCluster")
 def _modify(call: Call) -> object:
     cluster = find_cluster(call)
     others = sorted(call.parameters.keys() - _MODIFIED)
@@ -194,6 +195,7 @@ def _expose(call: Call, cluster: Cluster, address: Eip | None) -> None:
         cluster.public, cluster.endpoint_eip = False, ""
 
 
+@operation("cs:UpgradeCluster")
 def _upgrade(call: Call) -> object:
     cluster = find_cluster(call)
     require_state(cluster, "running")
@@ -211,11 +213,3 @@ def _upgrade(call: Call) -> object:
     task = call.store.tasks.start("cluster_upgrade", cluster)
     call.clusters.change(cluster, task, "cluster/upgrade", "upgrading", upgraded)
     return _accepted(call, cluster, task)
-
-
-OPERATIONS: Mapping[str, Handler] = {
-    "cs:CreateCluster": _create,
-    "cs:DeleteCluster": _delete,
-    "cs:ModifyCluster": _modify,
-    "cs:UpgradeCluster": _upgrade,
-}

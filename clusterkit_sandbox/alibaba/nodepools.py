@@ -25,7 +25,7 @@ from clusterkit_sandbox.alibaba.poolrules import (
     check_size,
 )
 from clusterkit_sandbox.alibaba.poolviews import detail, summary
-from clusterkit_sandbox.alibaba.service import Call, Handler, Json, find_cluster
+from clusterkit_sandbox.alibaba.service import Call, Json, find_cluster, operation
 from clusterkit_sandbox.alibaba.store import Store
 
 _MODIFIED = {
@@ -129,6 +129,7 @@ def _ready(cluster: Cluster) -> None:
         raise bad("InvalidStatus.Forbidden", f"The state of {cluster.id} is {cluster.state}.")
 
 
+@operation("cs:CreateClusterNodePool")
 def _create(call: Call) -> object:
     cluster = find_cluster(call)
     _ready(cluster)
@@ -170,10 +171,12 @@ def _require_state(pool: NodePool, *states: str) -> None:
         )
 
 
+@operation("cs:DescribeClusterNodePoolDetail")
 def _detail(call: Call) -> object:
     return detail(call.store, find_pool(call)[1])
 
 
+@operation("cs:DescribeClusterNodePools")
 def _list(call: Call) -> object:
     cluster = find_cluster(call)
     found = [
@@ -184,6 +187,7 @@ def _list(call: Call) -> object:
     return {"nodepools": found}
 
 
+@operation("cs:ModifyClusterNodePool")
 def _modify(call: Call) -> object:
     cluster, pool = find_pool(call)
     others = sorted(call.parameters.keys() - _MODIFIED)
@@ -223,6 +227,7 @@ def _modify(call: Call) -> object:
     return begun(call, pool, task)
 
 
+@operation("cs:ScaleClusterNodePool")
 def _scale(call: Call) -> object:
     cluster, pool = find_pool(call)
     require_active(cluster, pool)
@@ -239,6 +244,7 @@ def _scale(call: Call) -> object:
     return {"task_id": task.id}
 
 
+@operation("cs:DeleteClusterNodepool")
 def _delete(call: Call) -> object:
     cluster, pool = find_pool(call)
     if cluster.state not in ("running", "failed", "delete_failed"):
@@ -250,13 +256,3 @@ def _delete(call: Call) -> object:
     task = call.store.tasks.start("nodepool_delete", cluster, pool.id)
     call.clusters.pools.delete(pool, task)
     return {"request_id": call.request_id, "task_id": task.id}
-
-
-OPERATIONS: Mapping[str, Handler] = {
-    "cs:CreateClusterNodePool": _create,
-    "cs:DeleteClusterNodepool": _delete,
-    "cs:DescribeClusterNodePoolDetail": _detail,
-    "cs:DescribeClusterNodePools": _list,
-    "cs:ModifyClusterNodePool": _modify,
-    "cs:ScaleClusterNodePool": _scale,
-}

@@ -121,7 +121,7 @@ class PoolLife:
                 if pool.protected:
                     # the code is not documented
                     reason = "The scaling group of the node pool is protected from deletion."
-                    tasks.end(self._store, task, ("DeleteScalingGroupFailed", reason))
+                    self._store.tasks.end(task, ("DeleteScalingGroupFailed", reason))
                     _set(pool, "delete_failed")
                     return
                 remove_pool(self._store, pool)

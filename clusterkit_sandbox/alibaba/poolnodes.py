@@ -7,19 +7,18 @@ shows as ``node_config``, all but those of containerd.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from clusterkit_sandbox.alibaba.failure import bad
 from clusterkit_sandbox.alibaba.models import Instance
 from clusterkit_sandbox.alibaba.nodepools import begun, find_pool, require_active
 from clusterkit_sandbox.alibaba.nodes import node_name
-from clusterkit_sandbox.alibaba.service import Call, Handler
+from clusterkit_sandbox.alibaba.service import Call, operation
 
 _PARALLEL = (1, 10)
 """Nodes that may be changed at once (vendor: rolling_policy.max_parallelism)."""
 _SETTINGS = {"kubelet_config": "kubelet_configuration", "os_config": "node_os_config"}
 
 
+@operation("cs:RemoveNodePoolNodes")
 def _remove(call: Call) -> object:
     cluster, pool = find_pool(call)
     require_active(cluster, pool)
@@ -43,6 +42,7 @@ def _remove(call: Call) -> object:
     return {"request_id": call.request_id, "task_id": task.id}
 
 
+@operation("cs:ModifyNodePoolNodeConfig")
 def _configure(call: Call) -> object:
     cluster, pool = find_pool(call)
     require_active(cluster, pool)
@@ -65,9 +65,3 @@ def _configure(call: Call) -> object:
 
     call.clusters.pools.change(pool, task, "nodepool/config", changed)
     return begun(call, pool, task)
-
-
-OPERATIONS: Mapping[str, Handler] = {
-    "cs:ModifyNodePoolNodeConfig": _configure,
-    "cs:RemoveNodePoolNodes": _remove,
-}

@@ -25,11 +25,11 @@ from clusterkit_sandbox.alibaba.models import (
 )
 from clusterkit_sandbox.alibaba.service import (
     Call,
-    Handler,
     Json,
     as_tags,
     check_tags,
     find_cluster,
+    operation,
     tag_key_value,
 )
 
@@ -148,6 +148,7 @@ def _list(service: str, call: Call) -> object:
     return answer
 
 
+@operation("ram:ListTagResources")
 def _list_ram(call: Call) -> object:
     name = call.get("ResourceType", "")
     rows = _rows(call, _kind("ram", name), call.get("ResourceNames", []))
@@ -163,12 +164,14 @@ def _cluster_tags(call: Call, field: str) -> dict[str, str]:
     return as_tags(call.get(field, []), "key", "value")
 
 
+@operation("cs:TagResources")
 def _tag_clusters(call: Call) -> object:
     kind = _kind("cs", call["resource_type"])
     _set(_things(call, kind, call["resource_ids"]), _cluster_tags(call, "tags"))
     return {"RequestId": call.request_id}
 
 
+@operation("cs:UntagResources")
 def _untag_clusters(call: Call) -> object:
     kind = _kind("cs", call["resource_type"])
     things = _things(call, kind, call["resource_ids"])
@@ -176,6 +179,7 @@ def _untag_clusters(call: Call) -> object:
     return {"RequestId": call.request_id}
 
 
+@operation("cs:ListTagResources")
 def _list_clusters(call: Call) -> object:
     kind = _kind("cs", call["resource_type"])
     rows = [
@@ -192,6 +196,7 @@ def _list_clusters(call: Call) -> object:
     return {"next_token": token, "tag_resources": {"tag_resource": list(some)}}
 
 
+@operation("cs:ModifyClusterTags")
 def _replace_cluster_tags(call: Call) -> object:
     cluster = find_cluster(call)
     tags = _cluster_tags(call, "body")
@@ -200,24 +205,5 @@ def _replace_cluster_tags(call: Call) -> object:
     return None
 
 
-OPERATIONS: Mapping[str, Handler] = {
-    **{
-        f"{service}:{name}": handler
-        for service in ("vpc", "ecs", "slb", "nlb")
-        for name, handler in (
-            ("TagResources", partial(_tag, service, "ResourceId")),
-            (
-                "UnTagResources" if service == "vpc" else "UntagResources",
-                partial(_untag, service, "ResourceId", "TagKey"),
-            ),
-            ("ListTagResources", partial(_list, service)),
-        )
-    },
-    "ram:TagResources": partial(_tag, "ram", "ResourceNames"),
-    "ram:UntagResources": partial(_untag, "ram", "ResourceNames", "TagKeys"),
-    "ram:ListTagResources": _list_ram,
-    "cs:TagResources": _tag_clusters,
-    "cs:UntagResources": _untag_clusters,
-    "cs:ListTagResources": _list_clusters,
-    "cs:ModifyClusterTags": _replace_cluster_tags,
-}
+operation("ram:TagResources")(partial(_tag, "ram", "ResourceNames"))
+operation("ram:UntagResources")(partial(_untag, "ram", "ResourceNames", "TagKeys"))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from clusterkit_sandbox.alibaba.failure import Failure
 from clusterkit_sandbox.alibaba.models import Event, Task
-from clusterkit_sandbox.alibaba.service import Call, Handler, Json, beijing, find_cluster
+from clusterkit_sandbox.alibaba.service import Call, Json, beijing, find_cluster, operation
 
 _STATES = {"running": "running", "done": "success", "failed": "fail"}
 
@@ -22,6 +22,7 @@ def _summary(task: Task) -> Json:
     }
 
 
+@operation("cs:DescribeTaskInfo")
 def _describe(call: Call) -> object:
     task = call.store.tasks.get(call.path["task_id"])
     if task is None:
@@ -67,6 +68,7 @@ def _paged(call: Call, items: Sequence[Task] | Sequence[Event]) -> tuple[Json, S
     return {"page_info": figures, "next_token": ""}, some
 
 
+@operation("cs:DescribeClusterTasks")
 def _list(call: Call) -> object:
     cluster = find_cluster(call)
     found = call.store.tasks.of(cluster.id)
@@ -86,6 +88,7 @@ def _event(event: Event) -> Json:
     }
 
 
+@operation("cs:DescribeClusterEvents")
 def _events_of_cluster(call: Call) -> object:
     cluster = find_cluster(call)
     found = [
@@ -97,6 +100,7 @@ def _events_of_cluster(call: Call) -> object:
     return figures | {"events": [_event(e) for e in some if isinstance(e, Event)]}
 
 
+@operation("cs:DescribeEvents")
 def _events(call: Call) -> object:
     found = [
         e
@@ -107,6 +111,7 @@ def _events(call: Call) -> object:
     return figures | {"events": [_event(e) for e in some if isinstance(e, Event)]}
 
 
+@operation("cs:DescribeClusterLogs")
 def _logs(call: Call) -> object:
     cluster = find_cluster(call)
     return [
@@ -120,12 +125,3 @@ def _logs(call: Call) -> object:
         for number, event in enumerate(call.store.all(Event), 1)
         if event.cluster == cluster.id
     ]
-
-
-OPERATIONS: Mapping[str, Handler] = {
-    "cs:DescribeClusterEvents": _events_of_cluster,
-    "cs:DescribeClusterLogs": _logs,
-    "cs:DescribeClusterTasks": _list,
-    "cs:DescribeEvents": _events,
-    "cs:DescribeTaskInfo": _describe,
-}

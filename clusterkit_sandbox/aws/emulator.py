@@ -21,6 +21,7 @@ from clusterkit_sandbox.aws import (
     moto_checks,
     moto_lifecycle,
     refusals,
+    tokens,
 )
 from clusterkit_sandbox.aws.account import REGION, Account, write_profile
 from clusterkit_sandbox.aws.late import Late
@@ -29,10 +30,10 @@ from clusterkit_sandbox.aws.parameters import Parameters
 from clusterkit_sandbox.aws.refusals import Refusal
 from clusterkit_sandbox.aws.service import Eks
 from clusterkit_sandbox.aws.signature import Scope, Unsigned, check, scope_of
-from clusterkit_sandbox.aws.tokens import Tokens
 from clusterkit_sandbox.emulator import Answer, Environ, SandboxContext, StartResponse, Wsgi
 from clusterkit_sandbox.fault_targets import Operations
 from clusterkit_sandbox.faults import Rule
+from clusterkit_sandbox.kit.calls import Tokens
 
 _LOG = logging.getLogger(__name__)
 
@@ -108,7 +109,7 @@ class AwsEmulator:
         self._eks.clock.clear()
         with self._account.lock:
             self._eks.reset()
-            self._tokens.forget()
+            self._tokens.clear()
             self._late.forget()
             if self._moto is not None:
                 self._account.reset()
@@ -185,16 +186,17 @@ class AwsEmulator:
             if operation == "sts:GetCallerIdentity":
                 return _identity(self._account, scope)
             asked = late.pairs(body)
+
+            def ask() -> Answer:
+                made = _ask_moto(application, environ, inner, service)
+                self._late.made(operation, scope.region, asked, made)
+                return made
+
             try:
                 self._late.check(operation, scope.region, asked)
-                known = self._tokens.known(scope.region, operation, body)
+                answer = tokens.once(self._tokens, scope.region, operation, body, ask)
             except Refusal as error:
                 return refusals.answer(service, error.code, error.message, error.status)
-            if known is not None:
-                return known
-            answer = _ask_moto(application, environ, inner, service)
-            self._tokens.keep(scope.region, operation, body, answer)
-            self._late.made(operation, scope.region, asked, answer)
             answer = self._late.without(operation, scope.region, asked, answer)
         return page.cut(answer) if page is not None else answer
 

@@ -65,8 +65,6 @@ class Update(LongRunning):
 
 @dataclass
 class Region:
-    """One region's clusters and client request tokens."""
+    """One region's clusters."""
 
     clusters: dict[str, ClusterRecord] = field(default_factory=dict)
-    tokens: dict[str, tuple[str, Shown]] = field(default_factory=dict)
-    """client request token to (the parameters' digest, the answer's object)"""

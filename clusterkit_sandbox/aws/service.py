@@ -4,11 +4,8 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
@@ -17,11 +14,12 @@ from clusterkit_sandbox.aws.description import Description
 from clusterkit_sandbox.aws.records import ClusterRecord, Record, Region, Shown, Update
 from clusterkit_sandbox.aws.refusals import Refusal, in_use, invalid, not_found
 from clusterkit_sandbox.emulator import SandboxContext
+from clusterkit_sandbox.kit.calls import Handlers, Tokens, cut, page_start, page_token
 from clusterkit_sandbox.kit.life import Clock, Life
 from clusterkit_sandbox.kit.operations import Error, Operations
 
 Operation = Callable[["Eks", dict[str, Any]], dict[str, Any]]
-OPERATIONS: dict[str, Operation] = {}
+OPERATIONS: Handlers[Operation] = Handlers()
 PAGE = 100
 """items per page, unless ``maxResults`` is less (EKS API)"""
 
@@ -29,8 +27,7 @@ PAGE = 100
 def operation(function: Operation) -> Operation:
     """Register a function under the operation it is named after: ``create_cluster``."""
     name = getattr(function, "__name__")  # noqa: B009 - a Callable has none for mypy
-    OPERATIONS["".join(part.capitalize() for part in name.split("_"))] = function
-    return function
+    return OPERATIONS.serve("".join(part.capitalize() for part in name.split("_")))(function)
 
 
 def now() -> datetime:
@@ -47,6 +44,7 @@ class Eks:
         self.clock = Clock(context.pace)
         self.life = Life(self.clock, account.lock, "status")
         self.updates = Operations[Update](self.clock, account.lock, _show)
+        self.tokens = Tokens()
         self.description = Description("eks")
         self.regions: dict[str, Region] = {}
         self.name = ""
@@ -74,16 +72,13 @@ class Eks:
         token = parameters.get("clientRequestToken")
         if not token:
             return function(self, parameters)
-        rest = {k: v for k, v in parameters.items() if k != "clientRequestToken"}
-        digest = sha256(json.dumps([name, rest], sort_keys=True, default=str).encode()).hexdigest()
-        if token in self.region.tokens and self._lives(self.region.tokens[token][1]):
-            before, answer = self.region.tokens[token]
-            if before != digest:
-                raise invalid("The client request token was used with other parameters")
-            return answer
-        answer = function(self, parameters)
-        self.region.tokens[token] = (digest, answer)
-        return answer
+        return self.tokens.once(
+            (region, token),
+            (name, {k: v for k, v in parameters.items() if k != "clientRequestToken"}),
+            lambda: function(self, parameters),
+            invalid("The client request token was used with other parameters"),
+            self._lives,
+        )
 
     def _lives(self, answer: dict[str, Any]) -> bool:
         """Whether the resource in an answer still exists; its token expires with it."""
@@ -168,18 +163,13 @@ class Eks:
 
     def page(self, items: Iterable[Any], asked: dict[str, Any]) -> tuple[list[Any], str | None]:
         """One page, and the token for the next."""
-        every = list(items)
-        forced = self.context.faults.page_size
-        size = min(asked.get("maxResults") or PAGE, forced or PAGE)
-        start = 0
-        if asked.get("nextToken"):
-            try:
-                start = int(base64.b64decode(asked["nextToken"], validate=True))
-            except ValueError as error:
-                raise invalid("nextToken is not valid") from error
-        more = start + size < len(every)
-        token = base64.b64encode(str(start + size).encode()).decode() if more else None
-        return every[start : start + size], token
+        try:
+            start = page_start(asked.get("nextToken"))
+        except ValueError as error:
+            raise invalid("nextToken is not valid") from error
+        size = asked.get("maxResults") or PAGE
+        some, after = cut(list(items), start, size, self.context.faults)
+        return list(some), page_token(after)
 
     def tagged(self, arn: str) -> Shown:
         """The API object with this ARN."""
@@ -197,6 +187,7 @@ class Eks:
                     cluster.kube.close()
         self.regions.clear()
         self.updates.clear()
+        self.tokens.clear()
 
 
 FAILED = (

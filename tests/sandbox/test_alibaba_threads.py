@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from clusterkit_sandbox.alibaba import service, tasks
+from clusterkit_sandbox.alibaba import tasks
 from clusterkit_sandbox.alibaba.models import Event
 from tests.sandbox.aliyun import REGION, ZONES, Aliyun, account, anew, refused
 
@@ -107,7 +107,7 @@ def test_twenty_thousand_requests_ago(cloud: Aliyun) -> None:
 
 
 def test_what_is_forgotten(cloud: Aliyun, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "_TOKENS", 3)
+    monkeypatch.setattr(cloud.cloud.store.tokens, "most", 3)
     monkeypatch.setattr(cloud.cloud.store.tasks, "most", 10)
     monkeypatch.setattr(tasks, "_EVENTS", 10)
     for number in range(6):
