@@ -7,7 +7,6 @@ from ipaddress import IPv4Network
 
 from clusterkit_sandbox.alibaba.failure import Failure, bad
 from clusterkit_sandbox.alibaba.models import Acl, LoadBalancer
-from clusterkit_sandbox.alibaba.request import parsed
 from clusterkit_sandbox.alibaba.service import (
     Call,
     Json,
@@ -19,6 +18,7 @@ from clusterkit_sandbox.alibaba.service import (
     tag_key_value,
 )
 from clusterkit_sandbox.alibaba.vpc import RESOURCE_GROUP
+from clusterkit_sandbox.kit.wire import parsed
 
 _ENTRIES = 50
 """Entries that one call may add (vendor: AddAccessControlListEntry)."""

@@ -59,6 +59,7 @@ from clusterkit_sandbox.emulator import Answer, Environ, SandboxContext, StartRe
 from clusterkit_sandbox.fault_targets import Operations
 from clusterkit_sandbox.faults import Rule
 from clusterkit_sandbox.kit.calls import Service
+from clusterkit_sandbox.kit.shape import deprecated
 
 _LOG = logging.getLogger(__name__)
 
@@ -164,11 +165,11 @@ class AlibabaCloud:
             raise not_emulated("answers in another format than JSON")
         parameters = read(request, operation)
         _check_endpoint(request)
-        for name in operation.deprecated(parameters):
-            _LOG.warning("%s: the parameter %s is deprecated", operation.full_name, name)
+        for name in deprecated(parameters, operation.parameters, {}):
+            _LOG.warning("%s: the parameter %s is deprecated", operation.name, name)
         call = Call(
             store=self.store,
-            operation=operation.full_name,
+            operation=operation.name,
             parameters=parameters,
             path=path,
             region_asked=request.region or REGION,
@@ -176,8 +177,8 @@ class AlibabaCloud:
             request_id=request_id,
             clusters=self._clusters,
         )
-        reading = operation.name.startswith(_READS)
-        found = self._service.run(operation.full_name, call, reading=reading)
+        reading = operation.name.partition(":")[2].startswith(_READS)
+        found = self._service.run(operation.name, call, reading=reading)
         status, body = (202, found.body) if isinstance(found, Accepted) else (200, found)
         if operation.style == "RPC" and isinstance(body, dict):
             body = {"RequestId": request_id, **body}

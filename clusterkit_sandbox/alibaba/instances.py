@@ -15,7 +15,6 @@ from clusterkit_sandbox.alibaba.models import (
     VSwitch,
 )
 from clusterkit_sandbox.alibaba.nodes import remove_instance
-from clusterkit_sandbox.alibaba.request import parsed
 from clusterkit_sandbox.alibaba.service import (
     Call,
     Json,
@@ -27,6 +26,7 @@ from clusterkit_sandbox.alibaba.service import (
     tag_key_value,
 )
 from clusterkit_sandbox.alibaba.vpc import RESOURCE_GROUP
+from clusterkit_sandbox.kit.wire import parsed
 
 
 def ids_of(call: Call, field: str) -> list[str]:

@@ -12,7 +12,6 @@ import re
 
 from clusterkit_sandbox.alibaba.failure import Failure, bad
 from clusterkit_sandbox.alibaba.models import Instance, KeyPair
-from clusterkit_sandbox.alibaba.request import parsed
 from clusterkit_sandbox.alibaba.service import (
     Call,
     asked_for,
@@ -23,6 +22,7 @@ from clusterkit_sandbox.alibaba.service import (
     tag_key_value,
 )
 from clusterkit_sandbox.alibaba.vpc import RESOURCE_GROUP
+from clusterkit_sandbox.kit.wire import parsed
 
 _NAME = re.compile(r"[^\W\d_][\w.:-]{1,127}")
 _KINDS = ("ssh-rsa", "ssh-ed25519")

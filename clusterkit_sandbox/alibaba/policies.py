@@ -11,9 +11,9 @@ import time
 
 from clusterkit_sandbox.alibaba.failure import Failure, bad
 from clusterkit_sandbox.alibaba.models import Policy, Role
-from clusterkit_sandbox.alibaba.request import parsed
 from clusterkit_sandbox.alibaba.service import Call, Json, given_tags, has_tags, iso, operation
 from clusterkit_sandbox.alibaba.store import Store
+from clusterkit_sandbox.kit.wire import parsed
 
 _NAME = re.compile(r"[A-Za-z0-9-]{1,128}")
 _VERSIONS = 5

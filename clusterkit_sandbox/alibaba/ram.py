@@ -15,10 +15,10 @@ import time
 from clusterkit_sandbox.alibaba.failure import Failure, bad
 from clusterkit_sandbox.alibaba.models import Role
 from clusterkit_sandbox.alibaba.policies import document, policy_fields, require_policy
-from clusterkit_sandbox.alibaba.request import parsed
 from clusterkit_sandbox.alibaba.service import Call, Json, given_tags, has_tags, iso, operation
 from clusterkit_sandbox.alibaba.signature import random_key
 from clusterkit_sandbox.alibaba.store import ACCOUNT, USER, Store
+from clusterkit_sandbox.kit.wire import parsed
 
 _NAME = re.compile(r"[A-Za-z0-9.@-]+")
 _LENGTHS = {"RoleName": 64, "Description": 1024, "AssumeRolePolicyDocument": 2048}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 from clusterkit_sandbox.alibaba.failure import Failure, bad
 from clusterkit_sandbox.alibaba.models import (
@@ -102,21 +101,40 @@ def _unset(things: Sequence[Thing], keys: Sequence[str], everything: bool) -> No
                 del thing.tags[key]
 
 
-def _tag(service: str, ids: str, call: Call) -> object:
-    kind = _kind(service, call.get("ResourceType", ""))
+_SERVICES = ("ecs", "nlb", "slb", "vpc")
+
+
+def _service(call: Call) -> str:
+    return call.operation.partition(":")[0]
+
+
+def _named(call: Call, kind: type[Thing]) -> list[Thing]:
+    """The resources that a call names; RAM's have names only."""
+    ids = "ResourceNames" if _service(call) == "ram" else "ResourceId"
+    return _things(call, kind, call.get(ids, []))
+
+
+@operation("ram:TagResources", *(f"{service}:TagResources" for service in _SERVICES))
+def _tag(call: Call) -> object:
+    kind = _kind(_service(call), call.get("ResourceType", ""))
     tags = as_tags(call.get("Tag", []))
     if not tags:
         raise bad("MissingParameter.TagKey", "Specify at least one tag.")
-    _set(_things(call, kind, call.get(ids, [])), tags)
+    _set(_named(call, kind), tags)
     return {}
 
 
-def _untag(service: str, ids: str, keys: str, call: Call) -> object:
-    kind = _kind(service, call.get("ResourceType", ""))
+@operation(
+    "ecs:UntagResources", "nlb:UntagResources", "ram:UntagResources", "slb:UntagResources",
+    "vpc:UnTagResources",
+)  # fmt: skip
+def _untag(call: Call) -> object:
+    kind = _kind(_service(call), call.get("ResourceType", ""))
+    keys = "TagKeys" if _service(call) == "ram" else "TagKey"
     wanted, everything = call.get(keys, []), bool(call.get("All", False))
     if not wanted and not everything:
         raise bad("MissingParameter.TagKey", "Specify TagKey or All.")
-    _unset(_things(call, kind, call.get(ids, [])), wanted, everything)
+    _unset(_named(call, kind), wanted, everything)
     return {}
 
 
@@ -134,7 +152,9 @@ def _rows(call: Call, kind: type[Thing], wanted: Sequence[str]) -> list[tuple[Th
     ]
 
 
-def _list(service: str, call: Call) -> object:
+@operation(*(f"{service}:ListTagResources" for service in _SERVICES))
+def _list(call: Call) -> object:
+    service = _service(call)
     name = call.get("ResourceType", "")
     rows = _rows(call, _kind(service, name), call.get("ResourceId", []))
     token, some = call.slice(rows, most=50)
@@ -203,7 +223,3 @@ def _replace_cluster_tags(call: Call) -> object:
     check_tags(tags)
     cluster.tags = tags
     return None
-
-
-operation("ram:TagResources")(partial(_tag, "ram", "ResourceNames"))
-operation("ram:UntagResources")(partial(_untag, "ram", "ResourceNames", "TagKeys"))
