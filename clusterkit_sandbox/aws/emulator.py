@@ -34,6 +34,7 @@ from clusterkit_sandbox.emulator import Answer, Environ, SandboxContext, StartRe
 from clusterkit_sandbox.fault_targets import Operations
 from clusterkit_sandbox.faults import Rule
 from clusterkit_sandbox.kit.calls import Tokens
+from clusterkit_sandbox.kit.wire import target
 
 _LOG = logging.getLogger(__name__)
 
@@ -130,10 +131,10 @@ class AwsEmulator:
         scope = scope_of(environ)
         service = scope.service if scope else "?"
         if service == "eks":
-            found = self._eks.description.match(environ["REQUEST_METHOD"], _raw(environ)[0])
-            return f"eks:{found[0].name if found else '?'}"
-        if target := environ.get("HTTP_X_AMZ_TARGET"):
-            return f"{service}:{target.rpartition('.')[2]}"
+            found = self._eks.description.match(environ["REQUEST_METHOD"], target(environ)[0])
+            return found[0].name if found else "eks:?"
+        if named := environ.get("HTTP_X_AMZ_TARGET"):
+            return f"{service}:{named.rpartition('.')[2]}"
         asked = parse_qs(body.decode(errors="replace"))
         if service == "elasticloadbalancing":
             service = "elbv2" if asked.get("Version") == [_V2] else "elb"
@@ -163,7 +164,7 @@ class AwsEmulator:
         return [answer.body]
 
     def _answer(self, environ: Environ, body: bytes) -> Answer:
-        path, query = _raw(environ)
+        path, query = target(environ)
         service = _service(environ)
         raw = f"{path}?{query}" if query else path
         try:
@@ -208,20 +209,20 @@ class AwsEmulator:
             if found is None:
                 raise Refusal("UnknownOperationException", f"no operation at {path}", 404)
             operation, uri = found
-            call = self._eks.description.parse(operation, uri, query, body)
+            parameters = self._eks.description.parse(operation, uri, query, body)
             self._eks.clock.advance()
             with self._account.lock:
                 self._application()
                 caller = self._account.arn_of(scope.key)
                 moto_lifecycle.settle(self._account.ec2(scope.region))
-                asked = late.nested(call.parameters)
-                self._late.check(f"eks:{call.operation}", scope.region, asked)
-                shown = self._eks.run(call.operation, call.parameters, scope.region, caller)
+                asked = late.nested(parameters)
+                self._late.check(operation.name, scope.region, asked)
+                shown = self._eks.run(operation.name, parameters, scope.region, caller)
                 # written with the lock held: it shows the first state, however fast the pace
-                text = self._eks.description.answer(call.operation, shown)
+                text = self._eks.description.answer(operation, shown)
                 answer = Answer(200, _EKS_HEADERS, text)
-                self._late.made(f"eks:{call.operation}", scope.region, asked, answer)
-                answer = self._late.without(f"eks:{call.operation}", scope.region, asked, answer)
+                self._late.made(operation.name, scope.region, asked, answer)
+                answer = self._late.without(operation.name, scope.region, asked, answer)
             self._eks.clock.advance()
             return answer
         except Refusal as error:
@@ -262,13 +263,6 @@ def _service(environ: Environ) -> str:
     """The service of the signature, else of the host name."""
     scope = scope_of(environ)
     return scope.service if scope else str(environ.get("HTTP_HOST", "")).partition(".")[0]
-
-
-def _raw(environ: Environ) -> tuple[str, str]:
-    """Path and query, undecoded: EKS's paths contain encoded ARNs."""
-    target = environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ.get("PATH_INFO", "/")
-    path, _, query = str(target).partition("?")
-    return path, query
 
 
 def _identity(account: Account, scope: Scope) -> Answer:

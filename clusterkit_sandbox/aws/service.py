@@ -25,9 +25,10 @@ PAGE = 100
 
 
 def operation(function: Operation) -> Operation:
-    """Register a function under the operation it is named after: ``create_cluster``."""
+    """Register a function under the operation that it is named after: ``create_cluster``."""
     name = getattr(function, "__name__")  # noqa: B009 - a Callable has none for mypy
-    return OPERATIONS.serve("".join(part.capitalize() for part in name.split("_")))(function)
+    published = "".join(part.capitalize() for part in name.split("_"))
+    return OPERATIONS.serve(f"eks:{published}")(function)
 
 
 def now() -> datetime:
@@ -50,7 +51,7 @@ class Eks:
         self.name = ""
         """the region of the current call"""
         self.operation = ""
-        """the current call: ``UpdateAddon``"""
+        """the current call: ``eks:UpdateAddon``"""
         self.caller = ""
         """the ARN of who makes the call under way"""
 
@@ -67,7 +68,7 @@ class Eks:
         if function is None:
             raise Refusal("NotImplemented", f"{name} is not in the sandbox", 501)
         self.name, self.caller, self.operation = region, caller, name
-        if name.startswith("Create") and reserved(parameters.get("tags")):
+        if name.startswith("eks:Create") and reserved(parameters.get("tags")):
             raise invalid(RESERVED)
         token = parameters.get("clientRequestToken")
         if not token:
@@ -139,7 +140,7 @@ class Eks:
             "createdAt": now(),
             "errors": [],
         }
-        parent, failed = cluster.shown["arn"], self.context.faults.terminal(f"eks:{self.operation}")
+        parent, failed = cluster.shown["arn"], self.context.faults.terminal(self.operation)
         update = Update(
             id=shown["id"], kind=kind, parent=parent, target=part(thing.shown), shown=shown
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from clusterkit_sandbox.faults import Faults
@@ -21,32 +21,20 @@ Item = TypeVar("Item")
 Answered = TypeVar("Answered")
 
 
-class Handlers(Generic[F], Mapping[str, F]):
+class Handlers(dict[str, F]):
     """The operations that an emulator serves, and the function that serves each."""
-
-    def __init__(self) -> None:
-        self._serving: dict[str, F] = {}
 
     def serve(self, *names: str) -> Callable[[F], F]:
         """Register a function, as its decorator: ``@HANDLERS.serve("vpc:CreateVpc")``."""
 
         def register(function: F) -> F:
             for name in names:
-                if name in self._serving:
+                if name in self:
                     raise ValueError(f"{name} is served twice")
-                self._serving[name] = function
+                self[name] = function
             return function
 
         return register
-
-    def __getitem__(self, name: str) -> F:
-        return self._serving[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._serving)
-
-    def __len__(self) -> int:
-        return len(self._serving)
 
 
 class Tokens:
