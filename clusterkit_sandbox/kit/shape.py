@@ -238,7 +238,7 @@ def deprecated(
         shape = names[shape.ref]
     if shape.kind == "array" and shape.item is not None:
         for one in value:
-            yield from deprecated(one, shape.item, names, f"{place}[].")
+            yield from deprecated(one, shape.item, names, f"{place.rstrip('.')}[].")
     elif shape.kind == "object":
         for name, one in value.items():
             known = shape.fields[name]
