@@ -6,13 +6,11 @@ The changes here are made by the clock, never with the store's lock held while K
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Sequence
 
 from clusterkit_sandbox.alibaba.catalogue import minor
-from clusterkit_sandbox.alibaba.drain import Drainer
-from clusterkit_sandbox.alibaba.hooks import ClusterHooks, remove_balancer, storage_classes
+from clusterkit_sandbox.alibaba.hooks import ClusterControllers, remove_balancer, storage_classes
 from clusterkit_sandbox.alibaba.models import (
     Cluster,
     Disk,
@@ -28,10 +26,10 @@ from clusterkit_sandbox.alibaba.models import (
     Task,
     Thing,
 )
-from clusterkit_sandbox.alibaba.nodes import node
 from clusterkit_sandbox.alibaba.poollife import PoolLife, remove_pool
 from clusterkit_sandbox.alibaba.store import USER, Store
-from clusterkit_sandbox.kube.interfaces import KubeCluster, KubeServer
+from clusterkit_sandbox.kit.cluster import Endpoints
+from clusterkit_sandbox.kube.interfaces import KubeServer
 
 _LOG = logging.getLogger(__name__)
 TERMINAL = ("InternalError", "The sandbox was asked to let this fail.")
@@ -42,37 +40,25 @@ class ClusterLife:
 
     def __init__(self, store: Store, server: KubeServer) -> None:
         self._store = store
-        self._server = server
-        self._endpoints: dict[str, KubeCluster] = {}
-        self._syncing = threading.Lock()
-        self.pools = PoolLife(store, self)
+        self._endpoints = Endpoints(server, "alibaba-")
+        self.pools = PoolLife(store, self._endpoints)
 
     def clear(self) -> None:
         """Close every endpoint."""
-        with self._store.lock:
-            endpoints, self._endpoints = self._endpoints, {}
-        for endpoint in endpoints.values():
-            endpoint.close()
+        self._endpoints.clear()
 
     def serves(self, cluster: Cluster) -> bool:
         """Whether the cluster's API server is up."""
-        return cluster.id in self._endpoints
+        return self._endpoints.get(cluster.id) is not None
 
     def renamed(self, cluster: Cluster) -> None:
         """Apply a changed public address to the endpoint."""
-        self._endpoints[cluster.id].rename((cluster.public_address, cluster.private_address))
-
-    def drainer(self, cluster: str) -> Drainer | None:
-        """A client of the cluster's API server; None if it is not up."""
-        with self._store.lock:
-            endpoint, found = self._endpoints.get(cluster), self._store.get(Cluster, cluster)
-        if endpoint is None or found is None:
-            return None
-        return Drainer(endpoint, found.private_address)
+        self._endpoints.rename(cluster.id, (cluster.public_address, cluster.private_address))
 
     def certificate(self, cluster: Cluster, seconds: float) -> tuple[str, str, str]:
         """CA, client certificate and key (PEM) for the user, of a running cluster."""
-        endpoint = self._endpoints[cluster.id]
+        endpoint = self._endpoints.get(cluster.id)
+        assert endpoint is not None
         certificate, key = endpoint.client_certificate(USER, ("system:users",), seconds)
         return endpoint.ca_pem, certificate, key
 
@@ -94,7 +80,7 @@ class ClusterLife:
                     self._store.tasks.end(task, TERMINAL)
                     return
             try:
-                endpoint = self._open(cluster)
+                self._open(cluster)
             except Exception as error:
                 _LOG.exception("the endpoint of %s did not open", cluster.id)
                 with self._store.lock:
@@ -103,7 +89,6 @@ class ClusterLife:
                 return
             with self._store.lock:
                 # it is still there: it takes no deletion now, and a reset waits for this change
-                self._endpoints[cluster.id] = endpoint
                 cluster.state = "running"
                 self._store.tasks.end(task)
                 for pool, pool_task in pools:
@@ -111,13 +96,13 @@ class ClusterLife:
 
         self._store.later("cluster/create", come_up)
 
-    def _open(self, cluster: Cluster) -> KubeCluster:
-        return self._server.open(
-            f"alibaba-{cluster.id}",
+    def _open(self, cluster: Cluster) -> None:
+        self._endpoints.open(
+            cluster.id,
             hosts=(cluster.public_address, cluster.private_address),
             version=minor(cluster.version),
             review=_no_token,
-            hooks=ClusterHooks(self._store, cluster.id),
+            hooks=ClusterControllers(self._store, cluster.id),
             admins=(USER,),
             objects=storage_classes() if "csi-plugin" in cluster.addons else (),
         )
@@ -143,19 +128,6 @@ class ClusterLife:
 
         self._store.tasks.end_later(task, f"alibaba/{what}", done)
 
-    def sync(self, cluster: str) -> None:
-        """Update the node objects in Kubernetes."""
-        with self._syncing:
-            with self._store.lock:
-                endpoint = self._endpoints.get(cluster)
-                nodes = [
-                    node(instance)
-                    for instance in self._store.all(Instance)
-                    if instance.cluster == cluster and instance.joined
-                ]
-            if endpoint is not None:
-                endpoint.set_nodes(nodes)
-
     def delete(self, cluster: Cluster, task: Task, balancers: bool) -> None:
         """Remove the cluster and what it made, but for what is retained; ``balancers`` says
         whether those that Services made go too.
@@ -171,9 +143,7 @@ class ClusterLife:
                     return
                 self._store.tasks.end(task)
                 self._store.tasks.cancel(cluster)
-                endpoint = self._endpoints.pop(cluster.id, None)
-            if endpoint is not None:
-                endpoint.close()
+            self._endpoints.close(cluster.id)
 
         self._store.later("cluster/delete", deleted)
 

@@ -268,8 +268,8 @@ def _describe_references(call: Call) -> object:
     for identifier in call["SecurityGroupId"]:
         groups = [
             {"AliUid": "", "SecurityGroupId": other.id}
-            for other in call.here(SecurityGroup)
-            if other.id != identifier and _names(other, identifier)
+            for other in call.store.users(identifier, SecurityGroup)
+            if other.region == call.region
         ]
         if groups:
             found.append(
@@ -279,12 +279,6 @@ def _describe_references(call: Call) -> object:
                 }
             )
     return {"SecurityGroupReferences": {"SecurityGroupReference": found}}
-
-
-def _names(group: SecurityGroup, identifier: str) -> bool:
-    """Whether one of its rules names the other group."""
-    ends = ("SourceGroupId", "DestGroupId")
-    return any(rule.fields.get(end) == identifier for rule in group.rules for end in ends)
 
 
 def in_use(call: Call, group: SecurityGroup) -> bool:

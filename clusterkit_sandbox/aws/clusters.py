@@ -11,7 +11,7 @@ from typing import Any
 from clusterkit_sandbox.aws import instances
 from clusterkit_sandbox.aws.access import add_entry, reviewer
 from clusterkit_sandbox.aws.catalog import DEFAULT, GP2, REFUSED_ZONES, VERSIONS
-from clusterkit_sandbox.aws.controllers import Controllers
+from clusterkit_sandbox.aws.controllers import ClusterControllers
 from clusterkit_sandbox.aws.records import ClusterRecord, Shown
 from clusterkit_sandbox.aws.refusals import Refusal, in_use, invalid
 from clusterkit_sandbox.aws.service import Eks, now, operation
@@ -219,16 +219,16 @@ def reachable(network: dict[str, Any]) -> None:
 def _open(eks: Eks, record: ClusterRecord) -> None:
     """The cluster becomes ACTIVE: start its endpoint."""
     shown, region = record.shown, record.region
-    record.kube = eks.context.kube.open(
-        f"eks/{region}/{shown['name']}",
+    endpoint = eks.endpoints.open(
+        record.key,
         hosts=[record.host],
         version=shown["version"],
         review=reviewer(eks, region, shown["name"]),
-        hooks=Controllers(eks, region, shown["name"], shown["resourcesVpcConfig"]["vpcId"]),
+        hooks=ClusterControllers(eks, region, shown["name"], shown["resourcesVpcConfig"]["vpcId"]),
         objects=[GP2],
     )
     shown["endpoint"] = f"https://{record.host}"
-    shown["certificateAuthority"] = {"data": base64.b64encode(record.kube.ca_pem.encode()).decode()}
+    shown["certificateAuthority"] = {"data": base64.b64encode(endpoint.ca_pem.encode()).decode()}
 
 
 @operation
@@ -269,8 +269,7 @@ def _close(eks: Eks, record: ClusterRecord) -> None:
     """Remove the cluster and the EC2 resources that EKS created for it."""
     del eks.regions[record.region].clusters[record.shown["name"]]
     eks.updates.forget(record.shown["arn"])
-    if record.kube is not None:
-        record.kube.close()
+    eks.endpoints.close(record.key)
     ec2 = eks.account.ec2(record.region)
     for interface in record.interfaces:
         ec2.enis.pop(interface, None)

@@ -131,13 +131,16 @@ def _joined(eks: Eks, record: ClusterRecord, group: Group) -> None:
 
 def show_nodes(eks: Eks, record: ClusterRecord) -> None:
     """Update the node objects in Kubernetes."""
-    if record.kube is not None:
-        types, found = instances.instance_types(), []
-        for group in record.groups.values():
-            if group.status in ("ACTIVE", "UPDATING", "DEGRADED"):
-                ec2 = eks.account.ec2(record.region)
-                found += instances.nodes_of(ec2, record.region, group, types)
-        record.kube.set_nodes(found)
+    ec2, types = eks.account.ec2(record.region), instances.instance_types()
+    eks.endpoints.sync(
+        record.key,
+        lambda: [
+            node
+            for group in record.groups.values()
+            if group.status in ("ACTIVE", "UPDATING", "DEGRADED")
+            for node in instances.nodes_of(ec2, record.region, group, types)
+        ],
+    )
     look_after(record)
 
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from clusterkit_sandbox.kit.life import Living
 from clusterkit_sandbox.kit.operations import LongRunning
-
-if TYPE_CHECKING:
-    from clusterkit_sandbox.kube.interfaces import KubeCluster
 
 Shown = dict[str, Any]
 """an API object, with the members botocore's description names"""
@@ -53,7 +50,11 @@ class ClusterRecord(Record):
     access: dict[str, Access] = field(default_factory=dict)
     identities: dict[str, Shown] = field(default_factory=dict)
     interfaces: list[str] = field(default_factory=list)
-    kube: KubeCluster | None = None
+
+    @property
+    def key(self) -> str:
+        """What tells its API server from others."""
+        return f"{self.region}/{self.shown['name']}"
 
 
 @dataclass(kw_only=True)

@@ -15,6 +15,7 @@ from clusterkit_sandbox.aws.records import ClusterRecord, Record, Region, Shown,
 from clusterkit_sandbox.aws.refusals import Refusal, in_use, invalid, not_found
 from clusterkit_sandbox.emulator import SandboxContext
 from clusterkit_sandbox.kit.calls import Handlers, Tokens, cut, page_start, page_token
+from clusterkit_sandbox.kit.cluster import Endpoints
 from clusterkit_sandbox.kit.life import Clock, Life
 from clusterkit_sandbox.kit.operations import Error, Operations
 
@@ -46,6 +47,7 @@ class Eks:
         self.life = Life(self.clock, account.lock, "status")
         self.updates = Operations[Update](self.clock, account.lock, _show)
         self.tokens = Tokens()
+        self.endpoints = Endpoints(context.kube, "eks/")
         self.description = Description("eks")
         self.regions: dict[str, Region] = {}
         self.name = ""
@@ -182,10 +184,7 @@ class Eks:
 
     def reset(self) -> None:
         """Remove everything and close every endpoint."""
-        for region in self.regions.values():
-            for cluster in region.clusters.values():
-                if cluster.kube is not None:
-                    cluster.kube.close()
+        self.endpoints.clear()
         self.regions.clear()
         self.updates.clear()
         self.tokens.clear()
