@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Iterable, Mapping
-from http import HTTPStatus
 
 from clusterkit_sandbox.alibaba import (
     account,
@@ -60,6 +59,7 @@ from clusterkit_sandbox.fault_targets import Operations
 from clusterkit_sandbox.faults import Rule
 from clusterkit_sandbox.kit.calls import Service
 from clusterkit_sandbox.kit.shape import deprecated
+from clusterkit_sandbox.kit.wire import respond
 
 _LOG = logging.getLogger(__name__)
 
@@ -145,11 +145,9 @@ class AlibabaCloud:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        length = int(environ.get("CONTENT_LENGTH") or 0)
-        body = environ["wsgi.input"].read(length) if length else b""
-        answer = self._answer(Request.read(environ, body))
-        start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", list(answer.headers))
-        return [answer.body]
+        return respond(
+            environ, start_response, lambda body: self._answer(Request.read(environ, body))
+        )
 
     def _answer(self, request: Request) -> Answer:
         request_id = _request_id()

@@ -57,7 +57,7 @@ def _import(call: Call) -> object:
         fingerprint=hashlib.md5(blob, usedforsecurity=False).hexdigest(),
         public_key=body,
     )
-    call.store.add(pair, call.region)
+    call.store.add(pair)
     return {"KeyPairName": name, "KeyPairFingerPrint": pair.fingerprint}
 
 
@@ -105,5 +105,5 @@ def _delete(call: Call) -> object:
     for name in names:
         pair = call.store.get(KeyPair, name, call.region)
         if pair is not None:
-            call.store.remove(pair, call.region)
+            call.store.remove(pair)
     return {}

@@ -30,6 +30,11 @@ class Thing:
     owner: str = ""
     """the cluster that created it; empty for the user's own"""
 
+    @property
+    def scope(self) -> str:
+        """Where its id is unique: the account, unless its id is a name in a region."""
+        return ""
+
     def needs(self) -> Iterable[str]:
         """The ids of the resources that cannot be deleted before it."""
         return ()
@@ -97,6 +102,10 @@ class KeyPair(Thing):
 
     fingerprint: str
     public_key: str
+
+    @property
+    def scope(self) -> str:
+        return self.region
 
 
 Direction = Literal["ingress", "egress"]

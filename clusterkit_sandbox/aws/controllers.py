@@ -11,6 +11,7 @@ from typing import Any
 
 from clusterkit_sandbox.aws.catalog import EBS_ADDON, EBS_DRIVER
 from clusterkit_sandbox.aws.moto_lifecycle import settle
+from clusterkit_sandbox.aws.records import Addon
 from clusterkit_sandbox.aws.service import Eks
 from clusterkit_sandbox.kit.cluster import Controllers, balancer_name
 
@@ -96,9 +97,7 @@ class ClusterControllers(Controllers[Any]):
 
     def drivers(self) -> Sequence[str]:
         """The EBS CSI driver, once its add-on is active."""
-        region = self._eks.regions.get(self._region)
-        cluster = region.clusters.get(self._cluster) if region else None
-        addon = cluster.addons.get(EBS_ADDON) if cluster else None
+        addon = self._eks.store.get(Addon, EBS_ADDON, f"{self._region}/{self._cluster}")
         return [EBS_DRIVER] if addon is not None and addon.status == "ACTIVE" else []
 
     def volume(self, name: str) -> str | None:

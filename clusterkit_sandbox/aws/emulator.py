@@ -34,7 +34,7 @@ from clusterkit_sandbox.emulator import Answer, Environ, SandboxContext, StartRe
 from clusterkit_sandbox.fault_targets import Operations
 from clusterkit_sandbox.faults import Rule
 from clusterkit_sandbox.kit.calls import Tokens
-from clusterkit_sandbox.kit.wire import target
+from clusterkit_sandbox.kit.wire import respond, target
 
 _LOG = logging.getLogger(__name__)
 
@@ -154,14 +154,7 @@ class AwsEmulator:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        length = int(environ.get("CONTENT_LENGTH") or 0)
-        body = environ["wsgi.input"].read(length) if length else b""
-        answer = self._answer(environ, body)
-        start_response(
-            f"{answer.status} {_REASONS.get(answer.status, 'Error')}",
-            list(answer.headers),
-        )
-        return [answer.body]
+        return respond(environ, start_response, lambda body: self._answer(environ, body))
 
     def _answer(self, environ: Environ, body: bytes) -> Answer:
         path, query = target(environ)
@@ -230,13 +223,6 @@ class AwsEmulator:
 
 
 _EKS_HEADERS = (("Content-Type", refusals.JSON), ("x-amzn-RequestId", "sandbox"))
-_REASONS = {
-    200: "OK",
-    400: "Bad Request",
-    403: "Forbidden",
-    404: "Not Found",
-    409: "Conflict",
-}
 _JSON_CODES = {
     "InvalidClientTokenId": "UnrecognizedClientException",
     "SignatureDoesNotMatch": "InvalidSignatureException",

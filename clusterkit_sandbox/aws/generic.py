@@ -37,13 +37,13 @@ def untag_resource(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
 def describe_update(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     cluster = eks.cluster(asked["name"])
     found = eks.updates.get(asked["updateId"])
-    if found is None or (found.parent, found.target) != (cluster.shown["arn"], part(asked)):
+    if found is None or (found.parent, found.target) != (cluster.arn, part(asked)):
         raise not_found(f"No update found for id: {asked['updateId']}", clusterName=asked["name"])
     return {"update": found.shown}
 
 
 @operation
 def list_updates(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
-    updates = eks.updates.of(eks.cluster(asked["name"]).shown["arn"])
+    updates = eks.updates.of(eks.cluster(asked["name"]).arn)
     ids, token = eks.page([one.id for one in updates if one.target == part(asked)], asked)
     return {"updateIds": ids, "nextToken": token}

@@ -8,7 +8,7 @@ from uuid import uuid4
 from clusterkit_sandbox.aws import instances, joining
 from clusterkit_sandbox.aws.access import add_entry
 from clusterkit_sandbox.aws.addons import look_after
-from clusterkit_sandbox.aws.records import ClusterRecord, Group, Shown
+from clusterkit_sandbox.aws.records import Access, ClusterRecord, Group, Shown
 from clusterkit_sandbox.aws.refusals import Refusal, in_use, invalid, not_found
 from clusterkit_sandbox.aws.service import Eks, now, operation
 
@@ -18,7 +18,7 @@ GROUPS = 30
 
 def _group(eks: Eks, asked: dict[str, Any]) -> Group:
     cluster, name = asked["clusterName"], asked["nodegroupName"]
-    found = eks.cluster(cluster).groups.get(name)
+    found = eks.store.get(Group, name, eks.cluster(cluster).key)
     if found is None:
         raise not_found(
             f"No node group found for name: {name}.",
@@ -33,12 +33,12 @@ def create_nodegroup(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     cluster, name = asked["clusterName"], asked["nodegroupName"]
     record, ec2 = eks.active(cluster), eks.account.ec2(eks.name)
     where = {"clusterName": cluster, "nodegroupName": name}
-    if name in record.groups:
+    if eks.store.get(Group, name, record.key):
         raise in_use(
             f"NodeGroup already exists with name {name} and cluster name {cluster}",
             **where,
         )
-    if len(record.groups) >= GROUPS:
+    if len(list(eks.store.all(Group, record.key))) >= GROUPS:
         raise Refusal(
             "ResourceLimitExceededException",
             f"A cluster can have at most {GROUPS} managed node groups",
@@ -103,9 +103,8 @@ def create_nodegroup(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
             "remoteAccessSecurityGroup": own,
         },
     }
-    made = Group(shown, security_group=own)
-    record.groups[name] = made
-    if asked["nodeRole"] not in record.access:
+    made = eks.store.add(Group(shown, scope=record.key, security_group=own))
+    if eks.store.get(Access, asked["nodeRole"], record.key) is None:
         add_entry(eks, record, asked["nodeRole"], "EC2_LINUX", [])
     made.instances, made.interfaces = instances.add_nodes(
         ec2, cluster, name, subnets, group, scaling["desiredSize"]
@@ -136,12 +135,12 @@ def show_nodes(eks: Eks, record: ClusterRecord) -> None:
         record.key,
         lambda: [
             node
-            for group in record.groups.values()
+            for group in eks.store.all(Group, record.key)
             if group.status in ("ACTIVE", "UPDATING", "DEGRADED")
             for node in instances.nodes_of(ec2, record.region, group, types)
         ],
     )
-    look_after(record)
+    look_after(eks, record)
 
 
 @operation
@@ -151,7 +150,8 @@ def describe_nodegroup(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
 
 @operation
 def list_nodegroups(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
-    names, token = eks.page(sorted(eks.cluster(asked["clusterName"]).groups), asked)
+    groups = eks.store.all(Group, eks.cluster(asked["clusterName"]).key)
+    names, token = eks.page(sorted(group.id for group in groups), asked)
     return {"nodegroups": names, "nextToken": token}
 
 
@@ -165,7 +165,7 @@ def delete_nodegroup(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
         )
 
     def gone() -> None:
-        del record.groups[asked["nodegroupName"]]
+        eks.store.remove(group)
         ec2 = eks.account.ec2(record.region)
         for interface in group.interfaces:
             ec2.enis.pop(interface, None)

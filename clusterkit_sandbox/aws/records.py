@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from clusterkit_sandbox.kit.life import Living
 from clusterkit_sandbox.kit.operations import LongRunning
@@ -14,47 +15,85 @@ Shown = dict[str, Any]
 
 @dataclass
 class Record(Living):
-    """A resource with a status."""
+    """A resource of EKS; its ``scope`` is the region, or the ``key`` of its cluster."""
+
+    scope: str = field(kw_only=True)
+    name_field: ClassVar[str]
+    """the member of the API object that is unique in the scope"""
+    arn_field: ClassVar[str]
+
+    @property
+    def id(self) -> str:
+        """What is unique in the scope."""
+        return str(self.shown[self.name_field])
+
+    @property
+    def arn(self) -> str:
+        """The ARN the API shows."""
+        return str(self.shown[self.arn_field])
 
     @property
     def status(self) -> str:
         """The status the API shows."""
         return str(self.shown["status"])
 
+    def needs(self) -> Iterable[str]:
+        """None: a cluster says itself what is in its way."""
+        return ()
+
 
 @dataclass
 class Group(Record):
     """A node group, with its machines in EC2."""
 
+    name_field = "nodegroupName"
+    arn_field = "nodegroupArn"
     instances: list[str] = field(default_factory=list)
     interfaces: list[str] = field(default_factory=list)
     security_group: str | None = None
 
 
 @dataclass
-class Access:
+class Addon(Record):
+    name_field = "addonName"
+    arn_field = "addonArn"
+
+
+@dataclass
+class Access(Record):
     """An access entry and its policies by ARN."""
 
-    shown: Shown
+    name_field = "principalArn"
+    arn_field = "accessEntryArn"
     policies: dict[str, Shown] = field(default_factory=dict)
 
 
 @dataclass
-class ClusterRecord(Record):
-    """A cluster with everything in it."""
+class Association(Record):
+    """A pod identity association."""
 
-    region: str = ""
+    name_field = "associationId"
+    arn_field = "associationArn"
+
+
+@dataclass
+class ClusterRecord(Record):
+    """A cluster."""
+
+    name_field = "name"
+    arn_field = "arn"
     host: str = ""
-    groups: dict[str, Group] = field(default_factory=dict)
-    addons: dict[str, Record] = field(default_factory=dict)
-    access: dict[str, Access] = field(default_factory=dict)
-    identities: dict[str, Shown] = field(default_factory=dict)
     interfaces: list[str] = field(default_factory=list)
 
     @property
+    def region(self) -> str:
+        """Its region."""
+        return self.scope
+
+    @property
     def key(self) -> str:
-        """What tells its API server from others."""
-        return f"{self.region}/{self.shown['name']}"
+        """The scope of what is in it, and what tells its API server from others."""
+        return f"{self.region}/{self.id}"
 
 
 @dataclass(kw_only=True)
@@ -64,8 +103,4 @@ class Update(LongRunning):
     shown: Shown
 
 
-@dataclass
-class Region:
-    """One region's clusters."""
-
-    clusters: dict[str, ClusterRecord] = field(default_factory=dict)
+KINDS: tuple[type[Record], ...] = (ClusterRecord, Group, Addon, Access, Association)

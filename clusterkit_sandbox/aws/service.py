@@ -4,20 +4,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 from clusterkit_sandbox.aws.account import ACCOUNT, Account
 from clusterkit_sandbox.aws.description import Description
-from clusterkit_sandbox.aws.records import ClusterRecord, Record, Region, Shown, Update
+from clusterkit_sandbox.aws.records import KINDS, ClusterRecord, Record, Shown, Update
 from clusterkit_sandbox.aws.refusals import Refusal, in_use, invalid, not_found
 from clusterkit_sandbox.emulator import SandboxContext
 from clusterkit_sandbox.kit.calls import Handlers, Tokens, cut, page_start, page_token
 from clusterkit_sandbox.kit.cluster import Endpoints
 from clusterkit_sandbox.kit.life import Clock, Life
 from clusterkit_sandbox.kit.operations import Error, Operations
+from clusterkit_sandbox.kit.store import Store
 
 Operation = Callable[["Eks", dict[str, Any]], dict[str, Any]]
 OPERATIONS: Handlers[Operation] = Handlers()
@@ -44,23 +45,18 @@ class Eks:
         self.account = account
         self.context = context
         self.clock = Clock(context.pace)
+        self.store = Store(account.lock)
         self.life = Life(self.clock, account.lock, "status")
         self.updates = Operations[Update](self.clock, account.lock, _show)
         self.tokens = Tokens()
         self.endpoints = Endpoints(context.kube, "eks/")
         self.description = Description("eks")
-        self.regions: dict[str, Region] = {}
         self.name = ""
         """the region of the current call"""
         self.operation = ""
         """the current call: ``eks:UpdateAddon``"""
         self.caller = ""
         """the ARN of who makes the call under way"""
-
-    @property
-    def region(self) -> Region:
-        """The region of the current call."""
-        return self.regions.setdefault(self.name, Region())
 
     def run(
         self, name: str, parameters: dict[str, Any], region: str, caller: str
@@ -85,12 +81,17 @@ class Eks:
 
     def _lives(self, answer: dict[str, Any]) -> bool:
         """Whether the resource in an answer still exists; its token expires with it."""
-        for cluster in self.region.clusters.values():
-            updates = [update.shown for update in self.updates.of(cluster.shown["arn"])]
-            for shown in (*_things(cluster), *updates):
-                if any(shown is value for value in answer.values()):
-                    return True
-        return False
+        living = [one.shown for one in self._here()]
+        for cluster in self.store.all(ClusterRecord, self.name):
+            living += [update.shown for update in self.updates.of(cluster.arn)]
+        return any(shown is value for shown in living for value in answer.values())
+
+    def _here(self) -> Iterator[Record]:
+        """Every resource in the region of the current call."""
+        for kind in KINDS:
+            for one in self.store.all(kind):
+                if one.scope.partition("/")[0] == self.name:
+                    yield one
 
     # -- time ------------------------------------------------------------------------------------
 
@@ -106,7 +107,7 @@ class Eks:
 
     def cluster(self, name: str) -> ClusterRecord:
         """The cluster, or ``ResourceNotFoundException``."""
-        found = self.region.clusters.get(name)
+        found = self.store.get(ClusterRecord, name, self.name)
         if found is None:
             raise not_found(f"No cluster found for name: {name}.", clusterName=name)
         return found
@@ -142,7 +143,7 @@ class Eks:
             "createdAt": now(),
             "errors": [],
         }
-        parent, failed = cluster.shown["arn"], self.context.faults.terminal(self.operation)
+        parent, failed = cluster.arn, self.context.faults.terminal(self.operation)
         update = Update(
             id=shown["id"], kind=kind, parent=parent, target=part(thing.shown), shown=shown
         )
@@ -160,7 +161,7 @@ class Eks:
 
     def busy(self, name: str) -> None:
         """``ResourceInUseException`` while the cluster itself is being updated."""
-        running = self.updates.running(self.cluster(name).shown["arn"])
+        running = self.updates.running(self.cluster(name).arn)
         if any(not update.target for update in running):
             raise in_use(f"Cluster {name} currently has update in progress", clusterName=name)
 
@@ -176,16 +177,15 @@ class Eks:
 
     def tagged(self, arn: str) -> Shown:
         """The API object with this ARN."""
-        for cluster in self.region.clusters.values():
-            for shown in _things(cluster):
-                if arn in (shown.get(key) for key in _ARNS):
-                    return shown
+        for one in self._here():
+            if one.arn == arn:
+                return one.shown
         raise Refusal("NotFoundException", f"The resource {arn} was not found", 404)
 
     def reset(self) -> None:
         """Remove everything and close every endpoint."""
         self.endpoints.clear()
-        self.regions.clear()
+        self.store.clear()
         self.updates.clear()
         self.tokens.clear()
 
@@ -210,20 +210,6 @@ def _show(update: Update) -> None:
 def part(names: Mapping[str, Any]) -> str:
     """Which node group or add-on an API object or a request names; empty for the cluster."""
     return "/".join(f"{key}/{names[key]}" for key in PARTS if names.get(key))
-
-
-def _things(cluster: ClusterRecord) -> list[Shown]:
-    """The cluster and everything in it."""
-    return [
-        cluster.shown,
-        *(group.shown for group in cluster.groups.values()),
-        *(addon.shown for addon in cluster.addons.values()),
-        *(entry.shown for entry in cluster.access.values()),
-        *cluster.identities.values(),
-    ]
-
-
-_ARNS = ("arn", "nodegroupArn", "addonArn", "accessEntryArn", "associationArn")
 
 
 PARTS = ("nodegroupName", "addonName")

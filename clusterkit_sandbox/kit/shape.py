@@ -202,8 +202,8 @@ def _broken(value: Any, shape: Shape, place: str) -> Iterator[Problem]:
         folded = {one.lower() for one in shape.enum} if shape.any_case else ()
         if str(value).lower() not in folded:
             yield Problem("enum", place, shape.enum, value)
-    expression = _expression(shape.pattern) if shape.pattern else None
-    if expression is not None and not expression.fullmatch(str(value)):
+    wanted = expression(shape.pattern)
+    if wanted is not None and not wanted.fullmatch(str(value)):
         yield Problem("pattern", place, shape.pattern, value)
     if shape.format and not _formatted(value, shape.format):
         yield Problem("format", place, shape.format, value)
@@ -221,8 +221,12 @@ def _formatted(value: object, wanted: str) -> bool:
 
 
 @cache
-def _expression(pattern: str) -> re.Pattern[str] | None:
-    """A vendor's regular expression (Java's, RE2's, ECMA's); None for one that Python lacks."""
+def expression(pattern: str) -> re.Pattern[str] | None:
+    """A vendor's regular expression (Java's, RE2's, ECMA's); None for none, or one that Python
+    lacks.
+    """
+    if not pattern:
+        return None
     text = pattern.replace(r"\p{L}", r"\w").replace(r"\p{N}", r"\d").replace(r"\p{Z}", r"\s")
     try:
         return re.compile(text)

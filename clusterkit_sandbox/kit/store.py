@@ -1,8 +1,8 @@
 """What an account has: the objects of the API, by kind, scope and id.
 
-An object is what a cloud's emulator makes of it, a dataclass or a dict with a class of its own; the
-store asks it for its id, and for the ids of what it needs. Ids are unique in their scope: a region,
-a project, a cluster; none for ids that are unique in the account.
+An object is what a cloud's emulator makes of it: a record that holds what the API shows, or has its
+attributes. The store asks it for its id and for the ids of what it needs. Ids are unique in their
+scope: a region, a project, a cluster; none for ids that are unique in the account.
 """
 
 from __future__ import annotations
@@ -19,7 +19,13 @@ from typing import Any, Protocol, TypeVar, cast
 class Kept(Protocol):
     """What a store keeps."""
 
-    id: str
+    @property
+    def id(self) -> str:
+        """Unique among the objects of its kind and scope."""
+
+    @property
+    def scope(self) -> str:
+        """Where its id is unique; it does not change."""
 
     def needs(self) -> Iterable[str]:
         """The ids of the objects that cannot go before it."""
@@ -34,8 +40,9 @@ class Store:
     The fault ``late`` hides new objects from reading calls for a while.
     """
 
-    def __init__(self) -> None:
-        self.lock = threading.RLock()
+    def __init__(self, lock: threading.RLock | None = None) -> None:
+        """``lock`` guards what else the account has."""
+        self.lock = lock or threading.RLock()
         self._tables: dict[type[Kept], dict[tuple[str, str], Kept]] = {}
         self._added: list[Kept] = []
         self._unseen: list[tuple[Kept, float]] = []
@@ -68,9 +75,11 @@ class Store:
     def _seen(self, thing: Kept) -> bool:
         return not self._reading or all(thing is not one for one, _ in self._unseen)
 
-    def all(self, kind: type[T]) -> Iterator[T]:
-        """Every object of a kind, oldest first."""
+    def all(self, kind: type[T], scope: str | None = None) -> Iterator[T]:
+        """Every object of a kind, or of a kind in a scope, oldest first."""
         things = cast("list[T]", list(self._tables.get(kind, {}).values()))
+        if scope is not None:
+            things = [thing for thing in things if thing.scope == scope]
         return iter([thing for thing in things if self._seen(thing)])
 
     def get(self, kind: type[T], identifier: str, scope: str = "") -> T | None:
@@ -82,14 +91,12 @@ class Store:
         """The objects of these kinds that need the one with this id, oldest first."""
         return [one for kind in kinds for one in self.all(kind) if identifier in one.needs()]
 
-    def add(self, thing: T, scope: str = "") -> T:
-        """Add it; pass the same scope to ``get`` and ``remove``. ``KeyError`` if its id is taken:
-        look before.
-        """
+    def add(self, thing: T) -> T:
+        """Add it. ``KeyError`` if its id is taken: look before."""
         table = self._tables.setdefault(type(thing), {})
-        if (scope, thing.id) in table:
+        if (thing.scope, thing.id) in table:
             raise KeyError(f"there is a {type(thing).__name__} {thing.id} already")
-        table[scope, thing.id] = thing
+        table[thing.scope, thing.id] = thing
         self._added.append(thing)
         return thing
 
@@ -101,9 +108,15 @@ class Store:
             for key in old[: len(table) - most]:
                 del table[key]
 
-    def remove(self, thing: Kept, scope: str = "") -> None:
+    def remove(self, thing: Kept) -> None:
         """Remove it, if it is there."""
-        self._tables.get(type(thing), {}).pop((scope, thing.id), None)
+        self._tables.get(type(thing), {}).pop((thing.scope, thing.id), None)
+
+    def empty(self, scope: str) -> None:
+        """Remove every object of a scope that is gone."""
+        for table in self._tables.values():
+            for key in [key for key in table if key[0] == scope]:
+                del table[key]
 
     def counts(self) -> dict[str, int]:
         """The number of objects of each kind, by class name."""

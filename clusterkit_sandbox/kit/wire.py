@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from http import HTTPStatus
 from typing import Any, Generic, Self, TypeVar
 from urllib.parse import parse_qs, parse_qsl, unquote
 
-from clusterkit_sandbox.emulator import Environ
+from clusterkit_sandbox.emulator import Answer, Environ, StartResponse
 from clusterkit_sandbox.kit.shape import Operation, Problem, Shape
 
 T = TypeVar("T")
@@ -114,6 +115,24 @@ def parsed(text: str | bytes) -> Any:
 
 def _no_number(name: str) -> float:
     raise ValueError(f"{name} is no number")
+
+
+def respond(
+    environ: Environ, start_response: StartResponse, answer: Callable[[bytes], Answer]
+) -> Iterable[bytes]:
+    """Answer one WSGI request, whose body ``answer`` gets."""
+    length = int(environ.get("CONTENT_LENGTH") or 0)
+    given = answer(environ["wsgi.input"].read(length) if length else b"")
+    start_response(status_line(given.status), list(given.headers))
+    return [given.body]
+
+
+def status_line(status: int) -> str:
+    """``404 Not Found``; a status that HTTP does not name is ``Unknown``."""
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return f"{status} Unknown"
 
 
 class Routes(Generic[T]):

@@ -30,6 +30,7 @@ class Mismatch(Exception):
 @dataclass
 class Network:
     id: str
+    scope: str = ""
 
     def needs(self) -> tuple[str, ...]:
         return ()

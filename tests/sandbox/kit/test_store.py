@@ -13,6 +13,7 @@ from clusterkit_sandbox.kit.store import Store, fingerprint
 @dataclass
 class Network:
     id: str
+    scope: str = ""
 
     def needs(self) -> Iterable[str]:
         return ()
@@ -23,6 +24,7 @@ class Subnet:
     id: str
     network: str
     more: list[str] = field(default_factory=list)
+    scope: str = ""
 
     def needs(self) -> Iterable[str]:
         return (self.network, *self.more)
@@ -30,15 +32,26 @@ class Subnet:
 
 def test_ids_are_unique_in_their_scope() -> None:
     store = Store()
-    here, there = store.add(Network("n"), "eu"), store.add(Network("n"), "us")
+    here, there = store.add(Network("n", "eu")), store.add(Network("n", "us"))
     assert store.get(Network, "n", "eu") is here
     assert store.get(Network, "n", "us") is there
     assert store.get(Network, "n") is None
     with pytest.raises(KeyError, match="there is a Network n already"):
-        store.add(Network("n"), "eu")
-    store.remove(here, "eu")
+        store.add(Network("n", "eu"))
+    assert list(store.all(Network, "us")) == [there]
+    store.remove(here)
     assert list(store.all(Network)) == [there]
     assert store.counts() == {"Network": 1}
+
+
+def test_a_scope_that_is_gone_takes_what_is_in_it() -> None:
+    store = Store()
+    store.add(Network("n", "eu"))
+    store.add(Subnet("s", "n", scope="eu/n"))
+    other = store.add(Subnet("s", "n", scope="eu/m"))
+    store.empty("eu/n")
+    assert list(store.all(Subnet)) == [other]
+    assert store.counts() == {"Network": 1, "Subnet": 1}
 
 
 def test_who_uses_an_object_is_found_in_the_order_of_kinds() -> None:
