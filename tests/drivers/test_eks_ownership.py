@@ -15,8 +15,8 @@ from clusterkit.engine import backoff
 from clusterkit.engine.kind import Leftover, closure
 from clusterkit.errors import NotOurs
 from clusterkit.naming import CLUSTER, NAME
-from clusterkit_sandbox.faults import Rule
 from clusterkit_sandbox.aws.records import Addon, Group, Record
+from clusterkit_sandbox.faults import Rule
 from tests.drivers.aws import Account
 from tests.drivers.eks_cases import ADMIN, FULL_CASE, KEY, MINIMAL, MINIMAL_CASE, TRUST
 from tests.drivers.world import Case, World, edited, world
