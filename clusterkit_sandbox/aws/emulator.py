@@ -76,6 +76,11 @@ class AwsEmulator:
         """The endpoints of the emulated services, in every region."""
         return _HOST.fullmatch(host) is not None
 
+    def barred(self, host: str) -> str:
+        """Clusters check where a client comes from (``clusters.barred``)."""
+        with self._account.lock:
+            return clusters.barred(self._eks, host)
+
     def environment(self) -> Mapping[str, str]:
         """The keys of the sandbox's account, as variables and in files."""
         config, credentials = self._files
