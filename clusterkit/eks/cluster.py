@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from ipaddress import IPv4Network
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -18,7 +19,7 @@ from clusterkit.eks.errors import ERRORS
 from clusterkit.eks.iam import RoleState
 from clusterkit.eks.network import SubnetState
 from clusterkit.eks.tags import AwsState, Ec2State, Tagged
-from clusterkit.engine.kind import Durations, Edit, Env, Found, Kind, S, Tags, edit, fixed
+from clusterkit.engine.kind import Durations, Edit, Env, Found, Kind, Occupant, S, Tags, edit, fixed
 from clusterkit.engine.operation import Done, Failed, Outcome, Running
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.versions import upgrade
@@ -73,6 +74,7 @@ class ClusterState(Ec2State):
     logging: frozenset[str]
     support: str
     protected: bool
+    created: datetime | None = None
 
 
 class Cluster(Tagged[ClusterState]):
@@ -88,6 +90,8 @@ class Cluster(Tagged[ClusterState]):
         "role",
         "subnet",
         # what is left behind is removed only after the cluster (``leftovers.py``)
+        "instances",
+        "vpc-endpoints",
         "classic-load-balancers",
         "load-balancers",
         "target-groups",
@@ -185,6 +189,19 @@ class Cluster(Tagged[ClusterState]):
     @classmethod
     def delete(cls, scope: Scope[Clients], have: ClusterState) -> None:
         scope.client.eks.delete_cluster(name=have.id)
+
+    @classmethod
+    def occupants(cls, scope: Scope[Clients], have: ClusterState) -> Iterator[Occupant]:
+        """EKS deletes no cluster that has node groups or Fargate profiles (DeleteCluster)."""
+        eks, of = scope.client.eks, f"--cluster-name {have.id} --region {scope.region}"
+        for name in pages(eks, "list_nodegroups", "nodegroups", clusterName=have.id):
+            group = eks.describe_nodegroup(clusterName=have.id, nodegroupName=name)["nodegroup"]
+            if group.get("tags", {}).get(CLUSTER) != have.id:
+                cure = f"aws eks delete-nodegroup --nodegroup-name {name} {of}"
+                yield Occupant("node group", name, cure=cure)
+        for name in pages(eks, "list_fargate_profiles", "fargateProfileNames", clusterName=have.id):
+            cure = f"aws eks delete-fargate-profile --fargate-profile-name {name} {of}"
+            yield Occupant("Fargate profile", name, cure=cure)
 
     @classmethod
     def label(cls, scope: Scope[Clients], identifier: str, labels: Tags) -> None:
@@ -288,6 +305,7 @@ def _state(shown: Any) -> ClusterState:
         logging=frozenset(on),
         support=shown.get("upgradePolicy", {}).get("supportType", ""),
         protected=bool(shown.get("deletionProtection")),
+        created=shown.get("createdAt"),
         reason=issues(shown),
         tags=shown.get("tags") or {},
     )

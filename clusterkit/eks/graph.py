@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from clusterkit.eks.addons import Addon, PodIdentity
 from clusterkit.eks.client import Clients
 from clusterkit.eks.cluster import AccessEntry, Cluster
-from clusterkit.eks.iam import CLUSTER_ROLE, KEEP_VOLUMES, Role, push_policy
+from clusterkit.eks.iam import CLUSTER_ROLE, HOME, KEEP_VOLUMES, Role, push_policy
 from clusterkit.eks.keypair import KeyPair
 from clusterkit.eks.network import (
     ElasticIp,
@@ -100,8 +100,10 @@ class _Graph:
 
     def _cluster(self) -> Cluster:
         profile, tags = self.profile, self.tags
-        keep = (*tags, (KEEP_VOLUMES, str(profile.storage.keep_volumes).lower()))
-        role = Role(name=CLUSTER_ROLE, service=EKS, managed=CLUSTER_POLICIES, tags=keep)
+        keep = [*tags, (KEEP_VOLUMES, str(profile.storage.keep_volumes).lower())]
+        if existing := profile.network.existing:
+            keep.append((HOME, existing.vpc))
+        role = Role(name=CLUSTER_ROLE, service=EKS, managed=CLUSTER_POLICIES, tags=tuple(keep))
         logs = (LogGroup(name="control-plane", days=profile.log_days, tags=tags),)
         return Cluster(
             name=profile.name,

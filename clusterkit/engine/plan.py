@@ -149,7 +149,8 @@ def plan(
         rows -= verdict.kinds
         warnings += verdict.warnings
     reached = [kind for kind in looked if kind.kind not in seen.unreached]
-    removals, barriers = removal.steps(reached, surplus, keys, rows)
+    stay = frozenset(each.key for each in blocked)
+    removals, barriers = removal.steps(reached, surplus, keys, rows, stay)
     snapshot = Snapshot(run, states)
     everything = (*steps, *removals)
     return Plan(everything, snapshot, tuple(kept), blocked, tuple(warnings), barriers, destroy)

@@ -286,6 +286,9 @@ def delete_cluster(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
             clusterName=name,
             nodegroupName=",".join(record.groups),
         )
+    if record.fargate:
+        # kubernetes-sigs/cluster-api-provider-aws#4728
+        raise in_use("Cluster has Fargate Profiles in ACTIVE/CREATING state", clusterName=name)
     if record.status in ("CREATING", "DELETING", "UPDATING"):
         raise in_use(f"Cluster is in {record.status} state", clusterName=name)
     record.go("DELETING", eks.due("eks/cluster/delete"), None, lambda: _close(eks, record))

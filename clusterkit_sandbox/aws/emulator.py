@@ -14,6 +14,7 @@ from clusterkit_sandbox.aws import (
     addons,
     changes,
     clusters,
+    fargate,
     generic,
     groups,
     identities,
@@ -52,7 +53,7 @@ _HOST = re.compile(
 _V2 = "2015-12-01"
 """the API version of application and network load balancers"""
 
-OPERATIONS = (access, addons, changes, clusters, generic, groups, identities)
+OPERATIONS = (access, addons, changes, clusters, fargate, generic, groups, identities)
 """the modules with EKS operations; each registers its own on import"""
 
 

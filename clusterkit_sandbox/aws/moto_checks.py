@@ -17,6 +17,7 @@ from clusterkit_sandbox.aws.moto_fixes import (
     associations_go,
     defaults_stay,
     keys_by_id,
+    machines_end,
     own_tags_apart,
     policies_once,
     registry_tokens,
@@ -92,6 +93,7 @@ def _install() -> None:
     # moto always shows the tags a template was created with
     LaunchTemplate.tags = property(lambda self: self.get_tags(), lambda *_: None)  # type: ignore[assignment]
     keys_by_id()
+    machines_end()
     defaults_stay()
     roles_end_somewhere()
     registry_tokens()
@@ -118,6 +120,14 @@ def _vpc_in_use(self: Any, asked: dict[str, Any]) -> None:
         or any(g.name != "default" for g in self.groups.get(vpc_id, {}).values())
         or any(
             t.vpc_id == vpc_id and t.main_association_id is None for t in self.route_tables.values()
+        )
+        or any(e.vpc_id == vpc_id and e.state != "deleted" for e in self.vpc_end_points.values())
+        or any(a.vpc_id == vpc_id and not a.default for a in self.network_acls.values())
+        or any(
+            link.state != "detached"
+            for gateway in self.vpn_gateways.values()
+            for vpc, link in gateway.attachments.items()
+            if vpc == vpc_id
         )
     )
     if used:

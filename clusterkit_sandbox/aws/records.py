@@ -65,6 +65,7 @@ class ClusterRecord(Record):
     host: str = ""
     groups: dict[str, Group] = field(default_factory=dict)
     addons: dict[str, Record] = field(default_factory=dict)
+    fargate: dict[str, Record] = field(default_factory=dict)
     access: dict[str, Access] = field(default_factory=dict)
     identities: dict[str, Shown] = field(default_factory=dict)
     updates: dict[str, Shown] = field(default_factory=dict)

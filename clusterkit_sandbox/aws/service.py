@@ -252,12 +252,20 @@ def _things(cluster: ClusterRecord) -> list[Shown]:
         cluster.shown,
         *(group.shown for group in cluster.groups.values()),
         *(addon.shown for addon in cluster.addons.values()),
+        *(profile.shown for profile in cluster.fargate.values()),
         *(entry.shown for entry in cluster.access.values()),
         *cluster.identities.values(),
     ]
 
 
-_ARNS = ("arn", "nodegroupArn", "addonArn", "accessEntryArn", "associationArn")
+_ARNS = (
+    "arn",
+    "nodegroupArn",
+    "addonArn",
+    "accessEntryArn",
+    "associationArn",
+    "fargateProfileArn",
+)
 
 
 PARTS = ("nodegroupName", "addonName")

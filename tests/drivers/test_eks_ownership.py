@@ -11,7 +11,6 @@ import pytest
 
 from clusterkit.cluster import Plan
 from clusterkit.eks.cluster import Cluster
-from clusterkit.engine import backoff
 from clusterkit.engine.kind import Leftover, closure
 from clusterkit.errors import NotOurs
 from clusterkit.naming import CLUSTER, NAME
@@ -154,35 +153,6 @@ def _rules(account: Account, group: str) -> Any:
     return account.ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"][0]
 
 
-def test_other_peoples_rules_stay_and_are_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(backoff, "LEAST_PATIENCE", 3.0)
-    with world(MINIMAL_CASE, tmp_path) as found:
-        before = found.look()
-        found.settle(found.up())
-        account = Account(found)
-        network = account.eks.describe_cluster(name="demo")["cluster"]["resourcesVpcConfig"]
-        group = account.ec2.create_security_group(
-            GroupName="database", Description="not clusterkit's", VpcId=network["vpcId"]
-        )["GroupId"]
-        pair = {"GroupId": network["clusterSecurityGroupId"]}
-        rule = {"IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432, "UserIdGroupPairs": [pair]}
-        account.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule])
-        account.ec2.authorize_security_group_egress(GroupId=group, IpPermissions=[rule])
-        rules = _rules(account, group)
-        outcome = found.destroy()
-        assert list(outcome.failed) == ["security-groups/*"]
-        assert group in str(outcome.failed["security-groups/*"])
-        assert _rules(account, group) == rules
-        left = found.look()
-        assert not {"cluster", "nat-gateway", "elastic-ip", "subnet"} & left.keys()
-        assert left["role"], "what shows that the security group is ours goes last"
-        account.ec2.delete_security_group(GroupId=group)
-        found.settle(found.destroy())
-        assert found.look() == before
-
-
 def test_a_cluster_that_stays_keeps_what_it_uses(tmp_path: Path) -> None:
     with world(MINIMAL_CASE, tmp_path) as found:
         before = found.look()
@@ -201,55 +171,6 @@ def test_a_cluster_that_stays_keeps_what_it_uses(tmp_path: Path) -> None:
         assert rows - drains <= set(Cluster.uses)
         found.sandbox.faults.clear()
         found.settle(found.destroy())
-        assert found.look() == before
-
-
-def test_what_is_in_the_way_is_named_and_the_rest_goes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(backoff, "LEAST_PATIENCE", 3.0)
-    with world(MINIMAL_CASE, tmp_path) as found:
-        before = found.look()
-        found.settle(found.up())
-        account = Account(found)
-        states = found.plan().snapshot.states
-        theirs = account.ec2.create_network_interface(
-            SubnetId=states["subnet/private-a"].id, Description="a database"
-        )["NetworkInterface"]["NetworkInterfaceId"]
-        outcome = found.destroy()
-        assert list(outcome.failed) == ["subnet/private-a"]
-        assert f"{theirs} (a database)" in str(outcome.failed["subnet/private-a"])
-        assert outcome.stopped.keys() == {"vpc/main"}
-        left = found.look() - before
-        assert left == {"vpc": 1, "subnet": 1, "network-interface": 1}
-        account.ec2.delete_network_interface(NetworkInterfaceId=theirs)
-        found.settle(found.destroy())
-        assert found.look() == before
-
-
-def test_what_lost_its_tags_is_named_when_it_is_in_the_way(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(backoff, "LEAST_PATIENCE", 3.0)
-    with world(MINIMAL_CASE, tmp_path) as found:
-        before = found.look()
-        found.settle(found.up())
-        account = Account(found)
-        states = found.plan().snapshot.states
-        [key] = [key for key in states if key.startswith("node-group/")]
-        strip(account, "node-group", states[key])
-        assert states[key].id in str(found.destroy().failed["cluster/demo"])
-        adopt(found, f"{key}={states[key].id}")
-        found.settle(found.up())
-        states = found.plan().snapshot.states
-        table, vpc = states["route-table/private-a"], states["vpc/main"]
-        strip(account, "route-table", table)
-        outcome = found.destroy()
-        assert f"{table.id} (demo-private-a)" in str(outcome.failed["vpc/main"])
-        account.ec2.delete_route_table(RouteTableId=table.id)
-        strip(account, "vpc", vpc)
-        found.settle(found.destroy())
-        account.ec2.delete_vpc(VpcId=vpc.id)
         assert found.look() == before
 
 
