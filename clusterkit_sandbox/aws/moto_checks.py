@@ -85,6 +85,7 @@ def _install() -> None:
     before("release_address", _address_in_use)
     before("create_route", _target_exists)
     before("replace_route", _target_exists)
+    before("associate_route_table", _subnet_free)
     before("delete_network_interface", _interface_in_use)
     before("create_launch_template", own_tags_apart)
     associations_go(EC2Backend)
@@ -218,6 +219,18 @@ def _interface_in_use(self: Any, asked: dict[str, Any]) -> None:
         raise error(
             "InvalidParameterValue", f"Network interface '{interface.id}' is currently in use."
         )
+
+
+def _subnet_free(self: Any, asked: dict[str, Any]) -> None:
+    """A subnet has one route table; moto answers with the association there is."""
+    table, subnet = asked["route_table_id"], asked.get("subnet_id")
+    for other in self.route_tables.values():
+        if subnet and other.id != table and subnet in other._associations.values():
+            raise error(
+                "Resource.AlreadyAssociated",
+                f"the specified association for route table {table} conflicts with an existing "
+                "association",
+            )
 
 
 def _target_exists(self: Any, asked: dict[str, Any]) -> None:

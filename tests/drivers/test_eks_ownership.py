@@ -240,3 +240,28 @@ def test_an_unhealthy_thing_is_a_warning_and_can_be_changed(
         changed = found.load(edited(case.profile, more))
         found.settle(found.up(changed))
         assert found.plan(changed).empty
+
+
+def test_routes_and_tables_that_others_changed_come_back(tmp_path: Path) -> None:
+    with world(MINIMAL_CASE, tmp_path) as found:
+        found.settle(found.up())
+        account, states = Account(found), found.plan().snapshot.states
+        ec2, subnet = account.ec2, states["subnet/private-a"].id
+        table = states["route-table/private-a"]
+        firewall = ec2.create_network_interface(SubnetId=states["subnet/public-a"].id)
+        interface = firewall["NetworkInterface"]["NetworkInterfaceId"]
+        ec2.replace_route(
+            RouteTableId=table.id,
+            DestinationCidrBlock="0.0.0.0/0",
+            NetworkInterfaceId=interface,
+        )
+        theirs = ec2.create_route_table(VpcId=states["vpc/main"].id)["RouteTable"]["RouteTableId"]
+        ec2.replace_route_table_association(
+            AssociationId=table.subnets[subnet], RouteTableId=theirs
+        )
+        [step] = found.plan().todo
+        assert [edit.field for edit in step.changes] == ["default route", "subnets without it"]
+        found.settle(found.up())
+        assert found.plan().empty
+        [shown] = ec2.describe_route_tables(RouteTableIds=[theirs])["RouteTables"]
+        assert shown["Associations"] == []
