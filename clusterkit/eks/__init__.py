@@ -30,6 +30,7 @@ Profile = EksProfile
 VolumeClaims = drain.volume_claims(lambda scope: iam.keeps_volumes(scope) is not False)
 
 KINDS: tuple[AnyKind, ...] = (
+    leftovers.Untagged,
     keypair.KeyPair,
     iam.Role,
     registry.Repository,

@@ -36,8 +36,9 @@ from clusterkit.eks.occupants import (
 )
 from clusterkit.eks.tags import of_cluster, read_tags, where, write_tags
 from clusterkit.engine.kind import Durations, Leftover, Tags
+from clusterkit.engine.lock import PREFIX as LOCK
 from clusterkit.engine.scope import Scope
-from clusterkit.errors import Gone, InUse
+from clusterkit.errors import ClusterkitError, Gone, InUse
 from clusterkit.kube.volumes import KEPT, VolumeState, rows
 from clusterkit.naming import CLUSTER
 
@@ -345,3 +346,41 @@ Volumes, VolumesToKeep = rows(
     uses=("role",),
 )
 """EBS volumes of claims; they never block anything and cost until somebody removes them."""
+
+
+def _untagged(scope: Scope[Clients]) -> Iterator[LeftoverState]:
+    """What has a name that clusterkit gives, and the tags of no cluster of clusterkit's."""
+    prefix, logs = f"clusterkit-{scope.cluster}-", f"/aws/eks/{scope.cluster}/cluster"
+    for operation, items, name, key, named in (
+        ("describe_key_pairs", "KeyPairs", "KeyName", "KeyPairId", "key-name"),
+        (
+            "describe_launch_templates",
+            "LaunchTemplates",
+            "LaunchTemplateName",
+            "LaunchTemplateId",
+            "launch-template-name",
+        ),
+    ):
+        # not where(): this one is a pattern
+        like: Any = [{"Name": named, "Values": [f"{prefix}*"]}]
+        for each in pages(scope.client.ec2, operation, items, Filters=like):
+            locks = any(tag.startswith(LOCK) for tag in tags_of(each))
+            if each[name].startswith(prefix) and CLUSTER not in tags_of(each) and not locks:
+                yield LeftoverState(each[key], kept=_NAMED.format(each[name]))
+    client = scope.client.logs
+    for each in pages(client, "describe_log_groups", "logGroups", logGroupNamePrefix=logs):
+        if each["logGroupName"] == logs:
+            arn = each["arn"].removesuffix(":*")
+            if CLUSTER not in client.list_tags_for_resource(resourceArn=arn).get("tags", {}):
+                yield LeftoverState(logs, kept=_NAMED.format("EKS's log group"))
+
+
+_NAMED = "{} carries no tags of clusterkit's: if clusterkit created it, delete it by hand"
+
+
+def _never(_: Scope[Clients], have: LeftoverState) -> None:
+    raise ClusterkitError("is not ours to remove", where=have.id)
+
+
+Untagged = Leftover[Clients]("untagged", _untagged, _never, keep=_kept)
+"""What may be ours and has lost its tags, in the way of nothing: told, never removed."""

@@ -12,7 +12,7 @@ from typing import Any
 from clusterkit.eks.leftovers import UNPROVEN
 from tests.drivers.aws import Account
 from tests.drivers.eks_cases import MINIMAL_CASE, TRUST
-from tests.drivers.test_eks_ownership import adopt, strip
+from tests.drivers.test_eks_ownership import RICH_CASE, adopt, strip
 from tests.drivers.world import World, world
 
 COSTS = {"nat-gateway", "elastic-ip", "cluster", "node-group"}
@@ -345,6 +345,26 @@ def test_a_role_deleted_by_hand_leaves_the_cluster_as_the_proof(tmp_path: Path) 
         assert "whether the profile keeps volumes" in kept.reason
         found.settle(found.destroy())
         assert found.look() - before == {"volume": 1}
+
+
+def test_what_lost_its_tags_and_is_in_nobodys_way_is_told(tmp_path: Path) -> None:
+    with world(RICH_CASE, tmp_path) as found:
+        before = found.look()
+        found.settle(found.up())
+        account, states = Account(found), found.plan().snapshot.states
+        lost = {
+            kind: next(states[key] for key in states if key.startswith(f"{kind}/"))
+            for kind in ("key-pair", "launch-template", "log-group", "elastic-ip")
+        }
+        for kind, have in lost.items():
+            strip(account, kind, have)
+        kept = {each.key for each in found.destroy_plan().kept}
+        address = lost.pop("elastic-ip").id
+        untagged = {f"untagged/{have.id}" for have in lost.values()}
+        assert kept == {f"elastic-ip/{address}", *untagged}
+        found.settle(found.destroy())
+        left = found.look() - before
+        assert left == dict.fromkeys((*lost, "elastic-ip"), 1)
 
 
 def test_what_lost_its_tags_is_named_when_it_is_in_the_way(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from clusterkit import Cluster as ClusterLibrary
 from clusterkit.cluster import Plan
 from clusterkit.eks.cluster import Cluster
 from clusterkit.engine.kind import Leftover, closure
@@ -265,3 +266,36 @@ def test_routes_and_tables_that_others_changed_come_back(tmp_path: Path) -> None
         assert found.plan().empty
         [shown] = ec2.describe_route_tables(RouteTableIds=[theirs])["RouteTables"]
         assert shown["Associations"] == []
+
+
+OUTSIDER = "arn:aws:iam::123456789012:user/outsider"
+
+
+def test_an_administrator_without_an_access_entry_can_add_himself(tmp_path: Path) -> None:
+    """All rights in IAM, none in Kubernetes: what cannot be looked at is left out of the plan."""
+    with world(MINIMAL_CASE, tmp_path) as found:
+        found.settle(found.up())
+        emulator: Any = found.sandbox._emulators[0]  # type: ignore[attr-defined]
+        keys = emulator._account
+        outsider = {"AWS_ACCESS_KEY_ID": keys.other_key, "AWS_SECRET_ACCESS_KEY": keys.other_secret}
+        wire = found.connection()
+        wire = replace(wire, environ={**wire.environ, **outsider})
+        profile = found.load(edited(MINIMAL, {"admins": [OUTSIDER]}))
+        cluster = ClusterLibrary(found.target(), wire)
+        plan = cluster.plan(profile, found.facts(profile))
+        [warning] = [each for each in plan.warnings if "storage-class" in each.where]
+        assert "Unauthorized" in warning.what
+        assert [step.key.partition("/")[0] for step in plan.todo] == ["access-entry"]
+        found.settle(cluster.apply(plan, found.events.append))
+        again = cluster.plan(profile, found.facts(profile))
+        assert again.empty
+        assert not [each for each in again.warnings if "storage-class" in each.where]
+
+
+def test_nodes_that_change_their_way_out_are_told_before(tmp_path: Path) -> None:
+    with world(MINIMAL_CASE, tmp_path) as found:
+        found.settle(found.up())
+        changed = found.load(edited(MINIMAL, {"network": {"nat": "none"}}))
+        warned = [each.where for each in found.plan(changed).warnings]
+        assert "network.nat" in warned
+        assert "network.nat" not in [each.where for each in found.plan().warnings]
