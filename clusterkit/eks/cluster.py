@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import partial
 from ipaddress import IPv4Network
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -74,7 +73,6 @@ class ClusterState(Ec2State):
     logging: frozenset[str]
     support: str
     protected: bool
-    created: datetime | None = None
 
 
 class Cluster(Tagged[ClusterState]):
@@ -305,7 +303,6 @@ def _state(shown: Any) -> ClusterState:
         logging=frozenset(on),
         support=shown.get("upgradePolicy", {}).get("supportType", ""),
         protected=bool(shown.get("deletionProtection")),
-        created=shown.get("createdAt"),
         reason=issues(shown),
         tags=shown.get("tags") or {},
     )
