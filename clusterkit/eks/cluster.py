@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 from clusterkit.eks.client import Clients, pages
 from clusterkit.eks.errors import ERRORS
-from clusterkit.eks.iam import RoleState
+from clusterkit.eks.iam import HOME, RoleState
 from clusterkit.eks.network import SubnetState
 from clusterkit.eks.tags import AwsState, Ec2State, Tagged
 from clusterkit.engine.kind import Durations, Edit, Env, Found, Kind, Occupant, S, Tags, edit, fixed
@@ -210,7 +210,8 @@ class Cluster(Tagged[ClusterState]):
 
     @classmethod
     def within(cls, have: ClusterState) -> Mapping[str, str]:
-        return {"vpc": have.vpc}
+        given = (have.tags or {}).get(HOME) == have.vpc
+        return {} if given else {"vpc": have.vpc}
 
 
 class Calls(NamedTuple):

@@ -100,11 +100,11 @@ class _Graph:
 
     def _cluster(self) -> Cluster:
         profile, tags = self.profile, self.tags
-        keep = [*tags, (KEEP_VOLUMES, str(profile.storage.keep_volumes).lower())]
         if existing := profile.network.existing:
-            keep.append((HOME, existing.vpc))
-        role = Role(name=CLUSTER_ROLE, service=EKS, managed=CLUSTER_POLICIES, tags=tuple(keep))
-        logs = (LogGroup(name="control-plane", days=profile.log_days, tags=tags),)
+            tags = (*tags, (HOME, existing.vpc))
+        keep = (*tags, (KEEP_VOLUMES, str(profile.storage.keep_volumes).lower()))
+        role = Role(name=CLUSTER_ROLE, service=EKS, managed=CLUSTER_POLICIES, tags=keep)
+        logs = (LogGroup(name="control-plane", days=profile.log_days, tags=self.tags),)
         return Cluster(
             name=profile.name,
             version=self.facts.version,

@@ -11,7 +11,7 @@ from typing import Any
 
 from clusterkit.eks.leftovers import UNPROVEN
 from tests.drivers.aws import Account
-from tests.drivers.eks_cases import MINIMAL_CASE, TRUST
+from tests.drivers.eks_cases import EXISTING_CASE, MINIMAL_CASE, TRUST
 from tests.drivers.test_eks_ownership import RICH_CASE, adopt, strip
 from tests.drivers.world import World, world
 
@@ -371,3 +371,16 @@ def test_what_lost_its_tags_is_named_when_it_is_in_the_way(tmp_path: Path) -> No
         found.settle(found.destroy())
         account.ec2.delete_vpc(VpcId=vpc.id)
         assert found.look() == before
+
+
+def test_an_existing_vpc_is_no_stranger_and_proves_what_is_left_in_it(tmp_path: Path) -> None:
+    with world(EXISTING_CASE, tmp_path) as found:
+        before = found.look()
+        found.settle(found.up())
+        MINIMAL_CASE.busy(found)
+        plan = found.destroy_plan()
+        assert plan.blocked == ()
+        assert {each.key.partition("/")[0] for each in plan.kept} == {"repository"}
+        assert not found.cluster().observe().warnings
+        found.settle(found.destroy())
+        assert found.look() - before == {"repository": len(plan.kept)}
