@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 PYTEST := $(BIN)/pytest -q -n 3 --dist worksteal
 SHARD ?= 1/1
 
-.PHONY: help install demo test deep crowd counts cover pythons check fmt hooks lines bench docs facts site lock clean
+.PHONY: help install demo test deep crowd real counts cover pythons check fmt hooks lines bench docs facts site lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*##/\1\t/p' Makefile | expand -t 12
@@ -31,6 +31,9 @@ deep: $(READY)  ## the long matrix; a third of it: make deep SHARD=1/3
 
 crowd: $(READY)  ## 32 clusters on 32 threads, clouds and all in one process
 	$(BIN)/pytest -q -m crowd --timeout 900
+
+real: $(READY)  ## one cluster's life on a real account, which costs money: make real CLOUD=eks PROFILE=profile.yaml
+	@$(BIN)/python tools/real.py --cloud "$(CLOUD)" --profile "$(PROFILE)"
 
 counts: $(READY)  ## record how many tests there are: the number may not fall
 	$(BIN)/python tools/count_tests.py --write

@@ -9,10 +9,10 @@ import io
 import logging
 import time
 from collections.abc import Iterable
-from http import HTTPStatus
 
 from clusterkit_sandbox.emulator import Answer, Emulator, Environ, StartResponse
 from clusterkit_sandbox.faults import Faults, Rule
+from clusterkit_sandbox.kit.wire import status_line
 from clusterkit_sandbox.requestlog import RequestLog
 
 _LOG = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class FaultInjection:
                 time.perf_counter() - started,
                 environ.get("HTTP_USER_AGENT", ""),
             )
-        start_response(f"{answer.status} {_phrase(answer.status)}", list(answer.headers))
+        start_response(status_line(answer.status), list(answer.headers))
         return [answer.body]
 
     def _answer(self, environ: Environ, body: bytes, rule: Rule | None) -> Answer:
@@ -70,13 +70,6 @@ class FaultInjection:
         if rule is not None and rule.kind == "lost":
             raise AnswerLost
         return answer
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "Unknown"
 
 
 def _buffered(environ: Environ) -> bytes:

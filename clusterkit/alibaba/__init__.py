@@ -16,6 +16,7 @@ from clusterkit.alibaba.graph import graph as graph
 from clusterkit.alibaba.iam import Role
 from clusterkit.alibaba.keypair import KeyPair
 from clusterkit.alibaba.lock import KeyPairLock
+from clusterkit.alibaba.namesakes import Namesakes
 from clusterkit.alibaba.nat import Eip, NatGateway
 from clusterkit.alibaba.network import SecurityGroup, Vpc, VSwitch, keeps_volumes
 from clusterkit.alibaba.nodes import NodePool
@@ -37,6 +38,7 @@ Profile = AlibabaProfile
 VolumeClaims = drain.volume_claims(keeps_volumes)
 
 KINDS: tuple[AnyKind, ...] = (
+    Namesakes,
     KeyPair,
     Repository,
     PersonalRepository,

@@ -225,6 +225,7 @@ class Clients(CloudClients):
     """Container Registry 2018-12-01, Enterprise Edition"""
     slb = partialmethod(rpc, "slb")
     """classic load balancers"""
+    nlb = partialmethod(rpc, "nlb")
     ess = partialmethod(rpc, "ess")
     """Auto Scaling"""
 

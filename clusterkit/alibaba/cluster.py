@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar
 
@@ -19,6 +20,7 @@ from clusterkit.alibaba import network
 from clusterkit.alibaba.client import Clients, at_path
 from clusterkit.alibaba.errors import ERRORS, cure, redacted
 from clusterkit.alibaba.tags import REPLACE, AlibabaState, read_cs_tags, write_cs_tags
+from clusterkit.engine.dates import utc
 from clusterkit.engine.kind import Durations, Edit, Env, Kind, Occupant, Tags, edit, fixed
 from clusterkit.engine.operation import Done, Failed, Outcome, Running
 from clusterkit.engine.ownership import untagged
@@ -74,7 +76,9 @@ def _error(found: Any) -> tuple[str, str]:
     return str(error.get("code") or "TaskFailed"), str(words or "the task failed without a reason")
 
 
-def events(scope: Scope[Clients], cluster: str, subject: str = "") -> list[str]:
+def events(
+    scope: Scope[Clients], cluster: str, subject: str = "", since: datetime | None = None
+) -> list[str]:
     """The last errors and warnings of a cluster, or of the pool whose id is ``subject``, newest
     first, each once. Empty if they cannot be read: that must not hide what they are about.
     """
@@ -83,11 +87,14 @@ def events(scope: Scope[Clients], cluster: str, subject: str = "") -> list[str]:
         page = scope.client.cs("DescribeClusterEvents", "GET", path, **first)
     except CloudError:
         return []
-    return list(dict.fromkeys(_told(page, subject)))
+    return list(dict.fromkeys(_told(page, subject, since)))
 
 
-def _told(page: Any, subject: str) -> Iterator[str]:
+def _told(page: Any, subject: str, since: datetime | None) -> Iterator[str]:
     for event in (page or {}).get("events") or ():
+        when = utc(event.get("time"))
+        if since and when and when < since:
+            continue
         data = event.get("data") or {}
         bad = str(data.get("level") or "").lower() in ("error", "err", "warning")
         if bad and subject in f"{event.get('subject') or ''} {data.get('message') or ''}":

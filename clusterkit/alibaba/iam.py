@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -45,6 +46,8 @@ class RoleState:
     """of the policy with the role's name, if that is ours"""
     attached: frozenset[tuple[str, str]] = frozenset()
     """type and name of its policies"""
+    foreign: bool = False
+    """whether the policy with the role's name is somebody else's"""
     status: str = ""
 
 
@@ -73,6 +76,7 @@ class Role(Kind[Clients, RoleState]):
             found,
             trust=json.loads(shown["AssumeRolePolicyDocument"]),
             policy=document if tags == found.tags else None,
+            foreign=document is not None and tags != found.tags,
             attached=frozenset((each["PolicyType"], each["PolicyName"]) for each in attached),
         )
 
@@ -86,9 +90,13 @@ class Role(Kind[Clients, RoleState]):
         except Gone:
             document, tags = _policy(env, name)
         if document is not None and tags.get(CLUSTER) != env.cluster:
-            what = f"the policy {name} exists and is not described as this cluster's"
-            raise NotOurs(what, where=self.key, hint="delete it, or choose another cluster name")
+            raise self._not_ours(name)
         return None
+
+    def _not_ours(self, policy: str) -> NotOurs:
+        """No ``--adopt`` takes a policy over."""
+        what = f"the policy {policy} exists and is not described as this cluster's"
+        return NotOurs(what, where=self.key, hint="delete it, or choose another cluster name")
 
     def create(self, env: Env[Clients]) -> RoleState:
         name, trust = role_name(env.region, env.cluster, self.name), self._trust(env)
@@ -118,6 +126,8 @@ class Role(Kind[Clients, RoleState]):
         return {"Statement": [statement], "Version": "1"}
 
     def edits(self, env: Env[Clients], have: RoleState) -> Iterator[Edit]:
+        if have.foreign:
+            raise self._not_ours(have.id)
         ram, name, trust = env.client.ram, have.id, self._trust(env)
 
         def trust_them() -> None:
@@ -142,7 +152,8 @@ class Role(Kind[Clients, RoleState]):
     @classmethod
     def occupants(cls, scope: Scope[Clients], have: RoleState) -> Iterator[Occupant]:
         """Policies that others attached to the role, and who else has its policy."""
-        for kind, policy in sorted(have.attached - {("Custom", have.id)}):
+        ours = {("Custom", have.id)} if have.policy is not None else set()
+        for kind, policy in sorted(have.attached - ours):
             cure = f"aliyun ram DetachPolicyFromRole --RoleName {have.id} --PolicyType {kind}"
             yield Occupant("attached policy", policy, cure=f"{cure} --PolicyName {policy}")
         if have.policy is None:
@@ -160,7 +171,7 @@ class Role(Kind[Clients, RoleState]):
     @classmethod
     def delete(cls, scope: Scope[Clients], have: RoleState) -> None:
         ram, name = scope.client.ram, have.id
-        if ("Custom", name) in have.attached:
+        if ("Custom", name) in have.attached and have.policy is not None:
             ram("DetachPolicyFromRole", PolicyType="Custom", PolicyName=name, RoleName=name)
         if have.policy is not None:
             ram("DeletePolicy", PolicyName=name, CascadingDelete=True)
@@ -174,6 +185,17 @@ class Role(Kind[Clients, RoleState]):
             raise ClusterkitError(what, where=identifier)
         description = mark(scope.region, scope.cluster, labels[NAME])
         scope.client.ram("UpdateRole", RoleName=identifier, NewDescription=description)
+
+
+def unmarked(scope: Scope[Clients], name: str) -> Iterator[tuple[str, str]]:
+    """``role`` or ``policy``, and its name, where that is ours and the description nobody's."""
+    full = role_name(scope.region, scope.cluster, name)
+    with suppress(Gone):
+        if not _state(scope, scope.client.ram("GetRole", RoleName=full)["Role"]).tags:
+            yield "role", full
+    document, tags = _policy(scope, full)
+    if document is not None and not tags:
+        yield "policy", full
 
 
 def _state(scope: Scope[Clients], role: Any) -> RoleState:

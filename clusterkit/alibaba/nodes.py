@@ -13,6 +13,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from clusterkit.alibaba.client import Clients
@@ -24,9 +25,9 @@ from clusterkit.alibaba.tags import AlibabaState, read_cs_tags, write_cs_tags
 from clusterkit.engine.kind import Durations, Edit, Env, Kind, Tags, edit
 from clusterkit.engine.operation import Done, Failed, Operation, Outcome, Running
 from clusterkit.engine.scope import Scope
-from clusterkit.errors import Busy, Denied, Gone
+from clusterkit.errors import Busy, Denied, Gone, OutOfStock
 from clusterkit.kube.mirror import script
-from clusterkit.kube.nodes import Nodes, Taint
+from clusterkit.kube.nodes import Nodes, Taint, ready
 
 REGISTRIES = "/etc/containerd/cert.d"
 """where containerd looks for registries on ACK (the vendor's page "Pod troubleshooting")"""
@@ -36,6 +37,8 @@ STUCK = (
     "it could not be deleted; its scaling group in Auto Scaling may be protected or hold on to "
     "machines, which takes the permission for ess:ModifyScalingGroup to end"
 )
+POOL = "alibabacloud.com/nodepool-id"
+"""label of a pool's nodes"""
 SHORT = 2
 """polls in a row with fewer nodes than asked for, until the events are read"""
 
@@ -57,6 +60,7 @@ class NodePoolState:
     nodes: int
     """in any condition"""
     healthy: int
+    """that work: Ready ones where Kubernetes can be asked, else what Container Service counts"""
     failed: int
     tags: Tags = field(default_factory=dict)
     name: str = ""
@@ -67,8 +71,8 @@ class NodePoolState:
 
     @property
     def status(self) -> str:
-        """The phase; of an active pool without all of its nodes ``failed`` (none works),
-        ``degraded`` (some failed) or ``incomplete``.
+        """The phase; of an active pool without all of its nodes ``failed`` (none works, some
+        failed), ``degraded`` (some failed) or ``incomplete``.
         """
         if self.phase != "active" or self.healthy >= self.minimum:
             return self.phase
@@ -95,7 +99,7 @@ class NodePool(Nodes[Clients, NodePoolState]):
     kind: ClassVar[str] = "node-pool"
     usable: ClassVar[frozenset[str]] = frozenset({"active"})
     failed: ClassVar[frozenset[str]] = frozenset({"failed", "delete_failed"})
-    unhealthy: ClassVar[frozenset[str]] = frozenset({"degraded"})
+    unhealthy: ClassVar[frozenset[str]] = frozenset({"degraded", "incomplete"})
     leaving: ClassVar[frozenset[str]] = frozenset({"deleting"})
     serial: ClassVar[bool] = True
     patience: ClassVar[float] = 2400.0
@@ -121,7 +125,8 @@ class NodePool(Nodes[Clients, NodePoolState]):
 
     @classmethod
     def read(cls, scope: Scope[Clients], found: NodePoolState) -> NodePoolState:
-        """Why a pool has fewer nodes than asked for, or could not be deleted."""
+        """With the nodes that work; why they are fewer than asked for, or the pool not deleted."""
+        found = _counted(scope, found)
         if found.healthy >= found.minimum and found.phase != "delete_failed":
             return found
         return replace(found, told=reason(scope, found.cluster, found.id))
@@ -199,6 +204,9 @@ class NodePool(Nodes[Clients, NodePoolState]):
         yield from size
         yield from edit("labels", have.labels, labels, change)
         yield from edit("taints", have.taints, taints, change)
+        if have.status == "incomplete":
+            arrive = Scaling(None, have.cluster, have.id)
+            yield Edit("nodes", have.healthy, have.minimum, lambda: arrive)
 
     @classmethod
     def label(cls, scope: Scope[Clients], identifier: str, labels: Tags) -> None:
@@ -253,21 +261,23 @@ class Scaling:
     with it: after ``SHORT`` polls without all nodes the events decide.
     """
 
-    task: Task
+    task: Task | None
+    """None: of nodes that an earlier run asked for"""
     cluster: str
     pool: str
     polls: int = 0
 
     def poll(self, scope: Scope[Clients]) -> Outcome:
         """Done when the task is, and its nodes are there; failed when the events say so."""
-        outcome = self.task.poll(scope)
+        outcome = self.task.poll(scope) if self.task else Done()
         self.polls += 1
         if isinstance(outcome, Failed) or (isinstance(outcome, Running) and self.polls <= SHORT):
             return outcome
-        found = [one for one in pools(scope.client, self.cluster) if one.id == self.pool]
-        if not found or (isinstance(outcome, Done) and found[0].healthy >= found[0].minimum):
+        there = (one for one in pools(scope.client, self.cluster) if one.id == self.pool)
+        have = next((_counted(scope, one) for one in there), None)
+        if have is None or (isinstance(outcome, Done) and have.healthy >= have.minimum):
             return Done()
-        have, what = found[0], f"CS.{self.task.operation}"
+        what = f"CS.{self.task.operation if self.task else 'DescribeClusterEvents'}"
         told = events(scope, self.cluster, self.pool)
         error = next(filter(None, (ERRORS.hopeless(text, what) for text in told)), None)
         if error is None and isinstance(outcome, Done) and have.status in ("failed", "degraded"):
@@ -275,9 +285,31 @@ class Scaling:
         return Failed(error) if error else Running(have.reason)
 
 
+RECENT = timedelta(hours=1)
+"""how long a type counts as out of stock that a pool could not get"""
+
+
+def sold_out(scope: Scope[Clients], have: NodePoolState) -> frozenset[str]:
+    """The types of a pool that it lately did not get; stock lists show them nevertheless."""
+    if have.nodes >= have.minimum:
+        return frozenset()
+    told = events(scope, have.cluster, have.id, datetime.now(UTC) - RECENT)
+    errors = (ERRORS.hopeless(text, "CS.DescribeClusterEvents") for text in told)
+    out = any(isinstance(error, OutOfStock) for error in errors)
+    return frozenset(have.types) if out else frozenset()
+
+
 def user_data(mirror: str) -> str:
     """The script, in base64, that runs when a machine has become a node."""
     return b64encode(script(mirror, REGISTRIES).encode()).decode()
+
+
+def _counted(scope: Scope[Clients], found: NodePoolState) -> NodePoolState:
+    """With the nodes that work. Container Service counts by Auto Scaling's health: a pool without
+    one node has been seen with all of its machines healthy.
+    """
+    working = ready(scope, {POOL: found.id}) if found.phase == "active" else None
+    return found if working is None else replace(found, healthy=working)
 
 
 def _follow(begun: Task | None, cluster: str, pool: str) -> Operation[Clients] | None:
@@ -319,7 +351,7 @@ def _state(cluster: str, shown: Any) -> NodePoolState:
         ),
         types=tuple(group.get("instance_types") or ()),
         nodes=int(status.get("total_nodes") or 0),
-        healthy=int(status.get("healthy_nodes") or 0),
+        healthy=int(status.get("healthy_nodes") or 0) - int(status.get("offline_nodes") or 0),
         failed=int(status.get("failed_nodes") or 0),
         tags=read_cs_tags(group),
         name=str(shown["nodepool_info"].get("name") or ""),

@@ -11,7 +11,7 @@ reports the balance; ``errors.py`` explains refusals for lack of money.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv4Network
@@ -25,7 +25,7 @@ from clusterkit.alibaba.errors import MORE, VERIFY
 from clusterkit.alibaba.fields import mainland
 from clusterkit.alibaba.machine_types import Stock, machine_types, stock
 from clusterkit.alibaba.network import Vpc, VpcState, VSwitch, VSwitchState
-from clusterkit.alibaba.nodes import NodePoolState, pools
+from clusterkit.alibaba.nodes import NodePoolState, pools, sold_out
 from clusterkit.alibaba.profile import AlibabaNetwork, AlibabaProfile
 from clusterkit.alibaba.registry import check_personal, domains, servers
 from clusterkit.engine.background import Background
@@ -141,7 +141,8 @@ def _preflight(profile: AlibabaProfile, clients: Clients) -> Facts:
             raise PreflightError(findings)  # it is also why the other calls are refused
         cluster = next(iter(clusters.result()), None)
         groups = _node_pools(profile, clients, cluster.id) if cluster else []
-        known, missing = _known_types(profile, groups), _missing_nodes(profile, groups)
+        scarce = _scarce(profile, groups, clients)
+        known, missing = _known_types(profile, groups, scarce), _missing_nodes(profile, groups)
         described = background(lambda: _types(profile, known, missing, clients))
         if not cluster:
             check_clusters(clients, report)
@@ -152,6 +153,10 @@ def _preflight(profile: AlibabaProfile, clients: Clients) -> Facts:
         if existing:
             wanted = zones_of(vswitches, existing.vswitches)
         found, sold = described.result(), stocks.result()
+        sold = {
+            name: {kind: zones for kind, zones in each.items() if kind not in scarce.get(name, ())}
+            for name, each in sold.items()
+        }
         offers = Offers(
             frozenset[str]().union(*(zones for each in sold.values() for zones in each.values())),
             {pool.name: _in_stock(found.values(), sold[pool.name]) for pool in profile.pools},
@@ -197,7 +202,8 @@ def _stocks(profile: AlibabaProfile, clients: Clients) -> dict[str, Stock]:
 
 def _known_zones(profile: AlibabaProfile, clients: Clients) -> dict[int, str]:
     """The position of each of the nodes' VSwitches to its zone."""
-    found = VSwitch.list(Scope(clients, profile.name))
+    listed = VSwitch.list(Scope(clients, profile.name))
+    found = [state for state in listed if state.tags.get(CLUSTER) == profile.name]
     return positions({state.tags.get(NAME, ""): state.zone for state in found}, NODES)
 
 
@@ -207,12 +213,27 @@ def _node_pools(profile: AlibabaProfile, clients: Clients, cluster: str) -> list
 
 
 def _known_types(
-    profile: AlibabaProfile, groups: Iterable[NodePoolState]
+    profile: AlibabaProfile, groups: Iterable[NodePoolState], scarce: Mapping[str, frozenset[str]]
 ) -> dict[str, tuple[str, ...]]:
     """A pool's name to the types that were chosen when a pool for such a machine was created."""
     types = {one.tags.get(MACHINE): one.types for one in groups}
     known = {pool.name: types.get(machine_text(pool)) for pool in profile.pools}
-    return {name: found for name, found in known.items() if found}
+    return {name: found for name, found in known.items() if found and name not in scarce}
+
+
+def _scarce(
+    profile: AlibabaProfile, groups: Sequence[NodePoolState], clients: Clients
+) -> dict[str, frozenset[str]]:
+    """The name of a pool that asks for a size to the types that it lately did not get."""
+    sizes = [pool for pool in profile.pools if isinstance(pool.machine, Machine)]
+    scope = Scope(clients, profile.name)
+    out = {
+        pool.name: frozenset[str]().union(
+            *(sold_out(scope, one) for one in groups if one.tags.get(MACHINE) == machine_text(pool))
+        )
+        for pool in sizes
+    }
+    return {name: types for name, types in out.items() if types}
 
 
 def _missing_nodes(profile: AlibabaProfile, groups: Iterable[NodePoolState]) -> dict[str, int]:

@@ -2,14 +2,13 @@
 Edition instance, and the login to either.
 
 Neither namespaces nor repositories take tags: a repository is marked in its summary, which
-CreateRepository requires anyway. A namespace is created with the first repository in it and deleted
-with the last.
+CreateRepository requires anyway. A namespace cannot be marked at all, so one that is missing is
+created and none is ever changed or deleted (docs/decisions.md, 32).
 
 The interface of the Personal Edition is the one of 2016-06-07; the package
 ``aliyun-python-sdk-cr`` has its paths, the bodies are those of terraform-provider-alicloud
 (``service_alicloud_cr.go``, ``resource_alicloud_cr_repo.go``): a summary has at most 100
-characters. A namespace cannot be marked at all, so one that is missing is created and none is ever
-deleted (docs/decisions.md, 32).
+characters.
 """
 
 from __future__ import annotations
@@ -222,9 +221,6 @@ class Repository(Summarized):
     @classmethod
     def delete(cls, scope: Scope[Clients], have: RepositoryState) -> None:
         scope.client.cr("DeleteRepository", InstanceId=have.instance, RepoId=have.id)
-        namespace, rest = have.name.partition("/")[0], _repositories(scope, have.instance)
-        if not any(one.name.startswith(f"{namespace}/") for one in rest):
-            scope.client.cr("DeleteNamespace", InstanceId=have.instance, NamespaceName=namespace)
 
     @classmethod
     def write(cls, scope: Scope[Clients], have: RepositoryState, keep: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -10,15 +9,28 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from clusterkit.cli import receipt, report
-from clusterkit.cli.connect import Connected, connected, stop_on_signals, write_receipt
+from clusterkit.cli.connect import (
+    Connected,
+    check_files,
+    connected,
+    stop_on_signals,
+    write_receipt,
+)
 from clusterkit.cli.format import clock
 from clusterkit.cli.kubeconfig import forget_context, write_context
-from clusterkit.cli.target import Choice, find_target, profile_path, read_profile
+from clusterkit.cli.target import (
+    Choice,
+    command,
+    complete,
+    find_target,
+    profile_path,
+    read_profile,
+)
 from clusterkit.cli.ui import UI, failed
 from clusterkit.cluster import Edit, Outcome, Plan
 from clusterkit.engine.events import Event, RunStarted
 from clusterkit.engine.target import Target
-from clusterkit.errors import Blocked
+from clusterkit.errors import Blocked, ClusterkitError
 
 if TYPE_CHECKING:
     from clusterkit.profile.model import BaseProfile
@@ -41,19 +53,6 @@ def _change(edit: Edit) -> dict[str, object]:
     return {
         "field": edit.field, "have": edit.have, "want": edit.want, "how": how, "why": edit.why,
     }  # fmt: skip
-
-
-def _command(verb: str, choice: Choice) -> str:
-    """The command line that does ``verb`` to this cluster again."""
-    words = ["clusterkit", verb]
-    if path := profile_path(choice):
-        words.append(str(path))
-    elif choice.name:
-        words += ["--cloud", str(choice.cloud), "--region", str(choice.region)]
-        words += ["--name", choice.name]
-    if choice.cloud_profile:
-        words += ["--cloud-profile", choice.cloud_profile]
-    return " ".join(words + (["--sandbox"] if choice.sandbox else []))
 
 
 def _planned(
@@ -106,6 +105,8 @@ def up(
     """Create or update the cluster to match the profile, then write the kubeconfig."""
     profile, _ = read_profile(choice, receipts=False)
     with connected(_target(profile, choice), choice, shown.say) as here:
+        with shown.working("reading the kubeconfig"):
+            check_files(here)
         found = _planned(here, profile, shown, prune=prune, adopt=adopt, activate=activate)
         name, path, scale = here.target.name, profile_path(choice), here.cluster.connection.scale
         if not found.empty:
@@ -137,10 +138,20 @@ def up(
                 return 1
             found, outcome = ran
             if not outcome.ok:
-                failed(shown, outcome, _command("up", choice), _command("destroy", choice))
+                complete(choice, *outcome.failed.values())
+                failed(shown, outcome, command("up", choice), command("destroy", choice))
         elif not shown.json:
             shown.say(f"{name}: nothing to do")
-        written = write_context(here, use=use)
+        try:
+            with shown.working("writing the kubeconfig"):
+                written = write_context(here, use=use)
+        except ClusterkitError as error:
+            write_receipt(here, found.account, "", profile=path, kubeconfig=None)
+            shown.line("Result", cluster=name, context=None, kubeconfig=None)
+            error.what = f"{name} is up, but there is no context for it: {error.what}"
+            then = f"then run: {command('kubeconfig', choice)}"
+            error.hint = f"{error.hint}; {then}" if error.hint else then
+            raise
         write_receipt(here, found.account, "", profile=path, kubeconfig=written.file)
     shown.line("Result", cluster=name, context=written.context, kubeconfig=str(written.file))
     if not shown.json:
@@ -235,13 +246,17 @@ def destroy(choice: Choice, shown: UI, *, yes: bool, adopt: Sequence[str], take_
             ran = _locked(here, shown, found, cluster.plan_destroy, take_over=take_over)
             found, outcome = ran or (found, Outcome())
             if not outcome.ok:
-                again = _command("destroy", choice)
+                again = command("destroy", choice)
+                complete(choice, *outcome.failed.values())
                 failed(shown, outcome, again, again)
         if found.blocked:
-            raise _blocked(target, found, _command("destroy", choice))
+            raise _blocked(target, found, command("destroy", choice))
         # the run has seen each thing go; what it could not see it has warned about
-        forget_context(here, known.kubeconfig if known else None)
-        receipt.remove(here.receipts, target, found.account)
+        with shown.working("removing the context from the kubeconfig"):
+            left = forget_context(here, known.kubeconfig if known else None)
+        report.show_findings(
+            shown.err, [*left, *receipt.remove(here.receipts, target, found.account)]
+        )
     shown.line("Result", cluster=target.name, kept=[asdict(k) for k in found.kept])
     if not shown.json:
         if found.empty and not found.kept:
@@ -270,10 +285,10 @@ def status(choice: Choice, shown: UI) -> int:
         shown.working(f"looking at {target.name} in {target.region}"),
     ):
         found = here.cluster.observe()
-    resources = {thing.key: thing.state for thing in found.things}
+    # a list: two things with the same tags have the same key
+    resources = [asdict(thing) for thing in found.things]
     shown.line("Status", cluster=target.name, account=found.account, resources=resources)
     if not shown.json:
         report.show_findings(shown.err, found.warnings)
         report.show_status(shown.out, target, found)
-    sys.stdout.flush()
     return 0 if found.things else 1

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 
 from clusterkit.cli import receipt
 from clusterkit.cli.format import NOTED, brief, clock
-from clusterkit.cli.target import Choice, profile_path
+from clusterkit.cli.target import Choice, complete, profile_path
 from clusterkit.clouds import check_target
 from clusterkit.cluster import Cluster
 from clusterkit.engine.retry import Told
 from clusterkit.engine.target import CloudConnection, Target
-from clusterkit.errors import WrongAccount
+from clusterkit.errors import ClusterkitError, Finding, PreflightError, WrongAccount
+from clusterkit.kube import kubeconfig as files
 
 if TYPE_CHECKING:
     from clusterkit.cli.trace import Trace
@@ -70,6 +71,9 @@ def connected(target: Target, choice: Choice, say: Callable[[str], None]) -> Ite
             f"if {error.expected} is out of date, delete {receipt.file(folder, known)}"
         )
         raise
+    except ClusterkitError as error:
+        complete(choice, error)
+        raise
     finally:
         if trace:
             trace.close()
@@ -113,7 +117,10 @@ def stop_on_signals(say: Callable[[str], None]) -> Iterator[threading.Event]:
 def write_receipt(
     here: Connected, account: str, run: str, *, profile: Path | None, kubeconfig: Path | None
 ) -> None:
-    """Remember where the cluster is; keeps what an earlier receipt knew of its kubeconfig."""
+    """Remember where the cluster is; keeps what an earlier receipt knew of its kubeconfig.
+
+    A receipt is a hint: one that cannot be written is a warning.
+    """
     target = here.target
     known = receipt.read(here.receipts, target)
     new = receipt.Receipt(
@@ -129,4 +136,22 @@ def write_receipt(
         sandbox=here.sandbox,
         minutes=known.minutes if known else None,
     )
-    receipt.write(new, here.receipts)
+    receipt.note(new, here.receipts)
+
+
+def check_files(here: Connected) -> None:
+    """``PreflightError`` for a kubeconfig or a folder of receipts that could not be written at the
+    end of ``up``.
+    """
+
+    def kubeconfig() -> None:
+        files.check(files.paths(), here.target, sandbox=here.sandbox)
+
+    findings = []
+    for check in (kubeconfig, lambda: receipt.check(here.receipts)):
+        try:
+            check()
+        except ClusterkitError as error:
+            findings.append(Finding(error.what, error.where, error.hint))
+    if findings:
+        raise PreflightError(findings)

@@ -13,7 +13,7 @@ from clusterkit.cli import receipt, report
 from clusterkit.cli.connect import Connected, connected
 from clusterkit.cli.target import Choice, find_target
 from clusterkit.clouds import sandbox_directory
-from clusterkit.errors import ClusterkitError
+from clusterkit.errors import ClusterkitError, Finding
 from clusterkit.kube import kubeconfig as files
 from clusterkit.kube.api import Credential
 
@@ -24,6 +24,9 @@ EXEC_VERSIONS = (
 """the versions kubectl may ask for, the one every client knows first
 (https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins)
 """
+
+
+_PARTS = ("context", "cluster", "user")
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ def entry(
         stanza: Mapping[str, object] = files.exec_clusterkit(target, sandbox_environ(here), minutes)
     else:
         stanza = here.cluster.exec_native()
+        if here.sandbox:  # the vendor's tool finds it by variables only
+            stanza = files.with_environ(stanza, here.cluster.connection.environ)
         if auth != stanza["command"]:
             raise ClusterkitError(
                 f"--auth {auth}: not available on {target.cloud}",
@@ -69,10 +74,18 @@ def write_context(here: Connected, *, use: bool) -> Written:
     return Written(files.merge(files.paths(), new, use=use), new.context)
 
 
-def forget_context(here: Connected, known: str | None) -> None:
-    """Take the context out again, from kubectl's files and from the one the receipt names."""
+def forget_context(here: Connected, known: str | None) -> list[Finding]:
+    """Take the context out again, from kubectl's files and from the one the receipt names; what
+    could not be removed.
+    """
     places = files.paths() + ([Path(known)] if known else [])
-    files.remove(list(dict.fromkeys(places)), here.target, sandbox=here.sandbox)
+    try:
+        files.remove(list(dict.fromkeys(places)), here.target, sandbox=here.sandbox)
+    except ClusterkitError as error:
+        name = files.entry_name(here.target, sandbox=here.sandbox)
+        cure = " && ".join(f"kubectl config delete-{part} {name}" for part in _PARTS)
+        return [Finding(f"the cluster's context is still there: {error.what}", error.where, cure)]
+    return []
 
 
 def kubeconfig(
@@ -94,7 +107,7 @@ def kubeconfig(
             return 0
         written = files.merge([file] if file else files.paths(), new, use=use)
         if here.known:
-            receipt.write(receipt.at_kubeconfig(here.known, written, minutes), here.receipts)
+            receipt.note(receipt.at_kubeconfig(here.known, written, minutes), here.receipts)
     report.say(f"context {new.context} is in {written}")
     return 0
 

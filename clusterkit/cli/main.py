@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, TextIO
 
 import typer
 
@@ -24,6 +28,10 @@ app.add_typer(sandbox_app, name="sandbox")
 
 INTERRUPTED = 130
 """what ``app`` returns after Ctrl-C outside a run (typer.core, ``except KeyboardInterrupt``)"""
+UNWRITABLE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""what a write to a stream is refused with; errors with files are other classes by then"""
+BROKEN_PIPE = 141
+"""what a shell reports of a program that SIGPIPE ended: 128 + 13"""
 
 
 def _version(value: bool) -> None:
@@ -45,24 +53,59 @@ def _main(
 
 
 def run() -> NoReturn:
-    """The console script: the only place where errors become messages and exit codes."""
+    """The program: the only place where errors become messages and exit codes."""
+    _open_missing_streams()
+    code = _run()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError as error:
+            code = _lost(stream, error)
+    sys.exit(code)
+
+
+def _run() -> int:
     try:
         result = app(standalone_mode=False)
+        if result == INTERRUPTED:  # typer makes Ctrl-C a silent exit code
+            _end(KeyboardInterrupt())
     except typer.Exit as stop:
-        sys.exit(stop.exit_code)
-    except SystemExit:
-        raise
+        return stop.exit_code
+    except SystemExit as stop:
+        if isinstance(stop.__context__, BrokenPipeError):  # typer makes it a plain 1
+            return _lost(sys.stdout, stop.__context__)
+        return stop.code if isinstance(stop.code, int) else 1
     except BaseException as error:
-        _end(error)
-    if result == INTERRUPTED:  # typer makes Ctrl-C a silent exit code
-        _end(KeyboardInterrupt())
-    sys.exit(result if isinstance(result, int) else 0)
+        try:
+            _end(error)
+        except SystemExit as stop:
+            return stop.code if isinstance(stop.code, int) else 1
+    return result if isinstance(result, int) else 0
+
+
+def _open_missing_streams() -> None:
+    """A closed descriptor would be given to the next file that is opened, and then written to."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
+
+
+def _lost(stream: TextIO, error: OSError) -> int:
+    """What was printed cannot be written: say so, and keep Python from trying again at its end."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    if isinstance(error, BrokenPipeError):
+        return BROKEN_PIPE
+    if stream is sys.stdout:
+        with suppress(OSError):
+            sys.stderr.write(f"error: stdout: cannot be written: {error.strerror or error}\n")
+    return 1
 
 
 def _end(error: BaseException) -> NoReturn:
-    if isinstance(error, BrokenPipeError):
-        sys.stderr.close()  # or Python complains about it while it shuts down
-        sys.exit(141)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C now has nothing to say
+    if isinstance(error, OSError) and error.errno in UNWRITABLE:
+        sys.exit(_lost(sys.stdout, error))
     show = getattr(error, "show", None)
     if callable(show):  # typer's own: a wrong option, an unknown command
         show()

@@ -76,6 +76,14 @@ def write(receipt: Receipt, folder: Path) -> None:
         raise _unwritable(path, error) from error
 
 
+def note(receipt: Receipt, folder: Path) -> None:
+    """Write it; if that fails, warn once for each command."""
+    try:
+        write(receipt, folder)
+    except ClusterkitError as error:
+        _warn(Finding(f"no receipt: {error.what}", error.where, error.hint))
+
+
 def check(folder: Path) -> None:
     """The error that ``write`` would raise now; only a missing folder is made."""
     path = folder / "receipt.json"
@@ -104,12 +112,18 @@ def read(folder: Path, target: Target) -> Receipt | None:
     return max(found, key=lambda receipt: receipt.when, default=None)
 
 
-def remove(folder: Path, target: Target, account: str) -> None:
-    """Forget the cluster; none is fine."""
+def remove(folder: Path, target: Target, account: str) -> list[Finding]:
+    """Forget the cluster; what could not be removed."""
+    left = []
     for path, receipt in _sound(folder):
         same = replace(receipt.target, cloud_profile=target.cloud_profile) == target
         if same and receipt.account == account:
-            path.unlink(missing_ok=True)
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                what = f"the receipt could not be removed: {error.strerror or error}"
+                left.append(Finding(what, str(path), "delete it"))
+    return left
 
 
 def every(folder: Path) -> list[Receipt]:
@@ -154,12 +168,12 @@ def _sound(folder: Path) -> Iterator[tuple[Path, Receipt]]:
         except FileNotFoundError:  # another run has just ended
             continue
         except OSError as error:
-            _warn(path, error.strerror or str(error))
+            _ignored(path, error.strerror or str(error))
             continue
         if receipt := _parsed(raw):
             yield path, receipt
         else:
-            _warn(path, "it is damaged")
+            _ignored(path, "it is damaged")
 
 
 def _parsed(raw: bytes) -> Receipt | None:
@@ -173,10 +187,13 @@ def _parsed(raw: bytes) -> Receipt | None:
     return receipt
 
 
+def _ignored(path: Path, why: str) -> None:
+    _warn(Finding(f"this receipt is ignored: {why}", str(path), "delete it"))
+
+
 @cache
-def _warn(path: Path, why: str) -> None:
+def _warn(finding: Finding) -> None:
     """Once for each command."""
     from clusterkit.cli import report
 
-    finding = Finding(f"this receipt is ignored: {why}", str(path), "delete it")
     report.show_findings(report.err(), [finding])

@@ -98,13 +98,25 @@ def status(debug: o.Debug = False) -> int:
 
 
 @app.command(epilog='Example: eval "$(clusterkit sandbox env)"', help=_ENV)
-def env(debug: o.Debug = False) -> int:
+def env(
+    unset: Annotated[
+        bool, typer.Option("--unset", help="Print the commands that remove them again.")
+    ] = False,
+    debug: o.Debug = False,
+) -> int:
     """Print the variables."""
     from clusterkit.clouds import load_sandbox, sandbox_errors
 
     daemon = load_sandbox()
     with sandbox_errors():
-        typer.echo(daemon.shell_exports(daemon.environment(daemon.ensure())), nl=False)
+        info = daemon.ensure()
+        # clusterkit itself too: or it would take the sandbox for a real account
+        own = {"CLUSTERKIT_SANDBOX": "1", "CLUSTERKIT_SANDBOX_DIR": str(info.directory)}
+        variables = daemon.environment(info) | own
+        if unset:
+            typer.echo(f"unset {' '.join(sorted(variables))}")
+        else:
+            typer.echo(daemon.shell_exports(variables), nl=False)
     return 0
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING
 from clusterkit.cli import receipt
 from clusterkit.clouds import CLOUDS, EXAMPLES, model, regions
 from clusterkit.engine.target import Target
-from clusterkit.errors import ClusterkitError
+from clusterkit.errors import ClusterkitError, PreflightError, ProfileError
 
 if TYPE_CHECKING:
     from clusterkit.profile.model import BaseProfile
@@ -39,6 +41,35 @@ def profile_path(choice: Choice, environ: Mapping[str, str] = os.environ) -> Pat
     if named := environ.get("CLUSTERKIT_PROFILE"):
         return Path(named)
     return HERE if HERE.exists() else None
+
+
+def command(verb: str, choice: Choice) -> str:
+    """The command line that does ``verb`` to this cluster."""
+    words = ["clusterkit", verb]
+    if path := profile_path(choice):
+        words.append(str(path))
+    elif choice.name:
+        words += ["--cloud", str(choice.cloud), "--region", str(choice.region)]
+        words += ["--name", choice.name]
+    if choice.cloud_profile:
+        words += ["--cloud-profile", choice.cloud_profile]
+    return shlex.join(words + (["--sandbox"] if choice.sandbox else []))
+
+
+_COMMAND = re.compile(r"\bclusterkit (up|plan|destroy|status|kubeconfig)\b(?! --cloud)")
+
+
+def complete(choice: Choice, *errors: Exception) -> None:
+    """Write the commands in hints so that they are about this cluster and this sandbox."""
+
+    def whole(hint: str) -> str:
+        return _COMMAND.sub(lambda found: command(found[1], choice), hint)
+
+    for error in errors:
+        if isinstance(error, ProfileError | PreflightError):
+            error.findings = tuple(replace(f, hint=whole(f.hint)) for f in error.findings)
+        elif isinstance(error, ClusterkitError):
+            error.hint = whole(error.hint)
 
 
 def read_profile(choice: Choice, *, receipts: bool = True) -> tuple[BaseProfile, Path]:

@@ -35,3 +35,9 @@ class SafeConsole(Console):
         """As ``Console.render``, with clean text."""
         for text, style, control in super().render(renderable, options):
             yield Segment(text if control else clean(text), style, control)
+
+    def on_broken_pipe(self) -> None:
+        """Nobody reads it any more: results end the program, progress goes on in silence."""
+        if not self.stderr:
+            raise BrokenPipeError
+        self.quiet = True

@@ -20,6 +20,7 @@ from clusterkit.cli.live import Live
 from clusterkit.cli.options import Output
 from clusterkit.cli.plain import Plain
 from clusterkit.cluster import Outcome
+from clusterkit.engine import threads
 from clusterkit.errors import ClusterkitError, Interrupted
 
 Renderer = Live | Plain | JsonLines
@@ -100,6 +101,8 @@ def end(error: BaseException, *, json: bool, debug: bool) -> NoReturn:
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         code = Interrupted.exit_code
         error = Interrupted("interrupted", hint="run the same command again to continue")
+    if isinstance(error, MemoryError | SystemError):  # the latter: without memory for the former
+        error = threads.out_of_memory()
     if json:
         JsonLines().line("Error", errors=[error], exit=code)
     report.show_error(report.err(), error, debug=debug)

@@ -19,7 +19,7 @@ from clusterkit.kube.clients import CloudClients
 from clusterkit.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     import boto3
     from botocore.loaders import Loader
@@ -130,7 +130,7 @@ class Connections:
             from botocore.session import get_session
 
             environ = self._wire.environ
-            session = get_session()
+            session = get_session(_variables(environ) if environ else None)
             session.register_component("data_loader", _models())
             report(session, self._wire.tell)
             self._session = call(
@@ -143,6 +143,22 @@ class Connections:
                 aws_session_token=environ.get("AWS_SESSION_TOKEN"),
             )
         return self._session
+
+
+def _variables(environ: Mapping[str, str]) -> dict[str, Any]:
+    """botocore's variables with ``environ`` in place of the process's: AWS_PROFILE, AWS_CONFIG_FILE
+    and the like of the user would break a sandbox (botocore.configprovider,
+    ``BOTOCORE_DEFAUT_SESSION_VARIABLES``: name in the file, names in the environment, default,
+    conversion).
+    """
+    from botocore.session import Session
+
+    found = {}
+    for variable, (key, names, default, convert) in Session.SESSION_VARIABLES.items():
+        asked = [names] if isinstance(names, str) else names or []
+        value = next((environ[name] for name in asked if environ.get(name)), default)
+        found[variable] = (key, None, value, convert)
+    return found
 
 
 def pages(client: Any, operation: str, items: str, **parameters: Any) -> Iterator[Any]:

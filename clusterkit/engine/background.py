@@ -13,6 +13,28 @@ from clusterkit.errors import ClusterkitError
 T = TypeVar("T")
 
 
+POLL = 1.0
+"""seconds after which a thread without a result is looked at"""
+
+
+class _Aside(Future[T]):
+    """A result that also comes when its thread found no memory to report it."""
+
+    thread = threads.Started()
+
+    def settle(self) -> None:
+        """Wait for the end."""
+        while not wait([self], POLL).done:
+            if self.thread.ended and not self.done():
+                self.set_exception(threads.out_of_memory())
+
+    def result(self, timeout: float | None = None) -> T:
+        """As ``Future.result``."""
+        if timeout is None:
+            self.settle()
+        return super().result(timeout)
+
+
 class Background:
     """Starts each function on its own thread and, as a context manager, waits for all at the end.
 
@@ -21,7 +43,7 @@ class Background:
     """
 
     def __init__(self) -> None:
-        self._begun: list[Future[Any]] = []
+        self._begun: list[_Aside[Any]] = []
 
     def __enter__(self) -> Background:
         return self
@@ -33,14 +55,15 @@ class Background:
         traceback: TracebackType | None,
     ) -> None:
         if error is None or isinstance(error, Exception):
-            wait(self._begun)
+            for future in self._begun:
+                future.settle()
 
     def __call__(self, function: Callable[[], T]) -> Future[T]:
         """Start ``function``; the future gets its result or its error.
 
         Where no thread can be started it is called here.
         """
-        future: Future[T] = Future()
+        future: _Aside[T] = _Aside()
 
         def work() -> None:
             try:
@@ -50,7 +73,7 @@ class Background:
 
         self._begun.append(future)
         try:
-            threads.start(work, "clusterkit-background")
+            future.thread = threads.start(work, "clusterkit-background")
         except ClusterkitError:
             work()  # one after the other, then
         return future

@@ -40,6 +40,8 @@ class Scheduler:
         self._serial = itertools.count()
         self._lost = 0.0
         """seconds in which the process was stopped"""
+        self._broken = False
+        """a thread ended before it could report the result of its call"""
 
     def now(self) -> float:
         """Seconds on the clock that ``later`` counts by."""
@@ -79,6 +81,8 @@ class Scheduler:
         try:
             while self._in_flight or self._due:
                 self._wait()
+                if self._broken:
+                    raise threads.out_of_memory()
                 while self._due and self._due[0][0] <= self.now():
                     heapq.heappop(self._due)[2]()
         finally:
@@ -106,6 +110,14 @@ class Scheduler:
             return
 
     def _worker(self) -> None:
+        sound = False
+        try:
+            self._work_on()
+            sound = True
+        finally:
+            self._broken = self._broken or not sound
+
+    def _work_on(self) -> None:
         while (work := self._work.get()) is not None:
             function, then = work
             try:

@@ -102,6 +102,13 @@ def exec_stanza(command: str, args: Sequence[str], environ: Mapping[str, str]) -
     return stanza
 
 
+def with_environ(stanza: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """The ``exec`` stanza with more variables; those it has stay."""
+    had = {each["name"]: each["value"] for each in stanza.get("env", ())}
+    both = {**environ, **had}
+    return {**stanza, "env": [{"name": name, "value": both[name]} for name in sorted(both)]}
+
+
 def _command() -> list[str]:
     """How another shell finds clusterkit: by name only if that does not need our virtual
     environment to be active.
@@ -228,7 +235,8 @@ def _check_free(document: Document, new: Entry) -> None:
                 raise NotOurs(
                     f"the {kind[:-1]} {name!r} is there already, and is not this cluster's",
                     where=str(document.path),
-                    hint="choose another name with --context, or another file with --file",
+                    hint="choose another name with --context, or another file with --file or "
+                    "KUBECONFIG",
                 )
 
 

@@ -42,7 +42,7 @@ QUEUE_PATIENCE = 120.0
 _LOCK_POLL = (0.02, 0.1)
 _OURS = b"clusterkit"
 """what our locks say; those of kubectl are empty"""
-_UNTOUCHED = "it was left as it is: repair it or move it away, or name another with --file"
+_UNTOUCHED = "it was left as it is: repair it, move it away, or name another in KUBECONFIG"
 
 
 @dataclass

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from clusterkit.engine.kind import C, Kind, S, Tags
+from clusterkit.engine.scope import Scope
+from clusterkit.errors import Absent, CloudError
+from clusterkit.kube.api import HasKube
 from clusterkit.naming import MACHINE
 from clusterkit.profile.pool import Count, Pool, machine_text
 
@@ -40,3 +44,15 @@ def asked(pool: Pool) -> dict[str, Any]:
         "taints": tuple((taint.key, taint.value, taint.effect) for taint in pool.taints),
         "machine": machine_text(pool),
     }
+
+
+def ready(scope: Scope[HasKube], labels: Mapping[str, str]) -> int | None:
+    """How many nodes with these labels work, as Kubernetes sees it; None if it cannot be asked."""
+    try:
+        nodes = scope.client.kube.list("/api/v1/nodes", labels)
+    except (Absent, CloudError):
+        return None
+    conditions = ((node.get("status") or {}).get("conditions") or () for node in nodes)
+    return sum(
+        any(c["type"] == "Ready" and c["status"] == "True" for c in one) for one in conditions
+    )

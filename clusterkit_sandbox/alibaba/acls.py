@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from ipaddress import IPv4Network
 
 from clusterkit_sandbox.alibaba.failure import Failure, bad
 from clusterkit_sandbox.alibaba.models import Acl, LoadBalancer
-from clusterkit_sandbox.alibaba.request import parsed
 from clusterkit_sandbox.alibaba.service import (
     Call,
-    Handler,
     Json,
     asked_for,
     given_tags,
     has_tags,
     iso,
+    operation,
     tag_key_value,
 )
 from clusterkit_sandbox.alibaba.vpc import RESOURCE_GROUP
+from clusterkit_sandbox.kit.wire import parsed
 
 _ENTRIES = 50
 """Entries that one call may add (vendor: AddAccessControlListEntry)."""
@@ -34,6 +33,7 @@ def require_acl(call: Call, identifier: str) -> Acl:
     return call.find(Acl, identifier, "AclNotExist", "The specified acl does not exist.")
 
 
+@operation("slb:CreateAccessControlList")
 def _create(call: Call) -> object:
     if not _NAME.fullmatch(call["AclName"]):
         raise bad("InvalidParameter.AclName", "The specified AclName is not valid.")
@@ -57,6 +57,7 @@ def _fields(acl: Acl) -> Json:
     }
 
 
+@operation("slb:DescribeAccessControlLists")
 def _describe_all(call: Call) -> object:
     found = [
         acl for acl in call.here(Acl) if asked_for(call, AclName=acl.name) and has_tags(acl, call)
@@ -79,6 +80,7 @@ def _listeners(call: Call, acl: Acl) -> list[Json]:
     ]
 
 
+@operation("slb:DescribeAccessControlListAttribute")
 def _describe(call: Call) -> object:
     acl = require_acl(call, call["AclId"])
     _, some = call.page(list(acl.entries.items()), default=50, number="Page")
@@ -106,6 +108,7 @@ def _entries(call: Call) -> dict[str, str]:
     return entries
 
 
+@operation("slb:AddAccessControlListEntry")
 def _add(call: Call) -> object:
     acl, entries = require_acl(call, call["AclId"]), _entries(call)
     if len(acl.entries) + len(entries) > _MOST:
@@ -118,6 +121,7 @@ def _add(call: Call) -> object:
     return {}
 
 
+@operation("slb:RemoveAccessControlListEntry")
 def _take(call: Call) -> object:
     acl, entries = require_acl(call, call["AclId"]), _entries(call)
     for entry in entries:
@@ -125,19 +129,10 @@ def _take(call: Call) -> object:
     return {}
 
 
+@operation("slb:DeleteAccessControlList")
 def _delete(call: Call) -> object:
     acl = require_acl(call, call["AclId"])
     if _listeners(call, acl):
         raise Failure(400, "AclInUsed", "The specified acl is used by a listener.")
     call.store.remove(acl)
     return {}
-
-
-OPERATIONS: Mapping[str, Handler] = {
-    "slb:AddAccessControlListEntry": _add,
-    "slb:CreateAccessControlList": _create,
-    "slb:DeleteAccessControlList": _delete,
-    "slb:DescribeAccessControlListAttribute": _describe,
-    "slb:DescribeAccessControlLists": _describe_all,
-    "slb:RemoveAccessControlListEntry": _take,
-}

@@ -8,8 +8,6 @@ management", spelt so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from clusterkit_sandbox.alibaba.catalogue import (
     NEEDED_ROLES,
     REGIONS,
@@ -20,9 +18,10 @@ from clusterkit_sandbox.alibaba.catalogue import (
 )
 from clusterkit_sandbox.alibaba.failure import bad
 from clusterkit_sandbox.alibaba.models import Role
-from clusterkit_sandbox.alibaba.service import Call, Handler, Json
+from clusterkit_sandbox.alibaba.service import Call, Json, operation
 
 
+@operation("cs:OpenAckService")
 def _open(call: Call) -> object:
     if call.get("type") not in ("propayasgo", "edgepayasgo"):
         raise bad("InvalidParameter", "type must be propayasgo or edgepayasgo.")
@@ -60,6 +59,7 @@ def require_account(call: Call) -> None:
         )
 
 
+@operation("cs:CheckServiceRole")
 def _check_roles(call: Call) -> object:
     return {
         "roles": [
@@ -98,6 +98,7 @@ def _version(version: KubernetesVersion, upgrades: bool) -> Json:
     return found | ({"upgradable_versions": [upgrade_of(version.name)]} if upgrades else {})
 
 
+@operation("cs:DescribeKubernetesVersionMetadata")
 def _versions(call: Call) -> object:
     if call["Region"] not in REGIONS:
         raise bad("MissingRegion", f"There is no region {call['Region']}.")
@@ -111,6 +112,7 @@ def _versions(call: Call) -> object:
     return [_version(v, False) for v in VERSIONS if v.creatable or every]
 
 
+@operation("cs:DescribeUserQuota")
 def _quota(call: Call) -> object:
     quota = call.store.conditions.quotas
     return {
@@ -119,11 +121,3 @@ def _quota(call: Call) -> object:
         "cluster_nodepool_quota": quota["nodepool"],
         "ask_cluster_quota": 20,  # vendor: DescribeUserQuota
     }
-
-
-OPERATIONS: Mapping[str, Handler] = {
-    "cs:CheckServiceRole": _check_roles,
-    "cs:DescribeKubernetesVersionMetadata": _versions,
-    "cs:DescribeUserQuota": _quota,
-    "cs:OpenAckService": _open,
-}

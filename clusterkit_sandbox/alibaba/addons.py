@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from clusterkit_sandbox.alibaba import tasks
 from clusterkit_sandbox.alibaba.catalogue import (
     ADDONS,
     DEFAULT_ADDONS,
@@ -13,7 +10,7 @@ from clusterkit_sandbox.alibaba.catalogue import (
 )
 from clusterkit_sandbox.alibaba.clusters import require_state
 from clusterkit_sandbox.alibaba.failure import Failure, bad, not_emulated
-from clusterkit_sandbox.alibaba.service import Accepted, Call, Handler, Json, find_cluster
+from clusterkit_sandbox.alibaba.service import Accepted, Call, Json, find_cluster, operation
 
 _CATEGORIES = {
     **dict.fromkeys(NETWORK_ADDONS, "network"),
@@ -40,14 +37,17 @@ def _described(name: str) -> Json:
     }
 
 
+@operation("cs:ListAddons")
 def _available(_call: Call) -> object:
     return {"addons": [_described(name) for name in ADDONS]}
 
 
+@operation("cs:DescribeAddon")
 def _describe(call: Call) -> object:
     return _described(_known(call.path["addon_name"])) | {"newer_versions": []}
 
 
+@operation("cs:ListClusterAddonInstances")
 def _installed(call: Call) -> object:
     cluster = find_cluster(call)
     return {
@@ -57,6 +57,7 @@ def _installed(call: Call) -> object:
     }
 
 
+@operation("cs:GetClusterAddonInstance")
 def _instance(call: Call) -> object:
     cluster, name = find_cluster(call), _known(call.path["instance_name"])
     if name not in cluster.addons:
@@ -69,6 +70,7 @@ def _instance(call: Call) -> object:
     }
 
 
+@operation("cs:InstallClusterAddons")
 def _install(call: Call) -> object:
     cluster = find_cluster(call)
     require_state(cluster, "running")
@@ -84,7 +86,7 @@ def _install(call: Call) -> object:
             raise bad("InvalidNetworkAddon", "The network of a cluster cannot be changed.")
         if name == "csi-plugin" and name not in cluster.addons:
             raise not_emulated("storage in a cluster that was made without it")
-    task = tasks.begin(call.store, "addon_install", cluster)
+    task = call.store.tasks.start("addon_install", cluster)
 
     def installed() -> None:
         for one in wanted:
@@ -98,6 +100,7 @@ def _begun(call: Call, cluster: str, task: str) -> Json:
     return {"cluster_id": cluster, "request_id": call.request_id, "task_id": task}
 
 
+@operation("cs:UnInstallClusterAddons")
 def _uninstall(call: Call) -> object:
     cluster = find_cluster(call)
     require_state(cluster, "running")
@@ -107,7 +110,7 @@ def _uninstall(call: Call) -> object:
             raise Failure(404, "AddonNotFound", f"The add-on {name} is not installed.")
         if name in NETWORK_ADDONS:
             raise bad("InvalidNetworkAddon", "The network of a cluster cannot be removed.")
-    task = tasks.begin(call.store, "addon_uninstall", cluster)
+    task = call.store.tasks.start("addon_uninstall", cluster)
 
     def removed() -> None:
         for name in names:
@@ -115,13 +118,3 @@ def _uninstall(call: Call) -> object:
 
     call.clusters.change(cluster, task, "addon/install", "running", removed)
     return _begun(call, cluster.id, task.id)
-
-
-OPERATIONS: Mapping[str, Handler] = {
-    "cs:DescribeAddon": _describe,
-    "cs:GetClusterAddonInstance": _instance,
-    "cs:InstallClusterAddons": _install,
-    "cs:ListAddons": _available,
-    "cs:ListClusterAddonInstances": _installed,
-    "cs:UnInstallClusterAddons": _uninstall,
-}

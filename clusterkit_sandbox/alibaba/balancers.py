@@ -10,8 +10,6 @@ the rest of the codes here are named as the vendor names their like, and not ver
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from clusterkit_sandbox.alibaba.acls import require_acl
 from clusterkit_sandbox.alibaba.failure import Failure, bad
 from clusterkit_sandbox.alibaba.hooks import remove_balancer
@@ -19,13 +17,13 @@ from clusterkit_sandbox.alibaba.instances import new_interface
 from clusterkit_sandbox.alibaba.models import LoadBalancer, NetworkInterface, Vpc, VSwitch
 from clusterkit_sandbox.alibaba.service import (
     Call,
-    Handler,
     Json,
     asked_for,
     given_tags,
     has_tags,
     iso,
     key_value,
+    operation,
     tag_key_value,
 )
 from clusterkit_sandbox.alibaba.vpc import RESOURCE_GROUP
@@ -70,6 +68,7 @@ def _clb_fields(balancer: LoadBalancer) -> Json:
     }
 
 
+@operation("slb:DescribeLoadBalancers")
 def _describe_clbs(call: Call) -> object:
     ids = str(call.get("LoadBalancerId", "")).split(",")
     found = [
@@ -86,6 +85,7 @@ def _describe_clbs(call: Call) -> object:
     return figures | {"LoadBalancers": {"LoadBalancer": [_clb_fields(b) for b in some]}}
 
 
+@operation("slb:DescribeLoadBalancerAttribute")
 def _describe_clb(call: Call) -> object:
     balancer = _find_clb(call)
     ports = [{"ListenerPort": p, "ListenerProtocol": "tcp"} for p in balancer.ports]
@@ -96,6 +96,7 @@ def _describe_clb(call: Call) -> object:
     }
 
 
+@operation("slb:DeleteLoadBalancer")
 def _delete_clb(call: Call) -> object:
     balancer = _find_clb(call)
     if balancer.protected:
@@ -107,6 +108,7 @@ def _delete_clb(call: Call) -> object:
     return {}
 
 
+@operation("slb:SetLoadBalancerDeleteProtection")
 def _protect_clb(call: Call) -> object:
     if call["DeleteProtection"] not in ("on", "off"):
         raise bad("InvalidParameter.DeleteProtection", "DeleteProtection must be on or off.")
@@ -114,6 +116,7 @@ def _protect_clb(call: Call) -> object:
     return {}
 
 
+@operation("slb:SetLoadBalancerModificationProtection")
 def _protect_clb_changes(call: Call) -> object:
     status = call["ModificationProtectionStatus"]
     if status not in _STATUSES:
@@ -129,6 +132,7 @@ def _find_port(call: Call) -> tuple[LoadBalancer, int]:
     return balancer, port
 
 
+@operation("slb:DescribeLoadBalancerTCPListenerAttribute")
 def _describe_listener(call: Call) -> object:
     balancer, port = _find_port(call)
     acl, status, kind = balancer.acls.get(port, ("", "off", ""))
@@ -144,6 +148,7 @@ def _describe_listener(call: Call) -> object:
     return found | ({"AclId": acl, "AclType": kind} if acl else {})
 
 
+@operation("slb:SetLoadBalancerTCPListenerAttribute")
 def _set_listener(call: Call) -> object:
     balancer, port = _find_port(call)
     old, status, kind = balancer.acls.get(port, ("", "off", ""))
@@ -194,6 +199,7 @@ def _nlb_fields(call: Call, balancer: LoadBalancer) -> Json:
     }
 
 
+@operation("nlb:ListLoadBalancers")
 def _list_nlbs(call: Call) -> object:
     ids, names = call.get("LoadBalancerIds", []), call.get("LoadBalancerNames", [])
     vpcs = call.get("VpcIds", [])
@@ -220,11 +226,13 @@ def _find_nlb(call: Call) -> LoadBalancer:
     return find(call, "nlb", "ResourceNotFound.loadBalancer")
 
 
+@operation("nlb:GetLoadBalancerAttribute")
 def _get_nlb(call: Call) -> object:
     balancer = _find_nlb(call)
     return _nlb_fields(call, balancer) | {"Tags": tag_key_value(balancer.tags)}
 
 
+@operation("nlb:DeleteLoadBalancer")
 def _delete_nlb(call: Call) -> object:
     balancer = _find_nlb(call)
     if balancer.protected:
@@ -236,6 +244,7 @@ def _delete_nlb(call: Call) -> object:
     return {"JobId": call.store.new_hex()}
 
 
+@operation("nlb:UpdateLoadBalancerProtection")
 def _protect_nlb(call: Call) -> object:
     balancer = _find_nlb(call)
     if call.get("ModificationProtectionStatus", "NonProtection") not in _STATUSES:
@@ -247,6 +256,7 @@ def _protect_nlb(call: Call) -> object:
     return {}
 
 
+@operation("alb:CreateLoadBalancer")
 def _create_alb(call: Call) -> object:
     vpc = call.find(Vpc, call["VpcId"], "ResourceNotFound.Vpc", "The specified VPC does not exist.")
     vswitches = [
@@ -280,6 +290,7 @@ def _create_alb(call: Call) -> object:
     return call.once(make)
 
 
+@operation("alb:ListLoadBalancers")
 def _list_albs(call: Call) -> object:
     ids, vpcs = call.get("LoadBalancerIds", []), call.get("VpcIds", [])
     found = [
@@ -314,6 +325,7 @@ def _find_alb(call: Call) -> LoadBalancer:
     return find(call, "alb", "ResourceNotFound.LoadBalancer")
 
 
+@operation("alb:GetLoadBalancerAttribute")
 def _get_alb(call: Call) -> object:
     balancer = _find_alb(call)
     zones = [
@@ -324,6 +336,7 @@ def _get_alb(call: Call) -> object:
     return _alb_fields(balancer) | {"ZoneMappings": zones}
 
 
+@operation("alb:DeleteLoadBalancer")
 def _delete_alb(call: Call) -> object:
     balancer = _find_alb(call)
     if balancer.protected:
@@ -335,29 +348,10 @@ def _delete_alb(call: Call) -> object:
     return {"JobId": call.store.new_hex()}
 
 
+@operation("alb:DisableDeletionProtection")
 def _disarm_alb(call: Call) -> object:
     balancer = call.store.get(LoadBalancer, call["ResourceId"])
     if balancer is None or balancer.kind != "alb" or balancer.region != call.region:
         raise Failure(404, "ResourceNotFound.LoadBalancer", "The load balancer does not exist.")
     balancer.protected = False
     return {}
-
-
-OPERATIONS: Mapping[str, Handler] = {
-    "alb:CreateLoadBalancer": _create_alb,
-    "alb:DeleteLoadBalancer": _delete_alb,
-    "alb:DisableDeletionProtection": _disarm_alb,
-    "alb:GetLoadBalancerAttribute": _get_alb,
-    "alb:ListLoadBalancers": _list_albs,
-    "nlb:DeleteLoadBalancer": _delete_nlb,
-    "nlb:GetLoadBalancerAttribute": _get_nlb,
-    "nlb:ListLoadBalancers": _list_nlbs,
-    "nlb:UpdateLoadBalancerProtection": _protect_nlb,
-    "slb:DeleteLoadBalancer": _delete_clb,
-    "slb:DescribeLoadBalancerAttribute": _describe_clb,
-    "slb:DescribeLoadBalancerTCPListenerAttribute": _describe_listener,
-    "slb:DescribeLoadBalancers": _describe_clbs,
-    "slb:SetLoadBalancerDeleteProtection": _protect_clb,
-    "slb:SetLoadBalancerModificationProtection": _protect_clb_changes,
-    "slb:SetLoadBalancerTCPListenerAttribute": _set_listener,
-}

@@ -6,14 +6,11 @@ The changes here are made by the clock, never with the store's lock held while K
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Sequence
 
-from clusterkit_sandbox.alibaba import tasks
 from clusterkit_sandbox.alibaba.catalogue import minor
-from clusterkit_sandbox.alibaba.drain import Drainer
-from clusterkit_sandbox.alibaba.hooks import ClusterHooks, remove_balancer, storage_classes
+from clusterkit_sandbox.alibaba.hooks import ClusterControllers, remove_balancer, storage_classes
 from clusterkit_sandbox.alibaba.models import (
     Cluster,
     Disk,
@@ -29,10 +26,10 @@ from clusterkit_sandbox.alibaba.models import (
     Task,
     Thing,
 )
-from clusterkit_sandbox.alibaba.nodes import node
 from clusterkit_sandbox.alibaba.poollife import PoolLife, remove_pool
 from clusterkit_sandbox.alibaba.store import USER, Store
-from clusterkit_sandbox.kube.interfaces import KubeCluster, KubeServer
+from clusterkit_sandbox.kit.cluster import Endpoints
+from clusterkit_sandbox.kube.interfaces import KubeServer
 
 _LOG = logging.getLogger(__name__)
 TERMINAL = ("InternalError", "The sandbox was asked to let this fail.")
@@ -43,37 +40,25 @@ class ClusterLife:
 
     def __init__(self, store: Store, server: KubeServer) -> None:
         self._store = store
-        self._server = server
-        self._endpoints: dict[str, KubeCluster] = {}
-        self._syncing = threading.Lock()
-        self.pools = PoolLife(store, self)
+        self._endpoints = Endpoints(server, "alibaba-")
+        self.pools = PoolLife(store, self._endpoints)
 
     def clear(self) -> None:
         """Close every endpoint."""
-        with self._store.lock:
-            endpoints, self._endpoints = self._endpoints, {}
-        for endpoint in endpoints.values():
-            endpoint.close()
+        self._endpoints.clear()
 
     def serves(self, cluster: Cluster) -> bool:
         """Whether the cluster's API server is up."""
-        return cluster.id in self._endpoints
+        return self._endpoints.get(cluster.id) is not None
 
     def renamed(self, cluster: Cluster) -> None:
         """Apply a changed public address to the endpoint."""
-        self._endpoints[cluster.id].rename((cluster.public_address, cluster.private_address))
-
-    def drainer(self, cluster: str) -> Drainer | None:
-        """A client of the cluster's API server; None if it is not up."""
-        with self._store.lock:
-            endpoint, found = self._endpoints.get(cluster), self._store.get(Cluster, cluster)
-        if endpoint is None or found is None:
-            return None
-        return Drainer(endpoint, found.private_address)
+        self._endpoints.rename(cluster.id, (cluster.public_address, cluster.private_address))
 
     def certificate(self, cluster: Cluster, seconds: float) -> tuple[str, str, str]:
         """CA, client certificate and key (PEM) for the user, of a running cluster."""
-        endpoint = self._endpoints[cluster.id]
+        endpoint = self._endpoints.get(cluster.id)
+        assert endpoint is not None
         certificate, key = endpoint.client_certificate(USER, ("system:users",), seconds)
         return endpoint.ca_pem, certificate, key
 
@@ -92,33 +77,32 @@ class ClusterLife:
                     return
                 if terminal:
                     cluster.state = "failed"
-                    tasks.end(self._store, task, TERMINAL)
+                    self._store.tasks.end(task, TERMINAL)
                     return
             try:
-                endpoint = self._open(cluster)
+                self._open(cluster)
             except Exception as error:
                 _LOG.exception("the endpoint of %s did not open", cluster.id)
                 with self._store.lock:
                     cluster.state = "failed"
-                    tasks.end(self._store, task, ("InternalError", str(error)))
+                    self._store.tasks.end(task, ("InternalError", str(error)))
                 return
             with self._store.lock:
                 # it is still there: it takes no deletion now, and a reset waits for this change
-                self._endpoints[cluster.id] = endpoint
                 cluster.state = "running"
-                tasks.end(self._store, task)
+                self._store.tasks.end(task)
                 for pool, pool_task in pools:
                     self.pools.scale(pool, pool_task, "nodepool/create")
 
         self._store.later("cluster/create", come_up)
 
-    def _open(self, cluster: Cluster) -> KubeCluster:
-        return self._server.open(
-            f"alibaba-{cluster.id}",
+    def _open(self, cluster: Cluster) -> None:
+        self._endpoints.open(
+            cluster.id,
             hosts=(cluster.public_address, cluster.private_address),
             version=minor(cluster.version),
             review=_no_token,
-            hooks=ClusterHooks(self._store, cluster.id),
+            hooks=ClusterControllers(self._store, cluster.id),
             admins=(USER,),
             objects=storage_classes() if "csi-plugin" in cluster.addons else (),
         )
@@ -137,27 +121,12 @@ class ClusterLife:
         cluster.state, cluster.updated = state, time.time()
 
         def done() -> None:
-            with self._store.lock:
-                if cluster.state == state:
-                    cluster.state, cluster.updated = "running", time.time()
-                if then is not None:
-                    then()
-                tasks.end(self._store, task)
+            if cluster.state == state:
+                cluster.state, cluster.updated = "running", time.time()
+            if then is not None:
+                then()
 
-        self._store.later(what, done)
-
-    def sync(self, cluster: str) -> None:
-        """Update the node objects in Kubernetes."""
-        with self._syncing:
-            with self._store.lock:
-                endpoint = self._endpoints.get(cluster)
-                nodes = [
-                    node(instance)
-                    for instance in self._store.all(Instance)
-                    if instance.cluster == cluster and instance.joined
-                ]
-            if endpoint is not None:
-                endpoint.set_nodes(nodes)
+        self._store.tasks.end_later(task, f"alibaba/{what}", done)
 
     def delete(self, cluster: Cluster, task: Task, balancers: bool) -> None:
         """Remove the cluster and what it made, but for what is retained; ``balancers`` says
@@ -170,13 +139,11 @@ class ClusterLife:
                 reason = self._remove(cluster, balancers)
                 if reason is not None:
                     cluster.state = "delete_failed"
-                    tasks.end(self._store, task, ("DependencyViolation", reason))
+                    self._store.tasks.end(task, ("DependencyViolation", reason))
                     return
-                tasks.end(self._store, task)
-                tasks.cancel(self._store, cluster)
-                endpoint = self._endpoints.pop(cluster.id, None)
-            if endpoint is not None:
-                endpoint.close()
+                self._store.tasks.end(task)
+                self._store.tasks.cancel(cluster)
+            self._endpoints.close(cluster.id)
 
         self._store.later("cluster/delete", deleted)
 
@@ -185,7 +152,7 @@ class ClusterLife:
         group = cluster.security_group
         made = store.get(SecurityGroup, group)
         if made is not None and made.owner == cluster.id and group not in cluster.retained:
-            guests = [i for i in store.all(NetworkInterface) if group in i.groups and not i.owner]
+            guests = [i for i in store.users(group, NetworkInterface) if not i.owner]
             if guests:
                 return f"Security group {group} is used by {', '.join(i.id for i in guests)}."
         for pool in list(store.all(NodePool)):

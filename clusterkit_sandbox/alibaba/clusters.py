@@ -7,9 +7,6 @@ a cluster in the wrong state and for deletion protection are not documented.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from clusterkit_sandbox.alibaba import tasks
 from clusterkit_sandbox.alibaba.activation import require_account
 from clusterkit_sandbox.alibaba.birth import new_cluster, take_snat
 from clusterkit_sandbox.alibaba.catalogue import REGIONS, upgrade_of
@@ -31,10 +28,10 @@ from clusterkit_sandbox.alibaba.poolrules import Home
 from clusterkit_sandbox.alibaba.service import (
     Accepted,
     Call,
-    Handler,
     as_tags,
     check_tags,
     find_cluster,
+    operation,
 )
 
 _KEEPS = ("ALB", "SLS_Data", "SLS_ControlPlane", "PrivateZone")
@@ -52,6 +49,7 @@ _MODIFIED = {
 }
 
 
+@operation("cs:CreateCluster")
 def _create(call: Call) -> object:
     if call["region_id"] not in REGIONS:
         raise bad("InvalidRegionId.NotFound", "The specified RegionId does not exist.")
@@ -79,11 +77,11 @@ def _create(call: Call) -> object:
         cluster = new_cluster(call, vpc, found, wanted, (service, pods), installed, tags)
         if call.get("snat_entry", False):
             take_snat(call.store, cluster, found)
-        task = tasks.begin(call.store, "cluster_create", cluster)
+        task = call.store.tasks.start("cluster_create", cluster)
         pools: list[tuple[NodePool, Task]] = []
         for body in call.get("nodepools", []):
             pool = new_pool(call.store, cluster, body)
-            pools.append((pool, tasks.begin(call.store, "nodepool_create", cluster, pool.id)))
+            pools.append((pool, call.store.tasks.start("nodepool_create", cluster, pool.id)))
         call.clusters.create(cluster, task, pools, call.terminal())
         return _accepted(call, cluster, task)
 
@@ -104,6 +102,7 @@ def require_state(cluster: Cluster, *states: str) -> None:
         )
 
 
+@operation("cs:DeleteCluster")
 def _delete(call: Call) -> object:
     cluster = find_cluster(call)
     if cluster.body.get("deletion_protection", False):
@@ -132,11 +131,12 @@ def _delete(call: Call) -> object:
     if call.get("retain_all_resources", False):
         retained = {thing.id for thing in made_by(call.store, cluster)}
     cluster.retained = retained
-    task = tasks.begin(call.store, "cluster_delete", cluster)
+    task = call.store.tasks.start("cluster_delete", cluster)
     call.clusters.delete(cluster, task, balancers)
     return _accepted(call, cluster, task)
 
 
+@operation("cs:ModifyCluster")
 def _modify(call: Call) -> object:
     cluster = find_cluster(call)
     others = sorted(call.parameters.keys() - _MODIFIED)
@@ -163,7 +163,7 @@ def _modify(call: Call) -> object:
         cluster.body["rrsa_config"] = {"enabled": True}
     if call.get("api_server_eip") is not None:
         _expose(call, cluster, address)
-    task = tasks.begin(call.store, "cluster_modify", cluster)
+    task = call.store.tasks.start("cluster_modify", cluster)
     call.clusters.change(cluster, task, "cluster/update")
     return _accepted(call, cluster, task)
 
@@ -195,6 +195,7 @@ def _expose(call: Call, cluster: Cluster, address: Eip | None) -> None:
         cluster.public, cluster.endpoint_eip = False, ""
 
 
+@operation("cs:UpgradeCluster")
 def _upgrade(call: Call) -> object:
     cluster = find_cluster(call)
     require_state(cluster, "running")
@@ -209,14 +210,6 @@ def _upgrade(call: Call) -> object:
     def upgraded() -> None:
         cluster.version = wanted
 
-    task = tasks.begin(call.store, "cluster_upgrade", cluster)
+    task = call.store.tasks.start("cluster_upgrade", cluster)
     call.clusters.change(cluster, task, "cluster/upgrade", "upgrading", upgraded)
     return _accepted(call, cluster, task)
-
-
-OPERATIONS: Mapping[str, Handler] = {
-    "cs:CreateCluster": _create,
-    "cs:DeleteCluster": _delete,
-    "cs:ModifyCluster": _modify,
-    "cs:UpgradeCluster": _upgrade,
-}

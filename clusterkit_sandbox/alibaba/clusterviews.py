@@ -25,7 +25,7 @@ from clusterkit_sandbox.alibaba.models import (
     VSwitch,
 )
 from clusterkit_sandbox.alibaba.nodes import node_name
-from clusterkit_sandbox.alibaba.service import Call, Handler, Json, beijing, find_cluster
+from clusterkit_sandbox.alibaba.service import Call, Json, beijing, find_cluster, operation
 from clusterkit_sandbox.alibaba.store import ACCOUNT, Store
 from clusterkit_sandbox.alibaba.vpc import RESOURCE_GROUP
 
@@ -123,6 +123,7 @@ def _rrsa(cluster: Cluster) -> Json:
     }
 
 
+@operation("cs:DescribeClusterDetail")
 def _detail(call: Call) -> object:
     return fields(call.store, find_cluster(call))
 
@@ -149,10 +150,12 @@ def _list(call: Call, region: str | None, without: Sequence[str]) -> object:
     }
 
 
+@operation("cs:DescribeClustersV1")
 def _list_all(call: Call) -> object:
     return _list(call, call.get("region_id"), _DETAIL_ONLY)
 
 
+@operation("cs:DescribeClustersForRegion")
 def _list_region(call: Call) -> object:
     return _list(call, call.path["region_id"], _NOT_BY_REGION)
 
@@ -164,6 +167,7 @@ def _number(call: Call, name: str, default: int) -> int:
     return int(text)
 
 
+@operation("cs:DescribeClusterNodes")
 def _nodes(call: Call) -> object:
     cluster = find_cluster(call)
     wanted, names = call.get("instanceIds"), call.get("nodeNames")
@@ -208,6 +212,7 @@ def _node(instance: Instance) -> Json:
     }
 
 
+@operation("cs:DescribeClusterResources")
 def _resources(call: Call) -> object:
     cluster = find_cluster(call)
     own = [_resource(cluster, thing, _TYPES[type(thing)]) for thing in made_by(call.store, cluster)]
@@ -256,12 +261,3 @@ def _resource(cluster: Cluster, thing: Thing, kind: str) -> Json:
         "state": "CREATE_COMPLETE",
         "created": beijing(thing.created),
     }
-
-
-OPERATIONS: Mapping[str, Handler] = {
-    "cs:DescribeClusterDetail": _detail,
-    "cs:DescribeClusterNodes": _nodes,
-    "cs:DescribeClusterResources": _resources,
-    "cs:DescribeClustersForRegion": _list_region,
-    "cs:DescribeClustersV1": _list_all,
-}

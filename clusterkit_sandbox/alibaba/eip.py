@@ -7,20 +7,19 @@ the quota's and those for wrong values are on the vendor's page of AllocateEipAd
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 from clusterkit_sandbox.alibaba.failure import Failure, bad
 from clusterkit_sandbox.alibaba.models import Eip, LoadBalancer, SnatEntry
 from clusterkit_sandbox.alibaba.nat import find_nat
 from clusterkit_sandbox.alibaba.service import (
     Call,
-    Handler,
     Json,
     asked_for,
     given_tags,
     has_tags,
     iso,
     key_value,
+    operation,
 )
 from clusterkit_sandbox.alibaba.vpc import RESOURCE_GROUP
 
@@ -33,6 +32,7 @@ def _bandwidth(call: Call, default: str) -> str:
     return text
 
 
+@operation("vpc:AllocateEipAddress")
 def _allocate(call: Call) -> object:
     tags, region = given_tags(call), call.region
     charge = call.get("InternetChargeType", "PayByBandwidth")
@@ -69,6 +69,7 @@ def _eip_status(call: Call, eip: Eip) -> str:
     return "InUse" if eip.instance else "Available"
 
 
+@operation("vpc:DescribeEipAddresses")
 def _describe_eips(call: Call) -> object:
     ids = str(call.get("AllocationId", "")).split(",")
     addresses = str(call.get("EipAddress", "")).split(",")
@@ -120,6 +121,7 @@ def _busy_eip() -> Failure:
     return bad("IncorrectEipStatus", "Current elastic IP status does not support this operation.")
 
 
+@operation("vpc:AssociateEipAddress")
 def _associate(call: Call) -> object:
     eip = _find_eip(call)
     if call.get("ClientToken") and eip.instance == call["InstanceId"]:
@@ -148,6 +150,7 @@ def _balancer(call: Call, identifier: str) -> bool:
     )
 
 
+@operation("vpc:UnassociateEipAddress")
 def _unassociate(call: Call) -> object:
     eip = _find_eip(call)
     if eip.instance and call.get("InstanceId") not in (None, eip.instance):
@@ -164,6 +167,7 @@ def _unassociate(call: Call) -> object:
     return {}
 
 
+@operation("vpc:ModifyEipAddressAttribute")
 def _modify_eip(call: Call) -> object:
     eip = _find_eip(call)
     eip.bandwidth = _bandwidth(call, eip.bandwidth)
@@ -172,19 +176,10 @@ def _modify_eip(call: Call) -> object:
     return {}
 
 
+@operation("vpc:ReleaseEipAddress")
 def _release(call: Call) -> object:
     eip = _find_eip(call)
     if eip.instance or call.store.pending(eip):
         raise _busy_eip()
     call.store.remove(eip)
     return {}
-
-
-OPERATIONS: Mapping[str, Handler] = {
-    "vpc:AllocateEipAddress": _allocate,
-    "vpc:AssociateEipAddress": _associate,
-    "vpc:DescribeEipAddresses": _describe_eips,
-    "vpc:ModifyEipAddressAttribute": _modify_eip,
-    "vpc:ReleaseEipAddress": _release,
-    "vpc:UnassociateEipAddress": _unassociate,
-}

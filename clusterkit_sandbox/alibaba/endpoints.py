@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from clusterkit_sandbox.alibaba.catalogue import REGIONS
 from clusterkit_sandbox.alibaba.failure import Failure
 from clusterkit_sandbox.alibaba.model import HOSTS
-from clusterkit_sandbox.alibaba.service import Call, Handler
+from clusterkit_sandbox.alibaba.service import Call, operation
 
 _CENTRAL = ("ram", "location")
 
 
+@operation("location:DescribeEndpoints")
 def _describe(call: Call) -> object:
     region, service = call["Id"], str(call["ServiceCode"]).lower()
     if region not in REGIONS:
@@ -30,6 +29,3 @@ def _describe(call: Call) -> object:
             }
         )
     return {"Success": True, "Endpoints": {"Endpoint": found}}
-
-
-OPERATIONS: Mapping[str, Handler] = {"location:DescribeEndpoints": _describe}

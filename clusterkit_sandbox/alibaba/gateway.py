@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Iterable, Mapping
-from http import HTTPStatus
 
 from clusterkit_sandbox.alibaba import (
     account,
@@ -27,6 +26,7 @@ from clusterkit_sandbox.alibaba import (
     nodepools,
     offers,
     personal,
+    policies,
     poolnodes,
     ram,
     registry,
@@ -51,27 +51,26 @@ from clusterkit_sandbox.alibaba.failure import (
 from clusterkit_sandbox.alibaba.operations import LATE, AlibabaOperations
 from clusterkit_sandbox.alibaba.parameters import read
 from clusterkit_sandbox.alibaba.request import Request, host_parts
-from clusterkit_sandbox.alibaba.service import Accepted, Call, Handler
+from clusterkit_sandbox.alibaba.service import HANDLERS, Accepted, Call
 from clusterkit_sandbox.alibaba.signature import AccessKey
 from clusterkit_sandbox.alibaba.store import Store
 from clusterkit_sandbox.emulator import Answer, Environ, SandboxContext, StartResponse
 from clusterkit_sandbox.fault_targets import Operations
 from clusterkit_sandbox.faults import Rule
+from clusterkit_sandbox.kit.calls import Service
+from clusterkit_sandbox.kit.shape import deprecated
+from clusterkit_sandbox.kit.wire import respond
 
 _LOG = logging.getLogger(__name__)
 
 REGION = "ap-southeast-1"
 """The default region."""
-HANDLERS: Mapping[str, Handler] = {
-    name: handler
-    for module in (
-        acls, activation, addons, balancers, clusters, clusterviews, eip, endpoints, groups,
-        instances, keypairs, kubeconfig, limits, nat, nodepools, offers, personal, poolnodes, ram,
-        registry, repositories, scaling, snat, tags, taskviews, volumes, vpc, vswitch,
-    )
-    for name, handler in module.OPERATIONS.items()
-}  # fmt: skip
-"""Every operation, as ``vpc:CreateVpc``."""
+OPERATIONS = (
+    acls, activation, addons, balancers, clusters, clusterviews, eip, endpoints, groups,
+    instances, keypairs, kubeconfig, limits, nat, nodepools, offers, personal, policies, poolnodes,
+    ram, registry, repositories, scaling, snat, tags, taskviews, volumes, vpc, vswitch,
+)  # fmt: skip
+"""the modules with operations; each registers its own on import"""
 _READS = ("Check", "Describe", "Get", "List", "Query")
 _INJECTED = {
     # vendor: "Throttling.User" and "ServiceUnavailable" in the common error codes of every service
@@ -93,6 +92,7 @@ class AlibabaCloud:
 
     def __init__(self, context: SandboxContext) -> None:
         self.store = Store(context.pace, context.faults)
+        self._service = Service(self.store, self.store.clock, context.faults, HANDLERS, LATE)
         self._clusters = ClusterLife(self.store, context.kube)
         self._key = account.new_key()
         self._ca = context.directory / "ca.pem"
@@ -149,11 +149,9 @@ class AlibabaCloud:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        length = int(environ.get("CONTENT_LENGTH") or 0)
-        body = environ["wsgi.input"].read(length) if length else b""
-        answer = self._answer(Request.read(environ, body))
-        start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", list(answer.headers))
-        return [answer.body]
+        return respond(
+            environ, start_response, lambda body: self._answer(Request.read(environ, body))
+        )
 
     def _answer(self, request: Request) -> Answer:
         request_id = _request_id()
@@ -169,11 +167,11 @@ class AlibabaCloud:
             raise not_emulated("answers in another format than JSON")
         parameters = read(request, operation)
         _check_endpoint(request)
-        for name in operation.deprecated(parameters):
-            _LOG.warning("%s: the parameter %s is deprecated", operation.full_name, name)
+        for name in deprecated(parameters, operation.parameters, {}):
+            _LOG.warning("%s: the parameter %s is deprecated", operation.name, name)
         call = Call(
             store=self.store,
-            operation=operation.full_name,
+            operation=operation.name,
             parameters=parameters,
             path=path,
             region_asked=request.region or REGION,
@@ -181,12 +179,8 @@ class AlibabaCloud:
             request_id=request_id,
             clusters=self._clusters,
         )
-        self.store.clock.advance()
-        with self.store.call(reading=operation.name.startswith(_READS)):
-            found = HANDLERS[operation.full_name](call)
-            late = LATE.get(operation.full_name)
-            if late is not None:
-                self.store.hide_added(late, self.store.faults.late(operation.full_name))
+        reading = operation.name.partition(":")[2].startswith(_READS)
+        found = self._service.run(operation.name, call, reading=reading)
         status, body = (202, found.body) if isinstance(found, Accepted) else (200, found)
         if operation.style == "RPC" and isinstance(body, dict):
             body = {"RequestId": request_id, **body}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import partial
 from ipaddress import IPv4Network
 from typing import Any
 
@@ -24,12 +23,12 @@ from clusterkit_sandbox.alibaba.models import (
 )
 from clusterkit_sandbox.alibaba.service import (
     Call,
-    Handler,
     Json,
     asked_for,
     given_tags,
     has_tags,
     iso,
+    operation,
     tag_key_value,
 )
 from clusterkit_sandbox.alibaba.vpc import RESOURCE_GROUP
@@ -53,6 +52,7 @@ _MOST = 200
 """Rules a group may have, both ways (vendor: ECS "Limits", basic security groups)."""
 
 
+@operation("ecs:CreateSecurityGroup")
 def _create(call: Call) -> object:
     tags = given_tags(call)
     kind = call.get("SecurityGroupType", "normal")
@@ -88,6 +88,7 @@ def _find(call: Call) -> SecurityGroup:
     )
 
 
+@operation("ecs:DescribeSecurityGroups")
 def _describe(call: Call) -> object:
     ids = ids_of(call, "SecurityGroupIds")
     found = [
@@ -122,6 +123,7 @@ def _describe(call: Call) -> object:
     return figures | {"RegionId": call.region, "SecurityGroups": {"SecurityGroup": described}}
 
 
+@operation("ecs:DescribeSecurityGroupAttribute")
 def _describe_rules(call: Call) -> object:
     group = _find(call)
     direction = call.get("Direction", "all")
@@ -149,6 +151,7 @@ def _describe_rules(call: Call) -> object:
     }
 
 
+@operation("ecs:ModifySecurityGroupAttribute")
 def _modify(call: Call) -> object:
     group = _find(call)
     group.name = call.get("SecurityGroupName", group.name)
@@ -208,8 +211,13 @@ def _check_end(call: Call, fields: dict[str, str], end: str) -> None:
             ) from None
 
 
-def _authorize(call: Call, direction: Direction = "ingress") -> object:
-    group = _find(call)
+def _direction(call: Call) -> Direction:
+    return "egress" if call.operation.endswith("Egress") else "ingress"
+
+
+@operation("ecs:AuthorizeSecurityGroup", "ecs:AuthorizeSecurityGroupEgress")
+def _authorize(call: Call) -> object:
+    group, direction = _find(call), _direction(call)
     known = [_identity(rule.fields) for rule in group.rules if rule.direction == direction]
     # the vendor takes the same rule twice without complaint, and keeps one
     for fields in _rules(call, direction):
@@ -225,8 +233,9 @@ def _authorize(call: Call, direction: Direction = "ingress") -> object:
     return {}
 
 
-def _revoke(call: Call, direction: Direction = "ingress") -> object:
-    group = _find(call)
+@operation("ecs:RevokeSecurityGroup", "ecs:RevokeSecurityGroupEgress")
+def _revoke(call: Call) -> object:
+    group, direction = _find(call), _direction(call)
     ids = call.get("SecurityGroupRuleId", [])
     if ids:
         unknown = set(ids) - {rule.id for rule in group.rules}
@@ -252,14 +261,15 @@ def _identity(fields: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(fields.get(name, "") for name in _IDENTITY)
 
 
+@operation("ecs:DescribeSecurityGroupReferences")
 def _describe_references(call: Call) -> object:
     """Only the groups that others' rules name (vendor: DescribeSecurityGroupReferences)."""
     found = []
     for identifier in call["SecurityGroupId"]:
         groups = [
             {"AliUid": "", "SecurityGroupId": other.id}
-            for other in call.here(SecurityGroup)
-            if other.id != identifier and _names(other, identifier)
+            for other in call.store.users(identifier, SecurityGroup)
+            if other.region == call.region
         ]
         if groups:
             found.append(
@@ -271,22 +281,12 @@ def _describe_references(call: Call) -> object:
     return {"SecurityGroupReferences": {"SecurityGroupReference": found}}
 
 
-def _names(group: SecurityGroup, identifier: str) -> bool:
-    """Whether one of its rules names the other group."""
-    ends = ("SourceGroupId", "DestGroupId")
-    return any(rule.fields.get(end) == identifier for rule in group.rules for end in ends)
-
-
 def in_use(call: Call, group: SecurityGroup) -> bool:
     """Whether an instance, an interface or another group's rule refers to it."""
-    store = call.store
-    return (
-        any(i.security_group == group.id for i in store.all(Instance))
-        or any(group.id in i.groups for i in store.all(NetworkInterface))
-        or any(_names(o, group.id) for o in store.all(SecurityGroup) if o.id != group.id)
-    )
+    return bool(call.store.users(group.id, Instance, NetworkInterface, SecurityGroup))
 
 
+@operation("ecs:DeleteSecurityGroup")
 def _delete(call: Call) -> object:
     group = _find(call)
     if in_use(call, group):
@@ -297,17 +297,3 @@ def _delete(call: Call) -> object:
         )
     call.store.remove(group)
     return {}
-
-
-OPERATIONS: Mapping[str, Handler] = {
-    "ecs:AuthorizeSecurityGroup": _authorize,
-    "ecs:AuthorizeSecurityGroupEgress": partial(_authorize, direction="egress"),
-    "ecs:CreateSecurityGroup": _create,
-    "ecs:DeleteSecurityGroup": _delete,
-    "ecs:DescribeSecurityGroupAttribute": _describe_rules,
-    "ecs:DescribeSecurityGroupReferences": _describe_references,
-    "ecs:DescribeSecurityGroups": _describe,
-    "ecs:ModifySecurityGroupAttribute": _modify,
-    "ecs:RevokeSecurityGroup": _revoke,
-    "ecs:RevokeSecurityGroupEgress": partial(_revoke, direction="egress"),
-}

@@ -25,6 +25,7 @@ from clusterkit_sandbox.alibaba.models import (
     VSwitch,
 )
 from clusterkit_sandbox.alibaba.store import Store
+from clusterkit_sandbox.kit.cluster import Controllers, balancer_name
 from clusterkit_sandbox.kube.interfaces import Volume
 
 PROVISIONER = "diskplugin.csi.alibabacloud.com"
@@ -69,31 +70,13 @@ def remove_balancer(store: Store, balancer: LoadBalancer) -> None:
     store.remove(balancer)
 
 
-class ClusterHooks:
-    """``CloudHooks`` of one cluster."""
+class ClusterControllers(Controllers[LoadBalancer]):
+    """The cloud side of one cluster."""
 
     def __init__(self, store: Store, cluster: str) -> None:
+        super().__init__(store.lock)
         self._store = store
         self._cluster = cluster
-
-    def ensure_load_balancer(
-        self, kind: str, namespace: str, name: str, uid: str, annotations: Mapping[str, str]
-    ) -> str:
-        """Create the load balancer of a Service; an Ingress has no emulated controller.
-
-        It is a network load balancer, or a classic one if an annotation asks for that
-        (``...-loadbalancer-spec``). Both have deletion protection, as the vendor's have.
-        """
-        if kind != "Service":
-            return ""
-        with self._store.lock:
-            cluster = self._require()
-            found = self._find(uid)
-            if found is None:
-                classic = f"{_PREFIX}spec" in annotations
-                found = self._make(cluster, uid, "clb" if classic else "nlb", annotations)
-            found.description = f"{namespace}/{name}"
-            return found.address
 
     def _require(self) -> Cluster:
         cluster = self._store.get(Cluster, self._cluster)
@@ -101,15 +84,25 @@ class ClusterHooks:
             raise RuntimeError(f"the cluster {self._cluster} is gone")
         return cluster
 
-    def _find(self, uid: str) -> LoadBalancer | None:
+    def balancer(self, uid: str) -> LoadBalancer | None:
+        """The load balancer with this uid in a tag."""
         for balancer in self._store.all(LoadBalancer):
             if balancer.owner == self._cluster and balancer.tags.get(_UID) == uid:
                 return balancer
         return None
 
-    def _make(
-        self, cluster: Cluster, uid: str, kind: str, annotations: Mapping[str, str]
+    def host_of(self, balancer: LoadBalancer) -> str:
+        """Its address, or the host name of a network load balancer."""
+        return balancer.address
+
+    def make_balancer(
+        self, namespace: str, name: str, uid: str, annotations: Mapping[str, str]
     ) -> LoadBalancer:
+        """A network load balancer, or a classic one if an annotation asks for that
+        (``...-loadbalancer-spec``). Both have deletion protection, as the vendor's have.
+        """
+        cluster = self._require()
+        kind = "clb" if f"{_PREFIX}spec" in annotations else "nlb"
         store = self._store
         address_type = annotations.get(f"{_PREFIX}address-type", "internet").lower()
         if address_type not in ("internet", "intranet"):
@@ -136,11 +129,12 @@ class ClusterHooks:
         balancer = LoadBalancer(
             id=identifier,
             region=cluster.region,
-            name=f"a{uid.replace('-', '')}"[:32],
+            name=balancer_name(uid),
+            description=f"{namespace}/{name}",
             owner=cluster.id,
             tags={
                 "ack.aliyun.com": cluster.id,
-                "kubernetes.do.not.delete": f"a{uid.replace('-', '')}"[:32],
+                "kubernetes.do.not.delete": balancer_name(uid),
                 _UID: uid,
             },
             kind=kind,
@@ -174,55 +168,46 @@ class ClusterHooks:
             )
         )
 
-    def delete_load_balancer(self, uid: str) -> None:
+    def remove_balancer(self, uid: str) -> None:
         """Delete the load balancer with its interfaces."""
-        with self._store.lock:
-            found = self._find(uid)
-            if found is not None:
-                remove_balancer(self._store, found)
+        found = self.balancer(uid)
+        if found is not None:
+            remove_balancer(self._store, found)
 
-    def provisioners(self) -> Sequence[str]:
+    def drivers(self) -> Sequence[str]:
         """The disk driver, if both of its parts are installed."""
-        with self._store.lock:
-            cluster = self._store.get(Cluster, self._cluster)
-            installed = cluster.addons if cluster is not None else {}
-            works = "csi-plugin" in installed and any(n in installed for n in PROVISIONER_ADDONS)
-            return (PROVISIONER,) if works else ()
+        cluster = self._store.get(Cluster, self._cluster)
+        installed = cluster.addons if cluster is not None else {}
+        works = "csi-plugin" in installed and any(n in installed for n in PROVISIONER_ADDONS)
+        return (PROVISIONER,) if works else ()
 
-    def create_volume(
+    def make_volume(
         self,
-        provisioner: str,
         name: str,
         size: int,
         parameters: Mapping[str, str],
         zone: str,
         tags: Mapping[str, str],
     ) -> Volume:
-        """Create a disk of the first category that fits; fail if the claim is too small."""
-        if provisioner != PROVISIONER:
-            raise RuntimeError(f"there is no provisioner {provisioner}")
+        """A disk of the first category that fits; fails if the claim is too small."""
         if str(parameters.get("volumeSizeAutoAvailable", "")).lower() == "true":
             size = max(size, AUTO_AVAILABLE)
         level = parameters.get("performanceLevel", DEFAULT_LEVEL).split(",")[0]
-        reasons = []
-        with self._store.lock:
-            cluster = self._require()
-            known = self._volume(name)
-            if known is not None:
-                return Volume(known.id, known.size)
-            for category in parameters.get("type", _DEFAULT_TYPES).split(","):
-                reason = _unfit(category.strip(), level, size)
-                if reason is None:
-                    wanted = {**_disk_tags(parameters), **tags}
-                    made = self._disk(cluster, name, size, category.strip(), level, zone, wanted)
-                    return Volume(made, size)
-                reasons.append(reason)
+        cluster, reasons = self._require(), []
+        for category in parameters.get("type", _DEFAULT_TYPES).split(","):
+            reason = _unfit(category.strip(), level, size)
+            if reason is None:
+                wanted = {**_disk_tags(parameters), **tags}
+                made = self._disk(cluster, name, size, category.strip(), level, zone, wanted)
+                return Volume(made, size)
+            reasons.append(reason)
         raise RuntimeError("; ".join(reasons))
 
-    def _volume(self, name: str) -> Disk | None:
+    def volume(self, name: str) -> Volume | None:
+        """The cluster's disk with this name."""
         for disk in self._store.all(Disk):
             if disk.owner == self._cluster and disk.name == name:
-                return disk
+                return Volume(disk.id, disk.size)
         return None
 
     def _disk(
@@ -256,12 +241,11 @@ class ClusterHooks:
         )
         return self._store.add(disk).id
 
-    def delete_volume(self, volume: str) -> None:
+    def remove_volume(self, volume: str) -> None:
         """Delete the disk."""
-        with self._store.lock:
-            disk = self._store.get(Disk, volume)
-            if disk is not None:
-                self._store.remove(disk)
+        disk = self._store.get(Disk, volume)
+        if disk is not None:
+            self._store.remove(disk)
 
 
 def _disk_tags(parameters: Mapping[str, str]) -> dict[str, str]:

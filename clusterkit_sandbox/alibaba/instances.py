@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 from clusterkit_sandbox.alibaba.catalogue import INSTANCE_TYPES
@@ -16,18 +15,18 @@ from clusterkit_sandbox.alibaba.models import (
     VSwitch,
 )
 from clusterkit_sandbox.alibaba.nodes import remove_instance
-from clusterkit_sandbox.alibaba.request import parsed
 from clusterkit_sandbox.alibaba.service import (
     Call,
-    Handler,
     Json,
     asked_for,
     given_tags,
     has_tags,
     iso,
+    operation,
     tag_key_value,
 )
 from clusterkit_sandbox.alibaba.vpc import RESOURCE_GROUP
+from clusterkit_sandbox.kit.wire import parsed
 
 
 def ids_of(call: Call, field: str) -> list[str]:
@@ -49,6 +48,7 @@ def some_of(call: Call, found: Sequence[Thing], most: int) -> tuple[Json, Sequen
     return call.page(found, most=most)
 
 
+@operation("ecs:DescribeInstances")
 def _instances(call: Call) -> object:
     ids = ids_of(call, "InstanceIds")
     found = [
@@ -92,6 +92,7 @@ def _instances(call: Call) -> object:
     return figures | {"Instances": {"Instance": described}}
 
 
+@operation("ecs:RunInstances")
 def _run(call: Call) -> object:
     """Machines of the user's own, without disks; codes of the vendor's RunInstances."""
     if call["InstanceType"] not in INSTANCE_TYPES:
@@ -133,11 +134,12 @@ def _instance_status(call: Call, instance: Instance) -> str:
     return "Starting" if call.store.pending(instance) else "Running"
 
 
-def _delete_instances(call: Call, field: str) -> object:
+@operation("ecs:DeleteInstance", "ecs:DeleteInstances")
+def _delete_instances(call: Call) -> object:
     """Running machines go by force only (403 ``IncorrectInstanceStatus``, vendor:
     DeleteInstance); a machine of a node pool would be replaced, which is not emulated.
     """
-    wanted = call[field]
+    wanted = call["InstanceId"]
     found = [
         call.find(Instance, i, "InvalidInstanceId.NotFound", "The InstanceId does not exist.")
         for i in ([wanted] if isinstance(wanted, str) else wanted)
@@ -155,6 +157,7 @@ def _delete_instances(call: Call, field: str) -> object:
     return {}
 
 
+@operation("ecs:CreateNetworkInterface")
 def _create_interface(call: Call) -> object:
     vswitch = call.find(VSwitch, call["VSwitchId"], "InvalidVSwitchId.NotFound")
     groups = call.get("SecurityGroupIds") or [call.get("SecurityGroupId", "")]
@@ -226,6 +229,7 @@ def _interface_fields(interface: NetworkInterface) -> Json:
     }
 
 
+@operation("ecs:DescribeNetworkInterfaces")
 def _interfaces(call: Call) -> object:
     ids = call.get("NetworkInterfaceId", [])
     found = [
@@ -243,6 +247,7 @@ def _interfaces(call: Call) -> object:
     return figures | {"NetworkInterfaceSets": {"NetworkInterfaceSet": described}}
 
 
+@operation("ecs:DeleteNetworkInterface")
 def _delete_interface(call: Call) -> object:
     interface = call.find(
         NetworkInterface,
@@ -254,14 +259,3 @@ def _delete_interface(call: Call) -> object:
         raise bad("InvalidOperation.InvalidEniState", "The interface is in use or not yours.")
     call.store.remove(interface)
     return {}
-
-
-OPERATIONS: Mapping[str, Handler] = {
-    "ecs:CreateNetworkInterface": _create_interface,
-    "ecs:DeleteInstance": partial(_delete_instances, field="InstanceId"),
-    "ecs:DeleteInstances": partial(_delete_instances, field="InstanceId"),
-    "ecs:DeleteNetworkInterface": _delete_interface,
-    "ecs:DescribeInstances": _instances,
-    "ecs:DescribeNetworkInterfaces": _interfaces,
-    "ecs:RunInstances": _run,
-}

@@ -9,26 +9,26 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Mapping
 
 from clusterkit_sandbox.alibaba.failure import Failure, bad
 from clusterkit_sandbox.alibaba.models import Instance, KeyPair
-from clusterkit_sandbox.alibaba.request import parsed
 from clusterkit_sandbox.alibaba.service import (
     Call,
-    Handler,
     asked_for,
     given_tags,
     has_tags,
     iso,
+    operation,
     tag_key_value,
 )
 from clusterkit_sandbox.alibaba.vpc import RESOURCE_GROUP
+from clusterkit_sandbox.kit.wire import parsed
 
 _NAME = re.compile(r"[^\W\d_][\w.:-]{1,127}")
 _KINDS = ("ssh-rsa", "ssh-ed25519")
 
 
+@operation("ecs:ImportKeyPair")
 def _import(call: Call) -> object:
     name, body = call["KeyPairName"], str(call["PublicKeyBody"])
     if not _NAME.fullmatch(name):
@@ -57,10 +57,11 @@ def _import(call: Call) -> object:
         fingerprint=hashlib.md5(blob, usedforsecurity=False).hexdigest(),
         public_key=body,
     )
-    call.store.add(pair, call.region)
+    call.store.add(pair)
     return {"KeyPairName": name, "KeyPairFingerPrint": pair.fingerprint}
 
 
+@operation("ecs:DescribeKeyPairs")
 def _describe(call: Call) -> object:
     wanted = re.escape(str(call.get("KeyPairName", "*"))).replace(r"\*", ".*")
     found = [
@@ -85,6 +86,7 @@ def _describe(call: Call) -> object:
     return figures | {"KeyPairs": {"KeyPair": described}}
 
 
+@operation("ecs:DeleteKeyPairs")
 def _delete(call: Call) -> object:
     try:
         names = parsed(call["KeyPairNames"])
@@ -103,12 +105,5 @@ def _delete(call: Call) -> object:
     for name in names:
         pair = call.store.get(KeyPair, name, call.region)
         if pair is not None:
-            call.store.remove(pair, call.region)
+            call.store.remove(pair)
     return {}
-
-
-OPERATIONS: Mapping[str, Handler] = {
-    "ecs:DeleteKeyPairs": _delete,
-    "ecs:DescribeKeyPairs": _describe,
-    "ecs:ImportKeyPair": _import,
-}

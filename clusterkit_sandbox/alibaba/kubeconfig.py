@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Mapping
 
 import yaml
 
 from clusterkit_sandbox.alibaba.failure import bad
 from clusterkit_sandbox.alibaba.models import API_PORT
-from clusterkit_sandbox.alibaba.service import Call, Handler, find_cluster, iso
+from clusterkit_sandbox.alibaba.service import Call, find_cluster, iso, operation
 
 _LONG = 3 * 365 * 24 * 3600
 """Seconds a certificate lives if no duration is given (vendor: three years)."""
 
 
+@operation("cs:DescribeClusterUserKubeconfig")
 def _describe(call: Call) -> object:
     cluster = find_cluster(call)
     if cluster.state == "deleting" or not call.clusters.serves(cluster):
@@ -64,6 +64,3 @@ def _describe(call: Call) -> object:
 
 def _base64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
-
-
-OPERATIONS: Mapping[str, Handler] = {"cs:DescribeClusterUserKubeconfig": _describe}

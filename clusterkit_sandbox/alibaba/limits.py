@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from clusterkit_sandbox.alibaba.catalogue import INSTANCE_TYPES, REGIONS, zones
 from clusterkit_sandbox.alibaba.failure import Failure, bad
-from clusterkit_sandbox.alibaba.service import Call, Handler, Json
+from clusterkit_sandbox.alibaba.service import Call, Json, operation
 from clusterkit_sandbox.alibaba.stock import in_stock, used_vcpus
 
 _ASKED = 8
@@ -48,6 +48,7 @@ def _values(call: Call, zone: str | None) -> Mapping[str, Callable[[], list[Json
     }
 
 
+@operation("ecs:DescribeAccountAttributes")
 def _describe(call: Call) -> object:
     if call["RegionId"] not in REGIONS:
         raise Failure(404, "InvalidRegionId.NotFound", "The specified RegionId does not exist.")
@@ -66,6 +67,3 @@ def _describe(call: Call) -> object:
         for name in (dict.fromkeys(wanted) or values)
     ]
     return {"AccountAttributeItems": {"AccountAttributeItem": items}}
-
-
-OPERATIONS: Mapping[str, Handler] = {"ecs:DescribeAccountAttributes": _describe}

@@ -6,18 +6,16 @@ from __future__ import annotations
 
 import json
 import lzma
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any
-from urllib.parse import unquote
 
 from clusterkit_sandbox.alibaba.failure import Failure, not_emulated
 from clusterkit_sandbox.alibaba.request import Request
-
-Shape = str | Mapping[str, Any]
+from clusterkit_sandbox.kit import published
+from clusterkit_sandbox.kit.shape import Operation
+from clusterkit_sandbox.kit.wire import Routes
 
 HOSTS: Mapping[str, str] = {
     "cs": "cs",
@@ -38,50 +36,13 @@ HOSTS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class Operation:
-    """One operation as published."""
-
-    product: str
-    name: str
-    style: str
-    query: frozenset[str]
-    comma: frozenset[str]
-    whole: str | None
-    parameters: Mapping[str, Any]
-    answer: Shape | None
-
-    @property
-    def full_name(self) -> str:
-        """``vpc:CreateVpc``"""
-        return f"{self.product}:{self.name}"
-
-    def deprecated(self, parameters: Mapping[str, Any]) -> Iterator[str]:
-        """Which of these parameters are deprecated (the vendor still accepts them)."""
-        yield from _deprecated(self.parameters, parameters, "")
-
-
-def _deprecated(shape: Shape, value: Any, place: str) -> Iterator[str]:
-    if isinstance(shape, str):
-        return
-    if "array" in shape and isinstance(value, list):
-        for item in value:
-            yield from _deprecated(shape["array"], item, f"{place}[].")
-    elif "fields" in shape and isinstance(value, dict):
-        for name in value:
-            # the newer SDKs send every list they know, empty
-            if name in shape.get("deprecated", ()) and value[name] not in ([], {}):
-                yield place + name
-            yield from _deprecated(shape["fields"][name], value[name], f"{place}{name}.")
-
-
-@dataclass(frozen=True)
 class Product:
     """One API of one version."""
 
     name: str
     operations: Mapping[str, Operation]
     others: frozenset[str]
-    routes: tuple[tuple[str, re.Pattern[str], str], ...]
+    routes: Routes[str]
 
 
 @cache
@@ -91,35 +52,15 @@ def products() -> Mapping[tuple[str, str], Product]:
     data = resources.files("clusterkit_sandbox.alibaba") / "data"
     for name, host in HOSTS.items():
         raw = json.loads(lzma.decompress((data / f"{name}.json.xz").read_bytes()))
-        routes: list[tuple[str, re.Pattern[str], str]] = []
+        routes = Routes[str]()
         operations: dict[str, Operation] = {}
         for action, entry in raw["operations"].items():
-            operations[action] = Operation(
-                product=name,
-                name=action,
-                style=entry["style"],
-                query=frozenset(entry["query"]),
-                comma=frozenset(entry.get("comma", ())),
-                whole=entry.get("whole"),
-                parameters=entry["parameters"],
-                answer=entry["answer"],
-            )
-            routes.append((entry["method"], _route(entry["path"]), action))
+            operations[action] = published.alibaba(name, action, entry)
+            routes.add(entry["method"], operations[action].path, action)
         for action, (method, path) in raw["others"].items():
-            routes.append((method, _route(path), action))
-        found[host, raw["version"]] = Product(
-            name, operations, frozenset(raw["others"]), tuple(routes)
-        )
+            routes.add(method, published.template(path), action)
+        found[host, raw["version"]] = Product(name, operations, frozenset(raw["others"]), routes)
     return found
-
-
-def _route(path: str) -> re.Pattern[str]:
-    parts = re.split(r"\[(\w+)\]", path)
-    for position in range(1, len(parts), 2):
-        parts[position] = f"(?P<{parts[position]}>[^/]+)"
-    for position in range(0, len(parts), 2):
-        parts[position] = re.escape(parts[position])
-    return re.compile("".join(parts) + "/?")
 
 
 def named(request: Request) -> tuple[Product | None, str | None, Mapping[str, str]]:
@@ -127,10 +68,8 @@ def named(request: Request) -> tuple[Product | None, str | None, Mapping[str, st
     product = products().get((request.product, request.version))
     if product is None or request.action is not None:
         return product, request.action, {}
-    for method, pattern, name in product.routes:
-        if method == request.method and (found := pattern.fullmatch(request.path)):
-            return product, name, {k: unquote(v) for k, v in found.groupdict().items()}
-    return product, None, {}
+    found = product.routes.find(request.method, request.path)
+    return (product, *found) if found else (product, None, {})
 
 
 def find(request: Request) -> tuple[Operation, Mapping[str, str]]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from typing import Any, Literal
+
+from clusterkit_sandbox.kit.operations import LongRunning
 
 API_PORT = 6443
 """the port of API servers"""
@@ -27,6 +30,15 @@ class Thing:
     owner: str = ""
     """the cluster that created it; empty for the user's own"""
 
+    @property
+    def scope(self) -> str:
+        """Where its id is unique: the account, unless its id is a name in a region."""
+        return ""
+
+    def needs(self) -> Iterable[str]:
+        """The ids of the resources that cannot be deleted before it."""
+        return ()
+
 
 @dataclass(kw_only=True)
 class Vpc(Thing):
@@ -41,6 +53,9 @@ class VSwitch(Thing):
     zone: str
     cidr: IPv4Network
 
+    def needs(self) -> Iterable[str]:
+        return (self.vpc,)
+
 
 @dataclass(kw_only=True)
 class NatGateway(Thing):
@@ -52,6 +67,9 @@ class NatGateway(Thing):
     forward_table: str
     deleting: bool = False
 
+    def needs(self) -> Iterable[str]:
+        return (self.vpc, self.vswitch)
+
 
 @dataclass(kw_only=True)
 class Eip(Thing):
@@ -60,6 +78,9 @@ class Eip(Thing):
     internet_charge_type: str
     instance: str = ""
     instance_type: str = ""
+
+    def needs(self) -> Iterable[str]:
+        return (self.instance,)
 
 
 @dataclass(kw_only=True)
@@ -71,6 +92,9 @@ class SnatEntry(Thing):
     cidr: str
     deleting: bool = False
 
+    def needs(self) -> Iterable[str]:
+        return (self.nat, self.vswitch)
+
 
 @dataclass(kw_only=True)
 class KeyPair(Thing):
@@ -78,6 +102,10 @@ class KeyPair(Thing):
 
     fingerprint: str
     public_key: str
+
+    @property
+    def scope(self) -> str:
+        return self.region
 
 
 Direction = Literal["ingress", "egress"]
@@ -93,11 +121,18 @@ class Rule:
     created: float = field(default_factory=time.time)
 
 
+_GROUPS = ("SourceGroupId", "DestGroupId")
+
+
 @dataclass(kw_only=True)
 class SecurityGroup(Thing):
     vpc: str
     kind: str
     rules: list[Rule] = field(default_factory=list)
+
+    def needs(self) -> Iterable[str]:
+        groups = [rule.fields.get(name, "") for rule in self.rules for name in _GROUPS]
+        return (self.vpc, *(group for group in groups if group != self.id))
 
 
 @dataclass(kw_only=True)
@@ -118,6 +153,9 @@ class Instance(Thing):
     """False for a machine that never became a node"""
     cordoned: bool = False
     """whether it became one that takes no pods"""
+
+    def needs(self) -> Iterable[str]:
+        return (self.vswitch, self.security_group)
 
 
 @dataclass(kw_only=True)
@@ -145,6 +183,9 @@ class NetworkInterface(Thing):
     managed: bool = False
     """created by another service; only that service can delete it"""
 
+    def needs(self) -> Iterable[str]:
+        return (self.vswitch, *self.groups)
+
 
 @dataclass(kw_only=True)
 class LoadBalancer(Thing):
@@ -160,6 +201,9 @@ class LoadBalancer(Thing):
     ports: list[int]
     acls: dict[int, tuple[str, str, str]] = field(default_factory=dict)
     """listener port to (access control list, ``on`` or ``off``, ``white`` or ``black``)"""
+
+    def needs(self) -> Iterable[str]:
+        return self.vswitches
 
 
 @dataclass(kw_only=True)
@@ -215,19 +259,17 @@ class Repository(Thing):
 
 
 @dataclass(kw_only=True)
-class Task(Thing):
-    kind: str
-    cluster: str
-    target: str = ""
-    state: str = "running"
-    error: dict[str, str] | None = None
-    updated: float = field(default_factory=time.time)
+class Task(LongRunning):
+    """A task of Container Service; its ``parent`` is the cluster."""
+
+    region: str
 
 
 @dataclass(kw_only=True)
 class Event(Thing):
     cluster: str
     task: str
+    subject: str
     kind: str
     level: str
     reason: str
@@ -270,3 +312,7 @@ class Cluster(Thing):
     endpoint_eip: str = ""
     retained: set[str] = field(default_factory=set)
     updated: float = field(default_factory=time.time)
+
+    def needs(self) -> Iterable[str]:
+        # the switches of the control plane and, with Terway, those of the pods
+        return (*self.vswitches, *self.body.get("pod_vswitch_ids", []))

@@ -5,24 +5,23 @@ Codes as in terraform-provider-alicloud, resource_alicloud_nat_gateway.go.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from clusterkit_sandbox.alibaba.catalogue import zones
 from clusterkit_sandbox.alibaba.failure import Failure, bad, missing
 from clusterkit_sandbox.alibaba.models import Eip, NatGateway, SnatEntry, Vpc, VSwitch
 from clusterkit_sandbox.alibaba.service import (
     Call,
-    Handler,
     Json,
     asked_for,
     given_tags,
     has_tags,
     iso,
+    operation,
     tag_key_value,
 )
 from clusterkit_sandbox.alibaba.vpc import RESOURCE_GROUP
 
 
+@operation("vpc:CreateNatGateway")
 def _create_nat(call: Call) -> object:
     vpc = call.find(Vpc, call["VpcId"], "InvalidVpcId.NotFound", "Specified VPC does not exist.")
     if call.get("NatType", "Normal") != "Enhanced":
@@ -112,6 +111,7 @@ def _nat_fields(call: Call, nat: NatGateway) -> Json:
     }
 
 
+@operation("vpc:DescribeNatGateways")
 def _describe_nats(call: Call) -> object:
     found = [
         n
@@ -138,6 +138,7 @@ def _describe_nats(call: Call) -> object:
     return figures | {"NatGateways": {"NatGateway": described}}
 
 
+@operation("vpc:GetNatGatewayAttribute")
 def _get_nat(call: Call) -> object:
     nat = find_nat(call, call["NatGatewayId"])
     entries = [e for e in call.store.all(SnatEntry) if e.nat == nat.id]
@@ -150,6 +151,7 @@ def _get_nat(call: Call) -> object:
     }
 
 
+@operation("vpc:ModifyNatGatewayAttribute")
 def _modify_nat(call: Call) -> object:
     nat = find_nat(call, call["NatGatewayId"])
     nat.name = call.get("Name", nat.name)
@@ -157,10 +159,10 @@ def _modify_nat(call: Call) -> object:
     return {}
 
 
+@operation("vpc:DeleteNatGateway")
 def _delete_nat(call: Call) -> object:
     nat = find_nat(call, call["NatGatewayId"])
-    entries = [e for e in call.store.all(SnatEntry) if e.nat == nat.id]
-    eips = [e for e in call.store.all(Eip) if e.instance == nat.id]
+    entries, eips = call.store.users(nat.id, SnatEntry), call.store.users(nat.id, Eip)
     if not call.get("Force", False):
         if entries:
             raise bad("DependencyViolation.SnatEntry", "The NAT gateway has SNAT entries.")
@@ -177,15 +179,6 @@ def _delete_nat(call: Call) -> object:
     return {}
 
 
+@operation("vpc:ListEnhanhcedNatGatewayAvailableZones")
 def _nat_zones(call: Call) -> object:
     return {"Zones": [{"ZoneId": z, "LocalName": z} for z in zones(call.region)]}
-
-
-OPERATIONS: Mapping[str, Handler] = {
-    "vpc:CreateNatGateway": _create_nat,
-    "vpc:DeleteNatGateway": _delete_nat,
-    "vpc:DescribeNatGateways": _describe_nats,
-    "vpc:GetNatGatewayAttribute": _get_nat,
-    "vpc:ListEnhanhcedNatGatewayAvailableZones": _nat_zones,
-    "vpc:ModifyNatGatewayAttribute": _modify_nat,
-}

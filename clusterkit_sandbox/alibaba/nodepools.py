@@ -12,7 +12,6 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from clusterkit_sandbox.alibaba import tasks
 from clusterkit_sandbox.alibaba.catalogue import RUNTIME
 from clusterkit_sandbox.alibaba.failure import Failure, bad, not_emulated
 from clusterkit_sandbox.alibaba.models import Cluster, Instance, NodePool, Task
@@ -26,7 +25,7 @@ from clusterkit_sandbox.alibaba.poolrules import (
     check_size,
 )
 from clusterkit_sandbox.alibaba.poolviews import detail, summary
-from clusterkit_sandbox.alibaba.service import Call, Handler, Json, find_cluster
+from clusterkit_sandbox.alibaba.service import Call, Json, find_cluster, operation
 from clusterkit_sandbox.alibaba.store import Store
 
 _MODIFIED = {
@@ -130,6 +129,7 @@ def _ready(cluster: Cluster) -> None:
         raise bad("InvalidStatus.Forbidden", f"The state of {cluster.id} is {cluster.state}.")
 
 
+@operation("cs:CreateClusterNodePool")
 def _create(call: Call) -> object:
     cluster = find_cluster(call)
     _ready(cluster)
@@ -138,7 +138,7 @@ def _create(call: Call) -> object:
             raise bad("MissingParameter", f"{part} is mandatory for this action.")
     check_new(call, Home.of(cluster), [dict(call.parameters)])
     pool = new_pool(call.store, cluster, call.parameters)
-    task = tasks.begin(call.store, "nodepool_create", cluster, pool.id)
+    task = call.store.tasks.start("nodepool_create", cluster, pool.id)
     call.clusters.pools.scale(pool, task, "nodepool/create", terminal=call.terminal())
     return begun(call, pool, task)
 
@@ -171,10 +171,12 @@ def _require_state(pool: NodePool, *states: str) -> None:
         )
 
 
+@operation("cs:DescribeClusterNodePoolDetail")
 def _detail(call: Call) -> object:
     return detail(call.store, find_pool(call)[1])
 
 
+@operation("cs:DescribeClusterNodePools")
 def _list(call: Call) -> object:
     cluster = find_cluster(call)
     found = [
@@ -185,6 +187,7 @@ def _list(call: Call) -> object:
     return {"nodepools": found}
 
 
+@operation("cs:ModifyClusterNodePool")
 def _modify(call: Call) -> object:
     cluster, pool = find_pool(call)
     others = sorted(call.parameters.keys() - _MODIFIED)
@@ -219,11 +222,12 @@ def _modify(call: Call) -> object:
         for instance in call.store.all(Instance):
             if instance.pool == pool.id:
                 label(instance, pool)
-    task = tasks.begin(call.store, "nodepool_update", cluster, pool.id)
+    task = call.store.tasks.start("nodepool_update", cluster, pool.id)
     call.clusters.pools.scale(pool, task, "nodepool/scale", state="updating")
     return begun(call, pool, task)
 
 
+@operation("cs:ScaleClusterNodePool")
 def _scale(call: Call) -> object:
     cluster, pool = find_pool(call)
     require_active(cluster, pool)
@@ -235,11 +239,12 @@ def _scale(call: Call) -> object:
     pool.desired += count
     if "desired_size" in pool.body["scaling_group"]:
         pool.body["scaling_group"]["desired_size"] = pool.desired
-    task = tasks.begin(call.store, "nodepool_scaleout", cluster, pool.id)
+    task = call.store.tasks.start("nodepool_scaleout", cluster, pool.id)
     call.clusters.pools.scale(pool, task, "nodepool/scale")
     return {"task_id": task.id}
 
 
+@operation("cs:DeleteClusterNodepool")
 def _delete(call: Call) -> object:
     cluster, pool = find_pool(call)
     if cluster.state not in ("running", "failed", "delete_failed"):
@@ -248,16 +253,6 @@ def _delete(call: Call) -> object:
     machines = [i for i in call.store.all(Instance) if i.pool == pool.id]
     if machines and not call.get("force", False):
         raise bad("NodePoolNotEmpty", f"The node pool {pool.id} has {len(machines)} machines.")
-    task = tasks.begin(call.store, "nodepool_delete", cluster, pool.id)
+    task = call.store.tasks.start("nodepool_delete", cluster, pool.id)
     call.clusters.pools.delete(pool, task)
     return {"request_id": call.request_id, "task_id": task.id}
-
-
-OPERATIONS: Mapping[str, Handler] = {
-    "cs:CreateClusterNodePool": _create,
-    "cs:DeleteClusterNodepool": _delete,
-    "cs:DescribeClusterNodePoolDetail": _detail,
-    "cs:DescribeClusterNodePools": _list,
-    "cs:ModifyClusterNodePool": _modify,
-    "cs:ScaleClusterNodePool": _scale,
-}

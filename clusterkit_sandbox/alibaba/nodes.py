@@ -41,18 +41,21 @@ def settle(store: Store, pool: NodePool, *, joining: bool) -> tuple[str, str] | 
     error: tuple[str, str] | None = None
     locked_out = _locked_out(store, pool)
     joining = joining and locked_out is None
+    silent = joining and not store.conditions.joining
+    joining = joining and not silent
     for _ in range(pool.desired - len(machines)):
         made = _make(store, pool, joining)
         if isinstance(made, tuple):
             error = made
             break
     tried = pool.desired > len(machines)
-    if error is None and not joining and (tried or locked_out is None):
+    if error is None and not (joining or silent) and (tried or locked_out is None):
         error = (
             "NodeJoinFailed",
             locked_out or "The machines did not become nodes of the cluster in time.",
         )
-    pool.failed = sum(i.pool == pool.id and not i.joined for i in store.all(Instance))
+    absent = sum(i.pool == pool.id and not i.joined for i in store.all(Instance))
+    pool.failed = 0 if silent else absent
     pool.failure = "" if error is None else f"{error[0]}: {error[1]}"
     return error
 

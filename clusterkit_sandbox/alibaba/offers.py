@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from clusterkit_sandbox.alibaba.catalogue import (
     DISKS,
@@ -13,10 +13,11 @@ from clusterkit_sandbox.alibaba.catalogue import (
     zones,
 )
 from clusterkit_sandbox.alibaba.failure import bad, missing
-from clusterkit_sandbox.alibaba.service import Call, Handler, Json
+from clusterkit_sandbox.alibaba.service import Call, Json, operation
 from clusterkit_sandbox.alibaba.stock import in_stock
 
 
+@operation("ecs:DescribeRegions")
 def _regions(_call: Call) -> object:
     found = [
         {
@@ -30,6 +31,7 @@ def _regions(_call: Call) -> object:
     return {"Regions": {"Region": found}}
 
 
+@operation("ecs:DescribeZones")
 def _zones(call: Call) -> object:
     found = [
         {
@@ -64,6 +66,7 @@ def _wanted_types(call: Call) -> list[InstanceType]:
     ]
 
 
+@operation("ecs:DescribeAvailableResource")
 def _available(call: Call) -> object:
     wanted = call["DestinationResource"]
     if wanted in ("SystemDisk", "DataDisk") and call.get("InstanceType") is None:
@@ -130,6 +133,7 @@ def _disk_offers(call: Call, zone: str) -> Iterable[Json]:
         yield {"Value": category, "Min": low, "Max": high, "Unit": "GiB", **_status(here)}
 
 
+@operation("ecs:DescribeInstanceTypes")
 def _types(call: Call) -> object:
     names, families = call.get("InstanceTypes", []), call.get("InstanceTypeFamilies", [])
     found = [
@@ -160,11 +164,3 @@ def _types(call: Call) -> object:
         for kind in some
     ]
     return {"NextToken": token, "InstanceTypes": {"InstanceType": described}}
-
-
-OPERATIONS: Mapping[str, Handler] = {
-    "ecs:DescribeAvailableResource": _available,
-    "ecs:DescribeInstanceTypes": _types,
-    "ecs:DescribeRegions": _regions,
-    "ecs:DescribeZones": _zones,
-}

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections.abc import Mapping
 
 from clusterkit_sandbox.alibaba.failure import Failure, bad
 from clusterkit_sandbox.alibaba.models import Namespace, Repository
@@ -22,7 +21,7 @@ from clusterkit_sandbox.alibaba.repositories import (
     valid,
     valid_kind,
 )
-from clusterkit_sandbox.alibaba.service import Call, Handler, Json
+from clusterkit_sandbox.alibaba.service import Call, Json, operation
 from clusterkit_sandbox.alibaba.store import ACCOUNT
 
 _NAMESPACES = 3
@@ -35,6 +34,7 @@ def _answer(call: Call, data: Json | None = None) -> Json:
     return {"requestId": call.request_id} | ({} if data is None else {"data": data})
 
 
+@operation("personalcr:GetAuthorizationToken")
 def _token(call: Call) -> object:
     return _answer(
         call,
@@ -59,6 +59,7 @@ def _repository(call: Call) -> Repository:
     return repository_of(call.store, "", path["RepoNamespace"], path["RepoName"], call.region)
 
 
+@operation("personalcr:CreateNamespace")
 def _create_namespace(call: Call) -> object:
     name = valid(call["Namespace"]["Namespace"], "NAMESPACE", 2, 120)
     if any(n.name == name for n in _own(call)):
@@ -87,17 +88,20 @@ def _fields(namespace: Namespace) -> Json:
     }
 
 
+@operation("personalcr:GetNamespace")
 def _get_namespace(call: Call) -> object:
     found = _namespace(call, call.path["Namespace"])
     more = {"autoCreate": found.auto_create, "defaultVisibility": found.default_type}
     return _answer(call, {"namespace": _fields(found) | more})
 
 
+@operation("personalcr:GetNamespaceList")
 def _list_namespaces(call: Call) -> object:
     found = [n for n in _own(call) if call.get("Status") in (None, "NORMAL")]
     return _answer(call, {"namespaces": [_fields(n) for n in found]})
 
 
+@operation("personalcr:UpdateNamespace")
 def _update_namespace(call: Call) -> object:
     found = _namespace(call, call.path["Namespace"])
     sent = call["Namespace"]
@@ -106,6 +110,7 @@ def _update_namespace(call: Call) -> object:
     return _answer(call)
 
 
+@operation("personalcr:DeleteNamespace")
 def _delete_namespace(call: Call) -> object:
     remove_namespace(call.store, _namespace(call, call.path["Namespace"]))
     return _answer(call)
@@ -117,6 +122,7 @@ def _summary(text: str) -> str:
     return text
 
 
+@operation("personalcr:CreateRepo")
 def _create_repository(call: Call) -> object:
     sent = call["Repo"]
     namespace = _namespace(call, sent["RepoNamespace"])
@@ -168,6 +174,7 @@ def _repository_fields(repository: Repository) -> Json:
     }
 
 
+@operation("personalcr:GetRepo")
 def _get_repository(call: Call) -> object:
     found = _repository(call)
     return _answer(call, {"repo": _repository_fields(found) | {"detail": found.detail}})
@@ -188,16 +195,19 @@ def _some(call: Call, found: list[Repository]) -> object:
     )
 
 
+@operation("personalcr:GetRepoList")
 def _list_all(call: Call) -> object:
     return _some(call, [r for r in call.here(Repository) if not r.instance])
 
 
+@operation("personalcr:GetRepoListByNamespace")
 def _list_repositories(call: Call) -> object:
     namespace = _namespace(call, call.path["RepoNamespace"])
     mine = [r for r in call.here(Repository) if not r.instance and r.namespace == namespace.name]
     return _some(call, mine)
 
 
+@operation("personalcr:UpdateRepo")
 def _update_repository(call: Call) -> object:
     found, sent = _repository(call), call["Repo"]
     kind, summary = sent.get("RepoType", found.kind), sent.get("Summary", found.summary)
@@ -206,22 +216,7 @@ def _update_repository(call: Call) -> object:
     return _answer(call)
 
 
+@operation("personalcr:DeleteRepo")
 def _delete_repository(call: Call) -> object:
     call.store.remove(_repository(call))
     return _answer(call)
-
-
-OPERATIONS: Mapping[str, Handler] = {
-    "personalcr:CreateNamespace": _create_namespace,
-    "personalcr:CreateRepo": _create_repository,
-    "personalcr:DeleteNamespace": _delete_namespace,
-    "personalcr:DeleteRepo": _delete_repository,
-    "personalcr:GetAuthorizationToken": _token,
-    "personalcr:GetNamespace": _get_namespace,
-    "personalcr:GetNamespaceList": _list_namespaces,
-    "personalcr:GetRepo": _get_repository,
-    "personalcr:GetRepoList": _list_all,
-    "personalcr:GetRepoListByNamespace": _list_repositories,
-    "personalcr:UpdateNamespace": _update_namespace,
-    "personalcr:UpdateRepo": _update_repository,
-}

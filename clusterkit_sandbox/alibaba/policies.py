@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
 
 from clusterkit_sandbox.alibaba.failure import Failure, bad
 from clusterkit_sandbox.alibaba.models import Policy, Role
-from clusterkit_sandbox.alibaba.request import parsed
-from clusterkit_sandbox.alibaba.service import Call, Handler, Json, given_tags, has_tags, iso
+from clusterkit_sandbox.alibaba.service import Call, Json, given_tags, has_tags, iso, operation
 from clusterkit_sandbox.alibaba.store import Store
+from clusterkit_sandbox.kit.wire import parsed
 
 _NAME = re.compile(r"[A-Za-z0-9-]{1,128}")
 _VERSIONS = 5
@@ -73,6 +72,7 @@ def _fields(call: Call, policy: Policy) -> Json:
     }
 
 
+@operation("ram:CreatePolicy")
 def _create(call: Call) -> object:
     name = call["PolicyName"]
     if not _NAME.fullmatch(name):
@@ -111,6 +111,7 @@ def _custom(call: Call) -> Policy:
     return policy
 
 
+@operation("ram:GetPolicy")
 def _get(call: Call) -> object:
     policy = _custom(call)
     return {
@@ -119,6 +120,7 @@ def _get(call: Call) -> object:
     }
 
 
+@operation("ram:ListPolicies")
 def _list(call: Call) -> object:
     found = [p for p in call.store.all(Policy) if has_tags(p, call)]
     if call.get("PolicyType") == "System":
@@ -137,6 +139,7 @@ def _list(call: Call) -> object:
     return answer | ({"Marker": marker} if marker else {})
 
 
+@operation("ram:DeletePolicy")
 def _delete(call: Call) -> object:
     policy = _custom(call)
     key = ("Custom", policy.id)
@@ -151,6 +154,7 @@ def _delete(call: Call) -> object:
     return {}
 
 
+@operation("ram:CreatePolicyVersion")
 def _create_version(call: Call) -> object:
     policy, text = _custom(call), document(call["PolicyDocument"])
     if len(policy.versions) >= _VERSIONS:
@@ -171,16 +175,19 @@ def _known_version(call: Call, policy: Policy) -> str:
     return name
 
 
+@operation("ram:GetPolicyVersion")
 def _get_version(call: Call) -> object:
     policy = _custom(call)
     return {"PolicyVersion": _version(policy, _known_version(call, policy))}
 
 
+@operation("ram:ListPolicyVersions")
 def _list_versions(call: Call) -> object:
     policy = _custom(call)
     return {"PolicyVersions": {"PolicyVersion": [_version(policy, v) for v in policy.versions]}}
 
 
+@operation("ram:DeletePolicyVersion")
 def _delete_version(call: Call) -> object:
     policy = _custom(call)
     name = _known_version(call, policy)
@@ -188,15 +195,3 @@ def _delete_version(call: Call) -> object:
         raise Failure(409, "DeleteConflict.PolicyVersion.Default", "It is the default version.")
     del policy.versions[name]
     return {}
-
-
-OPERATIONS: Mapping[str, Handler] = {
-    "ram:CreatePolicy": _create,
-    "ram:CreatePolicyVersion": _create_version,
-    "ram:DeletePolicy": _delete,
-    "ram:DeletePolicyVersion": _delete_version,
-    "ram:GetPolicy": _get,
-    "ram:GetPolicyVersion": _get_version,
-    "ram:ListPolicies": _list,
-    "ram:ListPolicyVersions": _list_versions,
-}

@@ -10,42 +10,28 @@ deleted (``scaling.py``).
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
-from clusterkit_sandbox.alibaba import tasks
-from clusterkit_sandbox.alibaba.drain import Drainer, Unreachable
 from clusterkit_sandbox.alibaba.models import Instance, NodePool, Task
-from clusterkit_sandbox.alibaba.nodes import detach, node_name, remove_instance, settle
+from clusterkit_sandbox.alibaba.nodes import detach, node, node_name, remove_instance, settle
 from clusterkit_sandbox.alibaba.store import Store
+from clusterkit_sandbox.kit.cluster import Endpoints
+from clusterkit_sandbox.kit.drain import drain
+from clusterkit_sandbox.kube.interfaces import Node
 
-_LOG = logging.getLogger(__name__)
 REMOVING = "removing_nodes"
 """The published list of states says ``removing``; every operator who quoted one saw this."""
-_LOOKS = (0.05, 5.0)
-"""Seconds between checks of a drain, growing; pods take real time to stop, at any pace."""
 _PATIENCE = 10.0
 """Minimum seconds for a drain, at any pace."""
-
-
-class Clusters(Protocol):
-    """What node pools need from clusters."""
-
-    def drainer(self, cluster: str) -> Drainer | None:
-        """A client of the cluster's API server; None if it is not up."""
-
-    def sync(self, cluster: str) -> None:
-        """Update the node objects in Kubernetes."""
 
 
 class PoolLife:
     """The changes of all node pools."""
 
-    def __init__(self, store: Store, clusters: Clusters) -> None:
+    def __init__(self, store: Store, endpoints: Endpoints) -> None:
         self._store = store
-        self._clusters = clusters
+        self._endpoints = endpoints
 
     def scale(
         self,
@@ -64,7 +50,7 @@ class PoolLife:
                     return
                 error = settle(self._store, pool, joining=not terminal)
                 self._end(pool, task, error)
-            self._clusters.sync(pool.cluster)
+            self._sync(pool.cluster)
 
         surplus = self._machines(pool)[pool.desired :]
         _set(pool, REMOVING if surplus else state)
@@ -102,7 +88,7 @@ class PoolLife:
                     pool.body["scaling_group"]["desired_size"] = pool.desired
                 if not waiting:
                     self._end(pool, task, settle(self._store, pool, joining=True))
-            self._clusters.sync(pool.cluster)
+            self._sync(pool.cluster)
             if waiting:
                 later()
 
@@ -122,12 +108,12 @@ class PoolLife:
                 if pool.protected:
                     # the code is not documented
                     reason = "The scaling group of the node pool is protected from deletion."
-                    tasks.end(self._store, task, ("DeleteScalingGroupFailed", reason))
+                    self._store.tasks.end(task, ("DeleteScalingGroupFailed", reason))
                     _set(pool, "delete_failed")
                     return
                 remove_pool(self._store, pool)
-                tasks.end(self._store, task)
-            self._clusters.sync(pool.cluster)
+                self._store.tasks.end(task)
+            self._sync(pool.cluster)
 
         machines = self._machines(pool)
         if not machines:
@@ -141,17 +127,29 @@ class PoolLife:
         _set(pool, "updating")
 
         def done() -> None:
-            with self._store.lock:
-                then()
-                self._end(pool, task, None)
+            then()
+            _set(pool, "active")
 
-        self._store.later(what, done)
+        self._store.tasks.end_later(task, f"alibaba/{what}", done)
+
+    def _sync(self, cluster: str) -> None:
+        """Update the node objects in Kubernetes."""
+
+        def joined() -> list[Node]:
+            with self._store.lock:
+                return [
+                    node(instance)
+                    for instance in self._store.all(Instance)
+                    if instance.cluster == cluster and instance.joined
+                ]
+
+        self._endpoints.sync(cluster, joined)
 
     def _machines(self, pool: NodePool) -> list[Instance]:
         return [i for i in self._store.all(Instance) if i.pool == pool.id]
 
     def _end(self, pool: NodePool, task: Task, error: tuple[str, str] | None) -> None:
-        tasks.end(self._store, task, error)
+        self._store.tasks.end(task, error)
         _set(pool, "active")
 
     def _drain(
@@ -167,43 +165,28 @@ class PoolLife:
         """Empty the nodes of these machines, looking again and again, ``then`` go on."""
         patience = max(_PATIENCE, self._store.seconds("nodepool/drain"))
         names = [node_name(instance) for instance in instances if instance.joined]
-        until = self._store.clock.now + patience
-        wait = _LOOKS[0]
 
-        def look() -> None:
-            nonlocal wait
+        def wanted() -> bool:
             with self._store.lock:
-                if self._store.get(NodePool, pool.id) is None:
-                    return
-            staying = self._empty(pool.cluster, names, evict=evict)
-            if not staying:
-                then()
-            elif self._store.clock.now < until:
-                self._store.clock.after(wait, look)
-                wait = min(wait * 1.5, _LOOKS[1])
-            else:
-                with self._store.lock:
-                    # the code is not documented
-                    reason = f"Pods could not be evicted: {', '.join(staying)}."
-                    tasks.end(self._store, task, ("DrainNodesFailed", reason))
-                    _set(pool, failed)
+                return self._store.get(NodePool, pool.id) is not None
 
-        self._store.clock.after(0, look)
+        def stuck(staying: Sequence[str]) -> None:
+            with self._store.lock:
+                # the code is not documented
+                reason = f"Pods could not be evicted: {', '.join(staying)}."
+                self._store.tasks.end(task, ("DrainNodesFailed", reason))
+                _set(pool, failed)
 
-    def _empty(self, cluster: str, names: Sequence[str], *, evict: bool) -> list[str]:
-        """Cordon the nodes and evict their pods; return the pods that are still there."""
-        drainer = self._clusters.drainer(cluster) if names else None
-        if drainer is None:
-            return []
-        try:
-            for name in names:
-                drainer.cordon(name)
-            return [pod for name in names for pod in drainer.evict(name)] if evict else []
-        except Unreachable as error:
-            _LOG.warning("nodes of %s are not drained: %s", cluster, error)
-            return []
-        finally:
-            drainer.close()
+        drain(
+            self._store.clock,
+            lambda: self._endpoints.drainer(pool.cluster),
+            names,
+            patience,
+            evict=evict,
+            then=then,
+            failed=stuck,
+            wanted=wanted,
+        )
 
 
 def _set(pool: NodePool, state: str) -> None:

@@ -7,20 +7,18 @@ shows as ``node_config``, all but those of containerd.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from clusterkit_sandbox.alibaba import tasks
 from clusterkit_sandbox.alibaba.failure import bad
 from clusterkit_sandbox.alibaba.models import Instance
 from clusterkit_sandbox.alibaba.nodepools import begun, find_pool, require_active
 from clusterkit_sandbox.alibaba.nodes import node_name
-from clusterkit_sandbox.alibaba.service import Call, Handler
+from clusterkit_sandbox.alibaba.service import Call, operation
 
 _PARALLEL = (1, 10)
 """Nodes that may be changed at once (vendor: rolling_policy.max_parallelism)."""
 _SETTINGS = {"kubelet_config": "kubelet_configuration", "os_config": "node_os_config"}
 
 
+@operation("cs:RemoveNodePoolNodes")
 def _remove(call: Call) -> object:
     cluster, pool = find_pool(call)
     require_active(cluster, pool)
@@ -32,7 +30,7 @@ def _remove(call: Call) -> object:
         # the code is not documented
         raise bad("InvalidParameter", f"Not machines of the node pool: {', '.join(unknown)}.")
     found = list({known[name].id: known[name] for name in wanted}.values())
-    task = tasks.begin(call.store, "nodepool_remove_nodes", cluster, pool.id)
+    task = call.store.tasks.start("nodepool_remove_nodes", cluster, pool.id)
     call.clusters.pools.remove(
         pool,
         found,
@@ -44,6 +42,7 @@ def _remove(call: Call) -> object:
     return {"request_id": call.request_id, "task_id": task.id}
 
 
+@operation("cs:ModifyNodePoolNodeConfig")
 def _configure(call: Call) -> object:
     cluster, pool = find_pool(call)
     require_active(cluster, pool)
@@ -56,7 +55,7 @@ def _configure(call: Call) -> object:
     names = {node_name(i) for i in call.store.all(Instance) if i.pool == pool.id}
     if set(call.get("node_names") or []) - names:
         raise bad("InvalidParameter", "node_names must be nodes of the node pool.")
-    task = tasks.begin(call.store, "nodepool_update_node_config", cluster, pool.id)
+    task = call.store.tasks.start("nodepool_update_node_config", cluster, pool.id)
 
     def changed() -> None:
         settings = dict(pool.body.get("node_config") or {})
@@ -66,9 +65,3 @@ def _configure(call: Call) -> object:
 
     call.clusters.pools.change(pool, task, "nodepool/config", changed)
     return begun(call, pool, task)
-
-
-OPERATIONS: Mapping[str, Handler] = {
-    "cs:ModifyNodePoolNodeConfig": _configure,
-    "cs:RemoveNodePoolNodes": _remove,
-}

@@ -62,17 +62,21 @@ def _management(management: Mapping[str, Any]) -> Json:
 
 
 def _status(store: Store, pool: NodePool) -> Json:
+    """The figures of Auto Scaling: an operator of 2026 read total 4, healthy 4, failed 0, offline 2
+    of a pool of which no machine had become a node.
+    """
     machines = [i for i in store.all(Instance) if i.pool == pool.id]
     joined = sum(machine.joined for machine in machines)
+    silent = len(machines) - joined - pool.failed
     begun = pool.state == "scaling"
     return {
         "state": pool.state,
         "total_nodes": len(machines),
-        "healthy_nodes": joined,
+        "healthy_nodes": joined + silent,
         "serving_nodes": joined,
         "failed_nodes": pool.failed,
         "initial_nodes": max(0, pool.desired - len(machines)) if begun else 0,
-        "offline_nodes": 0,
+        "offline_nodes": silent // 2,
         "removing_nodes": len(machines) if pool.state in (REMOVING, "deleting") else 0,
     }
 

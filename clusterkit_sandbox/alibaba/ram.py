@@ -11,16 +11,14 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Mapping
 
 from clusterkit_sandbox.alibaba.failure import Failure, bad
 from clusterkit_sandbox.alibaba.models import Role
-from clusterkit_sandbox.alibaba.policies import OPERATIONS as POLICIES
 from clusterkit_sandbox.alibaba.policies import document, policy_fields, require_policy
-from clusterkit_sandbox.alibaba.request import parsed
-from clusterkit_sandbox.alibaba.service import Call, Handler, Json, given_tags, has_tags, iso
+from clusterkit_sandbox.alibaba.service import Call, Json, given_tags, has_tags, iso, operation
 from clusterkit_sandbox.alibaba.signature import random_key
 from clusterkit_sandbox.alibaba.store import ACCOUNT, USER, Store
+from clusterkit_sandbox.kit.wire import parsed
 
 _NAME = re.compile(r"[A-Za-z0-9.@-]+")
 _LENGTHS = {"RoleName": 64, "Description": 1024, "AssumeRolePolicyDocument": 2048}
@@ -108,6 +106,7 @@ def _may_assume(role: Role, arn: str) -> bool:
     return False
 
 
+@operation("ram:CreateRole")
 def _create_role(call: Call) -> object:
     name = call["RoleName"]
     if not _NAME.fullmatch(name):
@@ -131,10 +130,12 @@ def _create_role(call: Call) -> object:
     return {"Role": _fields(role)}
 
 
+@operation("ram:GetRole")
 def _get_role(call: Call) -> object:
     return {"Role": _fields(_require(call))}
 
 
+@operation("ram:UpdateRole")
 def _update_role(call: Call) -> object:
     role = _require(call)
     if call.get("NewAssumeRolePolicyDocument") is not None:
@@ -144,6 +145,7 @@ def _update_role(call: Call) -> object:
     return {"Role": _fields(role)}
 
 
+@operation("ram:ListRoles")
 def _list_roles(call: Call) -> object:
     found = [role for role in call.store.all(Role) if has_tags(role, call)]
     marker, roles = call.slice(found, default=100, most=1000, token="Marker", size="MaxItems")
@@ -160,6 +162,7 @@ def _list_roles(call: Call) -> object:
     return answer | ({"Marker": marker} if marker else {})
 
 
+@operation("ram:DeleteRole")
 def _delete_role(call: Call) -> object:
     role = _require(call)
     if role.policies:
@@ -170,6 +173,7 @@ def _delete_role(call: Call) -> object:
     return {}
 
 
+@operation("ram:AttachPolicyToRole")
 def _attach(call: Call) -> object:
     role = _require(call)
     key = (call["PolicyType"], call["PolicyName"])
@@ -182,6 +186,7 @@ def _attach(call: Call) -> object:
     return {}
 
 
+@operation("ram:DetachPolicyFromRole")
 def _detach(call: Call) -> object:
     role = _require(call)
     key = (call["PolicyType"], call["PolicyName"])
@@ -191,6 +196,7 @@ def _detach(call: Call) -> object:
     return {}
 
 
+@operation("ram:ListPoliciesForRole")
 def _policies_of_role(call: Call) -> object:
     role = _require(call)
     found = [
@@ -200,6 +206,7 @@ def _policies_of_role(call: Call) -> object:
     return {"Policies": {"Policy": found}}
 
 
+@operation("ram:ListEntitiesForPolicy")
 def _roles_of_policy(call: Call) -> object:
     key = (call["PolicyType"], call["PolicyName"])
     require_policy(call.store, *key)
@@ -217,6 +224,7 @@ def _roles_of_policy(call: Call) -> object:
     return {"Groups": {"Group": []}, "Users": {"User": []}, "Roles": {"Role": found}}
 
 
+@operation("sts:GetCallerIdentity")
 def _caller(call: Call) -> object:
     arn = call.key.arn
     assumed = ":assumed-role/" in arn
@@ -229,6 +237,7 @@ def _caller(call: Call) -> object:
     }
 
 
+@operation("sts:AssumeRole")
 def _assume(call: Call) -> object:
     arn, session = call["RoleArn"], call["RoleSessionName"]
     role = next((r for r in call.store.all(Role) if role_arn(r.id) == arn), None)
@@ -251,19 +260,3 @@ def _assume(call: Call) -> object:
             "Expiration": iso(key.expires or 0),
         },
     }
-
-
-OPERATIONS: Mapping[str, Handler] = {
-    **POLICIES,
-    "ram:AttachPolicyToRole": _attach,
-    "ram:CreateRole": _create_role,
-    "ram:DeleteRole": _delete_role,
-    "ram:DetachPolicyFromRole": _detach,
-    "ram:GetRole": _get_role,
-    "ram:ListEntitiesForPolicy": _roles_of_policy,
-    "ram:ListPoliciesForRole": _policies_of_role,
-    "ram:ListRoles": _list_roles,
-    "ram:UpdateRole": _update_role,
-    "sts:AssumeRole": _assume,
-    "sts:GetCallerIdentity": _caller,
-}

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping
 from ipaddress import IPv4Network
 
 from clusterkit_sandbox.alibaba.failure import Failure, bad
 from clusterkit_sandbox.alibaba.models import RegistryInstance, Vpc, VSwitch
-from clusterkit_sandbox.alibaba.service import Call, Handler, Json
+from clusterkit_sandbox.alibaba.service import Call, Json, operation
 from clusterkit_sandbox.alibaba.vpc import RESOURCE_GROUP
 
 OKAY: Json = {"IsSuccess": True, "Code": "success"}
@@ -46,12 +45,14 @@ def _fields(instance: RegistryInstance) -> Json:
     }
 
 
+@operation("cr:GetInstance")
 def _get(call: Call) -> object:
     instance = require_instance(call)
     created = milliseconds(instance.created)
     return OKAY | _fields(instance) | {"CreateTime": created, "ModifiedTime": created}
 
 
+@operation("cr:ListInstance")
 def _list(call: Call) -> object:
     found = [
         i
@@ -73,6 +74,7 @@ def _list(call: Call) -> object:
     return OKAY | figures | {"Instances": listed}
 
 
+@operation("cr:GetAuthorizationToken")
 def _token(call: Call) -> object:
     require_instance(call)
     hours = call.get("ExpiresInHours", _HOURS[0])
@@ -109,11 +111,13 @@ def _endpoint_fields(call: Call, instance: RegistryInstance, kind: str) -> Json:
     }
 
 
+@operation("cr:GetInstanceEndpoint")
 def _endpoint(call: Call) -> object:
     instance = require_instance(call)
     return OKAY | _endpoint_fields(call, instance, _kind(call))
 
 
+@operation("cr:ListInstanceEndpoint")
 def _endpoints(call: Call) -> object:
     instance = require_instance(call)
     fields = _endpoint_fields(call, instance, "internet")
@@ -122,6 +126,7 @@ def _endpoints(call: Call) -> object:
     return OKAY | {"Endpoints": [fields | {"EndpointType": "internet", "LinkedVpcs": linked}]}
 
 
+@operation("cr:UpdateInstanceEndpointStatus")
 def _switch_endpoint(call: Call) -> object:
     require_instance(call).endpoints[_kind(call)] = call["Enable"]
     return dict(OKAY)
@@ -141,12 +146,14 @@ def _entries(call: Call) -> dict[str, str]:
     return found
 
 
+@operation("cr:CreateInstanceEndpointAclPolicy")
 def _allow(call: Call) -> object:
     instance, entries = require_instance(call), _entries(call)
     instance.acl.setdefault(_kind(call), {}).update(entries)
     return dict(OKAY)
 
 
+@operation("cr:DeleteInstanceEndpointAclPolicy")
 def _disallow(call: Call) -> object:
     instance, entries = require_instance(call), _entries(call)
     allowed = instance.acl.setdefault(_kind(call), {})
@@ -155,6 +162,7 @@ def _disallow(call: Call) -> object:
     return dict(OKAY)
 
 
+@operation("cr:CreateInstanceVpcEndpointLinkedVpc")
 def _link(call: Call) -> object:
     instance = require_instance(call)
     vpc = call.find(Vpc, call["VpcId"], "VPC_NOT_EXIST")
@@ -165,6 +173,7 @@ def _link(call: Call) -> object:
     return dict(OKAY)
 
 
+@operation("cr:DeleteInstanceVpcEndpointLinkedVpc")
 def _unlink(call: Call) -> object:
     instance = require_instance(call)
     if instance.linked.pop(call["VpcId"], None) is None:
@@ -172,6 +181,7 @@ def _unlink(call: Call) -> object:
     return dict(OKAY)
 
 
+@operation("cr:GetInstanceVpcEndpoint")
 def _links(call: Call) -> object:
     instance = require_instance(call)
     linked = [
@@ -181,18 +191,3 @@ def _links(call: Call) -> object:
     host = f"{instance.name}-registry-vpc.{call.region}.cr.aliyuncs.com"
     answer = {"Enable": bool(linked), "ModuleName": "Registry", "Domains": [host]}
     return OKAY | answer | {"LinkedVpcs": linked}
-
-
-OPERATIONS: Mapping[str, Handler] = {
-    "cr:CreateInstanceEndpointAclPolicy": _allow,
-    "cr:CreateInstanceVpcEndpointLinkedVpc": _link,
-    "cr:DeleteInstanceEndpointAclPolicy": _disallow,
-    "cr:DeleteInstanceVpcEndpointLinkedVpc": _unlink,
-    "cr:GetAuthorizationToken": _token,
-    "cr:GetInstance": _get,
-    "cr:GetInstanceEndpoint": _endpoint,
-    "cr:GetInstanceVpcEndpoint": _links,
-    "cr:ListInstance": _list,
-    "cr:ListInstanceEndpoint": _endpoints,
-    "cr:UpdateInstanceEndpointStatus": _switch_endpoint,
-}

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 from clusterkit_sandbox.alibaba.failure import Failure, bad
 from clusterkit_sandbox.alibaba.models import Namespace, Repository
 from clusterkit_sandbox.alibaba.registry import OKAY, milliseconds, require_instance
-from clusterkit_sandbox.alibaba.service import Call, Handler, Json
+from clusterkit_sandbox.alibaba.service import Call, Json, operation
 from clusterkit_sandbox.alibaba.store import Store
 from clusterkit_sandbox.alibaba.vpc import RESOURCE_GROUP
 
@@ -64,6 +63,7 @@ def valid_kind(kind: str) -> str:
     return kind
 
 
+@operation("cr:CreateNamespace")
 def _create_namespace(call: Call) -> object:
     instance = require_instance(call)
     name = valid(call["NamespaceName"], "NAMESPACE", 2, 120)
@@ -106,10 +106,12 @@ def _namespace_fields(namespace: Namespace) -> Json:
     }
 
 
+@operation("cr:GetNamespace")
 def _get_namespace(call: Call) -> object:
     return OKAY | _namespace_fields(_namespace(call))
 
 
+@operation("cr:ListNamespace")
 def _list_namespaces(call: Call) -> object:
     instance = require_instance(call)
     found = [
@@ -122,17 +124,20 @@ def _list_namespaces(call: Call) -> object:
     return OKAY | figures | {"Namespaces": [_namespace_fields(n) for n in some]}
 
 
+@operation("cr:UpdateNamespace")
 def _update_namespace(call: Call) -> object:
     namespace = _namespace(call)
     namespace.auto_create, namespace.default_type = _settings(call)
     return dict(OKAY)
 
 
+@operation("cr:DeleteNamespace")
 def _delete_namespace(call: Call) -> object:
     remove_namespace(call.store, _namespace(call))
     return dict(OKAY)
 
 
+@operation("cr:CreateRepository")
 def _create_repository(call: Call) -> object:
     instance = require_instance(call)
     namespace = namespace_of(call.store, instance.id, call["RepoNamespaceName"])
@@ -184,11 +189,13 @@ def _repository_fields(repository: Repository) -> Json:
     }
 
 
+@operation("cr:GetRepository")
 def _get_repository(call: Call) -> object:
     repository = _repository(call)
     return OKAY | _repository_fields(repository) | {"Detail": repository.detail}
 
 
+@operation("cr:ListRepository")
 def _list_repositories(call: Call) -> object:
     instance = require_instance(call)
     found = [
@@ -208,6 +215,7 @@ def _list_repositories(call: Call) -> object:
     return OKAY | figures | {"Repositories": [_repository_fields(r) for r in some]}
 
 
+@operation("cr:UpdateRepository")
 def _update_repository(call: Call) -> object:
     repository = _repository(call)
     repository.kind, repository.summary = valid_kind(call["RepoType"]), call["Summary"]
@@ -216,20 +224,7 @@ def _update_repository(call: Call) -> object:
     return dict(OKAY)
 
 
+@operation("cr:DeleteRepository")
 def _delete_repository(call: Call) -> object:
     call.store.remove(_repository(call))
     return dict(OKAY)
-
-
-OPERATIONS: Mapping[str, Handler] = {
-    "cr:CreateNamespace": _create_namespace,
-    "cr:CreateRepository": _create_repository,
-    "cr:DeleteNamespace": _delete_namespace,
-    "cr:DeleteRepository": _delete_repository,
-    "cr:GetNamespace": _get_namespace,
-    "cr:GetRepository": _get_repository,
-    "cr:ListNamespace": _list_namespaces,
-    "cr:ListRepository": _list_repositories,
-    "cr:UpdateNamespace": _update_namespace,
-    "cr:UpdateRepository": _update_repository,
-}

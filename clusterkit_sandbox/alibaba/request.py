@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
-from urllib.parse import parse_qsl
 
 from clusterkit_sandbox.alibaba.failure import Failure, bad
-from clusterkit_sandbox.emulator import Environ
+from clusterkit_sandbox.kit import wire
 
 _CENTRAL = re.compile(
     r"(?P<product>[a-z]+)(?:-readonly|-(?P<region>[a-z]+-[a-z0-9-]+))?\.aliyuncs\.com"
@@ -28,49 +24,8 @@ def host_parts(host: str) -> tuple[str, str | None]:
     return (found["product"], found["region"]) if found else ("unknown", None)
 
 
-@dataclass(frozen=True)
-class Request:
-    """One request; header names are in lower case, ``path`` is as sent, undecoded."""
-
-    host: str
-    method: str
-    path: str
-    query: tuple[tuple[str, str], ...]
-    headers: dict[str, str]
-    body: bytes
-
-    @classmethod
-    def read(cls, environ: Environ, body: bytes) -> Request:
-        """The request of a WSGI environ whose body has been read."""
-        headers = {
-            key[5:].lower().replace("_", "-"): str(value)
-            for key, value in environ.items()
-            if key.startswith("HTTP_")
-        }
-        for key in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-            if environ.get(key):
-                headers[key.lower().replace("_", "-")] = str(environ[key])
-        target = str(environ.get("RAW_URI") or environ["PATH_INFO"])
-        return cls(
-            host=headers.get("host", "").partition(":")[0].lower(),
-            method=str(environ["REQUEST_METHOD"]),
-            path=target.partition("?")[0],
-            query=tuple(parse_qsl(str(environ["QUERY_STRING"]), keep_blank_values=True)),
-            headers=headers,
-            body=body,
-        )
-
-    @cached_property
-    def form(self) -> dict[str, str]:
-        """The parameters in a form-encoded body."""
-        if "x-www-form-urlencoded" not in self.headers.get("content-type", ""):
-            return {}
-        return dict(parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True))
-
-    @cached_property
-    def flat(self) -> dict[str, str]:
-        """Query and form together, as RPC reads them."""
-        return {**dict(self.query), **self.form}
+class Request(wire.Request):
+    """One request, of either protocol."""
 
     @property
     def product(self) -> str:
@@ -112,22 +67,6 @@ class Request:
             # (True for true) is what goes wrong, so it is refused
             raise bad("Sandbox.UnsupportedContentType", "The body must be application/json.")
         try:
-            return parsed(self.body)
+            return wire.parsed(self.body)
         except ValueError:
             raise Failure(400, "InvalidJson", "The request body is not valid JSON.") from None
-
-
-def parsed(text: str | bytes) -> Any:
-    """The JSON in a request; ``ValueError`` for what no answer could carry back: figures that are
-    none, halves of characters, depths without end.
-    """
-    try:
-        found = json.loads(text, parse_constant=_no_number)
-        json.dumps(found, ensure_ascii=False).encode()
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-    return found
-
-
-def _no_number(name: str) -> float:
-    raise ValueError(f"{name} is no number")

@@ -7,11 +7,9 @@ group that is protected from deletion leaves its pool ``delete_failed``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from clusterkit_sandbox.alibaba.failure import Failure, not_emulated
 from clusterkit_sandbox.alibaba.models import NodePool
-from clusterkit_sandbox.alibaba.service import Call, Handler
+from clusterkit_sandbox.alibaba.service import Call, operation
 
 _MODIFIED = {"GroupDeletionProtection", "MinSize", "ScalingGroupId"}
 
@@ -21,6 +19,7 @@ def group_id(pool: NodePool) -> str:
     return f"asg-{pool.id[2:]}"
 
 
+@operation("ess:ModifyScalingGroup")
 def _modify(call: Call) -> object:
     others = sorted(call.parameters.keys() - _MODIFIED)
     if others:
@@ -33,6 +32,3 @@ def _modify(call: Call) -> object:
     raise Failure(
         404, "InvalidScalingGroupId.NotFound", "The specified scaling group does not exist."
     )
-
-
-OPERATIONS: Mapping[str, Handler] = {"ess:ModifyScalingGroup": _modify}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,13 +14,12 @@ from clusterkit_sandbox.alibaba.failure import Failure, bad, missing
 from clusterkit_sandbox.alibaba.models import Cluster, Thing
 from clusterkit_sandbox.alibaba.signature import AccessKey
 from clusterkit_sandbox.alibaba.store import Store
+from clusterkit_sandbox.kit.calls import Handlers, cut, tagged
 
 T = TypeVar("T", bound=Thing)
 Item = TypeVar("Item")
 Json = dict[str, Any]
 Tags = dict[str, str]
-_TOKENS = 20_000
-"""Number of client tokens kept."""
 _TOKEN = re.compile(r"[\x21-\x7e]{1,64}")
 """Vendor: ECS "How to ensure idempotence": ASCII only, at most 64 characters."""
 _POSITION = re.compile(r"[0-9]{1,9}")
@@ -96,25 +94,16 @@ class Call:
             raise bad(
                 "InvalidClientToken.ValueNotSupported", "The ClientToken provided is invalid."
             )
-        key = (self.operation, self.region_asked or "", str(given))
-        meant = json.dumps(
-            {k: v for k, v in self.parameters.items() if k != token}, sort_keys=True, default=str
+        return self.store.tokens.once(
+            (self.operation, self.region_asked, given),
+            {k: v for k, v in self.parameters.items() if k != token},
+            make,
+            bad(
+                "IdempotentParameterMismatch",
+                "The request uses a client token in a previous request but is not identical"
+                " to that request.",
+            ),
         )
-        known = self.store.tokens.get(key)
-        if known is not None:
-            if known[0] != meant:
-                raise bad(
-                    "IdempotentParameterMismatch",
-                    "The request uses a client token in a previous request but is not identical"
-                    " to that request.",
-                )
-            return known[1]
-        answer = make()
-        self.store.tokens[key] = (meant, answer)
-        if len(self.store.tokens) > _TOKENS:
-            # the oldest first; the vendor forgets them after some hours
-            del self.store.tokens[next(iter(self.store.tokens))]
-        return answer
 
     def page(
         self,
@@ -135,9 +124,8 @@ class Call:
         if position < 1:
             raise bad("InvalidParameter", f"The specified value of {number} is not valid.")
         length = min(asked, self.store.faults.page_size or asked)
-        start = (position - 1) * length
-        figures = {number: position, size: length, total: len(items)}
-        return figures, items[start : start + length]
+        some, _ = cut(items, (position - 1) * length, length, self.store.faults)
+        return {number: position, size: length, total: len(items)}, some
 
     def slice(
         self,
@@ -152,16 +140,17 @@ class Call:
         asked = int(self.get(size, default))
         if not 1 <= asked <= most:
             raise bad("InvalidParameter", f"The specified value of {size} is not valid.")
-        length = min(asked, self.store.faults.page_size or asked)
         text = str(self.get(token, "0"))
         if not _POSITION.fullmatch(text):
             raise bad(f"InvalidParameter.{token}", f"The specified {token} is not valid.")
-        start = int(text)
-        end = start + length
-        return (str(end) if end < len(items) else ""), items[start:end]
+        some, after = cut(items, int(text), asked, self.store.faults)
+        return ("" if after is None else str(after)), some
 
 
 Handler = Callable[[Call], object]
+HANDLERS: Handlers[Handler] = Handlers()
+"""every operation, as ``vpc:CreateVpc``; each module registers its own on import"""
+operation = HANDLERS.serve
 
 
 def find_cluster(call: Call) -> Cluster:
@@ -214,11 +203,8 @@ def check_tags(tags: Mapping[str, str]) -> None:
 
 def has_tags(thing: Thing, call: Call, field: str = "Tag") -> bool:
     """Whether it has all tags the call filters by; a filter without value matches any value."""
-    return all(
-        wanted.get("Key", "") in thing.tags
-        and wanted.get("Value") in (None, "", thing.tags[wanted["Key"]])
-        for wanted in call.get(field, [])
-    )
+    wanted = [(one.get("Key", ""), one.get("Value")) for one in call.get(field, [])]
+    return tagged(thing.tags, wanted)
 
 
 def asked_for(call: Call, **has: object) -> bool:

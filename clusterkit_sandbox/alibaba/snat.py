@@ -6,14 +6,14 @@ for a source that has an entry are on the vendor's page of CreateSnatEntry.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from ipaddress import IPv4Network
 
 from clusterkit_sandbox.alibaba.failure import Failure, bad, missing
 from clusterkit_sandbox.alibaba.models import Eip, NatGateway, SnatEntry, VSwitch
-from clusterkit_sandbox.alibaba.service import Call, Handler, Json, asked_for
+from clusterkit_sandbox.alibaba.service import Call, Json, asked_for, operation
 
 
+@operation("vpc:CreateSnatEntry")
 def _create_snat(call: Call) -> object:
     table = call["SnatTableId"]
     nat = next((n for n in call.here(NatGateway) if n.snat_table == table), None)
@@ -73,6 +73,7 @@ def _status(call: Call, entry: SnatEntry) -> str:
     return "Pending" if call.store.pending(entry) else "Available"
 
 
+@operation("vpc:DescribeSnatTableEntries")
 def _describe_snats(call: Call) -> object:
     if not any(call.get(n) for n in ("SnatTableId", "NatGatewayId", "SnatEntryId")):
         # vendor: DescribeSnatTableEntries, "specify at least one of SnatTableId and NatGatewayId"
@@ -109,6 +110,7 @@ def _find_snat(call: Call) -> SnatEntry:
     return entry
 
 
+@operation("vpc:ModifySnatEntry")
 def _modify_snat(call: Call) -> object:
     entry = _find_snat(call)
     nat, address = call.store.get(NatGateway, entry.nat), call.get("SnatIp", entry.address)
@@ -118,16 +120,9 @@ def _modify_snat(call: Call) -> object:
     return {}
 
 
+@operation("vpc:DeleteSnatEntry")
 def _delete_snat(call: Call) -> object:
     entry = _find_snat(call)
     entry.deleting = True
     call.store.remove_later("snat-entry/delete", entry)
     return {}
-
-
-OPERATIONS: Mapping[str, Handler] = {
-    "vpc:CreateSnatEntry": _create_snat,
-    "vpc:DeleteSnatEntry": _delete_snat,
-    "vpc:DescribeSnatTableEntries": _describe_snats,
-    "vpc:ModifySnatEntry": _modify_snat,
-}

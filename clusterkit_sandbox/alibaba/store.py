@@ -5,15 +5,11 @@ from __future__ import annotations
 import ipaddress
 import random
 import string
-import threading
-import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Literal, TypeVar, cast
+from typing import Literal
 
-from clusterkit_sandbox.alibaba.clock import Clock
 from clusterkit_sandbox.alibaba.models import (
     Cluster,
     Eip,
@@ -24,10 +20,13 @@ from clusterkit_sandbox.alibaba.models import (
     VSwitch,
 )
 from clusterkit_sandbox.alibaba.signature import Signatures
+from clusterkit_sandbox.alibaba.tasks import Tasks
 from clusterkit_sandbox.faults import Faults
+from clusterkit_sandbox.kit import store as kept
+from clusterkit_sandbox.kit.calls import Tokens
+from clusterkit_sandbox.kit.life import Clock
 from clusterkit_sandbox.pace import Pace
 
-T = TypeVar("T", bound=Thing)
 _ALPHABET = string.digits + string.ascii_lowercase
 
 ACCOUNT = "1234567890123456"
@@ -77,96 +76,38 @@ class Conditions:
     quotas: dict[str, int] = field(default_factory=lambda: dict(QUOTAS))
     sold_out: set[tuple[str, str]] = field(default_factory=set)
     """(instance type, zone), besides what the catalogue says; ``*`` is every type"""
+    joining: bool = True
+    """new machines become nodes; those that do not are no failure to Auto Scaling"""
 
 
-class Store:
-    """All resources. Hold ``lock`` to read or write, but not while calling Kubernetes."""
+class Store(kept.Store):
+    """All resources of the account, its clock, and the addresses of its networks."""
 
     def __init__(self, pace: Pace, faults: Faults) -> None:
-        self.lock = threading.RLock()
-        self.pace = pace
+        super().__init__()
         self.faults = faults
-        self.clock = Clock()
+        self.clock = Clock(pace)
+        self.tasks = Tasks(self)
         self.conditions = Conditions()
         self.signatures = Signatures()
-        self.tokens: dict[tuple[str, str, str], tuple[str, object]] = {}
-        """(operation, region, client token) to (parameters, answer)"""
+        self.tokens = Tokens()
         self.activated = True
         self._random = random.Random()
-        self._tables: dict[type[Thing], dict[tuple[str, str], Thing]] = {}
-        self._added: list[Thing] = []
-        self._unseen: list[tuple[Thing, float]] = []
-        """hidden resources, and until when (time.monotonic)"""
-        self._reading = False
 
     def clear(self) -> None:
         """Remove every resource and pending change; keys and conditions stay."""
         self.clock.clear()
         with self.lock:
-            self._tables.clear()
-            self._unseen.clear()
+            super().clear()
+            self.tasks.clear()
             self.tokens.clear()
             self.signatures.forget_temporary()
-
-    # resources
-
-    @contextmanager
-    def call(self, *, reading: bool) -> Iterator[None]:
-        """Hold the lock for one operation; a ``reading`` one does not find hidden resources."""
-        with self.lock:
-            self._added.clear()
-            self._unseen = [one for one in self._unseen if one[1] > time.monotonic()]
-            self._reading = reading
-            try:
-                yield
-            finally:
-                self._reading = False
-
-    def hide_added(self, kind: type[Thing], seconds: float) -> None:
-        """Hide the resources of a kind that this call added from reads, for ``seconds``."""
-        until = time.monotonic() + seconds
-        self._unseen += [(thing, until) for thing in self._added if isinstance(thing, kind)]
-
-    def _seen(self, thing: Thing) -> bool:
-        return not self._reading or all(thing is not one for one, _ in self._unseen)
-
-    def all(self, kind: type[T]) -> Iterator[T]:
-        """Every resource of a kind, oldest first."""
-        things = cast("list[T]", list(self._tables.get(kind, {}).values()))
-        return iter([thing for thing in things if self._seen(thing)])
-
-    def get(self, kind: type[T], identifier: str, region: str = "") -> T | None:
-        """One resource by id; ``region`` for kinds whose ids are regional."""
-        found = cast("T | None", self._tables.get(kind, {}).get((region, identifier)))
-        return found if found is not None and self._seen(found) else None
-
-    def add(self, thing: T, region: str = "") -> T:
-        """Add it; pass the same region to ``get`` and ``remove``."""
-        self._tables.setdefault(type(thing), {})[region, thing.id] = thing
-        self._added.append(thing)
-        return thing
-
-    def trim(self, kind: type[T], most: int, gone: Callable[[T], bool] = lambda _: True) -> None:
-        """Remove the oldest of a kind beyond ``most``, but only those that are ``gone``."""
-        table = self._tables.get(kind, {})
-        if len(table) > most + most // 10:
-            old = [key for key, thing in table.items() if gone(cast("T", thing))]
-            for key in old[: len(table) - most]:
-                del table[key]
-
-    def remove(self, thing: Thing, region: str = "") -> None:
-        """Remove it, if it is there."""
-        self._tables.get(type(thing), {}).pop((region, thing.id), None)
-
-    def counts(self) -> dict[str, int]:
-        """The number of resources of each kind, by class name."""
-        return {kind.__name__: len(table) for kind, table in self._tables.items() if table}
 
     # time
 
     def seconds(self, what: str) -> float:
         """A recorded duration at this pace, by its key after ``alibaba/``."""
-        return self.pace.seconds(f"alibaba/{what}")
+        return self.clock.pace.seconds(f"alibaba/{what}")
 
     def due(self, what: str) -> float:
         """When something started now is done, by the clock."""

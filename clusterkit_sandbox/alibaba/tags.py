@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 from clusterkit_sandbox.alibaba.failure import Failure, bad
 from clusterkit_sandbox.alibaba.models import (
@@ -25,11 +24,11 @@ from clusterkit_sandbox.alibaba.models import (
 )
 from clusterkit_sandbox.alibaba.service import (
     Call,
-    Handler,
     Json,
     as_tags,
     check_tags,
     find_cluster,
+    operation,
     tag_key_value,
 )
 
@@ -102,21 +101,40 @@ def _unset(things: Sequence[Thing], keys: Sequence[str], everything: bool) -> No
                 del thing.tags[key]
 
 
-def _tag(service: str, ids: str, call: Call) -> object:
-    kind = _kind(service, call.get("ResourceType", ""))
+_SERVICES = ("ecs", "nlb", "slb", "vpc")
+
+
+def _service(call: Call) -> str:
+    return call.operation.partition(":")[0]
+
+
+def _named(call: Call, kind: type[Thing]) -> list[Thing]:
+    """The resources that a call names; RAM's have names only."""
+    ids = "ResourceNames" if _service(call) == "ram" else "ResourceId"
+    return _things(call, kind, call.get(ids, []))
+
+
+@operation("ram:TagResources", *(f"{service}:TagResources" for service in _SERVICES))
+def _tag(call: Call) -> object:
+    kind = _kind(_service(call), call.get("ResourceType", ""))
     tags = as_tags(call.get("Tag", []))
     if not tags:
         raise bad("MissingParameter.TagKey", "Specify at least one tag.")
-    _set(_things(call, kind, call.get(ids, [])), tags)
+    _set(_named(call, kind), tags)
     return {}
 
 
-def _untag(service: str, ids: str, keys: str, call: Call) -> object:
-    kind = _kind(service, call.get("ResourceType", ""))
+@operation(
+    "ecs:UntagResources", "nlb:UntagResources", "ram:UntagResources", "slb:UntagResources",
+    "vpc:UnTagResources",
+)  # fmt: skip
+def _untag(call: Call) -> object:
+    kind = _kind(_service(call), call.get("ResourceType", ""))
+    keys = "TagKeys" if _service(call) == "ram" else "TagKey"
     wanted, everything = call.get(keys, []), bool(call.get("All", False))
     if not wanted and not everything:
         raise bad("MissingParameter.TagKey", "Specify TagKey or All.")
-    _unset(_things(call, kind, call.get(ids, [])), wanted, everything)
+    _unset(_named(call, kind), wanted, everything)
     return {}
 
 
@@ -134,7 +152,9 @@ def _rows(call: Call, kind: type[Thing], wanted: Sequence[str]) -> list[tuple[Th
     ]
 
 
-def _list(service: str, call: Call) -> object:
+@operation(*(f"{service}:ListTagResources" for service in _SERVICES))
+def _list(call: Call) -> object:
+    service = _service(call)
     name = call.get("ResourceType", "")
     rows = _rows(call, _kind(service, name), call.get("ResourceId", []))
     token, some = call.slice(rows, most=50)
@@ -148,6 +168,7 @@ def _list(service: str, call: Call) -> object:
     return answer
 
 
+@operation("ram:ListTagResources")
 def _list_ram(call: Call) -> object:
     name = call.get("ResourceType", "")
     rows = _rows(call, _kind("ram", name), call.get("ResourceNames", []))
@@ -163,12 +184,14 @@ def _cluster_tags(call: Call, field: str) -> dict[str, str]:
     return as_tags(call.get(field, []), "key", "value")
 
 
+@operation("cs:TagResources")
 def _tag_clusters(call: Call) -> object:
     kind = _kind("cs", call["resource_type"])
     _set(_things(call, kind, call["resource_ids"]), _cluster_tags(call, "tags"))
     return {"RequestId": call.request_id}
 
 
+@operation("cs:UntagResources")
 def _untag_clusters(call: Call) -> object:
     kind = _kind("cs", call["resource_type"])
     things = _things(call, kind, call["resource_ids"])
@@ -176,6 +199,7 @@ def _untag_clusters(call: Call) -> object:
     return {"RequestId": call.request_id}
 
 
+@operation("cs:ListTagResources")
 def _list_clusters(call: Call) -> object:
     kind = _kind("cs", call["resource_type"])
     rows = [
@@ -192,32 +216,10 @@ def _list_clusters(call: Call) -> object:
     return {"next_token": token, "tag_resources": {"tag_resource": list(some)}}
 
 
+@operation("cs:ModifyClusterTags")
 def _replace_cluster_tags(call: Call) -> object:
     cluster = find_cluster(call)
     tags = _cluster_tags(call, "body")
     check_tags(tags)
     cluster.tags = tags
     return None
-
-
-OPERATIONS: Mapping[str, Handler] = {
-    **{
-        f"{service}:{name}": handler
-        for service in ("vpc", "ecs", "slb", "nlb")
-        for name, handler in (
-            ("TagResources", partial(_tag, service, "ResourceId")),
-            (
-                "UnTagResources" if service == "vpc" else "UntagResources",
-                partial(_untag, service, "ResourceId", "TagKey"),
-            ),
-            ("ListTagResources", partial(_list, service)),
-        )
-    },
-    "ram:TagResources": partial(_tag, "ram", "ResourceNames"),
-    "ram:UntagResources": partial(_untag, "ram", "ResourceNames", "TagKeys"),
-    "ram:ListTagResources": _list_ram,
-    "cs:TagResources": _tag_clusters,
-    "cs:UntagResources": _untag_clusters,
-    "cs:ListTagResources": _list_clusters,
-    "cs:ModifyClusterTags": _replace_cluster_tags,
-}

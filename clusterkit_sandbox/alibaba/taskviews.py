@@ -2,39 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from clusterkit_sandbox.alibaba.failure import Failure
 from clusterkit_sandbox.alibaba.models import Event, Task
-from clusterkit_sandbox.alibaba.service import Call, Handler, Json, beijing, find_cluster
+from clusterkit_sandbox.alibaba.service import Call, Json, beijing, find_cluster, operation
+
+_STATES = {"running": "running", "done": "success", "failed": "fail"}
 
 
 def _summary(task: Task) -> Json:
     return {
         "task_id": task.id,
         "task_type": task.kind,
-        "state": task.state,
-        "created": beijing(task.created),
+        "state": _STATES[task.state],
+        "created": beijing(task.begun),
         "updated": beijing(task.updated),
-        "error": task.error,
+        "error": dict(zip(("code", "message"), task.error, strict=True)) if task.error else None,
     }
 
 
+@operation("cs:DescribeTaskInfo")
 def _describe(call: Call) -> object:
-    task = call.store.get(Task, call.path["task_id"])
+    task = call.store.tasks.get(call.path["task_id"])
     if task is None:
         # the code is not documented
         raise Failure(404, "ErrorTaskNotFound", "The task is not found.")
     events = [e for e in call.store.all(Event) if e.task == task.id]
     return _summary(task) | {
-        "cluster_id": task.cluster,
+        "cluster_id": task.parent,
         "target": {"id": task.target, "type": "cluster" if task.target[0] == "c" else "nodepool"},
         "current_stage": task.kind if task.state == "running" else "",
         "stages": [
             {
-                "state": task.state,
-                "message": task.error["message"] if task.error else "",
-                "start_time": beijing(task.created),
+                "state": _STATES[task.state],
+                "message": task.error[1] if task.error else "",
+                "start_time": beijing(task.begun),
                 "end_time": "" if task.state == "running" else beijing(task.updated),
             }
         ],
@@ -65,9 +68,10 @@ def _paged(call: Call, items: Sequence[Task] | Sequence[Event]) -> tuple[Json, S
     return {"page_info": figures, "next_token": ""}, some
 
 
+@operation("cs:DescribeClusterTasks")
 def _list(call: Call) -> object:
     cluster = find_cluster(call)
-    found = [t for t in call.store.all(Task) if t.cluster == cluster.id]
+    found = call.store.tasks.of(cluster.id)
     figures, some = _paged(call, found)
     return figures | {"tasks": [_summary(t) for t in some if isinstance(t, Task)]}
 
@@ -77,13 +81,14 @@ def _event(event: Event) -> Json:
         "event_id": event.id,
         "type": event.kind,
         "source": "cluster",
-        "subject": event.cluster,
+        "subject": event.subject,
         "cluster_id": event.cluster,
         "time": beijing(event.created),
         "data": {"level": event.level, "reason": event.reason, "message": event.message},
     }
 
 
+@operation("cs:DescribeClusterEvents")
 def _events_of_cluster(call: Call) -> object:
     cluster = find_cluster(call)
     found = [
@@ -95,6 +100,7 @@ def _events_of_cluster(call: Call) -> object:
     return figures | {"events": [_event(e) for e in some if isinstance(e, Event)]}
 
 
+@operation("cs:DescribeEvents")
 def _events(call: Call) -> object:
     found = [
         e
@@ -105,6 +111,7 @@ def _events(call: Call) -> object:
     return figures | {"events": [_event(e) for e in some if isinstance(e, Event)]}
 
 
+@operation("cs:DescribeClusterLogs")
 def _logs(call: Call) -> object:
     cluster = find_cluster(call)
     return [
@@ -118,12 +125,3 @@ def _logs(call: Call) -> object:
         for number, event in enumerate(call.store.all(Event), 1)
         if event.cluster == cluster.id
     ]
-
-
-OPERATIONS: Mapping[str, Handler] = {
-    "cs:DescribeClusterEvents": _events_of_cluster,
-    "cs:DescribeClusterLogs": _logs,
-    "cs:DescribeClusterTasks": _list,
-    "cs:DescribeEvents": _events,
-    "cs:DescribeTaskInfo": _describe,
-}

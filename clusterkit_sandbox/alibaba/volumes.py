@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from clusterkit_sandbox.alibaba.catalogue import DEFAULT_LEVEL, DISKS, least_size, zones
 from clusterkit_sandbox.alibaba.failure import Failure, bad, missing
 from clusterkit_sandbox.alibaba.instances import ids_of, some_of
 from clusterkit_sandbox.alibaba.models import Disk
 from clusterkit_sandbox.alibaba.service import (
     Call,
-    Handler,
     Json,
     asked_for,
     given_tags,
     has_tags,
     iso,
+    operation,
     tag_key_value,
 )
 from clusterkit_sandbox.alibaba.vpc import RESOURCE_GROUP
@@ -41,6 +39,7 @@ def _check_disk(category: str, level: str | None, size: int) -> None:
         )
 
 
+@operation("ecs:CreateDisk")
 def _create_disk(call: Call) -> object:
     zone = call.get("ZoneId")
     if zone is None:
@@ -76,6 +75,7 @@ def _disk_status(disk: Disk) -> str:
     return "In_use" if disk.instance else "Available"
 
 
+@operation("ecs:DescribeDisks")
 def _disks(call: Call) -> object:
     ids = ids_of(call, "DiskIds")
     found = [
@@ -114,6 +114,7 @@ def _disks(call: Call) -> object:
     return figures | {"Disks": {"Disk": described}}
 
 
+@operation("ecs:DeleteDisk")
 def _delete_disk(call: Call) -> object:
     disk = call.store.get(Disk, call["DiskId"])
     if disk is None:
@@ -124,10 +125,3 @@ def _delete_disk(call: Call) -> object:
         )
     call.store.remove(disk)
     return {}
-
-
-OPERATIONS: Mapping[str, Handler] = {
-    "ecs:CreateDisk": _create_disk,
-    "ecs:DeleteDisk": _delete_disk,
-    "ecs:DescribeDisks": _disks,
-}

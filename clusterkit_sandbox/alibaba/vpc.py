@@ -6,7 +6,6 @@ Codes are those of the vendor's pages for each operation, as the Terraform provi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from ipaddress import IPv4Network
 
 from clusterkit_sandbox.alibaba.catalogue import REGIONS, zones
@@ -14,13 +13,13 @@ from clusterkit_sandbox.alibaba.failure import bad, not_emulated
 from clusterkit_sandbox.alibaba.models import NatGateway, SecurityGroup, Vpc, VSwitch
 from clusterkit_sandbox.alibaba.service import (
     Call,
-    Handler,
     Json,
     asked_for,
     given_tags,
     has_tags,
     iso,
     key_value,
+    operation,
 )
 
 RESOURCE_GROUP = "rg-acfmsandbox00000"
@@ -54,6 +53,7 @@ def valid_name(call: Call, field: str, code: str) -> str:
     return name
 
 
+@operation("vpc:CreateVpc")
 def _create_vpc(call: Call) -> object:
     # the mask of 8 is the vendor's own default networks' shortest: 10.0.0.0/8
     cidr = network(call.get("CidrBlock", "172.16.0.0/12"), "InvalidCidrBlock", 8, 28)
@@ -103,6 +103,7 @@ def _vpc_fields(call: Call, vpc: Vpc) -> Json:
     }
 
 
+@operation("vpc:DescribeVpcs")
 def _describe_vpcs(call: Call) -> object:
     ids = str(call.get("VpcId", "")).split(",")
     found = [
@@ -126,6 +127,7 @@ def _describe_vpcs(call: Call) -> object:
     return figures | {"Vpcs": {"Vpc": described}}
 
 
+@operation("vpc:DescribeVpcAttribute")
 def _describe_vpc(call: Call) -> object:
     return _vpc_fields(call, find_vpc(call))
 
@@ -135,6 +137,7 @@ def find_vpc(call: Call) -> Vpc:
     return call.find(Vpc, call["VpcId"], "InvalidVpcID.NotFound", "Specified VPC does not exist.")
 
 
+@operation("vpc:ModifyVpcAttribute")
 def _modify_vpc(call: Call) -> object:
     vpc = find_vpc(call)
     if call.get("CidrBlock") not in (None, str(vpc.cidr)):
@@ -144,24 +147,21 @@ def _modify_vpc(call: Call) -> object:
     return {}
 
 
+@operation("vpc:DeleteVpc")
 def _delete_vpc(call: Call) -> object:
     vpc = find_vpc(call)
-    guests = {
-        "VSwitch": any(v.vpc == vpc.id for v in call.here(VSwitch)),
-        "NatGateway": any(n.vpc == vpc.id for n in call.here(NatGateway)),
-        "SecurityGroup": any(g.vpc == vpc.id for g in call.here(SecurityGroup)),
-    }
-    for what, there in guests.items():
-        if there:
-            raise bad(
-                f"DependencyViolation.{what}", f"Specified object has dependent resources: {what}."
-            )
+    for guest in call.store.users(vpc.id, VSwitch, NatGateway, SecurityGroup):
+        what = type(guest).__name__
+        raise bad(
+            f"DependencyViolation.{what}", f"Specified object has dependent resources: {what}."
+        )
     if call.store.pending(vpc):
         raise bad("IncorrectVpcStatus", "Current VPC status does not support this operation.")
     call.store.remove(vpc)
     return {}
 
 
+@operation("vpc:DescribeRegions")
 def _describe_regions(_call: Call) -> object:
     regions = [
         {"RegionId": r, "LocalName": r, "RegionEndpoint": f"vpc.{r}.aliyuncs.com"} for r in REGIONS
@@ -169,19 +169,9 @@ def _describe_regions(_call: Call) -> object:
     return {"Regions": {"Region": regions}}
 
 
+@operation("vpc:DescribeZones")
 def _describe_zones(call: Call) -> object:
     found = [
         {"ZoneId": z, "LocalName": z, "ZoneType": "AvailabilityZone"} for z in zones(call.region)
     ]
     return {"Zones": {"Zone": found}}
-
-
-OPERATIONS: Mapping[str, Handler] = {
-    "vpc:CreateVpc": _create_vpc,
-    "vpc:DeleteVpc": _delete_vpc,
-    "vpc:DescribeRegions": _describe_regions,
-    "vpc:DescribeVpcAttribute": _describe_vpc,
-    "vpc:DescribeVpcs": _describe_vpcs,
-    "vpc:DescribeZones": _describe_zones,
-    "vpc:ModifyVpcAttribute": _modify_vpc,
-}

@@ -17,22 +17,24 @@ from clusterkit_sandbox.alibaba.models import (
     NatGateway,
     NetworkInterface,
     SnatEntry,
+    Thing,
     Vpc,
     VSwitch,
 )
 from clusterkit_sandbox.alibaba.service import (
     Call,
-    Handler,
     Json,
     asked_for,
     given_tags,
     has_tags,
     iso,
     key_value,
+    operation,
 )
 from clusterkit_sandbox.alibaba.vpc import RESOURCE_GROUP, network, valid_name
 
 
+@operation("vpc:CreateVSwitch")
 def _create_vswitch(call: Call) -> object:
     vpc = call.find(Vpc, call["VpcId"], "InvalidVpcId.NotFound", "Specified VPC does not exist.")
     if call["ZoneId"] not in zones(vpc.region):
@@ -106,6 +108,7 @@ def _vswitch_fields(call: Call, vswitch: VSwitch) -> Json:
     }
 
 
+@operation("vpc:DescribeVSwitches")
 def _describe_vswitches(call: Call) -> object:
     if call.region_asked is None and call.get("VpcId") is None:
         # vendor: DescribeVSwitches, "specify at least one of RegionId and VpcId"
@@ -127,10 +130,12 @@ def find_vswitch(call: Call, identifier: str) -> VSwitch:
     )
 
 
+@operation("vpc:DescribeVSwitchAttributes")
 def _describe_vswitch(call: Call) -> object:
     return _vswitch_fields(call, find_vswitch(call, call["VSwitchId"]))
 
 
+@operation("vpc:ModifyVSwitchAttribute")
 def _modify_vswitch(call: Call) -> object:
     vswitch = find_vswitch(call, call["VSwitchId"])
     vswitch.name = valid_name(call, "VSwitchName", "InvalidVSwitchName.Malformed") or vswitch.name
@@ -138,35 +143,22 @@ def _modify_vswitch(call: Call) -> object:
     return {}
 
 
-def _switches(cluster: Cluster) -> list[str]:
-    """Those of the control plane and, with Terway, those the pods have their addresses from."""
-    return [*cluster.vswitches, *cluster.body.get("pod_vswitch_ids", [])]
+_USERS: Mapping[type[Thing], str] = {
+    NatGateway: "DependencyViolation.EnhancedNatgw",
+    SnatEntry: "DependencyViolation.SnatEntry",
+    Instance: "DependencyViolation",
+    NetworkInterface: "DependencyViolation",
+    LoadBalancer: "DependencyViolation",
+    Cluster: "DependencyViolation",
+}
 
 
+@operation("vpc:DeleteVSwitch")
 def _delete_vswitch(call: Call) -> object:
     vswitch = find_vswitch(call, call["VSwitchId"])
-    here, store = vswitch.id, call.store
-    users = {
-        "DependencyViolation.EnhancedNatgw": any(n.vswitch == here for n in store.all(NatGateway)),
-        "DependencyViolation.SnatEntry": any(e.vswitch == here for e in store.all(SnatEntry)),
-        "DependencyViolation": any(i.vswitch == here for i in store.all(Instance))
-        or any(i.vswitch == here for i in store.all(NetworkInterface))
-        or any(here in lb.vswitches for lb in store.all(LoadBalancer))
-        or any(here in _switches(c) for c in store.all(Cluster)),
-    }
-    for code, used in users.items():
-        if used:
-            raise bad(code, "Specified object has dependent resources.")
-    if store.pending(vswitch):
+    for user in call.store.users(vswitch.id, *_USERS):
+        raise bad(_USERS[type(user)], "Specified object has dependent resources.")
+    if call.store.pending(vswitch):
         raise bad("IncorrectVSwitchStatus", "The vSwitch status does not support this operation.")
-    store.remove(vswitch)
+    call.store.remove(vswitch)
     return {}
-
-
-OPERATIONS: Mapping[str, Handler] = {
-    "vpc:CreateVSwitch": _create_vswitch,
-    "vpc:DeleteVSwitch": _delete_vswitch,
-    "vpc:DescribeVSwitchAttributes": _describe_vswitch,
-    "vpc:DescribeVSwitches": _describe_vswitches,
-    "vpc:ModifyVSwitchAttribute": _modify_vswitch,
-}

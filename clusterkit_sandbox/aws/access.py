@@ -44,8 +44,7 @@ def reviewer(eks: Eks, region: str, cluster: str) -> TokenReview:
             return None
         arn = eks.account.arn_of(key)
         with eks.account.lock:
-            record = eks.regions[region].clusters.get(cluster) if region in eks.regions else None
-            entry = record.access.get(arn) if record else None
+            entry = eks.store.get(Access, arn, f"{region}/{cluster}")
             if entry is None:
                 return None
             groups = [*entry.shown["kubernetesGroups"]]
@@ -85,8 +84,7 @@ def add_entry(
         or ("system:node:{{EC2PrivateDNSName}}" if nodes else principal),
         "type": kind,
     }
-    entry = Access(shown)
-    record.access[principal] = entry
+    entry = eks.store.add(Access(shown, scope=record.key))
     for policy in policies:
         _associate(entry, policy, {"type": "cluster"})
     return shown
@@ -104,7 +102,7 @@ def _associate(entry: Access, policy: str, scope: dict[str, Any]) -> Shown:
 
 
 def _entry(eks: Eks, asked: dict[str, Any]) -> Access:
-    found = eks.cluster(asked["clusterName"]).access.get(asked["principalArn"])
+    found = eks.store.get(Access, asked["principalArn"], eks.cluster(asked["clusterName"]).key)
     if found is None:
         raise not_found(
             "The specified principalArn could not be found. You can view your available access "
@@ -131,7 +129,7 @@ def _groups(asked: dict[str, Any]) -> None:
 def create_access_entry(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     record = eks.active(asked["clusterName"])
     _by_api(record)
-    if asked["principalArn"] in record.access:
+    if eks.store.get(Access, asked["principalArn"], record.key):
         raise in_use("The specified access entry resource is already in use on this cluster.")
     kind = asked.get("type") or "STANDARD"
     if kind not in TYPES:
@@ -175,17 +173,15 @@ def update_access_entry(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
 def list_access_entries(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     record = eks.cluster(asked["clusterName"])
     _by_api(record)
-    entries = record.access
-    policy = asked.get("associatedPolicyArn")
-    names = [arn for arn, e in sorted(entries.items()) if not policy or policy in e.policies]
+    policy, entries = asked.get("associatedPolicyArn"), eks.store.all(Access, record.key)
+    names = sorted(entry.id for entry in entries if not policy or policy in entry.policies)
     page, token = eks.page(names, asked)
     return {"accessEntries": page, "nextToken": token}
 
 
 @operation
 def delete_access_entry(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
-    _entry(eks, asked)
-    del eks.cluster(asked["clusterName"]).access[asked["principalArn"]]
+    eks.store.remove(_entry(eks, asked))
     return {}
 
 

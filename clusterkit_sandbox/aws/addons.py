@@ -8,13 +8,13 @@ from uuid import uuid4
 
 from clusterkit_sandbox.aws.catalog import EBS_ADDON, VERSIONS, addons
 from clusterkit_sandbox.aws.identities import create_pod_identity_association
-from clusterkit_sandbox.aws.records import ClusterRecord, Record, Shown
+from clusterkit_sandbox.aws.records import Addon, Association, ClusterRecord, Group, Shown
 from clusterkit_sandbox.aws.refusals import Refusal, in_use, invalid, not_found
 from clusterkit_sandbox.aws.service import Eks, now, operation
 
 
-def _addon(eks: Eks, asked: dict[str, Any]) -> Record:
-    found = eks.cluster(asked["clusterName"]).addons.get(asked["addonName"])
+def _addon(eks: Eks, asked: dict[str, Any]) -> Addon:
+    found = eks.store.get(Addon, asked["addonName"], eks.cluster(asked["clusterName"]).key)
     if found is None:
         raise not_found(
             f"No addon: {asked['addonName']} found in cluster: {asked['clusterName']}",
@@ -98,7 +98,7 @@ def create_addon(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
             clusterName=cluster,
             addonName=name,
         )
-    if name in record.addons:
+    if eks.store.get(Addon, name, record.key):
         raise in_use("Addon already exists.", clusterName=cluster, addonName=name)
     version = asked.get("addonVersion") or offer.versions[0]
     _check_version(version, offer.versions, record, name)
@@ -119,8 +119,7 @@ def create_addon(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
         "configurationValues": asked.get("configurationValues"),
         "podIdentityAssociations": identities or None,
     }
-    addon = Record(shown)
-    record.addons[name] = addon
+    addon = eks.store.add(Addon(shown, scope=record.key))
     if eks.context.faults.terminal("eks:CreateAddon"):
         issue = {
             "code": "ConfigurationConflict",
@@ -128,10 +127,9 @@ def create_addon(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
             "resourceIds": [],
         }
         shown["health"]["issues"].append(issue)
-        addon.go("CREATING", eks.due("eks/addon/create"), "CREATE_FAILED")
+        eks.life.go(addon, "CREATING", "eks/addon/create", "CREATE_FAILED")
     else:
-        addon.go("CREATING", eks.due("eks/addon/create"), "ACTIVE", lambda: None)
-        addon.then = _healthy(record, addon)
+        eks.life.go(addon, "CREATING", "eks/addon/create", _healthy(eks, record, addon))
     return {"addon": shown}
 
 
@@ -152,14 +150,18 @@ def _identities(
             shown = create_pod_identity_association(eks, asked)["association"]
             made.append(shown["associationArn"])
     except Refusal:
-        _forget(record, made)
+        _forget(eks, record, made)
         raise
     return made
 
 
-def _forget(record: ClusterRecord, arns: list[str]) -> None:
-    for arn in arns:
-        record.identities.pop(arn.rpartition("/")[2], None)
+def _forget(eks: Eks, record: ClusterRecord, arns: list[str]) -> list[Association]:
+    """Remove these associations; those that there were."""
+    ids = [arn.rpartition("/")[2] for arn in arns]
+    found = [one for i in ids if (one := eks.store.get(Association, i, record.key)) is not None]
+    for one in found:
+        eks.store.remove(one)
+    return found
 
 
 def _check_version(
@@ -183,13 +185,13 @@ def _check_configuration(text: str | None) -> None:
             ) from error
 
 
-def _healthy(record: ClusterRecord, addon: Record) -> str:
+def _healthy(eks: Eks, record: ClusterRecord, addon: Addon) -> str:
     """ACTIVE or DEGRADED, with the reason EKS shows."""
     shown = addon.shown
     offer = addons(record.shown["version"])[shown["addonName"]]
     issues: list[Shown] = []
     if offer.needs_nodes and not any(
-        g.status in ("ACTIVE", "UPDATING") for g in record.groups.values()
+        g.status in ("ACTIVE", "UPDATING") for g in eks.store.all(Group, record.key)
     ):
         issues.append(
             {
@@ -213,13 +215,13 @@ def _healthy(record: ClusterRecord, addon: Record) -> str:
     return "DEGRADED" if issues else "ACTIVE"
 
 
-def look_after(record: ClusterRecord) -> None:
+def look_after(eks: Eks, record: ClusterRecord) -> None:
     """Update the health of add-ons after nodes were added or removed."""
-    for addon in record.addons.values():
+    for addon in eks.store.all(Addon, record.key):
         if addon.status in ("ACTIVE", "DEGRADED"):
-            addon.shown["status"] = _healthy(record, addon)
+            addon.shown["status"] = _healthy(eks, record, addon)
         elif addon.status == "CREATING" and addon.then in ("ACTIVE", "DEGRADED"):
-            addon.then = _healthy(record, addon)
+            addon.then = _healthy(eks, record, addon)
 
 
 @operation
@@ -227,9 +229,13 @@ def describe_addon(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     return {"addon": _addon(eks, asked).shown}
 
 
+def _names(eks: Eks, asked: dict[str, Any]) -> list[str]:
+    return sorted(one.id for one in eks.store.all(Addon, eks.cluster(asked["clusterName"]).key))
+
+
 @operation
 def list_addons(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
-    names, token = eks.page(sorted(eks.cluster(asked["clusterName"]).addons), asked)
+    names, token = eks.page(_names(eks, asked), asked)
     return {"addons": names, "nextToken": token}
 
 
@@ -244,17 +250,14 @@ def update_addon(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     _check_configuration(asked.get("configurationValues"))
     wanted = asked.get("podIdentityAssociations")
     if wanted is not None:  # an empty list takes them away, none leaves them
-        before = [
-            (arn.rpartition("/")[2], record.identities.get(arn.rpartition("/")[2]))
-            for arn in shown.get("podIdentityAssociations") or []
-        ]
-        _forget(record, shown.get("podIdentityAssociations") or [])
+        before = _forget(eks, record, shown.get("podIdentityAssociations") or [])
         try:
             shown["podIdentityAssociations"] = (
                 _identities(eks, record, shown["addonArn"], wanted) or None
             )
         except Refusal:
-            record.identities |= {key: old for key, old in before if old is not None}
+            for old in before:
+                eks.store.add(old)
             raise
 
     def done() -> None:
@@ -264,7 +267,7 @@ def update_addon(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
         if asked.get("serviceAccountRoleArn"):
             shown["serviceAccountRoleArn"] = asked["serviceAccountRoleArn"]
         shown["modifiedAt"] = now()
-        shown["status"] = _healthy(record, addon)
+        shown["status"] = _healthy(eks, record, addon)
 
     return {"update": eks.update(record, addon, "AddonUpdate", "eks/addon/update", done)}
 
@@ -274,6 +277,6 @@ def delete_addon(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     record, addon = eks.cluster(asked["clusterName"]), _addon(eks, asked)
     if addon.status == "DELETING":
         raise in_use(f"Addon {asked['addonName']} is in DELETING state")
-    _forget(record, addon.shown.get("podIdentityAssociations") or [])
-    addon.go("DELETING", eks.due("eks/addon/delete"), None)
+    _forget(eks, record, addon.shown.get("podIdentityAssociations") or [])
+    eks.life.go(addon, "DELETING", "eks/addon/delete", None, lambda: eks.store.remove(addon))
     return {"addon": addon.shown}

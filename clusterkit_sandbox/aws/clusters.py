@@ -12,8 +12,8 @@ from typing import Any
 from clusterkit_sandbox.aws import instances
 from clusterkit_sandbox.aws.access import add_entry, reviewer
 from clusterkit_sandbox.aws.catalog import DEFAULT, GP2, REFUSED_ZONES, VERSIONS
-from clusterkit_sandbox.aws.controllers import Controllers
-from clusterkit_sandbox.aws.records import ClusterRecord, Shown
+from clusterkit_sandbox.aws.controllers import ClusterControllers
+from clusterkit_sandbox.aws.records import ClusterRecord, FargateProfile, Group, Shown
 from clusterkit_sandbox.aws.refusals import Refusal, in_use, invalid
 from clusterkit_sandbox.aws.service import Eks, now, operation
 
@@ -75,9 +75,9 @@ def describe_cluster_versions(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]
 def create_cluster(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     name, network = asked["name"], asked["resourcesVpcConfig"]
     _emulated(asked)
-    if name in eks.region.clusters:
+    if eks.store.get(ClusterRecord, name, eks.name):
         raise in_use(f"Cluster already exists with name: {name}", clusterName=name)
-    if len(eks.region.clusters) >= CLUSTERS:
+    if len(list(eks.store.all(ClusterRecord, eks.name))) >= CLUSTERS:
         raise Refusal(
             "ResourceLimitExceededException",
             f"An account can have at most {CLUSTERS} clusters in a region",
@@ -144,8 +144,8 @@ def create_cluster(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
         # not in the API object: the CNI plugin and others that EKS installs without add-ons
         "selfManaged": asked.get("bootstrapSelfManagedAddons", True),
     }
-    record = ClusterRecord(shown, region=eks.name, host=host, interfaces=interfaces)
-    eks.region.clusters[name] = record
+    record = ClusterRecord(shown, scope=eks.name, host=host, interfaces=interfaces)
+    eks.store.add(record)
     if access.get("bootstrapClusterCreatorAdminPermissions", True) and mode != "CONFIG_MAP":
         add_entry(eks, record, eks.caller, "STANDARD", [ADMIN])
     failing = eks.context.faults.terminal("eks:CreateCluster")
@@ -158,7 +158,7 @@ def create_cluster(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
         shown["health"]["issues"].append(issue)
     then = "FAILED" if failing else "ACTIVE"
     opening = None if failing else lambda: _open(eks, record)
-    record.go("CREATING", eks.due("eks/cluster/create"), then, opening)
+    eks.life.go(record, "CREATING", "eks/cluster/create", then, opening)
     return {"cluster": shown}
 
 
@@ -224,16 +224,16 @@ def reachable(network: dict[str, Any]) -> None:
 def _open(eks: Eks, record: ClusterRecord) -> None:
     """The cluster becomes ACTIVE: start its endpoint."""
     shown, region = record.shown, record.region
-    record.kube = eks.context.kube.open(
-        f"eks/{region}/{shown['name']}",
+    endpoint = eks.endpoints.open(
+        record.key,
         hosts=[record.host],
         version=shown["version"],
         review=reviewer(eks, region, shown["name"]),
-        hooks=Controllers(eks, region, shown["name"], shown["resourcesVpcConfig"]["vpcId"]),
+        hooks=ClusterControllers(eks, region, shown["name"], shown["resourcesVpcConfig"]["vpcId"]),
         objects=[GP2],
     )
     shown["endpoint"] = f"https://{record.host}"
-    shown["certificateAuthority"] = {"data": base64.b64encode(record.kube.ca_pem.encode()).decode()}
+    shown["certificateAuthority"] = {"data": base64.b64encode(endpoint.ca_pem.encode()).decode()}
 
 
 def barred(eks: Eks, host: str) -> str:
@@ -241,7 +241,7 @@ def barred(eks: Eks, host: str) -> str:
 
     https://docs.aws.amazon.com/eks/latest/userguide/cluster-endpoint.html
     """
-    records = (each for region in eks.regions.values() for each in region.clusters.values())
+    records = eks.store.all(ClusterRecord)
     record = next((each for each in records if each.host == host), None)
     if record is None:
         return ""
@@ -265,7 +265,8 @@ def describe_cluster(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
 
 @operation
 def list_clusters(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
-    names, token = eks.page(sorted(eks.region.clusters), asked)
+    names = sorted(record.id for record in eks.store.all(ClusterRecord, eks.name))
+    names, token = eks.page(names, asked)
     return {"clusters": names, "nextToken": token}
 
 
@@ -280,25 +281,28 @@ def delete_cluster(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
             400,
             clusterName=name,
         )
-    if record.groups:
+    groups = [group.id for group in eks.store.all(Group, record.key)]
+    if groups:
         raise in_use(
             "Cluster has nodegroups attached",
             clusterName=name,
-            nodegroupName=",".join(record.groups),
+            nodegroupName=",".join(groups),
         )
-    if record.fargate:
+    if any(eks.store.all(FargateProfile, record.key)):
         # kubernetes-sigs/cluster-api-provider-aws#4728
         raise in_use("Cluster has Fargate Profiles in ACTIVE/CREATING state", clusterName=name)
     if record.status in ("CREATING", "DELETING", "UPDATING"):
         raise in_use(f"Cluster is in {record.status} state", clusterName=name)
-    record.go("DELETING", eks.due("eks/cluster/delete"), None, lambda: _close(eks, record))
+    eks.life.go(record, "DELETING", "eks/cluster/delete", None, lambda: _close(eks, record))
     return {"cluster": record.shown}
 
 
 def _close(eks: Eks, record: ClusterRecord) -> None:
     """Remove the cluster and the EC2 resources that EKS created for it."""
-    if record.kube is not None:
-        record.kube.close()
+    eks.store.empty(record.key)
+    eks.store.remove(record)
+    eks.updates.forget(record.arn)
+    eks.endpoints.close(record.key)
     ec2 = eks.account.ec2(record.region)
     for interface in record.interfaces:
         ec2.enis.pop(interface, None)

@@ -11,13 +11,16 @@ from typing import Any
 
 from clusterkit_sandbox.aws.catalog import EBS_ADDON, EBS_DRIVER
 from clusterkit_sandbox.aws.moto_lifecycle import settle
+from clusterkit_sandbox.aws.records import Addon
 from clusterkit_sandbox.aws.service import Eks
+from clusterkit_sandbox.kit.cluster import Controllers, balancer_name
 
 
-class Controllers:
+class ClusterControllers(Controllers[Any]):
     """The cloud side of one cluster."""
 
     def __init__(self, eks: Eks, region: str, cluster: str, vpc: str) -> None:
+        super().__init__(eks.account.lock)
         self._eks = eks
         self._region = region
         self._cluster = cluster
@@ -27,131 +30,119 @@ class Controllers:
     def _owned(self) -> dict[str, str]:
         return {f"kubernetes.io/cluster/{self._cluster}": "owned"}
 
-    def ensure_load_balancer(
-        self, kind: str, namespace: str, name: str, uid: str, annotations: Mapping[str, str]
-    ) -> str:
-        """A classic load balancer in the public subnets (the tagged ones); nothing for an Ingress,
-        as long as nobody installs a controller for it.
-        """
-        if kind != "Service":
-            return ""
-        account = self._eks.account
-        with account.lock:
-            elb, ec2 = account.elb(self._region), account.ec2(self._region)
-            short = _name(uid)
-            found = elb.load_balancers.get(short)
-            if found is None:
-                subnets = [
-                    s
-                    for zone in ec2.subnets.values()
-                    for s in zone.values()
-                    if s.vpc_id == self._vpc and _tag(s, "kubernetes.io/role/elb")
-                ]
-                if not subnets:
-                    raise RuntimeError("could not find any suitable subnets for creating the ELB")
-                group = ec2.create_security_group(
-                    f"k8s-elb-{short}", f"Security group for Kubernetes ELB {short}",
-                    vpc_id=self._vpc,
-                )  # fmt: skip
-                group.add_tags(self._owned)
-                listener = {
-                    "protocol": "TCP",
-                    "load_balancer_port": 80,
-                    "instance_protocol": "TCP",
-                    "instance_port": 30080,
-                }
-                found = elb.create_load_balancer(
-                    name=short,
-                    zones=[],
-                    ports=[listener],
-                    scheme="internet-facing",
-                    subnets=[s.id for s in subnets],
-                    security_groups=[group.id],
-                )
-                for key, value in {
-                    **self._owned,
-                    "kubernetes.io/service-name": f"{namespace}/{name}",
-                }.items():
-                    found.add_tag(key, value)
-            return str(found.dns_name)
+    def balancer(self, uid: str) -> Any:
+        """The classic load balancer with the Service's name."""
+        return self._eks.account.elb(self._region).load_balancers.get(balancer_name(uid))
 
-    def delete_load_balancer(self, uid: str) -> None:
+    def host_of(self, balancer: Any) -> str:
+        """Its DNS name."""
+        return str(balancer.dns_name)
+
+    def make_balancer(
+        self, namespace: str, name: str, uid: str, annotations: Mapping[str, str]
+    ) -> Any:
+        """A classic load balancer in the public subnets (the tagged ones)."""
+        elb, ec2 = self._eks.account.elb(self._region), self._eks.account.ec2(self._region)
+        short = balancer_name(uid)
+        subnets = [
+            s
+            for zone in ec2.subnets.values()
+            for s in zone.values()
+            if s.vpc_id == self._vpc and _tag(s, "kubernetes.io/role/elb")
+        ]
+        if not subnets:
+            raise RuntimeError("could not find any suitable subnets for creating the ELB")
+        group = ec2.create_security_group(
+            f"k8s-elb-{short}", f"Security group for Kubernetes ELB {short}", vpc_id=self._vpc
+        )
+        group.add_tags(self._owned)
+        listener = {
+            "protocol": "TCP",
+            "load_balancer_port": 80,
+            "instance_protocol": "TCP",
+            "instance_port": 30080,
+        }
+        made = elb.create_load_balancer(
+            name=short,
+            zones=[],
+            ports=[listener],
+            scheme="internet-facing",
+            subnets=[s.id for s in subnets],
+            security_groups=[group.id],
+        )
+        tags = {**self._owned, "kubernetes.io/service-name": f"{namespace}/{name}"}
+        for key, value in tags.items():
+            made.add_tag(key, value)
+        return made
+
+    def remove_balancer(self, uid: str) -> None:
         """Delete the load balancer; its interfaces and security group go some time later."""
-        account = self._eks.account
-        with account.lock:
-            elb, ec2, short = (
-                account.elb(self._region),
-                account.ec2(self._region),
-                _name(uid),
-            )
-            if short in elb.load_balancers:
-                elb.delete_load_balancer(short)
-            settle(ec2)
-            for group in list(ec2.describe_security_groups()):
-                if group.name != f"k8s-elb-{short}":
-                    continue
-                used = any(group.id in [g.id for g in e.group_set] for e in ec2.enis.values())
-                if used:
-                    raise RuntimeError("the load balancer's interfaces are still there")
-                ec2.delete_security_group(group_id=group.id)
+        elb, ec2 = self._eks.account.elb(self._region), self._eks.account.ec2(self._region)
+        short = balancer_name(uid)
+        if short in elb.load_balancers:
+            elb.delete_load_balancer(short)
+        settle(ec2)
+        for group in list(ec2.describe_security_groups()):
+            if group.name != f"k8s-elb-{short}":
+                continue
+            used = any(group.id in [g.id for g in e.group_set] for e in ec2.enis.values())
+            if used:
+                raise RuntimeError("the load balancer's interfaces are still there")
+            ec2.delete_security_group(group_id=group.id)
 
     def provisioners(self) -> Sequence[str]:
         """The EBS CSI driver, once its add-on is active."""
-        with self._eks.account.lock:
-            self._eks.tick()
-            region = self._eks.regions.get(self._region)
-            cluster = region.clusters.get(self._cluster) if region else None
-            addon = cluster.addons.get(EBS_ADDON) if cluster else None
-            return [EBS_DRIVER] if addon is not None and addon.status == "ACTIVE" else []
+        self._eks.clock.advance()
+        return super().provisioners()
 
-    def create_volume(
+    def drivers(self) -> Sequence[str]:
+        """The EBS CSI driver, once its add-on is active."""
+        addon = self._eks.store.get(Addon, EBS_ADDON, f"{self._region}/{self._cluster}")
+        return [EBS_DRIVER] if addon is not None and addon.status == "ACTIVE" else []
+
+    def volume(self, name: str) -> str | None:
+        """The EBS volume with this name in its tag."""
+        for volume in self._eks.account.ec2(self._region).volumes.values():
+            if _tag(volume, "CSIVolumeName") == name:
+                return str(volume.id)
+        return None
+
+    def make_volume(
         self,
-        provisioner: str,
         name: str,
         size: int,
         parameters: Mapping[str, str],
         zone: str,
         tags: Mapping[str, str],
     ) -> str:
-        """Create an EBS volume."""
-        with self._eks.account.lock:
-            ec2 = self._eks.account.ec2(self._region)
-            for volume in ec2.volumes.values():
-                if _tag(volume, "CSIVolumeName") == name:
-                    return str(volume.id)
-            volume = ec2.create_volume(
-                size=size,
-                zone_name=zone,
-                volume_type=parameters.get("type", "gp3"),
-                encrypted=parameters.get("encrypted") == "true",
-            )
-            volume.add_tags(
-                {
-                    **self._owned,
-                    "CSIVolumeName": name,
-                    "ebs.csi.aws.com/cluster": "true",
-                    "KubernetesCluster": self._cluster,
-                    **_specified(parameters),
-                    **tags,
-                }
-            )
-            return str(volume.id)
+        """An EBS volume."""
+        volume = self._eks.account.ec2(self._region).create_volume(
+            size=size,
+            zone_name=zone,
+            volume_type=parameters.get("type", "gp3"),
+            encrypted=parameters.get("encrypted") == "true",
+        )
+        volume.add_tags(
+            {
+                **self._owned,
+                "CSIVolumeName": name,
+                "ebs.csi.aws.com/cluster": "true",
+                "KubernetesCluster": self._cluster,
+                **_specified(parameters),
+                **tags,
+            }
+        )
+        return str(volume.id)
 
-    def delete_volume(self, volume: str) -> None:
+    def remove_volume(self, volume: str) -> None:
         """Delete the volume, if it exists."""
-        with self._eks.account.lock:
-            self._eks.account.ec2(self._region).volumes.pop(volume, None)
+        self._eks.account.ec2(self._region).volumes.pop(volume, None)
 
 
 def _specified(parameters: Mapping[str, str]) -> dict[str, str]:
     """The tags that a storage class asks for (aws-ebs-csi-driver, docs/tagging.md)."""
     asked = (value for name, value in parameters.items() if name.startswith("tagSpecification"))
     return dict(text.split("=", 1) for text in asked)
-
-
-def _name(uid: str) -> str:
-    """The load balancer's name: ``a`` and the uid, 32 characters, as the cloud provider does."""
-    return ("a" + uid.replace("-", ""))[:32]
 
 
 def _tag(thing: Any, key: str) -> str | None:

@@ -22,6 +22,7 @@ from clusterkit_sandbox.aws import (
     moto_checks,
     moto_lifecycle,
     refusals,
+    tokens,
 )
 from clusterkit_sandbox.aws.account import REGION, Account, write_profile
 from clusterkit_sandbox.aws.late import Late
@@ -30,10 +31,11 @@ from clusterkit_sandbox.aws.parameters import Parameters
 from clusterkit_sandbox.aws.refusals import Refusal
 from clusterkit_sandbox.aws.service import Eks
 from clusterkit_sandbox.aws.signature import Scope, Unsigned, check, scope_of
-from clusterkit_sandbox.aws.tokens import Tokens
 from clusterkit_sandbox.emulator import Answer, Environ, SandboxContext, StartResponse, Wsgi
 from clusterkit_sandbox.fault_targets import Operations
 from clusterkit_sandbox.faults import Rule
+from clusterkit_sandbox.kit.calls import Tokens
+from clusterkit_sandbox.kit.wire import respond, target
 
 _LOG = logging.getLogger(__name__)
 
@@ -111,9 +113,10 @@ class AwsEmulator:
 
     def reset(self) -> None:
         """Forget every resource."""
+        self._eks.clock.clear()
         with self._account.lock:
             self._eks.reset()
-            self._tokens.forget()
+            self._tokens.clear()
             self._late.forget()
             if self._moto is not None:
                 self._account.reset()
@@ -134,10 +137,10 @@ class AwsEmulator:
         scope = scope_of(environ)
         service = scope.service if scope else "?"
         if service == "eks":
-            found = self._eks.description.match(environ["REQUEST_METHOD"], _raw(environ)[0])
-            return f"eks:{found[0].name if found else '?'}"
-        if target := environ.get("HTTP_X_AMZ_TARGET"):
-            return f"{service}:{target.rpartition('.')[2]}"
+            found = self._eks.description.match(environ["REQUEST_METHOD"], target(environ)[0])
+            return found[0].name if found else "eks:?"
+        if named := environ.get("HTTP_X_AMZ_TARGET"):
+            return f"{service}:{named.rpartition('.')[2]}"
         asked = parse_qs(body.decode(errors="replace"))
         if service == "elasticloadbalancing":
             service = "elbv2" if asked.get("Version") == [_V2] else "elb"
@@ -157,17 +160,10 @@ class AwsEmulator:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        length = int(environ.get("CONTENT_LENGTH") or 0)
-        body = environ["wsgi.input"].read(length) if length else b""
-        answer = self._answer(environ, body)
-        start_response(
-            f"{answer.status} {_REASONS.get(answer.status, 'Error')}",
-            list(answer.headers),
-        )
-        return [answer.body]
+        return respond(environ, start_response, lambda body: self._answer(environ, body))
 
     def _answer(self, environ: Environ, body: bytes) -> Answer:
-        path, query = _raw(environ)
+        path, query = target(environ)
         service = _service(environ)
         raw = f"{path}?{query}" if query else path
         try:
@@ -182,24 +178,25 @@ class AwsEmulator:
             page, inner = self._parameters.check(operation, environ, body, forced)
         except Refusal as error:
             return refusals.answer(service, error.code, error.message, error.status)
+        self._eks.clock.advance()
         with self._account.lock:
             application = self._application()
             if scope.service in ("ec2", "elasticloadbalancing"):
-                self._eks.tick()
                 moto_lifecycle.settle(self._account.ec2(scope.region))
             if operation == "sts:GetCallerIdentity":
                 return _identity(self._account, scope)
             asked = late.pairs(body)
+
+            def ask() -> Answer:
+                made = _ask_moto(application, environ, inner, service)
+                self._late.made(operation, scope.region, asked, made)
+                return made
+
             try:
                 self._late.check(operation, scope.region, asked)
-                known = self._tokens.known(scope.region, operation, body)
+                answer = tokens.once(self._tokens, scope.region, operation, body, ask)
             except Refusal as error:
                 return refusals.answer(service, error.code, error.message, error.status)
-            if known is not None:
-                return known
-            answer = _ask_moto(application, environ, inner, service)
-            self._tokens.keep(scope.region, operation, body, answer)
-            self._late.made(operation, scope.region, asked, answer)
             answer = self._late.without(operation, scope.region, asked, answer)
         return page.cut(answer) if page is not None else answer
 
@@ -211,32 +208,27 @@ class AwsEmulator:
             if found is None:
                 raise Refusal("UnknownOperationException", f"no operation at {path}", 404)
             operation, uri = found
-            call = self._eks.description.parse(operation, uri, query, body)
+            parameters = self._eks.description.parse(operation, uri, query, body)
+            self._eks.clock.advance()
             with self._account.lock:
                 self._application()
                 caller = self._account.arn_of(scope.key)
                 moto_lifecycle.settle(self._account.ec2(scope.region))
-                asked = late.nested(call.parameters)
-                self._late.check(f"eks:{call.operation}", scope.region, asked)
-                shown = self._eks.run(call.operation, call.parameters, scope.region, caller)
-                # serialise before tick: the answer shows the first state, however fast the pace
-                text = self._eks.description.answer(call.operation, shown)
-                self._eks.tick()
+                asked = late.nested(parameters)
+                self._late.check(operation.name, scope.region, asked)
+                shown = self._eks.run(operation.name, parameters, scope.region, caller)
+                # written with the lock held: it shows the first state, however fast the pace
+                text = self._eks.description.answer(operation, shown)
                 answer = Answer(200, _EKS_HEADERS, text)
-                self._late.made(f"eks:{call.operation}", scope.region, asked, answer)
-                return self._late.without(f"eks:{call.operation}", scope.region, asked, answer)
+                self._late.made(operation.name, scope.region, asked, answer)
+                answer = self._late.without(operation.name, scope.region, asked, answer)
+            self._eks.clock.advance()
+            return answer
         except Refusal as error:
             return refusals.answer("eks", error.code, error.message, error.status, **error.members)
 
 
 _EKS_HEADERS = (("Content-Type", refusals.JSON), ("x-amzn-RequestId", "sandbox"))
-_REASONS = {
-    200: "OK",
-    400: "Bad Request",
-    403: "Forbidden",
-    404: "Not Found",
-    409: "Conflict",
-}
 _JSON_CODES = {
     "InvalidClientTokenId": "UnrecognizedClientException",
     "SignatureDoesNotMatch": "InvalidSignatureException",
@@ -263,13 +255,6 @@ def _service(environ: Environ) -> str:
     """The service of the signature, else of the host name."""
     scope = scope_of(environ)
     return scope.service if scope else str(environ.get("HTTP_HOST", "")).partition(".")[0]
-
-
-def _raw(environ: Environ) -> tuple[str, str]:
-    """Path and query, undecoded: EKS's paths contain encoded ARNs."""
-    target = environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ.get("PATH_INFO", "/")
-    path, _, query = str(target).partition("?")
-    return path, query
 
 
 def _identity(account: Account, scope: Scope) -> Answer:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
-from clusterkit_sandbox.aws.records import Record, Shown
+from clusterkit_sandbox.aws.records import FargateProfile, Shown
 from clusterkit_sandbox.aws.refusals import invalid, not_found
 from clusterkit_sandbox.aws.service import Eks, now, operation
 
 
-def _profile(eks: Eks, asked: dict[str, Any]) -> Record:
+def _profile(eks: Eks, asked: dict[str, Any]) -> FargateProfile:
     cluster, name = asked["clusterName"], asked["fargateProfileName"]
-    found = eks.cluster(cluster).fargate.get(name)
+    found = eks.store.get(FargateProfile, name, eks.cluster(cluster).key)
     if found is None:
         raise not_found(
             f"No Fargate Profile found with name: {name}.",
@@ -26,7 +26,7 @@ def _profile(eks: Eks, asked: dict[str, Any]) -> Record:
 def create_fargate_profile(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     cluster, name = asked["clusterName"], asked["fargateProfileName"]
     record = eks.active(cluster)
-    if name in record.fargate:
+    if eks.store.get(FargateProfile, name, record.key):
         raise invalid(f"Fargate Profile already exists with name: {name}", clusterName=cluster)
     role = asked["podExecutionRoleArn"]
     eks.account.role(role, "eks-fargate-pods.amazonaws.com", eks.age(), now().timestamp())
@@ -41,7 +41,7 @@ def create_fargate_profile(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
         "status": "ACTIVE",
         "tags": asked.get("tags") or {},
     }
-    record.fargate[name] = Record(shown)
+    eks.store.add(FargateProfile(shown, scope=record.key))
     return {"fargateProfile": shown}
 
 
@@ -52,12 +52,13 @@ def describe_fargate_profile(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
 
 @operation
 def list_fargate_profiles(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
-    names, token = eks.page(sorted(eks.cluster(asked["clusterName"]).fargate), asked)
+    found = eks.store.all(FargateProfile, eks.cluster(asked["clusterName"]).key)
+    names, token = eks.page(sorted(profile.id for profile in found), asked)
     return {"fargateProfileNames": names, "nextToken": token}
 
 
 @operation
 def delete_fargate_profile(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     found = _profile(eks, asked)
-    del eks.cluster(asked["clusterName"]).fargate[asked["fargateProfileName"]]
+    eks.store.remove(found)
     return {"fargateProfile": {**found.shown, "status": "DELETING"}}

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from clusterkit_sandbox.aws.records import Shown
 from clusterkit_sandbox.aws.refusals import Refusal, not_found
-from clusterkit_sandbox.aws.service import PARTS, RESERVED, Eks, operation, reserved
+from clusterkit_sandbox.aws.service import RESERVED, Eks, operation, part, reserved
 
 
 @operation
@@ -34,22 +33,17 @@ def untag_resource(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _of(update: Shown, asked: dict[str, Any]) -> bool:
-    """Whether an update belongs to the requested node group or add-on, else to the cluster."""
-    return all(update.get(key) == asked.get(key) for key in PARTS)
-
-
 @operation
 def describe_update(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     cluster = eks.cluster(asked["name"])
-    found = cluster.updates.get(asked["updateId"])
-    if found is None or not _of(found, asked):
+    found = eks.updates.get(asked["updateId"])
+    if found is None or (found.parent, found.target) != (cluster.arn, part(asked)):
         raise not_found(f"No update found for id: {asked['updateId']}", clusterName=asked["name"])
-    return {"update": found}
+    return {"update": found.shown}
 
 
 @operation
 def list_updates(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
-    updates = eks.cluster(asked["name"]).updates
-    ids, token = eks.page([key for key, shown in updates.items() if _of(shown, asked)], asked)
+    updates = eks.updates.of(eks.cluster(asked["name"]).arn)
+    ids, token = eks.page([one.id for one in updates if one.target == part(asked)], asked)
     return {"updateIds": ids, "nextToken": token}

@@ -8,7 +8,7 @@ from uuid import uuid4
 from clusterkit_sandbox.aws import instances, joining
 from clusterkit_sandbox.aws.access import add_entry
 from clusterkit_sandbox.aws.addons import look_after
-from clusterkit_sandbox.aws.records import ClusterRecord, Group, Shown
+from clusterkit_sandbox.aws.records import Access, ClusterRecord, Group, Shown
 from clusterkit_sandbox.aws.refusals import Refusal, in_use, invalid, not_found
 from clusterkit_sandbox.aws.service import Eks, now, operation
 
@@ -18,7 +18,7 @@ GROUPS = 30
 
 def _group(eks: Eks, asked: dict[str, Any]) -> Group:
     cluster, name = asked["clusterName"], asked["nodegroupName"]
-    found = eks.cluster(cluster).groups.get(name)
+    found = eks.store.get(Group, name, eks.cluster(cluster).key)
     if found is None:
         raise not_found(
             f"No node group found for name: {name}.",
@@ -33,12 +33,12 @@ def create_nodegroup(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     cluster, name = asked["clusterName"], asked["nodegroupName"]
     record, ec2 = eks.active(cluster), eks.account.ec2(eks.name)
     where = {"clusterName": cluster, "nodegroupName": name}
-    if name in record.groups:
+    if eks.store.get(Group, name, record.key):
         raise in_use(
             f"NodeGroup already exists with name {name} and cluster name {cluster}",
             **where,
         )
-    if len(record.groups) >= GROUPS:
+    if len(list(eks.store.all(Group, record.key))) >= GROUPS:
         raise Refusal(
             "ResourceLimitExceededException",
             f"A cluster can have at most {GROUPS} managed node groups",
@@ -103,20 +103,20 @@ def create_nodegroup(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
             "remoteAccessSecurityGroup": own,
         },
     }
-    made = Group(shown, security_group=own)
-    record.groups[name] = made
-    if asked["nodeRole"] not in record.access:
+    made = eks.store.add(Group(shown, scope=record.key, security_group=own))
+    if eks.store.get(Access, asked["nodeRole"], record.key) is None:
         add_entry(eks, record, asked["nodeRole"], "EC2_LINUX", [])
     made.instances, made.interfaces = instances.add_nodes(
         ec2, cluster, name, subnets, group, scaling["desiredSize"]
     )
     if issue := joining.trouble(eks, record, shown, subnets):
         shown["health"]["issues"].append({**issue, "resourceIds": made.instances or [name]})
-        made.go("CREATING", eks.due("eks/nodegroup/create"), "CREATE_FAILED")
+        eks.life.go(made, "CREATING", "eks/nodegroup/create", "CREATE_FAILED")
     else:
-        made.go(
+        eks.life.go(
+            made,
             "CREATING",
-            eks.due("eks/nodegroup/create"),
+            "eks/nodegroup/create",
             "ACTIVE",
             lambda: _joined(eks, record, made),
         )
@@ -130,14 +130,17 @@ def _joined(eks: Eks, record: ClusterRecord, group: Group) -> None:
 
 def show_nodes(eks: Eks, record: ClusterRecord) -> None:
     """Update the node objects in Kubernetes."""
-    if record.kube is not None:
-        types, found = instances.instance_types(), []
-        for group in record.groups.values():
-            if group.status in ("ACTIVE", "UPDATING", "DEGRADED"):
-                ec2 = eks.account.ec2(record.region)
-                found += instances.nodes_of(ec2, record.region, group, types)
-        record.kube.set_nodes(found)
-    look_after(record)
+    ec2, types = eks.account.ec2(record.region), instances.instance_types()
+    eks.endpoints.sync(
+        record.key,
+        lambda: [
+            node
+            for group in eks.store.all(Group, record.key)
+            if group.status in ("ACTIVE", "UPDATING", "DEGRADED")
+            for node in instances.nodes_of(ec2, record.region, group, types)
+        ],
+    )
+    look_after(eks, record)
 
 
 @operation
@@ -147,7 +150,8 @@ def describe_nodegroup(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
 
 @operation
 def list_nodegroups(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
-    names, token = eks.page(sorted(eks.cluster(asked["clusterName"]).groups), asked)
+    groups = eks.store.all(Group, eks.cluster(asked["clusterName"]).key)
+    names, token = eks.page(sorted(group.id for group in groups), asked)
     return {"nodegroups": names, "nextToken": token}
 
 
@@ -161,13 +165,14 @@ def delete_nodegroup(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
         )
 
     def gone() -> None:
+        eks.store.remove(group)
         ec2 = eks.account.ec2(record.region)
         for interface in group.interfaces:
             ec2.enis.pop(interface, None)
         if group.security_group:
             instances.remove_group(ec2, group.security_group)
 
-    group.go("DELETING", eks.due("eks/nodegroup/delete"), None, gone)
+    eks.life.go(group, "DELETING", "eks/nodegroup/delete", None, gone)
     show_nodes(eks, record)
     return {"nodegroup": group.shown}
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from clusterkit_sandbox.aws.records import Shown
+from clusterkit_sandbox.aws.records import Association, Shown
 from clusterkit_sandbox.aws.refusals import Refusal, in_use, not_found
 from clusterkit_sandbox.aws.service import Eks, now, operation
 
 
-def _identity(eks: Eks, asked: dict[str, Any]) -> Shown:
-    found = eks.cluster(asked["clusterName"]).identities.get(asked["associationId"])
+def _identity(eks: Eks, asked: dict[str, Any]) -> Association:
+    scope = eks.cluster(asked["clusterName"]).key
+    found = eks.store.get(Association, asked["associationId"], scope)
     if found is None:
         raise not_found(f"No association found with id: {asked['associationId']}")
     return found
@@ -21,8 +22,8 @@ def _identity(eks: Eks, asked: dict[str, Any]) -> Shown:
 def create_pod_identity_association(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     record = eks.active(asked["clusterName"])
     eks.account.role(asked["roleArn"], "pods.eks.amazonaws.com", eks.age(), now().timestamp())
-    for other in record.identities.values():
-        if all(other[key] == asked[key] for key in ("namespace", "serviceAccount")):
+    for other in eks.store.all(Association, record.key):
+        if all(other.shown[key] == asked[key] for key in ("namespace", "serviceAccount")):
             raise in_use(
                 "Association already exists: a pod identity association for service account "
                 f"{asked['serviceAccount']} in namespace {asked['namespace']}"
@@ -41,13 +42,13 @@ def create_pod_identity_association(eks: Eks, asked: dict[str, Any]) -> dict[str
     }
     if asked.get("ownerArn"):
         shown["ownerArn"] = asked["ownerArn"]
-    record.identities[identifier] = shown
+    eks.store.add(Association(shown, scope=record.key))
     return {"association": shown}
 
 
 @operation
 def describe_pod_identity_association(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
-    return {"association": _identity(eks, asked)}
+    return {"association": _identity(eks, asked).shown}
 
 
 def _unowned(shown: Shown) -> None:
@@ -57,7 +58,7 @@ def _unowned(shown: Shown) -> None:
 
 @operation
 def update_pod_identity_association(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
-    shown = _identity(eks, asked)
+    shown = _identity(eks, asked).shown
     _unowned(shown)
     if asked.get("roleArn"):
         eks.account.role(asked["roleArn"], "pods.eks.amazonaws.com", eks.age(), now().timestamp())
@@ -68,14 +69,16 @@ def update_pod_identity_association(eks: Eks, asked: dict[str, Any]) -> dict[str
 
 @operation
 def delete_pod_identity_association(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
-    shown = _identity(eks, asked)
-    _unowned(shown)
-    del eks.cluster(asked["clusterName"]).identities[asked["associationId"]]
-    return {"association": shown}
+    found = _identity(eks, asked)
+    _unowned(found.shown)
+    eks.store.remove(found)
+    return {"association": found.shown}
 
 
 @operation
 def list_pod_identity_associations(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
+    cluster = eks.cluster(asked["clusterName"])
+    every = [one.shown for one in eks.store.all(Association, cluster.key)]
     found = [
         {
             key: shown[key]
@@ -89,7 +92,7 @@ def list_pod_identity_associations(eks: Eks, asked: dict[str, Any]) -> dict[str,
             )
             if key in shown
         }
-        for shown in eks.cluster(asked["clusterName"]).identities.values()
+        for shown in every
         if asked.get("namespace") in (None, shown["namespace"])
         and asked.get("serviceAccount") in (None, shown["serviceAccount"])
     ]

@@ -6,7 +6,7 @@ from typing import Any
 
 from clusterkit_sandbox.aws import instances
 from clusterkit_sandbox.aws.catalog import CNI_ADDON
-from clusterkit_sandbox.aws.records import ClusterRecord, Shown
+from clusterkit_sandbox.aws.records import Addon, ClusterRecord, Shown
 from clusterkit_sandbox.aws.refusals import invalid
 from clusterkit_sandbox.aws.service import Eks
 
@@ -92,7 +92,8 @@ def trouble(
         }
     if shown["scalingConfig"]["desiredSize"] == 0:
         return None
-    if CNI_ADDON not in record.addons and not record.shown.get("selfManaged"):
+    network = eks.store.get(Addon, CNI_ADDON, record.key)
+    if network is None and not record.shown.get("selfManaged"):
         return {
             **lost,
             "message": "Unhealthy nodes in the kubernetes cluster: no CNI plugin",

@@ -46,14 +46,14 @@ def gateways(backend: Any, current: list[SandboxContext]) -> None:
             nat.failure_message = f"Network {nat.vpc_id} has no Internet gateway attached"
         nat.state, nat._eni.status = "pending", "in-use"
         nat._eni.description = f"Interface for NAT Gateway {nat.id}"
-        nat.due = time.time() + current[0].pace.seconds("ec2/nat-gateway/create")
+        nat.due = time.monotonic() + current[0].pace.seconds("ec2/nat-gateway/create")
         nat.then = "failed" if failed else "available"
         return nat
 
     def settle(self: Any) -> None:
         for nat in list(self.nat_gateways.values()):
             due = getattr(nat, "due", None)
-            if due is not None and due <= time.time():
+            if due is not None and due <= time.monotonic():
                 nat.state, nat.due = nat.then, None
                 if nat.state in ("deleted", "failed"):
                     _release(self, nat)
@@ -64,7 +64,7 @@ def gateways(backend: Any, current: list[SandboxContext]) -> None:
             raise error("NatGatewayNotFound", f"The Nat Gateway {nat_gateway_id} was not found")
         if nat.state not in ("deleting", "deleted"):
             nat.state = "deleting"
-            nat.due = time.time() + current[0].pace.seconds("ec2/nat-gateway/delete")
+            nat.due = time.monotonic() + current[0].pace.seconds("ec2/nat-gateway/delete")
             nat.then = "deleted"
         settle(self)
         return nat
@@ -116,7 +116,7 @@ def balancers(current: list[SandboxContext]) -> None:
 
     def gone(self: Any, label: str) -> None:
         ec2 = ec2_backends[self.account_id][self.region_name]
-        due = time.time() + current[0].pace.seconds("elb/interfaces/release")
+        due = time.monotonic() + current[0].pace.seconds("elb/interfaces/release")
         for interface in ec2.enis.values():
             if interface.description == f"ELB {label}":
                 setattr(interface, "due", due)  # noqa: B010 - not moto's own attribute
@@ -163,7 +163,7 @@ def balancers(current: list[SandboxContext]) -> None:
 def settle(ec2: Any) -> None:
     """Advance NAT gateways and load balancer interfaces; called before every request."""
     ec2.settle()
-    now = time.time()
+    now = time.monotonic()
     for identifier, interface in list(ec2.enis.items()):
         if getattr(interface, "due", now + 1) <= now:
             ec2.enis.pop(identifier, None)

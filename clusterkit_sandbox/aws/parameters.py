@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 from clusterkit_sandbox.aws import paging
 from clusterkit_sandbox.aws.refusals import Refusal
 from clusterkit_sandbox.emulator import Environ
+from clusterkit_sandbox.kit.shape import expression
 
 COMMON = {"Action", "Version"}
 TAGGED = {
@@ -164,7 +165,7 @@ class Parameters:
             if "min" in rules and size < rules["min"]:
                 what = f"{length} greater than or equal to {rules['min']}"
         if kind == "string" and what is None and isinstance(value, str):
-            pattern = _java(rules.get("pattern"))
+            pattern = expression(rules.get("pattern", ""))
             if pattern is not None and not pattern.fullmatch(value):
                 what = f"satisfy regular expression pattern: {rules['pattern']}"
             if rules.get("enum") and value not in rules["enum"]:
@@ -250,14 +251,3 @@ def _check_page(rules: dict[str, int], value: str) -> None:
                 f"{'greater' if low else 'less'} than {rules[bound]}.",
                 400,
             )
-
-
-def _java(pattern: str | None) -> re.Pattern[str] | None:
-    """A pattern of the model, which is a Java regular expression."""
-    if pattern is None:
-        return None
-    text = pattern.replace(r"\p{L}", r"\w").replace(r"\p{N}", r"\d").replace(r"\p{Z}", r"\s")
-    try:
-        return re.compile(text)
-    except re.error:
-        return None

@@ -1,84 +1,119 @@
-"""The EKS emulator's records: each has its API object and its next state."""
+"""The EKS emulator's records: each has its API object."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
-if TYPE_CHECKING:
-    from clusterkit_sandbox.kube.interfaces import KubeCluster
+from clusterkit_sandbox.kit.life import Living
+from clusterkit_sandbox.kit.operations import LongRunning
 
 Shown = dict[str, Any]
 """an API object, with the members botocore's description names"""
 
 
 @dataclass
-class Record:
-    """A resource with a status: at ``due`` it becomes ``then`` (None: removed)."""
+class Record(Living):
+    """A resource of EKS; its ``scope`` is the region, or the ``key`` of its cluster."""
 
-    shown: Shown
-    due: float | None = None
-    then: str | None = None
-    arrived: Callable[[], None] | None = None
-    """called when ``then`` is reached"""
+    scope: str = field(kw_only=True)
+    name_field: ClassVar[str]
+    """the member of the API object that is unique in the scope"""
+    arn_field: ClassVar[str]
+
+    @property
+    def id(self) -> str:
+        """What is unique in the scope."""
+        return str(self.shown[self.name_field])
+
+    @property
+    def arn(self) -> str:
+        """The ARN the API shows."""
+        return str(self.shown[self.arn_field])
 
     @property
     def status(self) -> str:
         """The status the API shows."""
         return str(self.shown["status"])
 
-    def go(
-        self,
-        status: str,
-        due: float,
-        then: str | None,
-        arrived: Callable[[], None] | None = None,
-    ) -> None:
-        """Set a status now and another at ``due``."""
-        self.shown["status"] = status
-        self.due, self.then, self.arrived = due, then, arrived
+    def needs(self) -> Iterable[str]:
+        """None: a cluster says itself what is in its way."""
+        return ()
 
 
 @dataclass
 class Group(Record):
     """A node group, with its machines in EC2."""
 
+    name_field = "nodegroupName"
+    arn_field = "nodegroupArn"
     instances: list[str] = field(default_factory=list)
     interfaces: list[str] = field(default_factory=list)
     security_group: str | None = None
 
 
 @dataclass
-class Access:
+class Addon(Record):
+    name_field = "addonName"
+    arn_field = "addonArn"
+
+
+@dataclass
+class Access(Record):
     """An access entry and its policies by ARN."""
 
-    shown: Shown
+    name_field = "principalArn"
+    arn_field = "accessEntryArn"
     policies: dict[str, Shown] = field(default_factory=dict)
 
 
 @dataclass
-class ClusterRecord(Record):
-    """A cluster with everything in it."""
+class Association(Record):
+    """A pod identity association."""
 
-    region: str = ""
-    host: str = ""
-    groups: dict[str, Group] = field(default_factory=dict)
-    addons: dict[str, Record] = field(default_factory=dict)
-    fargate: dict[str, Record] = field(default_factory=dict)
-    access: dict[str, Access] = field(default_factory=dict)
-    identities: dict[str, Shown] = field(default_factory=dict)
-    updates: dict[str, Shown] = field(default_factory=dict)
-    interfaces: list[str] = field(default_factory=list)
-    kube: KubeCluster | None = None
-    running: list[tuple[float, Shown, Callable[[], None]]] = field(default_factory=list)
-    """running updates: when they end, the update, and what to call then"""
+    name_field = "associationId"
+    arn_field = "associationArn"
 
 
 @dataclass
-class Region:
-    """One region's clusters and client request tokens."""
+class FargateProfile(Record):
+    name_field = "fargateProfileName"
+    arn_field = "fargateProfileArn"
 
-    clusters: dict[str, ClusterRecord] = field(default_factory=dict)
-    tokens: dict[str, tuple[str, Shown]] = field(default_factory=dict)
-    """client request token to (the parameters' digest, the answer's object)"""
+
+@dataclass
+class ClusterRecord(Record):
+    """A cluster."""
+
+    name_field = "name"
+    arn_field = "arn"
+    host: str = ""
+    interfaces: list[str] = field(default_factory=list)
+
+    @property
+    def region(self) -> str:
+        """Its region."""
+        return self.scope
+
+    @property
+    def key(self) -> str:
+        """The scope of what is in it, and what tells its API server from others."""
+        return f"{self.region}/{self.id}"
+
+
+@dataclass(kw_only=True)
+class Update(LongRunning):
+    """An update; its ``parent`` is the cluster's ARN."""
+
+    shown: Shown
+
+
+KINDS: tuple[type[Record], ...] = (
+    ClusterRecord,
+    Group,
+    Addon,
+    Access,
+    Association,
+    FargateProfile,
+)

@@ -4,33 +4,33 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from functools import partial
-from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
 from clusterkit_sandbox.aws.account import ACCOUNT, Account
 from clusterkit_sandbox.aws.description import Description
-from clusterkit_sandbox.aws.records import ClusterRecord, Record, Region, Shown
+from clusterkit_sandbox.aws.records import KINDS, ClusterRecord, Record, Shown, Update
 from clusterkit_sandbox.aws.refusals import Refusal, in_use, invalid, not_found
 from clusterkit_sandbox.emulator import SandboxContext
+from clusterkit_sandbox.kit.calls import Handlers, Tokens, cut, page_start, page_token
+from clusterkit_sandbox.kit.cluster import Endpoints
+from clusterkit_sandbox.kit.life import Clock, Life
+from clusterkit_sandbox.kit.operations import Error, Operations
+from clusterkit_sandbox.kit.store import Store
 
 Operation = Callable[["Eks", dict[str, Any]], dict[str, Any]]
-OPERATIONS: dict[str, Operation] = {}
+OPERATIONS: Handlers[Operation] = Handlers()
 PAGE = 100
 """items per page, unless ``maxResults`` is less (EKS API)"""
 
 
 def operation(function: Operation) -> Operation:
-    """Register a function under the operation it is named after: ``create_cluster``."""
+    """Register a function under the operation that it is named after: ``create_cluster``."""
     name = getattr(function, "__name__")  # noqa: B009 - a Callable has none for mypy
-    OPERATIONS["".join(part.capitalize() for part in name.split("_"))] = function
-    return function
+    published = "".join(part.capitalize() for part in name.split("_"))
+    return OPERATIONS.serve(f"eks:{published}")(function)
 
 
 def now() -> datetime:
@@ -44,19 +44,19 @@ class Eks:
     def __init__(self, account: Account, context: SandboxContext) -> None:
         self.account = account
         self.context = context
+        self.clock = Clock(context.pace)
+        self.store = Store(account.lock)
+        self.life = Life(self.clock, account.lock, "status")
+        self.updates = Operations[Update](self.clock, account.lock, _show)
+        self.tokens = Tokens()
+        self.endpoints = Endpoints(context.kube, "eks/")
         self.description = Description("eks")
-        self.regions: dict[str, Region] = {}
         self.name = ""
         """the region of the current call"""
         self.operation = ""
-        """the current call: ``UpdateAddon``"""
+        """the current call: ``eks:UpdateAddon``"""
         self.caller = ""
         """the ARN of who makes the call under way"""
-
-    @property
-    def region(self) -> Region:
-        """The region of the current call."""
-        return self.regions.setdefault(self.name, Region())
 
     def run(
         self, name: str, parameters: dict[str, Any], region: str, caller: str
@@ -66,78 +66,38 @@ class Eks:
         if function is None:
             raise Refusal("NotImplemented", f"{name} is not in the sandbox", 501)
         self.name, self.caller, self.operation = region, caller, name
-        self.tick()
-        if name.startswith("Create") and reserved(parameters.get("tags")):
+        if name.startswith("eks:Create") and reserved(parameters.get("tags")):
             raise invalid(RESERVED)
         token = parameters.get("clientRequestToken")
         if not token:
             return function(self, parameters)
-        rest = {k: v for k, v in parameters.items() if k != "clientRequestToken"}
-        digest = sha256(json.dumps([name, rest], sort_keys=True, default=str).encode()).hexdigest()
-        if token in self.region.tokens and self._lives(self.region.tokens[token][1]):
-            before, answer = self.region.tokens[token]
-            if before != digest:
-                raise invalid("The client request token was used with other parameters")
-            return answer
-        answer = function(self, parameters)
-        self.region.tokens[token] = (digest, answer)
-        return answer
+        return self.tokens.once(
+            (region, token),
+            (name, {k: v for k, v in parameters.items() if k != "clientRequestToken"}),
+            lambda: function(self, parameters),
+            invalid("The client request token was used with other parameters"),
+            self._lives,
+        )
 
     def _lives(self, answer: dict[str, Any]) -> bool:
         """Whether the resource in an answer still exists; its token expires with it."""
-        for cluster in self.region.clusters.values():
-            for shown in (*_things(cluster), *cluster.updates.values()):
-                if any(shown is value for value in answer.values()):
-                    return True
-        return False
+        living = [one.shown for one in self._here()]
+        for cluster in self.store.all(ClusterRecord, self.name):
+            living += [update.shown for update in self.updates.of(cluster.arn)]
+        return any(shown is value for shown in living for value in answer.values())
+
+    def _here(self) -> Iterator[Record]:
+        """Every resource in the region of the current call."""
+        for kind in KINDS:
+            for one in self.store.all(kind):
+                if one.scope.partition("/")[0] == self.name:
+                    yield one
 
     # -- time ------------------------------------------------------------------------------------
-
-    def due(self, what: str) -> float:
-        """The time at which something with this recorded duration ends, if it starts now."""
-        return time.time() + self.context.pace.seconds(what)
 
     def age(self) -> float:
         """Seconds until EKS sees a new role of IAM."""
         return self.context.pace.seconds("iam/propagation")
-
-    def tick(self) -> None:
-        """Advance everything that is due, in every region."""
-        before = self.name
-        for name, region in self.regions.items():
-            self.name = name
-            moved = True
-            while moved:
-                moved = False
-                for cluster in list(region.clusters.values()):
-                    moved |= self._tick_cluster(region, cluster)
-        self.name = before
-
-    def _tick_cluster(self, region: Region, cluster: ClusterRecord) -> bool:
-        moved = False
-        for groups in (cluster.groups, cluster.addons):
-            things: dict[str, Any] = groups
-            for key, thing in list(things.items()):
-                moved |= self._arrive(things, key, thing)
-        for update in [u for u in cluster.running if u[0] <= time.time()]:
-            cluster.running.remove(update)
-            update[1]["status"] = "Successful"  # unless what follows knows better
-            update[2]()
-            moved = True
-        return moved | self._arrive(region.clusters, cluster.shown["name"], cluster)
-
-    def _arrive(self, things: dict[str, Any], key: str, thing: Record) -> bool:
-        if thing.due is None or thing.due > time.time():
-            return False
-        then, arrived = thing.then, thing.arrived
-        thing.due = thing.then = thing.arrived = None
-        if arrived is not None:
-            arrived()
-        if then is None:
-            del things[key]
-        else:
-            thing.shown["status"] = then
-        return True
 
     # -- what operations share -------------------------------------------------------------------
 
@@ -147,7 +107,7 @@ class Eks:
 
     def cluster(self, name: str) -> ClusterRecord:
         """The cluster, or ``ResourceNotFoundException``."""
-        found = self.region.clusters.get(name)
+        found = self.store.get(ClusterRecord, name, self.name)
         if found is None:
             raise not_found(f"No cluster found for name: {name}.", clusterName=name)
         return found
@@ -178,94 +138,78 @@ class Eks:
         """
         shown: Shown = {
             "id": str(uuid4()),
-            "status": "InProgress",
             "type": kind,
             "params": [],
             "createdAt": now(),
             "errors": [],
-            # not in the API object: describe_update and list_updates filter by it
-            **{key: thing.shown[key] for key in PARTS if key in thing.shown},
         }
-        if self.context.faults.terminal(f"eks:{self.operation}"):
-            done = partial(_fail, shown, thing.shown)
-        thing.shown["status"] = "UPDATING"
-        cluster.updates[shown["id"]] = shown
-        cluster.running.append((self.due(what), shown, done))
+        parent, failed = cluster.arn, self.context.faults.terminal(self.operation)
+        update = Update(
+            id=shown["id"], kind=kind, parent=parent, target=part(thing.shown), shown=shown
+        )
+        self.life.show(thing, "UPDATING")
+
+        def end() -> Error | None:
+            if failed:
+                self.life.show(thing, "ACTIVE")
+                return FAILED
+            done()
+            return None
+
+        self.updates.end_later(self.updates.begin(update), what, end)
         return shown
 
     def busy(self, name: str) -> None:
         """``ResourceInUseException`` while the cluster itself is being updated."""
-        cluster = self.cluster(name)
-        if cluster.status == "UPDATING":
+        running = self.updates.running(self.cluster(name).arn)
+        if any(not update.target for update in running):
             raise in_use(f"Cluster {name} currently has update in progress", clusterName=name)
 
     def page(self, items: Iterable[Any], asked: dict[str, Any]) -> tuple[list[Any], str | None]:
         """One page, and the token for the next."""
-        every = list(items)
-        forced = self.context.faults.page_size
-        size = min(asked.get("maxResults") or PAGE, forced or PAGE)
-        start = 0
-        if asked.get("nextToken"):
-            try:
-                start = int(base64.b64decode(asked["nextToken"], validate=True))
-            except ValueError as error:
-                raise invalid("nextToken is not valid") from error
-        more = start + size < len(every)
-        token = base64.b64encode(str(start + size).encode()).decode() if more else None
-        return every[start : start + size], token
+        try:
+            start = page_start(asked.get("nextToken"))
+        except ValueError as error:
+            raise invalid("nextToken is not valid") from error
+        size = asked.get("maxResults") or PAGE
+        some, after = cut(list(items), start, size, self.context.faults)
+        return list(some), page_token(after)
 
     def tagged(self, arn: str) -> Shown:
         """The API object with this ARN."""
-        for cluster in self.region.clusters.values():
-            for shown in _things(cluster):
-                if arn in (shown.get(key) for key in _ARNS):
-                    return shown
+        for one in self._here():
+            if one.arn == arn:
+                return one.shown
         raise Refusal("NotFoundException", f"The resource {arn} was not found", 404)
 
     def reset(self) -> None:
         """Remove everything and close every endpoint."""
-        for region in self.regions.values():
-            for cluster in region.clusters.values():
-                if cluster.kube is not None:
-                    cluster.kube.close()
-        self.regions.clear()
+        self.endpoints.clear()
+        self.store.clear()
+        self.updates.clear()
+        self.tokens.clear()
 
 
-def _fail(update: Shown, thing: Shown) -> None:
-    """End an update as failed, without changing anything (EKS API, ``ErrorDetail``)."""
-    update["status"] = "Failed"
-    update["errors"] = [
-        {
-            "errorCode": "InsufficientFreeAddresses",
-            "errorMessage": "One or more of the subnets associated with your cluster does not have"
-            " enough available IP addresses for Amazon EKS to perform cluster management"
-            " operations.",
-            "resourceIds": [],
-        }
-    ]
-    thing["status"] = "ACTIVE"
-
-
-def _things(cluster: ClusterRecord) -> list[Shown]:
-    """The cluster and everything in it."""
-    return [
-        cluster.shown,
-        *(group.shown for group in cluster.groups.values()),
-        *(addon.shown for addon in cluster.addons.values()),
-        *(profile.shown for profile in cluster.fargate.values()),
-        *(entry.shown for entry in cluster.access.values()),
-        *cluster.identities.values(),
-    ]
-
-
-_ARNS = (
-    "arn",
-    "nodegroupArn",
-    "addonArn",
-    "accessEntryArn",
-    "associationArn",
-    "fargateProfileArn",
+FAILED = (
+    "InsufficientFreeAddresses",
+    "One or more of the subnets associated with your cluster does not have enough available IP"
+    " addresses for Amazon EKS to perform cluster management operations.",
 )
+"""how an update fails that is to fail (EKS API, ``ErrorDetail``)"""
+_STATUSES = {"running": "InProgress", "done": "Successful", "failed": "Failed"}
+
+
+def _show(update: Update) -> None:
+    """Write an update's state into its API object."""
+    update.shown["status"] = _STATUSES[update.state]
+    if update.error is not None:
+        code, message = update.error
+        update.shown["errors"] = [{"errorCode": code, "errorMessage": message, "resourceIds": []}]
+
+
+def part(names: Mapping[str, Any]) -> str:
+    """Which node group or add-on an API object or a request names; empty for the cluster."""
+    return "/".join(f"{key}/{names[key]}" for key in PARTS if names.get(key))
 
 
 PARTS = ("nodegroupName", "addonName")

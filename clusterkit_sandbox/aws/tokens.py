@@ -5,44 +5,26 @@ https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import parse_qsl
 
 from clusterkit_sandbox.aws.refusals import Refusal
 from clusterkit_sandbox.emulator import Answer
+from clusterkit_sandbox.kit.calls import Tokens
 
 
-class Tokens:
-    """Answers by client token; call it with the account's lock held."""
-
-    def __init__(self) -> None:
-        self._seen: dict[tuple[str, str, str], tuple[dict[str, str], Answer]] = {}
-
-    def known(self, region: str, operation: str, body: bytes) -> Answer | None:
-        """The earlier answer, or ``Refusal`` if the token was used with another request."""
-        sent, token = _sent(operation, body)
-        found = self._seen.get((region, operation, token)) if token else None
-        if found is None:
-            return None
-        if found[0] != sent:
-            raise Refusal(
-                "IdempotentParameterMismatch",
-                "The parameters of the request differ from those the client token was used with",
-            )
-        return found[1]
-
-    def keep(self, region: str, operation: str, body: bytes, answer: Answer) -> None:
-        """Remember the answer to a request with a token, unless it was refused."""
-        sent, token = _sent(operation, body)
-        if token and answer.status == 200:
-            self._seen[region, operation, token] = (sent, answer)
-
-    def forget(self) -> None:
-        """Forget every token."""
-        self._seen.clear()
-
-
-def _sent(operation: str, body: bytes) -> tuple[dict[str, str], str]:
-    if not operation.startswith("ec2:"):
-        return {}, ""
+def once(
+    tokens: Tokens, region: str, operation: str, body: bytes, make: Callable[[], Answer]
+) -> Answer:
+    """The earlier answer to the same token, or what ``make`` answers now; refusals are not kept."""
     sent = dict(parse_qsl(body.decode(), keep_blank_values=True))
-    return sent, sent.get("ClientToken", "")
+    token = sent.get("ClientToken") if operation.startswith("ec2:") else None
+    if not token:
+        return make()
+    mismatch = Refusal(
+        "IdempotentParameterMismatch",
+        "The parameters of the request differ from those the client token was used with",
+    )
+    return tokens.once(
+        (region, operation, token), sent, make, mismatch, lambda answer: answer.status == 200
+    )

@@ -22,7 +22,9 @@ def resources(user: User, profile: str) -> set[str]:
     for line in done.stdout.splitlines():
         found = json.loads(line)
         if found["event"] == "Status":
-            return set(found["resources"])
+            keys = [thing["key"] for thing in found["resources"]]
+            assert len(keys) == len(set(keys)), keys
+            return set(keys)
     raise AssertionError(done.stdout + done.stderr)
 
 

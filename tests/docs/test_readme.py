@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 import os
 import re
@@ -19,6 +20,7 @@ from clusterkit_sandbox.pace import Pace
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
+FIRST = (ROOT / "docs" / "first-real-run.md").read_text()
 ALIBABA = (ROOT / "docs" / "alibaba.md").read_text()
 _CHANGING = (
     (re.compile(r"process \d+|127\.0\.0\.1:\d+|pace \w+"), "#"),
@@ -132,6 +134,18 @@ def test_the_profile_of_the_readme_is_valid(tmp_path: Path) -> None:
     path = tmp_path / "profile.yaml"
     path.write_text(block)
     assert load(path, clouds.model, clouds.CLOUDS).name == "demo"
+
+
+def test_the_minutes_of_the_first_real_run_are_the_facts() -> None:
+    with (ROOT / "facts" / "durations.tsv").open() as stream:
+        facts = {
+            f"{row['cloud']}: {row['what']}": row for row in csv.DictReader(stream, delimiter="\t")
+        }
+    rows = re.findall(r"^\| (\w+: .*?) \| (\d+) \| (\d+) \| (\d+) \|$", FIRST, re.M)
+    assert len(rows) > 10
+    for what, *minutes in rows:
+        seconds = (int(facts[what][part]) for part in ("min", "typical", "max"))
+        assert [max(1, round(each / 60)) for each in seconds] == list(map(int, minutes)), what
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from tests.drivers.world import Thing, World
 from tests.sandbox.aliyun import Aliyun, ask
 
 PAGE = 50
+BY_HAND = ("alb", "ess")
+"""products of few calls, which are signed without the vendor's packages"""
 _DESCRIBED = re.compile(r"clusterkit (?P<region>\S+?)/(?P<cluster>[^\s/]+)")
 """the mark of what takes no tags"""
 
@@ -25,6 +27,11 @@ class Account:
     def __call__(self, name: str, /, *path: str, **wire: Any) -> Any:
         """An operation by its wire names; the answer's body."""
         product, _, action = name.partition(":")
+        if product in BY_HAND:
+            sent = {key: str(value) for key, value in _flat(wire)}
+            status, found = self._aliyun.rpc(product, action, **sent)
+            assert status == 200, found
+            return found
         if product not in self._clients:
             self._clients[product] = self._aliyun.client(product, self.region)
         if product in ("vpc", "ecs", "slb"):
@@ -54,6 +61,16 @@ class Account:
             if not items or seen >= int(page.get("TotalCount") or 0):
                 return
             number += 1
+
+
+def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """``Tag=[{"Key": "a"}]`` as ``Tag.1.Key=a``."""
+    if isinstance(value, Mapping | list):
+        items = value.items() if isinstance(value, Mapping) else enumerate(value, 1)
+        for key, inner in items:
+            yield from _flat(inner, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        yield prefix, str(value).lower() if isinstance(value, bool) else value
 
 
 def inventory(world: World) -> list[Thing]:

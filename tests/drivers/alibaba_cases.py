@@ -125,6 +125,8 @@ MINIMAL_CASE = Case(
         ),
         ("no pool more", {"pools": MINIMAL["pools"]}),
         ("endpoint", {"endpoint": {"allowed": ["8.8.8.0/24"]}}),
+        ("no way out", {"network.nat": "none"}),
+        ("a way out", {"network.nat": "one"}),
         ("key", {"ssh_key": "me.pub"}),
         ("tags", {"tags": {"team": "ops"}}),
         ("protection", {"deletion_protection": True}),

@@ -93,6 +93,24 @@ def test_what_lost_its_tags_is_named_and_can_be_adopted(tmp_path: Path) -> None:
         found.settle(found.destroy())
 
 
+def test_destroy_names_what_lost_its_tags(tmp_path: Path) -> None:
+    with world(RICH_CASE, tmp_path) as found:
+        found.settle(found.up())
+        account, states = Account(found), found.plan().snapshot.states
+        for kind in (*TYPES, "cluster", "role", "node-pool"):
+            key = next(key for key in states if key.startswith(f"{kind}/"))
+            strip(account, kind, states[key])
+            try:
+                plan = found.destroy_plan()
+                findings = (*plan.kept, *plan.blocked, *plan.warnings)
+                told = " ".join(map(str, findings))
+            except NotOurs as error:
+                told = f"{error} {error.hint}"
+            assert states[key].id in told, (key, told)
+            adopt(found, f"{key}={states[key].id}")
+        found.settle(found.destroy())
+
+
 def test_every_taken_name_is_found_before_anything_is_made(tmp_path: Path) -> None:
     with world(RICH_CASE, tmp_path) as found:
         account = Account(found)
@@ -241,3 +259,43 @@ def test_a_cluster_that_stays_keeps_what_it_uses(tmp_path: Path) -> None:
         found.sandbox.faults.clear()
         found.settle(found.destroy())
         assert found.look() == before
+
+
+def test_what_has_only_our_name_is_neither_taken_nor_removed(tmp_path: Path) -> None:
+    """Somebody else's, or ours before it lost its tags: nobody can tell."""
+    with world(RICH_CASE, tmp_path) as found:
+        found.settle(found.up())
+        account, states = Account(found), found.plan().snapshot.states
+        lost = {
+            kind: next(state.id for key, state in states.items() if key.startswith(f"{kind}/"))
+            for kind in ("key-pair", "access-list", "role")
+        }
+        for kind in lost:
+            strip(account, kind, next(state for state in states.values() if state.id == lost[kind]))
+        found.settle(found.destroy())
+        kept = {each.key.partition("/")[2]: each.reason for each in found.destroy_plan().kept}
+        ids = {lost["key-pair"], lost["access-list"], f"role:{lost['role']}"}
+        assert kept.keys() == ids
+        assert all("deletes it" in reason for reason in kept.values())
+        left = found.things().keys()
+        assert {(kind, lost[kind]) for kind in lost} <= left
+        named = str(refusal(found.plan))
+        assert all(identifier in named for identifier in lost.values())
+
+
+def test_a_policy_that_became_somebody_elses_is_left_alone(tmp_path: Path) -> None:
+    with world(RICH_CASE, tmp_path) as found:
+        found.settle(found.up())
+        account, name = Account(found), "clusterkit-ap-southeast-1-demo-push"
+        here = {"PolicyType": "Custom", "PolicyName": name}
+        account("ram:DetachPolicyFromRole", RoleName=name, **here)
+        account("ram:DeletePolicy", PolicyName=name, CascadingDelete=True)
+        document = (
+            '{"Version":"1","Statement":[{"Effect":"Allow","Action":"ecs:*","Resource":"*"}]}'
+        )
+        account("ram:CreatePolicy", PolicyName=name, PolicyDocument=document)
+        error = refusal(found.plan)
+        assert f"the policy {name}" in str(error)
+        found.settle(found.destroy())
+        assert ("policy", name) in found.things()
+        assert ("role", name) not in found.things()

@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 from clusterkit.alibaba.nodes import NodePool
+from clusterkit.engine import backoff
 from clusterkit.engine.exchange import Exchange
+from clusterkit.errors import OutOfStock, TimedOut
 from clusterkit_sandbox.pace import Pace
 from tests.drivers.alibaba import Account
 from tests.drivers.alibaba_cases import MINIMAL_CASE
+from tests.drivers.test_alibaba_account import conditions
 from tests.drivers.world import AT_ONCE, Edits, World, edited, world
 
 TWO = {
@@ -124,3 +127,66 @@ def test_a_scaling_group_that_holds_on_is_let_go(tmp_path: Path) -> None:
             account("ess:ModifyScalingGroup", ScalingGroupId=group, **held)
         found.settle(found.destroy())
         assert found.look() == before
+
+
+SIZE = {"pools": [{"name": "default", "machine": {"cpu": 4, "memory": 16}}]}
+
+
+def test_a_type_that_could_not_be_had_is_not_tried_again(tmp_path: Path) -> None:
+    """Stock lists go on showing a type that Auto Scaling does not get."""
+    with world(MINIMAL_CASE, tmp_path) as found:
+        profile, there = found.load(edited(found.case.profile, SIZE)), conditions(found)
+        cluster, first = found.cluster(), found.facts(profile)
+        failed = {kind.name for kind in first.pools["default"]}
+        there.sold_out = {
+            (kind, f"{found.profile.region}{zone}") for kind in failed for zone in "abc"
+        }
+        try:
+            errors = found.up(profile).failed
+        finally:
+            there.sold_out = set()
+        [error] = errors.values()
+        assert isinstance(error, OutOfStock)
+        again = cluster.preflight(profile)
+        assert not failed & {kind.name for kind in again.pools["default"]}
+        found.settle(cluster.apply(cluster.plan(profile, again), found.events.append))
+        assert len([*NodePool.list(found.scope())]) == 1
+
+
+def test_machines_that_are_no_nodes_do_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Auto Scaling calls them healthy."""
+    monkeypatch.setattr(backoff, "LEAST_PATIENCE", 3.0)
+    with world(MINIMAL_CASE, tmp_path) as found:
+        profile, there = (
+            found.load(edited(found.case.profile, {"pools.0.count": 4})),
+            conditions(found),
+        )
+        there.joining = False
+        try:
+            [error] = found.up(profile).failed.values()
+            [pool] = [NodePool.read(found.scope(), one) for one in NodePool.list(found.scope())]
+            assert (pool.nodes, pool.failed, pool.healthy, pool.status) == (4, 0, 0, "incomplete")
+            assert isinstance(error, TimedOut)
+            assert "0 of 4 nodes" in str(error)
+            [step] = found.plan(profile).todo
+            assert [str(change) for change in step.changes] == ["nodes: 0 -> 4"]
+        finally:
+            there.joining = True
+
+
+def test_a_pool_that_waits_for_machines_is_changed(tmp_path: Path) -> None:
+    """Container Service takes changes of a pool that is active, whatever it lacks."""
+    with world(MINIMAL_CASE, tmp_path) as found:
+        there = conditions(found)
+        found.settle(found.up())
+        region = found.profile.region
+        there.sold_out = {("*", f"{region}{zone}") for zone in "abc"}
+        try:
+            assert found.up(found.load(edited(found.case.profile, {"pools.0.count": 3}))).failed
+        finally:
+            there.sold_out = set()
+        found.settle(found.up(found.load(edited(found.case.profile, {"pools.0.count": 1}))))
+        [pool] = [NodePool.read(found.scope(), one) for one in NodePool.list(found.scope())]
+        assert (pool.minimum, pool.status) == (1, "active")

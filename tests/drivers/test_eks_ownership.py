@@ -15,6 +15,7 @@ from clusterkit.eks.cluster import Cluster
 from clusterkit.engine.kind import Leftover, closure
 from clusterkit.errors import NotOurs
 from clusterkit.naming import CLUSTER, NAME
+from clusterkit_sandbox.aws.records import Addon, Group, Record
 from clusterkit_sandbox.faults import Rule
 from tests.drivers.aws import Account
 from tests.drivers.eks_cases import ADMIN, FULL_CASE, KEY, MINIMAL, MINIMAL_CASE, TRUST
@@ -214,18 +215,19 @@ def test_the_creator_may_be_listed_and_dropped(tmp_path: Path) -> None:
         found.settle(found.destroy())
 
 
-UNHEALTHY: list[tuple[str, str]] = [("groups", "DEGRADED"), ("addons", "UPDATE_FAILED")]
+UNHEALTHY: list[tuple[type[Record], str]] = [(Group, "DEGRADED"), (Addon, "UPDATE_FAILED")]
 
 
-@pytest.mark.parametrize(("records", "status"), UNHEALTHY)
+@pytest.mark.parametrize(("kind", "status"), UNHEALTHY)
 def test_an_unhealthy_thing_is_a_warning_and_can_be_changed(
-    records: str, status: str, tmp_path: Path
+    kind: type[Record], status: str, tmp_path: Path
 ) -> None:
     case: Case = MINIMAL_CASE
     with world(case, tmp_path) as found:
         found.settle(found.up())
-        record: Any = found.sandbox._emulators[0]._eks.regions["eu-west-1"].clusters["demo"]  # type: ignore[attr-defined]
-        name, sick = next(iter(getattr(record, records).items()))
+        store: Any = found.sandbox._emulators[0]._eks.store  # type: ignore[attr-defined]
+        sick = next(store.all(kind))
+        name = sick.id
         sick.shown["status"] = status
         issue = {
             "code": "AsgInstanceLaunchFailures",

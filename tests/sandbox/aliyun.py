@@ -32,6 +32,7 @@ from clusterkit_sandbox.alibaba.gateway import AlibabaCloud
 from clusterkit_sandbox.alibaba.request import Request
 from clusterkit_sandbox.alibaba.store import Conditions
 from clusterkit_sandbox.emulator import Answer, SandboxContext
+from clusterkit_sandbox.kit.shape import Operation, Reader
 from clusterkit_sandbox.pace import Pace
 from clusterkit_sandbox.sandbox import Sandbox
 
@@ -46,8 +47,6 @@ PACKAGES = {
     "cr": "alibabacloud_cr20181201",
     "slb": "alibabacloud_slb20140515",
     "nlb": "alibabacloud_nlb20220430",
-    "alb": "alibabacloud_alb20200616",
-    "ess": "alibabacloud_ess20220222",
 }
 VERSIONS = {
     "cs": "2015-12-15",
@@ -64,40 +63,27 @@ VERSIONS = {
     "location": "2015-06-12",
 }
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDdUNHqvWGvyxXl1KbMzEB5eqhSSXaYBnR1rYoCGMzQv demo"
-_JSON: Mapping[str, tuple[type, ...]] = {
-    "string": (str,),
-    "integer": (int,),
-    "number": (int, float),
-    "boolean": (bool,),
-}
 
 
-def differences(shape: model.Shape | None, value: object, place: str) -> Iterator[str]:
+def differences(operation: Operation, body: object) -> Iterator[str]:
     """Where an answer is not what the vendor publishes; nothing if it is."""
-    if value is None or shape is None or shape == "any":
-        if shape is None and value is not None:
-            yield f"{place}: has a body"
-    elif isinstance(shape, str):
-        fits = isinstance(value, _JSON[shape])
-        if not fits or (isinstance(value, bool) and shape != "boolean"):
-            yield f"{place}: {type(value).__name__} instead of {shape}"
-    elif "array" in shape:
-        if not isinstance(value, list):
-            yield f"{place}: {type(value).__name__} instead of array"
-            return
-        for item in value:
-            yield from differences(shape["array"], item, f"{place}[]")
-    elif not isinstance(value, dict):
-        yield f"{place}: {type(value).__name__} instead of object"
-    elif "map" in shape:
-        for name, item in value.items():
-            yield from differences(shape["map"], item, f"{place}.{name}")
-    else:
-        for name, item in value.items():
-            if name not in shape["fields"]:
-                yield f"{place}.{name}: not published"
-            else:
-                yield from differences(shape["fields"][name], item, f"{place}.{name}")
+    if operation.answer is None or body is None:
+        if body is not None:
+            yield f"{operation.name}: has a body"
+        return
+    reader = Reader({}, answer=True)
+    reader.read(without_nulls(body), operation.answer)
+    for problem in reader.problems:
+        yield f"{operation.name} {problem.place}: {problem.rule} {problem.wanted}"
+
+
+def without_nulls(value: Any) -> Any:
+    """The value without the nulls in its lists, which the vendor may put anywhere."""
+    if isinstance(value, dict):
+        return {name: without_nulls(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [without_nulls(one) for one in value if one is not None]
+    return value
 
 
 class Judged(AlibabaCloud):
@@ -112,9 +98,9 @@ class Judged(AlibabaCloud):
         answer = super()._answer(request)
         if answer.status < 300:
             operation, _ = model.find(request)
-            self.asked.add(operation.full_name)
+            self.asked.add(operation.name)
             body = json.loads(answer.body) if answer.body else None
-            self.wrong += differences(operation.answer, body, operation.full_name)
+            self.wrong += differences(operation, body)
         return answer
 
 

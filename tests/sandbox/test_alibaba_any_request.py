@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
@@ -16,13 +17,14 @@ import pytest
 from clusterkit_sandbox.alibaba import model
 from clusterkit_sandbox.alibaba.account import REGISTRY
 from clusterkit_sandbox.alibaba.failure import Failure
-from clusterkit_sandbox.alibaba.gateway import HANDLERS
 from clusterkit_sandbox.alibaba.models import Cluster, Thing
 from clusterkit_sandbox.alibaba.request import Request
+from clusterkit_sandbox.alibaba.service import HANDLERS
+from clusterkit_sandbox.kit.shape import Operation, Shape
 from tests.sandbox.aliyun import REGION, VERSIONS, ZONES, Aliyun, account, anew, differences
 
 OPERATIONS = {
-    operation.full_name: operation
+    operation.name: operation
     for product in model.products().values()
     for operation in product.operations.values()
 }
@@ -79,28 +81,27 @@ def known(cloud: Aliyun) -> list[str]:
     return found
 
 
-def made_up(shape: model.Shape, dice: random.Random, ids: list[str], depth: int = 0) -> Any:
+def made_up(shape: Shape, dice: random.Random, ids: list[str], depth: int = 0) -> Any:
     """Something of this shape, or now and then of another."""
     if depth and dice.random() < 0.02:
         return dice.choice([None, [], {}, [None], {"a": None}, [[1]], "x", 1, True])
-    if shape in ("string", "any"):
+    if shape.kind in ("string", "any"):
         return dice.choice(ids if dice.random() < 0.5 else TEXTS)
-    if shape == "integer":
+    if shape.kind == "integer":
         return dice.choice([0, 1, 2, 20, 100, -1, 10**6])
-    if shape == "number":
+    if shape.kind == "number":
         return dice.choice([0.0, 1.5, -1.0])
-    if shape == "boolean":
+    if shape.kind == "boolean":
         return dice.random() < 0.5
-    assert not isinstance(shape, str)
-    if "array" in shape:
-        return [made_up(shape["array"], dice, ids, depth) for _ in range(dice.choice([0, 1, 1, 2]))]
-    if "map" in shape:
-        return {"a": made_up(shape["map"], dice, ids, depth)}
+    if shape.item is not None:
+        if shape.kind == "map":
+            return {"a": made_up(shape.item, dice, ids, depth)}
+        return [made_up(shape.item, dice, ids, depth) for _ in range(dice.choice([0, 1, 1, 2]))]
     share = dice.choice([0.2, 0.5, 0.9]) if depth == 0 else 0.4
     return {
-        name: made_up(inner, dice, ids, depth + 1)
-        for name, inner in shape["fields"].items()
-        if name in shape.get("required", ()) or dice.random() < share
+        name: made_up(field.shape, dice, ids, depth + 1)
+        for name, field in shape.fields.items()
+        if name in shape.required or dice.random() < share
     }
 
 
@@ -116,46 +117,31 @@ def flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
         yield name, str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def request(operation: model.Operation, parameters: dict[str, Any], ids: list[str]) -> Request:
-    product = model.HOSTS[operation.product]
-    host = f"{product}.{REGION}.aliyuncs.com"
-    headers = {"x-acs-version": VERSIONS[operation.product], "x-acs-region-id": REGION}
+def request(operation: Operation, parameters: dict[str, Any], ids: list[str]) -> Request:
+    product, _, action = operation.name.partition(":")
+    host = f"{model.HOSTS[product]}.{REGION}.aliyuncs.com"
+    headers = {"x-acs-version": VERSIONS[product], "x-acs-region-id": REGION}
     if operation.style == "RPC":
-        query = {**dict(flat(parameters)), "Action": operation.name}
+        query = {**dict(flat(parameters)), "Action": action}
         return Request(host, "POST", "/", tuple(query.items()), headers, b"")
-    method, path = PATHS[operation.full_name]
+    path = operation.path
     for word in ids:
-        path = path.replace("[]", quote(word, safe=""), 1)
+        path = re.sub(r"\{\w+\}", quote(word, safe=""), path, count=1)
+    fields = operation.parameters.fields
     query = {
         k: v if isinstance(v, str) else json.dumps(v)
         for k, v in parameters.items()
-        if k in operation.query
+        if fields[k].place == "query"
     }
-    body: Any = {k: v for k, v in parameters.items() if k not in operation.query}
+    body: Any = {k: v for k, v in parameters.items() if fields[k].place == "body"}
     if operation.whole:
         body = body.get(operation.whole, [])
     data = json.dumps(body).encode() if body else b""
     headers["content-type"] = "application/json"
-    return Request(host, method, path, tuple(query.items()), headers, data)
+    return Request(host, operation.method, path, tuple(query.items()), headers, data)
 
 
-def _paths() -> dict[str, tuple[str, str]]:
-    """Method and path of every ROA operation, ``[]`` for what is in it."""
-    found = {}
-    for product in model.products().values():
-        for method, pattern, action in product.routes:
-            text = pattern.pattern.removesuffix("/?").replace("\\", "")
-            while "(?P<" in text:
-                start = text.index("(?P<")
-                text = text[:start] + "[]" + text[text.index(")", start) + 1 :]
-            found[f"{product.name}:{action}"] = (method, text)
-    return found
-
-
-PATHS = _paths()
-
-
-def send(cloud: Aliyun, operation: model.Operation, dice: random.Random) -> None:
+def send(cloud: Aliyun, operation: Operation, dice: random.Random) -> None:
     """One request of this operation, by whose description the answer is judged."""
     ids = known(cloud)
     parameters = made_up(operation.parameters, dice, ids)
@@ -170,8 +156,8 @@ def send(cloud: Aliyun, operation: model.Operation, dice: random.Random) -> None
         fits = bool(failure.code) and failure.status in (400, 403, 404, 409, 501)
     else:
         body = json.loads(answer.body) if answer.body else None
-        fits = not list(differences(operation.answer, body, operation.full_name))
-    assert fits, (operation.full_name, parameters)
+        fits = not list(differences(operation, body))
+    assert fits, (operation.name, parameters)
 
 
 def ask_everything(cloud: Aliyun, product: str, times: int) -> None:

@@ -13,7 +13,7 @@ import pytest
 import urllib3
 
 from clusterkit_sandbox.alibaba import model
-from clusterkit_sandbox.alibaba.gateway import HANDLERS
+from clusterkit_sandbox.alibaba.service import HANDLERS
 from clusterkit_sandbox.faults import Rule
 from tests.sandbox.aliyun import REGION, Aliyun, account, anew, ask, refused
 
@@ -39,7 +39,7 @@ def ago(seconds: float) -> str:
 
 def test_every_described_operation_is_answered() -> None:
     described = {
-        operation.full_name
+        operation.name
         for product in model.products().values()
         for operation in product.operations.values()
     }

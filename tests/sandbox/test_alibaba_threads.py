@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from clusterkit_sandbox.alibaba import service, tasks
-from clusterkit_sandbox.alibaba.models import Event, Task
+from clusterkit_sandbox.alibaba import tasks
+from clusterkit_sandbox.alibaba.models import Event
 from tests.sandbox.aliyun import REGION, ZONES, Aliyun, account, anew, refused
 
 THREADS = 16
@@ -107,8 +107,8 @@ def test_twenty_thousand_requests_ago(cloud: Aliyun) -> None:
 
 
 def test_what_is_forgotten(cloud: Aliyun, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "_TOKENS", 3)
-    monkeypatch.setattr(tasks, "_TASKS", 10)
+    monkeypatch.setattr(cloud.cloud.store.tokens, "most", 3)
+    monkeypatch.setattr(cloud.cloud.store.tasks, "most", 10)
     monkeypatch.setattr(tasks, "_EVENTS", 10)
     for number in range(6):
         cloud("vpc:AllocateEipAddress", RegionId=REGION, ClientToken=f"token-{number}")
@@ -117,7 +117,7 @@ def test_what_is_forgotten(cloud: Aliyun, monkeypatch: pytest.MonkeyPatch) -> No
     for _ in range(30):
         cloud.done(cloud("cs:ModifyCluster", cluster["cluster_id"])["task_id"])
     store = cloud.cloud.store
-    assert len(list(store.all(Task))) <= 12
+    assert len(store.tasks) <= 12
     assert len(list(store.all(Event))) <= 14
 
 

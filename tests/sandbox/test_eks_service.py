@@ -1144,7 +1144,7 @@ def test_a_failure_of_eks_is_logged(
     def broken(*_: Any) -> dict[str, Any]:
         raise AttributeError("a bug")
 
-    monkeypatch.setitem(OPERATIONS, "ListClusters", broken)
+    monkeypatch.setitem(OPERATIONS, "eks:ListClusters", broken)
     with caplog.at_level(logging.ERROR):
         refused("NotImplemented", aws.eks.list_clusters)
     assert any("eks:ListClusters" in record.getMessage() for record in caplog.records)

@@ -1,27 +1,34 @@
 """Nodes are emptied before they go: cordoned, and their pods evicted, through the Kubernetes API.
 
-As ``kubectl drain`` does it, and Container Service: pods of DaemonSets and those that have finished
-stay, and where the API server minds PodDisruptionBudgets it says so with 429.
+As ``kubectl drain`` does it, and the managed services: pods of DaemonSets and those that have
+finished stay, and where the API server minds PodDisruptionBudgets it says so with 429.
 """
 
 from __future__ import annotations
 
 import http.client
 import json
+import logging
 import socket
 import ssl
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from clusterkit_sandbox.kube.interfaces import KubeCluster
+from clusterkit_sandbox.kit.life import Clock
 
+if TYPE_CHECKING:
+    from clusterkit_sandbox.kube.interfaces import KubeCluster
+
+_LOG = logging.getLogger(__name__)
 _SECONDS = 10
 """Timeout of one call in seconds."""
 _LIFETIME = 600
-_NAME, _GROUPS = "system:ack-controller", ("system:masters",)
+_NAME, _GROUPS = "system:cloud-controller-manager", ("system:masters",)
+_LOOKS = (0.05, 5.0)
+"""Seconds between checks of a drain, growing; pods take real time to stop, at any pace."""
 _PATCH = {"Content-Type": "application/merge-patch+json"}
 _BODY = {"Content-Type": "application/json"}
 _OVER = ("Succeeded", "Failed")
@@ -96,6 +103,59 @@ class Drainer:
         if answer.status >= 300 and answer.status not in (404, 429):
             raise Unreachable(f"{method} {path}: {answer.status} {found.get('message', '')}")
         return answer.status, found
+
+
+def drain(
+    clock: Clock,
+    connect: Callable[[], Drainer | None],
+    nodes: Sequence[str],
+    patience: float,
+    *,
+    evict: bool,
+    then: Callable[[], None],
+    failed: Callable[[Sequence[str]], None],
+    wanted: Callable[[], bool],
+) -> None:
+    """Empty nodes, looking again and again, ``then`` go on; ``failed`` gets the pods that are still
+    there after so many real seconds.
+
+    All are called by the clock. It ends when it is not ``wanted`` any more, and goes on at once
+    where no API server answers; without ``evict`` the nodes are only cordoned.
+    """
+    until, wait = clock.now + patience, _LOOKS[0]
+
+    def look() -> None:
+        nonlocal wait
+        if not wanted():
+            return
+        staying = _empty(connect, nodes, evict=evict)
+        if not staying:
+            then()
+        elif clock.now < until:
+            clock.after(wait, look)
+            wait = min(wait * 1.5, _LOOKS[1])
+        else:
+            failed(staying)
+
+    clock.after(0, look)
+
+
+def _empty(
+    connect: Callable[[], Drainer | None], nodes: Sequence[str], *, evict: bool
+) -> list[str]:
+    """Cordon the nodes and evict their pods; return the pods that are still there."""
+    drainer = connect() if nodes else None
+    if drainer is None:
+        return []
+    try:
+        for node in nodes:
+            drainer.cordon(node)
+        return [pod for node in nodes for pod in drainer.evict(node)] if evict else []
+    except Unreachable as error:
+        _LOG.warning("nodes are not drained: %s", error)
+        return []
+    finally:
+        drainer.close()
 
 
 class _Connection(http.client.HTTPSConnection):

@@ -1,0 +1,137 @@
+"""Compilers of what vendors publish of their APIs into neutral shapes.
+
+Botocore's service models, as botocore loads them, and the form in which
+``tools/gen_alibaba_models.py`` keeps Alibaba Cloud's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from clusterkit_sandbox.kit.shape import Field, Kind, Operation, Place, Shape
+
+_BOTOCORE: Mapping[str, Kind] = {
+    "structure": "object",
+    "list": "array",
+    "map": "map",
+    "string": "string",
+    "character": "string",
+    "integer": "integer",
+    "long": "integer",
+    "float": "number",
+    "double": "number",
+    "boolean": "boolean",
+    "timestamp": "timestamp",
+}
+_PLACES: Mapping[str | None, Place] = {
+    "uri": "path",
+    "querystring": "query",
+    "header": "header",
+    "headers": "header",
+}
+
+
+class Botocore:
+    """Compiles the shapes of one botocore service model; ``names`` has those that are referred to,
+    as far as they have been asked for.
+    """
+
+    def __init__(self, service: Any) -> None:
+        """``service`` is a ``botocore.model.ServiceModel``."""
+        self._service = service
+        self.names: dict[str, Shape] = {}
+
+    def operation(self, name: str) -> Operation:
+        """One operation by its published name."""
+        model = self._service.operation_model(name)
+        asked, answered = model.input_shape, model.output_shape
+        return Operation(
+            name=f"{self._service.service_name}:{name}",
+            method=model.http["method"],
+            path=model.http["requestUri"].split("?")[0],
+            parameters=self._members(asked) if asked is not None else Shape("object"),
+            answer=self._members(answered) if answered is not None else None,
+        )
+
+    def _shape(self, model: Any) -> Shape:
+        if model.type_name == "structure":
+            if model.name not in self.names:
+                self.names[model.name] = Shape()  # one that is part of itself refers to it
+                self.names[model.name] = self._members(model)
+            return Shape("ref", ref=model.name)
+        rules = model.metadata
+        return Shape(
+            _BOTOCORE.get(model.type_name, "any"),
+            item=self._item(model),
+            key=self._shape(model.key) if model.type_name == "map" else None,
+            enum=tuple(rules.get("enum", ())),
+            pattern=rules.get("pattern", ""),
+            least=rules.get("min"),
+            most=rules.get("max"),
+        )
+
+    def _item(self, model: Any) -> Shape | None:
+        if model.type_name == "list":
+            return self._shape(model.member)
+        return self._shape(model.value) if model.type_name == "map" else None
+
+    def _members(self, model: Any) -> Shape:
+        fields = {
+            name: Field(
+                self._shape(member),
+                member.serialization.get("name", name),
+                _PLACES.get(member.serialization.get("location"), "body"),
+            )
+            for name, member in model.members.items()
+        }
+        return Shape("object", fields=fields, required=tuple(model.required_members))
+
+
+def alibaba(product: str, name: str, entry: Mapping[str, Any]) -> Operation:
+    """One operation of ``clusterkit_sandbox/alibaba/data``."""
+    query, joined = frozenset(entry["query"]), frozenset(entry.get("comma", ()))
+    parameters = _alibaba(entry["parameters"], query, joined)
+    answer = entry["answer"]
+    return Operation(
+        name=f"{product}:{name}",
+        method=entry["method"],
+        path=template(entry["path"]),
+        parameters=parameters,
+        answer=None if answer is None else _alibaba(answer),
+        style=entry["style"],
+        whole=entry.get("whole") or "",
+    )
+
+
+def template(path: str) -> str:
+    """A path of Alibaba Cloud's, ``/clusters/[ClusterId]``, as a template of ``wire.Routes``."""
+    return path.replace("[", "{").replace("]", "}")
+
+
+def _alibaba(
+    raw: str | Mapping[str, Any],
+    query: frozenset[str] = frozenset(),
+    joined: frozenset[str] = frozenset(),
+) -> Shape:
+    if isinstance(raw, str):
+        kinds: Mapping[str, Kind] = {
+            "string": "string", "integer": "integer", "number": "number", "boolean": "boolean",
+        }  # fmt: skip
+        return Shape(kinds.get(raw, "any"))
+    if "array" in raw:
+        return Shape("array", item=_alibaba(raw["array"]))
+    if "map" in raw:
+        return Shape("map", item=_alibaba(raw["map"]))
+    old = frozenset(raw.get("deprecated", ()))
+    fields = {
+        name: Field(
+            replace(_alibaba(inner), joined=True) if name in joined else _alibaba(inner),
+            name,
+            "query" if name in query else "body",
+            deprecated=name in old,
+        )
+        for name, inner in raw["fields"].items()
+    }
+    return Shape("object", fields=fields, required=tuple(raw.get("required", ())))
