@@ -163,7 +163,8 @@ class Cluster:
             for name, states in sorted(seen.found[kind].items())
             for state in states
         ]
-        return Observation(account, tuple(things), tuple(seen.warnings))
+        left = (Finding(e.reason, e.key, e.hint) for e in ownership.strangers(seen.found))
+        return Observation(account, tuple(things), (*seen.warnings, *left))
 
     def access(self) -> Access:
         """How to reach the Kubernetes API; ``ClusterkitError`` while no cluster is running."""

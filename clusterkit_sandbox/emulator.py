@@ -60,6 +60,11 @@ class Emulator(Protocol):
     def claims(self, host: str) -> bool:
         """Whether this emulator serves the host name (lower case, no port)."""
 
+    def barred(self, host: str) -> str:
+        """Why this machine may not connect to the endpoint of an emulated cluster with this host
+        name; empty if it may, or if the host is none of this cloud's.
+        """
+
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
 

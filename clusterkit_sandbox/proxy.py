@@ -5,7 +5,7 @@ Clients use the vendors' real host names, this proxy, and ``ca.pem`` as their tr
 
 - an emulator serves the host: TLS is terminated here and requests go to its WSGI application;
 - the host is the endpoint of an emulated cluster: the bytes are relayed, because the cluster
-  terminates TLS itself;
+  terminates TLS itself, unless the cluster does not let this machine in;
 - anything else is refused with 403. The reason is also in the status line, because most clients
   (Go, urllib3, curl) show nothing else of a proxy's refusal.
 """
@@ -43,15 +43,18 @@ class Proxy:
         application: Callable[[str], Wsgi | None],
         clusters: Callable[[], Mapping[str, tuple[str, int]]],
         contents: Callable[[], str],
+        barred: Callable[[str], str] = lambda _: "",
     ) -> None:
         """``application`` and ``clusters`` find who serves a host name (lower case, no port).
 
-        ``contents`` describes in a sentence what the sandbox emulates, for refusals.
+        ``contents`` describes in a sentence what the sandbox emulates, for refusals; ``barred``
+        says why this machine may not connect to a cluster's host, empty if it may.
         """
         self._authority = authority
         self._application = application
         self._clusters = clusters
         self._contents = contents
+        self._barred = barred
         self._lock = threading.Lock()
         self._open: dict[threading.Thread, list[socket.socket]] = {}
         self._closing = False
@@ -148,6 +151,10 @@ class Proxy:
             return
         host = found["host"].lower().rstrip(".")
         address = self._clusters().get(host)
+        if address is not None and (why := self._barred(host)):
+            # the real one drops the packets; a proxy says so once its own attempt has timed out
+            _refuse(connection, 504, why, why + "\n")
+            return
         if address is not None:
             self._relay(connection, host, address)
             return

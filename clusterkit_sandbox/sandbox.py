@@ -121,7 +121,9 @@ class Sandbox:
         self.faults.check_against(
             [*(emulator.operations for emulator in self._emulators), KubeOperations()]
         )
-        self._proxy = Proxy(authority, self._application, self._server.hosts, self._contents)
+        self._proxy = Proxy(
+            authority, self._application, self._server.hosts, self._contents, self._barred
+        )
         self._proxy.start()
         for emulator in self._emulators:
             thread = threading.Thread(
@@ -214,6 +216,9 @@ class Sandbox:
         return next(
             (middleware for emulator, middleware in self._middleware if emulator.claims(host)), None
         )
+
+    def _barred(self, host: str) -> str:
+        return next(filter(None, (emulator.barred(host) for emulator in self._emulators)), "")
 
     def _contents(self) -> str:
         names = ", ".join(emulator.name for emulator in self._emulators) or "no cloud"

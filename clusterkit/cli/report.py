@@ -118,7 +118,9 @@ def show_blocked(console: Console, blocked: Iterable[Kept]) -> None:
 def show_kept(console: Console, cluster: str, kept: Sequence[Kept]) -> None:
     """The end of a destroy: what was kept, why, and what it costs."""
     for item in kept:
-        console.print(Text(f"  kept  {item.key}: {item.reason}"))
+        _tell(console, ("  kept  ", ""), f"{item.key}: {item.reason}")
+        if item.hint:
+            _tell(console, (" " * 8, ""), item.hint, "dim")
     told = f"deleted, except for the {len(kept)} kept" if kept else "nothing is left"
     console.print(Text(f"{cluster}: {told}"))
 

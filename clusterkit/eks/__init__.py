@@ -30,6 +30,7 @@ Profile = EksProfile
 VolumeClaims = drain.volume_claims(lambda scope: iam.keeps_volumes(scope) is not False)
 
 KINDS: tuple[AnyKind, ...] = (
+    leftovers.Untagged,
     keypair.KeyPair,
     iam.Role,
     registry.Repository,
@@ -45,9 +46,11 @@ KINDS: tuple[AnyKind, ...] = (
     leftovers.Volumes,
     leftovers.SecurityGroups,
     leftovers.NetworkInterfaces,
+    leftovers.Endpoints,
     leftovers.TargetGroups,
     leftovers.LoadBalancers,
     leftovers.ClassicLoadBalancers,
+    leftovers.Instances,
     cluster.Cluster,
     cluster.AccessEntry,
     addons.PodIdentity,

@@ -15,10 +15,10 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 from clusterkit.eks.client import Clients, pages
 from clusterkit.eks.errors import ERRORS
-from clusterkit.eks.iam import RoleState
+from clusterkit.eks.iam import HOME, RoleState
 from clusterkit.eks.network import SubnetState
 from clusterkit.eks.tags import AwsState, Ec2State, Tagged
-from clusterkit.engine.kind import Durations, Edit, Env, Found, Kind, S, Tags, edit, fixed
+from clusterkit.engine.kind import Durations, Edit, Env, Found, Kind, Occupant, S, Tags, edit, fixed
 from clusterkit.engine.operation import Done, Failed, Outcome, Running
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.versions import upgrade
@@ -88,6 +88,8 @@ class Cluster(Tagged[ClusterState]):
         "role",
         "subnet",
         # what is left behind is removed only after the cluster (``leftovers.py``)
+        "instances",
+        "vpc-endpoints",
         "classic-load-balancers",
         "load-balancers",
         "target-groups",
@@ -187,6 +189,19 @@ class Cluster(Tagged[ClusterState]):
         scope.client.eks.delete_cluster(name=have.id)
 
     @classmethod
+    def occupants(cls, scope: Scope[Clients], have: ClusterState) -> Iterator[Occupant]:
+        """EKS deletes no cluster that has node groups or Fargate profiles (DeleteCluster)."""
+        eks, of = scope.client.eks, f"--cluster-name {have.id} --region {scope.region}"
+        for name in pages(eks, "list_nodegroups", "nodegroups", clusterName=have.id):
+            group = eks.describe_nodegroup(clusterName=have.id, nodegroupName=name)["nodegroup"]
+            if group.get("tags", {}).get(CLUSTER) != have.id:
+                cure = f"aws eks delete-nodegroup --nodegroup-name {name} {of}"
+                yield Occupant("node group", name, cure=cure)
+        for name in pages(eks, "list_fargate_profiles", "fargateProfileNames", clusterName=have.id):
+            cure = f"aws eks delete-fargate-profile --fargate-profile-name {name} {of}"
+            yield Occupant("Fargate profile", name, cure=cure)
+
+    @classmethod
     def label(cls, scope: Scope[Clients], identifier: str, labels: Tags) -> None:
         if identifier != scope.cluster:
             raise ClusterkitError(f"the profile's cluster is {scope.cluster!r}, not {identifier!r}")
@@ -195,7 +210,8 @@ class Cluster(Tagged[ClusterState]):
 
     @classmethod
     def within(cls, have: ClusterState) -> Mapping[str, str]:
-        return {"vpc": have.vpc}
+        given = (have.tags or {}).get(HOME) == have.vpc
+        return {} if given else {"vpc": have.vpc}
 
 
 class Calls(NamedTuple):

@@ -66,7 +66,12 @@ ERRORS = ErrorTable(
             message="invalid principal in policy",
         ),
         Row(errors.Gone, "ClientException", message="no cluster found"),
-        Row(errors.InUse, "ResourceInUseException", "DeleteCluster", message="nodegroups attached"),
+        Row(
+            errors.InUse,
+            "ResourceInUseException",
+            "DeleteCluster",
+            message="nodegroups attached|fargate profiles in",
+        ),
         Row(errors.Busy, "ResourceInUseException", message="in progress|currently"),
         Row(errors.Exists, "ResourceInUseException", "Create*"),
         Row(errors.Busy, "ResourceInUseException"),

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from clusterkit.eks.addons import Addon, PodIdentity
 from clusterkit.eks.client import Clients
 from clusterkit.eks.cluster import AccessEntry, Cluster
-from clusterkit.eks.iam import CLUSTER_ROLE, KEEP_VOLUMES, Role, push_policy
+from clusterkit.eks.iam import CLUSTER_ROLE, HOME, KEEP_VOLUMES, Role, push_policy
 from clusterkit.eks.keypair import KeyPair
 from clusterkit.eks.network import (
     ElasticIp,
@@ -100,9 +100,11 @@ class _Graph:
 
     def _cluster(self) -> Cluster:
         profile, tags = self.profile, self.tags
+        if existing := profile.network.existing:
+            tags = (*tags, (HOME, existing.vpc))
         keep = (*tags, (KEEP_VOLUMES, str(profile.storage.keep_volumes).lower()))
         role = Role(name=CLUSTER_ROLE, service=EKS, managed=CLUSTER_POLICIES, tags=keep)
-        logs = (LogGroup(name="control-plane", days=profile.log_days, tags=tags),)
+        logs = (LogGroup(name="control-plane", days=profile.log_days, tags=self.tags),)
         return Cluster(
             name=profile.name,
             version=self.facts.version,

@@ -8,6 +8,7 @@ the account whatever the path.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 from functools import partial
@@ -15,8 +16,8 @@ from typing import Any, ClassVar
 from urllib.parse import unquote
 
 from clusterkit.eks.client import Clients, pages
-from clusterkit.eks.tags import AwsState, Tagged, read_tags, write_tags
-from clusterkit.engine.kind import Edit, Env, Found, Tags, edit
+from clusterkit.eks.tags import AwsState, Tagged, of_cluster, read_tags, write_tags
+from clusterkit.engine.kind import Edit, Env, Found, Occupant, Tags, edit
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Gone, InUse, NotOurs
 from clusterkit.naming import CLUSTER, KEEP, NAME, safe
@@ -26,7 +27,11 @@ LONGEST_NAME = 64
 """characters of a role's name (IAM, CreateRole)"""
 KEEP_VOLUMES = f"{KEEP}-volumes"
 """tag on the cluster's role: destroy leaves the volumes of claims"""
+HOME = "clusterkit-vpc"
+"""tag on the cluster and on its role: the existing VPC that the cluster lies in"""
 CLUSTER_ROLE = "cluster"
+_EKS_PROFILE = re.compile(r"eks-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""EKS names the instance profile of a node group by the group's own id"""
 
 
 def trust(service: str) -> Document:
@@ -137,13 +142,24 @@ class Role(Tagged[RoleState]):
         try:
             iam.delete_role(RoleName=name)
         except InUse:
-            # EKS makes an instance profile for the node role and may leave it behind
-            listed = "list_instance_profiles_for_role"
-            for profile in pages(iam, listed, "InstanceProfiles", RoleName=name):
-                iam.remove_role_from_instance_profile(
-                    InstanceProfileName=profile["InstanceProfileName"], RoleName=name
-                )
+            for profile in _profiles(scope, name):
+                if _of_nodes(scope, profile):
+                    of: Any = {"InstanceProfileName": profile["InstanceProfileName"]}
+                    iam.remove_role_from_instance_profile(**of, RoleName=name)
+                    iam.delete_instance_profile(**of)
             raise
+
+    @classmethod
+    def occupants(cls, scope: Scope[Clients], have: RoleState) -> Iterator[Occupant]:
+        """Instance profiles; policies that others attached go with the role, as ``up`` too takes
+        them off.
+        """
+        for profile in _profiles(scope, have.id):
+            if not _of_nodes(scope, profile):
+                name = profile["InstanceProfileName"]
+                cure = "aws iam remove-role-from-instance-profile "
+                cure += f"--instance-profile-name {name} --role-name {have.id}"
+                yield Occupant("instance profile", name, cure=cure)
 
     @classmethod
     def label(cls, scope: Scope[Clients], identifier: str, labels: Tags) -> None:
@@ -154,6 +170,22 @@ class Role(Tagged[RoleState]):
 
     def taken(self, env: Env[Clients]) -> None:
         _check(env, env.client.iam.get_role(RoleName=role_name(env, self.name))["Role"])
+
+
+def _profiles(scope: Scope[Clients], role: str) -> Iterator[Any]:
+    listed = "list_instance_profiles_for_role"
+    return pages(scope.client.iam, listed, "InstanceProfiles", RoleName=role)
+
+
+def _of_nodes(scope: Scope[Clients], profile: Any) -> bool:
+    """Whether an instance profile with a role of ours is EKS's, made for a node group and maybe
+    left behind, or Karpenter's, made for this cluster.
+    """
+    name = profile["InstanceProfileName"]
+    if _EKS_PROFILE.fullmatch(name):
+        return True
+    shown = scope.client.iam.get_instance_profile(InstanceProfileName=name)["InstanceProfile"]
+    return of_cluster(scope, read_tags(shown.get("Tags")))
 
 
 def _check(scope: Scope[Any], role: Any) -> None:
@@ -178,15 +210,19 @@ def _document(value: Any) -> Document:
     return found
 
 
-def keeps_volumes(scope: Scope[Clients]) -> bool | None:
-    """Whether the profile keeps volumes, by the tag on the cluster's role; None: no such role."""
+def cluster_role(scope: Scope[Clients]) -> Any:
+    """The cluster's role as IAM shows it; None if there is none of ours."""
     try:
         role = scope.client.iam.get_role(RoleName=role_name(scope, CLUSTER_ROLE))["Role"]
     except Gone:
         return None
-    if not role["Path"].startswith(path(scope)):
-        return None
-    return read_tags(role.get("Tags")).get(KEEP_VOLUMES) == "true"
+    return role if role["Path"].startswith(path(scope)) else None
+
+
+def keeps_volumes(scope: Scope[Clients]) -> bool | None:
+    """Whether the profile keeps volumes, by the tag on the cluster's role; None: no such role."""
+    role = cluster_role(scope)
+    return None if role is None else read_tags(role.get("Tags")).get(KEEP_VOLUMES) == "true"
 
 
 def push_policy(partition: str, region: str, account: str, prefix: str) -> str:

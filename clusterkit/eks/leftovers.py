@@ -1,33 +1,52 @@
-"""What Kubernetes made in AWS and left behind, found by the cluster's own tags.
+"""What Kubernetes made in AWS and left behind.
 
-``kubernetes.io/cluster/NAME`` is put on by the cloud controller manager, the EBS CSI driver and
-EKS; ``elbv2.k8s.aws/cluster`` by the AWS Load Balancer Controller. Nothing is found by VPC alone,
-so a VPC may be shared. All of these are swept only when the cluster is destroyed, after it is gone.
+``kubernetes.io/cluster/NAME`` is put on by the cloud controller manager, the EBS CSI driver, EKS
+and Karpenter; ``elbv2.k8s.aws/cluster`` by the AWS Load Balancer Controller. All of these are swept
+only when the cluster is destroyed, after it is gone.
 
-Tags with a name prove nothing of whose cluster it was. So nothing is removed without the role that
-clusterkit creates before a cluster and deletes after everything else, and every row ``uses`` it; a
-cluster of somebody else's with that name ends the plan (``Cluster.list``).
+Tags with a name prove nothing of whose cluster it was. So a thing is removed only if it also lies
+in a VPC that provably held this cluster (``homes``); every row ``uses`` what proves that. What lies
+elsewhere is told and kept. A cluster of somebody else's with that name ends the plan
+(``Cluster.list``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from clusterkit.eks.client import Clients, pages
-from clusterkit.eks.iam import keeps_volumes
-from clusterkit.eks.tags import read_tags, where, write_tags
+from clusterkit.eks.cluster import Cluster
+from clusterkit.eks.errors import ERRORS
+from clusterkit.eks.iam import HOME, cluster_role, keeps_volumes
+from clusterkit.eks.network import Vpc
+from clusterkit.eks.occupants import (
+    ENDED,
+    ENDPOINTS,
+    GROUPS,
+    GUARD_DUTY,
+    NODE,
+    SCALED,
+    of_group,
+    ours,
+    referring,
+    shown,
+    tags_of,
+)
+from clusterkit.eks.tags import of_cluster, read_tags, where, write_tags
 from clusterkit.engine.kind import Durations, Leftover, Tags
+from clusterkit.engine.lock import PREFIX as LOCK
 from clusterkit.engine.scope import Scope
-from clusterkit.errors import Gone, InUse
+from clusterkit.errors import ClusterkitError, Gone, InUse
 from clusterkit.kube.volumes import KEPT, VolumeState, rows
+from clusterkit.naming import CLUSTER
 
 BATCH = 20
 """load balancers or target groups per DescribeTags call (ELB API)"""
 UNPROVEN = "it is tagged for a cluster of this name, but nothing shows that it was clusterkit's"
 PROTECTION = "deletion_protection.enabled"
-HELD = ("network-interfaces", "security-groups", "subnet", "internet-gateway")
+HELD = ("instances", "network-interfaces", "security-groups", "subnet", "internet-gateway")
 """what a load balancer keeps from being deleted"""
 
 
@@ -37,6 +56,8 @@ class LeftoverState:
 
     id: str
     status: str = ""
+    vpc: str = ""
+    """the VPC it lies in"""
     kept: str = ""
     """why it stays"""
 
@@ -45,30 +66,31 @@ Find = Callable[[Scope[Clients]], Iterable[LeftoverState]]
 Delete = Callable[[Scope[Clients], LeftoverState], object]
 
 
+def homes(scope: Scope[Clients]) -> frozenset[str]:
+    """The VPCs that provably hold or held this cluster: those with our tags, the one the cluster
+    with our tags lies in, and the one its role names.
+    """
+    role = read_tags((cluster_role(scope) or {}).get("Tags")).get(HOME, "")
+    found = {*_owned_vpcs(scope)} | {each.vpc for each in Cluster.list(scope)} | {role}
+    return frozenset(found - {""})
+
+
 def _row(kind: str, find: Find, delete: Delete, *uses: str, **more: Any) -> Leftover[Clients]:
-    """A row that keeps everything while nothing shows that the cluster was ours."""
+    """A row that keeps what lies in no VPC of the cluster."""
 
     def listed(scope: Scope[Clients]) -> Iterable[LeftoverState]:
         found = [*find(scope)]
-        if found and not found[0].kept and keeps_volumes(scope) is None:
-            return [replace(each, kept=f"{UNPROVEN}: {each.id}") for each in found]
-        return found
+        proven = homes(scope) if found else frozenset()
+        kept = (replace(each, kept=f"{UNPROVEN}: {each.id} in {each.vpc}") for each in found)
+        return [
+            have if have.vpc in proven else told for have, told in zip(found, kept, strict=True)
+        ]
 
-    def keep(have: LeftoverState) -> str | None:
-        return have.kept or None
-
-    return Leftover(kind, listed, delete, keep=keep, uses=("role", *uses), **more)
+    return Leftover(kind, listed, delete, keep=_kept, uses=("role", "vpc", *uses), **more)
 
 
-def _is_of(scope: Scope[Any], tags: Mapping[str, str]) -> bool:
-    """Whether tags say a thing belongs to a cluster of this name."""
-    name = scope.cluster
-    return (
-        tags.get(f"kubernetes.io/cluster/{name}") == "owned"
-        or tags.get("elbv2.k8s.aws/cluster") == name
-        or tags.get("eks:eks-cluster-name") == name
-        or tags.get("aws:eks:cluster-name") == name
-    )
+def _kept(have: LeftoverState) -> str | None:
+    return have.kept or None
 
 
 def _balancers(service: str, operation: str, items: str, key: str, ids: str, tagged: str) -> Find:
@@ -78,11 +100,14 @@ def _balancers(service: str, operation: str, items: str, key: str, ids: str, tag
 
     def listed(scope: Scope[Clients]) -> Iterator[LeftoverState]:
         elb = getattr(scope.client, service)
-        found = [each[key] for each in pages(elb, operation, items)]
+        found = {each[key]: each for each in pages(elb, operation, items)}
+        names = [*found]
         for start in range(0, len(found), BATCH):
-            for shown in described(elb, found[start : start + BATCH]):
-                if _is_of(scope, read_tags(shown["Tags"])):
-                    yield LeftoverState(shown[tagged])
+            for told in described(elb, names[start : start + BATCH]):
+                if of_cluster(scope, read_tags(told.get("Tags"))):
+                    each = found[told[tagged]]
+                    vpc = each.get("VpcId") or each.get("VPCId") or ""
+                    yield LeftoverState(told[tagged], vpc=vpc)
 
     def described(elb: Any, batch: list[str]) -> Iterator[Any]:
         try:
@@ -144,14 +169,74 @@ def _ec2(operation: str, items: str, key: str, *tags: tuple[str, str]) -> Find:
 
     def listed(scope: Scope[Clients]) -> Iterator[LeftoverState]:
         for tag, value in tags:
-            one = where(f"tag:{tag.format(scope.cluster)}", value.format(scope.cluster))
+            wanted = (tag.format(scope.cluster), value.format(scope.cluster))
+            one = where(f"tag:{wanted[0]}", wanted[1])
             for each in pages(scope.client.ec2, operation, items, Filters=[one]):
-                yield LeftoverState(each[key], each.get("Status", ""))
+                if wanted in tags_of(each).items():
+                    yield LeftoverState(each[key], each.get("Status", ""), each.get("VpcId", ""))
 
     return listed
 
 
 OWNED = ("kubernetes.io/cluster/{}", "owned")
+
+
+def _instances(scope: Scope[Clients]) -> Iterator[LeftoverState]:
+    owned = (OWNED[0].format(scope.cluster), OWNED[1])
+    tagged = [where(f"tag:{owned[0]}", owned[1])]
+    for some in pages(scope.client.ec2, "describe_instances", "Reservations", Filters=tagged):
+        for each in some["Instances"]:
+            tags, status = tags_of(each), each["State"]["Name"]
+            # a node group removes its own, and an Auto Scaling group would replace one
+            grouped = NODE in tags or SCALED in tags
+            if owned in tags.items() and status != ENDED[-1] and not grouped:
+                yield LeftoverState(each["InstanceId"], status, each.get("VpcId", ""))
+
+
+Instances = _row(
+    "instances",
+    _instances,
+    lambda scope, have: scope.client.ec2.terminate_instances(InstanceIds=[have.id]),
+    "network-interfaces",
+    "security-groups",
+    "subnet",
+    "internet-gateway",
+    takes=Durations(delete=60),
+)
+"""Machines that Karpenter started, which nothing stops once the cluster is gone
+(https://karpenter.sh/docs/concepts/nodeclasses/, "spec.tags")."""
+
+
+def _guard_duty(scope: Scope[Clients]) -> Iterator[LeftoverState]:
+    for vpc in _owned_vpcs(scope):
+        for each in shown(scope, ENDPOINTS, vpc):
+            managed = GUARD_DUTY in tags_of(each).items()
+            service = each.get("ServiceName", "").endswith(".guardduty-data")
+            if managed and service and each.get("State", "").lower() != "deleted":
+                yield LeftoverState(each["VpcEndpointId"], each.get("State", ""), vpc)
+
+
+def _owned_vpcs(scope: Scope[Clients]) -> list[str]:
+    return [v.id for v in Vpc.list(scope) if (v.tags or {}).get(CLUSTER) == scope.cluster]
+
+
+def _delete_endpoint(scope: Scope[Clients], have: LeftoverState) -> None:
+    operation = scope.client.ec2.delete_vpc_endpoints
+    for refused in operation(VpcEndpointIds=[have.id]).get("Unsuccessful", ()):
+        told = refused.get("Error", {})
+        code, text = told.get("Code", ""), told.get("Message", "")
+        raise ERRORS.classify(code, 400, text, "DeleteVpcEndpoints")
+
+
+Endpoints = _row(
+    "vpc-endpoints",
+    _guard_duty,
+    _delete_endpoint,
+    "network-interfaces",
+    "security-groups",
+    "subnet",
+)
+"""The endpoint that GuardDuty made in a VPC of ours and would leave there (``GUARD_DUTY``)."""
 
 NetworkInterfaces = _row(
     "network-interfaces",
@@ -178,15 +263,15 @@ The CNI describes its own as ``aws-K8S-INSTANCE`` and tags them with the cluster
 def _delete_group(scope: Scope[Clients], have: LeftoverState) -> None:
     """Groups refer to each other, so every rule that names this one is taken out before."""
     ec2 = scope.client.ec2
-    for side, rules, revoke in (
-        ("", "IpPermissions", ec2.revoke_security_group_ingress),
-        ("egress.", "IpPermissionsEgress", ec2.revoke_security_group_egress),
-    ):
-        refers = [where(f"{side}ip-permission.group-id", have.id)]
-        for other in pages(ec2, "describe_security_groups", "SecurityGroups", Filters=refers):
-            if not _is_of(scope, read_tags(other.get("Tags"))):
-                raise InUse(f"rules of security group {other['GroupId']} refer to {have.id}")
-            revoke(GroupId=other["GroupId"], IpPermissions=_naming(have.id, other[rules]))
+    rules = {
+        "ingress": ("IpPermissions", ec2.revoke_security_group_ingress),
+        "egress": ("IpPermissionsEgress", ec2.revoke_security_group_egress),
+    }
+    for side, other in referring(scope, have.id):
+        if other.get("VpcId") != have.vpc or not ours(scope, tags_of(other)):
+            raise InUse(f"rules of security group {other['GroupId']} refer to {have.id}")
+        key, revoke = rules[side]
+        revoke(GroupId=other["GroupId"], IpPermissions=_naming(have.id, other[key]))
     ec2.delete_security_group(GroupId=have.id)
 
 
@@ -199,27 +284,40 @@ def _naming(group: str, rules: Iterable[Any]) -> list[Any]:
     ]
 
 
+_tagged_groups = _ec2(
+    "describe_security_groups",
+    "SecurityGroups",
+    "GroupId",
+    OWNED,
+    ("elbv2.k8s.aws/cluster", "{}"),
+    ("aws:eks:cluster-name", "{}"),
+)
+
+
+def _groups(scope: Scope[Clients]) -> Iterator[LeftoverState]:
+    yield from _tagged_groups(scope)
+    for vpc in _owned_vpcs(scope):
+        for each in shown(scope, GROUPS, vpc):
+            named = each["GroupName"] == f"GuardDutyManagedSecurityGroup-{vpc}"
+            if named and GUARD_DUTY in tags_of(each).items():
+                yield LeftoverState(each["GroupId"], vpc=vpc)
+
+
 SecurityGroups = _row(
     "security-groups",
-    _ec2(
-        "describe_security_groups",
-        "SecurityGroups",
-        "GroupId",
-        OWNED,
-        ("elbv2.k8s.aws/cluster", "{}"),
-        ("aws:eks:cluster-name", "{}"),
-    ),
+    _groups,
     _delete_group,
-    "vpc",
+    occupants=lambda scope, have: of_group(scope, have.id, have.vpc),
 )
-"""Security groups of load balancers and of the cluster."""
+"""Security groups of load balancers, of the cluster, and of GuardDuty's endpoint."""
 
 
 def _volumes(scope: Scope[Clients]) -> Iterator[VolumeState]:
-    owned = where(f"tag:kubernetes.io/cluster/{scope.cluster}", "owned")
-    for each in pages(scope.client.ec2, "describe_volumes", "Volumes", Filters=[owned]):
-        tags = read_tags(each.get("Tags"))
-        if each["State"] != "deleting":
+    owned = (OWNED[0].format(scope.cluster), OWNED[1])
+    tagged = [where(f"tag:{owned[0]}", owned[1])]
+    for each in pages(scope.client.ec2, "describe_volumes", "Volumes", Filters=tagged):
+        tags = tags_of(each)
+        if owned in tags.items() and each["State"] != "deleting":
             yield VolumeState(each["VolumeId"], each["State"], _claim(tags, each["Size"]), tags)
 
 
@@ -248,3 +346,41 @@ Volumes, VolumesToKeep = rows(
     uses=("role",),
 )
 """EBS volumes of claims; they never block anything and cost until somebody removes them."""
+
+
+def _untagged(scope: Scope[Clients]) -> Iterator[LeftoverState]:
+    """What has a name that clusterkit gives, and the tags of no cluster of clusterkit's."""
+    prefix, logs = f"clusterkit-{scope.cluster}-", f"/aws/eks/{scope.cluster}/cluster"
+    for operation, items, name, key, named in (
+        ("describe_key_pairs", "KeyPairs", "KeyName", "KeyPairId", "key-name"),
+        (
+            "describe_launch_templates",
+            "LaunchTemplates",
+            "LaunchTemplateName",
+            "LaunchTemplateId",
+            "launch-template-name",
+        ),
+    ):
+        # not where(): this one is a pattern
+        like: Any = [{"Name": named, "Values": [f"{prefix}*"]}]
+        for each in pages(scope.client.ec2, operation, items, Filters=like):
+            locks = any(tag.startswith(LOCK) for tag in tags_of(each))
+            if each[name].startswith(prefix) and CLUSTER not in tags_of(each) and not locks:
+                yield LeftoverState(each[key], kept=_NAMED.format(each[name]))
+    client = scope.client.logs
+    for each in pages(client, "describe_log_groups", "logGroups", logGroupNamePrefix=logs):
+        if each["logGroupName"] == logs:
+            arn = each["arn"].removesuffix(":*")
+            if CLUSTER not in client.list_tags_for_resource(resourceArn=arn).get("tags", {}):
+                yield LeftoverState(logs, kept=_NAMED.format("EKS's log group"))
+
+
+_NAMED = "{} carries no tags of clusterkit's: if clusterkit created it, delete it by hand"
+
+
+def _never(_: Scope[Clients], have: LeftoverState) -> None:
+    raise ClusterkitError("is not ours to remove", where=have.id)
+
+
+Untagged = Leftover[Clients]("untagged", _untagged, _never, keep=_kept)
+"""What may be ours and has lost its tags, in the way of nothing: told, never removed."""

@@ -13,9 +13,10 @@ from functools import partial
 from ipaddress import IPv4Network
 from typing import Any, ClassVar
 
+from clusterkit.eks import occupants
 from clusterkit.eks.client import Clients
 from clusterkit.eks.tags import REPLACE, Ec2, Ec2State, where
-from clusterkit.engine.kind import Durations, Edit, Env, Kind, edit, fixed
+from clusterkit.engine.kind import Durations, Edit, Env, Kind, Occupant, edit, fixed
 from clusterkit.engine.scope import Scope
 from clusterkit.naming import CLUSTER
 
@@ -61,6 +62,10 @@ class Vpc(Ec2[VpcState]):
         enable = partial(change, EnableDnsHostnames={"Value": True})
         yield from fixed("cidr", have.cidr, self.cidr, REPLACE)
         yield from edit("DNS hostnames", have.hostnames, True, enable)
+
+    @classmethod
+    def occupants(cls, scope: Scope[Clients], have: VpcState) -> Iterator[Occupant]:
+        return occupants.in_vpc(scope, have.id)
 
 
 class SubnetState(Ec2State):
@@ -114,6 +119,10 @@ class Subnet(Ec2[SubnetState]):
         yield from fixed("zone", have.zone, self.zone, REPLACE)
         yield from edit("public addresses", have.public_addresses, self.public_addresses, assign)
 
+    @classmethod
+    def occupants(cls, scope: Scope[Clients], have: SubnetState) -> Iterator[Occupant]:
+        return occupants.in_subnet(scope, have.vpc, have.id)
+
     def taken(self, env: Env[Clients]) -> Any:
         # two subnets of a VPC cannot have the same range
         vpc = where("vpc-id", env[self.vpc].id)
@@ -152,23 +161,44 @@ class InternetGateway(Ec2[Ec2State]):
             detach(InternetGatewayId=have.id, VpcId=have.vpc)
         super().delete(scope, have)
 
+    @classmethod
+    def occupants(cls, scope: Scope[Clients], have: Ec2State) -> Iterator[Occupant]:
+        return occupants.on_the_internet(scope, have.vpc) if have.vpc else iter(())
+
     def taken(self, env: Env[Clients]) -> Any:
         # a VPC has one internet gateway at most
         return self.first(env, where("attachment.vpc-id", env[self.vpc].id))
 
 
-class ElasticIp(Ec2[Ec2State]):
+class AddressState(Ec2State):
+    """A public address."""
+
+    instance: str = ""
+    """the machine somebody gave it to"""
+
+
+class ElasticIp(Ec2[AddressState]):
     """A public address for a NAT gateway."""
 
     kind: ClassVar[str] = "elastic-ip"
     listing: ClassVar = ("describe_addresses", "Addresses", "AllocationId")
 
+    @classmethod
+    def state(cls, shown: Any) -> AddressState:
+        return AddressState(**cls.common(shown), instance=shown.get("InstanceId", ""))
+
     def create(self, env: Env[Clients]) -> None:
         env.client.ec2.allocate_address(Domain="vpc", TagSpecifications=self.specification(env))
 
     @classmethod
-    def delete(cls, scope: Scope[Clients], have: Ec2State) -> None:
+    def delete(cls, scope: Scope[Clients], have: AddressState) -> None:
         scope.client.ec2.release_address(AllocationId=have.id)
+
+    @classmethod
+    def occupants(cls, scope: Scope[Clients], have: AddressState) -> Iterator[Occupant]:
+        if have.instance:
+            cure = f"associate another address with {have.instance}"
+            yield Occupant("instance", have.instance, cure=cure)
 
 
 class NatState(Ec2State):
@@ -302,6 +332,10 @@ class RouteTable(Ec2[RouteTableState]):
         for association in have.subnets.values():
             scope.client.ec2.disassociate_route_table(AssociationId=association)
         super().delete(scope, have)
+
+    @classmethod
+    def occupants(cls, scope: Scope[Clients], have: RouteTableState) -> Iterator[Occupant]:
+        return occupants.using(scope, have.vpc, have.subnets)
 
     def taken(self, env: Env[Clients]) -> Any:
         # a subnet has one route table; ours may change its subnets (``_use``)

@@ -229,6 +229,8 @@ def preflight(profile: EksProfile, clients: Clients) -> Facts:
         choice = choose(
             profile.pools, wanted, offers, Known(positions(by_name, PRIVATE), kept), report
         )
+        if cluster:
+            _check_way_out(profile, owned.result(), report)
         control_plane = _control_plane(cluster, owned.result(), subnets)
         zones_after = {*choice.zones, *(subnet.zone for subnet in subnets.values())}
         if removed := sorted(control_plane - zones_after):
@@ -268,6 +270,17 @@ def _zones(profile: EksProfile, clients: Clients, report: Report) -> frozenset[s
             report.error(what, "network.zones", hint)
         return frozenset(ids)
     return frozenset(ids.keys() - refused)
+
+
+def _check_way_out(profile: EksProfile, owned: Iterable[SubnetState], report: Report) -> None:
+    """Whether running nodes change from a NAT gateway to public addresses, or back."""
+    public = any(subnet.public_addresses for subnet in owned)
+    wanted = profile.network.nat == "none"
+    if owned and public != wanted:
+        ways = ("through a NAT gateway", "with public addresses of their own")
+        what = f"running nodes move: they reach the internet {ways[public]}, then {ways[wanted]}"
+        hint = "every node group is replaced, and others see the nodes at other addresses"
+        report.warn(what, "network.nat", hint)
 
 
 def _control_plane(

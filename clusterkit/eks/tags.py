@@ -6,6 +6,7 @@ IAM lists by path, not by tag, so a role is ours by its path (``iam.py``).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -14,6 +15,7 @@ from clusterkit.engine.kind import Env, Kind, Record, S, Tags
 from clusterkit.engine.scope import Scope
 from clusterkit.naming import CLUSTER
 
+_WILD = re.compile(r"[*?\\]")
 REPLACE = "change the profile back, or destroy the cluster and run up again"
 
 
@@ -97,8 +99,25 @@ class Ec2(Tagged[S]):
 
 
 def where(name: str, *values: str) -> Any:
-    """An EC2 filter: any of the values."""
-    return {"Name": name, "Values": [*values]}
+    """An EC2 filter: exactly one of the values, of which EC2 takes ``*`` and ``?`` for wildcards
+    (EC2 User Guide, "Filtering").
+    """
+    return {"Name": name, "Values": [_WILD.sub(r"\\\g<0>", value) for value in values]}
+
+
+def of_cluster(scope: Scope[Any], tags: Mapping[str, str]) -> bool:
+    """Whether the tags of what Kubernetes or EKS made are those of a cluster of this name.
+
+    They do not say whose cluster that is (``leftovers.homes``).
+    """
+    name = scope.cluster
+    return (
+        tags.get(f"kubernetes.io/cluster/{name}") == "owned"
+        or tags.get("elbv2.k8s.aws/cluster") == name
+        or tags.get("eks:eks-cluster-name") == name
+        or tags.get("aws:eks:cluster-name") == name
+        or tags.get("cluster.k8s.amazonaws.com/name") == name
+    )
 
 
 def read_tags(tags: Iterable[Any] | None) -> dict[str, str]:

@@ -6,13 +6,13 @@ the reason.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from clusterkit.engine import backoff
 from clusterkit.engine.inventory import Named
-from clusterkit.engine.kind import AnyKind, Kind, Leftover, Occupant
+from clusterkit.engine.kind import AnyKind, Leftover, Occupant
 from clusterkit.engine.scheduler import Scheduler
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import CloudError, Finding, Gone, Retryable
@@ -97,22 +97,30 @@ def _needed(causes: Mapping[str, str], uses: Mapping[str, Iterable[str]]) -> dic
     return out
 
 
+Look = Callable[[Scope[Any], Any], Iterable[Occupant]]
+
+
+def _look(kind: AnyKind) -> Look | None:
+    """How to find what is in the way of one; None if nothing of others can be."""
+    return kind.occupants if isinstance(kind, Leftover) or kind.occupiable() else None
+
+
 def _ask(
     things: Things, scope: Scope[Any], scale: float, threads: int
-) -> tuple[dict[tuple[type[Kind[Any, Any]], str, str], list[Occupant]], list[Finding]]:
+) -> tuple[dict[tuple[AnyKind, str, str], list[Occupant]], list[Finding]]:
     """The occupants of every thing, asked in parallel; in the order of ``things``."""
     scheduler = Scheduler(threads)
-    out: dict[tuple[type[Kind[Any, Any]], str, str], list[Occupant]] = {}
+    out: dict[tuple[AnyKind, str, str], list[Occupant]] = {}
     warnings: list[Finding] = []
     failed: list[Exception] = []
 
-    def ask(kind: type[Kind[Any, Any]], key: str, have: Any, attempt: int = 1) -> None:
+    def ask(kind: AnyKind, key: str, have: Any, look: Look, attempt: int = 1) -> None:
         def then(found: Any, error: Exception | None) -> None:
             if error is None:
                 out[kind, key, str(have.id)] = found
             elif isinstance(error, Retryable) and attempt < TRIES:
                 delay = backoff.delay(attempt, error.after, scale)
-                scheduler.later(delay, lambda: ask(kind, key, have, attempt + 1))
+                scheduler.later(delay, lambda: ask(kind, key, have, look, attempt + 1))
             elif isinstance(error, CloudError):
                 if not isinstance(error, Gone):
                     what = f"cannot tell whether something of others is in the way: {error.what}"
@@ -120,14 +128,13 @@ def _ask(
             else:
                 failed.append(error)
 
-        scheduler.call(lambda: [*kind.occupants(scope, have)], then)
+        scheduler.call(lambda: [*look(scope, have)], then)
 
     for kind, states in things.items():
-        if isinstance(kind, Leftover) or not kind.occupiable():
-            continue
-        for key, have in states:
-            out[kind, key, str(have.id)] = []
-            ask(kind, key, have)
+        if look := _look(kind):
+            for key, have in states:
+                out[kind, key, str(have.id)] = []
+                ask(kind, key, have, look)
     scheduler.run()
     if failed:
         raise failed[0]

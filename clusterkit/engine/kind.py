@@ -385,7 +385,7 @@ class Leftover(Generic[C]):
 
     ``list`` gives everything that may belong to the cluster, ``belongs`` what provably does.
     ``disarm`` switches off a protection before the delete, ``keep`` says why one stays and what it
-    costs.
+    costs, ``occupants`` what others have done that keeps one (``Kind.occupants``).
     """
 
     kind: str
@@ -394,6 +394,7 @@ class Leftover(Generic[C]):
     belongs: Callable[[Scope[C], Any], bool] = lambda *_: True
     disarm: Callable[[Scope[C], Any], None] | None = None
     keep: Callable[[Any], str | None] = lambda _: None
+    occupants: Callable[[Scope[C], Any], Iterable[Occupant]] | None = None
     patience: float = 900.0
     takes: Durations = Durations()
     uses: tuple[str, ...] = ()

@@ -12,7 +12,8 @@ from uuid import UUID
 from clusterkit.engine.inventory import Named
 from clusterkit.engine.kind import AnyKind, Existing, Kind, Leftover
 from clusterkit.engine.scope import Scope
-from clusterkit.errors import Absent, ClusterkitError, Exists, Finding, NotOurs
+from clusterkit.engine.step import Kept
+from clusterkit.errors import Absent, ClusterkitError, Exists, NotOurs
 from clusterkit.naming import CLUSTER, NAME, RUN
 
 
@@ -128,7 +129,7 @@ def orphans(
     return list(errors.values())
 
 
-def strangers(found: Mapping[AnyKind, Named]) -> list[Finding]:
+def strangers(found: Mapping[AnyKind, Named]) -> list[Kept]:
     """What things of ours lie in and destroy leaves, because it does not carry our tags."""
     states = [
         (kind, have)
@@ -142,9 +143,10 @@ def strangers(found: Mapping[AnyKind, Named]) -> list[Finding]:
         parent for kind, have in states for parent in kind.within(have).items() if parent[1]
     )
     return [
-        Finding(
-            f"{identifier} does not carry this cluster's tags, so it stays",
-            where=parent,
+        Kept(
+            f"{parent}/{identifier}",
+            "does not carry this cluster's tags, so it stays",
+            None,
             hint="if clusterkit created it, delete it too with "
             f"clusterkit destroy --adopt {parent}/main={identifier}",
         )

@@ -121,8 +121,6 @@ def plan(
     env = Env(scope.client, scope.cluster, scope.region, run, scale, states)
     twins = {} if destroy else _twins(seen.found)
     warnings = [_left_out(finding, destroy) for finding in seen.warnings]
-    if destroy:
-        warnings += ownership.strangers(seen.found)
     try:
         single = [w for w in wished if w.key not in twins]
         steps, taken = _steps(single, env, warnings, threads)
@@ -135,7 +133,7 @@ def plan(
     if errors:
         raise ownership.all_of(errors)
     keys = frozenset(step.key for step in steps)
-    kept: list[Kept] = []
+    kept = ownership.strangers(seen.found) if destroy else []
     surplus = removal.surplus(looked, seen.found, keys, kept)
     if not (destroy or prune):
         surplus = {kind: [] for kind in looked}
@@ -149,7 +147,8 @@ def plan(
         rows -= verdict.kinds
         warnings += verdict.warnings
     reached = [kind for kind in looked if kind.kind not in seen.unreached]
-    removals, barriers = removal.steps(reached, surplus, keys, rows)
+    stay = frozenset(each.key for each in blocked)
+    removals, barriers = removal.steps(reached, surplus, keys, rows, stay)
     snapshot = Snapshot(run, states)
     everything = (*steps, *removals)
     return Plan(everything, snapshot, tuple(kept), blocked, tuple(warnings), barriers, destroy)

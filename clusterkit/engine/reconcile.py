@@ -261,7 +261,9 @@ class Reconcile:
 
     def _sweep(self, task: Task, named: Named) -> None:
         row = task.row
-        left = {name: have for name, [have] in named.items() if not row.keep(have)}
+        stays = task.step.stays
+        going = {name: have for name, [have] in named.items() if name not in stays}
+        left = {name: have for name, have in going.items() if not row.keep(have)}
         if not left:
             task.removed = len(task.swept)
             none = "gone already" if task.step.found else "none"

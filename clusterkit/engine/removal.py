@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from clusterkit.engine import blockers
@@ -86,9 +87,10 @@ def steps(
     going: Surplus,
     keys: frozenset[str],
     rows: frozenset[str],
+    blocked: frozenset[str],
 ) -> tuple[list[Step], dict[str, frozenset[str]]]:
     """Deletions by reverse order of kinds, parallel inside a kind: each kind waits for the one
-    after it. ``rows``: the leftovers that are removed.
+    after it. ``rows``: the leftovers that are removed, but for the keys in ``blocked``.
     """
     ends = {k.kind for k in kinds if going[k]}
     barriers = {"barrier/wish": keys}
@@ -99,7 +101,10 @@ def steps(
         if isinstance(kind, Leftover):
             if kind.kind not in rows:
                 continue
-            here = [Step("sweep", f"{kind.kind}/*", kind, deps=deps, found=len(going[kind]))]
+            prefix = f"{kind.kind}/"
+            stays = frozenset(k.removeprefix(prefix) for k in blocked if k.startswith(prefix))
+            sweep = Step("sweep", f"{prefix}*", kind, deps=deps, found=len(going[kind]))
+            here = [replace(sweep, stays=stays)]
         elif kind.dies_with in ends:
             continue
         else:

@@ -249,6 +249,7 @@ class Run:
             delay = backoff.delay(attempt, error.after, self._scale)
             self._emit(StepRetried(tasks[0].key, str(error), delay))
             for task in tasks:
+                task.trouble = error
                 task.not_before = self._scheduler.now() + delay
                 self.wait(task, delay, note=str(error))
         else:
@@ -258,6 +259,7 @@ class Run:
     def again(self, task: Task, error: Retryable) -> None:
         """The call is worth another try, after a look."""
         task.attempts += 1
+        task.trouble = error
         if isinstance(error, Busy):
             delay = backoff.poll(self._scheduler.now() - task.since, self._scale)
         else:
@@ -287,6 +289,9 @@ class Run:
         return self._scheduler.now() - task.changed > task.limit
 
     def _time_out(self, task: Task) -> None:
+        if task.kind.optional and task.trouble is not None:
+            self.fail(task, task.trouble)
+            return
         minutes = (self._scheduler.now() - task.changed) / 60
         what = f"timed out: nothing changed for {minutes:.0f} min; last seen: {task.note}"
         hint = "nothing is lost: the same command again continues"
@@ -342,10 +347,10 @@ class Run:
             task.finished = True
             return
         self._outcome.left_out[task.key] = error
-        self._emit(Warned(task.key, error.what))
+        self._emit(Warned(task.key, "; ".join(filter(None, (error.what, error.hint)))))
         self._ended.add(task)
         task.finished = True
-        self._emit(StepDone(task.key, task.op, self._scheduler.now() - task.started, "left out"))
+        self._emit(StepStopped(task.key, "left out"))
         self._order.done(task.key)
         self._release()
 

@@ -28,6 +28,8 @@ class Step:
     """the name within the kind"""
     id: str = ""
     """for ``delete``: which one, where several have the name"""
+    stays: frozenset[str] = frozenset()
+    """for ``sweep``: ids of those that are blocked"""
 
     @property
     def typical(self) -> float:

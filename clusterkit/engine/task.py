@@ -9,6 +9,7 @@ from clusterkit.engine.events import Op
 from clusterkit.engine.kind import AnyKind, Kind, Leftover
 from clusterkit.engine.operation import Operation
 from clusterkit.engine.step import Step
+from clusterkit.errors import Retryable
 
 
 @dataclass(eq=False)
@@ -55,6 +56,8 @@ class Task:
     due: float = 0.0
     not_before: float = 0.0
     note: str = ""
+    trouble: Retryable | None = None
+    """why the last call was tried again"""
     unprotected: bool = False
     finished: bool = False
     """a sweep that is done stays at hand: a later delete that finds something in the way wakes it

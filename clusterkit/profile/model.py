@@ -227,6 +227,13 @@ class BaseProfile(Strict):
             what = "the API endpoint is open to the internet (0.0.0.0/0)"
             hint = "list the ranges that may connect in endpoint.allowed"
             yield Finding(what, "endpoint.allowed", hint)
+        if not self.endpoint.public:
+            what = "the Kubernetes API can only be reached from inside the network"
+            hint = (
+                "run up there, or up leaves out what it makes in Kubernetes, the default storage "
+                "class among it"
+            )
+            yield Finding(what, "endpoint.public", hint)
 
     @property
     def push_accounts(self) -> tuple[str, ...]:

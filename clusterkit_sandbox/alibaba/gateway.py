@@ -111,6 +111,10 @@ class AlibabaCloud:
         """Load the published descriptions."""
         model.products()
 
+    def barred(self, _: str) -> str:
+        """Endpoints let every machine in."""
+        return ""
+
     def reset(self) -> None:
         """Remove every resource and set the account up according to ``store.conditions``."""
         self.store.clear()

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import base64
+import os
 import secrets
 import string
-from ipaddress import IPv4Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, ip_network
 from typing import Any
 
 from clusterkit_sandbox.aws import instances
 from clusterkit_sandbox.aws.access import add_entry, reviewer
 from clusterkit_sandbox.aws.catalog import DEFAULT, GP2, REFUSED_ZONES, VERSIONS
 from clusterkit_sandbox.aws.controllers import ClusterControllers
-from clusterkit_sandbox.aws.records import ClusterRecord, Group, Shown
+from clusterkit_sandbox.aws.records import ClusterRecord, FargateProfile, Group, Shown
 from clusterkit_sandbox.aws.refusals import Refusal, in_use, invalid
 from clusterkit_sandbox.aws.service import Eks, now, operation
 
@@ -21,6 +22,10 @@ CLUSTERS = 100
 SERVICES = ("172.20.0.0/16", "10.100.0.0/16")
 """the default ranges for Services"""
 PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+ADDRESS = "CLUSTERKIT_SANDBOX_ADDRESS"
+"""the variable that says which address this machine has for clusters, one of the VPC's, say"""
+MACHINE = "8.8.8.8"
+"""the address without that: one that ``publicAccessCidrs`` may list"""
 NOT_HERE = (
     "outpostConfig",
     "remoteNetworkConfig",
@@ -231,6 +236,28 @@ def _open(eks: Eks, record: ClusterRecord) -> None:
     shown["certificateAuthority"] = {"data": base64.b64encode(endpoint.ca_pem.encode()).decode()}
 
 
+def barred(eks: Eks, host: str) -> str:
+    """Why this machine cannot connect to the endpoint with this host name; empty if it can.
+
+    https://docs.aws.amazon.com/eks/latest/userguide/cluster-endpoint.html
+    """
+    records = eks.store.all(ClusterRecord)
+    record = next((each for each in records if each.host == host), None)
+    if record is None:
+        return ""
+    here = IPv4Address(os.environ.get(ADDRESS, MACHINE))
+    network = record.shown["resourcesVpcConfig"]
+    vpc = eks.account.ec2(record.region).vpcs.get(network["vpcId"])
+    inside = vpc is not None and here in ip_network(vpc.cidr_block)
+    if network["endpointPrivateAccess"] and inside:
+        return ""
+    if not network["endpointPublicAccess"]:
+        return f"the endpoint of cluster {record.shown['name']} is private; {here} is outside"
+    if any(here in ip_network(block, strict=False) for block in network["publicAccessCidrs"]):
+        return ""
+    return f"the endpoint of cluster {record.shown['name']} does not let {here} in"
+
+
 @operation
 def describe_cluster(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     return {"cluster": eks.cluster(asked["name"]).shown}
@@ -261,6 +288,9 @@ def delete_cluster(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
             clusterName=name,
             nodegroupName=",".join(groups),
         )
+    if any(eks.store.all(FargateProfile, record.key)):
+        # kubernetes-sigs/cluster-api-provider-aws#4728
+        raise in_use("Cluster has Fargate Profiles in ACTIVE/CREATING state", clusterName=name)
     if record.status in ("CREATING", "DELETING", "UPDATING"):
         raise in_use(f"Cluster is in {record.status} state", clusterName=name)
     eks.life.go(record, "DELETING", "eks/cluster/delete", None, lambda: _close(eks, record))

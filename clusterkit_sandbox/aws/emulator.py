@@ -14,6 +14,7 @@ from clusterkit_sandbox.aws import (
     addons,
     changes,
     clusters,
+    fargate,
     generic,
     groups,
     identities,
@@ -54,7 +55,7 @@ _HOST = re.compile(
 _V2 = "2015-12-01"
 """the API version of application and network load balancers"""
 
-OPERATIONS = (access, addons, changes, clusters, generic, groups, identities)
+OPERATIONS = (access, addons, changes, clusters, fargate, generic, groups, identities)
 """the modules with EKS operations; each registers its own on import"""
 
 
@@ -77,6 +78,11 @@ class AwsEmulator:
     def claims(self, host: str) -> bool:
         """The endpoints of the emulated services, in every region."""
         return _HOST.fullmatch(host) is not None
+
+    def barred(self, host: str) -> str:
+        """Clusters check where a client comes from (``clusters.barred``)."""
+        with self._account.lock:
+            return clusters.barred(self._eks, host)
 
     def environment(self) -> Mapping[str, str]:
         """The keys of the sandbox's account, as variables and in files."""

@@ -17,6 +17,7 @@ from clusterkit_sandbox.aws.moto_fixes import (
     associations_go,
     defaults_stay,
     keys_by_id,
+    machines_end,
     own_tags_apart,
     policies_once,
     registry_tokens,
@@ -84,6 +85,7 @@ def _install() -> None:
     before("release_address", _address_in_use)
     before("create_route", _target_exists)
     before("replace_route", _target_exists)
+    before("associate_route_table", _subnet_free)
     before("delete_network_interface", _interface_in_use)
     before("create_launch_template", own_tags_apart)
     associations_go(EC2Backend)
@@ -92,6 +94,7 @@ def _install() -> None:
     # moto always shows the tags a template was created with
     LaunchTemplate.tags = property(lambda self: self.get_tags(), lambda *_: None)  # type: ignore[assignment]
     keys_by_id()
+    machines_end()
     defaults_stay()
     roles_end_somewhere()
     registry_tokens()
@@ -118,6 +121,14 @@ def _vpc_in_use(self: Any, asked: dict[str, Any]) -> None:
         or any(g.name != "default" for g in self.groups.get(vpc_id, {}).values())
         or any(
             t.vpc_id == vpc_id and t.main_association_id is None for t in self.route_tables.values()
+        )
+        or any(e.vpc_id == vpc_id and e.state != "deleted" for e in self.vpc_end_points.values())
+        or any(a.vpc_id == vpc_id and not a.default for a in self.network_acls.values())
+        or any(
+            link.state != "detached"
+            for gateway in self.vpn_gateways.values()
+            for vpc, link in gateway.attachments.items()
+            if vpc == vpc_id
         )
     )
     if used:
@@ -208,6 +219,18 @@ def _interface_in_use(self: Any, asked: dict[str, Any]) -> None:
         raise error(
             "InvalidParameterValue", f"Network interface '{interface.id}' is currently in use."
         )
+
+
+def _subnet_free(self: Any, asked: dict[str, Any]) -> None:
+    """A subnet has one route table; moto answers with the association there is."""
+    table, subnet = asked["route_table_id"], asked.get("subnet_id")
+    for other in self.route_tables.values():
+        if subnet and other.id != table and subnet in other._associations.values():
+            raise error(
+                "Resource.AlreadyAssociated",
+                f"the specified association for route table {table} conflicts with an existing "
+                "association",
+            )
 
 
 def _target_exists(self: Any, asked: dict[str, Any]) -> None:

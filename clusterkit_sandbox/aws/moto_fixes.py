@@ -147,6 +147,28 @@ def associations_go(backend: Any) -> None:
     backend.delete_subnet = deleted
 
 
+def machines_end() -> None:
+    """A terminated instance takes along the interface it was started with, and gives its address
+    back (EC2 User Guide, "Terminate Amazon EC2 instances"); moto keeps both.
+    """
+    from moto.ec2.models.instances import Instance
+
+    terminate = Instance.terminate
+
+    def terminated(self: Any) -> Any:
+        answer = terminate(self)
+        ec2 = self.ec2_backend
+        for interface in self.nics.values():
+            if interface.description == "Primary network interface":
+                ec2.enis.pop(interface.id, None)
+        for address in ec2.addresses:
+            if address.instance is self:
+                address.instance = address.eni = address.association_id = None
+        return answer
+
+    Instance.terminate = terminated  # type: ignore[method-assign]
+
+
 def own_tags_apart(_: Any, asked: dict[str, Any]) -> None:
     """Keep a launch template's own tags out of its data, where moto puts them."""
     data = asked["template_data"]

@@ -45,6 +45,7 @@ def gateways(backend: Any, current: list[SandboxContext]) -> None:
             failed, nat.failure_code = True, "Gateway.NotAttached"
             nat.failure_message = f"Network {nat.vpc_id} has no Internet gateway attached"
         nat.state, nat._eni.status = "pending", "in-use"
+        nat._eni.description = f"Interface for NAT Gateway {nat.id}"
         nat.due = time.monotonic() + current[0].pace.seconds("ec2/nat-gateway/create")
         nat.then = "failed" if failed else "available"
         return nat

@@ -98,6 +98,12 @@ def _put(parent: Any, name: str, text: str) -> None:
 def _tagged(item: Any, space: str, wanted: Tags) -> bool:
     if not wanted:
         return True
+    machines = item.find(f"{space}instancesSet")  # a reservation has no tags, its instances have
+    if machines is not None:
+        for machine in list(machines):
+            if not _tagged(machine, space, wanted):
+                machines.remove(machine)
+        return len(machines) > 0
     has = {
         tag.findtext(space + "key", ""): tag.findtext(space + "value", "")
         for tag in item.iterfind(f"{space}tagSet/{space}item")
@@ -113,8 +119,11 @@ def _tagged(item: Any, space: str, wanted: Tags) -> bool:
 
 
 def _pattern(value: str) -> str:
-    """A regular expression for an EC2 filter value: ``*`` and ``?``, but no brackets."""
-    return translate(value.replace("[", "[[]"))
+    """A regular expression for an EC2 filter value: ``*`` and ``?`` unless a backslash stands
+    before them, but no brackets (EC2 User Guide, "Filtering").
+    """
+    literal = re.sub(r"\\(.)|(\[)", lambda found: f"[{found[1] or found[2]}]", value)
+    return translate(literal)
 
 
 def plan(

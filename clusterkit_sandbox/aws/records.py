@@ -77,6 +77,12 @@ class Association(Record):
 
 
 @dataclass
+class FargateProfile(Record):
+    name_field = "fargateProfileName"
+    arn_field = "fargateProfileArn"
+
+
+@dataclass
 class ClusterRecord(Record):
     """A cluster."""
 
@@ -103,4 +109,11 @@ class Update(LongRunning):
     shown: Shown
 
 
-KINDS: tuple[type[Record], ...] = (ClusterRecord, Group, Addon, Access, Association)
+KINDS: tuple[type[Record], ...] = (
+    ClusterRecord,
+    Group,
+    Addon,
+    Access,
+    Association,
+    FargateProfile,
+)

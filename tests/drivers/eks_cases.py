@@ -221,7 +221,7 @@ FULL_CASE = Case(
         ("support", {"support": "extended"}),
         ("many at once", {
             "support": "standard", "logging": ["api", "scheduler"], "tags": {"team": "x"},
-            "endpoint": {"private": True, "allowed": ["9.9.9.0/24"]}, "kubernetes": "1.35",
+            "endpoint": {"private": True, "allowed": ["8.8.0.0/16"]}, "kubernetes": "1.35",
         }),
     ),
 )  # fmt: skip

@@ -9,9 +9,9 @@ from typing import Any, cast
 
 import pytest
 
+from clusterkit import Cluster as ClusterLibrary
 from clusterkit.cluster import Plan
 from clusterkit.eks.cluster import Cluster
-from clusterkit.engine import backoff
 from clusterkit.engine.kind import Leftover, closure
 from clusterkit.errors import NotOurs
 from clusterkit.naming import CLUSTER, NAME
@@ -155,35 +155,6 @@ def _rules(account: Account, group: str) -> Any:
     return account.ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"][0]
 
 
-def test_other_peoples_rules_stay_and_are_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(backoff, "LEAST_PATIENCE", 3.0)
-    with world(MINIMAL_CASE, tmp_path) as found:
-        before = found.look()
-        found.settle(found.up())
-        account = Account(found)
-        network = account.eks.describe_cluster(name="demo")["cluster"]["resourcesVpcConfig"]
-        group = account.ec2.create_security_group(
-            GroupName="database", Description="not clusterkit's", VpcId=network["vpcId"]
-        )["GroupId"]
-        pair = {"GroupId": network["clusterSecurityGroupId"]}
-        rule = {"IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432, "UserIdGroupPairs": [pair]}
-        account.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule])
-        account.ec2.authorize_security_group_egress(GroupId=group, IpPermissions=[rule])
-        rules = _rules(account, group)
-        outcome = found.destroy()
-        assert list(outcome.failed) == ["security-groups/*"]
-        assert group in str(outcome.failed["security-groups/*"])
-        assert _rules(account, group) == rules
-        left = found.look()
-        assert not {"cluster", "nat-gateway", "elastic-ip", "subnet"} & left.keys()
-        assert left["role"], "what shows that the security group is ours goes last"
-        account.ec2.delete_security_group(GroupId=group)
-        found.settle(found.destroy())
-        assert found.look() == before
-
-
 def test_a_cluster_that_stays_keeps_what_it_uses(tmp_path: Path) -> None:
     with world(MINIMAL_CASE, tmp_path) as found:
         before = found.look()
@@ -202,55 +173,6 @@ def test_a_cluster_that_stays_keeps_what_it_uses(tmp_path: Path) -> None:
         assert rows - drains <= set(Cluster.uses)
         found.sandbox.faults.clear()
         found.settle(found.destroy())
-        assert found.look() == before
-
-
-def test_what_is_in_the_way_is_named_and_the_rest_goes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(backoff, "LEAST_PATIENCE", 3.0)
-    with world(MINIMAL_CASE, tmp_path) as found:
-        before = found.look()
-        found.settle(found.up())
-        account = Account(found)
-        states = found.plan().snapshot.states
-        theirs = account.ec2.create_network_interface(
-            SubnetId=states["subnet/private-a"].id, Description="a database"
-        )["NetworkInterface"]["NetworkInterfaceId"]
-        outcome = found.destroy()
-        assert list(outcome.failed) == ["subnet/private-a"]
-        assert f"{theirs} (a database)" in str(outcome.failed["subnet/private-a"])
-        assert outcome.stopped.keys() == {"vpc/main"}
-        left = found.look() - before
-        assert left == {"vpc": 1, "subnet": 1, "network-interface": 1}
-        account.ec2.delete_network_interface(NetworkInterfaceId=theirs)
-        found.settle(found.destroy())
-        assert found.look() == before
-
-
-def test_what_lost_its_tags_is_named_when_it_is_in_the_way(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(backoff, "LEAST_PATIENCE", 3.0)
-    with world(MINIMAL_CASE, tmp_path) as found:
-        before = found.look()
-        found.settle(found.up())
-        account = Account(found)
-        states = found.plan().snapshot.states
-        [key] = [key for key in states if key.startswith("node-group/")]
-        strip(account, "node-group", states[key])
-        assert states[key].id in str(found.destroy().failed["cluster/demo"])
-        adopt(found, f"{key}={states[key].id}")
-        found.settle(found.up())
-        states = found.plan().snapshot.states
-        table, vpc = states["route-table/private-a"], states["vpc/main"]
-        strip(account, "route-table", table)
-        outcome = found.destroy()
-        assert f"{table.id} (demo-private-a)" in str(outcome.failed["vpc/main"])
-        account.ec2.delete_route_table(RouteTableId=table.id)
-        strip(account, "vpc", vpc)
-        found.settle(found.destroy())
-        account.ec2.delete_vpc(VpcId=vpc.id)
         assert found.look() == before
 
 
@@ -321,3 +243,61 @@ def test_an_unhealthy_thing_is_a_warning_and_can_be_changed(
         changed = found.load(edited(case.profile, more))
         found.settle(found.up(changed))
         assert found.plan(changed).empty
+
+
+def test_routes_and_tables_that_others_changed_come_back(tmp_path: Path) -> None:
+    with world(MINIMAL_CASE, tmp_path) as found:
+        found.settle(found.up())
+        account, states = Account(found), found.plan().snapshot.states
+        ec2, subnet = account.ec2, states["subnet/private-a"].id
+        table = states["route-table/private-a"]
+        firewall = ec2.create_network_interface(SubnetId=states["subnet/public-a"].id)
+        interface = firewall["NetworkInterface"]["NetworkInterfaceId"]
+        ec2.replace_route(
+            RouteTableId=table.id,
+            DestinationCidrBlock="0.0.0.0/0",
+            NetworkInterfaceId=interface,
+        )
+        theirs = ec2.create_route_table(VpcId=states["vpc/main"].id)["RouteTable"]["RouteTableId"]
+        ec2.replace_route_table_association(
+            AssociationId=table.subnets[subnet], RouteTableId=theirs
+        )
+        [step] = found.plan().todo
+        assert [edit.field for edit in step.changes] == ["default route", "subnets without it"]
+        found.settle(found.up())
+        assert found.plan().empty
+        [shown] = ec2.describe_route_tables(RouteTableIds=[theirs])["RouteTables"]
+        assert shown["Associations"] == []
+
+
+OUTSIDER = "arn:aws:iam::123456789012:user/outsider"
+
+
+def test_an_administrator_without_an_access_entry_can_add_himself(tmp_path: Path) -> None:
+    """All rights in IAM, none in Kubernetes: what cannot be looked at is left out of the plan."""
+    with world(MINIMAL_CASE, tmp_path) as found:
+        found.settle(found.up())
+        emulator: Any = found.sandbox._emulators[0]  # type: ignore[attr-defined]
+        keys = emulator._account
+        outsider = {"AWS_ACCESS_KEY_ID": keys.other_key, "AWS_SECRET_ACCESS_KEY": keys.other_secret}
+        wire = found.connection()
+        wire = replace(wire, environ={**wire.environ, **outsider})
+        profile = found.load(edited(MINIMAL, {"admins": [OUTSIDER]}))
+        cluster = ClusterLibrary(found.target(), wire)
+        plan = cluster.plan(profile, found.facts(profile))
+        [warning] = [each for each in plan.warnings if "storage-class" in each.where]
+        assert "Unauthorized" in warning.what
+        assert [step.key.partition("/")[0] for step in plan.todo] == ["access-entry"]
+        found.settle(cluster.apply(plan, found.events.append))
+        again = cluster.plan(profile, found.facts(profile))
+        assert again.empty
+        assert not [each for each in again.warnings if "storage-class" in each.where]
+
+
+def test_nodes_that_change_their_way_out_are_told_before(tmp_path: Path) -> None:
+    with world(MINIMAL_CASE, tmp_path) as found:
+        found.settle(found.up())
+        changed = found.load(edited(MINIMAL, {"network": {"nat": "none"}}))
+        warned = [each.where for each in found.plan(changed).warnings]
+        assert "network.nat" in warned
+        assert "network.nat" not in [each.where for each in found.plan().warnings]

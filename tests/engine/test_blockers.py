@@ -78,3 +78,25 @@ def test_an_answer_that_is_denied_is_a_warning_and_blocks_nothing() -> None:
         "tower/t: cannot tell whether something of others is in the way: may not list instances"
     ]
     assert [step.key for step in plan.todo] == ["tower/t"]
+
+
+def test_a_leftover_that_is_blocked_stays_and_the_others_are_swept() -> None:
+    gone: list[str] = []
+
+    def held(_: Scope[DictCloud], have: Found) -> list[Occupant]:
+        return [Occupant("rule", "r-1")] if have.id == "stone" else []
+
+    def heap(_: Scope[DictCloud]) -> list[Found]:
+        return [Found(each) for each in ("stone", "sand") if each not in gone]
+
+    heaps = Leftover[DictCloud](
+        "heaps", heap, lambda _, have: gone.append(have.id), occupants=held, uses=("plot",)
+    )
+    kinds = (Plot, heaps, Lamp)
+    cloud = DictCloud()
+    assert up(cloud, Plot(name="p"), Lamp(name="l"), kinds=kinds).ok
+    plan = planned(cloud, kinds=kinds, destroy=True)
+    assert [each.key for each in plan.blocked] == ["plot/p", "heaps/stone"]
+    assert run(cloud, plan).ok
+    assert gone == ["sand"]
+    assert set(cloud.things) == {"plot/p"}

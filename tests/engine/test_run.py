@@ -630,8 +630,9 @@ def test_a_parent_without_our_tags_is_found_before_a_second_is_made() -> None:
     with pytest.raises(NotOurs) as caught:
         planned(cloud, Room(name="r", on=(house,)), kinds=(House, Room))
     assert "--adopt house/h=house-1" in caught.value.hint
-    [warning] = planned(cloud, kinds=(House, Room), destroy=True).warnings
-    assert str(warning) == "house: house-1 does not carry this cluster's tags, so it stays"
+    [kept] = planned(cloud, kinds=(House, Room), destroy=True).kept
+    assert kept.key == "house/house-1"
+    assert kept.reason == "does not carry this cluster's tags, so it stays"
 
 
 def test_a_child_of_a_parent_of_ours_stops_no_other_parent() -> None:

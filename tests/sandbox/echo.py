@@ -76,6 +76,9 @@ class Echo:
     def warm(self) -> None:
         self.warmed.set()
 
+    def barred(self, _: str) -> str:
+        return ""
+
     def reset(self) -> None:
         self.created = 0
         self.resets += 1

@@ -289,6 +289,36 @@ def test_a_table_that_is_associated(aws: Aws) -> None:
     refused("InvalidRouteTableID.NotFound", ec2.delete_route_table, RouteTableId=table)
 
 
+def test_a_subnet_has_one_table(aws: Aws) -> None:
+    vpc, ec2 = vpc_of(aws), aws.ec2
+    one, two = (ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"] for _ in range(2))
+    asked = {"SubnetId": subnet_of(aws, vpc)}
+    linked = ec2.associate_route_table(RouteTableId=one, **asked)["AssociationId"]
+    assert ec2.associate_route_table(RouteTableId=one, **asked)["AssociationId"] == linked
+    refused("Resource.AlreadyAssociated", ec2.associate_route_table, RouteTableId=two, **asked)
+    ec2.replace_route_table_association(AssociationId=linked, RouteTableId=two)
+    ec2.delete_route_table(RouteTableId=one)
+
+
+def test_a_machine_that_ends_takes_its_interface_along(aws: Aws) -> None:
+    vpc, ec2 = vpc_of(aws), aws.ec2
+    subnet = subnet_of(aws, vpc)
+    image = ec2.register_image(Name="image")["ImageId"]
+    tags = [{"ResourceType": "instance", "Tags": [{"Key": "team", "Value": "a*"}]}]
+    [machine] = ec2.run_instances(
+        ImageId=image, MinCount=1, MaxCount=1, SubnetId=subnet, TagSpecifications=tags
+    )["Instances"]
+    address = address_of(aws)
+    ec2.associate_address(InstanceId=machine["InstanceId"], AllocationId=address)
+    refused("DependencyViolation", ec2.delete_subnet, SubnetId=subnet)
+    for value, found in (("a*", 1), (r"a\*", 1), (r"a\?", 0), ("b", 0)):
+        wanted = [{"Name": "tag:team", "Values": [value]}]
+        assert len(ec2.describe_instances(Filters=wanted)["Reservations"]) == found, value
+    ec2.terminate_instances(InstanceIds=[machine["InstanceId"]])
+    ec2.delete_subnet(SubnetId=subnet)
+    ec2.release_address(AllocationId=address)
+
+
 def test_a_subnet_goes_with_its_association(aws: Aws) -> None:
     vpc, ec2 = vpc_of(aws), aws.ec2
     table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]

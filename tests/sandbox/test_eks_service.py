@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import math
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from configparser import ConfigParser
@@ -14,6 +16,7 @@ from typing import Any
 
 import boto3
 import pytest
+import urllib3
 from botocore.config import Config
 from botocore.exceptions import ClientError, WaiterError
 
@@ -1153,3 +1156,52 @@ def test_what_moto_has_not_is_not_implemented(aws: Aws) -> None:
             PolicySourceArn=aws.role("one", "ec2"), ActionNames=["ec2:RunInstances"]
         )
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
+
+
+def test_fargate_profiles_keep_their_cluster(aws: Aws) -> None:
+    aws.cluster()
+    of = {"clusterName": "demo", "fargateProfileName": "batch"}
+    role = aws.role("pods", "eks-fargate-pods")
+    refused(
+        "InvalidParameterException",
+        aws.eks.create_fargate_profile,
+        **of,
+        podExecutionRoleArn=aws.nodes(),
+    )
+    made = aws.eks.create_fargate_profile(**of, podExecutionRoleArn=role)["fargateProfile"]
+    assert aws.eks.describe_fargate_profile(**of)["fargateProfile"] == made
+    listed = aws.eks.list_fargate_profiles(clusterName="demo")["fargateProfileNames"]
+    assert listed == ["batch"]
+    assert "Fargate" in refused("ResourceInUseException", aws.eks.delete_cluster, name="demo")
+    aws.eks.delete_fargate_profile(**of)
+    refused("ResourceNotFoundException", aws.eks.describe_fargate_profile, **of)
+    aws.eks.delete_cluster(name="demo")
+
+
+@pytest.mark.parametrize(
+    ("here", "network", "reached"),
+    [
+        ("8.8.8.8", {}, True),
+        ("8.8.8.8", {"publicAccessCidrs": ["8.8.8.0/24"]}, True),
+        ("8.8.8.8", {"publicAccessCidrs": ["1.1.1.1/32"], "endpointPrivateAccess": True}, False),
+        ("8.8.8.8", {"endpointPublicAccess": False, "endpointPrivateAccess": True}, False),
+        ("10.0.1.7", {"endpointPublicAccess": False, "endpointPrivateAccess": True}, True),
+        ("10.0.1.7", {"publicAccessCidrs": ["1.1.1.1/32"]}, False),
+    ],
+)
+def test_an_endpoint_checks_where_a_client_comes_from(
+    here: str, network: dict[str, Any], reached: bool, aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLUSTERKIT_SANDBOX_ADDRESS", here)
+    arguments = aws.arguments()
+    arguments["resourcesVpcConfig"] |= network
+    aws.eks.create_cluster(**arguments)
+    shown = aws.eks.describe_cluster(name="demo")["cluster"]
+    ca = base64.b64decode(shown["certificateAuthority"]["data"]).decode()
+    context = ssl.create_default_context(cadata=ca)
+    through = urllib3.ProxyManager(aws.sandbox.proxy, ssl_context=context, retries=False)
+    if reached:
+        assert through.request("GET", shown["endpoint"] + "/version").status in (200, 401)
+    else:
+        with pytest.raises(urllib3.exceptions.ProxyError, match="demo"):
+            through.request("GET", shown["endpoint"] + "/version")
