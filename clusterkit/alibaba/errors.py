@@ -34,6 +34,8 @@ NO_ADDRESSES = "the VSwitch has no free addresses: take fewer machines, or a lar
 MINIMUM = "lower the scaling group's minimum in Auto Scaling, then run the command again"
 NOT_ACTIVE = "Container Service is not activated: the same `clusterkit up` with --activate"
 MANAGED = "another Alibaba Cloud product manages it, and only that product may change it"
+NO_ANSWER = "Connection"
+"""code of what is no refusal: the host cannot be reached, or does not exist"""
 NO_POD_VSWITCHES = "plugin: terway needs VSwitches for the pods"
 
 ERRORS = ErrorTable(
@@ -194,7 +196,7 @@ def refusal(
 def unreachable(operation: str, host: str, words: str) -> errors.Retryable:
     """No answer: the SDK's words hold the signed URL, and never leave here as they are."""
     what = f"{operation}: {host} cannot be reached: {redacted(words)}"
-    return errors.ServerError(what, code="Connection", operation=operation)
+    return errors.ServerError(what, code=NO_ANSWER, operation=operation)
 
 
 def redacted(text: str) -> str:

@@ -14,11 +14,12 @@ from functools import partial
 from typing import Any
 
 from clusterkit.alibaba.client import Clients
+from clusterkit.alibaba.errors import NO_ANSWER
 from clusterkit.alibaba.network import KEEP_VOLUMES, remembered, remembered_clusters
 from clusterkit.alibaba.tags import OWNER, read_tags, write_tags
 from clusterkit.engine.kind import Durations, Found, Leftover, Tags
 from clusterkit.engine.scope import Scope
-from clusterkit.errors import CloudError
+from clusterkit.errors import CloudError, Denied, ServerError
 from clusterkit.kube.volumes import KEPT, VolumeState, rows
 from clusterkit.naming import CLUSTER
 
@@ -129,11 +130,31 @@ NetworkLoadBalancers = Leftover[Clients](
 in the same way.
 """
 
+UNSEEN = "*"
+"""stands for what cannot be listed"""
+
+
+def _albs(scope: Scope[Clients]) -> Iterator[Found]:
+    """Without them a region has no such host; without a permission nobody can tell."""
+    try:
+        yield from _listed("alb:ListLoadBalancers", "LoadBalancerId", "LoadBalancerStatus", scope)
+    except ServerError as error:
+        if error.code != NO_ANSWER:
+            raise
+    except Denied as error:
+        yield Found(UNSEEN, error.what)
+
+
+def _unseen(have: Found) -> str | None:
+    return f"nobody can see what Ingresses left: {have.status}" if have.id == UNSEEN else None
+
+
 ApplicationLoadBalancers = Leftover[Clients](
     "application-load-balancers",
-    partial(_listed, "alb:ListLoadBalancers", "LoadBalancerId", "LoadBalancerStatus"),
+    _albs,
     _by_id("alb", "DeleteLoadBalancer", "LoadBalancerId"),
     disarm=_by_id("alb", "DisableDeletionProtection", "ResourceId"),
+    keep=_unseen,
     uses=(*MEMORY, "vswitch"),
 )
 """Application load balancers of Ingresses (ALB 2020-06-16), protected in the same way

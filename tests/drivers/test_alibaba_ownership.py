@@ -218,6 +218,16 @@ def test_protected_load_balancers_of_a_cluster_that_is_gone_are_removed(tmp_path
         assert found.look() == before
 
 
+def test_load_balancers_that_may_not_be_listed_are_told(tmp_path: Path) -> None:
+    with world(MINIMAL_CASE, tmp_path) as found:
+        found.settle(found.up())
+        refused = Rule("alb:ListLoadBalancers", "refuse", code="Forbidden.RAM", status=403)
+        found.sandbox.faults.set([refused])
+        [kept] = found.destroy_plan().kept
+        assert kept.key == "application-load-balancers/*"
+        found.settle(found.destroy())
+
+
 def test_what_remembers_the_cluster_stays_while_something_of_it_is_left(tmp_path: Path) -> None:
     with world(MINIMAL_CASE, tmp_path) as found:
         before = found.look()
