@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -103,6 +104,8 @@ def end(error: BaseException, *, json: bool, debug: bool) -> NoReturn:
         error = Interrupted("interrupted", hint="run the same command again to continue")
     if isinstance(error, MemoryError | SystemError):  # the latter: without memory for the former
         error = threads.out_of_memory()
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        error = ClusterkitError(str(error), hint="raise the limit on open files: ulimit -n 256")
     if json:
         JsonLines().line("Error", errors=[error], exit=code)
     report.show_error(report.err(), error, debug=debug)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from clusterkit import localfile
 from clusterkit.naming import digest
 
 UNKNOWN = "another process on this machine"
@@ -56,7 +57,7 @@ def _file(path: Path, holder: str, wait: Callable[[str], None]) -> Iterator[None
     import fcntl
 
     while True:
-        number = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
+        number = localfile.opened(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW)
         try:
             fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.fstat(number).st_nlink:
@@ -99,7 +100,7 @@ def _token(folder: Path) -> str:
                 os.link(part, path)
         finally:
             part.unlink()
-    return path.read_text()
+    return localfile.read(path).decode(errors="replace")
 
 
 def _boot() -> str:

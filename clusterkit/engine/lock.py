@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 from uuid import UUID
 
-from clusterkit.engine import backoff
+from clusterkit.engine import backoff, threads
 from clusterkit.engine.dates import told
 from clusterkit.engine.file_lock import Place
 from clusterkit.engine.kind import Tags
@@ -197,12 +197,12 @@ class Lock:
         try:
             with self._calling():
                 self._acquire()
+            self._over.clear()
+            threads.start(self._renew_on, "clusterkit-lock")
         except BaseException:
             self._stack.close()
             raise
-        self._over.clear()
         self._thread = threading.get_ident()
-        threading.Thread(target=self._renew_on, name="clusterkit-lock", daemon=True).start()
         return self
 
     def __exit__(

@@ -19,6 +19,7 @@ from clusterkit.engine.kind import Tags
 from clusterkit.engine.lock import PREFIX, Held, Holder, Lock, Times
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Exists, Gone, Interrupted, Locked, NotOurs, ServerError
+from tests.unit.odd_files import EACH, ODD, same
 
 FAST = Times(renew=0.1, stale=0.5, fence=0.2, settle=0.05, poll=0.02)
 SLOW = Times(renew=60.0, stale=120.0, fence=60.0, settle=0.05, poll=0.02)
@@ -250,6 +251,21 @@ def test_a_folder_that_cannot_be_written_leaves_the_lock_in_the_cloud(tmp_path: 
     cloud = Cloud()
     with lock(cloud, tmp_path / "file" / "locks"):
         assert cloud.held is not None
+
+
+@EACH
+def test_files_that_are_no_regular_ones_leave_the_lock_in_the_cloud(
+    tmp_path: Path, kind: str
+) -> None:
+    with lock(Cloud(), tmp_path):
+        (file,) = tmp_path.glob("*.lock")
+    for odd in (file, tmp_path / "place"):
+        odd.unlink(missing_ok=True)
+        ODD[kind](odd)
+        before, cloud = same(odd), Cloud()
+        with lock(cloud, tmp_path):
+            assert cloud.held is not None
+        assert same(odd) == before
 
 
 def test_the_sandbox_is_quicker_but_not_too_quick_for_a_loaded_machine() -> None:
