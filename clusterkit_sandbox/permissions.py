@@ -39,11 +39,11 @@ class Permissions:
                 return action
         return None
 
-    @property
-    def asked(self) -> frozenset[str]:
-        """Every action that a call needed so far, allowed or not."""
+    def drain(self) -> frozenset[str]:
+        """Every action that a call needed since the last time, allowed or not."""
         with self._lock:
-            return frozenset(self._asked)
+            asked, self._asked = frozenset(self._asked), set()
+        return asked
 
 
 class Limited:

@@ -11,6 +11,7 @@ import copy
 import math
 import shutil
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -266,6 +267,14 @@ def occupy(world: World) -> None:
             "spec": {"type": "LoadBalancer", "ports": [{"port": 80}]},
         },
     )
+
+
+def until_used(world: World, idle: Counter[str]) -> None:
+    """Wait until Kubernetes has made what the case's ``busy`` asks for."""
+    end = time.monotonic() + 20
+    while not all(world.look()[kind] > idle[kind] for kind in world.case.used):
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 class Died(BaseException):

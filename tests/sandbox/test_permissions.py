@@ -133,7 +133,8 @@ def test_patterns_and_what_was_asked_for() -> None:
     found = Permissions(["EC2:describe*", "vpc:*"])
     assert found.missing(["ec2:DescribeVpcs", "vpc:CreateVpc"]) is None
     assert found.missing(["ec2:DescribeVpcs", "ec2:CreateVpc", "ec2:Other"]) == "ec2:CreateVpc"
-    assert found.asked == {"ec2:DescribeVpcs", "vpc:CreateVpc", "ec2:CreateVpc"}
+    assert found.drain() == {"ec2:DescribeVpcs", "vpc:CreateVpc", "ec2:CreateVpc"}
+    assert found.drain() == frozenset()
     with pytest.raises(ValueError, match="CreateVpc' is not an action"):
         Permissions(["CreateVpc"])
 
