@@ -18,13 +18,17 @@ class Permissions:
 
     def __init__(self, allowed: Iterable[str]) -> None:
         """``ValueError`` for what cannot be an action."""
-        self.allowed = tuple(dict.fromkeys(allowed))
-        for action in self.allowed:
+        self._lock = threading.Lock()
+        self._asked: set[str] = set()
+        self.allow(allowed)
+
+    def allow(self, allowed: Iterable[str]) -> None:
+        """Replace the policy. ``ValueError`` for what cannot be an action."""
+        given = tuple(dict.fromkeys(allowed))
+        for action in given:
             if action != "*" and (":" not in action or " " in action):
                 raise ValueError(f"{action!r} is not an action; write one like ec2:CreateVpc")
-        self._patterns = [action.lower() for action in self.allowed]
-        self._asked: set[str] = set()
-        self._lock = threading.Lock()
+        self.allowed = given
 
     def missing(self, needed: Iterable[str]) -> str | None:
         """The first of these actions that is not allowed.
@@ -32,10 +36,11 @@ class Permissions:
         Case does not count and ``*`` and ``?`` are wildcards, in IAM as in RAM (IAM User Guide and
         RAM "Policy elements", both under Action).
         """
+        patterns = [pattern.lower() for pattern in self.allowed]
         for action in needed:
             with self._lock:
                 self._asked.add(action)
-            if not any(fnmatchcase(action.lower(), pattern) for pattern in self._patterns):
+            if not any(fnmatchcase(action.lower(), pattern) for pattern in patterns):
                 return action
         return None
 
