@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 PYTEST := $(BIN)/pytest -q -n 3 --dist worksteal
 SHARD ?= 1/1
 
-.PHONY: help install demo test deep crowd real counts cover pythons check fmt hooks lines bench docs facts site lock clean
+.PHONY: help install demo test deep crowd real counts cover pythons check fmt hooks lines bench docs permissions facts site lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*##/\1\t/p' Makefile | expand -t 12
@@ -71,6 +71,9 @@ bench: $(READY)  ## measure, against Terraform where it is installed
 
 docs: $(READY)  ## write the generated pages: docs/profile.md and docs/cli.md
 	$(BIN)/python tools/gen_docs.py
+
+permissions: $(READY)  ## measure in the sandbox and write docs/permissions (minutes)
+	$(BIN)/python -m tests.drivers.permissions
 
 facts: $(READY)  ## write facts/mismatches.tsv: where a driver treats an error otherwise than the facts
 	$(BIN)/python -m tests.facts.mismatches

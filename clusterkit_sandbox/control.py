@@ -2,6 +2,8 @@
 
 - ``GET /status``: settings and contents
 - ``GET /environment``: the environment variables for a shell
+- ``POST /identity``: the same for a new user who may do only what the body, a JSON list of actions,
+  names
 - ``GET /requests``: the request log, oldest first
 - ``PUT /faults``: replace the faults (``throttle=0.1,pages=1``; an empty body removes them)
 - ``POST /reset``: remove every resource
@@ -21,6 +23,7 @@ from typing import Protocol
 
 from clusterkit_sandbox.emulator import Environ, StartResponse
 from clusterkit_sandbox.faults import Faults
+from clusterkit_sandbox.permissions import Limited
 from clusterkit_sandbox.requestlog import RequestLog
 
 HOST = "sandbox.clusterkit.internal"
@@ -38,6 +41,9 @@ class Controlled(Protocol):
 
     def environment(self) -> Mapping[str, str]:
         """The environment variables that make a program use the sandbox."""
+
+    def identity(self, actions: Iterable[str]) -> Limited:
+        """Make a user who may only call what needs these actions."""
 
     def reset(self) -> None:
         """Remove every resource."""
@@ -78,6 +84,8 @@ class Control:
                 return HTTPStatus.OK, sandbox.describe()
             case "GET", "/environment":
                 return HTTPStatus.OK, sandbox.environment()
+            case "POST", "/identity":
+                return self._identity(environ["wsgi.input"].read())
             case "GET", "/requests":
                 return HTTPStatus.OK, [asdict(entry) for entry in sandbox.requests.entries()]
             case "PUT", "/faults":
@@ -90,6 +98,13 @@ class Control:
                 return HTTPStatus.ACCEPTED, {}
             case method, path:
                 return HTTPStatus.NOT_FOUND, _error(f"unknown request {method} {path}")
+
+    def _identity(self, body: bytes) -> tuple[HTTPStatus, object]:
+        try:
+            made = self._sandbox.identity([str(action) for action in json.loads(body)])
+        except (ValueError, TypeError) as error:
+            return HTTPStatus.BAD_REQUEST, _error(str(error))
+        return HTTPStatus.OK, made.environment
 
     def _set_faults(self, body: bytes) -> tuple[HTTPStatus, object]:
         try:

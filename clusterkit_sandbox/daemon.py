@@ -25,6 +25,7 @@ from typing import Any
 from clusterkit_sandbox import __version__
 from clusterkit_sandbox.control import HOST
 from clusterkit_sandbox.pace import Pace
+from clusterkit_sandbox.permissions import actions
 from clusterkit_sandbox.process import ALREADY_RUNNING
 from clusterkit_sandbox.requestlog import Entry
 from clusterkit_sandbox.state_dir import AlreadyRunning, Info, SandboxError, StateDir
@@ -179,10 +180,25 @@ def describe(info: Info) -> dict[str, Any]:
     return found
 
 
-def environment(info: Info) -> dict[str, str]:
-    """The environment variables that make a program use the sandbox, with credentials."""
-    found: dict[str, str] = _ask(info, "GET", "/environment")
-    return found
+def environment(info: Info, allow: Sequence[str] = ()) -> dict[str, str]:
+    """The environment variables that make a program use the sandbox, with credentials.
+
+    With ``allow`` they are those of a new user who may do nothing else. Each is an action as
+    policies name it (``ec2:Describe*``) or a file with a policy (``permissions.actions``);
+    ``SandboxError`` for what is neither.
+    """
+    if not allow:
+        found: dict[str, str] = _ask(info, "GET", "/environment")
+        return found
+    allowed: list[str] = []
+    for each in allow:
+        file = Path(each)
+        try:
+            allowed += actions(file.read_text()) if file.is_file() else [each]
+        except (OSError, ValueError) as error:
+            raise SandboxError(f"{each}: {error}") from error
+    limited: dict[str, str] = _ask(info, "POST", "/identity", json.dumps(allowed).encode())
+    return limited
 
 
 def requests(info: Info) -> list[Entry]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from clusterkit_sandbox.faults import Faults, Rule
     from clusterkit_sandbox.kube.interfaces import KubeServer
     from clusterkit_sandbox.pace import Pace
+    from clusterkit_sandbox.permissions import Permissions
     from clusterkit_sandbox.requestlog import RequestLog
 
 Environ = dict[str, Any]
@@ -84,6 +85,11 @@ class Emulator(Protocol):
     def environment(self) -> Mapping[str, str]:
         """The variables that this cloud's clients need besides the proxy and the CA: keys, region,
         configuration files.
+        """
+
+    def identity(self, permissions: Permissions) -> Mapping[str, str]:
+        """Make a user of the account who may do so much, and return what ``environment`` returns
+        for him. A call that needs more is refused in the service's words.
         """
 
     def warm(self) -> None:

@@ -12,7 +12,7 @@ import logging
 import secrets
 import shutil
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +27,7 @@ from clusterkit_sandbox.faults import Faults
 from clusterkit_sandbox.kube.interfaces import KubeServer
 from clusterkit_sandbox.kube.operations import KubeOperations
 from clusterkit_sandbox.pace import Pace
+from clusterkit_sandbox.permissions import Limited, Permissions
 from clusterkit_sandbox.proxy import Proxy
 from clusterkit_sandbox.requestlog import RequestLog
 
@@ -191,12 +192,25 @@ class Sandbox:
 
     def environment(self) -> dict[str, str]:
         """The environment variables that make a program use the sandbox."""
+        return self._variables([emulator.environment() for emulator in self._emulators])
+
+    def identity(self, actions: Iterable[str]) -> Limited:
+        """Make a user of every emulated account who may only call what needs these actions.
+
+        ``actions`` as policies name them, with ``*`` as a wildcard: ``ec2:Describe*``, ``vpc:*``.
+        Users stay until the sandbox stops. ``ValueError`` for what cannot be an action.
+        """
+        permissions = Permissions(actions)
+        made = [emulator.identity(permissions) for emulator in self._emulators]
+        return Limited(permissions, self._variables(made))
+
+    def _variables(self, clouds: Iterable[Mapping[str, str]]) -> dict[str, str]:
         found = {"NO_PROXY": _NO_PROXY, "no_proxy": _NO_PROXY}
         for name in _PROXY_VARIABLES:
             found[name] = found[name.lower()] = self.proxy
         found |= dict.fromkeys(_CA_VARIABLES, str(self.ca_file))
-        for emulator in self._emulators:
-            found |= emulator.environment()
+        for cloud in clouds:
+            found |= cloud
         return found
 
     def describe(self) -> Mapping[str, object]:

@@ -190,7 +190,11 @@ def refusal(
     """
     if code == "SDK.UnknownServerError":
         code, message, request_id = _lower_case(message, status)
-    return ERRORS.classify(code, status, redacted(message), operation, request_id)
+    error = ERRORS.classify(code, status, redacted(message), operation, request_id)
+    if isinstance(error, errors.Denied):  # most products do not name the action themselves
+        product, _, action = operation.partition(".")
+        error.hint = error.hint.replace(operation, f"{product.lower()}:{action}")
+    return error
 
 
 def unreachable(operation: str, host: str, words: str) -> errors.Retryable:

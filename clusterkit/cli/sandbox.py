@@ -34,6 +34,15 @@ Faults = Annotated[
     ),
 ]
 
+Allow = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow",
+        metavar="ACTION|FILE",
+        help="Make a user who may do only this: actions, or a file with a policy. Repeatable.",
+    ),
+]
+
 
 _ENV = (
     "Print shell variables that lead other tools to the sandbox.\n\n"
@@ -102,6 +111,7 @@ def env(
     unset: Annotated[
         bool, typer.Option("--unset", help="Print the commands that remove them again.")
     ] = False,
+    allow: Allow = None,
     debug: o.Debug = False,
 ) -> int:
     """Print the variables."""
@@ -112,7 +122,7 @@ def env(
         info = daemon.ensure()
         # clusterkit itself too: or it would take the sandbox for a real account
         own = {"CLUSTERKIT_SANDBOX": "1", "CLUSTERKIT_SANDBOX_DIR": str(info.directory)}
-        variables = daemon.environment(info) | own
+        variables = daemon.environment(info, allow or ()) | own
         if unset:
             typer.echo(f"unset {' '.join(sorted(variables))}")
         else:

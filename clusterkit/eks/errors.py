@@ -26,6 +26,9 @@ SERVICE_OWNED = "the network interface belongs to an AWS service, which removes 
 IMAGES = "delete the images in it, or keep the repository"
 SAME_RANGE = "a subnet of this range is in the VPC already: choose another network.cidr"
 SERVICE_LINKED = "this is a service-linked role, which only its AWS service may change"
+LAUNCH = (
+    "the credentials need the IAM permission for ec2:RunInstances, ec2:CreateTags, iam:PassRole"
+)
 STS_OFF = "activate AWS STS for this region in the IAM console's account settings"
 MADE_SECONDS_AGO = (
     "InvalidVpcID.NotFound InvalidSubnetID.NotFound InvalidSubnet InvalidRouteTableID.NotFound "
@@ -64,6 +67,13 @@ ERRORS = ErrorTable(
             "MalformedPolicyDocument",
             "CreateRole UpdateAssumeRolePolicy",
             message="invalid principal in policy",
+        ),
+        Row(
+            errors.Denied,
+            "InvalidRequestException",
+            "CreateNodegroup UpdateNodegroupVersion",
+            message="not authorized to launch instances",
+            hint=LAUNCH,
         ),
         Row(errors.Gone, "ClientException", message="no cluster found"),
         Row(

@@ -10,7 +10,7 @@ from clusterkit.engine import backoff
 from clusterkit.engine.inventory import Inventory, Named
 from clusterkit.engine.kind import AnyKind
 from clusterkit.engine.scheduler import Scheduler
-from clusterkit.errors import CloudError, Finding, Retryable, TimedOut, Unreachable
+from clusterkit.errors import CloudError, Denied, Finding, Retryable, TimedOut, Unreachable
 
 PATIENCE = 300.0
 """seconds of the real cloud for which a list is tried again"""
@@ -23,13 +23,22 @@ class Look:
     found: dict[AnyKind, Named] = field(default_factory=dict)
     warnings: list[Finding] = field(default_factory=list)
     unreached: set[str] = field(default_factory=set)
-    """optional kinds that did not answer"""
+    """kinds that are left out: optional ones that did not answer, and denied ones"""
+    denied: dict[AnyKind, Denied] = field(default_factory=dict)
+    """kinds that the credentials may not list"""
 
 
 def look(
-    kinds: Sequence[AnyKind], inventory: Inventory, *, scale: float = 1.0, threads: int = 16
+    kinds: Sequence[AnyKind],
+    inventory: Inventory,
+    *,
+    scale: float = 1.0,
+    threads: int = 16,
 ) -> Look:
-    """List every kind in parallel; an optional kind that does not answer is a warning."""
+    """List every kind in parallel; an optional kind that does not answer is a warning.
+
+    So is one that the credentials may not list. ``Denied`` if they may list nothing at all.
+    """
     scheduler = Scheduler(threads)
     seen = Look()
     failed: list[Exception] = []
@@ -51,6 +60,12 @@ def look(
                 seen.found[kind] = {}
                 seen.unreached.add(kind.kind)
                 seen.warnings.append(Finding(error.what, where=kind.kind, hint=error.hint))
+            elif isinstance(error, Denied):
+                seen.denied[kind] = error
+                seen.found[kind] = {}
+                seen.unreached.add(kind.kind)
+                what = f"could not be looked for, and stays if there is any: {error.what}"
+                seen.warnings.append(Finding(what, where=kind.kind, hint=error.hint))
             elif isinstance(error, Retryable):
                 timeout = TimedOut(f"timed out listing; last error: {error}", where=kind.kind)
                 timeout.hint = error.hint
@@ -65,4 +80,6 @@ def look(
     scheduler.run()
     if failed:
         raise failed[0]
+    if seen.denied and all(kind.kind in seen.unreached for kind in kinds):
+        raise next(iter(seen.denied.values()))
     return seen

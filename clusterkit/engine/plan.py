@@ -113,14 +113,23 @@ def plan(
     looked = [k for k in kinds if destroy or not isinstance(k, Leftover)]
     inventory = Inventory(scope, scale=scale)
     seen = look(looked, inventory, scale=scale, threads=threads)
+    wanted = closure(wish)  # may wait for preflight, which runs beside the look
+    for each in wanted:
+        if (refusal := seen.denied.get(type(each))) is not None:
+            raise refusal
     if destroy:
         removal.check_guards(seen.found)
-    wished = [w for w in closure(wish) if w.kind not in seen.unreached]
+        removal.check_denied(seen.found, seen.denied)
+    wished = [w for w in wanted if w.kind not in seen.unreached]
     states = _single(seen.found)
     states |= {w.key: w.state for w in wished if isinstance(w, Existing)}
     env = Env(scope.client, scope.cluster, scope.region, run, scale, states)
     twins = {} if destroy else _twins(seen.found)
-    warnings = [_left_out(finding, destroy) for finding in seen.warnings]
+    denied = {kind.kind for kind in seen.denied}
+    warnings = [
+        finding if destroy or finding.where in denied else _left_out(finding)
+        for finding in seen.warnings
+    ]
     try:
         single = [w for w in wished if w.key not in twins]
         steps, taken = _steps(single, env, warnings, threads)
@@ -173,9 +182,7 @@ def _twins(found: Mapping[AnyKind, Named]) -> dict[str, NotOurs]:
     }
 
 
-def _left_out(finding: Finding, destroy: bool) -> Finding:
-    if destroy:
-        return finding
+def _left_out(finding: Finding) -> Finding:
     what = f"left out of this plan, because it cannot be listed: {finding.what}"
     return Finding(what, where=finding.where, hint=finding.hint)
 

@@ -12,7 +12,7 @@ from clusterkit.engine.inventory import Named
 from clusterkit.engine.kind import AnyKind, Leftover
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.step import Kept, Step
-from clusterkit.errors import Rejected
+from clusterkit.errors import Denied, Rejected
 
 Surplus = dict[AnyKind, list[tuple[str, Any, bool]]]
 """name, state and whether it has twins, of what is to be removed"""
@@ -27,6 +27,24 @@ def check_guards(found: Mapping[AnyKind, Named]) -> None:
             for state in states:
                 if guard := kind.guarded(state):
                     raise Rejected(guard.what, where=f"{kind.kind}/{name}", hint=guard.hint)
+
+
+def check_denied(found: Mapping[AnyKind, Named], denied: Mapping[AnyKind, Denied]) -> None:
+    """Raise ``Denied`` for a kind that could not be listed and is in the way, or holds what was
+    found: whoever may not see it cannot delete what depends on it.
+    """
+    there = {kind.kind for kind, named in found.items() if named}
+    holders = {
+        parent
+        for kind, named in found.items()
+        if not isinstance(kind, Leftover)
+        for states in named.values()
+        for have in states
+        for parent in kind.within(have)
+    }
+    for kind, error in denied.items():
+        if kind.kind in holders or not there.isdisjoint(kind.uses):
+            raise error
 
 
 def surplus(

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from clusterkit_sandbox.alibaba.catalogue import LIFECYCLE_ROLE, SERVICE_ROLES
 from clusterkit_sandbox.alibaba.models import RegistryInstance
 from clusterkit_sandbox.alibaba.ram import new_role, trust
 from clusterkit_sandbox.alibaba.signature import AccessKey, random_key
 from clusterkit_sandbox.alibaba.store import ACCOUNT, Store
+from clusterkit_sandbox.permissions import Permissions
 
 REGISTRY = "cri-sandbox000000001"
 """The id of the enterprise registry instance that has been bought."""
 
 
-def new_key() -> AccessKey:
-    """An access key of the account's RAM user."""
-    return random_key("LTAI5t", f"acs:ram::{ACCOUNT}:user/sandbox")
+def new_key(name: str = "sandbox", permissions: Permissions | None = None) -> AccessKey:
+    """An access key of a RAM user; of the account's own, who may do everything, by default."""
+    key = random_key("LTAI5t", f"acs:ram::{ACCOUNT}:user/{name}")
+    return replace(key, permissions=permissions)
 
 
 def environment(key: AccessKey, region: str, ca: str) -> dict[str, str]:

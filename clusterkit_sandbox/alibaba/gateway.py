@@ -11,6 +11,7 @@ from clusterkit_sandbox.alibaba import (
     acls,
     activation,
     addons,
+    authorization,
     balancers,
     clusters,
     clusterviews,
@@ -60,6 +61,7 @@ from clusterkit_sandbox.faults import Rule
 from clusterkit_sandbox.kit.calls import Service
 from clusterkit_sandbox.kit.shape import deprecated
 from clusterkit_sandbox.kit.wire import respond
+from clusterkit_sandbox.permissions import Permissions
 
 _LOG = logging.getLogger(__name__)
 
@@ -95,6 +97,7 @@ class AlibabaCloud:
         self._service = Service(self.store, self.store.clock, context.faults, HANDLERS, LATE)
         self._clusters = ClusterLife(self.store, context.kube)
         self._key = account.new_key()
+        self._users = 0
         self._ca = context.directory / "ca.pem"
         self.store.signatures.add(self._key)
         account.furnish(self.store)
@@ -106,6 +109,13 @@ class AlibabaCloud:
     def environment(self) -> Mapping[str, str]:
         """The keys of the sandbox's account, under every name that the vendor's clients read."""
         return account.environment(self._key, REGION, str(self._ca))
+
+    def identity(self, permissions: Permissions) -> Mapping[str, str]:
+        """The same for a new RAM user."""
+        self._users += 1
+        key = account.new_key(f"limited-{self._users}", permissions)
+        self.store.signatures.add(key)
+        return account.environment(key, REGION, str(self._ca))
 
     def warm(self) -> None:
         """Load the published descriptions."""
@@ -163,6 +173,7 @@ class AlibabaCloud:
 
     def _run(self, request: Request, key: AccessKey, request_id: str) -> Answer:
         operation, path = model.find(request)
+        authorization.check(operation.name, key)
         if request.flat.get("Format", "JSON").upper() != "JSON":
             raise not_emulated("answers in another format than JSON")
         parameters = read(request, operation)

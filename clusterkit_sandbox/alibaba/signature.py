@@ -29,6 +29,7 @@ from urllib.parse import quote
 
 from clusterkit_sandbox.alibaba.failure import Failure, unauthorised
 from clusterkit_sandbox.alibaba.request import Request
+from clusterkit_sandbox.permissions import Permissions
 
 SKEW = 15 * 60
 """Seconds that a request's date may differ from the clock (vendor: 15 minutes)."""
@@ -48,6 +49,8 @@ class AccessKey:
     """the security token that goes with a temporary key"""
     expires: float | None = None
     """seconds since the epoch"""
+    permissions: Permissions | None = None
+    """what its user may do; None: everything"""
 
 
 def random_key(prefix: str, arn: str, seconds: float | None = None) -> AccessKey:

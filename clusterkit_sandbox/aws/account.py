@@ -7,12 +7,12 @@ import os
 import secrets
 import string
 import threading
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from clusterkit_sandbox.aws.refusals import Refusal, invalid
+from clusterkit_sandbox.permissions import Permissions
 
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
@@ -32,15 +32,23 @@ class Account:
         self.key, self.secret = _key()
         self.other_key, self.other_secret = _key()
         """the key of a second user, who has no access to any cluster"""
+        self.secrets = {self.key: self.secret, self.other_key: self.other_secret}
+        """access key id to secret key"""
+        self.permissions: dict[str, Permissions] = {}
+        """access key id to what its user may do; everything, if it is not here"""
 
-    @property
-    def secrets(self) -> Mapping[str, str]:
-        """Access key id to secret key."""
-        return {self.key: self.secret, self.other_key: self.other_secret}
+    def limited(self, permissions: Permissions) -> tuple[str, str]:
+        """The access key of a new user who may do only this."""
+        key, secret = _key()
+        self.permissions[key] = permissions
+        self.secrets = {**self.secrets, key: secret}
+        return key, secret
 
     def arn_of(self, key: str) -> str:
         """The ARN of the IAM user a key belongs to."""
-        return f"arn:aws:iam::{ACCOUNT}:user/{'sandbox' if key == self.key else 'outsider'}"
+        names = {self.key: "sandbox", self.other_key: "outsider"}
+        name = names.get(key) or f"limited-{[*self.permissions].index(key) + 1}"
+        return f"arn:aws:iam::{ACCOUNT}:user/{name}"
 
     def load(self) -> Any:
         """Moto's WSGI application; the first call takes a second or two."""
@@ -170,14 +178,17 @@ class Account:
         return None
 
 
-def write_profile(directory: Path, account: Account) -> tuple[Path, Path]:
+def write_profile(
+    directory: Path, account: Account, key: str, secret: str, suffix: str = ""
+) -> tuple[Path, Path]:
     """Files for AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE, with mode 0600."""
-    config, credentials = directory / "aws-config", directory / "aws-credentials"
+    config = directory / f"aws-config{suffix}"
+    credentials = directory / f"aws-credentials{suffix}"
     for file in (config, credentials):
         file.touch(mode=0o600)
     config.write_text(f"[default]\nregion = {REGION}\n\n[profile outsider]\nregion = {REGION}\n")
     credentials.write_text(
-        f"[default]\naws_access_key_id = {account.key}\naws_secret_access_key = {account.secret}\n"
+        f"[default]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n"
         f"\n[outsider]\naws_access_key_id = {account.other_key}\n"
         f"aws_secret_access_key = {account.other_secret}\n"
     )

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 from clusterkit_sandbox.aws import (
     access,
     addons,
+    authorization,
     changes,
     clusters,
     fargate,
@@ -36,6 +37,7 @@ from clusterkit_sandbox.fault_targets import Operations
 from clusterkit_sandbox.faults import Rule
 from clusterkit_sandbox.kit.calls import Tokens
 from clusterkit_sandbox.kit.wire import respond, target
+from clusterkit_sandbox.permissions import Permissions
 
 _LOG = logging.getLogger(__name__)
 
@@ -73,7 +75,6 @@ class AwsEmulator:
         self._tokens = Tokens()
         self._late = Late(context.faults)
         self._moto: Wsgi | None = None
-        self._files = write_profile(context.directory, self._account)
 
     def claims(self, host: str) -> bool:
         """The endpoints of the emulated services, in every region."""
@@ -86,10 +87,19 @@ class AwsEmulator:
 
     def environment(self) -> Mapping[str, str]:
         """The keys of the sandbox's account, as variables and in files."""
-        config, credentials = self._files
+        return self._environment(self._account.key, self._account.secret)
+
+    def identity(self, permissions: Permissions) -> Mapping[str, str]:
+        """The same for a new user."""
+        key, secret = self._account.limited(permissions)
+        return self._environment(key, secret, f"-{key}")
+
+    def _environment(self, key: str, secret: str, suffix: str = "") -> Mapping[str, str]:
+        directory = self._context.directory
+        config, credentials = write_profile(directory, self._account, key, secret, suffix)
         return {
-            "AWS_ACCESS_KEY_ID": self._account.key,
-            "AWS_SECRET_ACCESS_KEY": self._account.secret,
+            "AWS_ACCESS_KEY_ID": key,
+            "AWS_SECRET_ACCESS_KEY": secret,
             "AWS_SESSION_TOKEN": "",
             # the AWS CLI would look for a profile named ""; this one is in the file
             "AWS_PROFILE": "default",
@@ -170,6 +180,8 @@ class AwsEmulator:
             scope = check(environ, raw, body, self._account.secrets)
         except Unsigned as error:
             return _unsigned(service, error)
+        if denied := self._denied(scope, environ, body):
+            return denied
         if service == "eks":
             return self._ask_eks(environ, scope, path, query, body)
         try:
@@ -199,6 +211,18 @@ class AwsEmulator:
                 return refusals.answer(service, error.code, error.message, error.status)
             answer = self._late.without(operation, scope.region, asked, answer)
         return page.cut(answer) if page is not None else answer
+
+    def _denied(self, scope: Scope, environ: Environ, body: bytes) -> Answer | None:
+        permissions = self._account.permissions.get(scope.key)
+        if permissions is None:
+            return None
+        needed = authorization.needed(self.operation(environ, body), body)
+        action = permissions.missing(needed)
+        if action is None:
+            return None
+        arn = self._account.arn_of(scope.key)
+        error = authorization.denial(scope.service, action, arn)
+        return refusals.answer(scope.service, error.code, error.message, error.status)
 
     def _ask_eks(
         self, environ: Environ, scope: Scope, path: str, query: str, body: bytes

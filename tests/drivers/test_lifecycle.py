@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 from clusterkit.errors import ClusterkitError
 from clusterkit.naming import CLUSTER
 from clusterkit.profile.model import BaseProfile
 from tests.drivers.cases import CASES, MINIMAL, each
-from tests.drivers.world import Case, World, edited, world
+from tests.drivers.world import Case, World, edited, until_used, world
 
 MANY = 5
 """changes; so many are made one by one in the long matrix only"""
@@ -100,7 +99,7 @@ def test_what_kubernetes_made_goes_with_the_cluster(case: Case, tmp_path: Path) 
         found.settle(found.up())
         idle = found.look()
         case.busy(found)
-        _until_used(found, idle)
+        until_used(found, idle)
         found.settle(found.destroy())
         assert found.look() == before
         assert found.destroy_plan().empty
@@ -113,18 +112,9 @@ def test_a_dead_kubernetes_stops_no_destroy(case: Case, tmp_path: Path) -> None:
         found.settle(found.up())
         idle = found.look()
         case.busy(found)
-        _until_used(found, idle)
+        until_used(found, idle)
         assert found.sandbox._server is not None
         for cluster in [*found.sandbox._server._clusters.values()]:  # type: ignore[attr-defined]
             cluster.close()
         found.settle(found.destroy())
         assert found.look() == before
-
-
-def _until_used(found: World, idle: Counter[str]) -> None:
-    import time
-
-    end = time.monotonic() + 20
-    while not all(found.look()[kind] > idle[kind] for kind in found.case.used):
-        assert time.monotonic() < end
-        time.sleep(0.05)

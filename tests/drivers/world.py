@@ -11,6 +11,7 @@ import copy
 import math
 import shutil
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ from clusterkit.engine.scope import Scope
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.profile.model import BaseProfile, load
 from clusterkit_sandbox.pace import Pace
+from clusterkit_sandbox.permissions import Limited
 from clusterkit_sandbox.sandbox import Sandbox
 
 Edits = Mapping[str, Any]
@@ -118,13 +120,15 @@ class World:
         self.events: list[Event] = []
         self.planned: Plan | None = None
         """what the last ``up`` set out to do"""
+        self.user: Limited | None = None
+        """who works with the driver, if not the account's administrator"""
 
     def connection(self, observe: Observe | None = None) -> CloudConnection:
         """How the sandbox is reached."""
         return CloudConnection(
             proxy=self.sandbox.proxy,
             ca_file=self.sandbox.ca_file,
-            environ=self.sandbox.environment(),
+            environ=self.user.environment if self.user else self.sandbox.environment(),
             scale=1.0 / self.sandbox.pace.factor,
             observe=observe,
         )
@@ -263,6 +267,14 @@ def occupy(world: World) -> None:
             "spec": {"type": "LoadBalancer", "ports": [{"port": 80}]},
         },
     )
+
+
+def until_used(world: World, idle: Counter[str]) -> None:
+    """Wait until Kubernetes has made what the case's ``busy`` asks for."""
+    end = time.monotonic() + 20
+    while not all(world.look()[kind] > idle[kind] for kind in world.case.used):
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 class Died(BaseException):

@@ -19,6 +19,7 @@ from clusterkit.engine.run import Outcome, Run
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import (
     AlreadyDone,
+    Denied,
     Diverged,
     Exists,
     Finding,
@@ -543,6 +544,55 @@ def test_an_optional_kind_that_cannot_be_reached_is_left_out() -> None:
     assert [(w.where, w.hint) for w in found.warnings] == [("far", "run it from inside")]
     assert run(cloud, found).ok
     assert set(cloud.things) == {"ground/g", "wall/w", "roof/r"}
+
+
+class Secret(Item):
+    kind = "secret"
+
+    @classmethod
+    def list(cls, scope: Scope[DictCloud]) -> Iterable[Seen]:
+        raise Denied("ListSecrets: not authorized", hint="grant secrets:List")
+
+
+def test_a_kind_that_may_not_be_listed_and_is_not_wished_for_is_a_warning() -> None:
+    cloud, kinds = DictCloud(), (*KINDS, Secret)
+    found = planned(cloud, *tower(), kinds=kinds)
+    assert [(w.where, w.hint) for w in found.warnings] == [("secret", "grant secrets:List")]
+    assert "could not be looked for" in found.warnings[0].what
+    assert run(cloud, found).ok
+    gone = planned(cloud, kinds=kinds, destroy=True)
+    assert [w.where for w in gone.warnings] == ["secret"]
+    assert run(cloud, gone).ok
+    assert cloud.things == {}
+    with pytest.raises(Denied):
+        planned(cloud, Secret(name="s"), kinds=kinds)
+
+
+def test_who_may_list_nothing_is_denied_the_plan() -> None:
+    with pytest.raises(Denied):
+        planned(DictCloud(), kinds=(Secret,), destroy=True)
+
+
+def test_destroy_wants_to_see_what_is_in_the_way() -> None:
+    class Inside(Secret):
+        kind = "inside"
+        uses = ("ground",)
+
+    class Lodger(Item):
+        kind = "lodger"
+
+        @classmethod
+        def within(cls, have: Seen) -> Mapping[str, str]:
+            return {"secret": "s1"}
+
+    cloud = DictCloud()
+    assert destroy(cloud, kinds=(*KINDS, Inside)).ok
+    assert up(cloud, *tower(), kinds=(*KINDS, Inside)).ok
+    with pytest.raises(Denied):
+        planned(cloud, kinds=(*KINDS, Inside), destroy=True)
+    assert up(cloud, Lodger(name="l"), kinds=(Secret, Lodger)).ok
+    with pytest.raises(Denied):
+        planned(cloud, kinds=(Secret, Lodger), destroy=True)
 
 
 def test_kept_things_stay_and_are_told() -> None:

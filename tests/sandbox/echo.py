@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from clusterkit_sandbox.emulator import Answer, Environ, SandboxContext, StartResponse
 from clusterkit_sandbox.faults import Rule
+from clusterkit_sandbox.permissions import Permissions
 
 DOMAIN = "cloud.example"
 HOST = f"api.{DOMAIN}"
@@ -72,6 +73,9 @@ class Echo:
 
     def environment(self) -> Mapping[str, str]:
         return {"ECHO_KEY": "it's secret"}
+
+    def identity(self, permissions: Permissions) -> Mapping[str, str]:
+        return {"ECHO_KEY": " ".join(permissions.allowed)}
 
     def warm(self) -> None:
         self.warmed.set()

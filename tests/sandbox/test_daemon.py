@@ -311,6 +311,19 @@ def test_a_shell_can_take_the_environment(directory: Path, start: Start) -> None
         daemon.shell_exports({"A; rm": "x"})
 
 
+def test_a_user_who_may_do_less(directory: Path, start: Start, tmp_path: Path) -> None:
+    info = start()
+    policy = tmp_path / "policy.json"
+    policy.write_text('{"Statement": [{"Effect": "Allow", "Action": ["ec2:Describe*"]}]}')
+    limited = daemon.environment(info, [str(policy), "vpc:*"])
+    everything = daemon.environment(info)
+    assert limited.keys() == everything.keys()
+    assert limited["AWS_CA_BUNDLE"] == everything["AWS_CA_BUNDLE"]
+    for wrong in ("DescribeVpcs", str(Path(__file__))):
+        with pytest.raises(SandboxError, match=r"not an action|not a policy"):
+            daemon.environment(info, [wrong])
+
+
 def test_other_hosts_are_refused(start: Start) -> None:
     info = start()
     opener = urllib.request.build_opener(

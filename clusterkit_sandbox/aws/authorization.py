@@ -1,0 +1,108 @@
+"""Which IAM actions a call needs, and how each service denies one.
+
+A call needs the action of its own name (Service Authorization Reference). Besides that:
+
+- what makes something with tags needs the service's tagging action: EC2 ("Grant permission to tag
+  Amazon EC2 resources during creation"), IAM ("Tags for IAM resources"), EKS (denials of
+  ``eks:TagResource`` to CreateCluster and CreateAddon in public logs; EKS user guide, "Tagging"),
+  ECR and Logs (Service Authorization Reference, dependent actions of CreateRepository and
+  CreateLogGroup), Elastic Load Balancing ("Tag resources during creation", ``AddTags``);
+- who passes a role to EKS needs ``iam:PassRole`` (EKS user guide, "Cluster IAM role");
+- who gives a node group a launch template needs ``ec2:RunInstances``; EKS tells the lack of it as
+  InvalidRequestException with EC2's words ("You are not authorized to launch instances with this
+  launch template", in public logs of CreateNodegroup).
+
+GetCallerIdentity needs none (STS API Reference). Texts and statuses: public logs of each service;
+``facts/aws.tsv`` names the codes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qs
+
+from clusterkit_sandbox.aws.refusals import Refusal
+
+_PREFIXES = {"elb": "elasticloadbalancing", "elbv2": "elasticloadbalancing"}
+_FREE = ("sts:GetCallerIdentity",)
+_TAGGING = {
+    "ec2": ("TagSpecification.", "ec2:CreateTags"),
+    "iam": ("Tags.member.", "iam:TagRole"),
+    "elb": ("Tags.member.", "elasticloadbalancing:AddTags"),
+    "elbv2": ("Tags.member.", "elasticloadbalancing:AddTags"),
+    "ecr": ("tags", "ecr:TagResource"),
+    "eks": ("tags", "eks:TagResource"),
+    "logs": ("tags", "logs:TagResource"),
+}
+"""by service: where a create has its tags, and what they need"""
+LAUNCH = "ec2:RunInstances"
+PASS = "iam:PassRole"
+_CODES = {
+    "ec2": ("UnauthorizedOperation", 403),
+    "eks": ("AccessDeniedException", 403),
+    "ecr": ("AccessDeniedException", 400),
+    "logs": ("AccessDeniedException", 400),
+}
+
+
+def needed(operation: str, body: bytes) -> Iterator[str]:
+    """The actions that a call of ``ec2:CreateVpc`` with this body needs."""
+    service, _, name = operation.partition(":")
+    if operation in _FREE:
+        return
+    yield f"{_PREFIXES.get(service, service)}:{name}"
+    given = _parameters(service, body)
+    where, tagging = _TAGGING.get(service, ("", ""))
+    makes = name.startswith(("Allocate", "Create", "Import")) and name != "CreateTags"
+    if where and makes and _has(given, where):
+        yield tagging
+    if service == "eks":
+        if any(_roles(given)):
+            yield PASS
+        if given.get("launchTemplate"):
+            yield LAUNCH
+
+
+def denial(service: str, action: str, arn: str) -> Refusal:
+    """How the service says that this user may not do this."""
+    if service == "eks" and action == LAUNCH:
+        text = "You are not authorized to launch instances with this launch template."
+        return Refusal("InvalidRequestException", text, 400)
+    code, status = _CODES.get(service, ("AccessDenied", 403))
+    text = (
+        f"User: {arn} is not authorized to perform: {action} because no identity-based policy "
+        f"allows the {action} action"
+    )
+    if service == "ec2":
+        text = (
+            f"You are not authorized to perform this operation. {text}. Encoded authorization "
+            "failure message: sandbox"
+        )
+    return Refusal(code, text, status)
+
+
+def _parameters(service: str, body: bytes) -> dict[str, Any]:
+    if service in ("ecr", "eks", "logs"):
+        try:
+            found = json.loads(body or b"{}")
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+    return dict(parse_qs(body.decode(errors="replace")))
+
+
+def _has(given: dict[str, Any], where: str) -> bool:
+    if where.endswith("."):
+        return any(name.startswith(where) for name in given)
+    return bool(given.get(where))
+
+
+def _roles(given: dict[str, Any]) -> Iterator[str]:
+    """The roles that a request passes to EKS."""
+    pods = given.get("podIdentityAssociations") or ()
+    for holder in (given, *(each for each in pods if isinstance(each, dict))):
+        for name in ("roleArn", "nodeRole", "serviceAccountRoleArn"):
+            if holder.get(name):
+                yield holder[name]

@@ -1,0 +1,338 @@
+"""Which permissions each command needs: ``docs/permissions/``, measured in the sandbox.
+
+``python -m tests.drivers.permissions`` writes the pages and the policies; ``--check`` only compares
+(minutes, either way). A user who may do everything takes a small cluster through its life, once for
+every profile field that costs permissions of its own; the sandbox notes what each call needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from clusterkit.cluster import Plan
+from tests.drivers import alibaba_cases as ack
+from tests.drivers import eks_cases as eks
+from tests.drivers.world import Case, Edits, World, edited, until_used, world
+
+FOLDER = Path(__file__).parents[2] / "docs" / "permissions"
+READS = ("Check", "Describe", "Get", "List")
+COMMANDS = ("up", "change", "destroy", "read")
+"""``read`` is plan, status, kubeconfig and token"""
+
+
+def _nothing(_: World) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Feature:
+    """What a profile may have, with the changes that are tried on it."""
+
+    label: str
+    edits: Edits = field(default_factory=dict)
+    changes: Sequence[Edits] = ()
+    prepare: Callable[[World], Edits] = lambda world: {}
+    use: Callable[[World], None] = _nothing
+    """what happens to the cluster before it is destroyed"""
+    activate: bool = False
+
+
+def _changes(case: Case, *besides: str) -> list[Edits]:
+    return [edits for label, edits in case.changes if label not in besides]
+
+
+def _kill(found: World) -> None:
+    """Kubernetes made volumes and load balancers, and does not remove them any more."""
+    idle = found.look()
+    found.case.busy(found)
+    until_used(found, idle)
+    assert found.sandbox._server is not None
+    for cluster in [*found.sandbox._server._clusters.values()]:  # type: ignore[attr-defined]
+        cluster.close()
+
+
+REGISTRY = {"name": "demo", "repositories": ["app"], "keep": False}
+TAGS: Sequence[Edits] = ({"tags": {"team": "ops"}},)
+ORPHANS = "what Kubernetes left behind"
+
+FEATURES: Mapping[str, Sequence[Feature]] = {
+    "eks": (
+        Feature("", changes=_changes(eks.MINIMAL_CASE, "key")),
+        Feature("ssh_key", {"ssh_key": "me.pub"}, [{"ssh_key": "other.pub"}]),
+        Feature("tags", {"tags": {"team": "ci"}}, TAGS),
+        Feature(
+            "admins", {"admins": [eks.ADMIN]}, [{"admins": [eks.OTHER_ADMIN]}],
+            eks.FULL_CASE.prepare,
+        ),
+        Feature("logging", {"logging": ["api"]}, [{"log_days": 90}]),
+        Feature(
+            "registry", {"registry": REGISTRY},
+            [{"registry.repositories": ["web"]}, {"registry.cache_days": 3}, *TAGS],
+        ),
+        Feature(
+            "registry.push", {"registry": {**REGISTRY, "push": ["builds/kaniko"]}},
+            [{"registry.push": "node"}, {"registry.push": ["a/b"]}],
+        ),
+        Feature("network.nat", {"network": {"nat": "none"}}, _changes(eks.BARE_CASE)),
+        Feature("network.existing", {}, _changes(eks.EXISTING_CASE), eks.EXISTING_CASE.prepare),
+        Feature(ORPHANS, use=_kill),
+    ),
+    "alibaba": (
+        Feature(
+            "", changes=_changes(ack.MINIMAL_CASE, "key", "tags", "endpoint"),
+            prepare=ack.MINIMAL_CASE.prepare,
+        ),
+        Feature(
+            "ssh_key", {"ssh_key": "me.pub"}, [{"ssh_key": "other.pub"}],
+            ack.MINIMAL_CASE.prepare,
+        ),
+        Feature("tags", {"tags": {"team": "ci"}}, TAGS, ack.MINIMAL_CASE.prepare),
+        Feature(
+            "endpoint.allowed", {"endpoint": {"allowed": ["8.8.8.0/24"]}},
+            [{"endpoint.allowed": ["9.9.9.0/24"]}, *TAGS], ack.MINIMAL_CASE.prepare,
+        ),
+        Feature(
+            "network.plugin: terway", {"network": {"plugin": "terway"}, "edition": "standard"},
+            _changes(ack.TERWAY_CASE), ack.MINIMAL_CASE.prepare,
+        ),
+        Feature(
+            "registry", {**ack.BUILDS, "registry": ack.REPOSITORIES},
+            _changes(ack.PERSONAL_CASE), ack.PERSONAL_CASE.prepare,
+        ),
+        Feature(
+            "registry.instance",
+            {**ack.BUILDS, "registry": {**ack.REPOSITORIES, "instance": ack.INSTANCE}},
+            _changes(ack.ENTERPRISE_CASE), ack.ENTERPRISE_CASE.prepare,
+        ),
+        Feature("network.existing", {}, _changes(ack.EXISTING_CASE), ack.EXISTING_CASE.prepare),
+        Feature(ORPHANS, prepare=ack.MINIMAL_CASE.prepare, use=_kill),
+        Feature("up --activate", activate=True),
+    ),
+}  # fmt: skip
+"""by cloud; the first is what every profile needs"""
+CASES = {"eks": eks.MINIMAL_CASE, "alibaba": ack.MINIMAL_CASE}
+
+Used = dict[str, frozenset[str]]
+"""command to the actions it needs"""
+
+
+def life(
+    found: World, feature: Feature, plans: list[Plan]
+) -> Iterator[tuple[str, Callable[[], object]]]:
+    """The steps of a cluster with this feature, by command; their plans are added to ``plans``."""
+
+    def up(profile: Mapping[str, Any]) -> object:
+        loaded = found.load(profile)
+        cluster = found.cluster(loaded.name)
+        told: list[str] = []
+        activate = told.append if feature.activate else None
+        plans.append(cluster.plan(loaded, activate=activate))
+        return cluster.apply(plans[-1], found.events.append)
+
+    def destroy() -> object:
+        cluster = found.cluster()
+        plans.append(cluster.plan_destroy())
+        return cluster.apply(plans[-1], found.events.append)
+
+    profile = dict(found.case.profile)
+    yield "up", lambda: up(found.case.profile)
+    yield "read", lambda: (found.cluster().observe(), found.cluster().credential())
+    for edits in feature.changes:
+        profile = edited(profile, edits)
+        yield "change", lambda changed=profile: up(changed)  # type: ignore[misc]
+    feature.use(found)
+    yield "destroy", destroy
+
+
+def case_of(cloud: str, feature: Feature) -> Case:
+    """The small cluster of a cloud with this feature."""
+    case = CASES[cloud]
+    profile = edited(case.profile, feature.edits)
+    return replace(case, profile=profile, prepare=feature.prepare)
+
+
+def measure(cloud: str, feature: Feature) -> Used:
+    """What each command needs of a user with this feature in his profile."""
+    used: dict[str, set[str]] = {command: set() for command in COMMANDS}
+    folder = tempfile.TemporaryDirectory(prefix="clusterkit-permissions-")
+    with folder as name, world(case_of(cloud, feature), Path(name)) as found:
+        found.user = found.sandbox.identity(["*"])
+        for command, step in life(found, feature, []):
+            outcome = step()
+            if command != "read":
+                found.settle(outcome)  # type: ignore[arg-type]
+            used[command] |= found.user.permissions.drain()
+    return {command: frozenset(actions) for command, actions in used.items()}
+
+
+# -- what no measurement shows --------------------------------------------------------------------
+
+ALSO: Mapping[str, Mapping[str, str]] = {
+    "eks": {
+        "ec2:DisassociateRouteTable": "a subnet was associated by hand with another route table",
+        "eks:UntagResource": "a tag of ours was changed by hand",
+        "eks:UpdatePodIdentityAssociation": "an association was changed by hand",
+        "elasticloadbalancing:ModifyLoadBalancerAttributes": "a load balancer that Kubernetes left "
+        "behind is protected from deletion",
+        "iam:CreateServiceLinkedRole": "the first cluster, node group or load balancer of an "
+        "account: AWS makes the service's role in the caller's name (EKS user guide, "
+        '"Using service-linked roles")',
+        "iam:ListInstanceProfilesForRole": "somebody uses a role of the cluster",
+        "iam:RemoveRoleFromInstanceProfile": "somebody uses a role of the cluster",
+        "iam:UpdateAssumeRolePolicy": "a role's trust was changed by hand",
+    },
+    "alibaba": {
+        "alb:DeleteLoadBalancer": "an Ingress left an application load balancer behind",
+        "alb:DisableDeletionProtection": "an Ingress left an application load balancer behind",
+        "cs:DescribeClusterEvents": "a cluster fails: its events say why",
+        "cs:OpenAckService": "`up --activate` in an account without Container Service",
+        "ram:CreatePolicyVersion": "a policy was changed by hand",
+        "ram:CreateServiceLinkedRole": "the first NAT gateway of an account (CreateNatGateway: "
+        "NoPermission.CreateServiceLinkedRole)",
+        "ram:UpdateRole": "a role's trust was changed by hand",
+        "slb:RemoveAccessControlListEntry": "`endpoint.allowed` loses an entry",
+        "slb:DeleteLoadBalancer": "a Service left a classic load balancer behind",
+        "slb:SetLoadBalancerDeleteProtection": "a load balancer that Kubernetes left behind is "
+        "protected from deletion",
+        "vpc:DeleteSnatEntry": "a NAT entry was made by hand",
+    },
+}
+"""actions of cases that are not measured, and when they are needed"""
+WARNING = "a warning without it"
+OPTIONAL: Mapping[str, Mapping[str, str]] = {
+    "eks": {},
+    "alibaba": {
+        "cs:DescribeClusterResources": "without it, nothing is said of log projects that stay",
+        "ess:ModifyScalingGroup": "without it, protected machines keep a node pool",
+    },
+}
+"""actions without which the commands on a profile without features go on, and what is missing"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One action."""
+
+    action: str
+    commands: tuple[str, ...]
+    """empty: not measured"""
+    note: str = ""
+    """when it is needed; empty: always"""
+
+    @property
+    def reads(self) -> bool:
+        """Whether it changes nothing."""
+        return self.action.partition(":")[2].startswith(READS)
+
+
+def rows(cloud: str) -> list[Row]:
+    """Every action, measured, and those that cannot be."""
+    found = {feature.label: measure(cloud, feature) for feature in FEATURES[cloud]}
+    everything = frozenset[str]().union(
+        *(used for each in found.values() for used in each.values())
+    )
+    out = {action: Row(action, (), note) for action, note in ALSO[cloud].items()}
+    for action in everything:
+        where = [label for label, used in found.items() if any(action in u for u in used.values())]
+        always = "" in where
+        note = "" if always else "with " + ", ".join(f"`{label}`" for label in where)
+        if action in OPTIONAL[cloud]:
+            note = OPTIONAL[cloud][action]
+        measured = [found[label] for label in ([""] if always else where)]
+        commands = (c for c in COMMANDS if any(action in used[c] for used in measured))
+        out[action] = Row(action, tuple(commands), note)
+    return [out[action] for action in sorted(out)]
+
+
+# -- pages ----------------------------------------------------------------------------------------
+
+VERSIONS = {"eks": "2012-10-17", "alibaba": "1"}
+NAMES = {"eks": ("EKS", "IAM"), "alibaba": ("ACK", "RAM")}
+WORDS = {
+    "eks": """Besides these, `sts:GetCallerIdentity` is called, which needs no permission.
+
+Every statement holds for all resources. A condition on the tag `clusterkit-cluster` would fit most
+EC2 calls that change or delete something, but not those that create, nor IAM, ECR and Logs; so none
+is here that could not be tested. `iam:PassRole` may be limited to the roles' names, which begin
+with the cluster's, and `iam:CreateServiceLinkedRole` to the services of EKS, Auto Scaling and
+Elastic Load Balancing.
+""",
+    "alibaba": """Besides these, `sts:GetCallerIdentity` is called, which needs no permission.
+
+Every statement holds for all resources: many of these calls list what an account has, and RAM
+grants those on `*` only. The names of the Personal Edition's actions (`cr:`) are those of the
+Enterprise Edition; that is unverified.
+""",
+}
+
+
+def policy(cloud: str, found: Sequence[Row]) -> str:
+    """A policy to attach as it is: two statements, so that readers may be given the first alone."""
+    version, statements = VERSIONS[cloud], []
+    for sid, reads in (("Read", True), ("Change", False)):
+        actions = [row.action for row in found if row.reads is reads]
+        one = {"Effect": "Allow", "Action": actions, "Resource": "*"}
+        statements.append({"Sid": sid, **one} if cloud == "eks" else one)
+    return json.dumps({"Version": version, "Statement": statements}, indent=2) + "\n"
+
+
+def page(cloud: str, found: Sequence[Row]) -> str:
+    """The table of actions for people."""
+    name, system = NAMES[cloud]
+    parts = [
+        f"# Permissions for {name}",
+        f"What the credentials need, as measured in the sandbox: [{cloud}.json]({cloud}.json) is "
+        f"the {system} policy to attach. `clusterkit sandbox env --allow {cloud}.json` tries it, "
+        "or one with less. `read` stands for plan, status, kubeconfig and token. A kind of thing "
+        "that the profile does not ask for and that may not be listed is a warning of `up`, and "
+        "of `destroy` unless it could be in the way; all else that is missing ends the command "
+        "with exit code 6 and the action's name.",
+        WORDS[cloud].rstrip(),
+    ]
+    groups = (
+        ("Reading", [row for row in found if row.reads and row.commands]),
+        ("Changing", [row for row in found if not row.reads and row.commands]),
+    )
+    for title, some in groups:
+        lines = [f"| action | {' | '.join(COMMANDS)} | needed |", "|" + " --- |" * 6]
+        for row in some:
+            ticks = " | ".join("x" if command in row.commands else "" for command in COMMANDS)
+            lines.append(f"| `{row.action}` | {ticks} | {row.note or 'always'} |")
+        parts.append(f"## {title}\n\n" + "\n".join(lines))
+    rare = [f"| `{row.action}` | {row.note} |" for row in found if not row.commands]
+    parts.append("## In rare cases\n\n| action | when |\n| --- | --- |\n" + "\n".join(rare))
+    made = "make permissions"
+    parts.append(f"This page and the policy are written by `{made}`.")
+    return "\n\n".join(parts) + "\n"
+
+
+def main() -> int:
+    """Write the pages, or say which is behind."""
+    parser = argparse.ArgumentParser(description="docs/permissions, measured in the sandbox")
+    parser.add_argument("--check", action="store_true", help="write nothing")
+    check = parser.parse_args().check
+    behind = []
+    for cloud in FEATURES:
+        found = rows(cloud)
+        for file, text in (("json", policy(cloud, found)), ("md", page(cloud, found))):
+            path = FOLDER / f"{cloud}.{file}"
+            if path.exists() and path.read_text() == text:
+                continue
+            behind.append(path.name)
+            if check:
+                sys.stderr.write(f"docs/permissions/{path.name} is behind: make permissions\n")
+            else:
+                path.parent.mkdir(exist_ok=True)
+                path.write_text(text)
+    return 1 if check and behind else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""The policies in ``docs/permissions``: enough for every command, with nothing to spare."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from clusterkit.cluster import Outcome, Plan
+from clusterkit.engine.events import Warned
+from clusterkit.errors import Denied
+from clusterkit_sandbox.permissions import actions
+from tests.drivers.permissions import FEATURES, FOLDER, OPTIONAL, WARNING, Feature, case_of, life
+from tests.drivers.world import World, world
+
+REMOVED: Mapping[str, tuple[str, ...]] = {
+    "eks": ("ec2:CreateTags", "eks:CreateNodegroup", "ec2:DeleteVpc", "ecr:DescribeRepositories"),
+    "alibaba": ("vpc:CreateVSwitch", "cs:GetClusters", "ecs:DeleteKeyPairs", "cr:ListInstance"),
+}
+"""a few, for every day; the long matrix removes each"""
+OTHERWISE = {"cr:ListRepository": "cr:GetRepoList"}
+"""actions that the driver calls by their operation"""
+
+
+def policy(cloud: str) -> list[str]:
+    """The actions of the published policy."""
+    return list(actions((FOLDER / f"{cloud}.json").read_text()))
+
+
+def features() -> Iterator[object]:
+    for cloud, found in FEATURES.items():
+        for feature in found:
+            deep = () if feature.label in ("", "registry") else pytest.mark.deep
+            yield pytest.param(cloud, feature, marks=deep, id=f"{cloud}-{feature.label or 'any'}")
+
+
+@pytest.mark.parametrize(("cloud", "feature"), features())
+def test_the_policy_is_enough(cloud: str, feature: Feature, tmp_path: Path) -> None:
+    with world(case_of(cloud, feature), tmp_path) as found:
+        found.user = found.sandbox.identity(policy(cloud))
+        plans: list[Plan] = []
+        for _, step in life(found, feature, plans):
+            outcome = step()
+            if isinstance(outcome, Outcome):
+                found.settle(outcome)
+        assert not [told for told in warnings(found, plans) if "not be looked for" in told]
+
+
+def removals() -> Iterator[object]:
+    for cloud, few in REMOVED.items():
+        for action in policy(cloud):
+            deep = () if action in few else pytest.mark.deep
+            yield pytest.param(cloud, action, marks=deep, id=action)
+
+
+@pytest.mark.parametrize(("cloud", "action"), removals())
+def test_without_one_action(cloud: str, action: str, tmp_path: Path) -> None:
+    """The command that needs it fails and says so; the same command with it finishes the work."""
+    feature = FEATURES[cloud][0]
+    with world(case_of(cloud, feature), tmp_path) as found:
+        before = found.things().keys()
+        rest = [each for each in policy(cloud) if each != action]
+        found.user = found.sandbox.identity(rest)
+        denied: list[Denied] = []
+        plans: list[Plan] = []
+        for _, step in life(found, feature, plans):
+            found.user.permissions.allow(rest)
+            if errors := refusals(step):
+                denied += errors
+                found.user.permissions.allow(policy(cloud))
+                assert not refusals(step)
+        needed = action in found.user.permissions.drain()
+        assert found.things().keys() == before
+    optional = OPTIONAL[cloud].get(action)
+    told = [f"{error} {error.hint}" for error in denied] if denied else warnings(found, plans)
+    assert bool(denied) == (needed and not optional), told
+    name = OTHERWISE.get(action, action)
+    if denied or optional == WARNING:
+        assert any(name in text for text in told), told
+
+
+def refusals(step: Callable[[], object]) -> list[Denied]:
+    """What a step was denied; anything else that goes wrong is raised."""
+    try:
+        outcome = step()
+    except Denied as error:
+        return [error]
+    if not isinstance(outcome, Outcome):
+        return []
+    failed = outcome.failed.values()
+    for other in failed:
+        if not isinstance(other, Denied):
+            raise other
+    return [each for each in failed if isinstance(each, Denied)]
+
+
+def warnings(found: World, plans: list[Plan]) -> list[str]:
+    """What plans and runs warned of."""
+    told = [event.what for event in found.events if isinstance(event, Warned)]
+    return told + [f"{each.what} {each.hint}" for plan in plans for each in plan.warnings]
