@@ -17,7 +17,7 @@ from clusterkit.eks.client import Clients, pages
 from clusterkit.eks.errors import ERRORS
 from clusterkit.eks.iam import HOME, RoleState
 from clusterkit.eks.network import SubnetState
-from clusterkit.eks.tags import AwsState, Ec2State, Tagged
+from clusterkit.eks.tags import REPLACE, AwsState, Ec2State, Tagged
 from clusterkit.engine.kind import Durations, Edit, Env, Found, Kind, Occupant, S, Tags, edit, fixed
 from clusterkit.engine.operation import Done, Failed, Outcome, Running
 from clusterkit.engine.scope import Scope
@@ -171,6 +171,8 @@ class Cluster(Tagged[ClusterState]):
         yield from edit("private endpoint", have.private, self.private, endpoint)
         if self.public:
             yield from edit("allowed", have.allowed, frozenset(self.allowed), endpoint)
+        vpcs = {env[each].vpc for each in self.subnets} - {have.vpc}
+        yield from fixed("vpc", have.vpc, next(iter(vpcs), have.vpc), REPLACE)
         subnets = sorted(env.ids(self.subnets))
         move = config(resourcesVpcConfig={"subnetIds": subnets})
         yield from edit("subnets", have.subnets, frozenset(subnets), move)

@@ -124,7 +124,9 @@ def orphans(
                     f"{kind.kind} {state.id} is this cluster's, but the {parent} it lies in, "
                     f"{identifier}, does not carry its tags",
                     where=key,
-                    hint=f"clusterkit up --adopt {key}={identifier} tags it again",
+                    # it may have been somebody else's, and used only
+                    hint=f"if clusterkit created {identifier}, clusterkit up --adopt "
+                    f"{key}={identifier} tags it again; if not, change the profile back",
                 )
     return list(errors.values())
 

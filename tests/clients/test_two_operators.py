@@ -58,6 +58,16 @@ def test_an_up_against_a_destroy_ends_in_one_of_the_two(user: User, cloud: Cloud
     whole(user, profile)
 
 
+def test_two_destroys_at_once_leave_nothing(user: User, cloud: Cloud) -> None:
+    profile = str(user.profile(f"gone-{cloud.name}", cloud))
+    user.tool("up", profile, "--yes")
+    first = user.start(TOOL, "destroy", profile, "--yes")
+    second = user.start(TOOL, "destroy", profile, "--yes")
+    codes = [code for code, _ in ended(first, second)]
+    assert codes == [0, 0]
+    assert keys(user, profile) == []
+
+
 @pytest.fixture
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
     """A user on a sandbox on which a cluster takes seconds."""
@@ -81,6 +91,23 @@ def test_another_machine_waits_and_says_for_whom(cloud: Cloud, slow: User) -> No
     assert "another run works on this cluster (run " in told
     assert f"process {first.pid} on " in told
     whole(user, profile)
+
+
+@pytest.mark.parametrize("command", ["up", pytest.param("destroy", marks=pytest.mark.deep)])
+def test_the_next_run_does_not_wait_for_a_killed_one(
+    cloud: Cloud, slow: User, command: str
+) -> None:
+    user, profile = slow, str(slow.profile("demo", cloud))
+    first = user.start(TOOL, "up", profile, "--yes")
+    assert user.wait_for_requests(60, lambda: first.poll() is None)
+    first.kill()
+    first.communicate()
+    [(code, told)] = ended(user.start(TOOL, command, profile, "--yes"))
+    assert code == 0, told
+    assert "another run works on this cluster" not in told
+    if command == "up":
+        whole(user, profile)
+    assert keys(user, profile) == []
 
 
 @pytest.mark.deep
