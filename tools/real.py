@@ -169,9 +169,12 @@ class Run:
 
 
 def say(text: str) -> None:
-    """To the terminal at once."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+    """To the terminal at once; one that is closed keeps nobody from destroying the cluster."""
+    try:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def items(profile: BaseProfile, plan: Plan) -> Iterator[str]:

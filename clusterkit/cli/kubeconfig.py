@@ -11,6 +11,8 @@ from pathlib import Path
 
 from clusterkit.cli import receipt, report
 from clusterkit.cli.connect import Connected, connected
+from clusterkit.cli.format import clock
+from clusterkit.cli.heartbeat import Heartbeat
 from clusterkit.cli.target import Choice, find_target
 from clusterkit.clouds import sandbox_directory
 from clusterkit.errors import ClusterkitError, Finding
@@ -99,7 +101,7 @@ def kubeconfig(
     minutes: int | None,
 ) -> int:
     """``clusterkit kubeconfig``."""
-    with connected(find_target(choice), choice, report.tell) as here:
+    with connected(find_target(choice), choice, report.tell) as here, _told("the kubeconfig"):
         here.cluster.check_minutes(minutes)
         new = entry(here, context=name, auth=auth, minutes=minutes)
         if stdout:
@@ -112,9 +114,13 @@ def kubeconfig(
     return 0
 
 
+def _told(what: str) -> Heartbeat:
+    return Heartbeat(lambda seconds: report.tell(f"still waiting for {what} ({clock(seconds)})"))
+
+
 def token(choice: Choice, *, minutes: int | None) -> int:
     """``clusterkit token``: an ExecCredential of the version the caller asks for."""
-    with connected(find_target(choice), choice, report.tell) as here:
+    with connected(find_target(choice), choice, report.tell) as here, _told("a credential"):
         found = here.cluster.credential(minutes)
     credential = {
         "apiVersion": _asked_version(os.environ.get("KUBERNETES_EXEC_INFO", "")),
