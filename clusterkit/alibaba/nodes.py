@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -121,12 +121,11 @@ class NodePool(Nodes[Clients, NodePoolState]):
     @classmethod
     def list(cls, scope: Scope[Clients]) -> Iterable[NodePoolState]:
         for cluster in owned(scope.client, scope.cluster):
-            yield from pools(scope.client, cluster.id)
+            yield from _counted(scope, pools(scope.client, cluster.id))
 
     @classmethod
     def read(cls, scope: Scope[Clients], found: NodePoolState) -> NodePoolState:
-        """With the nodes that work; why they are fewer than asked for, or the pool not deleted."""
-        found = _counted(scope, found)
+        """Why a pool has fewer nodes than asked for, or could not be deleted."""
         if found.healthy >= found.minimum and found.phase != "delete_failed":
             return found
         return replace(found, told=reason(scope, found.cluster, found.id))
@@ -273,8 +272,8 @@ class Scaling:
         self.polls += 1
         if isinstance(outcome, Failed) or (isinstance(outcome, Running) and self.polls <= SHORT):
             return outcome
-        there = (one for one in pools(scope.client, self.cluster) if one.id == self.pool)
-        have = next((_counted(scope, one) for one in there), None)
+        there = [one for one in pools(scope.client, self.cluster) if one.id == self.pool]
+        have = next(iter(_counted(scope, there)), None)
         if have is None or (isinstance(outcome, Done) and have.healthy >= have.minimum):
             return Done()
         what = f"CS.{self.task.operation if self.task else 'DescribeClusterEvents'}"
@@ -304,12 +303,16 @@ def user_data(mirror: str) -> str:
     return b64encode(script(mirror, REGISTRIES).encode()).decode()
 
 
-def _counted(scope: Scope[Clients], found: NodePoolState) -> NodePoolState:
+def _counted(scope: Scope[Clients], found: Sequence[NodePoolState]) -> list[NodePoolState]:
     """With the nodes that work. Container Service counts by Auto Scaling's health: a pool without
     one node has been seen with all of its machines healthy.
     """
-    working = ready(scope, {POOL: found.id}) if found.phase == "active" else None
-    return found if working is None else replace(found, healthy=working)
+    working = ready(scope, POOL) if any(one.phase == "active" for one in found) else None
+    if working is None:
+        return [*found]
+    return [
+        replace(one, healthy=working[one.id]) if one.phase == "active" else one for one in found
+    ]
 
 
 def _follow(begun: Task | None, cluster: str, pool: str) -> Operation[Clients] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
 from typing import Any
 
 from clusterkit.engine.kind import C, Kind, S, Tags
@@ -46,13 +46,19 @@ def asked(pool: Pool) -> dict[str, Any]:
     }
 
 
-def ready(scope: Scope[HasKube], labels: Mapping[str, str]) -> int | None:
-    """How many nodes with these labels work, as Kubernetes sees it; None if it cannot be asked."""
+def ready(scope: Scope[HasKube], label: str) -> Counter[str] | None:
+    """How many nodes work, as Kubernetes sees it, by the value of a label; None if it cannot be
+    asked.
+    """
     try:
-        nodes = scope.client.kube.list("/api/v1/nodes", labels)
+        nodes = scope.client.kube.list("/api/v1/nodes")
     except (Absent, CloudError):
         return None
-    conditions = ((node.get("status") or {}).get("conditions") or () for node in nodes)
-    return sum(
-        any(c["type"] == "Ready" and c["status"] == "True" for c in one) for one in conditions
+    return Counter(
+        str((node["metadata"].get("labels") or {}).get(label, ""))
+        for node in nodes
+        if any(
+            condition["type"] == "Ready" and condition["status"] == "True"
+            for condition in (node.get("status") or {}).get("conditions") or ()
+        )
     )

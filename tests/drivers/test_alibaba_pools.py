@@ -166,7 +166,7 @@ def test_machines_that_are_no_nodes_do_not_count(
         there.joining = False
         try:
             [error] = found.up(profile).failed.values()
-            [pool] = [NodePool.read(found.scope(), one) for one in NodePool.list(found.scope())]
+            [pool] = NodePool.list(found.scope())
             assert (pool.nodes, pool.failed, pool.healthy, pool.status) == (4, 0, 0, "incomplete")
             assert isinstance(error, TimedOut)
             assert "0 of 4 nodes" in str(error)
@@ -188,5 +188,5 @@ def test_a_pool_that_waits_for_machines_is_changed(tmp_path: Path) -> None:
         finally:
             there.sold_out = set()
         found.settle(found.up(found.load(edited(found.case.profile, {"pools.0.count": 1}))))
-        [pool] = [NodePool.read(found.scope(), one) for one in NodePool.list(found.scope())]
+        [pool] = NodePool.list(found.scope())
         assert (pool.minimum, pool.status) == (1, "active")
