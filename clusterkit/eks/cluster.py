@@ -96,6 +96,7 @@ class Cluster(Tagged[ClusterState]):
         "network-interfaces",
         "security-groups",
         "volumes",
+        "untagged",
     )
 
     version: str
