@@ -94,7 +94,7 @@ class AlibabaCloud:
 
     def __init__(self, context: SandboxContext) -> None:
         self.store = Store(context.pace, context.faults)
-        self._service = Service(self.store, self.store.clock, context.faults, HANDLERS, LATE)
+        self._service = Service(self.store, self.store.clock, HANDLERS, LATE)
         self._clusters = ClusterLife(self.store, context.kube)
         self._key = account.new_key()
         self._users = 0
@@ -188,10 +188,11 @@ class AlibabaCloud:
             region_asked=request.region or REGION,
             key=key,
             request_id=request_id,
+            faults=self.store.faults,
             clusters=self._clusters,
         )
         reading = operation.name.partition(":")[2].startswith(_READS)
-        found = self._service.run(operation.name, call, reading=reading)
+        found = self._service.run(call, reading=reading)
         status, body = (202, found.body) if isinstance(found, Accepted) else (200, found)
         if operation.style == "RPC" and isinstance(body, dict):
             body = {"RequestId": request_id, **body}

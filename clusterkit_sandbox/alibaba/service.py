@@ -14,6 +14,7 @@ from clusterkit_sandbox.alibaba.failure import Failure, bad, missing
 from clusterkit_sandbox.alibaba.models import Cluster, Thing
 from clusterkit_sandbox.alibaba.signature import AccessKey
 from clusterkit_sandbox.alibaba.store import Store
+from clusterkit_sandbox.kit import calls
 from clusterkit_sandbox.kit.calls import Handlers, cut, tagged
 
 T = TypeVar("T", bound=Thing)
@@ -32,18 +33,14 @@ class Accepted:
     body: object
 
 
-@dataclass(frozen=True)
-class Call:
-    """One verified request, its parameters checked and typed."""
+@dataclass(frozen=True, kw_only=True)
+class Call(calls.Call):
+    """One request to the account."""
 
     store: Store
-    operation: str
-    """``vpc:CreateVpc``"""
-    parameters: Mapping[str, Any]
     path: Mapping[str, str]
     region_asked: str | None
     key: AccessKey
-    request_id: str
     clusters: ClusterLife
 
     def __getitem__(self, name: str) -> Any:
@@ -52,11 +49,6 @@ class Call:
             return self.parameters[name]
         except KeyError:
             raise missing(name) from None
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """A parameter, or the default if it was not sent or is empty."""
-        value = self.parameters.get(name)
-        return default if value is None or value == "" else value
 
     @property
     def region(self) -> str:
@@ -76,10 +68,6 @@ class Call:
         if thing is None or thing.region != self.region:
             raise Failure(404, code, message or "The specified resource does not exist.")
         return thing
-
-    def terminal(self) -> bool:
-        """Whether what this call creates must end in its failed state."""
-        return self.store.faults.terminal(self.operation)
 
     def once(self, make: Callable[[], object], token: str = "ClientToken") -> Any:
         """Call ``make``, or repeat the earlier answer to the same client token.
@@ -123,8 +111,8 @@ class Call:
             raise bad("InvalidParameter", f"The specified value of {size} is not valid.")
         if position < 1:
             raise bad("InvalidParameter", f"The specified value of {number} is not valid.")
-        length = min(asked, self.store.faults.page_size or asked)
-        some, _ = cut(items, (position - 1) * length, length, self.store.faults)
+        length = min(asked, self.faults.page_size or asked)
+        some, _ = cut(items, (position - 1) * length, length, self.faults)
         return {number: position, size: length, total: len(items)}, some
 
     def slice(
@@ -143,7 +131,7 @@ class Call:
         text = str(self.get(token, "0"))
         if not _POSITION.fullmatch(text):
             raise bad(f"InvalidParameter.{token}", f"The specified {token} is not valid.")
-        some, after = cut(items, int(text), asked, self.store.faults)
+        some, after = cut(items, int(text), asked, self.faults)
         return ("" if after is None else str(after)), some
 
 

@@ -111,7 +111,7 @@ class Store(kept.Store):
 
     def due(self, what: str) -> float:
         """When something started now is done, by the clock."""
-        return self.clock.now + self.seconds(what)
+        return self.clock.due(f"alibaba/{what}")
 
     def pending(self, thing: Thing) -> bool:
         """Whether it is still being created or changed."""
@@ -119,7 +119,7 @@ class Store(kept.Store):
 
     def later(self, what: str, change: Callable[[], None]) -> None:
         """Apply a change after the duration of ``what``; it is called without the lock."""
-        self.clock.after(self.seconds(what), change)
+        self.clock.later(f"alibaba/{what}", change)
 
     def remove_later(self, what: str, thing: Thing) -> None:
         """Remove it after the duration of ``what``."""

@@ -20,6 +20,8 @@ from clusterkit_sandbox.aws.refusals import Refusal
 from clusterkit_sandbox.emulator import Answer
 
 OURS = "sandbox-page-"
+_CUT = ("LaunchTemplates", "LaunchTemplateVersions")
+"""lists that moto cuts at 15, or where asked, without a token for the rest"""
 Tags = Mapping[str, list[str]]
 """values by filter, ``tag:KEY`` or ``tag-key``"""
 
@@ -152,6 +154,8 @@ def plan(
         sent[limit] = str(size) if flat else size
     elif ec2 and sent.get(token):
         raise Refusal("InvalidParameterValue", f"The token '{sent[token]}' is invalid", 400)
+    if key in _CUT:
+        sent[limit] = "100000"
     page = Page(
         list_name=_spelt(names[key], key),
         token_name=_spelt(names[out], out) if out in names else out,

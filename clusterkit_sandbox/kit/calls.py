@@ -9,16 +9,39 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Generic, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from clusterkit_sandbox.faults import Faults
 from clusterkit_sandbox.kit.life import Clock
 from clusterkit_sandbox.kit.store import Kept, Store, fingerprint
 
-C = TypeVar("C")
+C = TypeVar("C", bound="Call")
 F = TypeVar("F", bound=Callable[..., object])
 Item = TypeVar("Item")
 Answered = TypeVar("Answered")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One verified and checked request, as its handler gets it; a cloud adds where it is meant for
+    and who makes it.
+    """
+
+    operation: str
+    """``vpc:CreateVpc``"""
+    parameters: Mapping[str, Any]
+    request_id: str
+    faults: Faults
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """A parameter, or the default if it was not sent or is empty."""
+        value = self.parameters.get(name)
+        return default if value is None or value == "" else value
+
+    def terminal(self) -> bool:
+        """Whether what this call creates must end in its failed state."""
+        return self.faults.terminal(self.operation)
 
 
 class Handlers(dict[str, F]):
@@ -125,23 +148,22 @@ class Service(Generic[C]):
         self,
         store: Store,
         clock: Clock,
-        faults: Faults,
         handlers: Mapping[str, Callable[[C], object]],
         late: Mapping[str, type[Kept]],
     ) -> None:
         """``late`` is what the fault of that name hides, by the operation that makes it."""
         self._store = store
         self._clock = clock
-        self._faults = faults
         self._handlers = handlers
         self._late = late
 
-    def run(self, name: str, call: C, *, reading: bool) -> object:
+    def run(self, call: C, *, reading: bool) -> object:
         """What the handler of the operation returns; ``KeyError`` if nothing serves it."""
+        name = call.operation
         serve = self._handlers[name]
         self._clock.advance()
         with self._store.call(reading=reading):
             found = serve(call)
             if name in self._late:
-                self._store.hide_added(self._late[name], self._faults.late(name))
+                self._store.hide_added(self._late[name], call.faults.late(name))
         return found

@@ -121,14 +121,12 @@ class Life:
         self._lock = lock
         self._field = field
 
-    def state(self, thing: Living) -> str:
-        """The state that the API shows."""
-        place, last = self._place(thing)
-        return str(place[last])
-
     def show(self, thing: Living, state: str) -> None:
         """Show another state, and let the passage that the object is on go on."""
-        place, last = self._place(thing)
+        *above, last = self._field
+        place = thing.shown
+        for name in above:
+            place = place[name]
         place[last] = state
 
     def go(
@@ -159,10 +157,3 @@ class Life:
                     thing.then = None
 
         self._clock.later(what, arrive)
-
-    def _place(self, thing: Living) -> tuple[dict[str, Any], str]:
-        *above, last = self._field
-        place = thing.shown
-        for name in above:
-            place = place[name]
-        return place, last

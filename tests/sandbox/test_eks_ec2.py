@@ -607,6 +607,24 @@ def test_pages_are_as_long_as_asked(aws: Aws) -> None:
     assert next(len(page["InstanceTypes"]) for page in listed) == 100
 
 
+def test_launch_templates_are_listed_to_the_last(aws: Aws) -> None:
+    """Moto ends these lists at 15, without a token."""
+    ec2, data = aws.ec2, {"InstanceType": "t3.medium"}
+    made = [
+        ec2.create_launch_template(LaunchTemplateName=f"pool-{number}", LaunchTemplateData=data)
+        for number in range(17)
+    ]
+    assert len(ec2.describe_launch_templates()["LaunchTemplates"]) == len(made)
+    pages = list(
+        ec2.get_paginator("describe_launch_templates").paginate(PaginationConfig={"PageSize": 6})
+    )
+    assert [len(page["LaunchTemplates"]) for page in pages] == [6, 6, 5]
+    for _ in range(16):
+        ec2.create_launch_template_version(LaunchTemplateName="pool-0", LaunchTemplateData=data)
+    listed = ec2.describe_launch_template_versions(LaunchTemplateName="pool-0")
+    assert len(listed["LaunchTemplateVersions"]) == 17
+
+
 def test_pages_of_the_other_services(aws: Aws) -> None:
     for name in ("one", "two", "three"):
         aws.ecr.create_repository(repositoryName=name)

@@ -10,6 +10,7 @@ import pytest
 
 from clusterkit_sandbox.faults import Faults
 from clusterkit_sandbox.kit.calls import (
+    Call,
     Handlers,
     Service,
     Tokens,
@@ -128,30 +129,46 @@ def made(store: Store) -> None:
     store.add(Network("n"))
 
 
+def asked(operation: str, name: str = "", faults: Faults | None = None) -> Call:
+    return Call(
+        operation=operation,
+        parameters={"name": name},
+        request_id="r",
+        faults=faults or Faults(),
+    )
+
+
+def test_what_a_handler_gets() -> None:
+    call = asked("x:Create", "", Faults.parse("terminal:x:Create@1"))
+    assert call.get("name", "default") == call.get("other", "default") == "default"
+    assert [call.terminal(), call.terminal()] == [True, False]
+
+
 def test_a_call_sees_what_is_due_made(clock: Clock) -> None:
     store = Store()
     clock.after(0, lambda: made(store))
 
-    def count(_: str) -> object:
+    def count(_: Call) -> object:
         return len(list(store.all(Network)))
 
-    assert Service(store, clock, Faults(), {"x:Count": count}, {}).run("x:Count", "", reading=True)
+    service = Service(store, clock, {"x:Count": count}, {})
+    assert service.run(asked("x:Count"), reading=True) == 1
+    with pytest.raises(KeyError):
+        service.run(asked("x:Other"), reading=True)
 
 
 def test_what_a_call_made_may_be_found_late(clock: Clock) -> None:
     store, faults = Store(), Faults.parse("late:x:Create=60s@1")
 
-    def create(name: str) -> object:
-        return store.add(Network(name))
+    def create(call: Call) -> object:
+        return store.add(Network(call.get("name")))
 
-    def get(name: str) -> object:
-        return store.get(Network, name)
+    def get(call: Call) -> object:
+        return store.get(Network, call.get("name"))
 
-    service = Service(
-        store, clock, faults, {"x:Create": create, "x:Get": get}, {"x:Create": Network}
-    )
-    service.run("x:Create", "late", reading=False)
-    service.run("x:Create", "there", reading=False)
-    assert service.run("x:Get", "late", reading=True) is None
-    assert service.run("x:Get", "there", reading=True) is not None
-    assert service.run("x:Get", "late", reading=False) is not None
+    service = Service(store, clock, {"x:Create": create, "x:Get": get}, {"x:Create": Network})
+    service.run(asked("x:Create", "late", faults), reading=False)
+    service.run(asked("x:Create", "there", faults), reading=False)
+    assert service.run(asked("x:Get", "late"), reading=True) is None
+    assert service.run(asked("x:Get", "there"), reading=True) is not None
+    assert service.run(asked("x:Get", "late"), reading=False) is not None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from clusterkit_sandbox.emulator import Answer
 from clusterkit_sandbox.kit.shape import Field, Operation, Problem, Shape
 from clusterkit_sandbox.kit.wire import (
     Request,
@@ -15,6 +17,8 @@ from clusterkit_sandbox.kit.wire import (
     nested,
     parsed,
     rendered,
+    respond,
+    status_line,
     texts,
     typed,
 )
@@ -71,6 +75,16 @@ def test_a_request_is_read_undecoded() -> None:
     assert "content-length" not in request.headers
     assert request.flat == {"a": "2", "b": "3", "c": "é"}
     assert texts("a=1&b=&a=2") == {"a": ["1", "2"], "b": [""]}
+
+
+def test_a_request_is_answered() -> None:
+    said: list[object] = []
+    environ = {"CONTENT_LENGTH": "2", "wsgi.input": io.BytesIO(b"hi, there")}
+    body = respond(
+        environ, lambda *head: said.append(head), lambda sent: Answer(404, (("A", "b"),), sent * 2)
+    )
+    assert (list(body), said) == ([b"hihi"], [("404 Not Found", [("A", "b")])])
+    assert status_line(499) == "499 Unknown"
 
 
 def test_flat_names() -> None:
