@@ -225,7 +225,10 @@ OPTIONAL: Mapping[str, Mapping[str, str]] = {
         "cr:ListInstance": WARNING,
         "cr:ListRepository": WARNING,
         "ecs:DescribeAccountAttributes": WARNING,
+        "ecs:DescribeInstances": WARNING,
+        "ecs:DescribeSecurityGroupReferences": WARNING,
         "ram:ListRoles": WARNING,
+        "slb:DescribeAccessControlLists": WARNING,
         "cs:DescribeClusterResources": "without it, nothing is said of log projects that stay",
         "ess:ModifyScalingGroup": "without it, protected machines keep a node pool",
     },
@@ -323,7 +326,8 @@ def page(cloud: str, found: Sequence[Row]) -> str:
     parts = [
         f"# Permissions for {name}",
         f"What the credentials need, as measured in the sandbox: `{cloud}.json` beside this page "
-        f"is the {system} policy to attach. `clusterkit sandbox env --allow {cloud}.json` tries it, "
+        f"is the {system} policy to attach. "
+        f"`clusterkit sandbox env --allow {cloud}.json` tries it, "
         "or one with less. `read` stands for plan, status, kubeconfig and token. A kind of thing "
         "that the profile does not ask for and that may not be listed is a warning of `up`, and "
         "of `destroy` unless it could be in the way; all else that is missing ends the command "
