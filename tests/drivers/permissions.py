@@ -212,6 +212,7 @@ ALSO: Mapping[str, Mapping[str, str]] = {
 }
 """actions of cases that are not measured, and when they are needed"""
 WARNING = "a warning without it"
+LOST = "without it, nothing is said of roles and policies that lost their tags"
 OPTIONAL: Mapping[str, Mapping[str, str]] = {
     "eks": {
         "ec2:DescribeKeyPairs": WARNING,
@@ -230,6 +231,8 @@ OPTIONAL: Mapping[str, Mapping[str, str]] = {
         "ram:ListRoles": WARNING,
         "slb:DescribeAccessControlLists": WARNING,
         "cs:DescribeClusterResources": "without it, nothing is said of log projects that stay",
+        "ram:GetPolicy": LOST,
+        "ram:GetRole": LOST,
         "ess:ModifyScalingGroup": "without it, protected machines keep a node pool",
     },
 }
