@@ -75,6 +75,7 @@ class AwsEmulator:
         self._tokens = Tokens()
         self._late = Late(context.faults)
         self._moto: Wsgi | None = None
+        self._environment = self._variables(self._account.key, self._account.secret)
 
     def claims(self, host: str) -> bool:
         """The endpoints of the emulated services, in every region."""
@@ -87,14 +88,14 @@ class AwsEmulator:
 
     def environment(self) -> Mapping[str, str]:
         """The keys of the sandbox's account, as variables and in files."""
-        return self._environment(self._account.key, self._account.secret)
+        return self._environment
 
     def identity(self, permissions: Permissions) -> Mapping[str, str]:
         """The same for a new user."""
         key, secret = self._account.limited(permissions)
-        return self._environment(key, secret, f"-{key}")
+        return self._variables(key, secret, f"-{key}")
 
-    def _environment(self, key: str, secret: str, suffix: str = "") -> Mapping[str, str]:
+    def _variables(self, key: str, secret: str, suffix: str = "") -> Mapping[str, str]:
         directory = self._context.directory
         config, credentials = write_profile(directory, self._account, key, secret, suffix)
         return {

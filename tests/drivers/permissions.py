@@ -113,7 +113,9 @@ FEATURES: Mapping[str, Sequence[Feature]] = {
         ),
         Feature("network.existing", {}, _changes(ack.EXISTING_CASE), ack.EXISTING_CASE.prepare),
         Feature(ORPHANS, prepare=ack.MINIMAL_CASE.prepare, use=_kill),
-        Feature("up --activate", activate=True),
+        Feature(
+            "up --activate", {"pools.0.count": {"min": 1, "max": 2}}, activate=True,
+        ),
     ),
 }  # fmt: skip
 """by cloud; the first is what every profile needs"""
@@ -176,6 +178,7 @@ def measure(cloud: str, feature: Feature) -> Used:
 
 ALSO: Mapping[str, Mapping[str, str]] = {
     "eks": {
+        "ec2:DeleteNetworkInterface": "a network interface that Kubernetes left behind",
         "ec2:DisassociateRouteTable": "a subnet was associated by hand with another route table",
         "eks:UntagResource": "a tag of ours was changed by hand",
         "eks:UpdatePodIdentityAssociation": "an association was changed by hand",
@@ -190,6 +193,9 @@ ALSO: Mapping[str, Mapping[str, str]] = {
     },
     "alibaba": {
         "alb:DeleteLoadBalancer": "an Ingress left an application load balancer behind",
+        "ecs:DeleteNetworkInterface": "a network interface that Kubernetes left behind",
+        "nlb:DeleteLoadBalancer": "a Service left a network load balancer behind",
+        "nlb:UpdateLoadBalancerProtection": "a Service left a network load balancer behind",
         "alb:DisableDeletionProtection": "an Ingress left an application load balancer behind",
         "cs:DescribeClusterEvents": "a cluster fails: its events say why",
         "cs:OpenAckService": "`up --activate` in an account without Container Service",
@@ -206,10 +212,27 @@ ALSO: Mapping[str, Mapping[str, str]] = {
 }
 """actions of cases that are not measured, and when they are needed"""
 WARNING = "a warning without it"
+LOST = "without it, nothing is said of roles and policies that lost their tags"
 OPTIONAL: Mapping[str, Mapping[str, str]] = {
-    "eks": {},
+    "eks": {
+        "ec2:DescribeKeyPairs": WARNING,
+        "ecr:DescribeRepositories": WARNING,
+        "eks:DescribeAccessEntry": WARNING,
+        "eks:ListAccessEntries": WARNING,
+        "eks:ListPodIdentityAssociations": WARNING,
+        "logs:DescribeLogGroups": WARNING,
+    },
     "alibaba": {
+        "cr:ListInstance": WARNING,
+        "cr:ListRepository": WARNING,
+        "ecs:DescribeAccountAttributes": WARNING,
+        "ecs:DescribeInstances": WARNING,
+        "ecs:DescribeSecurityGroupReferences": WARNING,
+        "ram:ListRoles": WARNING,
+        "slb:DescribeAccessControlLists": WARNING,
         "cs:DescribeClusterResources": "without it, nothing is said of log projects that stay",
+        "ram:GetPolicy": LOST,
+        "ram:GetRole": LOST,
         "ess:ModifyScalingGroup": "without it, protected machines keep a node pool",
     },
 }
@@ -242,13 +265,18 @@ def rows(cloud: str) -> list[Row]:
     for action in everything:
         where = [label for label, used in found.items() if any(action in u for u in used.values())]
         always = "" in where
-        note = "" if always else "with " + ", ".join(f"`{label}`" for label in where)
+        note = "" if always else _when(where)
         if action in OPTIONAL[cloud]:
             note = OPTIONAL[cloud][action]
         measured = [found[label] for label in ([""] if always else where)]
         commands = (c for c in COMMANDS if any(action in used[c] for used in measured))
         out[action] = Row(action, tuple(commands), note)
     return [out[action] for action in sorted(out)]
+
+
+def _when(labels: Sequence[str]) -> str:
+    fields = [f"`{label}`" for label in labels if label != ORPHANS]
+    return f"with {', '.join(fields)}" if fields else f"for {ORPHANS}"
 
 
 # -- pages ----------------------------------------------------------------------------------------
@@ -258,11 +286,10 @@ NAMES = {"eks": ("EKS", "IAM"), "alibaba": ("ACK", "RAM")}
 WORDS = {
     "eks": """Besides these, `sts:GetCallerIdentity` is called, which needs no permission.
 
-Every statement holds for all resources. A condition on the tag `clusterkit-cluster` would fit most
-EC2 calls that change or delete something, but not those that create, nor IAM, ECR and Logs; so none
-is here that could not be tested. `iam:PassRole` may be limited to the roles' names, which begin
-with the cluster's, and `iam:CreateServiceLinkedRole` to the services of EKS, Auto Scaling and
-Elastic Load Balancing.
+Roles are made, passed and deleted under the path `/clusterkit/` only, and the policy says so; in
+China and GovCloud its ARN begins with `arn:aws-cn:` and `arn:aws-us-gov:`. All else holds for all
+resources: a condition on the tag `clusterkit-cluster` would fit calls of EC2 that change or delete
+something, but none that lists or creates. The sandbox evaluates actions only.
 """,
     "alibaba": """Besides these, `sts:GetCallerIdentity` is called, which needs no permission.
 
@@ -273,13 +300,26 @@ Enterprise Edition; that is unverified.
 }
 
 
+ROLES = "arn:aws:iam::*:role/clusterkit/*"
+"""every role of the driver (``eks.iam.path``)"""
+_ANYWHERE = ("iam:CreateServiceLinkedRole", "iam:RemoveRoleFromInstanceProfile")
+
+
+def _statement(cloud: str, row: Row) -> str:
+    if row.reads:
+        return "Read"
+    ours = cloud == "eks" and row.action.startswith("iam:") and row.action not in _ANYWHERE
+    return "Roles" if ours else "Change"
+
+
 def policy(cloud: str, found: Sequence[Row]) -> str:
-    """A policy to attach as it is: two statements, so that readers may be given the first alone."""
+    """A policy to attach as it is; readers may be given the first statement alone."""
     version, statements = VERSIONS[cloud], []
-    for sid, reads in (("Read", True), ("Change", False)):
-        actions = [row.action for row in found if row.reads is reads]
-        one = {"Effect": "Allow", "Action": actions, "Resource": "*"}
-        statements.append({"Sid": sid, **one} if cloud == "eks" else one)
+    for sid, resource in (("Read", "*"), ("Change", "*"), ("Roles", ROLES)):
+        actions = [row.action for row in found if _statement(cloud, row) == sid]
+        one = {"Effect": "Allow", "Action": actions, "Resource": resource}
+        if actions:
+            statements.append({"Sid": sid, **one} if cloud == "eks" else one)
     return json.dumps({"Version": version, "Statement": statements}, indent=2) + "\n"
 
 
@@ -288,8 +328,9 @@ def page(cloud: str, found: Sequence[Row]) -> str:
     name, system = NAMES[cloud]
     parts = [
         f"# Permissions for {name}",
-        f"What the credentials need, as measured in the sandbox: [{cloud}.json]({cloud}.json) is "
-        f"the {system} policy to attach. `clusterkit sandbox env --allow {cloud}.json` tries it, "
+        f"What the credentials need, as measured in the sandbox: `{cloud}.json` beside this page "
+        f"is the {system} policy to attach. "
+        f"`clusterkit sandbox env --allow {cloud}.json` tries it, "
         "or one with less. `read` stands for plan, status, kubeconfig and token. A kind of thing "
         "that the profile does not ask for and that may not be listed is a warning of `up`, and "
         "of `destroy` unless it could be in the way; all else that is missing ends the command "
