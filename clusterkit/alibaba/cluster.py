@@ -285,7 +285,7 @@ class Cluster(Kind[Clients, ClusterState]):
             promote = partial(self._modify, env, have, {"cluster_spec": self.spec})
             yield from edit("edition", have.spec, self.spec, promote)
 
-        path, to = f"/clusters/{have.id}/upgrade", {"next_version": self.version}
+        path, to = f"/api/v2/clusters/{have.id}/upgrade", {"next_version": self.version}
         move_on = partial(begin, env, "UpgradeCluster", "POST", path, {**to, "master_only": False})
         yield from upgrade("ACK", have.version, self.version, move_on)
 

@@ -85,14 +85,16 @@ def roa(
     """A request to one of the products that speak REST.
 
     It is the package's class if that has the same method and path, and a generic request if not:
-    aliyun-python-sdk-cs ends before node pools.
+    aliyun-python-sdk-cs ends before node pools, and a parameter ``version`` (UpgradeCluster) hides
+    the API's own.
     """
     from aliyunsdkcore.http import protocol_type
     from aliyunsdkcore.request import RoaRequest
 
     version = REST[product]
     made = _of_the_package(product, version, action)
-    if made is None or made.get_method() != method or not _is_of(made.get_uri_pattern(), path):
+    fits = made is not None and (made.get_method(), made.get_version()) == (method, version)
+    if made is None or not fits or not _is_of(made.get_uri_pattern(), path):
         made = RoaRequest(product, version, action, method=method)
     made.set_uri_pattern(path)
     made.set_protocol_type(protocol_type.HTTPS)

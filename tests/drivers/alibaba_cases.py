@@ -159,12 +159,12 @@ FULL_CASE = Case(
 EXISTING_CASE = Case(
     cloud="alibaba",
     label="existing",
-    profile=MINIMAL,
+    profile={**MINIMAL, "kubernetes": "1.34"},
     look=inventory,
     unmarked=UNMARKED,
     files=FILES,
     prepare=_vpc,
-    changes=(("count", {"pools.0.count": 3}),),
+    changes=(("count", {"pools.0.count": 3}), ("version", {"kubernetes": "1.35"})),
 )
 
 TERWAY_CASE = Case(

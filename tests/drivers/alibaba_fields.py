@@ -8,7 +8,7 @@ from typing import Any
 from tests.drivers.alibaba import Account
 from tests.drivers.alibaba_cases import ENTERPRISE_CASE, INSTANCE, MINIMAL, MINIMAL_CASE, REGION
 from tests.drivers.fields import Turn
-from tests.drivers.world import Case, Edits, World
+from tests.drivers.world import Case, Edits, World, edited
 
 POOL = MINIMAL["pools"][0]
 TAINT = {"key": "build", "value": "yes", "effect": "NoSchedule"}
@@ -71,11 +71,12 @@ def _pool(field: str, here: Any, there: Any, **more: Any) -> Turn:
     return Turn(CASE, f"pools.{field}", {at: here}, {at: there}, **more)
 
 
+def _size(field: str, value: Any) -> Edits:
+    return {"pools.0.machine": {"cpu": 4, "memory": 16, "arch": "amd64"} | {field: value}}
+
+
 def _machine(field: str, here: Any, there: Any) -> Turn:
-    size = {"cpu": 4, "memory": 16, "arch": "amd64"}
-    at = "pools.0.machine"
-    values = {at: size | {field: here}}, {at: size | {field: there}}
-    return Turn(CASE, f"pools.machine.{field}", *values)
+    return Turn(CASE, f"pools.machine.{field}", _size(field, here), _size(field, there))
 
 
 def _count(field: str, here: int, there: int) -> Turn:
@@ -139,7 +140,11 @@ TURNS = (
     _pool("machine", "ecs.g7.xlarge", {"cpu": 4, "memory": 16}),
     _machine("cpu", 4, 8),
     _machine("memory", 16, 32),
-    _machine("arch", "amd64", "arm64"),
+    # one zone has both
+    Turn(
+        replace(CASE, profile=edited(MINIMAL, {"network.zones": [f"{REGION}c"]})),
+        "pools.machine.arch", _size("arch", "amd64"), _size("arch", "arm64"),
+    ),
     _pool("count", 2, {"min": 1, "max": 4}, quick=True),
     _pool("count", 2, 3),
     _count("min", 1, 2),

@@ -93,7 +93,20 @@ def _listed(name: str, *keys: str, by: str, plural: bool = False) -> Callable[[W
 
 
 def _call(name: str, key: str, **more: Any) -> Callable[[World, str], Any]:
-    return lambda world, identifier: Account(world)(name, **{key: identifier}, **more)
+    def call(world: World, identifier: str) -> Any:
+        found = Account(world)(name, **{key: identifier}, **more) or {}
+        return {key: value for key, value in found.items() if key != "RequestId"}
+
+    return call
+
+
+def _remove_with_group(world: World, identifier: str) -> None:
+    """The instance with our key is in a group of its own."""
+    account = Account(world)
+    [shown] = INSTANCE(world, identifier)
+    account("ecs:DeleteInstance", InstanceId=identifier, Force=True)
+    for group in shown["SecurityGroupIds"]["SecurityGroupId"]:
+        account("ecs:DeleteSecurityGroup", SecurityGroupId=group)
 
 
 def _remove_policy(world: World, name: str) -> None:
@@ -127,10 +140,9 @@ GROUP = _listed(
     "ecs:DescribeSecurityGroups", "SecurityGroups", "SecurityGroup", by="SecurityGroupId"
 )
 INSTANCE = _listed("ecs:DescribeInstances", "Instances", "Instance", by="InstanceIds")
-BALANCER = {"LoadBalancerId": "id"}
 TOOLS: Mapping[str, tuple[Callable[[World, str], Any], Callable[[World, str], Any]]] = {
     "instance": (_call("ecs:DeleteInstance", "InstanceId", Force=True), INSTANCE),
-    "instance with our key": (_call("ecs:DeleteInstance", "InstanceId", Force=True), INSTANCE),
+    "instance with our key": (_remove_with_group, INSTANCE),
     "interface": (
         _call("ecs:DeleteNetworkInterface", "NetworkInterfaceId"),
         _listed(

@@ -194,7 +194,18 @@ def _balancer(world: World, states: States) -> str:
         Subnets=[states["subnet/public-a"].id, states["subnet/public-b"].id],
         Type="network",
     )
-    return str(made["LoadBalancers"][0]["LoadBalancerArn"])
+    return str(made["LoadBalancers"][0]["LoadBalancerArn"]).partition("loadbalancer/")[2]
+
+
+def _show_balancer(world: World, identifier: str) -> Any:
+    [found] = Account(world).elbv2.describe_load_balancers(Names=["theirs"])["LoadBalancers"]
+    assert found["LoadBalancerArn"].endswith(identifier)
+    return found
+
+
+def _remove_balancer(world: World, identifier: str) -> None:
+    arn = _show_balancer(world, identifier)["LoadBalancerArn"]
+    Account(world).elbv2.delete_load_balancer(LoadBalancerArn=arn)
 
 
 def _node_group(world: World, states: States) -> str:
@@ -284,7 +295,7 @@ def _near(make: Any, noun: str, key: str, *stay: str, plural: bool = False) -> N
     return Neighbour(make, _ec2(remove, keys, plural), show, stay)
 
 
-IN_CLUSTER = ("cluster", "role", "subnet", "vpc")
+IN_CLUSTER = ("cluster", "internet-gateway", "role", "subnet", "vpc")
 NEIGHBOURS: Mapping[str, Neighbour] = {
     "instance": Neighbour(
         _instance,
@@ -309,12 +320,7 @@ NEIGHBOURS: Mapping[str, Neighbour] = {
     "network ACL": _near(_network_acl, "network_acl", "NetworkAclId", "vpc"),
     "NAT gateway": _near(_nat_gateway, "nat_gateway", "NatGatewayId", "subnet", "vpc"),
     "load balancer": Neighbour(
-        _balancer,
-        lambda world, arn: Account(world).elbv2.delete_load_balancer(LoadBalancerArn=arn),
-        lambda world, arn: Account(world).elbv2.describe_load_balancers(LoadBalancerArns=[arn])[
-            "LoadBalancers"
-        ],
-        ("subnet", "vpc"),
+        _balancer, _remove_balancer, _show_balancer, ("subnet", "internet-gateway", "vpc")
     ),
     "node group": Neighbour(
         _node_group,
