@@ -104,8 +104,8 @@ def _lost(stream: TextIO, error: OSError) -> int:
 
 def _end(error: BaseException) -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C now has nothing to say
-    unwritable = isinstance(error, OSError) and error.errno in UNWRITABLE
-    if unwritable or isinstance(error, BrokenPipeError):  # ours has none
+    broken = isinstance(error, BrokenPipeError)  # ours has no errno
+    if isinstance(error, OSError) and (broken or error.errno in UNWRITABLE):
         sys.exit(_lost(sys.stdout, error))
     show = getattr(error, "show", None)
     if callable(show):  # typer's own: a wrong option, an unknown command

@@ -87,7 +87,7 @@ class Store(kept.Store):
         super().__init__()
         self.faults = faults
         self.clock = Clock(pace)
-        self.tasks = Tasks(self)
+        self.tasks = Tasks(self, self.clock, self.new_hex)
         self.conditions = Conditions()
         self.signatures = Signatures()
         self.tokens = Tokens()

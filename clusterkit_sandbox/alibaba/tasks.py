@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from clusterkit_sandbox.alibaba.models import Cluster, Event, Task
+from clusterkit_sandbox.kit.life import Clock
 from clusterkit_sandbox.kit.operations import Operations
-
-if TYPE_CHECKING:
-    from clusterkit_sandbox.alibaba.store import Store
+from clusterkit_sandbox.kit.store import Store
 
 _EVENTS = 20_000
 """How many are kept: a sandbox may run for weeks."""
@@ -22,13 +21,15 @@ _REASONS = {
 class Tasks(Operations[Task]):
     """The tasks of an account."""
 
-    def __init__(self, store: Store) -> None:
-        super().__init__(store.clock, store.lock, self._note)
+    def __init__(self, store: Store, clock: Clock, new_hex: Callable[[int], str]) -> None:
+        """``new_hex(length)`` makes an id."""
+        super().__init__(clock, store.lock, self._note)
         self._store = store
+        self._new_hex = new_hex
 
     def start(self, kind: str, cluster: Cluster, target: str = "") -> Task:
         """Start a task of a cluster, or of the ``target`` in it."""
-        name = f"T-{self._store.new_hex(24)}"
+        name = f"T-{self._new_hex(24)}"
         target = target or cluster.id
         return self.begin(
             Task(id=name, kind=kind, parent=cluster.id, target=target, region=cluster.region)
@@ -49,7 +50,7 @@ class Tasks(Operations[Task]):
         self._store.trim(Event, _EVENTS)
         self._store.add(
             Event(
-                id=f"{self._store.new_hex(8)}-{self._store.new_hex(12)}",
+                id=f"{self._new_hex(8)}-{self._new_hex(12)}",
                 region=task.region,
                 cluster=task.parent,
                 task=task.id,
