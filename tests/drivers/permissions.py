@@ -215,7 +215,6 @@ WARNING = "a warning without it"
 LOST = "without it, nothing is said of roles and policies that lost their tags"
 OPTIONAL: Mapping[str, Mapping[str, str]] = {
     "eks": {
-        "ec2:DescribeInstances": WARNING,
         "ec2:DescribeKeyPairs": WARNING,
         "ec2:DescribeNetworkAcls": WARNING,
         "ec2:DescribeVpcEndpoints": WARNING,
