@@ -16,6 +16,7 @@ OWN = {"name": "demo", "repositories": ["app"], "keep": False}
 BUILDS = {"registry": {**OWN, "push": ["a/b"]}}
 CASE = replace(MINIMAL_CASE, prepare=lambda _: {})
 INSTANCE_CASE = replace(ENTERPRISE_CASE, profile=MINIMAL)
+OWN_CASE = replace(INSTANCE_CASE, profile={**MINIMAL, "registry": OWN})
 TERWAY_CASE = replace(CASE, profile={**MINIMAL, "network": {"plugin": "terway"}})
 
 
@@ -168,7 +169,7 @@ TURNS = (
     _registry("keep", False, True),
     _registry("push", [], ["a/b", "c/d"]),
     _registry("push", ["a/b"], ["a/c"]),
-    _registry("instance", None, INSTANCE),
+    _turn("registry.instance", None, INSTANCE, case=OWN_CASE),
     _turn("registry", None, {**OWN, "push": ["a/b"], "instance": INSTANCE}, case=INSTANCE_CASE),
     _registry("host", None, HOST),
     Turn(CASE, "ready.kaniko", BUILDS, {**BUILDS, "ready.kaniko": {}}),

@@ -120,15 +120,6 @@ def _endpoint(world: World, states: States) -> str:
     return str(made["VpcEndpoint"]["VpcEndpointId"])
 
 
-def _gateway_endpoint(world: World, states: States) -> str:
-    made = Account(world).ec2.create_vpc_endpoint(
-        VpcId=states["vpc/main"].id,
-        ServiceName="com.amazonaws.eu-west-1.s3",
-        TagSpecifications=_tagged("vpc-endpoint"),
-    )
-    return str(made["VpcEndpoint"]["VpcEndpointId"])
-
-
 def _subnet(world: World, states: States) -> str:
     made = Account(world).ec2.create_subnet(
         VpcId=states["vpc/main"].id,
@@ -176,36 +167,6 @@ def _network_acl(world: World, states: States) -> str:
         VpcId=states["vpc/main"].id, TagSpecifications=_tagged("network-acl")
     )
     return str(made["NetworkAcl"]["NetworkAclId"])
-
-
-def _nat_gateway(world: World, states: States) -> str:
-    ec2 = Account(world).ec2
-    made = ec2.create_nat_gateway(
-        SubnetId=states["subnet/public-b"].id,
-        ConnectivityType="private",
-        TagSpecifications=_tagged("natgateway"),
-    )
-    return str(made["NatGateway"]["NatGatewayId"])
-
-
-def _balancer(world: World, states: States) -> str:
-    made = Account(world).elbv2.create_load_balancer(
-        Name="theirs",
-        Subnets=[states["subnet/public-a"].id, states["subnet/public-b"].id],
-        Type="network",
-    )
-    return str(made["LoadBalancers"][0]["LoadBalancerArn"]).partition("loadbalancer/")[2]
-
-
-def _show_balancer(world: World, identifier: str) -> Any:
-    [found] = Account(world).elbv2.describe_load_balancers(Names=["theirs"])["LoadBalancers"]
-    assert found["LoadBalancerArn"].endswith(identifier)
-    return found
-
-
-def _remove_balancer(world: World, identifier: str) -> None:
-    arn = _show_balancer(world, identifier)["LoadBalancerArn"]
-    Account(world).elbv2.delete_load_balancer(LoadBalancerArn=arn)
 
 
 def _node_group(world: World, states: States) -> str:
@@ -307,9 +268,6 @@ NEIGHBOURS: Mapping[str, Neighbour] = {
         _interface, "network_interface", "NetworkInterfaceId", "subnet", "vpc"
     ),
     "endpoint": _near(_endpoint, "vpc_endpoint", "VpcEndpointId", "subnet", "vpc", plural=True),
-    "gateway endpoint": _near(
-        _gateway_endpoint, "vpc_endpoint", "VpcEndpointId", "vpc", plural=True
-    ),
     "subnet": _near(_subnet, "subnet", "SubnetId", "vpc"),
     "subnet of our route table": _near(
         _associated_subnet, "subnet", "SubnetId", "route-table", "vpc"
@@ -318,10 +276,6 @@ NEIGHBOURS: Mapping[str, Neighbour] = {
     "security group": _near(_group, "security_group", "GroupId", "vpc"),
     "rule with our group": _near(_reference, "security_group", "GroupId", "vpc", "role"),
     "network ACL": _near(_network_acl, "network_acl", "NetworkAclId", "vpc"),
-    "NAT gateway": _near(_nat_gateway, "nat_gateway", "NatGatewayId", "subnet", "vpc"),
-    "load balancer": Neighbour(
-        _balancer, _remove_balancer, _show_balancer, ("subnet", "internet-gateway", "vpc")
-    ),
     "node group": Neighbour(
         _node_group,
         _remove_node_group,

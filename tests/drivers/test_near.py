@@ -189,7 +189,8 @@ def test_destroy_says_what_lost_its_tag_and_leaves_others_alone(
     near = NEAR[cloud]
     with world(near.rich, tmp_path) as found:
         empty = found.things()
-        other = found.load(edited(found.case.profile, {"name": "demo2", "registry": None}))
+        decoy = {"name": "demo2", "registry.name": "demo2"}
+        other = found.load(edited(found.case.profile, decoy))
         found.settle(found.up(other))
         found.load(found.case.profile)
         neighbours = found.things()
