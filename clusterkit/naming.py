@@ -22,6 +22,9 @@ their PersistentVolume says: ``true`` or ``false``
 STORAGE_CLASS = "clusterkit-storage-class"
 """on volumes: the storage class of ours that made them, whose reclaim policy is ``Delete``"""
 
+HOME = "clusterkit-vpc"
+"""on what lies in a network that is not ours: the network's id"""
+
 MACHINE = "clusterkit-machine"
 """on pools: the machine asked for, so that a newer type of the same size changes nothing"""
 

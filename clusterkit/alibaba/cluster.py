@@ -27,7 +27,7 @@ from clusterkit.engine.ownership import untagged
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.versions import upgrade
 from clusterkit.errors import CloudError
-from clusterkit.naming import CLUSTER
+from clusterkit.naming import CLUSTER, HOME
 
 SUCCEEDED = ("success", "Success")
 """the spelling differs from task to task"""
@@ -210,7 +210,8 @@ class Cluster(Kind[Clients, ClusterState]):
 
     @classmethod
     def within(cls, have: ClusterState) -> Tags:
-        return {"vpc": have.vpc, "security-group": have.security_group}
+        network = {} if have.tags.get(HOME) == have.vpc else {"vpc": have.vpc}
+        return {**network, "security-group": have.security_group}
 
     @classmethod
     def occupants(cls, scope: Scope[Clients], have: ClusterState) -> Iterator[Occupant]:

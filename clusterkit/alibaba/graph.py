@@ -19,7 +19,7 @@ from clusterkit.engine.kind import Existing, Kind
 from clusterkit.kube.manifest import namespace, service_account
 from clusterkit.kube.nodes import asked
 from clusterkit.kube.storage import storage_class
-from clusterkit.naming import STORAGE_CLASS, digest
+from clusterkit.naming import HOME, STORAGE_CLASS, digest
 from clusterkit.profile.cidr import slots
 from clusterkit.profile.network import ANYWHERE
 from clusterkit.profile.ssh_key import fingerprint
@@ -54,6 +54,8 @@ class _Network:
 def graph(profile: AlibabaProfile, facts: Facts) -> list[AnyWish]:
     """Every resource of the cluster."""
     tags = tuple(sorted(profile.tags.items()))
+    if facts.vpc:
+        tags = (*tags, (HOME, facts.vpc.id))
     network = _given(facts, profile) if facts.vpc else _made(profile, facts, tags)
     pods = profile.network.pod_range
     group = SecurityGroup(

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 from clusterkit.alibaba.client import Clients
 from clusterkit.engine.kind import Env, Kind, Record, S, Tags
 from clusterkit.engine.scope import Scope
-from clusterkit.naming import CLUSTER
+from clusterkit.naming import CLUSTER, HOME
 
 OWNER = "ack.aliyun.com"
 """tag of Container Service: the id of the cluster for which something was made"""
@@ -76,7 +76,8 @@ class Tagged(Kind[Clients, S]):
 
     @classmethod
     def within(cls, have: Any) -> Tags:
-        return {"vpc": have.vpc} if have.vpc not in ("", have.id) else {}
+        given = have.tags.get(HOME)
+        return {"vpc": have.vpc} if have.vpc not in ("", have.id, given) else {}
 
     def marked(self, env: Env[Clients], name: str = "Name") -> dict[str, Any]:
         """Parameters of every create call: name, idempotency token, tags."""

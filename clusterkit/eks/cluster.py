@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 from clusterkit.eks.client import Clients, pages
 from clusterkit.eks.errors import ERRORS
-from clusterkit.eks.iam import HOME, RoleState
+from clusterkit.eks.iam import RoleState
 from clusterkit.eks.network import SubnetState
 from clusterkit.eks.tags import REPLACE, AwsState, Ec2State, Tagged
 from clusterkit.engine.kind import Durations, Edit, Env, Found, Kind, Occupant, S, Tags, edit, fixed
@@ -23,7 +23,7 @@ from clusterkit.engine.operation import Done, Failed, Outcome, Running
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.versions import upgrade
 from clusterkit.errors import Absent, ClusterkitError, Exists, Gone, NotOurs, Rejected
-from clusterkit.naming import CLUSTER, KEEP, NAME, RUN
+from clusterkit.naming import CLUSTER, HOME, KEEP, NAME, RUN
 
 LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 PATIENCE = 3600.0

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from clusterkit.eks.addons import Addon, PodIdentity
 from clusterkit.eks.client import Clients
 from clusterkit.eks.cluster import AccessEntry, Cluster
-from clusterkit.eks.iam import CLUSTER_ROLE, HOME, KEEP_VOLUMES, Role, push_policy
+from clusterkit.eks.iam import CLUSTER_ROLE, KEEP_VOLUMES, Role, push_policy
 from clusterkit.eks.keypair import KeyPair
 from clusterkit.eks.network import (
     ElasticIp,
@@ -27,7 +27,7 @@ from clusterkit.eks.tags import Ec2State
 from clusterkit.engine.kind import Existing, Kind
 from clusterkit.kube.nodes import asked
 from clusterkit.kube.storage import storage_class
-from clusterkit.naming import STORAGE_CLASS, digest
+from clusterkit.naming import HOME, STORAGE_CLASS, digest
 from clusterkit.profile.cidr import slots
 from clusterkit.profile.ssh_key import fingerprint
 

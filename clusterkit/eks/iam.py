@@ -27,8 +27,6 @@ LONGEST_NAME = 64
 """characters of a role's name (IAM, CreateRole)"""
 KEEP_VOLUMES = f"{KEEP}-volumes"
 """tag on the cluster's role: destroy leaves the volumes of claims"""
-HOME = "clusterkit-vpc"
-"""tag on the cluster and on its role: the existing VPC that the cluster lies in"""
 CLUSTER_ROLE = "cluster"
 _EKS_PROFILE = re.compile(r"eks-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 """EKS names the instance profile of a node group by the group's own id"""

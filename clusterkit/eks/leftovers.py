@@ -19,7 +19,7 @@ from typing import Any
 from clusterkit.eks.client import Clients, pages
 from clusterkit.eks.cluster import Cluster
 from clusterkit.eks.errors import ERRORS
-from clusterkit.eks.iam import HOME, cluster_role, keeps_volumes
+from clusterkit.eks.iam import cluster_role, keeps_volumes
 from clusterkit.eks.network import Vpc
 from clusterkit.eks.occupants import (
     ENDED,
@@ -40,7 +40,7 @@ from clusterkit.engine.lock import PREFIX as LOCK
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import ClusterkitError, Gone, InUse
 from clusterkit.kube.volumes import KEPT, VolumeState, rows
-from clusterkit.naming import CLUSTER
+from clusterkit.naming import CLUSTER, HOME
 
 BATCH = 20
 """load balancers or target groups per DescribeTags call (ELB API)"""

@@ -101,7 +101,9 @@ def test_no_more_threads_than_asked_for() -> None:
     before = callers()
     assert Run(scope(cloud), steps, watch, scale=SCALE, threads=4)().ok
     assert 1 <= len(most) <= 4
-    time.sleep(0.05)
+    end = time.monotonic() + 10
+    while callers() & most and time.monotonic() < end:
+        time.sleep(0.01)
     assert not callers() & most
 
 
