@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from clusterkit.cli.target import (
     Choice,
     command,
     complete,
+    completed,
     find_target,
     profile_path,
     read_profile,
@@ -223,7 +224,7 @@ def destroy(choice: Choice, shown: UI, *, yes: bool, adopt: Sequence[str], take_
     with connected(target, choice, shown.say) as here:
         known, cluster = here.known, here.cluster
         with shown.working(f"looking for what belongs to {target.name} in {target.region}"):
-            found = cluster.plan_destroy(adopt)
+            found = _about(choice, cluster.plan_destroy(adopt))
         _plan_line(shown, found)
         report.show_findings(shown.err, found.warnings)
         if not shown.json:
@@ -245,12 +246,13 @@ def destroy(choice: Choice, shown: UI, *, yes: bool, adopt: Sequence[str], take_
             # after another run's changes: whoever typed the name means all that carries its tags
             ran = _locked(here, shown, found, cluster.plan_destroy, take_over=take_over)
             found, outcome = ran or (found, Outcome())
+            found = _about(choice, found)
             if not outcome.ok:
                 again = command("destroy", choice)
                 complete(choice, *outcome.failed.values())
                 failed(shown, outcome, again, again)
         if found.blocked:
-            raise _blocked(target, found, command("destroy", choice))
+            raise _blocked(target, found)
         # the run has seen each thing go; what it could not see it has warned about
         with shown.working("removing the context from the kubeconfig"):
             left = forget_context(here, known.kubeconfig if known else None)
@@ -267,13 +269,27 @@ def destroy(choice: Choice, shown: UI, *, yes: bool, adopt: Sequence[str], take_
     return 0
 
 
-def _blocked(target: Target, plan: Plan, again: str) -> Blocked:
+def _about(choice: Choice, plan: Plan) -> Plan:
+    """The plan with hints whose commands can be pasted."""
+
+    def told(hint: str) -> str:
+        return completed(choice, hint)
+
+    return replace(
+        plan,
+        warnings=tuple(replace(each, hint=told(each.hint)) for each in plan.warnings),
+        kept=tuple(replace(each, hint=told(each.hint)) for each in plan.kept),
+        blocked=tuple(replace(each, hint=told(each.hint)) for each in plan.blocked),
+    )
+
+
+def _blocked(target: Target, plan: Plan) -> Blocked:
     keys = ", ".join(each.key for each in plan.blocked)
     cures = dict.fromkeys(each.hint for each in plan.blocked if each.hint)
     return Blocked(
         f"{len(plan.blocked)} not deleted, because of what is not this cluster's: {keys}",
         where=target.name,
-        hint="; ".join((*cures, f"remove what is in the way, then: {again}")),
+        hint="; ".join((*cures, "remove what is in the way, then: clusterkit destroy")),
     )
 
 

@@ -59,17 +59,19 @@ def command(verb: str, choice: Choice) -> str:
 _COMMAND = re.compile(r"\bclusterkit (up|plan|destroy|status|kubeconfig)\b(?! --cloud)")
 
 
+def completed(choice: Choice, hint: str) -> str:
+    """A hint whose commands are about this cluster and this sandbox."""
+    return _COMMAND.sub(lambda found: command(found[1], choice), hint)
+
+
 def complete(choice: Choice, *errors: Exception) -> None:
     """Write the commands in hints so that they are about this cluster and this sandbox."""
-
-    def whole(hint: str) -> str:
-        return _COMMAND.sub(lambda found: command(found[1], choice), hint)
-
     for error in errors:
         if isinstance(error, ProfileError | PreflightError):
-            error.findings = tuple(replace(f, hint=whole(f.hint)) for f in error.findings)
+            told = (replace(each, hint=completed(choice, each.hint)) for each in error.findings)
+            error.findings = tuple(told)
         elif isinstance(error, ClusterkitError):
-            error.hint = whole(error.hint)
+            error.hint = completed(choice, error.hint)
 
 
 def read_profile(choice: Choice, *, receipts: bool = True) -> tuple[BaseProfile, Path]:
