@@ -180,7 +180,7 @@ TURNS = (
     _turn("tags", {}, {"team": "ci"}, quick=True),
     _turn("tags", {"team": "ci", "a": "b"}, {"team": "ops", "c": "d"}),
     _turn("deletion_protection", False, True),
-    _turn("edition", "standard", "pro", back=("ack.pro.small", "ack.standard")),
+    _turn("edition", "pro", "standard", refused=("ack.pro.small", "ack.standard")),
     _turn("mirror", None, "registry.example.com/mirror"),
     _turn("mirror", "registry.example.com/mirror", "other.example.com"),
 )  # fmt: skip

@@ -204,11 +204,11 @@ def test_destroy_says_what_lost_its_tag_and_leaves_others_alone(
         outcome = found.cluster().apply(plan, found.events.append)
         said = texts(plan, outcome) + "\n".join(map(str, found.events))
         now = found.things()
-        there = [thing for thing in now if thing[1] == have.id and thing not in neighbours]
-        if there and kind not in near.alone:
+        left = {thing for thing in now if thing not in neighbours}
+        if kind in near.alone:
+            assert {each for each, _ in left} <= {kind, "policy"}  # a role's policy
+        elif left:
             assert have.id in said
-            assert not outcome.ok or plan.blocked or plan.warnings
-        if not there:
-            assert {key for key in now if key not in neighbours} == set()
+            assert not outcome.ok or plan.blocked or plan.kept or plan.warnings
         assert {key: now.get(key) for key in neighbours} == neighbours
         assert empty.keys() <= now.keys()
