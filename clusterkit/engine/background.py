@@ -20,12 +20,12 @@ POLL = 1.0
 class _Aside(Future[T]):
     """A result that also comes when its thread found no memory to report it."""
 
-    thread = threads.Started()
+    thread: threads.Thread | None = None
 
     def settle(self) -> None:
         """Wait for the end."""
         while not wait([self], POLL).done:
-            if self.thread.ended and not self.done():
+            if self.thread and self.thread.ended and not self.done():
                 self.set_exception(threads.out_of_memory())
 
     def result(self, timeout: float | None = None) -> T:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import _thread
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from clusterkit.errors import ClusterkitError
 
@@ -13,41 +13,50 @@ BEGINS = 10.0
 """seconds until a thread that has not begun counts as failed, on a machine with much else to do"""
 
 
-class Started:
-    """A thread that was started."""
+class _Impatient(threading.Event):
+    """What ``Thread.start`` waits for: for ever, if the thread finds no memory to begin."""
 
-    begun = False
-    ended = False
+    def wait(self, timeout: float | None = None) -> bool:
+        return super().wait(BEGINS if timeout is None else timeout)
 
 
-def start(work: Callable[[], object], name: str) -> Started:
-    """Run ``work`` on a thread of its own, which does not keep the process alive: a second Ctrl-C
-    must not wait for a call that hangs. ``ClusterkitError`` if no thread can be started.
-
-    ``threading.Thread.start`` is not used: it waits for ever for a thread that finds no memory for
-    its first steps.
+class Thread(threading.Thread):
+    """A thread that does not keep the process alive: a second Ctrl-C must not wait for a call that
+    hangs.
     """
-    first, thread = threading.Event(), Started()
 
-    def begin() -> None:
+    def __init__(self, work: Callable[[], object], name: str) -> None:
+        super().__init__(name=name, daemon=True)
+        self._work = work
+        self._started = _Impatient()
+        self._late = False
+
+    def run(self) -> None:
+        """Work, unless ``start`` has given up."""
+        if not self._late:
+            with suppress(MemoryError):  # whoever waits for the result notices the end
+                self._work()
+
+    def start(self) -> None:
+        """``ClusterkitError`` if it cannot be started."""
         try:
-            threading.current_thread().name = name
-            if not thread.ended:
-                thread.begun = True
-                first.set()
-                work()
-        finally:
-            thread.ended = True
-            first.set()
+            super().start()
+        except RuntimeError as error:
+            raise _refused(str(error)) from error
+        if not self._started.is_set():
+            self._late = True
+            raise _refused("it ended before it began")
 
-    try:
-        _thread.start_new_thread(begin, ())
-    except RuntimeError as error:
-        raise _refused(str(error)) from error
-    first.wait(BEGINS)
-    if not thread.begun:
-        thread.ended = True  # if it begins later, it has nothing to do
-        raise _refused("it ended before it began")
+    @property
+    def ended(self) -> bool:
+        """Whether it has come to an end, with its work done or not."""
+        return self._started.is_set() and not self.is_alive()
+
+
+def start(work: Callable[[], object], name: str) -> Thread:
+    """Run ``work`` on a thread of its own; ``ClusterkitError`` if none can be started."""
+    thread = Thread(work, name)
+    thread.start()
     return thread
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import _thread
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
 
 import pytest
 
@@ -20,15 +19,15 @@ from clusterkit.errors import ClusterkitError
 
 def _no_more_threads(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
     """As under ``ulimit -v``; the limit itself would end the test's own process."""
-    start, left = _thread.start_new_thread, [after]
+    start, left = threading.Thread.start, [after]
 
-    def refuse(function: Callable[[], object], args: tuple[()]) -> int:
+    def refuse(thread: threading.Thread) -> None:
         if not left[0]:
             raise RuntimeError("can't start new thread")
         left[0] -= 1
-        return start(function, args)
+        start(thread)
 
-    monkeypatch.setattr(_thread, "start_new_thread", refuse)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
 
 
 def test_calls_share_the_threads_that_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,7 +52,7 @@ def test_without_any_thread_there_is_an_error_and_no_hang(monkeypatch: pytest.Mo
 
 
 def test_a_thread_that_ends_before_it_begins_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_thread, "start_new_thread", lambda *_: 0)
+    monkeypatch.setattr(threading.Thread, "start", lambda _: None)
     monkeypatch.setattr(threads, "BEGINS", 0.05)
     with pytest.raises(ClusterkitError, match="ended before it began"):
         Scheduler().call(lambda: 1, lambda *_: None)
@@ -68,7 +67,6 @@ def test_a_thread_without_memory_for_its_result_ends_the_run(
         raise MemoryError
 
     monkeypatch.setattr(loop, "_finisher", full)
-    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
     loop.call(lambda: 1, lambda *_: None)
     with pytest.raises(ClusterkitError, match="ran out of memory"):
         loop.run()
