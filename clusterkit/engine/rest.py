@@ -232,9 +232,22 @@ def _context(ca: str | None, certificate: str | None, key: str | None) -> ssl.SS
     # (https://github.com/kubernetes-client/python/issues/2394)
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if certificate and key:
-        with tempfile.TemporaryDirectory(prefix="clusterkit-") as folder:  # 0700
-            pair = Path(folder, "pair.pem")  # the ssl module takes files only
-            pair.touch(mode=0o600)
-            pair.write_text(f"{certificate}\n{key}\n")
-            context.load_cert_chain(pair)
+        _load(context, f"{certificate}\n{key}\n")
     return context
+
+
+def _load(context: ssl.SSLContext, pair: str) -> None:
+    """The client's certificate and key; the ssl module takes files only."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="clusterkit-") as folder:  # 0700
+            file = Path(folder, "pair.pem")
+            file.touch(mode=0o600)
+            file.write_text(pair)
+            context.load_cert_chain(file)
+    except ssl.SSLError:
+        raise
+    except OSError as error:
+        raise ClusterkitError(
+            f"the client certificate needs a temporary file: {error.strerror or error}",
+            hint="free some disk space, or set TMPDIR to a folder that can be written",
+        ) from error

@@ -76,7 +76,8 @@ def test_the_next_ordinary_command_finishes(user: User, cloud: Cloud, what: str)
         user.tool("destroy", profile, "--yes")
     assert user.tool("status", profile, ok=1).stdout.count("\n") <= 1
     assert name not in kubeconfig.read_text()
-    assert not [*Path(user.env["XDG_STATE_HOME"]).rglob(f"*{name}*.json")]
+    if "XDG_STATE_HOME" not in how.env:  # else it could not know of the receipt
+        assert not [*Path(user.env["XDG_STATE_HOME"]).rglob(f"*{name}*.json")]
 
 
 @pytest.mark.parametrize("command", ["up", "destroy"])
