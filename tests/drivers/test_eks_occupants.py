@@ -161,6 +161,7 @@ def test_foreign_node_groups_and_fargate_profiles_keep_the_cluster(tmp_path: Pat
         left = found.look()
         assert not {"nat-gateway", "elastic-ip"} & left.keys()
         assert left["node-group"] == left["cluster"] == 1
+        assert (left["addon"], left["access-entry"]) == (5, 2)
         account.eks.delete_fargate_profile(clusterName="demo", fargateProfileName="batch")
         account.eks.delete_nodegroup(clusterName="demo", nodegroupName="theirs")
         account.iam.delete_role(RoleName="pods")
