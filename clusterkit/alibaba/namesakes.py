@@ -17,6 +17,7 @@ from clusterkit.alibaba.iam import unmarked
 from clusterkit.alibaba.keypair import KeyPair
 from clusterkit.alibaba.tags import shown_name
 from clusterkit.engine.kind import Leftover
+from clusterkit.engine.lock import PREFIX as LOCK
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Denied
 from clusterkit.naming import CLUSTER
@@ -35,7 +36,9 @@ class NamesakeState:
 
 def _found(scope: Scope[Clients]) -> Iterator[NamesakeState]:
     def untagged(kind: Any, **where: str) -> Iterator[str]:
-        return (have.id for have in kind.there(scope, **where) if CLUSTER not in have.tags)
+        # a cluster called "lock" would find the locks of all others
+        there = kind.there(scope, **where)
+        return (have.id for have in there if not {CLUSTER, LOCK} & have.tags.keys())
 
     for identifier in untagged(KeyPair, KeyPairName=shown_name(scope, "*")):
         delete = f"aliyun ecs DeleteKeyPairs --KeyPairNames '[\"{identifier}\"]'"

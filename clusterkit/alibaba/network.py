@@ -257,7 +257,3 @@ def neighbours(scope: Scope[Clients]) -> Neighbours:
 def keeps_volumes(scope: Scope[Clients]) -> bool:
     """Whether destroy leaves the disks of claims; it does when no tag says so."""
     return remembered(scope).get(KEEP_VOLUMES) != "false"
-
-
-def _called(shown: Any, kind: str) -> str:
-    return f"{shown[f'{kind}Id']} ({shown.get(f'{kind}Name') or 'no name'})"

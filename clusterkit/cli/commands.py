@@ -173,9 +173,11 @@ def _locked(
     started: Callable[[str], None] = lambda _: None,
     *,
     take_over: bool,
+    asked: bool = False,
 ) -> tuple[Plan, Outcome] | None:
-    """Run the plan while no other run works on the cluster; after waiting for one, the plan that
-    ``again`` makes. The plan and how it ended; None if there is none.
+    """Run the plan while no other run works on the cluster; the plan that ``again`` makes, if
+    another run worked on it before, or may have while a question was ``asked``. The plan and how
+    it ended; None if there is none.
     """
     tell = partial(_tell_waiting, shown, here.target.name)
     with (
@@ -183,7 +185,7 @@ def _locked(
         here.cluster.lock(tell, stop, take_over=take_over) as lock,
     ):
         plan: Plan | None = found
-        if lock.waited:
+        if lock.waited or lock.inherited or asked:
             plan = again()
         if plan is None:
             return None
@@ -244,7 +246,9 @@ def destroy(choice: Choice, shown: UI, *, yes: bool, adopt: Sequence[str], take_
                 return 1
 
             # after another run's changes: whoever typed the name means all that carries its tags
-            ran = _locked(here, shown, found, cluster.plan_destroy, take_over=take_over)
+            ran = _locked(
+                here, shown, found, cluster.plan_destroy, take_over=take_over, asked=not yes
+            )
             found, outcome = ran or (found, Outcome())
             found = _about(choice, found)
             if not outcome.ok:

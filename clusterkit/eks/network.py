@@ -199,6 +199,12 @@ class ElasticIp(Ec2[AddressState]):
         if have.instance:
             cure = f"associate another address with {have.instance}"
             yield Occupant("instance", have.instance, cure=cure)
+        for gateway in NatGateway.found(scope):
+            if gateway.address == have.id and gateway.status not in NatGateway.leaving:
+                cure = f"aws ec2 delete-nat-gateway --nat-gateway-id {gateway.id} "
+                name = (gateway.tags or {}).get("Name", "")
+                cure += f"--region {scope.region}"
+                yield Occupant("NAT gateway", gateway.id, name, cure)
 
 
 class NatState(Ec2State):

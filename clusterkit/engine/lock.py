@@ -29,7 +29,7 @@ from clusterkit.engine.file_lock import Place
 from clusterkit.engine.kind import Tags
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import (
-    CloudError,
+    ClusterkitError,
     Exists,
     Gone,
     Interrupted,
@@ -177,6 +177,8 @@ class Lock:
         )
         self.waited = False
         """whether somebody else had it: what a plan saw before may have changed"""
+        self.inherited = False
+        """whether it was taken over, so that the same holds"""
         self._lost: Locked | None = None
         self._renewed = 0.0
         self._renewing = threading.RLock()
@@ -230,7 +232,8 @@ class Lock:
             raise self._lost
         if monotonic() - self._renewed > self._times.fence:
             with self._renewing:
-                if monotonic() - self._renewed > self._times.fence:
+                # again if the process was stopped while it renewed it
+                while monotonic() - self._renewed > self._times.fence:
                     self._renew()
 
     def _renew_on(self) -> None:
@@ -244,7 +247,7 @@ class Lock:
                 pause = self._times.renew
             except Locked:
                 return
-            except CloudError:
+            except ClusterkitError:  # of the cloud, or of credentials that have expired
                 pause = self._times.renew / 5
 
     def _renew(self) -> None:
@@ -273,7 +276,7 @@ class Lock:
 
     def _let_go(self) -> None:
         """Remove it, if it is still this run's; a failure costs the next run a minute, no more."""
-        with suppress(CloudError):
+        with suppress(ClusterkitError):
             held = self._patiently(lambda: self._cloud.read(self._scope))
             if held is not None and Holder.of(held.tags).run == self._me.run:
                 self._patiently(lambda: self._cloud.release(self._scope, held.id))
@@ -335,7 +338,7 @@ class Lock:
                     dead = holder is not None and holder.place == self._me.place
                     stale = monotonic() - since > self._times.stale
                     if dead or stale or self._take_over:
-                        self._take_over, took = False, True
+                        self._take_over, took, self.inherited = False, True, True
                         self._cloud.release(self._scope, held.id)
                     else:
                         self._waiting(f"{holder}")

@@ -108,9 +108,10 @@ def steps(
     blocked: frozenset[str],
 ) -> tuple[list[Step], dict[str, frozenset[str]]]:
     """Deletions by reverse order of kinds, parallel inside a kind: each kind waits for the one
-    after it. ``rows``: the leftovers that are removed, but for the keys in ``blocked``.
+    after it. ``rows``: the leftovers that are removed, but for the keys in ``blocked``. What goes
+    with a thing that is blocked stays with it.
     """
-    ends = {k.kind for k in kinds if going[k]}
+    ends = {k.kind for k in kinds if going[k]} | {key.partition("/")[0] for key in blocked}
     barriers = {"barrier/wish": keys}
     before = "barrier/wish"
     out: list[Step] = []

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from clusterkit.eks.leftovers import UNPROVEN
+from clusterkit.naming import CLUSTER
 from tests.drivers.aws import Account
 from tests.drivers.eks_cases import EXISTING_CASE, MINIMAL_CASE, TRUST
 from tests.drivers.test_eks_ownership import RICH_CASE, adopt, strip
@@ -138,6 +139,15 @@ def _detach(account: Account, gateway: str) -> None:
     account.ec2.delete_vpn_gateway(VpnGatewayId=gateway)
 
 
+def test_a_gateway_that_lost_its_tag_keeps_its_address(tmp_path: Path) -> None:
+    with world(MINIMAL_CASE, tmp_path) as found:
+        found.settle(found.up())
+        [gateway] = (s for k, s in found.plan().snapshot.states.items() if "nat-gateway/" in k)
+        Account(found).ec2.delete_tags(Resources=[gateway.id], Tags=[{"Key": CLUSTER}])
+        assert gateway.id in _stays(found)["elastic-ip/a"]
+        found.settle(found.destroy())
+
+
 def test_foreign_node_groups_and_fargate_profiles_keep_the_cluster(tmp_path: Path) -> None:
     with world(MINIMAL_CASE, tmp_path) as found:
         before = found.look()
@@ -161,6 +171,7 @@ def test_foreign_node_groups_and_fargate_profiles_keep_the_cluster(tmp_path: Pat
         left = found.look()
         assert not {"nat-gateway", "elastic-ip"} & left.keys()
         assert left["node-group"] == left["cluster"] == 1
+        assert (left["addon"], left["access-entry"]) == (5, 2)
         account.eks.delete_fargate_profile(clusterName="demo", fargateProfileName="batch")
         account.eks.delete_nodegroup(clusterName="demo", nodegroupName="theirs")
         account.iam.delete_role(RoleName="pods")

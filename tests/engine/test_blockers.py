@@ -58,6 +58,18 @@ def test_what_is_blocked_stays_with_what_it_needs_and_the_rest_goes() -> None:
     assert set(cloud.things) == {"hut/a", "plot/p"}
 
 
+def test_what_goes_with_a_thing_that_stays_is_not_taken_out_of_it() -> None:
+    class Stove(Item):
+        kind = "stove"
+        dies_with: ClassVar[str | None] = "hut"
+
+    kinds = (*KINDS, Stove)
+    cloud = _built(a=[Occupant("instance", "i-1")])
+    assert up(cloud, *WISH, Stove(name="s"), kinds=kinds).ok
+    assert run(cloud, planned(cloud, kinds=kinds, destroy=True)).ok
+    assert set(cloud.things) == {"hut/a", "plot/p", "stove/s"}
+
+
 def test_ours_in_ours_is_not_in_the_way() -> None:
     cloud = _built(a=[Occupant("rubble", "stone")])
     assert planned(cloud, kinds=KINDS, destroy=True).blocked == ()

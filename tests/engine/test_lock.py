@@ -18,7 +18,15 @@ from clusterkit.engine import lock as locks
 from clusterkit.engine.kind import Tags
 from clusterkit.engine.lock import PREFIX, Held, Holder, Lock, Times
 from clusterkit.engine.scope import Scope
-from clusterkit.errors import Exists, Gone, Interrupted, Locked, NotOurs, ServerError
+from clusterkit.errors import (
+    CredentialsError,
+    Exists,
+    Gone,
+    Interrupted,
+    Locked,
+    NotOurs,
+    ServerError,
+)
 from tests.unit.odd_files import EACH, ODD, same
 
 FAST = Times(renew=0.1, stale=0.5, fence=0.2, settle=0.05, poll=0.02)
@@ -176,7 +184,8 @@ def test_take_over_waits_for_nothing() -> None:
     cloud = Cloud()
     elsewhere(cloud)
     began = time.monotonic()
-    with lock(cloud, times=SLOW, take_over=True):
+    with lock(cloud, times=SLOW, take_over=True) as held:
+        assert held.inherited
         assert time.monotonic() - began < 10
         assert cloud.serial == 1
 
@@ -202,6 +211,32 @@ def test_a_process_that_slept_makes_sure_before_it_changes_anything() -> None:
         time.sleep(0.3)
         with pytest.raises(Locked):
             held.check()
+
+
+def test_a_process_that_slept_while_it_renewed_makes_sure_once_more() -> None:
+    """ECS key pairs are written by name: the write reaches the other's lock."""
+
+    class ByName(Cloud):
+        def write(self, scope: Scope[None], identifier: str, tags: Tags) -> None:
+            if self.serial == 1:  # the other takes it over between the read and the write
+                self.serial = 2
+                elsewhere(self)
+                time.sleep(0.3)
+
+    times = Times(renew=60, stale=120, fence=0.2, settle=0, poll=0.02)
+    with lock(ByName(), times=times) as held:
+        time.sleep(0.3)
+        with pytest.raises(Locked):
+            held.check()
+
+
+def test_credentials_that_expire_do_not_hide_how_the_run_ended() -> None:
+    class Expired(Cloud):
+        def release(self, scope: Scope[None], identifier: str) -> None:
+            raise CredentialsError("they have expired")
+
+    with lock(Expired()):
+        pass
 
 
 def test_something_foreign_with_its_name_is_not_removed() -> None:
