@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -218,9 +218,7 @@ class Cluster:
         clients = self._snapshot()
         account = self._account(clients)
         self._check_account(account)
-        for wanted in adopt:
-            # tagging what is tagged already changes nothing, so it may be retried
-            self._retry(partial(self._adopt, wanted))
+        self._adopt_all(adopt)
         if activate is not None:
             # asks what is missing before it creates anything, so it may be retried as a whole
             for done in self._retry(lambda: self._cloud.activate(profile, self._clients.fresh())):
@@ -249,8 +247,7 @@ class Cluster:
         account = self._account(clients)
         if adopt:
             self._check_account(account)
-        for wanted in adopt:
-            self._retry(partial(self._adopt, wanted))
+            self._adopt_all(adopt)
         return _plan(self._compare([], clients, destroy=True), account, None)
 
     # -- the run ----------------------------------------------------------------------------------
@@ -388,6 +385,21 @@ class Cluster:
                 where=self.target.name,
                 hint="clusterkit status lists what exists, clusterkit up creates the rest",
             ) from None
+
+    def _adopt_all(self, wanted: Sequence[str]) -> None:
+        """Tag what exists, while no other run works on the cluster."""
+        if not wanted:
+            return
+        with ExitStack() as stack:
+            if not (self._lock is not None and self._lock.of_this_thread):
+                stack.enter_context(self.lock(self._waits))
+            for each in wanted:
+                # tagging what is tagged already changes nothing, so it may be retried
+                self._retry(partial(self._adopt, each))
+
+    def _waits(self, told: str) -> None:
+        if self.connection.waiting is not None:
+            self.connection.waiting(told, 60.0)
 
     def _adopt(self, wanted: str) -> None:
         ownership.adopt(wanted, self._kinds, self._scope(self._clients.fresh()), uuid4())

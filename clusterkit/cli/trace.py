@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -48,8 +49,12 @@ class Trace:
         text = json.dumps(line, default=str)
         with self._lock:
             if not self._file.closed:
-                self._file.write(text + "\n")
-                self._file.flush()
+                try:
+                    self._file.write(text + "\n")
+                    self._file.flush()
+                except OSError:  # a full disk is no reason to stop a run
+                    with suppress(OSError):
+                        self._file.close()
 
     def close(self) -> None:
         """End the file; what a call still in flight reports is dropped."""

@@ -69,10 +69,12 @@ def blocked(
             causes.setdefault(occupied.kind, key)
     uses = {kind.kind: kind.uses for kind in things}
     kept = _needed(causes, uses)
+    inside = {kind.kind: kind.dies_with for kind in things if isinstance(kind, Leftover)}
+    kept |= {kind: causes[lies] for kind, lies in inside.items() if lies in causes}
     for kind, states in things.items():
         if cause := kept.get(kind.kind):
             for _, have in states:
-                out.setdefault((kind, str(have.id)), Stay(f"{cause} stays and needs it"))
+                out.setdefault((kind, str(have.id)), Stay(f"{cause} stays"))
     return Verdict(out, frozenset(kept), warnings)
 
 

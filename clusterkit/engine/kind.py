@@ -398,6 +398,8 @@ class Leftover(Generic[C]):
     patience: float = 900.0
     takes: Durations = Durations()
     uses: tuple[str, ...] = ()
+    dies_with: str | None = None
+    """the kind in which it lies: nothing of it is removed while one of those stays"""
     optional: bool = False
     """an attempt: what stays is found by a later row"""
     verbs: tuple[str, str] = ("deleting", "removed")

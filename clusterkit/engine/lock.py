@@ -339,7 +339,9 @@ class Lock:
                     stale = monotonic() - since > self._times.stale
                     if dead or stale or self._take_over:
                         self._take_over, took, self.inherited = False, True, True
-                        self._cloud.release(self._scope, held.id)
+                        now = self._cloud.read(self._scope)  # another may have just taken it
+                        if now is not None and self._holder(now) == holder:
+                            self._cloud.release(self._scope, held.id)
                     else:
                         self._waiting(f"{holder}")
                         self._pause(self._times.poll)

@@ -146,15 +146,13 @@ def plan(
     surplus = removal.surplus(looked, seen.found, keys, kept)
     if not (destroy or prune):
         surplus = {kind: [] for kind in looked}
-    blocked: tuple[Kept, ...] = ()
-    rows = frozenset[str]()
-    if destroy:
-        rows = frozenset(kind.kind for kind in looked if isinstance(kind, Leftover))
-        surplus, blocked, verdict = removal.blocked(
-            surplus, seen.found, scope, scale=scale, threads=threads
-        )
-        rows -= verdict.kinds
-        warnings += verdict.warnings
+    surplus, blocked, verdict = removal.blocked(
+        surplus, seen.found, scope, scale=scale, threads=threads
+    )
+    warnings += verdict.warnings
+    rows = frozenset(kind.kind for kind in looked if isinstance(kind, Leftover)) - verdict.kinds
+    if not destroy:
+        warnings += [Finding(f"stays: {k.reason}", where=k.key, hint=k.hint) for k in blocked]
     reached = [kind for kind in looked if kind.kind not in seen.unreached]
     stay = frozenset(each.key for each in blocked)
     removals, barriers = removal.steps(reached, surplus, keys, rows, stay)

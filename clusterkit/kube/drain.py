@@ -44,7 +44,12 @@ def _balanced(scope: Scope[HasKube]) -> Iterable[DrainedState]:
 
 
 LoadBalancerServices = Leftover[HasKube](
-    "load-balancer-services", _balanced, _delete, patience=PATIENCE, optional=True
+    "load-balancer-services",
+    _balanced,
+    _delete,
+    dies_with="cluster",
+    patience=PATIENCE,
+    optional=True,
 )
 """Every Service of type LoadBalancer; a finalizer keeps it until its load balancer is gone
 (https://kubernetes.io/docs/tasks/access-application-cluster/create-external-load-balancer/).
@@ -58,7 +63,9 @@ def _ingresses(scope: Scope[HasKube]) -> Iterable[DrainedState]:
     ]
 
 
-Ingresses = Leftover[HasKube]("ingresses", _ingresses, _delete, patience=PATIENCE, optional=True)
+Ingresses = Leftover[HasKube](
+    "ingresses", _ingresses, _delete, dies_with="cluster", patience=PATIENCE, optional=True
+)
 """Every Ingress, whatever its class: a controller may have made a load balancer for it, and one
 that did keeps the Ingress by a finalizer until that is gone.
 """
@@ -100,7 +107,9 @@ def volume_claims(keeps: Callable[[Scope[Any]], bool]) -> Leftover[Any]:
         users = _users(kube.list("/api/v1/pods"))
         return [_volume(item, users) for item in volumes]
 
-    return Leftover("volume-claims", listed, _release, patience=PATIENCE, optional=True)
+    return Leftover(
+        "volume-claims", listed, _release, patience=PATIENCE, dies_with="cluster", optional=True
+    )
 
 
 def _release(scope: Scope[HasKube], have: VolumeState) -> None:

@@ -22,6 +22,8 @@ KEPT = "the profile keeps volumes (storage.keep_volumes)"
 RETAINED = "its PersistentVolume says Retain"
 UNCLAIMED = "Kubernetes has no PersistentVolume for it"
 UNKNOWN = "nothing says whether its PersistentVolume is Delete or Retain"
+UNASKED: Mapping[str, str] = {}
+"""instead of what the PersistentVolumes say, while nobody can ask them"""
 
 
 @dataclass(frozen=True)
@@ -77,9 +79,9 @@ def rows(
 
     def undecided(scope: Scope[Any]) -> Iterable[VolumeState]:
         volumes = [*listed(scope)]
-        if not volumes or keeps(scope):
+        known = None if not volumes or keeps(scope) else _asked(scope)
+        if known is None:
             return
-        known = policies(scope)
         for each in volumes:
             keep = bool(_kept(each, known))
             if each.tags.get(KEEP) != "true" if keep else _kept(each, None):
@@ -107,22 +109,27 @@ def rows(
 
 
 def _asked(scope: Scope[HasKube]) -> Mapping[str, str] | None:
-    """What the PersistentVolumes say; None if Kubernetes cannot be asked."""
+    """What the PersistentVolumes say; None if there is no cluster any more, ``UNASKED`` if it does
+    not answer.
+    """
     try:
         return policies(scope)
-    except (Absent, CloudError):
+    except Absent:
         return None
+    except CloudError:
+        return UNASKED
 
 
 def _kept(volume: VolumeState, known: Mapping[str, str] | None) -> str:
-    """Why a volume stays; empty if it goes. ``known``: what the PersistentVolumes say, None if they
-    cannot be asked, so that only the tags tell.
+    """Why a volume stays; empty if it goes. ``known``: what the PersistentVolumes say, None if the
+    cluster is gone, so that only the tags tell. While it exists and cannot be asked, the class of a
+    volume proves nothing: a PersistentVolume may have been changed to Retain since.
     """
-    if known is not None:
+    if known is not None and known is not UNASKED:
         policy = known.get(volume.id)
         if policy is None:
             return UNCLAIMED
         return "" if policy == "Delete" else RETAINED
     if keep := volume.tags.get(KEEP):
         return "" if keep == "false" else f"its tag {KEEP} says so"
-    return "" if STORAGE_CLASS in volume.tags else UNKNOWN
+    return "" if STORAGE_CLASS in volume.tags and known is not UNASKED else UNKNOWN

@@ -50,8 +50,8 @@ def test_what_is_blocked_stays_with_what_it_needs_and_the_rest_goes() -> None:
     stays = {each.key: each.reason for each in plan.blocked}
     assert stays == {
         "hut/a": "instance i-1 (web) is not this cluster's and in the way",
-        "plot/p": "hut/a stays and needs it",
-        "rubble/stone": "hut/a stays and needs it",
+        "plot/p": "hut/a stays",
+        "rubble/stone": "hut/a stays",
     }
     assert [each.hint for each in plan.blocked if each.key == "hut/a"] == ["cloud delete i-1"]
     assert run(cloud, plan).ok
