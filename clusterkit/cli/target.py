@@ -61,7 +61,12 @@ _COMMAND = re.compile(r"\bclusterkit (up|plan|destroy|status|kubeconfig)\b(?! --
 
 def completed(choice: Choice, hint: str) -> str:
     """A hint whose commands are about this cluster and this sandbox."""
-    return _COMMAND.sub(lambda found: command(found[1], choice), hint)
+
+    def told(found: re.Match[str]) -> str:
+        whole = command(found[1], choice)
+        return found[0] if hint.startswith(whole, found.start()) else whole
+
+    return _COMMAND.sub(told, hint)
 
 
 def complete(choice: Choice, *errors: Exception) -> None:
