@@ -48,6 +48,8 @@ def command(verb: str, choice: Choice) -> str:
     words = ["clusterkit", verb]
     if path := profile_path(choice):
         words.append(str(path))
+    elif choice.name and verb in ("up", "plan"):
+        words.append("PROFILE")  # these need one
     elif choice.name:
         words += ["--cloud", str(choice.cloud), "--region", str(choice.region)]
         words += ["--name", choice.name]

@@ -44,3 +44,4 @@ def test_without_a_profile_the_cluster_is_named(
     choice = Choice(cloud="eks", region="eu-west-1", name="demo")
     named = "--cloud eks --region eu-west-1 --name demo"
     assert command("destroy", choice) == f"clusterkit destroy {named}"
+    assert command("up", choice) == "clusterkit up PROFILE", "up takes no name"
