@@ -46,13 +46,13 @@ def profile_path(choice: Choice, environ: Mapping[str, str] = os.environ) -> Pat
 def command(verb: str, choice: Choice) -> str:
     """The command line that does ``verb`` to this cluster."""
     words = ["clusterkit", verb]
-    if path := profile_path(choice):
-        words.append(str(path))
-    elif choice.name and verb in ("up", "plan"):
-        words.append("PROFILE")  # these need one
+    if choice.name and verb in ("up", "plan"):
+        words.append("PROFILE")  # these need one; the one in this folder may be another cluster's
     elif choice.name:
         words += ["--cloud", str(choice.cloud), "--region", str(choice.region)]
         words += ["--name", choice.name]
+    elif path := profile_path(choice):
+        words.append(str(path))
     if choice.cloud_profile:
         words += ["--cloud-profile", choice.cloud_profile]
     return shlex.join(words + (["--sandbox"] if choice.sandbox else []))

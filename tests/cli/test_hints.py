@@ -45,3 +45,5 @@ def test_without_a_profile_the_cluster_is_named(
     named = "--cloud eks --region eu-west-1 --name demo"
     assert command("destroy", choice) == f"clusterkit destroy {named}"
     assert command("up", choice) == "clusterkit up PROFILE", "up takes no name"
+    Path("profile.yaml").touch()
+    assert command("destroy", choice) == f"clusterkit destroy {named}", "not another cluster's"
