@@ -223,6 +223,7 @@ class Cluster(Kind[Clients, ClusterState]):
             if machines and read_cs_tags(pool["scaling_group"]).get(CLUSTER) != scope.cluster:
                 name, cure = str(info.get("name") or ""), "aliyun cs DeleteClusterNodepool --force"
                 cure += f" true --ClusterId {have.id} --NodepoolId {info['nodepool_id']}"
+                cure += f" --region {scope.region}"
                 yield Occupant("node pool", info["nodepool_id"], name, cure)
 
     def taken(self, env: Env[Clients]) -> ClusterState | None:

@@ -40,11 +40,12 @@ def _found(scope: Scope[Clients]) -> Iterator[NamesakeState]:
         there = kind.there(scope, **where)
         return (have.id for have in there if not {CLUSTER, LOCK} & have.tags.keys())
 
+    region = f"--region {scope.region}"
     for identifier in untagged(KeyPair, KeyPairName=shown_name(scope, "*")):
-        delete = f"aliyun ecs DeleteKeyPairs --KeyPairNames '[\"{identifier}\"]'"
+        delete = f"aliyun ecs DeleteKeyPairs --KeyPairNames '[\"{identifier}\"]' {region}"
         yield NamesakeState(identifier, "key pair", delete)
     for identifier in untagged(AccessList, AclName=shown_name(scope, "api")):
-        delete = f"aliyun slb DeleteAccessControlList --AclId {identifier}"
+        delete = f"aliyun slb DeleteAccessControlList --AclId {identifier} {region}"
         yield NamesakeState(identifier, "access list", delete)
     with suppress(Denied):  # RAM is for those who use a registry
         for kind, name in unmarked(scope, "push"):

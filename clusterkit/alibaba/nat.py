@@ -64,7 +64,8 @@ class Eip(Tagged[EipState]):
                 f"aliyun vpc UnassociateEipAddress --AllocationId {have.id} --InstanceId {holder}"
             )
             noun = BOUND.get(kind, kind)
-            yield Occupant(noun, holder, cure=f"{cure} --InstanceType {kind}")
+            cure += f" --InstanceType {kind} --region {scope.region}"
+            yield Occupant(noun, holder, cure=cure)
 
     def create(self, env: Env[Clients]) -> None:
         env.client.vpc(

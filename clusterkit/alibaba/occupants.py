@@ -37,14 +37,14 @@ class Neighbours:
         """Machines; ``where`` are parameters of DescribeInstances."""
         for item in self._found("DescribeInstances", **where):
             more = {"Force": "true"}  # what runs goes by force only
-            yield _called("instance", item, "Instance", "ecs DeleteInstance", **more)
+            yield self._called("instance", item, "Instance", "ecs DeleteInstance", **more)
 
     def interfaces(self, **where: str) -> Iterator[Occupant]:
         """Network interfaces, without those that go with their machine."""
         for item in self._found("DescribeNetworkInterfaces", **where):
             if item.get("Type") != "Primary" and not item.get("ServiceManaged"):
                 delete = "ecs DeleteNetworkInterface"
-                yield _called("network interface", item, "NetworkInterface", delete)
+                yield self._called("network interface", item, "NetworkInterface", delete)
 
     def gateways(self, vpc: str, vswitch: str = "") -> Iterator[Occupant]:
         """NAT gateways of a VPC, or those that lie in one of its VSwitches or serve it."""
@@ -55,7 +55,9 @@ class Neighbours:
                 *self._served(item),
             ):
                 name, identifier = str(item.get("Name") or ""), item["NatGatewayId"]
-                yield _named("NAT gateway", identifier, name, "vpc DeleteNatGateway NatGatewayId")
+                yield self._named(
+                    "NAT gateway", identifier, name, "vpc DeleteNatGateway NatGatewayId"
+                )
 
     def _served(self, gateway: Any) -> Iterator[str]:
         """The VSwitches in its SNAT entries."""
@@ -74,7 +76,7 @@ class Neighbours:
             for item in self._found(action, **where):
                 if vswitch in self._vswitches(product, item):
                     delete = f"{product} DeleteLoadBalancer"
-                    yield _called(noun, item, "LoadBalancer", delete)
+                    yield self._called(noun, item, "LoadBalancer", delete)
 
     def _vswitches(self, product: str, item: Any) -> list[str]:
         if product == "slb":
@@ -87,13 +89,15 @@ class Neighbours:
     def vswitches(self, vpc: str) -> Iterator[Occupant]:
         """VSwitches of a VPC."""
         for item in self._found("DescribeVSwitches", VpcId=vpc):
-            yield _called("VSwitch", item, "VSwitch", "vpc DeleteVSwitch")
+            yield self._called("VSwitch", item, "VSwitch", "vpc DeleteVSwitch")
 
     def groups(self, vpc: str) -> Iterator[Occupant]:
         """Security groups of a VPC, without those that another service manages."""
         for item in self._found("DescribeSecurityGroups", VpcId=vpc):
             if not item.get("ServiceManaged"):
-                yield _called("security group", item, "SecurityGroup", "ecs DeleteSecurityGroup")
+                yield self._called(
+                    "security group", item, "SecurityGroup", "ecs DeleteSecurityGroup"
+                )
 
     def referring(self, group: str, vpc: str) -> Iterator[Occupant]:
         """Security groups whose rules, in or out, name this one."""
@@ -120,16 +124,13 @@ class Neighbours:
             if item.get("vpc_id") == vpc and not ours and item["state"] != "deleted":
                 yield Occupant("cluster", item["cluster_id"], item["name"])
 
+    def _called(self, noun: str, item: Any, key: str, delete: str, **more: str) -> Occupant:
+        name = str(item.get(f"{key}Name") or item.get("Description") or "")
+        return self._named(noun, item[f"{key}Id"], name, f"{delete} {key}Id", **more)
 
-def _called(noun: str, item: Any, key: str, delete: str, **more: str) -> Occupant:
-    name = str(item.get(f"{key}Name") or item.get("Description") or "")
-    return _named(noun, item[f"{key}Id"], name, f"{delete} {key}Id", **more)
-
-
-def _named(noun: str, identifier: str, name: str, delete: str, **more: str) -> Occupant:
-    """``delete``: the product, the action and the parameter that takes the id."""
-    product, action, key = delete.split()
-    flags = "".join(f" --{flag} {value}" for flag, value in more.items())
-    return Occupant(
-        noun, identifier, name, f"aliyun {product} {action} --{key} {identifier}{flags}"
-    )
+    def _named(self, noun: str, identifier: str, name: str, delete: str, **more: str) -> Occupant:
+        """``delete``: the product, the action and the parameter that takes the id."""
+        product, action, key = delete.split()
+        given = {key: identifier, **more, "region": self.scope.region}
+        flags = " ".join(f"--{flag} {value}" for flag, value in given.items())
+        return Occupant(noun, identifier, name, f"aliyun {product} {action} {flags}")

@@ -46,11 +46,13 @@ def profile_path(choice: Choice, environ: Mapping[str, str] = os.environ) -> Pat
 def command(verb: str, choice: Choice) -> str:
     """The command line that does ``verb`` to this cluster."""
     words = ["clusterkit", verb]
-    if path := profile_path(choice):
-        words.append(str(path))
+    if choice.name and verb in ("up", "plan"):
+        words.append("PROFILE")  # these need one; the one in this folder may be another cluster's
     elif choice.name:
         words += ["--cloud", str(choice.cloud), "--region", str(choice.region)]
         words += ["--name", choice.name]
+    elif path := profile_path(choice):
+        words.append(str(path))
     if choice.cloud_profile:
         words += ["--cloud-profile", choice.cloud_profile]
     return shlex.join(words + (["--sandbox"] if choice.sandbox else []))
@@ -61,7 +63,12 @@ _COMMAND = re.compile(r"\bclusterkit (up|plan|destroy|status|kubeconfig)\b(?! --
 
 def completed(choice: Choice, hint: str) -> str:
     """A hint whose commands are about this cluster and this sandbox."""
-    return _COMMAND.sub(lambda found: command(found[1], choice), hint)
+
+    def told(found: re.Match[str]) -> str:
+        whole = command(found[1], choice)
+        return found[0] if hint.startswith(whole, found.start()) else whole
+
+    return _COMMAND.sub(told, hint)
 
 
 def complete(choice: Choice, *errors: Exception) -> None:

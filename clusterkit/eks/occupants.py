@@ -40,7 +40,7 @@ class Listing(NamedTuple):
     key: str
     filter: str = "vpc-id"
     cure: str = ""
-    """the words of the AWS CLI that remove one, before its id"""
+    """the words of the AWS CLI that remove one, before its id; ``{vpc}`` is the VPC it is in"""
 
 
 INTERFACES = Listing(
@@ -95,6 +95,7 @@ OTHERS = (
         "InternetGateways",
         "InternetGatewayId",
         "attachment.vpc-id",
+        "detach-internet-gateway --vpc-id {vpc} --internet-gateway-id",
     ),
     Listing(
         "VPN gateway",
@@ -102,6 +103,7 @@ OTHERS = (
         "VpnGateways",
         "VpnGatewayId",
         "attachment.vpc-id",
+        "detach-vpn-gateway --vpc-id {vpc} --vpn-gateway-id",
     ),
 )
 
@@ -127,9 +129,10 @@ def ours(scope: Scope[Clients], tags: Mapping[str, str]) -> bool:
     )
 
 
-def _of(scope: Scope[Clients], listing: Listing, item: Any) -> Occupant:
+def _of(scope: Scope[Clients], listing: Listing, item: Any, vpc: str = "") -> Occupant:
     told = item.get("Description") or item.get("GroupName") or item.get("ServiceName") or ""
-    cure = f"aws ec2 {listing.cure} {item[listing.key]} --region {scope.region}"
+    words = listing.cure.format(vpc=vpc)
+    cure = f"aws ec2 {words} {item[listing.key]} --region {scope.region}"
     name = tags_of(item).get("Name") or told
     return Occupant(listing.noun, item[listing.key], str(name), cure if listing.cure else "")
 
@@ -142,7 +145,7 @@ def in_vpc(scope: Scope[Clients], vpc: str) -> Iterator[Occupant]:
             main = any(link.get("Main") for link in item.get("Associations", ()))
             left = item.get("State") == "deleted" or not _attached(item, vpc)
             if not (of_vpc or main or left or ours(scope, tags_of(item))):
-                yield _of(scope, listing, item)
+                yield _of(scope, listing, item, vpc)
     for item in shown(scope, ENDPOINTS, vpc):
         lives = item.get("State", "").lower() not in ("deleting", "deleted")
         if lives and not item.get("SubnetIds") and not ours(scope, tags_of(item)):

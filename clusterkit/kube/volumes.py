@@ -74,7 +74,8 @@ def rows(
         known = None if everything or not volumes else _asked(scope)
         for each in volumes:
             why = everything or _kept(each, known)
-            told = f"{why}; {each.about}, costs by GB and month; {command.format(each.id)}"
+            cure = f"{command.format(each.id)} --region {scope.region}"
+            told = f"{why}; {each.about}, costs by GB and month; {cure}"
             yield replace(each, kept=f"{told} deletes it" if why else "")
 
     def undecided(scope: Scope[Any]) -> Iterable[VolumeState]:

@@ -33,6 +33,8 @@ def test_hints_are_completed(hint: str, whole: str) -> None:
     one, several = ClusterkitError("x", hint=hint), PreflightError([Finding("x", hint=hint)])
     complete(HERE, one, several, ValueError("not ours"))
     assert one.hint == several.findings[0].hint == whole
+    complete(HERE, one)
+    assert one.hint == whole, "completed twice, it stays as it is"
 
 
 def test_without_a_profile_the_cluster_is_named(
@@ -42,3 +44,6 @@ def test_without_a_profile_the_cluster_is_named(
     choice = Choice(cloud="eks", region="eu-west-1", name="demo")
     named = "--cloud eks --region eu-west-1 --name demo"
     assert command("destroy", choice) == f"clusterkit destroy {named}"
+    assert command("up", choice) == "clusterkit up PROFILE", "up takes no name"
+    Path("profile.yaml").touch()
+    assert command("destroy", choice) == f"clusterkit destroy {named}", "not another cluster's"

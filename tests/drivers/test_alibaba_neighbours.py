@@ -173,6 +173,9 @@ def test_a_neighbour_is_named_and_left_alone(name: str, tmp_path: Path) -> None:
         reasons = " ".join(kept.reason for kept in plan.blocked)
         assert theirs in reasons
         assert "theirs" in reasons
+        for command in "; ".join(kept.hint for kept in plan.blocked).split("; "):
+            regional = command.startswith("aliyun ") and not command.startswith("aliyun ram ")
+            assert not regional or command.endswith(f" --region {found.profile.region}")
         assert {kept.key.partition("/")[0] for kept in plan.blocked} - ROWS == stay
         found.settle(found.destroy())
         left = found.things()

@@ -99,6 +99,8 @@ def test_neighbours_in_the_network_are_named_and_stay_and_the_rest_goes(tmp_path
         assert stays.keys() == expected.keys()
         for key, words in expected.items():
             assert all(each in stays[key] for each in words), (key, stays[key])
+        [vpc] = [each for each in found.destroy_plan().blocked if each.key == "vpc/main"]
+        assert re.search(r"aws ec2 detach-vpn-gateway --vpc-id vpc-\w+ --vpn-gateway-id ", vpc.hint)
         words = " ".join(chain(*expected.values()))
         theirs = set(re.findall(r"\b[a-z]+-[0-9a-f]{8,}", words))
         found.settle(found.destroy())

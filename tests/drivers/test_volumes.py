@@ -146,7 +146,7 @@ def test_a_retained_volume_is_kept_and_told(used: World, disk: Disk) -> None:
     [kept] = plan.kept
     assert volumes["keep"] in kept.key
     assert "Retain" in kept.reason
-    assert f"{volumes['keep']} deletes it" in kept.reason
+    assert f"{volumes['keep']} --region {used.profile.region} deletes it" in kept.reason
     used.settle(used.destroy())
     assert left(used, disk) == {volumes["keep"]}
     assert not used.destroy_plan().todo
@@ -167,7 +167,7 @@ def test_what_nobody_knows_stays(used: World, disk: Disk) -> None:
     cluster_goes(used)
     kept = {each.key.partition("/")[2]: each.reason for each in used.destroy_plan().kept}
     assert kept.keys() == {volumes["keep"], volumes["own"]}
-    assert f"{volumes['own']} deletes it" in kept[volumes["own"]]
+    assert f"{volumes['own']} --region {used.profile.region} deletes it" in kept[volumes["own"]]
     used.settle(used.destroy())
     assert left(used, disk) == kept.keys()
 
