@@ -63,7 +63,11 @@ def complete(choice: Choice, *errors: Exception) -> None:
     """Write the commands in hints so that they are about this cluster and this sandbox."""
 
     def whole(hint: str) -> str:
-        return _COMMAND.sub(lambda found: command(found[1], choice), hint)
+        def full(found: re.Match[str]) -> str:
+            said = command(found[1], choice)
+            return found[0] if hint.startswith(said, found.start()) else said
+
+        return _COMMAND.sub(full, hint)
 
     for error in errors:
         if isinstance(error, ProfileError | PreflightError):
