@@ -269,7 +269,8 @@ def destroy(choice: Choice, shown: UI, *, yes: bool, adopt: Sequence[str], take_
 
 def _blocked(target: Target, plan: Plan, again: str) -> Blocked:
     keys = ", ".join(each.key for each in plan.blocked)
-    cures = dict.fromkeys(each.hint for each in plan.blocked if each.hint)
+    # the last of creation first: a security group goes after the instance in it
+    cures = dict.fromkeys(each.hint for each in reversed(plan.blocked) if each.hint)
     return Blocked(
         f"{len(plan.blocked)} not deleted, because of what is not this cluster's: {keys}",
         where=target.name,
