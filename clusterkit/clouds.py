@@ -4,6 +4,7 @@ imported before it is needed.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 CloudName = Literal["alibaba", "eks"]
 CLOUDS: tuple[CloudName, ...] = get_args(CloudName)
+LIMITED = "CLUSTERKIT_SANDBOX_LIMITED"
+"""set by ``clusterkit sandbox env --allow``: the credentials in the environment are the user's"""
 
 
 @dataclass(frozen=True)
@@ -213,7 +216,7 @@ def sandbox_connection(directory: Path | None = None) -> CloudConnection:
     """How to reach the sandbox on this machine; starts it with its defaults if it is not running.
 
     ``directory`` is where it keeps its state; left out, ``$CLUSTERKIT_SANDBOX_DIR`` or the user's
-    state directory.
+    state directory. After ``clusterkit sandbox env --allow`` it is as that user.
     """
     from clusterkit.engine.target import CloudConnection
 
@@ -221,6 +224,8 @@ def sandbox_connection(directory: Path | None = None) -> CloudConnection:
     with sandbox_errors():
         info = daemon.ensure(directory=directory)
         environ: Mapping[str, str] = daemon.environment(info)
+    if os.environ.get(LIMITED):  # or it would be the administrator whom no policy holds
+        environ = {name: os.environ.get(name, value) for name, value in environ.items()}
     # at pace max nothing is waited for, and the factor is infinite
     scale = 1.0 / info.pace.factor
     return CloudConnection(info.proxy, info.ca_file, environ, scale)

@@ -27,7 +27,7 @@ class Permissions:
         given = tuple(dict.fromkeys(allowed))
         for action in given:
             if action != "*" and (":" not in action or " " in action):
-                raise ValueError(f"{action!r} is not an action; write one like ec2:CreateVpc")
+                raise ValueError(f"{action!r} is not an action, such as ec2:CreateVpc, nor a file")
         self.allowed = given
 
     def missing(self, needed: Iterable[str]) -> str | None:

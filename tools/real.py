@@ -194,8 +194,8 @@ def items(profile: BaseProfile, plan: Plan) -> Iterator[str]:
     for kind, words in PRICED.items():
         if kinds[kind]:
             yield f"{kinds[kind]} x {words}"
-    if profile.endpoint.public:
-        yield "what the public endpoint is made of (a load balancer on some clouds)"
+    if profile.endpoint.public and profile.cloud == "alibaba":
+        yield "1 x load balancer and public IP address of the endpoint: by the hour and by traffic"
 
 
 def tagged(profile: Path, folder: Path, value: str) -> Path:

@@ -25,10 +25,7 @@ LIFECYCLE = "AliyunOOSLifecycleHook4CSRole"
 AUTOSCALER = "AliyunCSManagedAutoScalerRole"
 PULL = "AliyunCSManagedAcrRole"
 NOT_ENABLED = "ErrorNotEnabled"
-CURE = (
-    "the same `clusterkit up` with --activate does it, or the console at first use of Container "
-    "Service"
-)
+CURE = "clusterkit up --activate does it, or the console at first use of Container Service"
 
 
 def wanted_roles(profile: AlibabaProfile) -> tuple[str, ...]:

@@ -289,7 +289,8 @@ def _about(choice: Choice, plan: Plan) -> Plan:
 
 def _blocked(target: Target, plan: Plan) -> Blocked:
     keys = ", ".join(each.key for each in plan.blocked)
-    cures = dict.fromkeys(each.hint for each in plan.blocked if each.hint)
+    # the last of creation first: a security group goes after the instance in it
+    cures = dict.fromkeys(each.hint for each in reversed(plan.blocked) if each.hint)
     return Blocked(
         f"{len(plan.blocked)} not deleted, because of what is not this cluster's: {keys}",
         where=target.name,

@@ -82,6 +82,6 @@ TakeOver = Annotated[
     bool,
     typer.Option(
         "--take-over",
-        help="Do not wait for a run on another machine that works on this cluster: end its turn.",
+        help="Take the cluster over from a run that works on it, which then changes nothing more.",
     ),
 ]

@@ -170,7 +170,8 @@ def show_status(console: Console, target: Target, found: Observation) -> None:
     """What exists of a cluster, with the cloud's word for its state."""
     where = f"{target.cloud}, {target.region}, account {found.account}"
     if not found.things:
-        console.print(Text(f"{target.name}: nothing carries its tags ({where})"))
+        of = " of what could be listed" if found.warnings else ""
+        console.print(Text(f"{target.name}: nothing{of} carries its tags ({where})"))
         return
     console.print(Text(f"{target.name} ({where})", style="bold"))
     width = max(len(thing.key) for thing in found.things)

@@ -115,13 +115,14 @@ def env(
     debug: o.Debug = False,
 ) -> int:
     """Print the variables."""
-    from clusterkit.clouds import load_sandbox, sandbox_errors
+    from clusterkit.clouds import LIMITED, load_sandbox, sandbox_errors
 
     daemon = load_sandbox()
     with sandbox_errors():
         info = daemon.ensure()
         # clusterkit itself too: or it would take the sandbox for a real account
         own = {"CLUSTERKIT_SANDBOX": "1", "CLUSTERKIT_SANDBOX_DIR": str(info.directory)}
+        own[LIMITED] = "1" if allow else ""
         variables = daemon.environment(info, allow or ()) | own
         if unset:
             typer.echo(f"unset {' '.join(sorted(variables))}")

@@ -68,7 +68,13 @@ class UI:
             )
         self.err.print(f"{question} ", end="", markup=False)
         sys.stderr.flush()
-        answer = sys.stdin.readline().strip()
+        answer = ""
+        try:
+            answer = sys.stdin.readline()
+        finally:
+            if not answer.endswith("\n"):  # Ctrl-C or Ctrl-D: what follows has its own line
+                self.err.print()
+        answer = answer.strip()
         return answer == expect if expect else answer.lower() in ("y", "yes")
 
     @contextmanager

@@ -167,4 +167,4 @@ def _pattern(words: str) -> re.Pattern[str]:
 def _by_status(status: int) -> ErrorClass:
     if status == 429:
         return Throttled
-    return ServerError if status >= 500 else Rejected
+    return ServerError if status >= 500 and status != 501 else Rejected  # 501: it never will

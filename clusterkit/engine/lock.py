@@ -102,6 +102,8 @@ class Holder:
         return cls(**{each.name: tags.get(f"{PREFIX}-{each.name}", "") for each in fields(cls)})
 
     def __str__(self) -> str:
+        if not self.run:
+            return "an unknown run"
         since = f", since {told(float(self.since))}" if self.since.isdigit() else ""
         return f"run {self.run}, process {self.process} on {self.host}{since}"
 
@@ -135,6 +137,10 @@ def monotonic() -> float:
     if hasattr(time, "CLOCK_BOOTTIME"):
         return time.clock_gettime(time.CLOCK_BOOTTIME)
     return time.monotonic()
+
+
+class _Frozen(Exception):
+    """The file lock's holder does not work any more."""
 
 
 class Lock:
@@ -186,6 +192,8 @@ class Lock:
         self._over = threading.Event()
         self._said = -SAY
         self._thread = 0
+        self._seen: Holder | None = None
+        self._since = self._asked = monotonic()
 
     @property
     def of_this_thread(self) -> bool:
@@ -303,47 +311,52 @@ class Lock:
     # -- getting it -------------------------------------------------------------------------------
 
     def _on_this_machine(self) -> ExitStack:
+        """The file lock, or none where it cannot be had."""
         with ExitStack() as stack:
             try:
                 stack.enter_context(self._place.hold(self._key, str(self._me), self._wait_here))
             except OSError as error:  # a full or read-only disk, a file system without locks
                 self._tell(f"no file lock ({error}): only the lock in the cloud is held")
-                self._place = Place(None)
-                self._me = replace(self._me, place=self._place.id)
-                stack.enter_context(self._place.hold(self._key, str(self._me), self._wait_here))
+                self._leave_place()
+            except _Frozen:  # its holder has stopped working, and may wake
+                self._leave_place()
             return stack.pop_all()
 
+    def _leave_place(self) -> None:
+        """Do without the file lock, as somebody on another machine."""
+        self._place = Place(None)
+        self._me = replace(self._me, place=self._place.id)
+
     def _acquire(self) -> None:
-        seen: Holder | None = None
-        since = monotonic()
-        patience, attempt, took = monotonic() + backoff.PROPAGATION, 0, False
+        patience, attempt = monotonic() + backoff.PROPAGATION, 0
+        settle: float | None = None
         while True:
             began = monotonic()
             try:
                 held = self._cloud.read(self._scope)
                 holder = self._holder(held) if held else None
-                if held is None:
+                if held is None or holder is None:
                     self._cloud.take(self._scope, self._me.tags(self._scope.cluster))
-                elif holder and holder.run == self._me.run:
-                    if not took:
+                elif holder.run == self._me.run:
+                    if settle is None:
                         self._renewed = began
                         return
-                    took = False  # another may have taken it over in the same moment: look again
-                    self._pause(self._times.settle)
-                    continue
+                    pause, settle = settle, None
+                    self._pause(pause)
                 else:
                     patience, attempt = monotonic() + backoff.PROPAGATION, 0
-                    if holder != seen:
-                        seen, since = holder, monotonic()
-                    dead = holder is not None and holder.place == self._me.place
-                    stale = monotonic() - since > self._times.stale
-                    if dead or stale or self._take_over:
-                        self._take_over, took, self.inherited = False, True, True
+                    frozen = self._frozen(holder)
+                    dead = holder.place == self._me.place
+                    if dead or frozen or self._take_over:
+                        # two may take it over in the same moment, and a live holder has to notice
+                        settle = self._times.settle
+                        settle += 0.0 if dead or frozen else self._times.renew
+                        self._take_over, self.inherited = False, True
                         now = self._cloud.read(self._scope)  # another may have just taken it
                         if now is not None and self._holder(now) == holder:
                             self._cloud.release(self._scope, held.id)
                     else:
-                        self._waiting(f"{holder}")
+                        self._waiting(str(holder))
                         self._pause(self._times.poll)
             except (Exists, Gone, Retryable) as error:
                 # somebody was quicker, a list lags behind, or the answer was lost: look again
@@ -357,6 +370,12 @@ class Lock:
                 after = error.after if isinstance(error, Retryable) else None
                 self._pause(min(backoff.delay(attempt, after, 1.0), self._times.poll))
 
+    def _frozen(self, holder: Holder) -> bool:
+        """Whether it has not been renewed for too long, as far as this run has seen."""
+        if holder != self._seen:
+            self._seen, self._since = holder, monotonic()
+        return monotonic() - self._since > self._times.stale
+
     def _holder(self, held: Held) -> Holder:
         if held.tags.get(PREFIX) != safe(self._scope.cluster):
             raise NotOurs(
@@ -367,8 +386,17 @@ class Lock:
         return Holder.of(held.tags)
 
     def _wait_here(self, holder: str) -> None:
+        """A process of this machine has the file lock; the cloud tells whether it still works."""
         self._waiting(holder)
         self._pause(POLL)
+        if self._take_over:
+            raise _Frozen
+        if monotonic() - self._asked > self._times.poll:
+            with suppress(ClusterkitError), self._calling():
+                held = self._cloud.read(self._scope)
+                self._asked = monotonic()
+                if held is not None and self._frozen(self._holder(held)):
+                    raise _Frozen
 
     def _waiting(self, holder: str) -> None:
         self.waited = True

@@ -69,6 +69,12 @@ class Account:
 
         return DomainDispatcherApplication(create_backend_app)
 
+    def knows(self, region: str) -> bool:
+        """Whether moto has the region."""
+        from moto.ec2.models import ec2_backends
+
+        return region in ec2_backends[ACCOUNT]
+
     def ec2(self, region: str) -> Any:
         """Moto's EC2 of a region."""
         from moto.ec2.models import ec2_backends

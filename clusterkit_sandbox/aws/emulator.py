@@ -181,6 +181,9 @@ class AwsEmulator:
             scope = check(environ, raw, body, self._account.secrets)
         except Unsigned as error:
             return _unsigned(service, error)
+        if not self._account.knows(scope.region):
+            what = f"The sandbox has no region {scope.region}; check its name."
+            return refusals.answer(service, "NotImplemented", what, 501)
         if denied := self._denied(scope, environ, body):
             return denied
         if service == "eks":

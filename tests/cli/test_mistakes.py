@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from clusterkit import clouds
 from clusterkit.cli import connect, main, receipt, target
 from clusterkit.cli.target import Choice, find_target
 from clusterkit.cli.trace import Trace
@@ -109,3 +111,26 @@ def test_ctrl_c_before_a_run_says_what_to_do(
     told = capsys.readouterr().err
     assert "interrupted" in told
     assert "run the same command again" in told
+
+
+def test_a_command_that_is_complete_is_not_completed_again() -> None:
+    choice = Choice(profile=Path("p.yaml"), sandbox=True)
+    error = ClusterkitError("x", hint="then: clusterkit destroy p.yaml --sandbox, or clusterkit up")
+    target.complete(choice, error)
+    said = "then: clusterkit destroy p.yaml --sandbox, or clusterkit up p.yaml --sandbox"
+    assert error.hint == said
+
+
+def test_the_sandbox_is_used_as_the_limited_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``sandbox env --allow`` would prove nothing if the commands went on as the administrator."""
+    info = SimpleNamespace(proxy="http://x", ca_file=Path("ca"), pace=SimpleNamespace(factor=60))
+    daemon = SimpleNamespace(
+        SandboxError=ClusterkitError,
+        ensure=lambda directory: info,
+        environment=lambda info: {"AWS_ACCESS_KEY_ID": "administrator"},
+    )
+    monkeypatch.setattr(clouds, "load_sandbox", lambda: daemon)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "limited")
+    for limited, key in (("", "administrator"), ("1", "limited")):
+        monkeypatch.setenv(clouds.LIMITED, limited)
+        assert clouds.sandbox_connection().environ == {"AWS_ACCESS_KEY_ID": key}

@@ -94,3 +94,10 @@ def test_json_keeps_the_text_for_machines() -> None:
     _json(stream)
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert lines[2]["note"] == BAD
+
+
+def test_status_does_not_say_that_what_may_not_be_listed_is_not_there() -> None:
+    stream = io.StringIO()
+    seen = Observation("1", (), (Finding("could not be looked for", where="cluster"),))
+    report.show_status(_console(stream), Target("eks", "demo", "eu-west-1"), seen)
+    assert stream.getvalue().startswith("demo: nothing of what could be listed carries its tags")

@@ -334,7 +334,7 @@ def page(cloud: str, found: Sequence[Row]) -> str:
         f"# Permissions for {name}",
         f"What the credentials need, as measured in the sandbox: `{cloud}.json` beside this page "
         f"is the {system} policy to attach. "
-        f"`clusterkit sandbox env --allow {cloud}.json` tries it, "
+        f'`eval "$(clusterkit sandbox env --allow docs/permissions/{cloud}.json)"` tries it, '
         "or one with less. `read` stands for plan, status, kubeconfig and token. A kind of thing "
         "that the profile does not ask for and that may not be listed is a warning of `up`, and "
         "of `destroy` unless it could be in the way; all else that is missing ends the command "

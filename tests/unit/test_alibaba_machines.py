@@ -170,7 +170,7 @@ def test_an_account_without_the_service_is_told_what_to_do(
     account.answers[check] = {"code": "ErrorNotEnabled", "message": "please enable cskpro"}
     with pytest.raises(PreflightError, match="is not activated") as caught:
         alibaba.preflight(profile, connect(server))
-    assert "the same `clusterkit up` with --activate" in caught.value.findings[0].hint
+    assert "clusterkit up --activate" in caught.value.findings[0].hint
     roles = [{"name": name, "granted": name != ROLES[2]} for name in ROLES]
     account.answers[check] = {"roles": roles}
     with pytest.raises(PreflightError, match=f"lacks service roles: {ROLES[2]}$"):
