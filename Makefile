@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 PYTEST := $(BIN)/pytest -q -n 3 --dist worksteal
 SHARD ?= 1/1
 
-.PHONY: help install demo test deep crowd real counts cover pythons check fmt hooks lines bench docs permissions facts site lock clean
+.PHONY: help install demo test deep long crowd real counts cover pythons check fmt hooks lines bench docs permissions facts site lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*##/\1\t/p' Makefile | expand -t 12
@@ -27,7 +27,10 @@ test: $(READY)  ## the tests
 	$(PYTEST) -m "not deep"
 
 deep: $(READY)  ## the long matrix; a third of it: make deep SHARD=1/3
-	$(PYTEST) -m "deep and not crowd" --shard $(SHARD) --timeout 900
+	$(PYTEST) -m "deep and not long and not crowd" --shard $(SHARD) --timeout 900
+
+long: $(READY)  ## every permission taken away, every field alone, fifty pairs of operators: SHARD=1/3 too
+	$(PYTEST) -m long --shard $(SHARD) --timeout 900
 
 crowd: $(READY)  ## 32 clusters on 32 threads, clouds and all in one process
 	$(BIN)/pytest -q -m crowd --timeout 900

@@ -36,7 +36,12 @@ def whole(user: User, profile: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "turn", [0, *[pytest.param(n, marks=pytest.mark.deep) for n in range(1, 50)]]
+    "turn",
+    [
+        0,
+        *[pytest.param(n, marks=pytest.mark.deep) for n in range(1, 5)],
+        *[pytest.param(n, marks=[pytest.mark.deep, pytest.mark.long]) for n in range(5, 50)],
+    ],
 )
 def test_two_ups_at_once_make_one_cluster(user: User, cloud: Cloud, turn: int) -> None:
     profile = str(user.profile(f"two-{cloud.name}", cloud))

@@ -63,6 +63,7 @@ def refused(found: World, wrong: BaseProfile, now: BaseProfile, words: tuple[str
 
 
 @pytest.mark.deep
+@pytest.mark.long
 @pytest.mark.parametrize("turn", VALID, ids=lambda turn: turn.id)
 def test_there_and_back(turn: Turn, tmp_path: Path) -> None:
     with world(turn.case, tmp_path) as found:

@@ -28,6 +28,8 @@ OTHERWISE = {"cr:ListRepository": "cr:GetRepoList"}
 DENIED = re.compile("not authorized|Forbidden")
 """in the vendors' words"""
 
+LONG = (pytest.mark.deep, pytest.mark.long)
+
 
 def policy(cloud: str) -> list[str]:
     """The actions of the published policy."""
@@ -67,7 +69,7 @@ def removals() -> Iterator[object]:
             yield pytest.param(cloud, action, brief, id=action)
         for action in policy(cloud):
             every = f"{action}-every-change"
-            yield pytest.param(cloud, action, any_profile, marks=pytest.mark.deep, id=every)
+            yield pytest.param(cloud, action, any_profile, marks=LONG, id=every)
 
 
 @pytest.mark.parametrize(("cloud", "action", "feature"), [*removals()])
