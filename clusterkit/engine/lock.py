@@ -284,10 +284,12 @@ class Lock:
 
     def _let_go(self) -> None:
         """Remove it, if it is still this run's; a failure costs the next run a minute, no more."""
-        with suppress(ClusterkitError):
+        try:
             held = self._patiently(lambda: self._cloud.read(self._scope))
             if held is not None and Holder.of(held.tags).run == self._me.run:
                 self._patiently(lambda: self._cloud.release(self._scope, held.id))
+        except ClusterkitError as error:
+            self._tell(f"the lock stays until the next run takes it over: {error}")
 
     def _patiently(self, ask: Callable[[], Any]) -> Any:
         for attempt in range(1, 5):

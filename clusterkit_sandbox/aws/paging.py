@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fnmatch import translate
@@ -24,6 +25,10 @@ _CUT = ("LaunchTemplates", "LaunchTemplateVersions")
 """lists that moto cuts at 15, or where asked, without a token for the rest"""
 Tags = Mapping[str, list[str]]
 """values by filter, ``tag:KEY`` or ``tag-key``"""
+
+
+_NAMESPACES = threading.Lock()
+"""ElementTree keeps the prefixes of namespaces for the whole process"""
 
 
 @dataclass(frozen=True)
@@ -85,9 +90,10 @@ class Page:
             _put(parent, space + self.token_name, token)
             if self.more_name:
                 _put(parent, space + self.more_name, "true")
-        if space:
-            ElementTree.register_namespace("", space[1:-1])
-        return replace(answer, body=ElementTree.tostring(root, encoding="utf-8"))
+        with _NAMESPACES:
+            if space:
+                ElementTree.register_namespace("", space[1:-1])
+            return replace(answer, body=ElementTree.tostring(root, encoding="utf-8"))
 
 
 def _put(parent: Any, name: str, text: str) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from clusterkit.engine.events import Warned
 from clusterkit.engine.run import Outcome
 from clusterkit.errors import AlreadyDone, CloudError, ClusterkitError, NotOurs, Retryable
 from clusterkit_sandbox.faults import Rule
@@ -88,6 +89,7 @@ def test_a_round_of_refusals(case: Case, number: int, tmp_path: Path) -> None:
         if number != QUICK[case.cloud]:
             told |= _changed(found, facts)
         told |= _until_done(found.destroy, facts)
+        told |= _warned(found, facts)
         nothing(found, before)
         asked = {entry.operation for entry in found.sandbox.requests.entries()}
         called = asked.intersection(facts)
@@ -128,6 +130,12 @@ def _until_done(command: Callable[[], Outcome], facts: Mapping[str, Fact]) -> se
         for error in outcome.failed.values():
             told.add(_judged(error, facts, told))
     raise AssertionError("no end")
+
+
+def _warned(found: World, facts: Mapping[str, Fact]) -> set[str]:
+    """The operations whose refusals stopped nothing and were told all the same."""
+    texts = [event.what for event in found.events if isinstance(event, Warned)]
+    return {key for key, fact in facts.items() if any(f"{fact.name}: " in text for text in texts)}
 
 
 def _judged(error: Exception, facts: Mapping[str, Fact], told: set[str]) -> str:

@@ -325,13 +325,8 @@ def test_what_is_not_emulated_is_said_and_not_ignored(aws: Aws) -> None:
             **more,
         )
         assert next(iter(more)) in message
-    assert "CreateFargateProfile" in refused(
-        "NotImplemented",
-        aws.eks.create_fargate_profile,
-        fargateProfileName="f",
-        clusterName="demo",
-        podExecutionRoleArn="arn",
-    )
+    lists = aws.eks.list_eks_anywhere_subscriptions
+    assert "ListEksAnywhereSubscriptions" in refused("NotImplemented", lists)
 
 
 def test_parameters_are_checked_by_the_service_too(aws: Aws) -> None:
