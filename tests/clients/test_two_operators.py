@@ -51,6 +51,7 @@ def test_two_ups_at_once_make_one_cluster(user: User, cloud: Cloud, turn: int) -
     whole(user, profile)
 
 
+@pytest.mark.deep
 def test_an_up_against_a_destroy_ends_in_one_of_the_two(user: User, cloud: Cloud) -> None:
     profile = str(user.profile(f"against-{cloud.name}", cloud))
     user.tool("up", profile, "--yes")
@@ -63,6 +64,7 @@ def test_an_up_against_a_destroy_ends_in_one_of_the_two(user: User, cloud: Cloud
     whole(user, profile)
 
 
+@pytest.mark.deep
 def test_two_destroys_at_once_leave_nothing(user: User, cloud: Cloud) -> None:
     profile = str(user.profile(f"gone-{cloud.name}", cloud))
     user.tool("up", profile, "--yes")
@@ -98,7 +100,8 @@ def test_another_machine_waits_and_says_for_whom(cloud: Cloud, slow: User) -> No
     whole(user, profile)
 
 
-@pytest.mark.parametrize("command", ["up", pytest.param("destroy", marks=pytest.mark.deep)])
+@pytest.mark.deep
+@pytest.mark.parametrize("command", ["up", "destroy"])
 def test_the_next_run_does_not_wait_for_a_killed_one(
     cloud: Cloud, slow: User, command: str
 ) -> None:
@@ -116,12 +119,14 @@ def test_the_next_run_does_not_wait_for_a_killed_one(
 
 
 @pytest.mark.deep
-def test_a_frozen_holder_makes_nothing_after_it_wakes(cloud: Cloud, slow: User) -> None:
+@pytest.mark.parametrize("where", ["this machine", "another machine"])
+def test_a_frozen_holder_makes_nothing_after_it_wakes(cloud: Cloud, slow: User, where: str) -> None:
     user, profile = slow, str(slow.profile("demo", cloud))
+    env = elsewhere(user) if where == "another machine" else user.env
     first = user.start(TOOL, "up", profile, "--yes")
     user.wait_for_requests(60, lambda: first.poll() is None)
     first.send_signal(signal.SIGSTOP)
-    [(code, told)] = ended(user.start(TOOL, "up", profile, "--yes", env=elsewhere(user)))
+    [(code, told)] = ended(user.start(TOOL, "up", profile, "--yes", env=env))
     assert code == 0, told
     before = keys(user, profile)
     first.send_signal(signal.SIGCONT)
