@@ -59,6 +59,12 @@ _LOG_LINES = 15
 _ATTEMPTS = 3
 
 
+_VENDOR = ("AWS_", "ALIBABA_CLOUD_")
+"""how the variables begin that the emulators must not see: those of an earlier sandbox name files
+that are gone
+"""
+
+
 def start(
     pace: Pace = DEFAULT_PACE,
     kube: str = DEFAULT_KUBE,
@@ -86,6 +92,7 @@ def start(
     # a separate session, so that Ctrl-C in this terminal does not stop the sandbox
     done = subprocess.run(
         command,
+        env={name: text for name, text in os.environ.items() if not name.startswith(_VENDOR)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         start_new_session=True,

@@ -113,6 +113,14 @@ def test_who_comes_late_does_not_stop_the_new_one(directory: Path, start: Start)
     assert daemon.status(directory) is not None
 
 
+def test_the_variables_of_an_earlier_sandbox_do_not_matter(
+    directory: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "gone")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(directory / "gone"))
+    assert daemon.status(start().directory) is not None
+
+
 def test_both_packages_have_the_version_of_the_distribution() -> None:
     text = (Path(__file__).parents[2] / "pyproject.toml").read_text()
     assert tomllib.loads(text)["project"]["version"] == __version__ == clusterkit.__version__
