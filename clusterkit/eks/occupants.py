@@ -133,6 +133,8 @@ def _of(scope: Scope[Clients], listing: Listing, item: Any, vpc: str = "") -> Oc
     told = item.get("Description") or item.get("GroupName") or item.get("ServiceName") or ""
     words = listing.cure.format(vpc=vpc)
     cure = f"aws ec2 {words} {item[listing.key]} --region {scope.region}"
+    if item.get("RequesterManaged"):  # EC2 lets nobody else delete it (``NetworkInterface``)
+        cure = f"delete what {item.get('RequesterId') or 'an AWS service'} made it for"
     name = tags_of(item).get("Name") or told
     return Occupant(listing.noun, item[listing.key], str(name), cure if listing.cure else "")
 
