@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from clusterkit.engine import backoff, ownership
 from clusterkit.engine.compare import calls, differences, refuse, usable
 from clusterkit.engine.inventory import Inventory, Named
-from clusterkit.engine.kind import Edit, Env, hint, reason
+from clusterkit.engine.kind import Edit, Env, Kind, hint, reason
 from clusterkit.engine.operation import Operation
 from clusterkit.engine.task import Task
 from clusterkit.errors import (
@@ -321,6 +321,10 @@ class Reconcile:
         """Whose name it is, if the cloud tells."""
         if error is None and holder is not None:
             self._actions.fail(task, ownership.not_ours(task.wish, holder.id))
+        elif error is None and type(task.wish).taken is not Kind.taken:
+            self._actions.fail(
+                task, exists
+            )  # nothing has the name: it is refused for other reasons
         else:
             self._actions.fail(task, ownership.name_taken(task.wish, exists))
 

@@ -255,6 +255,22 @@ def test_a_name_taken_by_somebody_else_is_an_error() -> None:
     assert "--adopt sign/s=sign-7" in error.hint
 
 
+def test_a_refusal_is_told_as_it_is_when_nothing_has_the_name() -> None:
+    class Sign(Item):
+        kind = "sign"
+
+        def create(self, env: Env[DictCloud]) -> None:
+            raise Exists("the town is closed")
+
+        def taken(self, env: Env[DictCloud]) -> Seen | None:
+            return None
+
+    outcome = up(DictCloud(), Sign(name="s"), kinds=(Sign,))
+    error = outcome.failed["sign/s"]
+    assert isinstance(error, Exists)
+    assert error.hint == ""
+
+
 def test_what_is_as_asked_for_already_is_done() -> None:
     class Sign(Item):
         kind = "sign"
