@@ -29,7 +29,7 @@ test: $(READY)  ## the tests
 deep: $(READY)  ## the long matrix; a third of it: make deep SHARD=1/3
 	$(PYTEST) -m "deep and not long and not crowd" --shard $(SHARD) --timeout 900
 
-long: $(READY)  ## every permission taken away, every field alone, fifty pairs of operators: SHARD=1/3 too
+long: $(READY)  ## what takes too long for every change; a third of it: make long SHARD=1/3
 	$(PYTEST) -m long --shard $(SHARD) --timeout 900
 
 crowd: $(READY)  ## 32 clusters on 32 threads, clouds and all in one process

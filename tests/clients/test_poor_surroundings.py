@@ -50,6 +50,14 @@ POOR: Mapping[str, Surroundings] = {
 }
 
 
+OFTEN = ("no stream", "nobody reads stdout", "full disk", "64 files")
+
+
+def seldom(what: str) -> object:
+    """In ``make long`` only."""
+    return pytest.param(what, marks=pytest.mark.long)
+
+
 def poorly(user: User, how: Surroundings, *words: str) -> subprocess.CompletedProcess[str]:
     """Run clusterkit in such surroundings."""
     script = f"exec 3>&1; {how.script}"
@@ -61,7 +69,7 @@ def poorly(user: User, how: Surroundings, *words: str) -> subprocess.CompletedPr
     return done
 
 
-@pytest.mark.parametrize("what", POOR)
+@pytest.mark.parametrize("what", [what if what in OFTEN else seldom(what) for what in POOR])
 def test_the_next_ordinary_command_finishes(user: User, cloud: Cloud, what: str) -> None:
     how, name = POOR[what], f"poor-{cloud.name}"
     profile = str(user.profile(name, cloud))

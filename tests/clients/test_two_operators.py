@@ -39,8 +39,8 @@ def whole(user: User, profile: str) -> None:
     "turn",
     [
         0,
-        *[pytest.param(n, marks=pytest.mark.deep) for n in range(1, 5)],
-        *[pytest.param(n, marks=[pytest.mark.deep, pytest.mark.long]) for n in range(5, 50)],
+        pytest.param(1, marks=pytest.mark.deep),
+        *[pytest.param(n, marks=[pytest.mark.deep, pytest.mark.long]) for n in range(2, 50)],
     ],
 )
 def test_two_ups_at_once_make_one_cluster(user: User, cloud: Cloud, turn: int) -> None:
@@ -119,7 +119,9 @@ def test_the_next_run_does_not_wait_for_a_killed_one(
 
 
 @pytest.mark.deep
-@pytest.mark.parametrize("where", ["this machine", "another machine"])
+@pytest.mark.parametrize(
+    "where", ["this machine", pytest.param("another machine", marks=pytest.mark.long)]
+)
 def test_a_frozen_holder_makes_nothing_after_it_wakes(cloud: Cloud, slow: User, where: str) -> None:
     user, profile = slow, str(slow.profile("demo", cloud))
     env = elsewhere(user) if where == "another machine" else user.env

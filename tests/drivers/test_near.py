@@ -94,7 +94,7 @@ def texts(plan: Plan, outcome: Outcome) -> str:
     return "\n".join((*map(str, plan.warnings), *stay, *failed))
 
 
-@each("neighbours", pytest.mark.deep)
+@each("neighbours", pytest.mark.deep, pytest.mark.long)
 def test_a_neighbour_stays_and_is_named_and_the_rest_goes(
     cloud: str, what: str, tmp_path: Path
 ) -> None:
@@ -162,6 +162,7 @@ def stripped(found: World, near: Near, kind: str) -> tuple[str, Any]:
 
 
 @pytest.mark.deep
+@pytest.mark.long
 @pytest.mark.parametrize(("cloud", "kind"), LOST)
 def test_up_knows_what_lost_its_tag(cloud: str, kind: str, tmp_path: Path) -> None:
     near = NEAR[cloud]
@@ -182,6 +183,7 @@ def test_up_knows_what_lost_its_tag(cloud: str, kind: str, tmp_path: Path) -> No
 
 
 @pytest.mark.deep
+@pytest.mark.long
 @pytest.mark.parametrize(("cloud", "kind"), LOST)
 def test_destroy_says_what_lost_its_tag_and_leaves_others_alone(
     cloud: str, kind: str, tmp_path: Path
