@@ -58,9 +58,13 @@ def test_the_process_dies_again_and_again(case: Case, changes: int, tmp_path: Pa
         nothing(found, before)
 
 
+TAKING_OVER = 2
+"""calls by which a run gets the lock of the one that died: it is removed and taken"""
+
+
 def _bit_by_bit(found: World, changes: int, *, destroy: bool) -> int:
     for deaths in range(1000):
-        mortal = Mortal(after=changes)
+        mortal = Mortal(after=changes + TAKING_OVER)
         with suppress(Died):
             outcome = found.destroy(observe=mortal) if destroy else found.up(observe=mortal)
             found.settle(outcome)
