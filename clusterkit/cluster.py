@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -33,7 +33,14 @@ from clusterkit.engine.run import Outcome, Run
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.step import Kept, Step
 from clusterkit.engine.target import CloudConnection, Target
-from clusterkit.errors import Absent, ClusterkitError, Finding, Interrupted, WrongAccount
+from clusterkit.errors import (
+    Absent,
+    CloudError,
+    ClusterkitError,
+    Finding,
+    Interrupted,
+    WrongAccount,
+)
 
 if TYPE_CHECKING:
     from clusterkit.kube.api import Access, Credential
@@ -291,6 +298,15 @@ class Cluster:
             finally:
                 self._lock = None
 
+    def locked(self) -> bool:
+        """Whether a run works on the cluster, or has died and left its lock; no where it may not be
+        read.
+        """
+        with suppress(CloudError):
+            scope = self._scope(self._snapshot())
+            return self._cloud.LOCK.read(scope) is not None
+        return False
+
     def apply(self, plan: Plan, emit: Emit, stop: threading.Event | None = None) -> Outcome:
         """Carry out the plan; ``emit`` gets every event, in order, on the calling thread.
 
@@ -308,7 +324,9 @@ class Cluster:
             emit(Warned(self.target.name, told))
 
         try:
-            if plan.empty or (self._lock is not None and self._lock.of_this_thread):
+            # a run that died after its last change has left only its lock
+            idle = plan.empty and not (plan.destroy and self.locked())
+            if idle or (self._lock is not None and self._lock.of_this_thread):
                 return self._run(plan, emit, stop)
             with self.lock(warn, stop, account=plan.account):
                 return self._run(plan, emit, stop)

@@ -227,6 +227,10 @@ def destroy(choice: Choice, shown: UI, *, yes: bool, adopt: Sequence[str], take_
         known, cluster = here.known, here.cluster
         with shown.working(f"looking for what belongs to {target.name} in {target.region}"):
             found = _about(choice, cluster.plan_destroy(adopt))
+        if found.empty and cluster.locked():  # by a run that builds, or one that died at its end
+            tell = partial(_tell_waiting, shown, target.name)
+            with stop_on_signals(shown.say) as stop, cluster.lock(tell, stop, take_over=take_over):
+                found = _about(choice, cluster.plan_destroy())
         _plan_line(shown, found)
         report.show_findings(shown.err, found.warnings)
         if not shown.json:
