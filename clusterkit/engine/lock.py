@@ -351,8 +351,9 @@ class Lock:
                     dead = holder.place == self._me.place
                     if dead or frozen or self._take_over:
                         # two may take it over in the same moment, and a live holder has to notice
-                        settle = self._times.settle
-                        settle += 0.0 if dead or frozen else self._times.renew
+                        settle = None if dead else self._times.settle
+                        if not (dead or frozen):
+                            settle = self._times.settle + self._times.renew
                         self._take_over, self.inherited = False, True
                         now = self._cloud.read(self._scope)  # another may have just taken it
                         if now is not None and self._holder(now) == holder:

@@ -97,7 +97,13 @@ def test_a_whole_life_leaves_a_report_and_nothing_else(
 
 
 @pytest.mark.deep
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGINT,
+        *(pytest.param(n, marks=pytest.mark.long) for n in (signal.SIGTERM, signal.SIGHUP)),
+    ],
+)
 def test_it_destroys_also_after_an_interruption(
     real: tuple[User, dict[str, str], list[str]], number: int
 ) -> None:
@@ -132,6 +138,7 @@ def test_it_destroys_also_after_an_interruption(
 
 
 @pytest.mark.deep
+@pytest.mark.long
 def test_a_failure_in_between_destroys_too(
     real: tuple[User, dict[str, str], list[str]], cloud: Cloud
 ) -> None:

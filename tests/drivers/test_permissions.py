@@ -45,8 +45,8 @@ def test_the_policies_can_be_attached() -> None:
 def features() -> Iterator[object]:
     for cloud, found in FEATURES.items():
         for feature in found:
-            deep = () if feature.label == "registry" else pytest.mark.deep
-            yield pytest.param(cloud, feature, marks=deep, id=f"{cloud}-{feature.label or 'any'}")
+            long = () if feature.label == "registry" else LONG
+            yield pytest.param(cloud, feature, marks=long, id=f"{cloud}-{feature.label or 'any'}")
 
 
 @pytest.mark.parametrize(("cloud", "feature"), [*features()])
