@@ -83,6 +83,13 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
     daemon.stop(user.info.directory)
 
 
+def until_it_works(user: User, run: subprocess.Popen[str]) -> None:
+    """Until a run has the lock and has begun to create things."""
+    while not any(each.operation.endswith(":CreateVpc") for each in daemon.requests(user.info)):
+        assert run.poll() is None
+        time.sleep(0.01)
+
+
 def elsewhere(user: User) -> dict[str, str]:
     """The same person on another machine."""
     return user.env | {"XDG_STATE_HOME": str(user.home / "another-machine")}
@@ -91,7 +98,7 @@ def elsewhere(user: User) -> dict[str, str]:
 def test_another_machine_waits_and_says_for_whom(cloud: Cloud, slow: User) -> None:
     user, profile = slow, str(slow.profile("demo", cloud))
     first = user.start(TOOL, "up", profile, "--yes")
-    user.wait_for_requests(60, lambda: first.poll() is None)
+    until_it_works(user, first)
     second = user.start(TOOL, "up", profile, "--yes", env=elsewhere(user))
     (one, _), (two, told) = ended(first, second)
     assert (one, two) == (0, 0)
@@ -107,7 +114,7 @@ def test_the_next_run_does_not_wait_for_a_killed_one(
 ) -> None:
     user, profile = slow, str(slow.profile("demo", cloud))
     first = user.start(TOOL, "up", profile, "--yes")
-    assert user.wait_for_requests(60, lambda: first.poll() is None)
+    until_it_works(user, first)
     first.kill()
     first.communicate()
     [(code, told)] = ended(user.start(TOOL, command, profile, "--yes"))
@@ -126,14 +133,15 @@ def test_a_frozen_holder_makes_nothing_after_it_wakes(cloud: Cloud, slow: User, 
     user, profile = slow, str(slow.profile("demo", cloud))
     env = elsewhere(user) if where == "another machine" else user.env
     first = user.start(TOOL, "up", profile, "--yes")
-    user.wait_for_requests(60, lambda: first.poll() is None)
+    until_it_works(user, first)
     first.send_signal(signal.SIGSTOP)
     [(code, told)] = ended(user.start(TOOL, "up", profile, "--yes", env=env))
     assert code == 0, told
     before = keys(user, profile)
     first.send_signal(signal.SIGCONT)
     [(code, told)] = ended(first)
-    assert code == 14, told
-    assert "another run has taken over this cluster" in told
+    # 0 if nothing was left for it to change
+    assert code in (0, 14), told
+    assert code == 0 or "another run has taken over this cluster" in told
     assert keys(user, profile) == before
     whole(user, profile)
