@@ -111,7 +111,10 @@ FEATURES: Mapping[str, Sequence[Feature]] = {
             {**ack.BUILDS, "registry": {**ack.REPOSITORIES, "instance": ack.INSTANCE}},
             _changes(ack.ENTERPRISE_CASE), ack.ENTERPRISE_CASE.prepare,
         ),
-        Feature("network.existing", {}, _changes(ack.EXISTING_CASE), ack.EXISTING_CASE.prepare),
+        Feature(
+            "network.existing", {"kubernetes": "1.34"}, _changes(ack.EXISTING_CASE),
+            ack.EXISTING_CASE.prepare,
+        ),
         Feature(ORPHANS, prepare=ack.MINIMAL_CASE.prepare, use=_kill),
         Feature(
             "up --activate", {"pools.0.count": {"min": 1, "max": 2}}, activate=True,
@@ -179,6 +182,7 @@ def measure(cloud: str, feature: Feature) -> Used:
 ALSO: Mapping[str, Mapping[str, str]] = {
     "eks": {
         "ec2:DeleteNetworkInterface": "a network interface that Kubernetes left behind",
+        "ec2:DeleteVolume": "a claim left a volume behind, and its PersistentVolume said Delete",
         "ec2:DisassociateRouteTable": "a subnet was associated by hand with another route table",
         "eks:UntagResource": "a tag of ours was changed by hand",
         "eks:UpdatePodIdentityAssociation": "an association was changed by hand",
@@ -193,6 +197,7 @@ ALSO: Mapping[str, Mapping[str, str]] = {
     },
     "alibaba": {
         "alb:DeleteLoadBalancer": "an Ingress left an application load balancer behind",
+        "ecs:DeleteDisk": "a claim left a disk behind, and its PersistentVolume said Delete",
         "ecs:DeleteNetworkInterface": "a network interface that Kubernetes left behind",
         "nlb:DeleteLoadBalancer": "a Service left a network load balancer behind",
         "nlb:UpdateLoadBalancerProtection": "a Service left a network load balancer behind",
