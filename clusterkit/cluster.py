@@ -22,10 +22,11 @@ from clusterkit.engine import ownership, threads
 from clusterkit.engine import plan as engine
 from clusterkit.engine.background import Background
 from clusterkit.engine.compare import usable
+from clusterkit.engine.edit import Edit
 from clusterkit.engine.events import Emit, Warned
 from clusterkit.engine.exchange import Exchange
 from clusterkit.engine.inventory import Inventory
-from clusterkit.engine.kind import AnyKind, Edit, Kind, Leftover, reason
+from clusterkit.engine.kind import AnyKind, Kind, Leftover, reason
 from clusterkit.engine.lock import Lock, Times
 from clusterkit.engine.look import look
 from clusterkit.engine.retry import Retry

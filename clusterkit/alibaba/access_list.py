@@ -19,7 +19,8 @@ from clusterkit.alibaba.client import Clients, at_path
 from clusterkit.alibaba.cluster import ClusterState
 from clusterkit.alibaba.network import VpcState, VSwitchState
 from clusterkit.alibaba.tags import AlibabaState, Calls, Tagged, shown_name, write_tags
-from clusterkit.engine.kind import Edit, Env, Kind, edit
+from clusterkit.engine.edit import Edit, edit
+from clusterkit.engine.kind import Env, Kind
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Gone, Rejected
 

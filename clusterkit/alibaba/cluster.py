@@ -21,7 +21,8 @@ from clusterkit.alibaba.client import Clients, at_path
 from clusterkit.alibaba.errors import ERRORS, cure, redacted
 from clusterkit.alibaba.tags import REPLACE, AlibabaState, read_cs_tags, write_cs_tags
 from clusterkit.engine.dates import utc
-from clusterkit.engine.kind import Durations, Edit, Env, Kind, Occupant, Tags, edit, fixed
+from clusterkit.engine.edit import Edit, edit, fixed
+from clusterkit.engine.kind import Durations, Env, Kind, Occupant, Tags
 from clusterkit.engine.operation import Done, Failed, Outcome, Running
 from clusterkit.engine.ownership import untagged
 from clusterkit.engine.scope import Scope

@@ -17,7 +17,8 @@ from typing import Any, ClassVar
 from clusterkit.alibaba.client import Clients, at_path
 from clusterkit.alibaba.cluster import ClusterState
 from clusterkit.alibaba.tags import write_tags
-from clusterkit.engine.kind import Edit, Env, Kind, Occupant, Tags, edit
+from clusterkit.engine.edit import Edit, edit
+from clusterkit.engine.kind import Env, Kind, Occupant, Tags
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import ClusterkitError, Gone, NotOurs
 from clusterkit.naming import CLUSTER, NAME, mark, read_mark, safe

@@ -16,7 +16,8 @@ from uuid import NAMESPACE_OID, uuid5
 from clusterkit.alibaba.client import Clients, at_path
 from clusterkit.alibaba.network import VpcState, VSwitchState
 from clusterkit.alibaba.tags import REPLACE, AlibabaState, Calls, Tagged, shown_name
-from clusterkit.engine.kind import Durations, Edit, Env, Kind, Occupant, Tags, edit, fixed
+from clusterkit.engine.edit import Edit, edit, fixed
+from clusterkit.engine.kind import Durations, Env, Kind, Occupant, Tags
 from clusterkit.engine.scope import Scope
 
 BANDWIDTH = 100

@@ -20,7 +20,8 @@ from typing import Any, ClassVar
 from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.occupants import Neighbours
 from clusterkit.alibaba.tags import REPLACE, AlibabaState, Calls, Tagged, write_tags
-from clusterkit.engine.kind import Durations, Edit, Env, Kind, Occupant, S, Tags, edit, fixed
+from clusterkit.engine.edit import Edit, edit, fixed
+from clusterkit.engine.kind import Durations, Env, Kind, Occupant, S, Tags
 from clusterkit.engine.scope import Scope
 from clusterkit.naming import CLUSTER
 

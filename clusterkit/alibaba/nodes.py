@@ -22,7 +22,8 @@ from clusterkit.alibaba.cluster import ClusterState, Task, begin, events, owned,
 from clusterkit.alibaba.errors import ERRORS, cure
 from clusterkit.alibaba.network import VSwitchState
 from clusterkit.alibaba.tags import AlibabaState, read_cs_tags, write_cs_tags
-from clusterkit.engine.kind import Durations, Edit, Env, Kind, Tags, edit
+from clusterkit.engine.edit import Edit, edit
+from clusterkit.engine.kind import Durations, Env, Kind, Tags
 from clusterkit.engine.operation import Done, Failed, Operation, Outcome, Running
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Busy, Denied, Gone, OutOfStock

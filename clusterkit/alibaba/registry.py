@@ -19,7 +19,8 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, cast
 
 from clusterkit.alibaba.client import Clients
-from clusterkit.engine.kind import Edit, Env, Kind, Record, Tags, edit, fixed
+from clusterkit.engine.edit import Edit, edit, fixed
+from clusterkit.engine.kind import Env, Kind, Record, Tags
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Finding, Gone, Rejected
 from clusterkit.kube.secrets import DockerConfig, Login

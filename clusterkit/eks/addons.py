@@ -14,7 +14,8 @@ from clusterkit.eks.client import Clients
 from clusterkit.eks.cluster import Calls, InCluster, in_cluster, update
 from clusterkit.eks.iam import RoleState
 from clusterkit.eks.tags import AwsState
-from clusterkit.engine.kind import Durations, Edit, Env, Found, Kind, edit
+from clusterkit.engine.edit import Edit, edit
+from clusterkit.engine.kind import Durations, Env, Found, Kind
 from clusterkit.engine.scope import Scope
 
 

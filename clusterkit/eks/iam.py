@@ -17,7 +17,8 @@ from urllib.parse import unquote
 
 from clusterkit.eks.client import Clients, pages
 from clusterkit.eks.tags import AwsState, Tagged, of_cluster, read_tags, write_tags
-from clusterkit.engine.kind import Edit, Env, Found, Occupant, Tags, edit
+from clusterkit.engine.edit import Edit, edit
+from clusterkit.engine.kind import Env, Found, Occupant, Tags
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Gone, InUse, NotOurs
 from clusterkit.naming import CLUSTER, KEEP, NAME, safe

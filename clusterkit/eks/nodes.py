@@ -18,7 +18,8 @@ from clusterkit.eks.iam import RoleState
 from clusterkit.eks.keypair import KeyPairState
 from clusterkit.eks.network import SubnetState
 from clusterkit.eks.tags import AwsState, Ec2, Ec2State, write_tags
-from clusterkit.engine.kind import Durations, Edit, Env, Found, Kind, edit
+from clusterkit.engine.edit import Edit, edit
+from clusterkit.engine.kind import Durations, Env, Found, Kind
 from clusterkit.engine.scope import Scope
 from clusterkit.kube.nodes import Nodes, Taint
 

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 
 from clusterkit.eks.client import Clients, pages
 from clusterkit.eks.tags import AwsState, Tagged, read_tags, write_tags
-from clusterkit.engine.kind import Edit, Env, Tags, edit
+from clusterkit.engine.edit import Edit, edit
+from clusterkit.engine.kind import Env, Tags
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Gone
 from clusterkit.naming import CLUSTER, KEEP

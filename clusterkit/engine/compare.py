@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from clusterkit.engine.kind import AnyKind, Edit, Env, Kind, Leftover
+from clusterkit.engine.edit import Edit
+from clusterkit.engine.kind import AnyKind, Env, Kind, Leftover
 from clusterkit.errors import Immutable
 
 

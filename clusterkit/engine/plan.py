@@ -16,19 +16,10 @@ from uuid import UUID, uuid4
 
 from clusterkit.engine import backoff, ownership, removal
 from clusterkit.engine.compare import differences, refuse, usable
+from clusterkit.engine.edit import Edit
 from clusterkit.engine.events import Op
 from clusterkit.engine.inventory import Inventory, Named
-from clusterkit.engine.kind import (
-    AnyKind,
-    Edit,
-    Env,
-    Existing,
-    Kind,
-    Leftover,
-    closure,
-    hint,
-    reason,
-)
+from clusterkit.engine.kind import AnyKind, Env, Existing, Kind, Leftover, closure, hint, reason
 from clusterkit.engine.look import look
 from clusterkit.engine.scheduler import Scheduler
 from clusterkit.engine.scope import Scope

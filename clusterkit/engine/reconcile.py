@@ -13,8 +13,9 @@ from typing import Any, Protocol
 
 from clusterkit.engine import backoff, ownership
 from clusterkit.engine.compare import calls, differences, refuse, usable
+from clusterkit.engine.edit import Edit
 from clusterkit.engine.inventory import Inventory, Named
-from clusterkit.engine.kind import Edit, Env, Kind, hint, reason
+from clusterkit.engine.kind import Env, Kind, hint, reason
 from clusterkit.engine.operation import Operation
 from clusterkit.engine.task import Task
 from clusterkit.errors import (

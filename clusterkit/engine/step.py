@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from clusterkit.engine.edit import Edit
 from clusterkit.engine.events import Op
-from clusterkit.engine.kind import AnyKind, Edit, Kind
+from clusterkit.engine.kind import AnyKind, Kind
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from clusterkit.engine.kind import Edit, edit, fixed
+from clusterkit.engine.edit import Edit, edit, fixed
 
 
 def number(version: str) -> tuple[int, ...]:

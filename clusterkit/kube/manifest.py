@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
-from clusterkit.engine.kind import Edit, Env, Kind, Tags
+from clusterkit.engine.edit import Edit
+from clusterkit.engine.kind import Env, Kind, Tags
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import ClusterkitError, Exists, Rejected
 from clusterkit.kube.api import HasKube, Object

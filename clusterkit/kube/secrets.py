@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from clusterkit.engine.dates import utc
-from clusterkit.engine.kind import Edit, Env, edit
+from clusterkit.engine.edit import Edit, edit
+from clusterkit.engine.kind import Env
 from clusterkit.engine.scope import Scope
 from clusterkit.kube.api import HasKube, Object
 from clusterkit.kube.manifest import Manifest, ManifestState, selector

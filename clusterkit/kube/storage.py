@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
-from clusterkit.engine.kind import Edit, Env, Kind, edit
+from clusterkit.engine.edit import Edit, edit
+from clusterkit.engine.kind import Env, Kind
 from clusterkit.engine.scope import Scope
 from clusterkit.kube.api import HasKube, Object
 from clusterkit.kube.manifest import Manifest, ManifestState, is_ours

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from clusterkit import errors
-from clusterkit.engine.kind import Edit, Env, Kind, edit
+from clusterkit.engine.edit import Edit, edit
+from clusterkit.engine.kind import Env, Kind
 from clusterkit.engine.operation import Done, Failed, Operation, Outcome, Running
 from clusterkit.engine.scope import Scope
 from clusterkit.naming import CLUSTER, NAME

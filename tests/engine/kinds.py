@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
 from clusterkit import errors
-from clusterkit.engine.kind import Edit, Env, Kind, edit
+from clusterkit.engine.edit import Edit, edit
+from clusterkit.engine.kind import Env, Kind
 from clusterkit.engine.operation import Operation
 from clusterkit.engine.scope import Scope
 from clusterkit.naming import CLUSTER, NAME

@@ -9,7 +9,8 @@ from uuid import uuid4
 import pytest
 
 from clusterkit.engine import ownership
-from clusterkit.engine.kind import Edit, Env, Kind, Tags
+from clusterkit.engine.edit import Edit
+from clusterkit.engine.kind import Env, Kind, Tags
 from clusterkit.engine.operation import Operation
 from clusterkit.engine.run import Run
 from clusterkit.engine.scope import Scope

@@ -11,8 +11,9 @@ from typing import ClassVar
 import pytest
 
 from clusterkit.engine import backoff
+from clusterkit.engine.edit import Edit, fixed
 from clusterkit.engine.events import Event, StepFailed, StepNoted, StepRetried, StepStopped, Warned
-from clusterkit.engine.kind import AnyKind, Edit, Env, Kind, Leftover, fixed
+from clusterkit.engine.kind import AnyKind, Env, Kind, Leftover
 from clusterkit.engine.operation import Done, Failed, Operation, Running
 from clusterkit.engine.plan import Plan, plan
 from clusterkit.engine.run import Outcome, Run
