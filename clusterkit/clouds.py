@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, assert_never,
 from clusterkit.errors import ClusterkitError, Finding
 
 if TYPE_CHECKING:
+    from clusterkit.engine.cloud_lock import CloudLock
     from clusterkit.engine.kind import AnyKind, Kind
-    from clusterkit.engine.lock import CloudLock
     from clusterkit.engine.target import CloudConnection, Target
     from clusterkit.kube.api import Access, Credential
     from clusterkit.profile.fields import Form

@@ -21,13 +21,14 @@ from clusterkit.clouds import CLOUDS, Facts, check_target, load, model
 from clusterkit.engine import ownership, threads
 from clusterkit.engine import plan as engine
 from clusterkit.engine.background import Background
+from clusterkit.engine.cloud_lock import Times
 from clusterkit.engine.compare import usable
 from clusterkit.engine.edit import Edit
 from clusterkit.engine.events import Emit, Warned
 from clusterkit.engine.exchange import Exchange
 from clusterkit.engine.inventory import Inventory
 from clusterkit.engine.kind import AnyKind, Kind, Leftover, reason
-from clusterkit.engine.lock import Lock, Times
+from clusterkit.engine.lock import Lock
 from clusterkit.engine.look import look
 from clusterkit.engine.retry import Retry
 from clusterkit.engine.run import Outcome, Run

@@ -12,8 +12,8 @@ import json
 from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.keypair import KeyPair
 from clusterkit.alibaba.tags import write_tags
+from clusterkit.engine.cloud_lock import PREFIX, CloudLock, Held
 from clusterkit.engine.kind import Tags
-from clusterkit.engine.lock import PREFIX, CloudLock, Held
 from clusterkit.engine.scope import Scope
 
 BITS = 2048

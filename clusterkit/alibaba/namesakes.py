@@ -16,8 +16,8 @@ from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.iam import unmarked
 from clusterkit.alibaba.keypair import KeyPair
 from clusterkit.alibaba.tags import shown_name
+from clusterkit.engine.cloud_lock import PREFIX as LOCK
 from clusterkit.engine.kind import Leftover
-from clusterkit.engine.lock import PREFIX as LOCK
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Denied
 from clusterkit.naming import CLUSTER

@@ -35,8 +35,8 @@ from clusterkit.eks.occupants import (
     tags_of,
 )
 from clusterkit.eks.tags import of_cluster, read_tags, where, write_tags
+from clusterkit.engine.cloud_lock import PREFIX as LOCK
 from clusterkit.engine.kind import Durations, Leftover, Tags
-from clusterkit.engine.lock import PREFIX as LOCK
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import ClusterkitError, Gone, InUse
 from clusterkit.kube.volumes import KEPT, VolumeState, rows

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from clusterkit.eks.client import Clients
 from clusterkit.eks.tags import read_tags, write_tags
+from clusterkit.engine.cloud_lock import PREFIX, CloudLock, Held
 from clusterkit.engine.kind import Tags
-from clusterkit.engine.lock import PREFIX, CloudLock, Held
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Gone
 

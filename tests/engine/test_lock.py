@@ -14,9 +14,9 @@ from uuid import uuid4
 
 import pytest
 
-from clusterkit.engine import lock as locks
+from clusterkit.engine.cloud_lock import PREFIX, Held, Holder, Times
 from clusterkit.engine.kind import Tags
-from clusterkit.engine.lock import PREFIX, Held, Holder, Lock, Times
+from clusterkit.engine.lock import Lock
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import (
     CredentialsError,
@@ -339,4 +339,4 @@ def test_files_that_are_no_regular_ones_leave_the_lock_in_the_cloud(
 def test_the_sandbox_is_quicker_but_not_too_quick_for_a_loaded_machine() -> None:
     assert Times.at(1.0) == Times()
     quick = Times.at(0.0)
-    assert quick.renew < quick.fence < quick.stale <= locks.Times().stale
+    assert quick.renew < quick.fence < quick.stale <= Times().stale
