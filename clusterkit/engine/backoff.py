@@ -49,6 +49,11 @@ def delay(attempt: int, after: float | None, scale: float) -> float:
     return max(SHORTEST, waited * scale)
 
 
+def resend(scale: float) -> float:
+    """Seconds until a delete that was accepted and has had no effect is sent again."""
+    return max(1.0, RESEND * scale)
+
+
 def deadline(patience: float, scale: float) -> float:
     """Seconds here that a step of ``patience`` seconds may take."""
     return max(LEAST_PATIENCE, patience * scale)

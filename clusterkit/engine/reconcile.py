@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from clusterkit.engine import backoff, ownership
+from clusterkit.engine.actions import Actions
 from clusterkit.engine.compare import calls, differences, refuse, usable
 from clusterkit.engine.edit import Edit
 from clusterkit.engine.inventory import Inventory, Named
 from clusterkit.engine.kind import Env, Kind, hint, reason
 from clusterkit.engine.operation import Operation
+from clusterkit.engine.sweep import Sweep
 from clusterkit.engine.task import Task
 from clusterkit.errors import (
     Absent,
@@ -36,44 +38,6 @@ from clusterkit.errors import (
 
 MOST_UPDATES = 3
 MOST_DELETES = 3
-MOST_NAMED = 3
-"""leftovers a note names"""
-
-
-class Actions(Protocol):
-    """What the run does for a decision."""
-
-    def now(self) -> float:
-        """Seconds on the run's clock."""
-
-    def call(
-        self,
-        task: Task,
-        function: Callable[[], object],
-        then: Callable[[Task, Any, Exception | None], None],
-    ) -> None:
-        """Run ``function`` on a worker, then ``then(task, result, error)``."""
-
-    def wait(self, task: Task, delay: float | None = None, note: str = "") -> None:
-        """Look at the task again in ``delay`` seconds, or when a poll is due."""
-
-    def operate(self, task: Task, operation: Operation[Any]) -> None:
-        """Poll the operation to its end, then look."""
-
-    def again(self, task: Task, error: Retryable) -> None:
-        """The call is worth another try, after a look."""
-
-    def note(self, task: Task, note: str) -> None:
-        """Say what the task is doing."""
-
-    def done(self, task: Task, note: str = "") -> None:
-        """The task's desired state is reached."""
-
-    def fail(self, task: Task, error: Exception) -> None:
-        """The task has failed."""
-
-    def sweep_again(self) -> None:
-        """Something is in the way of a delete."""
 
 
 class Reconcile:
@@ -93,6 +57,7 @@ class Reconcile:
         self._lives = lives
         self._inventory = inventory
         self._actions = actions
+        self._sweep = Sweep(env, actions)
 
     def serve(self, task: Task, named: Named) -> None:
         """What a look says of the task's kind."""
@@ -229,7 +194,9 @@ class Reconcile:
                     self._actions.fail(task, _ended(task, have))
                     return
                 task.asked, task.left = None, False
-            elif have != task.target or self._lost(task.asked):
+            elif have != task.target or self._actions.now() - task.asked > backoff.resend(
+                self._env.scale
+            ):
                 task.asked = None  # it did a part, or is lost: delete again
             self._actions.wait(task, note=reason(have).lower() or "deleting")
         else:
@@ -247,10 +214,6 @@ class Reconcile:
                     error.what += f" In the way: {', '.join(map(str, found))}"
             raise
 
-    def _lost(self, asked: float) -> bool:
-        """Whether a delete that was accepted then has had no effect for too long."""
-        return self._actions.now() - asked > max(1.0, backoff.RESEND * self._env.scale)
-
     def _removed(self, task: Task) -> None:
         if task.step.wish is None:
             self._actions.done(task)
@@ -259,39 +222,6 @@ class Reconcile:
         task.asked = None
         self._lives[task.key] = self._lives.get(task.key, 0) + 1
         self._converge(task, None)
-
-    def _sweep(self, task: Task, named: Named) -> None:
-        row = task.row
-        stays = task.step.stays
-        going = {name: have for name, [have] in named.items() if name not in stays}
-        left = {name: have for name, have in going.items() if not row.keep(have)}
-        if not left:
-            task.removed = len(task.swept)
-            none = "gone already" if task.step.found else "none"
-            self._actions.done(
-                task, note=f"{task.removed} {row.verbs[1]}" if task.removed else none
-            )
-            return
-        if left.keys() != task.last:
-            task.last, task.changed = set(left), self._actions.now()
-        if task.asked and self._lost(task.asked):
-            task.swept.clear()
-        fresh = {name: have for name, have in left.items() if name not in task.swept}
-        if not fresh:
-            some = ", ".join(sorted(left)[:MOST_NAMED])
-            self._actions.wait(task, note=f"{len(left)} still being deleted: {some}")
-            return
-        task.asked = self._actions.now()
-        self._actions.note(task, f"{row.verbs[0]} {len(fresh)}")
-        for name, have in fresh.items():
-            task.swept.add(name)
-            self._actions.call(task, partial(self._clear, task, have), partial(self._swept, name))
-
-    def _clear(self, task: Task, have: Any) -> object:
-        row = task.row
-        if row.disarm is not None:
-            row.disarm(self._env, have)
-        return row.delete(self._env, have)
 
     def _created(self, task: Task, operation: Any, error: Exception | None) -> None:
         if error is None or isinstance(error, AlreadyDone):
@@ -394,17 +324,6 @@ class Reconcile:
             self._actions.operate(task, operation)
         else:
             self._actions.wait(task, 0.0)
-
-    def _swept(self, name: str, task: Task, operation: Any, error: Exception | None) -> None:
-        if error is not None and not isinstance(error, AlreadyDone | Gone):
-            task.swept.discard(name)
-            if not isinstance(error, Retryable):
-                self._actions.fail(task, error)
-                return
-            self._actions.note(task, str(error))
-            task.not_before = max(task.not_before, self._actions.now() + (error.after or 0.0))
-        if not task.calling and not task.finished:
-            self._actions.wait(task, 0.0 if error is None else None)
 
 
 def _sick(task: Task, have: Any) -> bool:

@@ -160,7 +160,7 @@ class Run:
         self._emit(StepStarted(step.key, step.op, step.typical * self._scale))
         self.wait(task, 0.0)
 
-    # -- reconcile.Actions -----------------------------------------------------------------------
+    # -- actions.Actions -------------------------------------------------------------------------
 
     def now(self) -> float:
         """Seconds on the run's clock."""
