@@ -18,18 +18,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 from clusterkit.clouds import CLOUDS, Facts, check_target, load, model
-from clusterkit.engine import ownership, threads
+from clusterkit.engine import ownership
 from clusterkit.engine import plan as engine
 from clusterkit.engine.background import Background
 from clusterkit.engine.cloud_lock import Times
-from clusterkit.engine.compare import usable
 from clusterkit.engine.edit import Edit
 from clusterkit.engine.events import Emit, Warned
 from clusterkit.engine.exchange import Exchange
-from clusterkit.engine.inventory import Inventory
-from clusterkit.engine.kind import AnyKind, Kind, Leftover, reason
+from clusterkit.engine.kind import AnyKind, Kind
 from clusterkit.engine.lock import Lock
-from clusterkit.engine.look import look
+from clusterkit.engine.observation import Observation, Seen, observation
 from clusterkit.engine.retry import Retry
 from clusterkit.engine.run import Outcome, Run
 from clusterkit.engine.scope import Scope
@@ -52,9 +50,6 @@ __all__ = ["Cluster", "Edit", "Kept", "Observation", "Outcome", "Plan", "Seen", 
 
 T = TypeVar("T")
 
-STOP_POLL = 0.2
-"""Seconds after the end of a run until the thread that waits for ``stop`` ends."""
-
 
 @dataclass(frozen=True)
 class Plan(engine.Plan):
@@ -63,30 +58,6 @@ class Plan(engine.Plan):
     account: str = ""
     facts: Facts | None = None
     """None for a plan to destroy"""
-
-
-@dataclass(frozen=True)
-class Seen:
-    """One thing in the cloud that carries the cluster's tags."""
-
-    key: str
-    """``vpc/main``; two things with the same tags have the same key"""
-    id: str
-    """the cloud's"""
-    status: str
-    """the cloud's own status in lower case, or ``ready``, ``not ready``, ``failed: …``"""
-    state: Any
-    """the driver's frozen dataclass"""
-
-
-@dataclass(frozen=True)
-class Observation:
-    """What there is of a cluster, whatever its profile says; in creation order of the kinds."""
-
-    account: str
-    things: tuple[Seen, ...]
-    warnings: tuple[Finding, ...] = ()
-    """what could not be listed"""
 
 
 class Cluster:
@@ -162,18 +133,8 @@ class Cluster:
         warning.
         """
         clients = self._snapshot()
-        account = self._account(clients)
-        scale = self.connection.scale
-        kinds = [kind for kind in self._kinds if not isinstance(kind, Leftover)]
-        seen = look(kinds, Inventory(self._scope(clients), scale=scale), scale=scale)
-        things = [
-            Seen(f"{kind.kind}/{name}", state.id, _status(kind, state), state)
-            for kind in kinds
-            for name, states in sorted(seen.found[kind].items())
-            for state in states
-        ]
-        left = (Finding(e.reason, e.key, e.hint) for e in ownership.strangers(seen.found))
-        return Observation(account, tuple(things), (*seen.warnings, *left))
+        scope, scale = self._scope(clients), self.connection.scale
+        return observation(self._account(clients), self._kinds, scope, scale)
 
     def access(self) -> Access:
         """How to reach the Kubernetes API; ``ClusterkitError`` while no cluster is running."""
@@ -344,7 +305,7 @@ class Cluster:
         # a plan may be applied again, and a new life must not be answered with an old one's tokens
         plan = replace(plan, snapshot=replace(plan.snapshot, run=uuid4()))
         run = Run(self._scope(clients), plan, emit, scale=self.connection.scale)
-        with _stopped_by(stop, run):
+        with run.stopped_by(stop):
             return run()
 
     # -- the parts --------------------------------------------------------------------------------
@@ -434,29 +395,3 @@ def _unfinished(profile: BaseProfile) -> Iterator[Finding]:
     """Parts of the profile that are validated but have no effect yet."""
     if profile.ready.jenkins_x is not None:
         yield Finding("checked only, not set up yet", where="ready.jenkins_x")
-
-
-def _status(kind: AnyKind, state: Any) -> str:
-    if not isinstance(kind, Leftover) and state.status in (kind.failed | kind.unhealthy):
-        return reason(state)
-    if state.status:
-        return str(state.status).lower()
-    return "ready" if usable(kind, state) else "not ready"
-
-
-@contextmanager
-def _stopped_by(stop: threading.Event, run: Run) -> Iterator[None]:
-    """Stop the run when the event is set."""
-    over = threading.Event()
-
-    def wait() -> None:
-        while not over.is_set():
-            if stop.wait(STOP_POLL):
-                run.stop()
-                return
-
-    threads.start(wait, "clusterkit-stop")
-    try:
-        yield
-    finally:
-        over.set()

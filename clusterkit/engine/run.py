@@ -7,12 +7,14 @@ only what depends on it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from typing import Any, Literal
 
-from clusterkit.engine import backoff
+from clusterkit.engine import backoff, threads
 from clusterkit.engine.events import (
     Emit,
     RunEnded,
@@ -46,6 +48,9 @@ from clusterkit.errors import (
     ServerError,
     TimedOut,
 )
+
+STOP_POLL = 0.2
+"""seconds after the end of a run until the thread that waits for ``stop`` ends"""
 
 
 @dataclass
@@ -117,6 +122,23 @@ class Run:
     def stop(self) -> None:
         """End the run as a failure would; from any thread or signal handler."""
         self._scheduler.soon(lambda: self._halt(interrupted=True))
+
+    @contextmanager
+    def stopped_by(self, stop: threading.Event) -> Iterator[None]:
+        """Stop the run when the event is set."""
+        over = threading.Event()
+
+        def wait() -> None:
+            while not over.is_set():
+                if stop.wait(STOP_POLL):
+                    self.stop()
+                    return
+
+        threads.start(wait, "clusterkit-stop")
+        try:
+            yield
+        finally:
+            over.set()
 
     def __call__(self) -> Outcome:
         """Run the plan to its end, to the first failure, or until ``stop``."""
