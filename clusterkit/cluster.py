@@ -28,8 +28,9 @@ from clusterkit.engine.exchange import Exchange
 from clusterkit.engine.kind import AnyKind, Kind
 from clusterkit.engine.lock import Lock
 from clusterkit.engine.observation import Observation, Seen, observation
+from clusterkit.engine.outcome import Outcome
 from clusterkit.engine.retry import Retry
-from clusterkit.engine.run import Outcome, Run
+from clusterkit.engine.run import Run
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.step import Kept, Step
 from clusterkit.engine.target import CloudConnection, Target

@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from typing import Any, Literal
 
@@ -30,6 +29,7 @@ from clusterkit.engine.events import (
 from clusterkit.engine.inventory import Inventory
 from clusterkit.engine.kind import Env
 from clusterkit.engine.operation import Done, Failed, Operation
+from clusterkit.engine.outcome import Outcome
 from clusterkit.engine.plan import Plan
 from clusterkit.engine.poller import Poller
 from clusterkit.engine.reconcile import Reconcile
@@ -51,24 +51,6 @@ from clusterkit.errors import (
 
 STOP_POLL = 0.2
 """seconds after the end of a run until the thread that waits for ``stop`` ends"""
-
-
-@dataclass
-class Outcome:
-    """How a run ended."""
-
-    failed: dict[str, Exception] = field(default_factory=dict)
-    stopped: dict[str, str] = field(default_factory=dict)
-    """key to what is still in progress in the cloud"""
-    left_out: dict[str, Exception] = field(default_factory=dict)
-    """optional steps that could not be carried out, and why"""
-    interrupted: bool = False
-    done: int = 0
-
-    @property
-    def ok(self) -> bool:
-        """Whether the desired state is reached, but for what is optional."""
-        return not (self.failed or self.stopped or self.interrupted)
 
 
 class Run:

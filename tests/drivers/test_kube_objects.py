@@ -21,9 +21,10 @@ import clusterkit_sandbox.kube as sandbox_kube
 from clusterkit.engine.events import Event, Warned
 from clusterkit.engine.inventory import Inventory
 from clusterkit.engine.kind import AnyKind, Env, Kind
+from clusterkit.engine.outcome import Outcome
 from clusterkit.engine.ownership import adopt
 from clusterkit.engine.plan import Plan, plan
-from clusterkit.engine.run import Outcome, Run
+from clusterkit.engine.run import Run
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Absent, CloudError, ClusterkitError, NotOurs
 from clusterkit.kube.api import Access, KubeApi, Object

@@ -18,8 +18,9 @@ from clusterkit.engine.events import (
     StepStarted,
     StepStopped,
 )
+from clusterkit.engine.outcome import Outcome
 from clusterkit.engine.plan import plan
-from clusterkit.engine.run import Outcome, Run
+from clusterkit.engine.run import Run
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import ClusterkitError, NotOurs
 from tests.engine.hostilecloud import KINDS, HostileCloud, Hostility, Item, Thing

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from clusterkit.engine import backoff
 from clusterkit.engine.events import Event
+from clusterkit.engine.outcome import Outcome
 from clusterkit.engine.plan import plan
-from clusterkit.engine.run import Outcome, Run
+from clusterkit.engine.run import Run
 from clusterkit.engine.scope import Scope
 from tests.engine.dictcloud import DictCloud, Died, Faults
 from tests.engine.kinds import KINDS, Item

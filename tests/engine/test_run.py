@@ -15,8 +15,9 @@ from clusterkit.engine.edit import Edit, fixed
 from clusterkit.engine.events import Event, StepFailed, StepNoted, StepRetried, StepStopped, Warned
 from clusterkit.engine.kind import AnyKind, Env, Kind, Leftover
 from clusterkit.engine.operation import Done, Failed, Operation, Running
+from clusterkit.engine.outcome import Outcome
 from clusterkit.engine.plan import Plan, plan
-from clusterkit.engine.run import Outcome, Run
+from clusterkit.engine.run import Run
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import (
     AlreadyDone,

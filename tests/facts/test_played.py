@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from clusterkit.engine.events import Warned
-from clusterkit.engine.run import Outcome
+from clusterkit.engine.outcome import Outcome
 from clusterkit.errors import AlreadyDone, CloudError, ClusterkitError, NotOurs, Retryable
 from clusterkit_sandbox.faults import Rule
 from tests.drivers.cases import FULL, MINIMAL
