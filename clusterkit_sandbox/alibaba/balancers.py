@@ -232,9 +232,8 @@ def _get_nlb(call: Call) -> object:
     return _nlb_fields(call, balancer) | {"Tags": tag_key_value(balancer.tags)}
 
 
-@operation("nlb:DeleteLoadBalancer")
-def _delete_nlb(call: Call) -> object:
-    balancer = _find_nlb(call)
+def _deleted(call: Call, balancer: LoadBalancer) -> object:
+    """NLB and ALB answer alike."""
     if balancer.protected:
         raise bad(
             "OperationDenied.DeletionProtectionEnabled",
@@ -242,6 +241,11 @@ def _delete_nlb(call: Call) -> object:
         )
     remove_balancer(call.store, balancer)
     return {"JobId": call.store.new_hex()}
+
+
+@operation("nlb:DeleteLoadBalancer")
+def _delete_nlb(call: Call) -> object:
+    return _deleted(call, _find_nlb(call))
 
 
 @operation("nlb:UpdateLoadBalancerProtection")
@@ -338,14 +342,7 @@ def _get_alb(call: Call) -> object:
 
 @operation("alb:DeleteLoadBalancer")
 def _delete_alb(call: Call) -> object:
-    balancer = _find_alb(call)
-    if balancer.protected:
-        raise bad(
-            "OperationDenied.DeletionProtectionEnabled",
-            "The operation is not allowed because of DeletionProtectionEnabled.",
-        )
-    remove_balancer(call.store, balancer)
-    return {"JobId": call.store.new_hex()}
+    return _deleted(call, _find_alb(call))
 
 
 @operation("alb:DisableDeletionProtection")

@@ -26,7 +26,7 @@ from clusterkit_sandbox.alibaba.models import (
 )
 from clusterkit_sandbox.alibaba.store import Store
 from clusterkit_sandbox.kit.cluster import Controllers, balancer_name
-from clusterkit_sandbox.kube.interfaces import Volume
+from clusterkit_sandbox.kube.interfaces import Volume, VolumeRequest
 
 PROVISIONER = "diskplugin.csi.alibabacloud.com"
 AUTO_AVAILABLE = 20
@@ -181,15 +181,9 @@ class ClusterControllers(Controllers[LoadBalancer]):
         works = "csi-plugin" in installed and any(n in installed for n in PROVISIONER_ADDONS)
         return (PROVISIONER,) if works else ()
 
-    def make_volume(
-        self,
-        name: str,
-        size: int,
-        parameters: Mapping[str, str],
-        zone: str,
-        tags: Mapping[str, str],
-    ) -> Volume:
+    def make_volume(self, asked: VolumeRequest) -> Volume:
         """A disk of the first category that fits; fails if the claim is too small."""
+        parameters, size = asked.parameters, asked.size
         if str(parameters.get("volumeSizeAutoAvailable", "")).lower() == "true":
             size = max(size, AUTO_AVAILABLE)
         level = parameters.get("performanceLevel", DEFAULT_LEVEL).split(",")[0]
@@ -197,7 +191,8 @@ class ClusterControllers(Controllers[LoadBalancer]):
         for category in parameters.get("type", _DEFAULT_TYPES).split(","):
             reason = _unfit(category.strip(), level, size)
             if reason is None:
-                wanted = {**_disk_tags(parameters), **tags}
+                wanted = {**_disk_tags(parameters), **asked.tags}
+                name, zone = asked.name, asked.zone
                 made = self._disk(cluster, name, size, category.strip(), level, zone, wanted)
                 return Volume(made, size)
             reasons.append(reason)

@@ -14,6 +14,7 @@ from clusterkit_sandbox.aws.moto_lifecycle import settle
 from clusterkit_sandbox.aws.records import Addon
 from clusterkit_sandbox.aws.service import Eks
 from clusterkit_sandbox.kit.cluster import Controllers, balancer_name
+from clusterkit_sandbox.kube.interfaces import VolumeRequest
 
 
 class ClusterControllers(Controllers[Any]):
@@ -107,29 +108,22 @@ class ClusterControllers(Controllers[Any]):
                 return str(volume.id)
         return None
 
-    def make_volume(
-        self,
-        name: str,
-        size: int,
-        parameters: Mapping[str, str],
-        zone: str,
-        tags: Mapping[str, str],
-    ) -> str:
+    def make_volume(self, asked: VolumeRequest) -> str:
         """An EBS volume."""
         volume = self._eks.account.ec2(self._region).create_volume(
-            size=size,
-            zone_name=zone,
-            volume_type=parameters.get("type", "gp3"),
-            encrypted=parameters.get("encrypted") == "true",
+            size=asked.size,
+            zone_name=asked.zone,
+            volume_type=asked.parameters.get("type", "gp3"),
+            encrypted=asked.parameters.get("encrypted") == "true",
         )
         volume.add_tags(
             {
                 **self._owned,
-                "CSIVolumeName": name,
+                "CSIVolumeName": asked.name,
                 "ebs.csi.aws.com/cluster": "true",
                 "KubernetesCluster": self._cluster,
-                **_specified(parameters),
-                **tags,
+                **_specified(asked.parameters),
+                **asked.tags,
             }
         )
         return str(volume.id)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Node,
         TokenReview,
         Volume,
+        VolumeRequest,
     )
 
 B = TypeVar("B")
@@ -147,14 +148,7 @@ class Controllers(ABC, Generic[B]):
         """The volume of the PersistentVolume with this name."""
 
     @abstractmethod
-    def make_volume(
-        self,
-        name: str,
-        size: int,
-        parameters: Mapping[str, str],
-        zone: str,
-        tags: Mapping[str, str],
-    ) -> str | Volume:
+    def make_volume(self, asked: VolumeRequest) -> str | Volume:
         """Make it; ``RuntimeError`` says in an Event why it cannot be."""
 
     @abstractmethod
@@ -183,21 +177,12 @@ class Controllers(ABC, Generic[B]):
         with self._lock:
             return self.drivers()
 
-    def create_volume(
-        self,
-        provisioner: str,
-        name: str,
-        size: int,
-        parameters: Mapping[str, str],
-        zone: str,
-        tags: Mapping[str, str],
-    ) -> str | Volume:
+    def create_volume(self, asked: VolumeRequest) -> str | Volume:
         """The volume of a claim."""
         with self._lock:
-            if provisioner not in self.drivers():
-                raise RuntimeError(f"there is no provisioner {provisioner}")
-            found = self.volume(name)
-            return found or self.make_volume(name, size, parameters, zone, tags)
+            if asked.provisioner not in self.drivers():
+                raise RuntimeError(f"there is no provisioner {asked.provisioner}")
+            return self.volume(asked.name) or self.make_volume(asked)
 
     def delete_volume(self, volume: str) -> None:
         """Delete it, if it exists."""

@@ -51,6 +51,22 @@ class Node:
 
 
 @dataclass(frozen=True)
+class VolumeRequest:
+    """What the volume of a claim is to be."""
+
+    provisioner: str
+    """the CSI driver"""
+    name: str
+    """the PersistentVolume's"""
+    size: int
+    """GiB"""
+    zone: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """the StorageClass's"""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Volume:
     """A volume as it was made; ``size`` in GiB, which may be more than was asked for."""
 
@@ -80,18 +96,8 @@ class CloudHooks(Protocol):
         active).
         """
 
-    def create_volume(
-        self,
-        provisioner: str,
-        name: str,
-        size: int,
-        parameters: Mapping[str, str],
-        zone: str,
-        tags: Mapping[str, str],
-    ) -> str | Volume:
-        """Make a volume of ``size`` GiB; return its id, or the volume if it came out larger.
-        ``name`` is the PersistentVolume's name.
-        """
+    def create_volume(self, asked: VolumeRequest) -> str | Volume:
+        """Make the volume; return its id, or the volume if it came out larger."""
 
     def delete_volume(self, volume: str) -> None:
         """Delete it, if it exists."""

@@ -32,7 +32,7 @@ from clusterkit.kube.drain import Ingresses, LoadBalancerServices, volume_claims
 from clusterkit.kube.manifest import Namespace, ServiceAccount, namespace, service_account
 from clusterkit.kube.secrets import EXPIRES, DockerConfig, Login
 from clusterkit.kube.storage import StorageClass, storage_class
-from clusterkit_sandbox.kube.interfaces import Identity, Node
+from clusterkit_sandbox.kube.interfaces import Identity, Node, VolumeRequest
 from clusterkit_sandbox.pace import Pace
 
 CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
@@ -90,17 +90,9 @@ class Cloud:
     def provisioners(self) -> Sequence[str]:
         return [DRIVER]
 
-    def create_volume(
-        self,
-        provisioner: str,
-        name: str,
-        size: int,
-        parameters: Mapping[str, str],
-        zone: str,
-        tags: Mapping[str, str],
-    ) -> str:
+    def create_volume(self, asked: VolumeRequest) -> str:
         volume = f"vol-{next(self._count)}"
-        self.volumes[volume] = name
+        self.volumes[volume] = asked.name
         return volume
 
     def delete_volume(self, volume: str) -> None:

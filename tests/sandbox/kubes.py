@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clusterkit_sandbox.kube.interfaces import Identity, KubeCluster, Node
+from clusterkit_sandbox.kube.interfaces import Identity, KubeCluster, Node, VolumeRequest
 
 HOST = "c.example.test"
 DRIVER = "ebs.csi.aws.com"
@@ -55,18 +55,10 @@ class Cloud:
     def provisioners(self) -> Sequence[str]:
         return self.drivers
 
-    def create_volume(
-        self,
-        provisioner: str,
-        name: str,
-        size: int,
-        parameters: Mapping[str, str],
-        zone: str,
-        tags: Mapping[str, str],
-    ) -> str:
+    def create_volume(self, asked: VolumeRequest) -> str:
         self._check()
         volume = f"vol-{next(self._count)}"
-        self.volumes[volume] = f"{zone} {size}"
+        self.volumes[volume] = f"{asked.zone} {asked.size}"
         return volume
 
     def delete_volume(self, volume: str) -> None:

@@ -28,7 +28,7 @@ from clusterkit_sandbox.kube.controllers.scheduler import (
     claims_of,
 )
 from clusterkit_sandbox.kube.deletion import delete
-from clusterkit_sandbox.kube.interfaces import Volume
+from clusterkit_sandbox.kube.interfaces import Volume, VolumeRequest
 from clusterkit_sandbox.kube.kinds import Object
 from clusterkit_sandbox.kube.quantities import gibibytes
 from clusterkit_sandbox.kube.selectors import dig
@@ -143,12 +143,13 @@ class ClaimController:
             f"{_FOR}pv/name": name,
         }
         parameters = dict(found.get("parameters") or {})
+        asked = VolumeRequest(provisioner, name, size, zone, parameters, tags)
         hooks = runtime.hooks
 
         def work() -> Volume | None:
             if provisioner not in hooks.provisioners():
                 return None
-            made = hooks.create_volume(provisioner, name, size, parameters, zone, tags)
+            made = hooks.create_volume(asked)
             return made if isinstance(made, Volume) else Volume(made, size)
 
         def done(volume: Volume | None) -> None:

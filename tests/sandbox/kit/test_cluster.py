@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from kubernetes import client
@@ -17,6 +16,7 @@ from clusterkit_sandbox.kit.cluster import Controllers, Endpoints, balancer_name
 from clusterkit_sandbox.kit.drain import drain
 from clusterkit_sandbox.kit.life import Clock
 from clusterkit_sandbox.kube.embedded import EmbeddedKube
+from clusterkit_sandbox.kube.interfaces import VolumeRequest
 from clusterkit_sandbox.pace import Pace
 from tests.sandbox.kubes import DRIVER, GP3, HOST, TOKENS, node
 
@@ -53,17 +53,10 @@ class Books(Controllers[str]):
     def volume(self, name: str) -> str | None:
         return self.volumes.get(name)
 
-    def make_volume(
-        self,
-        name: str,
-        size: int,
-        parameters: Mapping[str, str],
-        zone: str,
-        tags: Mapping[str, str],
-    ) -> str:
+    def make_volume(self, asked: VolumeRequest) -> str:
         self.made += 1
-        self.volumes[name] = f"vol-{self.made}"
-        return self.volumes[name]
+        self.volumes[asked.name] = f"vol-{self.made}"
+        return self.volumes[asked.name]
 
     def remove_volume(self, volume: str) -> None:
         self.volumes = {name: one for name, one in self.volumes.items() if one != volume}
@@ -75,8 +68,8 @@ def test_what_controllers_make_is_made_once() -> None:
     assert cloud.ensure_load_balancer(*ask) == "jx-web.example.test"
     assert cloud.ensure_load_balancer(*ask) == "jx-web.example.test"
     assert cloud.ensure_load_balancer("Ingress", "jx", "web", "other", {}) == ""
-    claim: tuple[Any, ...] = (DRIVER, "pvc-1", 10, {}, "a", {})
-    assert cloud.create_volume(*claim) == cloud.create_volume(*claim) == "vol-2"
+    claim = VolumeRequest(DRIVER, "pvc-1", 10, "a")
+    assert cloud.create_volume(claim) == cloud.create_volume(claim) == "vol-2"
     assert cloud.made == 2
     cloud.delete_load_balancer("7f0c-1")
     cloud.delete_volume("vol-2")
@@ -89,7 +82,7 @@ def test_a_driver_that_is_not_installed_makes_nothing() -> None:
     cloud.working = []
     assert cloud.provisioners() == []
     with pytest.raises(RuntimeError, match=f"there is no provisioner {DRIVER}"):
-        cloud.create_volume(DRIVER, "pvc-1", 10, {}, "a", {})
+        cloud.create_volume(VolumeRequest(DRIVER, "pvc-1", 10, "a"))
 
 
 def test_the_name_of_a_load_balancer() -> None:
