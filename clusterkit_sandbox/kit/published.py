@@ -6,6 +6,7 @@ Botocore's service models, as botocore loads them, and the form in which
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -41,19 +42,21 @@ class Botocore:
     def __init__(self, service: Any) -> None:
         """``service`` is a ``botocore.model.ServiceModel``."""
         self._service = service
+        self._compiling = threading.Lock()
         self.names: dict[str, Shape] = {}
 
     def operation(self, name: str) -> Operation:
         """One operation by its published name."""
         model = self._service.operation_model(name)
         asked, answered = model.input_shape, model.output_shape
-        return Operation(
-            name=f"{self._service.service_name}:{name}",
-            method=model.http["method"],
-            path=model.http["requestUri"].split("?")[0],
-            parameters=self._members(asked) if asked is not None else Shape("object"),
-            answer=self._members(answered) if answered is not None else None,
-        )
+        with self._compiling:  # a name stands for nothing until its members are known
+            return Operation(
+                name=f"{self._service.service_name}:{name}",
+                method=model.http["method"],
+                path=model.http["requestUri"].split("?")[0],
+                parameters=self._members(asked) if asked is not None else Shape("object"),
+                answer=self._members(answered) if answered is not None else None,
+            )
 
     def _shape(self, model: Any) -> Shape:
         if model.type_name == "structure":

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
+from types import SimpleNamespace
 from typing import Any
 
 import botocore.session
@@ -254,3 +257,32 @@ def test_a_shape_is_a_value() -> None:
     with pytest.raises(AttributeError):
         TEXT.kind = "any"  # type: ignore[misc]
     assert Operation("a:B", "GET", "/", TEXT, None) == Operation("a:B", "GET", "/", TEXT, None)
+
+
+def test_threads_compile_one_operation_at_a_time() -> None:
+    """A shape that another thread is about to compile has no members yet."""
+    inside, release = threading.Event(), threading.Event()
+
+    class Slow(dict[str, Any]):
+        def items(self) -> Any:
+            inside.set()
+            assert release.wait(10)
+            return super().items()
+
+    time = SimpleNamespace(type_name="timestamp", metadata={}, serialization={})
+    of = {"required_members": (), "metadata": {}, "serialization": {}}
+    cluster = SimpleNamespace(
+        type_name="structure", name="Cluster", members=Slow(createdAt=time), **of
+    )
+    answer = SimpleNamespace(members={"cluster": cluster}, **of)
+    http = {"method": "GET", "requestUri": "/"}
+    model = SimpleNamespace(input_shape=None, output_shape=answer, http=http)
+    published = Botocore(SimpleNamespace(operation_model=lambda _: model, service_name="eks"))
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(published.operation, "DescribeCluster")
+        assert inside.wait(10)
+        second = pool.submit(published.operation, "CreateCluster")
+        assert not wait([second], 0.2).done
+        release.set()
+        assert first.result().answer == second.result().answer
+    assert published.names["Cluster"].fields["createdAt"].shape.kind == "timestamp"
