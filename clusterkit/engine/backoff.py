@@ -24,8 +24,8 @@ COMPARE_TRIES = 8
 OPTIONAL_PATIENCE = 120.0
 """how long a run waits for what is optional: a new endpoint's name takes a minute to resolve"""
 PROPAGATION = 120.0
-"""how long something just made may be unknown to another service: IAM needs up to two minutes
-(terraform-provider-aws, internal/service/iam, ``propagationTimeout``)"""
+"""how long something just made may be unknown to another service: identities need up to two minutes
+(facts/durations.tsv, "IAM propagation allowed for")"""
 RESEND = 30.0
 """after how long a delete that was accepted and shows no effect is sent again"""
 SHORTEST = 0.01
@@ -42,7 +42,7 @@ def poll(elapsed: float, scale: float) -> float:
 def delay(attempt: int, after: float | None, scale: float) -> float:
     """Seconds before try number ``attempt`` + 1 (from 1): full jitter, never less than ``after``.
 
-    Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+    Full jitter: M. Brooker, "Exponential Backoff And Jitter", 2015.
     """
     longest = min(BACKOFF_LONGEST, BACKOFF_FIRST * 2.0 ** min(attempt - 1, 10))
     waited = max(random.uniform(0.0, longest), after or 0.0)

@@ -27,11 +27,11 @@ PAGE = 500
 """objects per page of a list; what kubectl asks for (``--chunk-size``)"""
 TOKEN_LIFE = 300.0
 """seconds a token is used before a new one is asked for; the shortest-lived one lasts 900
-(https://docs.aws.amazon.com/cli/latest/reference/eks/get-token.html)
+(facts/durations.tsv, "token for the Kubernetes API")
 """
 GRACE = 120.0
-"""seconds for which a new cluster may refuse who made it: access entries take effect some time
-after they are made (https://docs.aws.amazon.com/eks/latest/userguide/access-entries.html)
+"""seconds for which a new cluster may refuse who made it: rights take effect some time after they
+are given (facts/durations.tsv, "access entry takes effect")
 """
 
 UNREACHABLE = (
