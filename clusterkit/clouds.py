@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, assert_never, get_args
 
-from clusterkit.errors import ClusterkitError, Finding
+from clusterkit.errors import ClusterkitError, Finding, UsageError
 
 if TYPE_CHECKING:
     from clusterkit.engine.cloud_lock import CloudLock
@@ -209,7 +209,7 @@ def _known(name: str) -> CloudName:
     for cloud in CLOUDS:
         if cloud == name:
             return cloud
-    raise ClusterkitError(f"unknown cloud {name!r}", hint=f"one of: {', '.join(CLOUDS)}")
+    raise UsageError(f"unknown cloud {name!r}", hint=f"one of: {', '.join(CLOUDS)}")
 
 
 def sandbox_connection(directory: Path | None = None) -> CloudConnection:

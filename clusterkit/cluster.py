@@ -40,6 +40,7 @@ from clusterkit.errors import (
     ClusterkitError,
     Finding,
     Interrupted,
+    UsageError,
     WrongAccount,
 )
 
@@ -150,15 +151,15 @@ class Cluster:
         return self._running(lambda: self._cloud.credential(snapshot, self.target, minutes))
 
     def check_minutes(self, minutes: int | None) -> None:
-        """``ClusterkitError`` unless the cloud issues credentials with this lifetime."""
+        """``UsageError`` unless the cloud issues credentials with this lifetime."""
         allowed = self._cloud.MINUTES
         if minutes is None or (allowed is not None and minutes in allowed):
             return
         if allowed is None:
             what = f"{self.target.cloud} sets the lifetime of credentials itself"
-            raise ClusterkitError(what, where="--minutes", hint="leave it out")
+            raise UsageError(what, where="--minutes", hint="leave it out")
         what = f"must be {allowed[0]} to {allowed[-1]} on {self.target.cloud}, is {minutes}"
-        raise ClusterkitError(what, where="--minutes")
+        raise UsageError(what, where="--minutes")
 
     def exec_native(self) -> Mapping[str, Any]:
         """The kubeconfig ``exec`` stanza of the vendor's own tool; ``ClusterkitError`` if it has

@@ -3,6 +3,7 @@
 ::
 
     ClusterkitError            1   what, where (a resource key or file:line), what to do next
+    ├─ UsageError              2   an option or argument that cannot be
     ├─ ProfileError            2   everything wrong with a profile, at once, each with file:line
     ├─ CredentialsError        3   missing, expired or refused credentials
     │  └─ WrongAccount         3   credentials of another account than expected
@@ -78,6 +79,12 @@ class _Findings(ClusterkitError):
     def __init__(self, findings: Sequence[Finding]) -> None:
         self.findings = tuple(findings)
         super().__init__("\n".join(str(finding) for finding in self.findings))
+
+
+class UsageError(ClusterkitError):
+    """An option or argument of the command line, or of the library, that cannot be."""
+
+    exit_code = 2
 
 
 class ProfileError(_Findings):

@@ -298,7 +298,7 @@ def _blocked(target: Target, plan: Plan) -> Blocked:
     return Blocked(
         f"{len(plan.blocked)} not deleted, because of what is not this cluster's: {keys}",
         where=target.name,
-        hint="; ".join((*cures, "remove what is in the way, then: clusterkit destroy")),
+        hint="\n".join((*cures, "when nothing is in the way any more: clusterkit destroy")),
     )
 
 

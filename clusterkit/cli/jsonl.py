@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict, is_dataclass
-from types import TracebackType
 from typing import Any, Self, TextIO
 
 from clusterkit.cli.heartbeat import Heartbeat
@@ -26,13 +25,8 @@ class JsonLines:
         self._heartbeat.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._heartbeat.__exit__(kind, error, trace)
+    def __exit__(self, *_: object) -> None:
+        self._heartbeat.__exit__()
 
     def _still(self, seconds: float) -> None:
         """What is waited for, after a minute without a word."""

@@ -266,7 +266,7 @@ def init(
     """Write a commented profile to start from."""
     from clusterkit.cli import report
     from clusterkit.clouds import template
-    from clusterkit.errors import ClusterkitError
+    from clusterkit.errors import ClusterkitError, UsageError
 
     text = template(cloud, name, region)
     if str(file) == "-":
@@ -276,7 +276,7 @@ def init(
         with file.open("x", encoding="utf-8") as new:
             new.write(text)
     except FileExistsError:
-        raise ClusterkitError(
+        raise UsageError(
             "already exists", where=str(file), hint="choose another file with --file"
         ) from None
     except OSError as error:

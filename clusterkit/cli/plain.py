@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
-from types import TracebackType
 from typing import Self, TextIO
 
 from clusterkit.cli.format import NOTED, brief, clock, done_word, verb
@@ -40,13 +39,8 @@ class Plain:
         self._heartbeat.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._heartbeat.__exit__(kind, error, trace)
+    def __exit__(self, *_: object) -> None:
+        self._heartbeat.__exit__()
 
     def _say(self, line: str) -> None:
         self._heartbeat.heard()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from clusterkit.cli import receipt
 from clusterkit.clouds import CLOUDS, EXAMPLES, model, regions
 from clusterkit.engine.target import Target
-from clusterkit.errors import ClusterkitError, PreflightError, ProfileError
+from clusterkit.errors import ClusterkitError, PreflightError, ProfileError, UsageError
 
 if TYPE_CHECKING:
     from clusterkit.profile.model import BaseProfile
@@ -107,7 +107,7 @@ def find_target(choice: Choice, *, receipts: bool = True) -> Target:
         if choice.cloud and choice.region and choice.name:
             return Target(choice.cloud, choice.name, choice.region, choice.cloud_profile)
         missing = [option for option, value in given.items() if not value]
-        raise ClusterkitError(
+        raise UsageError(
             f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing",
             hint="give --cloud, --region and --name together, or a profile",
         )

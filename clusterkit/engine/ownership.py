@@ -13,16 +13,16 @@ from clusterkit.engine.inventory import Named
 from clusterkit.engine.kind import AnyKind, Existing, Kind, Leftover
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.step import Kept
-from clusterkit.errors import Absent, ClusterkitError, Exists, NotOurs
+from clusterkit.errors import Absent, ClusterkitError, Exists, NotOurs, UsageError
 from clusterkit.naming import CLUSTER, NAME, RUN
 
 
 def adoption(wanted: str, kinds: Sequence[AnyKind]) -> tuple[type[Kind[Any, Any]], str, str]:
-    """``KIND/NAME=ID`` as kind, name and id; ``ClusterkitError`` for what is not of that form."""
+    """``KIND/NAME=ID`` as kind, name and id; ``UsageError`` for what is not of that form."""
     key, equals, identifier = wanted.partition("=")
     kind_name, slash, name = key.partition("/")
     if not (equals and slash and kind_name and name and identifier):
-        raise ClusterkitError(
+        raise UsageError(
             f"--adopt {wanted}: not of the form KIND/NAME=ID",
             hint="as in --adopt vpc/main=vpc-0123456789abcdef0",
         )
@@ -31,9 +31,7 @@ def adoption(wanted: str, kinds: Sequence[AnyKind]) -> tuple[type[Kind[Any, Any]
         if kind.kind == kind_name:
             return kind, name, identifier
     names = ", ".join(kind.kind for kind in known)
-    raise ClusterkitError(
-        f"--adopt {wanted}: there is no kind {kind_name!r}", hint=f"one of {names}"
-    )
+    raise UsageError(f"--adopt {wanted}: there is no kind {kind_name!r}", hint=f"one of {names}")
 
 
 def adopt(wanted: str, kinds: Sequence[AnyKind], scope: Scope[Any], run: UUID) -> None:
