@@ -24,9 +24,8 @@ from clusterkit.engine.background import Background
 from clusterkit.engine.cloud_lock import Times
 from clusterkit.engine.edit import Edit
 from clusterkit.engine.events import Emit, Warned
-from clusterkit.engine.exchange import Exchange
 from clusterkit.engine.kind import AnyKind, Kind
-from clusterkit.engine.lock import Lock
+from clusterkit.engine.lock import Fence, Lock
 from clusterkit.engine.observation import Observation, Seen, observation
 from clusterkit.engine.outcome import Outcome
 from clusterkit.engine.retry import Retry
@@ -92,9 +91,10 @@ class Cluster:
         """what ``plan`` and ``preflight`` take if they are given none"""
         self._cloud = load(target.cloud)
         self._kinds: Sequence[AnyKind] = self._cloud.KINDS
-        self._clients = self._cloud.connect(target, replace(self.connection, observe=self._told))
+        # not a method of this object: what closes the clients' connections would hold it for ever
+        self._fence = Fence(self.connection.tell)
+        self._clients = self._cloud.connect(target, replace(self.connection, observe=self._fence))
         self._locks = locks
-        self._lock: Lock | None = None
         self._retry = Retry(self.connection.scale, self.connection.waiting)
 
     @classmethod
@@ -257,11 +257,11 @@ class Cluster:
             take_over=take_over,
         )
         with held:
-            self._lock = held
+            self._fence.lock = held
             try:
                 yield held
             finally:
-                self._lock = None
+                self._fence.lock = None
 
     def locked(self) -> bool:
         """Whether a run works on the cluster, or has died and left its lock; no where it may not be
@@ -291,7 +291,7 @@ class Cluster:
         try:
             # a run that died after its last change has left only its lock
             idle = plan.empty and not (plan.destroy and self.locked())
-            if idle or (self._lock is not None and self._lock.of_this_thread):
+            if idle or self._holding():
                 return self._run(plan, emit, stop)
             with self.lock(warn, stop, account=plan.account):
                 return self._run(plan, emit, stop)
@@ -312,11 +312,10 @@ class Cluster:
 
     # -- the parts --------------------------------------------------------------------------------
 
-    def _told(self, exchange: Exchange) -> None:
-        """Each request passes here before it leaves: no change without the lock it needs."""
-        if self._lock is not None and exchange.mutating and exchange.phase == "before":
-            self._lock.check()
-        self.connection.tell(exchange)
+    def _holding(self) -> bool:
+        """Whether this thread holds the lock."""
+        lock = self._fence.lock
+        return lock is not None and lock.of_this_thread
 
     def _snapshot(self) -> Any:
         """Clients that ask each question once and retry it: for one plan or one question."""
@@ -374,7 +373,7 @@ class Cluster:
         if not wanted:
             return
         with ExitStack() as stack:
-            if not (self._lock is not None and self._lock.of_this_thread):
+            if not self._holding():
                 stack.enter_context(self.lock(self._waits))
             for each in wanted:
                 # tagging what is tagged already changes nothing, so it may be retried

@@ -24,6 +24,7 @@ from uuid import UUID
 
 from clusterkit.engine import backoff, threads
 from clusterkit.engine.cloud_lock import PREFIX, CloudLock, Held, Holder, Times
+from clusterkit.engine.exchange import Exchange, Observe
 from clusterkit.engine.file_lock import Place
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import (
@@ -53,6 +54,24 @@ def monotonic() -> float:
 
 class _Frozen(Exception):
     """The file lock's holder does not work any more."""
+
+
+class Fence:
+    """Each request passes it before it leaves: no change without the lock it needs."""
+
+    def __init__(self, tell: Observe) -> None:
+        """``tell`` is told of each request that passed, and of its answer."""
+        self._tell = tell
+        self.lock: Lock | None = None
+        """the lock that changes need now; the driver's clients hold the fence, so it is no longer
+        than a run here
+        """
+
+    def __call__(self, exchange: Exchange) -> None:
+        """``Locked`` for a change whose lock another run has."""
+        if self.lock is not None and exchange.mutating and exchange.phase == "before":
+            self.lock.check()
+        self._tell(exchange)
 
 
 class Lock:

@@ -138,10 +138,10 @@ def test_a_moved_region_is_caught_by_the_receipt(user: User) -> None:
     [
         (("validate", "nowhere.yaml"), 2, "does not exist"),
         (("up", "nowhere.yaml", "--yes"), 2, "clusterkit init"),
-        (("destroy", "--cloud", "eks", "--name", "x"), 1, "--region is missing"),
+        (("destroy", "--cloud", "eks", "--name", "x"), 2, "--region is missing"),
         (
             ("destroy", "--cloud", "oks", "--region", "r", "--name", "x", "--yes"),
-            1,
+            2,
             "unknown cloud 'oks'",
         ),
         (("up", "--adopt"), 2, "requires an argument"),

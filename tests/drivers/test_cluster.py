@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -331,3 +333,14 @@ def test_a_trace_has_every_call_and_no_secret(case: Case, tmp_path: Path) -> Non
     for secret in planted:
         assert not secret or secret not in text, secret
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+@each(MINIMAL)
+def test_a_cluster_that_is_done_with_goes_with_its_connections(case: Case, tmp_path: Path) -> None:
+    with world(case, tmp_path) as there:
+        found = there.cluster()
+        found.observe()
+        left = weakref.ref(found)
+        del found
+        gc.collect()
+        assert left() is None

@@ -15,7 +15,7 @@ from clusterkit.naming import CLUSTER
 from clusterkit_sandbox.faults import Rule
 from clusterkit_sandbox.pace import Pace
 from tests.drivers.cases import FULL, MINIMAL, each
-from tests.drivers.world import Case, Died, Edits, Mortal, World, edited, world
+from tests.drivers.world import Case, Edits, Mortal, World, edited, mortal, world
 
 every_case = each(FULL, deep=MINIMAL)
 all_minimal = each(MINIMAL)
@@ -64,9 +64,9 @@ TAKING_OVER = 2
 
 def _bit_by_bit(found: World, changes: int, *, destroy: bool) -> int:
     for deaths in range(1000):
-        mortal = Mortal(after=changes + TAKING_OVER)
-        with suppress(Died):
-            outcome = found.destroy(observe=mortal) if destroy else found.up(observe=mortal)
+        dies = Mortal(after=changes + TAKING_OVER)
+        with mortal():
+            outcome = found.destroy(observe=dies) if destroy else found.up(observe=dies)
             found.settle(outcome)
             return deaths
     raise AssertionError("no end")
@@ -87,7 +87,7 @@ def test_the_process_dies_after_any_number_of_changes(case: Case, tmp_path: Path
         found.settle(found.destroy())
         for calls in range(1, counted.calls, 5 if case in FULL else 1):
             for finish in (True, False):
-                with suppress(Died):
+                with mortal():
                     found.up(observe=Mortal(after=calls))
                 if finish:
                     found.settle(found.up())
