@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 CloudName = Literal["alibaba", "eks"]
 CLOUDS: tuple[CloudName, ...] = get_args(CloudName)
+ACCOUNT_FIELDS: Mapping[str, str] = {"gke": "project"}
+"""the profile's field that chooses among the accounts which the credentials reach, by cloud"""
 LIMITED = "CLUSTERKIT_SANDBOX_LIMITED"
 """set by ``clusterkit sandbox env --allow``: the credentials in the environment are the user's"""
 

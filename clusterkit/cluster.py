@@ -114,7 +114,7 @@ class Cluster:
             from clusterkit.profile.model import load as load_profile
 
             profile = load_profile(Path(profile), model, CLOUDS)
-        target = Target(profile.cloud, profile.name, profile.region, cloud_profile)
+        target = Target(profile.cloud, profile.name, profile.region, cloud_profile, profile.account)
         made = cls(target, connection, expect_account=expect_account, locks=locks)
         made.profile = profile
         return made
@@ -354,7 +354,7 @@ class Cluster:
         return self._cloud.account(clients)
 
     def _check_account(self, account: str, *expected: str | None) -> None:
-        for wanted in (self.expect_account, *expected):
+        for wanted in (self.target.account, self.expect_account, *expected):
             if wanted is not None and account != wanted:
                 raise WrongAccount(account, wanted, where=self.target.name)
 

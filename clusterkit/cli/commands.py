@@ -25,6 +25,7 @@ from clusterkit.cli.target import (
     completed,
     find_target,
     profile_path,
+    profile_target,
     read_profile,
 )
 from clusterkit.cli.ui import UI, failed
@@ -78,14 +79,10 @@ def _planned(
     return found
 
 
-def _target(profile: BaseProfile, choice: Choice) -> Target:
-    return Target(profile.cloud, profile.name, profile.region, choice.cloud_profile)
-
-
 def plan(choice: Choice, shown: UI, *, prune: bool) -> int:
     """Print what ``up`` would do; 0 for nothing, 20 for changes."""
     profile, _ = read_profile(choice)
-    with connected(_target(profile, choice), choice, shown.say) as here:
+    with connected(profile_target(profile, choice), choice, shown.say) as here:
         found = _planned(here, profile, shown, prune=prune)
     if not shown.json:
         report.show_plan(shown.out, here.target.name, found)
@@ -105,7 +102,7 @@ def up(
 ) -> int:
     """Create or update the cluster to match the profile, then write the kubeconfig."""
     profile, _ = read_profile(choice, receipts=False)
-    with connected(_target(profile, choice), choice, shown.say) as here:
+    with connected(profile_target(profile, choice), choice, shown.say) as here:
         with shown.working("reading the kubeconfig"):
             check_files(here)
         found = _planned(here, profile, shown, prune=prune, adopt=adopt, activate=activate)

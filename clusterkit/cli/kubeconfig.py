@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clusterkit.cli import receipt, report
@@ -14,7 +14,8 @@ from clusterkit.cli.connect import Connected, connected
 from clusterkit.cli.format import clock
 from clusterkit.cli.heartbeat import Heartbeat
 from clusterkit.cli.target import Choice, find_target
-from clusterkit.clouds import sandbox_directory
+from clusterkit.clouds import ACCOUNT_FIELDS, sandbox_directory
+from clusterkit.engine.target import Target
 from clusterkit.errors import ClusterkitError, Finding
 from clusterkit.kube import kubeconfig as files
 from clusterkit.kube.api import Credential
@@ -47,7 +48,7 @@ def entry(
     minutes: int | None = None,
 ) -> files.Entry:
     """The cluster's entry; ``ClusterkitError`` while there is no running cluster."""
-    target = here.target
+    target = _pinned(here)
     access = here.cluster.access()
     if auth == "clusterkit":
         stanza: Mapping[str, object] = files.exec_clusterkit(target, sandbox_environ(here), minutes)
@@ -61,6 +62,13 @@ def entry(
                 hint=f"use --auth clusterkit or --auth {stanza['command']}",
             )
     return files.entry(target, access, stanza, sandbox=here.sandbox, context=context)
+
+
+def _pinned(here: Connected) -> Target:
+    """The target with its account, where that is a choice which may be another one tomorrow."""
+    if here.target.cloud not in ACCOUNT_FIELDS:
+        return here.target
+    return replace(here.target, account=here.cluster.account())
 
 
 def sandbox_environ(here: Connected) -> dict[str, str]:
@@ -82,9 +90,9 @@ def forget_context(here: Connected, known: str | None) -> list[Finding]:
     """
     places = files.paths() + ([Path(known)] if known else [])
     try:
-        files.remove(list(dict.fromkeys(places)), here.target, sandbox=here.sandbox)
+        files.remove(list(dict.fromkeys(places)), _pinned(here), sandbox=here.sandbox)
     except ClusterkitError as error:
-        name = files.entry_name(here.target, sandbox=here.sandbox)
+        name = files.entry_name(_pinned(here), sandbox=here.sandbox)
         cure = " && ".join(f"kubectl config delete-{part} {name}" for part in _PARTS)
         return [Finding(f"the cluster's context is still there: {error.what}", error.where, cure)]
     return []

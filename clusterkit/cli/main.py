@@ -141,6 +141,7 @@ def up(
     ] = False,
     take_over: o.TakeOver = False,
     cloud_profile: o.CloudProfile = None,
+    account: o.Account = None,
     sandbox: o.Sandbox = False,
     trace: o.Trace = None,
     output: o.OutputOpt = "auto",
@@ -155,7 +156,9 @@ def up(
     from clusterkit.cli.target import Choice
     from clusterkit.cli.ui import face
 
-    choice = Choice(profile, cloud_profile=cloud_profile, sandbox=sandbox, trace=trace)
+    choice = Choice(
+        profile, cloud_profile=cloud_profile, account=account, sandbox=sandbox, trace=trace
+    )
     shown = face(output, debug=debug)
     return commands.up(
         choice,
@@ -174,6 +177,7 @@ def plan(
     profile: o.ProfileArg = None,
     prune: o.Prune = True,
     cloud_profile: o.CloudProfile = None,
+    account: o.Account = None,
     sandbox: o.Sandbox = False,
     trace: o.Trace = None,
     output: o.OutputOpt = "auto",
@@ -184,7 +188,9 @@ def plan(
     from clusterkit.cli.target import Choice
     from clusterkit.cli.ui import face
 
-    choice = Choice(profile, cloud_profile=cloud_profile, sandbox=sandbox, trace=trace)
+    choice = Choice(
+        profile, cloud_profile=cloud_profile, account=account, sandbox=sandbox, trace=trace
+    )
     return commands.plan(choice, face(output, debug=debug), prune=prune)
 
 
@@ -198,6 +204,7 @@ def destroy(
     adopt: o.Adopt = None,
     take_over: o.TakeOver = False,
     cloud_profile: o.CloudProfile = None,
+    account: o.Account = None,
     sandbox: o.Sandbox = False,
     trace: o.Trace = None,
     output: o.OutputOpt = "auto",
@@ -212,7 +219,7 @@ def destroy(
     from clusterkit.cli.target import Choice
     from clusterkit.cli.ui import face
 
-    choice = Choice(profile, cloud, region, name, cloud_profile, sandbox, trace)
+    choice = Choice(profile, cloud, region, name, cloud_profile, account, sandbox, trace)
     return commands.destroy(
         choice, face(output, debug=debug), yes=yes, adopt=adopt or [], take_over=take_over
     )
@@ -225,6 +232,7 @@ def status(
     region: o.Region = None,
     name: o.Name = None,
     cloud_profile: o.CloudProfile = None,
+    account: o.Account = None,
     sandbox: o.Sandbox = False,
     trace: o.Trace = None,
     output: o.OutputOpt = "auto",
@@ -235,7 +243,7 @@ def status(
     from clusterkit.cli.target import Choice
     from clusterkit.cli.ui import face
 
-    choice = Choice(profile, cloud, region, name, cloud_profile, sandbox, trace)
+    choice = Choice(profile, cloud, region, name, cloud_profile, account, sandbox, trace)
     return commands.status(choice, face(output, debug=debug))
 
 
@@ -325,6 +333,7 @@ def kubeconfig(
     ] = "clusterkit",
     minutes: o.Minutes = None,
     cloud_profile: o.CloudProfile = None,
+    account: o.Account = None,
     sandbox: o.Sandbox = False,
     trace: o.Trace = None,
     debug: o.Debug = False,
@@ -333,7 +342,7 @@ def kubeconfig(
     from clusterkit.cli import kubeconfig as contexts
     from clusterkit.cli.target import Choice
 
-    choice = Choice(profile, cloud, region, name, cloud_profile, sandbox, trace)
+    choice = Choice(profile, cloud, region, name, cloud_profile, account, sandbox, trace)
     return contexts.kubeconfig(
         choice, file=file, stdout=stdout, name=context, use=use, auth=auth, minutes=minutes
     )
@@ -350,6 +359,7 @@ def token(
     name: o.Name = None,
     minutes: o.Minutes = None,
     cloud_profile: o.CloudProfile = None,
+    account: o.Account = None,
     sandbox: o.Sandbox = False,
     trace: o.Trace = None,
     debug: o.Debug = False,
@@ -358,5 +368,5 @@ def token(
     from clusterkit.cli import kubeconfig as contexts
     from clusterkit.cli.target import Choice
 
-    choice = Choice(profile, cloud, region, name, cloud_profile, sandbox, trace)
+    choice = Choice(profile, cloud, region, name, cloud_profile, account, sandbox, trace)
     return contexts.token(choice, minutes=minutes)

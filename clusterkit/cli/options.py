@@ -33,6 +33,14 @@ CloudProfile = Annotated[
         "--cloud-profile", help="Named credentials from the vendor's own configuration file."
     ),
 ]
+Account = Annotated[
+    str | None,
+    typer.Option(
+        "--account",
+        help="The account, project or subscription that is meant; where the credentials reach "
+        "several, the one to use. Default: the profile's, or the credentials' own.",
+    ),
+]
 Sandbox = Annotated[
     bool,
     typer.Option(

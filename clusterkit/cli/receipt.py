@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from clusterkit import localfile
-from clusterkit.clouds import check_target
+from clusterkit.clouds import ACCOUNT_FIELDS, check_target
 from clusterkit.engine.target import Target
 from clusterkit.errors import ClusterkitError, Finding
 
@@ -45,7 +45,8 @@ class Receipt:
     @property
     def target(self) -> Target:
         """The cluster it is about."""
-        return Target(self.cloud, self.name, self.region, self.cloud_profile)
+        account = self.account if self.cloud in ACCOUNT_FIELDS else None
+        return Target(self.cloud, self.name, self.region, self.cloud_profile, account)
 
 
 def directory(environ: Mapping[str, str] = os.environ, *, sandbox: bool = False) -> Path:
@@ -107,8 +108,15 @@ def _unwritable(path: Path, error: OSError) -> ClusterkitError:
 
 
 def read(folder: Path, target: Target) -> Receipt | None:
-    """The newest receipt of this cluster that was made with the same ``cloud_profile``."""
-    found = [receipt for receipt in every(folder) if receipt.target == target]
+    """The newest receipt of this cluster that was made with the same ``cloud_profile``, in the
+    target's account if it names one.
+    """
+    found = [
+        receipt
+        for receipt in every(folder)
+        if replace(receipt.target, account=None) == replace(target, account=None)
+        and target.account in (None, receipt.account)
+    ]
     return max(found, key=lambda receipt: receipt.when, default=None)
 
 
@@ -116,8 +124,8 @@ def remove(folder: Path, target: Target, account: str) -> list[Finding]:
     """Forget the cluster; what could not be removed."""
     left = []
     for path, receipt in _sound(folder):
-        same = replace(receipt.target, cloud_profile=target.cloud_profile) == target
-        if same and receipt.account == account:
+        here = replace(receipt.target, cloud_profile=target.cloud_profile, account=target.account)
+        if here == target and receipt.account == account:
             try:
                 path.unlink(missing_ok=True)
             except OSError as error:
@@ -157,6 +165,7 @@ def destroy_command(receipt: Receipt) -> str:
     """The command that destroys the receipt's cluster without its profile."""
     words = ["--cloud", receipt.cloud, "--region", receipt.region, "--name", receipt.name]
     words += ["--cloud-profile", receipt.cloud_profile] if receipt.cloud_profile else []
+    words += ["--account", receipt.account] if receipt.target.account else []
     words += ["--sandbox"] if receipt.sandbox else []
     return f"clusterkit destroy {' '.join(words)}"
 

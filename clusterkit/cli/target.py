@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clusterkit.cli import receipt
-from clusterkit.clouds import CLOUDS, EXAMPLES, model, regions
+from clusterkit.clouds import ACCOUNT_FIELDS, CLOUDS, EXAMPLES, model, regions
 from clusterkit.engine.target import Target
 from clusterkit.errors import ClusterkitError, PreflightError, ProfileError, UsageError
 
@@ -30,6 +30,7 @@ class Choice:
     region: str | None = None
     name: str | None = None
     cloud_profile: str | None = None
+    account: str | None = None
     sandbox: bool = False
     trace: Path | None = None
 
@@ -55,6 +56,8 @@ def command(verb: str, choice: Choice) -> str:
         words.append(str(path))
     if choice.cloud_profile:
         words += ["--cloud-profile", choice.cloud_profile]
+    if choice.account:
+        words += ["--account", choice.account]
     return shlex.join(words + (["--sandbox"] if choice.sandbox else []))
 
 
@@ -105,7 +108,7 @@ def find_target(choice: Choice, *, receipts: bool = True) -> Target:
     given = {"--cloud": choice.cloud, "--region": choice.region, "--name": choice.name}
     if any(given.values()):
         if choice.cloud and choice.region and choice.name:
-            return Target(choice.cloud, choice.name, choice.region, choice.cloud_profile)
+            return _chosen(Target(choice.cloud, choice.name, choice.region), choice)
         missing = [option for option, value in given.items() if not value]
         raise UsageError(
             f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing",
@@ -114,12 +117,25 @@ def find_target(choice: Choice, *, receipts: bool = True) -> Target:
     if path := profile_path(choice):
         from clusterkit.profile.model import load_identity
 
-        return _with_credentials(Target(*load_identity(path, regions)), choice)
-    return _with_credentials(_only_receipt(choice, receipts=receipts).target, choice)
+        named = load_identity(path, regions, ACCOUNT_FIELDS)
+        found = Target(named.cloud, named.name, named.region, account=named.account)
+        return _chosen(found, choice)
+    return _chosen(_only_receipt(choice, receipts=receipts).target, choice)
 
 
-def _with_credentials(target: Target, choice: Choice) -> Target:
-    return replace(target, cloud_profile=choice.cloud_profile or target.cloud_profile)
+def profile_target(profile: BaseProfile, choice: Choice) -> Target:
+    """The cluster of a profile."""
+    found = Target(profile.cloud, profile.name, profile.region, account=profile.account)
+    return _chosen(found, choice)
+
+
+def _chosen(target: Target, choice: Choice) -> Target:
+    """With the credentials and the account that the options name."""
+    return replace(
+        target,
+        cloud_profile=choice.cloud_profile or target.cloud_profile,
+        account=choice.account or target.account,
+    )
 
 
 def _only_receipt(choice: Choice, *, receipts: bool) -> receipt.Receipt:

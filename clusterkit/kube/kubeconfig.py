@@ -65,9 +65,12 @@ def entry(
 
 
 def entry_name(target: Target, *, sandbox: bool = False) -> str:
-    """``clusterkit_CLOUD_REGION_NAME``; a sandbox's never takes the place of a real cluster's."""
+    """``clusterkit_CLOUD[_ACCOUNT]_REGION_NAME``; a sandbox's never takes the place of a real
+    cluster's.
+    """
     where = ("sandbox",) if sandbox else ()
-    return "_".join(("clusterkit", *where, target.cloud, target.region, target.name))
+    account = (target.account,) if target.account else ()
+    return "_".join(("clusterkit", *where, target.cloud, *account, target.region, target.name))
 
 
 def exec_clusterkit(
@@ -81,6 +84,8 @@ def exec_clusterkit(
     args = ["token", "--cloud", target.cloud, "--region", target.region, "--name", target.name]
     if target.cloud_profile:
         args += ["--cloud-profile", target.cloud_profile]
+    if target.account:
+        args += ["--account", target.account]
     if minutes:
         args += ["--minutes", str(minutes)]
     command, *before = _command()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, NamedTuple, NoReturn
 from urllib.parse import urlsplit
@@ -236,6 +236,11 @@ class BaseProfile(Strict):
             yield Finding(what, "endpoint.public", hint)
 
     @property
+    def account(self) -> str | None:
+        """The account to use where the credentials reach several; None: the credentials' own."""
+        return None
+
+    @property
     def push_accounts(self) -> tuple[str, ...]:
         """Service accounts ``namespace/name`` that may push to the registry, sorted, each once.
 
@@ -288,6 +293,8 @@ class Identity(NamedTuple):
     cloud: str
     name: str
     region: str
+    account: str | None = None
+    """the one to use where the credentials reach several; None: the credentials' own"""
 
 
 def _of_the_cloud(region: str, info: ValidationInfo) -> str:
@@ -343,10 +350,13 @@ def _refuse_cloud(document: Document, clouds: Sequence[str]) -> NoReturn:
     raise ProfileError(findings(document, None, BaseProfile))
 
 
-def load_identity(path: Path, regions: Callable[[str], Form]) -> Identity:
-    """Cloud, name and region from the profile in ``path``; other fields may be invalid.
+def load_identity(
+    path: Path, regions: Callable[[str], Form], accounts: Mapping[str, str]
+) -> Identity:
+    """Cloud, name, region and account from the profile in ``path``; other fields may be invalid.
 
-    ``regions`` gives the form of a cloud's regions. A profile that no longer validates must not
+    ``regions`` gives the form of a cloud's regions, ``accounts`` the field that names the account
+    on the clouds that have one. A profile that no longer validates must not
     prevent ``destroy``. Raises ``ProfileError`` for a file that is not YAML, and for these three.
     """
     document = read(path)
@@ -363,4 +373,5 @@ def load_identity(path: Path, regions: Callable[[str], Form]) -> Identity:
     wrong = findings(document, error, _Named)
     if wrong or named is None:
         raise ProfileError(wrong)
-    return Identity(named.cloud, named.name, named.region)
+    account = str(document.data.get(accounts.get(named.cloud, "")) or "")
+    return Identity(named.cloud, named.name, named.region, account or None)

@@ -249,13 +249,17 @@ def test_an_ssh_key_is_looked_for_beside_the_profile(tmp_path: Path) -> None:
 
 def test_a_target_needs_three_fields_and_forgives_the_rest(tmp_path: Path) -> None:
     text = GOOD + "pools: nonsense\nnetwork: {nat: yes, cidr: 7}\ncolour: red\n"
-    assert load_identity(write(tmp_path, text), clouds.regions) == ("eks", "demo", "eu-west-1")
+    assert load_identity(write(tmp_path, text), clouds.regions, {})[:3] == (
+        "eks",
+        "demo",
+        "eu-west-1",
+    )
 
 
 def test_a_target_is_sure_of_its_three_fields(tmp_path: Path) -> None:
     path = write(tmp_path, "cloud: eks\nname: a\nname: b\n")
     with pytest.raises(ProfileError) as error:
-        load_identity(path, clouds.regions)
+        load_identity(path, clouds.regions, {})
     assert [str(finding) for finding in error.value.findings] == [
         f"{path}:1: region: is missing",
         f"{path}:3: name: is a duplicate key, first used on line 2",
