@@ -19,7 +19,14 @@ from typing import Any, ClassVar
 
 from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.occupants import Neighbours
-from clusterkit.alibaba.tags import REPLACE, AlibabaState, Calls, Tagged, write_tags
+from clusterkit.alibaba.tags import (
+    REPLACE,
+    AlibabaState,
+    Calls,
+    Tagged,
+    read_cs_tags,
+    write_tags,
+)
 from clusterkit.engine.edit import Edit, edit, fixed
 from clusterkit.engine.kind import Durations, Env, Kind, Occupant, S, Tags
 from clusterkit.engine.scope import Scope
@@ -251,8 +258,12 @@ def remembers(scope: Scope[Clients], cluster: str) -> bool:
 
 
 def neighbours(scope: Scope[Clients]) -> Neighbours:
-    """What is neither ours nor of a cluster that VPC and security group remember."""
-    return Neighbours(scope, frozenset(remembered_clusters(scope)))
+    """What is neither ours nor of a cluster of ours: one that VPC and security group remember, or
+    one whose creation died before they did.
+    """
+    listed = scope.client.every("DescribeClustersV1", region_id=scope.client.region)
+    ours = [c["cluster_id"] for c in listed if read_cs_tags(c).get(CLUSTER) == scope.cluster]
+    return Neighbours(scope, frozenset([*remembered_clusters(scope), *ours]))
 
 
 def keeps_volumes(scope: Scope[Clients]) -> bool:

@@ -62,8 +62,9 @@ TAKING_OVER = 2
 
 
 def _bit_by_bit(found: World, changes: int, *, destroy: bool) -> int:
+    known: set[str] = set()
     for deaths in range(1000):
-        dies = Mortal(after=changes + TAKING_OVER)
+        dies = Mortal(changes + TAKING_OVER, known)
         with mortal():
             outcome = found.destroy(observe=dies) if destroy else found.up(observe=dies)
             found.settle(outcome)
