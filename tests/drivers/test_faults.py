@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from clusterkit.engine.exchange import Exchange
 from clusterkit.engine.kind import Existing
 from clusterkit.errors import ClusterkitError
 from clusterkit.kube.storage import StorageClass
@@ -14,7 +16,7 @@ from clusterkit.naming import CLUSTER
 from clusterkit_sandbox.faults import Rule
 from clusterkit_sandbox.pace import Pace
 from tests.drivers.cases import FULL, MINIMAL, each
-from tests.drivers.world import Case, Edits, Mortal, World, edited, mortal, world
+from tests.drivers.world import Case, Died, Edits, Mortal, World, edited, mortal, world
 
 every_case = each(FULL, deep=MINIMAL)
 all_minimal = each(MINIMAL)
@@ -94,6 +96,26 @@ def test_the_process_dies_after_any_number_of_changes(case: Case, tmp_path: Path
                     complete(found)
                 found.settle(found.destroy())
                 nothing(found, before)
+
+
+@all_minimal
+def test_what_dies_as_it_creates_the_cluster_is_removed(case: Case, tmp_path: Path) -> None:
+    """What the cloud adds by itself has nothing of ours on it yet."""
+    creates = re.split("[:.]", case.terminal[0][0])[-1]
+
+    def dies(seen: Exchange) -> None:
+        if seen.phase == "after" and seen.operation.endswith(creates):
+            raise Died
+
+    with world(case, tmp_path) as found:
+        before = found.look()
+        with mortal():
+            found.up(observe=dies)
+        assert found.look()["cluster"]
+        plan = found.destroy_plan()
+        assert not plan.blocked
+        found.settle(found.destroy())
+        nothing(found, before)
 
 
 @every_case
