@@ -296,20 +296,19 @@ class Mortal:
     """
 
     def __init__(self, after: int | None = None, known: set[str] | None = None) -> None:
-        """``known``: what earlier processes have asked for, which changes nothing any more and
-        does not count; it grows.
+        """``known``: at what earlier processes died; asked for again, it changes nothing any more
+        and does not count. It grows.
         """
         self.calls = 0
         self._after = after
-        self._known = known
+        self._known = set() if known is None else known
 
     def __call__(self, seen: Exchange) -> None:
         """Count, and die when it is time: no call leaves a dead process."""
-        if seen.phase == "after" and seen.mutating and seen.status is not None:
-            asked = f"{seen.operation} {seen.url} {seen.sent}"
-            if self._known is None or asked not in self._known:
-                self.calls += 1
-            if self._known is not None:
-                self._known.add(asked)
+        asked = f"{seen.operation} {seen.url} {seen.sent}"
+        answered = seen.phase == "after" and seen.mutating and seen.status is not None
+        if answered and asked not in self._known:
+            self.calls += 1
         if self._after is not None and self.calls >= self._after:
+            self._known.add(asked)
             raise Died
