@@ -310,5 +310,6 @@ class Mortal:
         if answered and asked not in self._known:
             self.calls += 1
         if self._after is not None and self.calls >= self._after:
-            self._known.add(asked)
+            if answered:
+                self._known.add(asked)
             raise Died
