@@ -2,8 +2,9 @@
 
 For each: the wheel with its runtime dependencies only, used from a folder that holds nothing of the
 checkout, and the time of ``clusterkit --help``; then, in an environment of its own, the unit and
-engine tests and one lifecycle per cloud. The newest runs the whole suite, with coverage. The Python
-of ``.venv`` is not tested again. A Python that is not installed is skipped, and that is printed.
+engine tests and one lifecycle per cloud; with ``--whole`` the newest runs the whole suite, with
+coverage. The Python of ``.venv`` is not tested again. A Python that is not installed is skipped,
+and that is printed.
 """
 
 from __future__ import annotations
@@ -121,7 +122,9 @@ def main() -> int:
     """Try them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("versions", nargs="*", metavar="VERSION")
-    versions = parser.parse_args().versions or named()
+    parser.add_argument("--whole", action="store_true", help="the whole suite under the newest")
+    given = parser.parse_args()
+    versions = given.versions or named()
     found = {version: interpreter(version) for version in versions}
     for version in [version for version, python in found.items() if python is None]:
         say(f"Python {version} is not installed: skipped")
@@ -137,7 +140,7 @@ def main() -> int:
             say(f"== Python {version}: {python}")
             try_wheel(python, wheel)
             if version != "{}.{}".format(*sys.version_info):
-                try_tests(python, version, whole=version == newest)
+                try_tests(python, version, whole=given.whole and version == newest)
     return 0
 
 
