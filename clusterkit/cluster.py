@@ -291,7 +291,7 @@ class Cluster:
         try:
             # a run that died after its last change has left only its lock
             idle = plan.empty and not (plan.destroy and self.locked())
-            if idle or self._holding():
+            if idle or self._fence.held_here:
                 return self._run(plan, emit, stop)
             with self.lock(warn, stop, account=plan.account):
                 return self._run(plan, emit, stop)
@@ -311,11 +311,6 @@ class Cluster:
             return run()
 
     # -- the parts --------------------------------------------------------------------------------
-
-    def _holding(self) -> bool:
-        """Whether this thread holds the lock."""
-        lock = self._fence.lock
-        return lock is not None and lock.of_this_thread
 
     def _snapshot(self) -> Any:
         """Clients that ask each question once and retry it: for one plan or one question."""
@@ -373,7 +368,7 @@ class Cluster:
         if not wanted:
             return
         with ExitStack() as stack:
-            if not self._holding():
+            if not self._fence.held_here:
                 stack.enter_context(self.lock(self._waits))
             for each in wanted:
                 # tagging what is tagged already changes nothing, so it may be retried

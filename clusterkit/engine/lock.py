@@ -67,6 +67,11 @@ class Fence:
         than a run here
         """
 
+    @property
+    def held_here(self) -> bool:
+        """Whether this thread holds the lock."""
+        return self.lock is not None and self.lock.of_this_thread
+
     def __call__(self, exchange: Exchange) -> None:
         """``Locked`` for a change whose lock another run has."""
         if self.lock is not None and exchange.mutating and exchange.phase == "before":
