@@ -61,6 +61,11 @@ class Emulator(Protocol):
     def claims(self, host: str) -> bool:
         """Whether this emulator serves the host name (lower case, no port)."""
 
+    def certified(self, host: str) -> bool:
+        """Whether the certificate of this host of a cluster is of an authority that clients trust
+        anyway, not of the cluster's own.
+        """
+
     def barred(self, host: str) -> str:
         """Why this machine may not connect to the endpoint of an emulated cluster with this host
         name; empty if it may, or if the host is none of this cloud's.

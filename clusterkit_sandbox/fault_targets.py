@@ -5,6 +5,7 @@ A rule that names something else is refused when it is set, instead of silently 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -22,7 +23,9 @@ class Operations(Protocol):
         """``ec2``, ``iam``, …"""
 
     def names(self, service: str) -> Collection[str]:
-        """Every operation of one of the services: ``ec2:CreateVpc``."""
+        """Every operation of one of the services: ``ec2:CreateVpc``; Google's are method ids,
+        ``compute.networks.insert``.
+        """
 
     def other(self, pattern: str) -> bool:
         """Whether the pattern may match an operation that ``names`` cannot list."""
@@ -73,13 +76,18 @@ def _known(pattern: str, cloud: Operations) -> bool:
 
 def _may_match(pattern: str, service: str) -> bool:
     """Whether to look into a service at all: its description takes time to load."""
-    head, colon, _ = pattern.partition(":")
-    return not colon or fnmatchcase(service, head) or "[" in head
+    head = _head(pattern)
+    return head == pattern or fnmatchcase(service, head) or "[" in head
+
+
+def _head(pattern: str) -> str:
+    """``ec2`` of ``ec2:CreateVpc``, ``compute`` of ``compute.networks.insert``."""
+    return re.split("[:.]", pattern, maxsplit=1)[0]
 
 
 def _unknown(pattern: str, clouds: Sequence[Operations]) -> str:
     services = sorted(service for cloud in clouds for service in cloud.services)
-    service = pattern.partition(":")[0]
+    service = _head(pattern)
     if service not in services:
         return f"no service matches {service!r}; the sandbox has {', '.join(services)}"
     names = [n for cloud in clouds if service in cloud.services for n in cloud.names(service)]

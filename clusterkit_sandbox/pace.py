@@ -55,6 +55,15 @@ RECORDED: Mapping[str, Recorded] = MappingProxyType(
         "alibaba/eip/associate": Recorded(
             3, "estimate; the provider repeats CreateSnatEntry while the address is being bound"
         ),
+        "compute/network/insert": Recorded(23, "logs: 22 s and 23 s of Terraform"),
+        "compute/network/delete": Recorded(11, "logs: 11 s, once 27 s"),
+        "compute/subnetwork/insert": Recorded(19, "logs: 12 s to 23 s in four"),
+        "compute/subnetwork/delete": Recorded(12, "logs: 12 s"),
+        "compute/router/insert": Recorded(22, "logs: 22 s, once 12 s"),
+        "compute/router/patch": Recorded(12, "logs: 11 s to 23 s in four, to add NAT"),
+        "compute/firewall/insert": Recorded(12, "logs: 11 s to 22 s"),
+        "compute/instance/start": Recorded(30, "estimate; like EC2: staging until running"),
+        "compute/change": Recorded(4, "estimate; any other change of Compute Engine"),
         "eks/cluster/create": Recorded(
             540,
             "vendor: 9 minutes or less on average (github.com/aws/containers-roadmap#1227);"
@@ -78,6 +87,39 @@ RECORDED: Mapping[str, Recorded] = MappingProxyType(
         "ec2/nat-gateway/delete": Recorded(60, "logs: 37s to 1m19s in nine"),
         "ec2/instance/start": Recorded(30, "estimate; pending until running"),
         "elb/interfaces/release": Recorded(30, "estimate; a deleted load balancer's interfaces"),
+        "google/cluster/create": Recorded(
+            214, "logs: public Terraform runs, 213 to 562 s for zonal clusters"
+        ),
+        "google/cluster/create-regional": Recorded(
+            813, "logs: public Terraform runs, 754 to 872 s for regional and Autopilot clusters"
+        ),
+        "google/cluster/delete": Recorded(189, "logs: public Terraform runs, 164 to 495 s"),
+        "google/cluster/update": Recorded(60, "estimate; endpoints, add-ons, labels"),
+        "google/cluster/upgrade": Recorded(600, "estimate; the control plane alone"),
+        "google/node-pool/create": Recorded(82, "logs: public Terraform runs, 64 to 116 s"),
+        "google/node-pool/delete": Recorded(
+            257, "logs: public Terraform runs, one pool in three zones"
+        ),
+        "google/node-pool/resize": Recorded(60, "estimate: like create, without the pool"),
+        "google/node-pool/update": Recorded(120, "estimate; per batch of replaced nodes"),
+        "google/node-pool/drain": Recorded(
+            3600, "vendor: budgets and grace periods are respected for up to an hour"
+        ),
+        "google/policy/deleted": Recorded(
+            30, "estimate; until policies show deleted: (terraform-provider-google#17737)"
+        ),
+        "google/policy/effective": Recorded(
+            120, "vendor: Access change propagation: typically 2 minutes, 7 or longer at times"
+        ),
+        "google/repository/create": Recorded(5, "estimate"),
+        "google/repository/delete": Recorded(5, "estimate"),
+        "google/service/enable": Recorded(10, "estimate; the operation alone"),
+        "google/service/usable": Recorded(
+            60, "logs: a pause of 60 s was enough in 4 of 5 runs (solutions-modern-cicd-anthos#33)"
+        ),
+        "google/service-account/visible": Recorded(
+            10, "logs: terraform-provider-google, resource_google_service_account.go:200"
+        ),
         "iam/propagation": Recorded(
             8,
             "estimate; the vendor says only that IAM is eventually consistent"

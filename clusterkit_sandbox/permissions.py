@@ -1,16 +1,20 @@
 """Users of an emulated cloud who may do some things only, as with a policy on a real account.
 
-An action is what a policy names: ``ec2:CreateVpc``, ``iam:PassRole``, ``vpc:*``. Which actions a
-call needs is each emulator's to say.
+An action is what a policy names: ``ec2:CreateVpc``, ``iam:PassRole``, ``vpc:*``; Google's
+permissions are actions too: ``compute.networks.create``. Which actions a call needs is each
+emulator's to say.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
+
+_ACTION = re.compile(r"[^ :]+:[^ ]+|[a-z]+\.(?:\*|[A-Za-z*]+\.[A-Za-z*.]+)")
 
 
 class Permissions:
@@ -26,7 +30,7 @@ class Permissions:
         """Replace the policy. ``ValueError`` for what cannot be an action."""
         given = tuple(dict.fromkeys(allowed))
         for action in given:
-            if action != "*" and (":" not in action or " " in action):
+            if action != "*" and not _ACTION.fullmatch(action):
                 raise ValueError(f"{action!r} is not an action, such as ec2:CreateVpc, nor a file")
         self.allowed = given
 
@@ -61,13 +65,16 @@ class Limited:
 
 
 def actions(text: str) -> Sequence[str]:
-    """The actions that a policy document (IAM's or RAM's JSON) allows.
+    """The actions that a policy document (IAM's or RAM's JSON) allows, or that the definition of a
+    custom role of Google's has.
 
     Resources and conditions are not evaluated: what is allowed on some resource is allowed on all.
     ``ValueError`` for what is no such document, and for ``Deny``, ``NotAction``.
     """
     try:
         document: Any = json.loads(text)
+        if isinstance(document, dict) and "includedPermissions" in document:
+            return list(map(str, document["includedPermissions"]))
         statements = document["Statement"]
     except (ValueError, TypeError, KeyError):
         raise ValueError("it is not a policy: JSON with a list called Statement") from None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import secrets
 import shutil
+import ssl
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -32,7 +33,7 @@ from clusterkit_sandbox.requestlog import RequestLog
 
 _LOG = logging.getLogger(__name__)
 
-EMULATORS = ("alibaba", "eks")
+EMULATORS = ("alibaba", "eks", "gke")
 """The emulated clouds."""
 Make = Callable[[SandboxContext], Emulator]
 
@@ -108,7 +109,12 @@ class Sandbox:
         shutil.rmtree(self._directory, ignore_errors=True)
         self._directory.mkdir(mode=0o700, parents=True)
         authority = Authority(self._directory)
-        self._server = kube_server(self.kube, self.pace, self._directory, self.faults)
+
+        def public(host: str) -> ssl.SSLContext | None:
+            known = any(emulator.certified(host) for emulator in self._emulators)
+            return authority.context(host) if known else None
+
+        self._server = kube_server(self.kube, self.pace, self._directory, self.faults, public)
         context = SandboxContext(
             self.pace, self.faults, self.requests, self._server, self._directory
         )
@@ -254,6 +260,14 @@ def _make(emulator: str | Make) -> Make:
                 return AwsEmulator(context)
 
             return make_aws
+        case "gke":
+
+            def make_google(context: SandboxContext) -> Emulator:
+                from clusterkit_sandbox.google.gateway import GoogleCloud
+
+                return GoogleCloud(context)
+
+            return make_google
         case _:
             raise ValueError(f"there is no emulator {emulator!r}; one of {', '.join(EMULATORS)}")
 
@@ -269,6 +283,10 @@ def operations_of(emulators: Sequence[str] = EMULATORS) -> list[Operations]:
         from clusterkit_sandbox.aws.operations import AwsOperations
 
         found.append(AwsOperations())
+    if "gke" in emulators:
+        from clusterkit_sandbox.google.operations import GoogleOperations
+
+        found.append(GoogleOperations())
     return found
 
 

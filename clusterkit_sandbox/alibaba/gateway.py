@@ -121,6 +121,10 @@ class AlibabaCloud:
         """Load the published descriptions."""
         model.products()
 
+    def certified(self, _: str) -> bool:
+        """Clusters sign for themselves."""
+        return False
+
     def barred(self, _: str) -> str:
         """Endpoints let every machine in."""
         return ""

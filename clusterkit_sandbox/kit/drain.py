@@ -39,7 +39,9 @@ class Unreachable(Exception):
 
 
 class Drainer:
-    """A client of one cluster's API server, as administrator; close it after use."""
+    """A client of one cluster's API server, as administrator; close it after use. It empties nodes,
+    and says whose a token is.
+    """
 
     def __init__(self, endpoint: KubeCluster, host: str) -> None:
         """``host`` is a name the endpoint's certificate is for."""
@@ -75,6 +77,18 @@ class Drainer:
             if not metadata.get("deletionTimestamp"):
                 self._evict(metadata["namespace"], metadata["name"])
         return staying
+
+    def reviewed(self, token: str, audience: str) -> str:
+        """The user whose token for this audience it is; empty if it is not good."""
+        body = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenReview",
+            "spec": {"token": token, "audiences": [audience]},
+        }
+        path = "/apis/authentication.k8s.io/v1/tokenreviews"
+        _, found = self._ask("POST", path, body)
+        status = found.get("status") or {}
+        return str(status["user"]["username"]) if status.get("authenticated") else ""
 
     def _evict(self, namespace: str, name: str) -> None:
         body = {

@@ -89,6 +89,10 @@ class Operations(Generic[O]):
         """One operation by id."""
         return self._all.get(identifier)
 
+    def every(self) -> list[O]:
+        """Every operation that is kept, oldest first."""
+        return list(self._all.values())
+
     def of(self, parent: str) -> list[O]:
         """The operations on an object and on what is in it, oldest first."""
         return [one for one in self._all.values() if one.parent == parent]

@@ -1,7 +1,8 @@
 """Compilers of what vendors publish of their APIs into neutral shapes.
 
-Botocore's service models, as botocore loads them, and the form in which
-``tools/gen_alibaba_models.py`` keeps Alibaba Cloud's.
+Botocore's service models, as botocore loads them, and the forms in which
+``tools/gen_alibaba_models.py`` and ``tools/gen_google_discovery.py`` keep those of Alibaba Cloud
+and of Google.
 """
 
 from __future__ import annotations
@@ -138,3 +139,94 @@ def _alibaba(
         for name, inner in raw["fields"].items()
     }
     return Shape("object", fields=fields, required=tuple(raw.get("required", ())))
+
+
+class Discovery:
+    """Compiles the shapes of one of Google's discovery documents; ``names`` has those that are
+    referred to, as far as they have been asked for.
+    """
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self._document = document
+        self._compiling = threading.Lock()
+        self.names: dict[str, Shape] = {}
+
+    def operation(self, name: str) -> Operation:
+        """One method by its id; its body, if it has one, is the parameter ``body``.
+
+        Compute Engine alone says in a form for programs what a body must have.
+        """
+        method = self._document["methods"][name]
+        asked, answered = method.get("request"), method.get("response")
+        fields = {}
+        for called, one in method["parameters"].items():
+            place: Place = "path" if one["location"] == "path" else "query"
+            fields[called] = Field(
+                self._schema(one, repeated=bool(one.get("repeated"))), called, place
+            )
+        with self._compiling:  # a name stands for nothing until its members are known
+            if asked is not None:
+                body = self._named(asked)
+                required = self._required(asked, name)
+                fields["body"] = Field(replace(body, required=required), "body")
+            answer = None if answered is None else self._named(answered)
+        needed = tuple(n for n, one in method["parameters"].items() if one.get("required"))
+        return Operation(
+            name=name,
+            method=method["httpMethod"],
+            path=f"/{self._document['servicePath']}{method['path']}",
+            parameters=Shape("object", fields=fields, required=needed),
+            answer=answer,
+            whole="" if asked is None else "body",
+        )
+
+    def _required(self, schema: str, method: str) -> tuple[str, ...]:
+        properties = self._document["schemas"][schema].get("properties", {})
+        return tuple(
+            name
+            for name, one in properties.items()
+            if method in one.get("annotations", {}).get("required", ())
+        )
+
+    def _named(self, name: str) -> Shape:
+        if name not in self.names:
+            self.names[name] = Shape()  # one that is part of itself refers to it
+            self.names[name] = self._schema(self._document["schemas"][name])
+        return self.names[name]
+
+    def _schema(self, raw: Mapping[str, Any], *, repeated: bool = False) -> Shape:
+        if repeated:
+            return Shape("array", item=self._schema(raw))
+        if "$ref" in raw:
+            self._named(raw["$ref"])
+            return Shape("ref", ref=raw["$ref"])
+        if raw.get("type") == "array":
+            return Shape("array", item=self._schema(raw["items"]))
+        if "additionalProperties" in raw:
+            return Shape("map", item=self._schema(raw["additionalProperties"]))
+        if raw.get("type") == "object":
+            fields = {
+                name: Field(
+                    self._schema(one),
+                    name,
+                    read_only=one.get("readOnly", False),
+                    deprecated=one.get("deprecated", False),
+                )
+                for name, one in raw.get("properties", {}).items()
+            }
+            return Shape("object", fields=fields)
+        return Shape(
+            _DISCOVERY.get(raw.get("type", "any"), "any"),
+            enum=tuple(raw.get("enum", ())),
+            numbers=tuple(raw.get("numbers", ())),
+            pattern=raw.get("pattern", ""),
+            format=raw.get("format", ""),
+        )
+
+
+_DISCOVERY: Mapping[str, Kind] = {
+    "string": "string",
+    "integer": "integer",
+    "number": "number",
+    "boolean": "boolean",
+}

@@ -39,6 +39,8 @@ class Shape:
     ref: str = ""
     """the name of the shape that is meant, which may be one that this one is part of"""
     enum: tuple[str, ...] = ()
+    numbers: tuple[int, ...] = ()
+    """of the values of ``enum``, which clients with protocol buffers send in place of names"""
     any_case: bool = False
     """whether the values of ``enum`` may be written in capitals or not (ARM)"""
     pattern: str = ""

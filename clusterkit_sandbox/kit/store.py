@@ -72,8 +72,12 @@ class Store:
         until = time.monotonic() + seconds
         self._unseen += [(thing, until) for thing in self._added if isinstance(thing, kind)]
 
+    def hidden(self, thing: Kept) -> bool:
+        """Whether reading calls do not find it at the moment."""
+        return any(thing is one for one, _ in self._unseen)
+
     def _seen(self, thing: Kept) -> bool:
-        return not self._reading or all(thing is not one for one, _ in self._unseen)
+        return not self._reading or not self.hidden(thing)
 
     def all(self, kind: type[T], scope: str | None = None) -> Iterator[T]:
         """Every object of a kind, or of a kind in a scope, oldest first."""

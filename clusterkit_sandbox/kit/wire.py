@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import insort
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +23,8 @@ from clusterkit_sandbox.kit.shape import Operation, Problem, Shape
 
 T = TypeVar("T")
 _INDEX = re.compile(r"[0-9]{1,6}")
+_CLASS = re.compile(r"\[[^\]]*\][+*]?|\.[+*]")
+"""What stands for any text in a regular expression of a path."""
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
 """what fits into the 64 bits that the vendors' own SDKs for other languages send"""
 _NUMBER = re.compile(r"[+-]?[0-9]{1,19}(\.[0-9]{1,19})?")
@@ -135,32 +138,61 @@ def status_line(status: int) -> str:
         return f"{status} Unknown"
 
 
+@dataclass(frozen=True)
+class _Route(Generic[T]):
+    served: T
+    method: str
+    literal: int
+    """how much of it is text"""
+    depth: int | None
+    """the number of slashes of its paths; None if they differ"""
+    text: str
+    flags: re.RegexFlag
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        # an API may have a thousand routes, of which few are asked for
+        return re.compile(self.text, self.flags)
+
+
 class Routes(Generic[T]):
     """Finds what serves a path. A route with more literal text wins."""
 
     def __init__(self, *, any_case: bool = False) -> None:
         self._flags = re.IGNORECASE if any_case else re.NOFLAG
-        self._routes: list[tuple[int, str, re.Pattern[str], T]] = []
+        self._routes: list[_Route[T]] = []
 
-    def add(self, method: str, template: str, served: T) -> None:
-        """Add a route. ``{name}`` is one segment, ``{+name}`` or ``{name+}`` are one or more."""
+    def add(
+        self, method: str, template: str, served: T, patterns: Mapping[str, str] | None = None
+    ) -> None:
+        """Add a route. ``{name}`` is one segment, ``{+name}`` or ``{name+}`` are one or more, or
+        what the regular expression of that name in ``patterns`` says.
+        """
         parts = re.split(r"\{(\+?\w+\+?)\}", template)
         literal = sum(len(text) for text in parts[::2])
+        patterns = patterns or {}
+        literal += sum(len(_CLASS.sub("", one)) for one in patterns.values())
+        depth: int | None = template.rstrip("/").count("/")
         for position in range(0, len(parts), 2):
             parts[position] = re.escape(parts[position])
         for position in range(1, len(parts), 2):
             name = parts[position].strip("+")
-            several = name != parts[position]
-            parts[position] = f"(?P<{name}>{'.+?' if several else '[^/]+'})"
-        pattern = re.compile("".join(parts) + "/?", self._flags)
-        self._routes.append((literal, method, pattern, served))
-        self._routes.sort(key=lambda route: -route[0])
+            if name != parts[position]:
+                depth = None
+            wanted = patterns.get(name) or (".+?" if name != parts[position] else "[^/]+")
+            parts[position] = f"(?P<{name}>{wanted})"
+        route = _Route(served, method, literal, depth, "".join(parts) + "/?", self._flags)
+        insort(self._routes, route, key=lambda one: -one.literal)
 
     def find(self, method: str, path: str) -> tuple[T, dict[str, str]] | None:
         """What serves an undecoded path, and the path's parameters, decoded."""
-        for _, verb, pattern, served in self._routes:
-            if verb == method and (found := pattern.fullmatch(path)):
-                return served, {name: unquote(text) for name, text in found.groupdict().items()}
+        depth = path.removesuffix("/").count("/")
+        for route in self._routes:
+            if route.method != method or route.depth not in (None, depth):
+                continue
+            if found := route.pattern.fullmatch(path):
+                given = {name: unquote(text) for name, text in found.groupdict().items()}
+                return route.served, given
         return None
 
 

@@ -9,14 +9,22 @@ from clusterkit_sandbox.faults import Faults
 
 if TYPE_CHECKING:
     from clusterkit_sandbox.kube.interfaces import KubeServer
+    from clusterkit_sandbox.kube.serving import Public
     from clusterkit_sandbox.pace import Pace
 
 
-def kube_server(kind: str, pace: Pace, directory: Path, faults: Faults | None = None) -> KubeServer:
+def kube_server(
+    kind: str,
+    pace: Pace,
+    directory: Path,
+    faults: Faults | None = None,
+    public: Public | None = None,
+) -> KubeServer:
     """The Kubernetes side of a sandbox.
 
     ``kind`` is ``embedded`` (the endpoint of clusterkit) or ``envtest`` (kube-apiserver and etcd,
     from ``KUBEBUILDER_ASSETS`` or ``PATH``). ``directory`` is private to the sandbox.
+    ``public`` finds what answers under a name that has a certificate clients trust anyway.
     ``ValueError`` for anything else, or if what it needs is missing, with what to do.
     """
     if faults is None:
@@ -24,9 +32,9 @@ def kube_server(kind: str, pace: Pace, directory: Path, faults: Faults | None = 
     if kind == "embedded":
         from clusterkit_sandbox.kube.embedded import EmbeddedKube
 
-        return EmbeddedKube(pace, directory, faults)
+        return EmbeddedKube(pace, directory, faults, public)
     if kind == "envtest":
         from clusterkit_sandbox.kube.envtest import EnvtestKube
 
-        return EnvtestKube(pace, directory, faults)
+        return EnvtestKube(pace, directory, faults, public)
     raise ValueError(f"--kube {kind}: give embedded or envtest")

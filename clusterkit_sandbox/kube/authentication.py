@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import replace
 
 from aiohttp import web
 
-from clusterkit_sandbox.kube.accounts import TokenIssuer, service_account
+from clusterkit_sandbox.kube.accounts import ISSUER, TokenIssuer, service_account
 from clusterkit_sandbox.kube.interfaces import Identity, TokenReview
 from clusterkit_sandbox.kube.rbac import Attributes, Authorizer
 from clusterkit_sandbox.kube.refusals import Refusal, unauthorized
@@ -34,9 +35,11 @@ class Authenticator:
         user = await self._own(request)
         return self._impersonated(request, user)
 
-    async def token(self, token: str) -> Identity | None:
-        """The identity of a bearer token."""
-        found = self._issuer.verify(token)
+    async def token(self, token: str, audience: str = ISSUER) -> Identity | None:
+        """The identity of a bearer token for this audience."""
+        found = self._issuer.verify(token, audience)
+        if audience != ISSUER:
+            return None if found is None else _authenticated(found)
         if found is None:
             # the cloud's own check may look things up: not on the event loop
             loop = asyncio.get_running_loop()
@@ -119,7 +122,7 @@ class Authenticator:
 def _authenticated(user: Identity) -> Identity:
     if AUTHENTICATED in user.groups:
         return user
-    return Identity(user.username, (*_unique(user.groups), AUTHENTICATED), user.uid, user.extra)
+    return replace(user, groups=(*_unique(user.groups), AUTHENTICATED))
 
 
 def _unique(groups: Iterable[str]) -> tuple[str, ...]:

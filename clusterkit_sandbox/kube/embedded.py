@@ -28,7 +28,7 @@ from clusterkit_sandbox.kube.controllers.runtime import Runtime
 from clusterkit_sandbox.kube.controllers.scheduler import Scheduler
 from clusterkit_sandbox.kube.endpoint import Endpoint
 from clusterkit_sandbox.kube.interfaces import CloudHooks, Node, TokenReview
-from clusterkit_sandbox.kube.serving import EventLoop, Listener
+from clusterkit_sandbox.kube.serving import EventLoop, Listener, Public, no_public
 from clusterkit_sandbox.kube.state import ClusterState
 from clusterkit_sandbox.kube.writes import Writer
 from clusterkit_sandbox.pace import Pace
@@ -42,11 +42,14 @@ _THREADS = 8
 class EmbeddedKube:
     """The clusters of one sandbox."""
 
-    def __init__(self, pace: Pace, directory: Path, faults: Faults) -> None:
+    def __init__(
+        self, pace: Pace, directory: Path, faults: Faults, public: Public | None = None
+    ) -> None:
         """``directory`` is private to the sandbox; keys pass through it."""
         self._pace = pace
         self._faults = faults
         self._directory = directory
+        self._public = public or no_public
         self._clusters: dict[str, EmbeddedCluster] = {}
         self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="sandbox-kube-hook")
@@ -68,7 +71,7 @@ class EmbeddedKube:
             if key in self._clusters:
                 raise ValueError(f"cluster {key!r} is open already")
             authority = ClusterAuthority()
-            listener = Listener(authority, hosts, self._directory, self._faults)
+            listener = Listener(authority, hosts, self._directory, self._faults, self._public)
             cluster = EmbeddedCluster(authority, listener, self._loop.run, self._forget(key))
             self._loop.run(
                 cluster.start(

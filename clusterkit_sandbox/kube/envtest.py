@@ -29,7 +29,7 @@ from clusterkit_sandbox.kube.certificates import ClusterAuthority
 from clusterkit_sandbox.kube.controllers.nodes import node_object, ready_conditions
 from clusterkit_sandbox.kube.interfaces import CloudHooks, Node, TokenReview
 from clusterkit_sandbox.kube.real import RealCluster, RealClusters
-from clusterkit_sandbox.kube.serving import LOOPBACK
+from clusterkit_sandbox.kube.serving import LOOPBACK, Public
 from clusterkit_sandbox.pace import Pace
 
 _ASSETS = "KUBEBUILDER_ASSETS"
@@ -44,12 +44,14 @@ _MERGE = {"Content-Type": "application/merge-patch+json"}
 class EnvtestKube:
     """Starts an API server for each cluster."""
 
-    def __init__(self, pace: Pace, directory: Path, faults: Faults) -> None:
+    def __init__(
+        self, pace: Pace, directory: Path, faults: Faults, public: Public | None = None
+    ) -> None:
         """``ValueError`` if the programs are not found."""
         self._pace = pace
         self._directory = directory
         self._etcd, self._server = _program("etcd"), _program("kube-apiserver")
-        self._clusters = RealClusters(directory, faults)
+        self._clusters = RealClusters(directory, faults, public)
 
     def open(
         self,

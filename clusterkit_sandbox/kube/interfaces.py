@@ -20,6 +20,10 @@ class Identity:
     groups: tuple[str, ...] = ()
     uid: str = ""
     extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    may: Callable[[str, str, str], str] | None = field(default=None, compare=False, repr=False)
+    """the cloud's own authorizer: why a verb on a group's resource is allowed, empty if it is not;
+    asked where RBAC allows nothing
+    """
 
 
 TokenReview = Callable[[str], Identity | None]

@@ -14,7 +14,7 @@ from clusterkit_sandbox.faults import Faults
 from clusterkit_sandbox.kube.auth_proxy import AuthProxy
 from clusterkit_sandbox.kube.certificates import ClusterAuthority
 from clusterkit_sandbox.kube.interfaces import TokenReview
-from clusterkit_sandbox.kube.serving import EventLoop, Listener
+from clusterkit_sandbox.kube.serving import EventLoop, Listener, Public, no_public
 
 _APPLY = {"Content-Type": "application/apply-patch+yaml"}
 _PLURALS = {
@@ -29,10 +29,11 @@ _PLURALS = {
 class RealClusters:
     """The open clusters of one sandbox, and the event loop their fronts run on."""
 
-    def __init__(self, directory: Path, faults: Faults) -> None:
+    def __init__(self, directory: Path, faults: Faults, public: Public | None = None) -> None:
         """``directory`` is private to the sandbox; keys pass through it."""
         self.directory = directory
         self.faults = faults
+        self.public = public or no_public
         self._clusters: dict[str, RealCluster] = {}
         self._lock = threading.Lock()
         self.loop = EventLoop()
@@ -75,7 +76,9 @@ class RealCluster:
     ) -> None:
         """``connect`` makes, on the loop, the session that reaches ``base`` as administrator."""
         self._authority = ClusterAuthority()
-        self.listener = Listener(self._authority, hosts, clusters.directory, clusters.faults)
+        self.listener = Listener(
+            self._authority, hosts, clusters.directory, clusters.faults, clusters.public
+        )
         self.loop = clusters.loop
         self.base = base
         self._connect = connect

@@ -7,6 +7,7 @@ authorization.k8s.io.
 
 from __future__ import annotations
 
+from clusterkit_sandbox.kube.accounts import ISSUER
 from clusterkit_sandbox.kube.authentication import Authenticator
 from clusterkit_sandbox.kube.decoding import parse_object
 from clusterkit_sandbox.kube.interfaces import Identity
@@ -87,10 +88,13 @@ class Reviewer:
         return {"resourceRules": resources, "nonResourceRules": paths, "incomplete": False}
 
     async def _token(self, spec: Object) -> Object:
-        found = await self._authenticator.token(spec.get("token", ""))
-        if found is None:
-            return {"user": {}, "error": "[invalid bearer token, unknown]"}
-        return {"authenticated": True, "user": _info(found)}
+        asked: list[str] = spec.get("audiences") or []
+        for audience in asked or [ISSUER]:
+            found = await self._authenticator.token(spec.get("token", ""), audience)
+            if found is not None:
+                status: Object = {"authenticated": True, "user": _info(found)}
+                return status | ({"audiences": [audience]} if asked else {})
+        return {"user": {}, "error": "[invalid bearer token, unknown]"}
 
 
 def _info(user: Identity) -> Object:

@@ -5,8 +5,9 @@ TLS port for each cluster.
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -21,6 +22,15 @@ LOOPBACK = "127.0.0.1"
 _CLOSE_SECONDS = 0.2
 
 T = TypeVar("T")
+Public = Callable[[str], ssl.SSLContext | None]
+"""What answers under a name of a cluster whose certificate is not of the cluster's own authority
+but of one that clients trust anyway.
+"""
+
+
+def no_public(_: str) -> ssl.SSLContext | None:
+    """Every certificate is of the cluster's own authority."""
+    return None
 
 
 class EventLoop:
@@ -60,9 +70,15 @@ class Listener:
     """One cluster's TLS port."""
 
     def __init__(
-        self, authority: ClusterAuthority, hosts: Sequence[str], directory: Path, faults: Faults
+        self,
+        authority: ClusterAuthority,
+        hosts: Sequence[str],
+        directory: Path,
+        faults: Faults,
+        public: Public = no_public,
     ) -> None:
         """``hosts`` are the names of its certificate; the key passes through ``directory``."""
+        self._public = public
         self.hosts = tuple(hosts)
         self.address = (LOOPBACK, 0)
         """where it listens, once it is started"""
@@ -78,6 +94,7 @@ class Listener:
         )
         await self._runner.setup()
         context = self._authority.server_context(self.hosts, self._directory)
+        context.sni_callback = self._choose
         self._context = context
         self._server = await asyncio.get_running_loop().create_server(
             self._handler(), LOOPBACK, 0, ssl=context, ssl_shutdown_timeout=_CLOSE_SECONDS
@@ -98,6 +115,10 @@ class Listener:
         await self._runner.cleanup()
         # the transports of TLS go one turn of the loop after they are told to
         await asyncio.sleep(0)
+
+    def _choose(self, connection: ssl.SSLObject, host: str | None, _: ssl.SSLContext) -> None:
+        if host is not None and (context := self._public(host)) is not None:
+            connection.context = context
 
     def _handler(self) -> web.Server:
         if self._runner.server is None:

@@ -80,6 +80,9 @@ class Echo:
     def warm(self) -> None:
         self.warmed.set()
 
+    def certified(self, _: str) -> bool:
+        return False
+
     def barred(self, _: str) -> str:
         return ""
 

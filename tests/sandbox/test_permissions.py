@@ -140,6 +140,8 @@ def test_patterns_and_what_was_asked_for() -> None:
 
 
 def test_a_policy_document() -> None:
+    role = '{"title": "up", "includedPermissions": ["compute.networks.create"]}'
+    assert actions(role) == ["compute.networks.create"]
     assert actions('{"Statement": {"Effect": "Allow", "Action": "a:B", "Resource": "*"}}') == [
         "a:B"
     ]

@@ -8,6 +8,7 @@ balancer is gone. An Ingress gets one only where the cloud has a controller for 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from ipaddress import IPv4Address
 
 from clusterkit_sandbox.kube.controllers.runtime import Ref, Runtime, ref_of
 from clusterkit_sandbox.kube.kinds import GroupPlural, Object
@@ -72,7 +73,7 @@ class BalancerController:
                 return
             self._mark(ref, latest)
             latest = runtime.state.current(ref[0], found) or latest
-            status = {"ingress": [{"hostname": host}]}
+            status = {"ingress": [{_field(host): host}]}
             runtime.writer.set_status(ref[0], latest, _CONTROLLER, loadBalancer=status)
             told = "Ensured load balancer"
             runtime.events.normal(latest, "EnsuredLoadBalancer", told, _CONTROLLER)
@@ -124,6 +125,15 @@ class BalancerController:
         work = runtime.hooks.delete_load_balancer
         runtime.call(("unbalance", uid), lambda: work(uid), done, failed)
         return None
+
+
+def _field(host: str) -> str:
+    """Where the status shows it (Kubernetes API, LoadBalancerIngress)."""
+    try:
+        IPv4Address(host)
+    except ValueError:
+        return "hostname"
+    return "ip"
 
 
 def _ok(_: None) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import botocore.session
 import pytest
 
-from clusterkit_sandbox.kit.published import Botocore, alibaba
+from clusterkit_sandbox.kit.published import Botocore, Discovery, alibaba
 from clusterkit_sandbox.kit.shape import (
     EMPTY,
     Field,
@@ -244,6 +244,71 @@ def test_alibabas_form_is_compiled() -> None:
     assert (ids.place, ids.shape.joined) == ("query", True)
     assert operation.of("query").required == ()
     assert operation.of("body").required == ("count",)
+
+
+DISCOVERY = {
+    "servicePath": "compute/v1/",
+    "methods": {
+        "compute.disks.insert": {
+            "httpMethod": "POST",
+            "path": "projects/{project}/disks",
+            "parameters": {
+                "project": {"location": "path", "required": True, "type": "string"},
+                "tag": {"location": "query", "repeated": True, "type": "string"},
+            },
+            "request": "Disk",
+            "response": "Operation",
+        },
+        "compute.disks.get": {
+            "httpMethod": "GET",
+            "path": "disks/{disk}",
+            "parameters": {"disk": {"location": "path", "required": True, "type": "string"}},
+            "response": "Disk",
+        },
+    },
+    "schemas": {
+        "Operation": {"type": "object", "properties": {}},
+        "Disk": {
+            "type": "object",
+            "properties": {
+                "name": {
+                    "type": "string",
+                    "annotations": {"required": ["compute.disks.insert"]},
+                },
+                "sizeGb": {"type": "string", "format": "int64"},
+                "mode": {"type": "string", "enum": ["NONE", "READ"], "numbers": [0, 2]},
+                "labels": {"type": "object", "additionalProperties": {"type": "string"}},
+                "selfLink": {"type": "string", "readOnly": True},
+                "copies": {"type": "array", "items": {"$ref": "Disk"}},
+            },
+        },
+    },
+}
+
+
+def test_a_discovery_document_is_compiled() -> None:
+    compiled = Discovery(DISCOVERY)
+    operation = compiled.operation("compute.disks.insert")
+    assert (operation.method, operation.path) == ("POST", "/compute/v1/projects/{project}/disks")
+    assert operation.parameters.required == ("project",)
+    assert operation.parameters.fields["tag"].shape == Shape("array", item=Shape("string"))
+    assert operation.whole == "body"
+    disk = operation.parameters.fields["body"].shape
+    assert disk.fields["mode"].shape.numbers == (0, 2)
+    reader = Reader(compiled.names)
+    sent = {"sizeGb": "x", "labels": {"a": 1}, "selfLink": "l", "copies": [{"size": 1}]}
+    found = reader.read(sent, disk)
+    assert "selfLink" not in found
+    assert sorted((p.rule, p.place) for p in reader.problems) == [
+        ("format", "sizeGb"),
+        ("missing", "name"),
+        ("type", "labels.a"),
+        ("unknown", "copies[0].size"),
+    ]
+    # what one method requires, another does not
+    answer = compiled.operation("compute.disks.get").answer
+    assert answer is not None
+    assert answer.required == ()
 
 
 def test_what_is_deprecated_and_not_empty_is_told() -> None:

@@ -53,6 +53,19 @@ def test_googles_verbs_and_names_of_several_segments() -> None:
     assert found == ("any", {"name": "projects/p/locations/l/operations/o"})
 
 
+def test_patterns_tell_names_of_several_segments_apart() -> None:
+    routes = Routes[str]()
+    cluster = r"projects/[^/]+/clusters/[^/]+"
+    routes.add("GET", "/v1/{+name}", "project", {"name": r"projects/[^/]+"})
+    routes.add("GET", "/v1/{+name}", "cluster", {"name": cluster})
+    routes.add("POST", "/v1/{+name}:stop", "stop", {"name": cluster})
+    name = "projects/p/clusters/c"
+    assert routes.find("GET", f"/v1/{name}") == ("cluster", {"name": name})
+    assert routes.find("GET", "/v1/projects/p") == ("project", {"name": "projects/p"})
+    assert routes.find("POST", f"/v1/{name}:stop") == ("stop", {"name": name})
+    assert routes.find("GET", f"/v1/{name}/x") is None
+
+
 def test_arm_does_not_mind_capitals() -> None:
     routes = Routes[str](any_case=True)
     routes.add("PUT", f"{ARM}/managedClusters/{{name}}", "cluster")
