@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from clusterkit.profile.fields import Form
     from clusterkit.profile.model import BaseProfile
 
-CloudName = Literal["alibaba", "eks"]
+CloudName = Literal["alibaba", "eks", "gke"]
 CLOUDS: tuple[CloudName, ...] = get_args(CloudName)
 ACCOUNT_FIELDS: Mapping[str, str] = {"gke": "project"}
 """the profile's field that chooses among the accounts which the credentials reach, by cloud"""
@@ -56,7 +56,7 @@ EXAMPLES = Examples(
     region="eu-west-1",
     fault="terminal:eks:CreateNodegroup@1",
     tools="aws, aliyun, terraform",
-    native_auth="aws on eks",
+    native_auth="aws on eks, gcloud on gke",
     minutes="15 to 4320 on alibaba, default 60",
 )
 
@@ -149,6 +149,10 @@ def _driver(name: CloudName) -> Cloud[Any]:
             from clusterkit import eks
 
             return eks
+        case "gke":
+            from clusterkit import gke
+
+            return gke
         case _:
             assert_never(name)
 
@@ -164,6 +168,10 @@ def model(name: str) -> type[BaseProfile]:
             from clusterkit.eks.profile import EksProfile
 
             return EksProfile
+        case "gke":
+            from clusterkit.gke.profile import GkeProfile
+
+            return GkeProfile
         case unknown:
             assert_never(unknown)
 
@@ -179,6 +187,8 @@ def template(name: str, cluster: str, region: str | None) -> str:
             return fill("clusterkit.alibaba", cluster, region or "ap-southeast-1", regions(name))
         case "eks":
             return fill("clusterkit.eks", cluster, region or "eu-west-1", regions(name))
+        case "gke":
+            return fill("clusterkit.gke", cluster, region or "europe-west1", regions(name))
         case unknown:
             assert_never(unknown)
 
@@ -194,6 +204,10 @@ def regions(name: str) -> Form:
             from clusterkit.eks.fields import REGION as EKS
 
             return EKS
+        case "gke":
+            from clusterkit.gke.fields import REGION as GKE
+
+            return GKE
         case unknown:
             assert_never(unknown)
 

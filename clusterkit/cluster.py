@@ -27,6 +27,7 @@ from clusterkit.engine.events import Emit, Warned
 from clusterkit.engine.kind import AnyKind, Kind
 from clusterkit.engine.lock import Fence, Lock
 from clusterkit.engine.observation import Observation, Seen, observation
+from clusterkit.engine.operation import ended
 from clusterkit.engine.outcome import Outcome
 from clusterkit.engine.retry import Retry
 from clusterkit.engine.run import Run
@@ -189,12 +190,13 @@ class Cluster:
         profile = self._wanted(profile)
         clients = self._snapshot()
         account = self._account(clients)
-        self._check_account(account)
+        self._check_account(account, profile.account)
         self._adopt_all(adopt)
         if activate is not None:
             # asks what is missing before it creates anything, so it may be retried as a whole
             for done in self._retry(lambda: self._cloud.activate(profile, self._clients.fresh())):
                 activate(done)
+            clients = self._snapshot()  # what it learnt before is true no longer
         # preflight and the look are independent and spend most of their time waiting
         with Background() as aside:
             found = aside(lambda: facts or self._cloud.preflight(profile, clients))
@@ -379,7 +381,10 @@ class Cluster:
             self.connection.waiting(told, 60.0)
 
     def _adopt(self, wanted: str) -> None:
-        ownership.adopt(wanted, self._kinds, self._scope(self._clients.fresh()), uuid4())
+        scope = self._scope(self._clients.fresh())
+        operation = ownership.adopt(wanted, self._kinds, scope, uuid4())
+        if operation is not None:
+            self._retry(partial(ended, operation, scope))
 
 
 def _plan(steps: engine.Plan, account: str, facts: Facts | None) -> Plan:

@@ -99,7 +99,7 @@ Disks, DisksToKeep = rows(
     _keeps,
     tag=_tag,
     delete=_by_id("ecs", "DeleteDisk", "DiskId"),
-    command="aliyun ecs DeleteDisk --DiskId {}",
+    command="aliyun ecs DeleteDisk --DiskId {} --region {region}",
     uses=MEMORY,
 )
 """Disks of claims; they never block anything and cost until somebody removes them."""

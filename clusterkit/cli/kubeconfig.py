@@ -56,10 +56,11 @@ def entry(
         stanza = here.cluster.exec_native()
         if here.sandbox:  # the vendor's tool finds it by variables only
             stanza = files.with_environ(stanza, here.cluster.connection.environ)
-        if auth != stanza["command"]:
+        tool = str(stanza["command"])
+        if auth not in (tool, *tool.split("-")):  # a word of its name will do
             raise ClusterkitError(
                 f"--auth {auth}: not available on {target.cloud}",
-                hint=f"use --auth clusterkit or --auth {stanza['command']}",
+                hint=f"use --auth clusterkit or --auth {tool}",
             )
     return files.entry(target, access, stanza, sandbox=here.sandbox, context=context)
 

@@ -342,7 +342,7 @@ Volumes, VolumesToKeep = rows(
     _keeps,
     tag=_tag,
     delete=lambda scope, have: scope.client.ec2.delete_volume(VolumeId=have.id),
-    command="aws ec2 delete-volume --volume-id {}",
+    command="aws ec2 delete-volume --volume-id {} --region {region}",
     uses=("role",),
 )
 """EBS volumes of claims; they never block anything and cost until somebody removes them."""

@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 from clusterkit.engine.dates import told
 from clusterkit.engine.kind import Tags
+from clusterkit.engine.operation import Operation
 from clusterkit.engine.scope import Scope
 from clusterkit.naming import safe
 
@@ -97,5 +98,7 @@ class CloudLock(Protocol[C]):
     def write(self, scope: Scope[C], identifier: str, tags: Tags) -> None:
         """Change these of its tags; ``Gone`` if this one does not exist any more."""
 
-    def release(self, scope: Scope[C], identifier: str) -> None:
-        """Remove this one; ``Gone`` if it does not exist any more."""
+    def release(self, scope: Scope[C], identifier: str) -> Operation[C] | None:
+        """Remove this one; ``Gone`` if it does not exist any more. An ``Operation`` that it returns
+        is waited for.
+        """

@@ -25,8 +25,8 @@ def differences(wish: Kind[Any, Any], env: Env[Any], have: Any) -> list[Edit]:
         there = have.tags or {}
         missing = {key: value for key, value in want.items() if there.get(key) != value}
 
-        def label() -> None:
-            wish.label(env, have.id, missing)
+        def label() -> object:
+            return wish.label(env, have.id, missing)
 
         edits += [Edit(f"tags.{key}", there.get(key), missing[key], label) for key in missing]
     return [*edits, *wish.edits(env, have)]

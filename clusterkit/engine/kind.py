@@ -226,7 +226,7 @@ class Kind(ABC, Generic[C, S]):
         return ()
 
     @classmethod
-    def label(cls, scope: Scope[C], identifier: str, labels: Tags) -> None:
+    def label(cls, scope: Scope[C], identifier: str, labels: Tags) -> Operation[C] | None:
         """Put tags on the thing with this id."""
         raise ClusterkitError(
             f"a {cls.kind} cannot be tagged, so it cannot be adopted",
@@ -265,6 +265,11 @@ class Kind(ABC, Generic[C, S]):
     def occupiable(cls) -> bool:
         """Whether the kind knows how to look for occupants."""
         return cls.occupants.__func__ is not Kind.occupants.__func__  # type: ignore[attr-defined]
+
+    @classmethod
+    def adoptable(cls) -> bool:
+        """Whether tags can be put on what exists."""
+        return cls.label.__func__ is not Kind.label.__func__  # type: ignore[attr-defined]
 
     @classmethod
     def protectable(cls) -> bool:

@@ -26,6 +26,7 @@ from clusterkit.engine import backoff, threads
 from clusterkit.engine.cloud_lock import PREFIX, CloudLock, Held, Holder, Times
 from clusterkit.engine.exchange import Exchange, Observe
 from clusterkit.engine.file_lock import Place
+from clusterkit.engine.operation import ended
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import (
     ClusterkitError,
@@ -41,6 +42,8 @@ from clusterkit.naming import safe
 
 POLL = 0.1
 """seconds between two tries for the file lock"""
+POLLS = 30
+"""questions after an operation that removes the lock, until nobody waits for it any more"""
 SAY = 60.0
 """seconds between two messages of somebody who waits"""
 
@@ -218,9 +221,20 @@ class Lock:
         try:
             held = self._patiently(lambda: self._cloud.read(self._scope))
             if held is not None and Holder.of(held.tags).run == self._me.run:
-                self._patiently(lambda: self._cloud.release(self._scope, held.id))
+                self._patiently(lambda: self._release(held.id))
         except ClusterkitError as error:
             self._tell(f"the lock stays until the next run takes it over: {error}")
+
+    def _release(self, identifier: str) -> None:
+        """Remove it; where that takes an operation, wait until it is done."""
+        operation, pause = self._cloud.release(self._scope, identifier), POLL
+        for _ in range(POLLS):
+            with suppress(Retryable):
+                if operation is not None:
+                    ended(operation, self._scope)
+                return
+            time.sleep(pause)
+            pause = min(2 * pause, self._times.poll)
 
     def _patiently(self, ask: Callable[[], Any]) -> Any:
         for attempt in range(1, 5):
@@ -288,7 +302,7 @@ class Lock:
                         self._take_over, self.inherited = False, True
                         now = self._cloud.read(self._scope)  # another may have just taken it
                         if now is not None and self._holder(now) == holder:
-                            self._cloud.release(self._scope, held.id)
+                            self._release(held.id)
                     else:
                         self._waiting(str(holder))
                         self._pause(self._times.poll)

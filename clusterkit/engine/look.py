@@ -80,6 +80,15 @@ def look(
     scheduler.run()
     if failed:
         raise failed[0]
+    seen.warnings = _joined(seen.warnings)
     if seen.denied and all(kind.kind in seen.unreached for kind in kinds):
         raise next(iter(seen.denied.values()))
     return seen
+
+
+def _joined(warnings: Sequence[Finding]) -> list[Finding]:
+    """Each warning once, with all the kinds it is about."""
+    kinds: dict[tuple[str, str], list[str]] = {}
+    for each in warnings:
+        kinds.setdefault((each.what, each.hint), []).append(each.where)
+    return [Finding(what, ", ".join(sorted(where)), hint) for (what, hint), where in kinds.items()]

@@ -6,11 +6,12 @@ nor gone before its operation is done, and an operation that fails ends its step
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol, TypeVar, runtime_checkable
 
 from clusterkit.engine.scope import Scope
-from clusterkit.errors import CloudError
+from clusterkit.errors import Busy, CloudError, Gone
 
 C = TypeVar("C", contravariant=True)
 
@@ -43,3 +44,13 @@ class Operation(Protocol[C]):
 
     def poll(self, scope: Scope[C]) -> Outcome:
         """How far it is. ``Gone`` for an operation the cloud no longer remembers, which is done."""
+
+
+def ended(operation: Operation[C], scope: Scope[C]) -> None:
+    """``Busy`` while it runs, its error if it failed: for those who wait by ``Retry``."""
+    with suppress(Gone):
+        outcome = operation.poll(scope)
+        if isinstance(outcome, Failed):
+            raise outcome.error
+        if isinstance(outcome, Running):
+            raise Busy(outcome.note or "still in progress")

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from clusterkit.engine.inventory import Named
 from clusterkit.engine.kind import AnyKind, Existing, Kind, Leftover
+from clusterkit.engine.operation import Operation
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.step import Kept
 from clusterkit.errors import Absent, ClusterkitError, Exists, NotOurs, UsageError
@@ -34,11 +35,13 @@ def adoption(wanted: str, kinds: Sequence[AnyKind]) -> tuple[type[Kind[Any, Any]
     raise UsageError(f"--adopt {wanted}: there is no kind {kind_name!r}", hint=f"one of {names}")
 
 
-def adopt(wanted: str, kinds: Sequence[AnyKind], scope: Scope[Any], run: UUID) -> None:
-    """Put this cluster's tags on something that exists."""
+def adopt(
+    wanted: str, kinds: Sequence[AnyKind], scope: Scope[Any], run: UUID
+) -> Operation[Any] | None:
+    """Put this cluster's tags on something that exists; what that has begun, if it takes time."""
     kind, name, identifier = adoption(wanted, kinds)
     try:
-        kind.label(scope, identifier, {CLUSTER: scope.cluster, NAME: name, RUN: str(run)})
+        return kind.label(scope, identifier, {CLUSTER: scope.cluster, NAME: name, RUN: str(run)})
     except Absent as needed:
         raise ClusterkitError(
             f"--adopt {wanted}: {needed} does not exist, and nothing can be adopted in it",
@@ -58,11 +61,12 @@ def twins(kind: AnyKind, name: str, states: Sequence[Any]) -> NotOurs:
 
 def not_ours(wish: Kind[Any, Any], identifier: str) -> NotOurs:
     """The error for a name that something without these tags already has."""
+    take = f"take it over: clusterkit up --adopt {wish.key}={identifier}"
     return NotOurs(
         f"{identifier} exists and does not carry this cluster's tags",
         where=wish.key,
-        hint="choose another name, delete it, or take it over: "
-        f"clusterkit up --adopt {wish.key}={identifier}",
+        hint="choose another name, "
+        + (f"delete it, or {take}" if wish.adoptable() else "or delete it"),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from graphlib import TopologicalSorter
 from typing import Any
 from uuid import UUID, uuid4
@@ -100,7 +100,7 @@ def plan(
     ``kinds`` in creation order. Raises ``Immutable`` for what the profile cannot have, ``NotOurs``
     for what is not ours, and whatever a look raised.
     """
-    run = run or uuid4()
+    run, scope = run or uuid4(), replace(scope, destroying=destroy)
     looked = [k for k in kinds if destroy or not isinstance(k, Leftover)]
     inventory = Inventory(scope, scale=scale)
     seen = look(looked, inventory, scale=scale, threads=threads)

@@ -317,6 +317,18 @@ class Reconcile:
         else:
             self._actions.fail(task, error)
 
+    def failed(self, task: Task, error: CloudError) -> None:
+        """The operation that a call began has failed. Some clouds say only then what others refuse
+        at once (in use, too many requests): the call is worth another try.
+        """
+        if isinstance(error, Retryable):
+            task.asked = None
+            if isinstance(error, InUse):
+                self._actions.sweep_again()
+            self._actions.again(task, error)
+        else:
+            self._actions.fail(task, error)
+
     def _accepted(self, task: Task, operation: object) -> None:
         task.attempts = 0
         task.propagating = task.unlisted = None

@@ -27,23 +27,29 @@ Told = Callable[[str, float], None]
 
 class Retry:
     """``retry(read)``: what ``read`` returns; it is called again after each ``Retryable`` error,
-    with jittered backoff and the cloud's Retry-After, until ``PATIENCE`` is used up; then the last
+    with jittered backoff and the cloud's Retry-After, until ``patience`` is used up; then the last
     error is raised. Safe on many threads.
     """
 
     def __init__(
-        self, scale: float = 1.0, told: Told | None = None, stop: threading.Event | None = None
+        self,
+        scale: float = 1.0,
+        told: Told | None = None,
+        stop: threading.Event | None = None,
+        *,
+        patience: float = PATIENCE,
     ) -> None:
         """``scale`` is how long a second of the real cloud lasts here; ``stop`` ends a wait with
         ``Interrupted``.
         """
+        self._patience = patience
         self._scale = scale
         self._told = told
         self._stop = stop
 
     def __call__(self, read: Callable[[], T]) -> T:
         """Call ``read`` until it succeeds, fails for good, or time is up."""
-        end = time.monotonic() + backoff.deadline(PATIENCE, self._scale)
+        end = time.monotonic() + backoff.deadline(self._patience, self._scale)
         attempt = 1
         while True:
             try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from graphlib import TopologicalSorter
 from typing import Any, Literal
 
@@ -66,7 +67,7 @@ class Run:
         threads: int = 16,
     ) -> None:
         """``emit`` gets every event, on the thread that calls the run."""
-        self._scope = scope
+        self._scope = scope = replace(scope, destroying=plan.destroy)
         self._plan = plan
         self._emit = emit
         self._scale = scale
@@ -225,7 +226,7 @@ class Run:
             self.wait(task, 0.0)
         elif isinstance(outcome, Failed):
             task.operation = None
-            self.fail(task, outcome.error)
+            self._reconcile.failed(task, outcome.error)
         elif error is not None:
             self.fail(task, error)
         else:

@@ -16,4 +16,4 @@ class Scope(Generic[K]):
     cluster: str
     region: str = ""
     destroying: bool = field(default=False, kw_only=True)
-    """the whole cluster is being destroyed, so that nothing in it needs care"""
+    """the whole cluster is being destroyed: nothing in it needs care, and nothing is overlooked"""

@@ -22,8 +22,8 @@ class Target:
     cloud_profile: str | None = None
     """the named credentials of the vendor's own configuration file (``--cloud-profile``)"""
     account: str | None = None
-    """the account that is meant, where the credentials reach several (Google's projects, Azure's
-    subscriptions) the one to use; None: the credentials' own
+    """the account that is meant: where the credentials reach several (projects, subscriptions), the
+    one to use; None: the credentials' own
     """
 
 

@@ -64,7 +64,7 @@ class Access:
     server: str
     """``https://host[:port]``"""
     ca: str
-    """PEM of the only certificate authority to trust"""
+    """PEM of the only certificate authority to trust; empty: those of the system"""
     token: Callable[[], str] | None = None
     """a bearer token, good for at least ``TOKEN_LIFE`` seconds from now"""
     client_certificate: str | None = None
@@ -233,7 +233,7 @@ class _Line:
         self.access = access
         connections = pool(
             access.server,
-            ca=access.ca,
+            ca=access.ca or None,
             certificate=access.client_certificate,
             key=access.client_key,
             proxy=access.proxy,

@@ -41,7 +41,7 @@ class CloudClients(ReadCache):
         """The answer to ``send``. Operations that only read may share it (``ReadCache.share``) with
         the same ``request`` to the same operation; a change ends that.
         """
-        if operation.partition(".")[2].startswith(self.reads):
+        if operation.rpartition(".")[2].startswith(self.reads):
             return self.answer(f"{operation} {request}", send)
         self.unshare()
         return send()

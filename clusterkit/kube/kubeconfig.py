@@ -54,10 +54,10 @@ def entry(
 ) -> Entry:
     """The entry of this cluster; ``execute`` is the ``exec`` stanza that gets its tokens."""
     name = entry_name(target, sandbox=sandbox)
-    cluster = {
-        "server": access.server,
-        "certificate-authority-data": base64.b64encode(access.ca.encode()).decode(),
-    }
+    cluster = {"server": access.server}
+    if access.ca:
+        authority = base64.b64encode(access.ca.encode()).decode()
+        cluster["certificate-authority-data"] = authority
     if access.proxy:
         cluster["proxy-url"] = access.proxy
     mark = _mark(target, sandbox=sandbox)

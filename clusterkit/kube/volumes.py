@@ -65,7 +65,7 @@ def rows(
     """The row that removes volumes, and the row that tags them before.
 
     ``listed`` gives the cluster's volumes, ``keeps`` why all of them stay (empty: they do not),
-    ``command`` what deletes one by hand, with ``{}`` for its id.
+    ``command`` what deletes one by hand, with ``{}`` for its id and ``{region}``.
     """
 
     def swept(scope: Scope[Any]) -> Iterable[VolumeState]:
@@ -74,7 +74,7 @@ def rows(
         known = None if everything or not volumes else _asked(scope)
         for each in volumes:
             why = everything or _kept(each, known)
-            cure = f"{command.format(each.id)} --region {scope.region}"
+            cure = command.format(each.id, region=scope.region)
             told = f"{why}; {each.about}, costs by GB and month; {cure}"
             yield replace(each, kept=f"{told} deletes it" if why else "")
 

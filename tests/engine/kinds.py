@@ -9,7 +9,7 @@ from typing import ClassVar, TypeVar
 
 from clusterkit import errors
 from clusterkit.engine.edit import Edit, edit
-from clusterkit.engine.kind import Env, Kind
+from clusterkit.engine.kind import Env, Kind, Tags
 from clusterkit.engine.operation import Operation
 from clusterkit.engine.scope import Scope
 from clusterkit.naming import CLUSTER, NAME
@@ -76,6 +76,10 @@ class Item(Kind[DictCloud, Seen]):
     def resize(self, env: Env[DictCloud]) -> Operation[DictCloud] | None:
         call(lambda: env.client.resize(self.kind, self.name, self.size))
         return None
+
+    @classmethod
+    def label(cls, scope: Scope[DictCloud], identifier: str, labels: Tags) -> None:
+        """Everything carries them."""
 
     @classmethod
     def delete(cls, scope: Scope[DictCloud], have: Seen) -> Operation[DictCloud] | None:

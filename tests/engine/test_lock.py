@@ -17,6 +17,7 @@ import pytest
 from clusterkit.engine.cloud_lock import PREFIX, Held, Holder, Times
 from clusterkit.engine.kind import Tags
 from clusterkit.engine.lock import Lock
+from clusterkit.engine.operation import Done, Operation, Running
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import (
     CredentialsError,
@@ -62,11 +63,12 @@ class Cloud:
                 raise Gone("no such lock")
             self.held = Held(identifier, {**self.held.tags, **tags})
 
-    def release(self, scope: Scope[None], identifier: str) -> None:
+    def release(self, scope: Scope[None], identifier: str) -> Operation[None] | None:
         with self.mutex:
             if self.held is None or self.held.id != identifier:
                 raise Gone("no such lock")
             self.held = None
+        return None
 
 
 def lock(
@@ -104,6 +106,26 @@ def test_it_is_gone_when_the_run_ends() -> None:
         assert cloud.held is not None
         assert Holder.of(cloud.held.tags).process == str(os.getpid())
         assert not held.waited
+    assert cloud.held is None
+
+
+def test_a_cloud_that_takes_a_while_to_remove_it_is_waited_for() -> None:
+    class Slow(Cloud):
+        polled: int = 0
+
+        def release(self, scope: Scope[None], identifier: str) -> Operation[None] | None:
+            return self
+
+        def poll(self, scope: Scope[None]) -> Done | Running:
+            self.polled += 1
+            if self.polled < 3:
+                return Running()
+            self.held = None
+            return Done()
+
+    cloud = Slow()
+    with lock(cloud):
+        assert cloud.held is not None
     assert cloud.held is None
 
 

@@ -21,6 +21,7 @@ from clusterkit.engine.run import Run
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import (
     AlreadyDone,
+    CloudError,
     Denied,
     Diverged,
     Exists,
@@ -237,6 +238,19 @@ def test_a_name_taken_by_our_own_lost_create_is_waited_for() -> None:
 
     cloud = DictCloud()
     assert up(cloud, Sign(name="s"), kinds=(Sign,)).ok
+
+
+def test_adoption_is_not_offered_for_what_takes_no_tags() -> None:
+    class Stone(Item):
+        kind = "stone"
+        label = Kind.label
+
+        def taken(self, env: Env[DictCloud]) -> Seen:
+            return Seen("stone-1", "s", 1, "ready", {})
+
+    with pytest.raises(NotOurs, match="stone-1 exists") as caught:
+        planned(DictCloud(), Stone(name="s"), kinds=(Stone,))
+    assert caught.value.hint == "choose another name, or delete it"
 
 
 def test_a_name_taken_by_somebody_else_is_an_error() -> None:
@@ -479,14 +493,14 @@ def test_what_comes_up_late_is_swept_when_it_stands_in_the_way() -> None:
 class Work:
     """An operation that needs three looks."""
 
-    fails: bool = False
+    error: CloudError | None = None
     polled: int = 0
 
     def poll(self, scope: Scope[DictCloud]) -> Done | Running | Failed:
         self.polled += 1
         if self.polled < 3:
             return Running(f"{self.polled} of 3")
-        return Failed(Rejected("out of concrete", code="NoStock")) if self.fails else Done()
+        return Failed(self.error) if self.error else Done()
 
 
 def test_an_operation_is_polled_to_its_end_before_the_look() -> None:
@@ -510,10 +524,29 @@ def test_an_operation_that_fails_ends_its_step_with_the_clouds_reason() -> None:
         kind = "poured"
 
         def create(self, env: Env[DictCloud]) -> Operation[DictCloud]:
-            return Work(fails=True)
+            return Work(error=Rejected("out of concrete", code="NoStock"))
 
     outcome = up(DictCloud(), Poured(name="p"), kinds=(Poured,))
     assert str(outcome.failed["poured/p"]) == "poured/p: out of concrete"
+
+
+def test_what_an_operation_finds_in_use_is_deleted_again() -> None:
+    class Poured(Item):
+        kind = "poured"
+        tries: ClassVar[list[int]] = []
+
+        @classmethod
+        def delete(cls, scope: Scope[DictCloud], have: Seen) -> Operation[DictCloud] | None:
+            cls.tries.append(1)
+            if len(cls.tries) == 3:
+                return super().delete(scope, have)
+            return Work(error=InUse("a firewall rule uses it"))
+
+    cloud = DictCloud()
+    assert up(cloud, Poured(name="p"), kinds=(Poured,)).ok
+    assert destroy(cloud, kinds=(Poured,)).ok
+    assert cloud.things == {}
+    assert len(Poured.tries) == 3
 
 
 def test_something_just_made_may_be_unknown_for_a_while() -> None:

@@ -91,7 +91,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
         self.wfile.flush()
 
-    do_GET = do_POST = do_PUT = do_DELETE = _go
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _go
 
 
 class _Server:

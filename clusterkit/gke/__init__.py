@@ -1,0 +1,72 @@
+"""Google Kubernetes Engine: what ``clouds.Cloud`` asks of a driver."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from clusterkit.engine.kind import AnyKind
+from clusterkit.engine.target import CloudConnection, Target
+from clusterkit.errors import ClusterkitError
+from clusterkit.gke import cluster, iam, leftovers, network, nodes, registry, workload
+from clusterkit.gke.access import access as access
+from clusterkit.gke.access import credential as credential
+from clusterkit.gke.access import exec_native as exec_native
+from clusterkit.gke.activation import activate as activate
+from clusterkit.gke.client import Clients
+from clusterkit.gke.graph import graph as graph
+from clusterkit.gke.lock import FirewallPolicyLock
+from clusterkit.gke.preflight import account as account
+from clusterkit.gke.preflight import preflight as preflight
+from clusterkit.gke.profile import GkeProfile
+from clusterkit.kube import drain
+from clusterkit.kube.manifest import Namespace
+from clusterkit.kube.storage import StorageClass
+
+Profile = GkeProfile
+
+VolumeClaims = drain.volume_claims(lambda scope: leftovers.keeps_volumes(scope) is not False)
+
+KINDS: tuple[AnyKind, ...] = (
+    iam.Unmarked,
+    iam.IamServiceAccount,
+    registry.Repository,
+    registry.GcrRepository,
+    network.Network,
+    network.Subnetwork,
+    network.Router,
+    network.Firewall,
+    leftovers.Disks,
+    # what proves whose the others are goes last
+    leftovers.Firewalls,
+    leftovers.InstanceGroups,
+    leftovers.EndpointGroups,
+    leftovers.Addresses,
+    leftovers.HealthChecks,
+    leftovers.TargetPools,
+    leftovers.BackendServices,
+    leftovers.UrlMaps,
+    leftovers.HttpsProxies,
+    leftovers.HttpProxies,
+    leftovers.ForwardingRules,
+    cluster.Cluster,
+    nodes.NodePool,
+    workload.WorkloadAccess,
+    StorageClass,
+    Namespace,
+    workload.ServiceAccount,
+    VolumeClaims,
+    drain.Ingresses,
+    drain.LoadBalancerServices,
+    leftovers.DisksToKeep,
+)
+LOCK = FirewallPolicyLock()
+MINUTES = None
+"""an access token lasts an hour"""
+
+
+def connect(target: Target, wire: CloudConnection) -> Clients:
+    """The clients; no network. ``ClusterkitError`` without Google's packages."""
+    if find_spec("google") is None or find_spec("google.auth") is None:
+        what = "the gke driver needs Google's Python packages, which are not installed"
+        raise ClusterkitError(what, hint="pip install 'clusterkit[gke]'")
+    return Clients(target, wire, lambda clients: access(clients, target))

@@ -1,0 +1,201 @@
+"""Google Cloud's refusals end here: codes become clusterkit's errors, each with what to do next.
+
+An answer names its error up to three times: ``error.status``, the canonical code of google.rpc;
+``error.errors[].reason``, the older APIs' word (Compute Engine gives no status); and an
+``ErrorInfo`` among ``error.details``. The most particular that a row knows decides. The same words
+come inside finished operations (``operations.py``), which HTTP calls a success.
+
+Sources of the rows: https://cloud.google.com/apis/design/errors, the retries of
+terraform-provider-google (``transport/error_retry_predicates.go``), Compute Engine's list of errors
+and recorded traffic; ``facts/gcp.tsv`` names the source of each. HTTP's status tells little: quota
+and rate are 403 as often as 429.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from functools import cache
+from typing import Any
+
+from clusterkit import errors
+from clusterkit.engine.error_table import OTHER_ZONES, ErrorTable, Row
+from clusterkit.engine.rest import Answer
+from clusterkit.gke.credentials import HINT, LOGIN
+
+QUOTAS = "https://console.cloud.google.com/iam-admin/quotas"
+ENABLE = (
+    "the API is not enabled, or was a moment ago: clusterkit up --activate enables what is missing"
+)
+BILLING = "link a billing account: gcloud billing projects link PROJECT --billing-account=ACCOUNT"
+ADDRESSES = "choose a larger network.pods or network.cidr, or fewer nodes"
+POLICY = "an organization policy forbids it: gcloud resource-manager org-policies list"
+NODES = "give the nodes' service account roles/container.defaultNodeServiceAccount"
+ACT_AS = "the credentials need roles/iam.serviceAccountUser on the nodes' service account"
+EXPIRED = f"they have expired, or this machine's clock is wrong: {LOGIN}"
+DISABLED = ("SERVICE_DISABLED", "accessNotConfigured")
+LINKS = re.compile(r"\s*Enable it by visiting \S+.*", re.DOTALL)
+"""the end of what is said of an API that is not enabled; our hints say it in one line"""
+RATE = r"quota metric .* per (second|minute|100 seconds)|queries per|rate limit"
+NO_ADDRESSES = r"IP_SPACE_EXHAUSTED|IP space .* exhausted|free (IP )?addresses"
+NO_MACHINES = "not have enough resources|STOCKOUT|RESOURCE_POOL_EXHAUSTED|resource_availability"
+NO_QUOTA = r"insufficient .*quota|quota .*exceeded|GCE_QUOTA"
+NO_MONEY = "billing (account|must be|to be enabled|disabled|is disabled)|requires billing"
+WAIT = (
+    r"currently|wait and try again|in progress|cannot be queued|unable to queue|is not ready"
+    r"|concurrent operations quota|incompatible operation|fingerprint mismatch"
+)
+FORBIDDEN = "forbidden PERMISSION_DENIED"
+BAD = "badRequest INVALID_ARGUMENT"
+EARLY = "failedPrecondition FAILED_PRECONDITION"
+RATES = "RESOURCE_EXHAUSTED rateLimitExceeded"
+NONE = "notFound NOT_FOUND"
+POLICIES = "*.setIamPolicy *.getIamPolicy"
+ACCOUNTS = "iam.projects.serviceAccounts.*IamPolicy iam.projects.serviceAccounts.keys.*"
+
+ERRORS = ErrorTable(
+    [
+        # one code means several things: the text tells, or the operation
+        Row(errors.Propagating, "*", message="not fully initialized with the default service acc"),
+        Row(errors.Propagating, FORBIDDEN, message="API is not enabled|has not been", hint=ENABLE),
+        Row(errors.Throttled, "*", message=RATE),
+        Row(errors.QuotaExceeded, "*", message=NO_ADDRESSES, hint=ADDRESSES),
+        Row(errors.OutOfStock, "*", message=NO_MACHINES),
+        Row(errors.Busy, f"{EARLY} {BAD} {RATES} aborted ABORTED invalid", message=WAIT),
+        Row(errors.Busy, "*", "compute.*", message="resource '.*' is not ready"),
+        Row(errors.Busy, EARLY, "container.*.delete"),
+        Row(errors.Exists, "*", "compute.*.insert", message="already exists"),
+        Row(errors.Denied, BAD, "container.*", message="access to service account", hint=ACT_AS),
+        Row(errors.QuotaExceeded, f"{FORBIDDEN} RESOURCE_EXHAUSTED", message=NO_QUOTA),
+        Row(errors.Denied, "*", message="constraints/", hint=POLICY),
+        Row(errors.PaymentRequired, "*", message=NO_MONEY),
+        Row(errors.Propagating, f"{BAD} {EARLY}", POLICIES, "not exist|IamMemberMissing|deleted"),
+        Row(errors.Propagating, NONE, ACCOUNTS),
+        Row(
+            errors.Propagating,
+            f"{FORBIDDEN} IAM_PERMISSION_DENIED",
+            f"iam.projects.serviceAccounts.get {ACCOUNTS}",
+            message="or it may not exist",
+        ),
+        # the nodes' account is ours and has just been made
+        Row(errors.Propagating, NONE, "container.*", message="gaia id not found"),
+        Row(errors.Rejected, NONE, "container.*.nodePools.create"),
+        Row(errors.Gone, "invalid", "compute.*.getRule", message="does not contain a rule"),
+        # one code, one class
+        Row(
+            errors.CredentialsError,
+            "authError UNAUTHENTICATED ACCESS_TOKEN_EXPIRED ACCESS_TOKEN_TYPE_UNSUPPORTED "
+            "CREDENTIALS_MISSING ACCOUNT_STATE_INVALID JWT_TOKEN_INVALID invalid_grant",
+            hint=EXPIRED,
+        ),
+        Row(
+            errors.Throttled,
+            "rateLimitExceeded userRateLimitExceeded RATE_LIMIT_EXCEEDED "
+            "CONCURRENT_OPERATIONS_QUOTA_EXCEEDED",
+        ),
+        Row(errors.Propagating, " ".join(DISABLED), hint=ENABLE),
+        Row(errors.Busy, "ABORTED aborted conditionNotMet operationInProgress resourceNotReady"),
+        Row(errors.InUse, "resourceInUseByAnotherResource RESOURCE_IN_USE_BY_ANOTHER_RESOURCE"),
+        Row(errors.Exists, "alreadyExists ALREADY_EXISTS"),
+        Row(errors.QuotaExceeded, "quotaExceeded *QUOTA_EXCEEDED"),
+        Row(errors.OutOfStock, "ZONE_RESOURCE_POOL_EXHAUSTED* GCE_STOCKOUT", hint=OTHER_ZONES),
+        Row(errors.PaymentRequired, "BILLING_DISABLED UREQ_PROJECT_BILLING_NOT_FOUND"),
+        Row(errors.Denied, "NODE_SERVICE_ACCOUNT_MISSING_PERMISSIONS", hint=NODES),
+        Row(
+            errors.Denied,
+            f"{FORBIDDEN} IAM_PERMISSION_DENIED PERMISSIONS_ERROR denied insufficientPermissions "
+            "USER_PROJECT_DENIED GKE_SERVICE_ACCOUNT_DELETED CLOUD_KMS_KEY_ERROR "
+            "ACCESS_TOKEN_SCOPE_INSUFFICIENT",
+        ),
+        Row(errors.Denied, "LOCATION_ORG_POLICY_VIOLATED", hint=POLICY),
+        Row(
+            errors.ServerError,
+            "INTERNAL UNAVAILABLE DEADLINE_EXCEEDED internalError backendError "
+            "SERVICE_UNAVAILABLE_FOR_LOCATION",
+        ),
+        Row(errors.Rejected, "PROJECT_NOT_FOUND"),
+        Row(errors.Gone, f"{NONE} *_NOT_FOUND"),
+    ],
+    hints={
+        errors.CredentialsError: HINT,
+        errors.Denied: "the credentials need the IAM permission for {operation}",
+        errors.PaymentRequired: BILLING,
+        errors.QuotaExceeded: f"ask for more at {QUOTAS}, or remove what is not in use; then run "
+        "the command again",
+    },
+)
+
+_CODES = (
+    "OK CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS "
+    "PERMISSION_DENIED RESOURCE_EXHAUSTED FAILED_PRECONDITION ABORTED OUT_OF_RANGE UNIMPLEMENTED "
+    "INTERNAL UNAVAILABLE DATA_LOSS UNAUTHENTICATED"
+)
+CANONICAL = _CODES.split()
+"""by their numbers in google.rpc.Code, as operations give them"""
+
+
+def canonical(number: object) -> str:
+    """The word for a number of google.rpc.Code."""
+    index = int(str(number or 2))
+    return CANONICAL[index] if index < len(CANONICAL) else "UNKNOWN"
+
+
+def refusal(service: str, answer: Answer) -> errors.ClusterkitError:
+    """An answer that is not 2xx as clusterkit's error."""
+    code, message, request_id = read(answer)
+    operation = f"{service}.{answer.operation}"
+    return ERRORS.classify(code, answer.status, message, operation, request_id, answer.after)
+
+
+def read(answer: Answer) -> tuple[str, str, str]:
+    """Code, message and request id of a refusal."""
+    try:
+        body = json.loads(answer.body)
+        told = body["error"]
+        codes = dict.fromkeys(filter(None, _codes(told)))
+        message = LINKS.sub("", str(told.get("message") or ""))
+        request_id = next((d["requestId"] for d in told.get("details", ()) if "requestId" in d), "")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return f"HTTP {answer.status}", "an answer that is not the vendor's", ""
+    known = (code for code in codes if _known(code))
+    first = next(iter(codes), f"HTTP {answer.status}")
+    return next(known, first), message, str(request_id)
+
+
+def _codes(told: Mapping[str, Any]) -> Iterator[str]:
+    """The words for an error, the most particular first."""
+    for each in told.get("details") or ():
+        if str(each.get("@type", "")).endswith("ErrorInfo"):
+            yield str(each.get("reason") or "")
+    for each in told.get("errors") or ():
+        yield str(each.get("reason") or "")
+    yield str(told.get("status") or "")
+
+
+@cache
+def _known(code: str) -> bool:
+    """Whether a row is about this code by name."""
+    words = (word for row in ERRORS.rows for word in row.codes.split() if word != "*")
+    return any(fnmatchcase(code, word) for word in words)
+
+
+def failed(code: str, message: str, operation: str) -> errors.CloudError:
+    """The error of an operation that has failed: ``Retryable`` where the same call may succeed."""
+    error = ERRORS.classify(code, 0, message, operation)
+    if isinstance(error, errors.Retryable):
+        return error
+    return ERRORS.final(code, message, operation)
+
+
+def refused_token(error: Exception, user: bool) -> errors.ClusterkitError:
+    """What google-auth raises when it gets no token."""
+    from google.auth.exceptions import TransportError
+
+    if isinstance(error, TransportError):
+        what = f"Google's token service cannot be reached: {error.args[0] if error.args else error}"
+        return errors.Unreachable(what, code="Connection", operation="token")
+    words = str(error.args[0]) if error.args else str(error)  # the rest is the answer's body
+    cure = LOGIN if user else HINT
+    return errors.CredentialsError(f"Google refuses the credentials: {words}", hint=cure)

@@ -1,0 +1,171 @@
+"""From a profile and the facts to resources; pure, and read like a picture of the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from clusterkit.engine.kind import Existing, Kind
+from clusterkit.gke import network as net
+from clusterkit.gke.cluster import Cluster
+from clusterkit.gke.fields import disk_type
+from clusterkit.gke.iam import NODE_ROLE, IamServiceAccount
+from clusterkit.gke.network import NetworkState, SubnetworkState
+from clusterkit.gke.nodes import NodePool
+from clusterkit.gke.pools import Body, pool_body
+from clusterkit.gke.preflight import Facts
+from clusterkit.gke.profile import GkePool, GkeProfile
+from clusterkit.gke.registry import HOSTS, GcrRepository, Repository
+from clusterkit.gke.workload import WorkloadAccess, principal, service_account, user
+from clusterkit.kube.manifest import namespace
+from clusterkit.kube.nodes import asked
+from clusterkit.kube.storage import storage_class
+from clusterkit.naming import CLUSTER, STORAGE_CLASS
+
+AnyWish = Kind[Any, Any]
+
+DEFAULT_CLASS = "clusterkit-ssd"
+HYPERDISK = "hyperdisk-balanced"
+
+
+def graph(profile: GkeProfile, facts: Facts) -> list[AnyWish]:
+    """Every resource of the cluster."""
+    return [*_Graph(profile, facts)]
+
+
+class _Graph:
+    """The resources of one profile, part by part."""
+
+    def __init__(self, profile: GkeProfile, facts: Facts) -> None:
+        self.profile, self.facts = profile, facts
+        self.tags = tuple(sorted(profile.tags.items()))
+        keep = profile.storage.keep_volumes
+        self.nodes = IamServiceAccount(name="nodes", roles=(NODE_ROLE,), keep=keep)
+        self.bodies = [self._body(pool) for pool in profile.pools]
+        self.network, self.subnetwork, self.ways = self._network()
+        self.cluster = self._cluster()
+
+    def __iter__(self) -> Iterator[AnyWish]:
+        yield from (self.cluster, *self.ways)
+        for pool, body in zip(self.profile.pools, self.bodies, strict=True):
+            yield NodePool(
+                name=body["name"],
+                cluster=self.cluster,
+                account=self.nodes,
+                body=body,
+                version=self.facts.version,
+                **asked(pool),
+                tags=self.tags,
+            )
+        yield from self._storage()
+        yield from self._registry()
+
+    def _network(
+        self,
+    ) -> tuple[Kind[Any, NetworkState], Kind[Any, SubnetworkState], tuple[AnyWish, ...]]:
+        """A network of our own with its ways out, or an existing one, which is never changed."""
+        given, wanted, ranges = self.facts.existing, self.profile.network, self.profile.ssh_ranges
+        if given is not None:
+            network: Kind[Any, NetworkState] = Existing(name=given[0].id, state=given[0])
+            subnetwork: Kind[Any, SubnetworkState] = Existing(name=given[1].id, state=given[1])
+            return network, subnetwork, ()
+        network = net.Network(name="main")
+        subnetwork = net.Subnetwork(
+            name="nodes",
+            network=network,
+            cidr=str(wanted.cidr),
+            pods=str(wanted.pod_range),
+            services=str(wanted.service_range),
+        )
+        ways: list[AnyWish] = []
+        if wanted.nat != "none":
+            ways.append(net.Router(name="main", network=network))
+        if ranges:
+            sources = tuple(map(str, ranges))
+            ways.append(net.Firewall(name="ssh", network=network, sources=sources))
+        return network, subnetwork, tuple(ways)
+
+    def _cluster(self) -> Cluster:
+        profile, facts = self.profile, self.facts
+        existing = profile.network.existing
+        return Cluster(
+            name=profile.name,
+            version=facts.version,
+            channel=profile.channel.upper(),
+            location=facts.location,
+            zones=facts.zones,
+            network=self.network,
+            subnetwork=self.subnetwork,
+            account=self.nodes,
+            pods=existing.pods if existing else net.PODS,
+            services=existing.services if existing else net.SERVICES,
+            first_pools=tuple(self.bodies),
+            autopilot=profile.mode == "autopilot",
+            public=profile.endpoint.public,
+            dns=profile.endpoint.dns,
+            allowed=tuple(profile.endpoint.allowed),
+            protected=profile.deletion_protection,
+            tags=self.tags,
+            # nodes fetch images through them as soon as they boot
+            after=self.ways,
+        )
+
+    def _body(self, pool: GkePool) -> Body:
+        profile, registry = self.profile, self.profile.registry
+        key = profile.ssh_public_key
+        return pool_body(
+            pool,
+            self.facts.pools[pool.name].name,
+            self.facts.zones,
+            profile.tags,
+            ssh_keys=f"{profile.ssh_user}:{key}" if key else "",
+            metadata_server=registry is None or registry.push != "node",
+        )
+
+    def _storage(self) -> Iterator[AnyWish]:
+        """A default StorageClass of our own, if the profile asks for one, or if the vendor's makes
+        disks that no machine of the cluster takes; else the vendor's stays.
+        """
+        disks = {disk_type(kind.name, None) for kind in self.facts.pools.values()}
+        if "default" not in self.profile.storage.model_fields_set and disks != {HYPERDISK}:
+            return
+        made = HYPERDISK if disks == {HYPERDISK} else "pd-ssd"
+        # KEY=VALUE,… (docs/kubernetes/user-guides of gcp-compute-persistent-disk-csi-driver)
+        labels = f"{STORAGE_CLASS}={DEFAULT_CLASS},{CLUSTER}={self.profile.name}"
+        parameters = {"type": made, "labels": labels}
+        driver = "pd.csi.storage.gke.io"
+        yield storage_class(DEFAULT_CLASS, driver, parameters, cluster=self.cluster)
+
+    def _registry(self) -> Iterator[AnyWish]:
+        """Repositories, and who may pull from and push to them."""
+        profile, facts, registry = self.profile, self.facts, self.profile.registry
+        if registry is None:
+            return
+        pushers, project, by_node = profile.push_accounts, facts.account, registry.push == "node"
+        by_account = pushers and registry.identity == "account"
+        push = IamServiceAccount(name="push") if by_account else None
+        members = tuple(principal(project, facts.number, each) for each in pushers)
+        if push:
+            members = tuple(user(project, each) for each in pushers)
+        made: dict[str, Any] = {
+            "keep": registry.keep,
+            "readers": () if by_node else (self.nodes,),
+            "writers": (self.nodes,) if by_node else (push,) if push else (),
+            "members": () if push else members,
+            "tags": self.tags,
+        }
+        places = tuple(sorted({HOSTS[host] for host in registry.hosts}))
+        own = Repository(name=registry.name, repository=registry.name, places=places, **made)
+        repositories = [own]
+        for host in registry.hosts:
+            name, where = host.replace(".", "-"), HOSTS[host]
+            repositories.append(GcrRepository(name=name, repository=host, place=where, **made))
+        yield from repositories
+        for holder in ([push] if push else repositories) if pushers else ():
+            name = f"{holder.kind}-{holder.name}"
+            yield WorkloadAccess(name=name, holder=holder, cluster=self.cluster, members=members)
+        for name in sorted({each.partition("/")[0] for each in pushers}):
+            builds = namespace(name, self.cluster)
+            for each in pushers:
+                if each.startswith(f"{name}/"):
+                    yield service_account(each.partition("/")[2], builds, push)

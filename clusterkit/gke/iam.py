@@ -1,0 +1,184 @@
+"""Service accounts of the cluster's own: what its nodes and its builds are in the project.
+
+An account that is deleted and created again under its name is another one: bindings are kept by the
+account's number, and those of the old one look right and give nothing
+(https://cloud.google.com/iam/docs/service-accounts-delete-undelete). So every life of an account
+has a name of its own with a random end, and the account is found by the mark in its description.
+Before it is deleted its bindings are removed everywhere and reads confirm that; what an account
+deleted by others left in the project's policy (``deleted:serviceAccount:…``) ``up`` sweeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from clusterkit.engine.edit import Edit, edit
+from clusterkit.engine.kind import Durations, Env, Kind, Leftover, Record, Tags
+from clusterkit.engine.operation import Operation
+from clusterkit.engine.scope import Scope
+from clusterkit.errors import Busy
+from clusterkit.gke import policies, registry
+from clusterkit.gke.client import Clients
+from clusterkit.gke.policies import Confirmed, Grant, Holder, account_id, changed, is_account
+from clusterkit.naming import CLUSTER, NAME, digest, mark, read_mark
+
+NODE_ROLE = "roles/container.defaultNodeServiceAccount"
+"""the least a node needs: https://cloud.google.com/kubernetes-engine/docs/how-to/service-accounts"""
+
+
+class ServiceAccountState(Record):
+    """A service account with its part of the project's policy."""
+
+    id: str
+    """its email address"""
+    tags: Tags
+    """what its description stands for"""
+    roles: frozenset[str] = frozenset()
+    """in the project, without a condition"""
+    keep: bool = False
+    """whether destroy leaves the volumes of claims"""
+    left: frozenset[Grant] = frozenset()
+    """what deleted accounts of this name still have in the project's policy"""
+    status: str = ""
+
+
+class IamServiceAccount(Kind[Clients, ServiceAccountState]):
+    """What something of the cluster's may do in the project; ``name`` has at most five letters."""
+
+    kind: ClassVar[str] = "iam-service-account"
+    taggable: ClassVar[bool] = False
+    takes: ClassVar[Durations] = Durations(create=10)
+    roles: tuple[str, ...] = ()
+    """in the project"""
+    keep: bool | None = None
+    """whether destroy leaves the volumes of claims; the nodes' account, which goes last, tells"""
+
+    def _description(self, env: Env[Clients]) -> str:
+        return mark(env.region, env.cluster, self.name, self.keep)
+
+    @classmethod
+    def list(cls, scope: Scope[Clients]) -> Iterable[ServiceAccountState]:
+        return [_state(scope, shown) for shown in _listed(scope)]
+
+    @classmethod
+    def read(cls, scope: Scope[Clients], found: ServiceAccountState) -> ServiceAccountState:
+        client, member = scope.client, f"serviceAccount:{found.id}"
+        there = policies.project(client).grants(client)
+        name = found.tags.get(NAME, "")
+        return replace(
+            found,
+            roles=frozenset(role for role, who in there if who == member),
+            left=frozenset(
+                grant
+                for grant in there
+                if grant.member.startswith("deleted:") and is_account(scope, grant.member, name)
+            ),
+        )
+
+    def create(self, env: Env[Clients]) -> Operation[Clients]:
+        end = digest(env.token(self), length=policies.END)
+        account = {
+            "description": self._description(env),
+            "displayName": f"{self.name} of {env.cluster}",
+        }
+        body = {"accountId": account_id(env, self.name) + end, "serviceAccount": account}
+        path = f"projects/{env.client.project}/serviceAccounts"
+        made = env.client.call("iam", "projects.serviceAccounts.create", "POST", path, body)
+        email = str(made["email"])
+        return Confirmed(f"the account {email}", lambda client: bool(_account(client, email)))
+
+    def taken(self, env: Env[Clients]) -> ServiceAccountState | None:
+        """One of its name without a mark: this cluster's, as far as anybody can tell."""
+        return next((have for have in _unmarked(env) if is_account(env, have.id, self.name)), None)
+
+    def edits(self, env: Env[Clients], have: ServiceAccountState) -> Iterator[Edit]:
+        roles, member = frozenset(self.roles), f"serviceAccount:{have.id}"
+        wanted = frozenset(Grant(role, member) for role in roles)
+
+        def unwanted(grant: Grant) -> bool:
+            return grant in have.left or (grant.member == member and grant not in wanted)
+
+        def grant() -> Operation[Clients]:
+            # GKE takes longer to make a node than they to have an effect
+            return changed(env, policies.project(env.client), wanted, unwanted, effect=0.0)
+
+        def tell() -> None:
+            _describe(env.client, have.id, self._description(env))
+
+        yield from edit("keep volumes", have.keep, bool(self.keep), tell)
+        yield from edit("roles", have.roles, roles, grant)
+        if have.left:
+            yield Edit("bindings of deleted accounts", len(have.left), 0, grant)
+
+    @classmethod
+    def delete(cls, scope: Scope[Clients], have: ServiceAccountState) -> None:
+        """Its bindings first, and only when no read shows one any more the account."""
+        client, member = scope.client, f"serviceAccount:{have.id}"
+        holders = [policies.project(client), *map(policies.repository, _repositories(scope))]
+        removed = [holder.change(client, drop=lambda g: g.member == member) for holder in holders]
+        if any(removed) or _bound(client, holders, member):
+            raise Busy(f"IAM still shows roles of {have.id}, which have been taken from it")
+        path = f"projects/{client.project}/serviceAccounts/{have.id}"
+        client.call("iam", "projects.serviceAccounts.delete", "DELETE", path)
+
+    @classmethod
+    def label(cls, scope: Scope[Clients], identifier: str, labels: Tags) -> None:
+        _describe(scope.client, identifier, mark(scope.region, scope.cluster, labels[NAME]))
+
+
+def _describe(client: Clients, email: str, description: str) -> None:
+    body = {"serviceAccount": {"description": description}, "updateMask": "description"}
+    path = f"projects/{client.project}/serviceAccounts/{email}"
+    client.call("iam", "projects.serviceAccounts.patch", "PATCH", path, body)
+
+
+def _account(client: Clients, email: str) -> Any:
+    path = f"projects/{client.project}/serviceAccounts/{email}"
+    return client.call("iam", "projects.serviceAccounts.get", "GET", path)
+
+
+def _listed(scope: Scope[Clients]) -> Iterator[Any]:
+    path = f"projects/{scope.client.project}/serviceAccounts"
+    return scope.client.pages("iam", "projects.serviceAccounts.list", path, "accounts")
+
+
+def _state(scope: Scope[Clients], shown: Any) -> ServiceAccountState:
+    tags, keep = read_mark(shown.get("description"), scope.region)
+    return ServiceAccountState(id=str(shown["email"]), tags=tags, keep=keep)
+
+
+def _unmarked(scope: Scope[Clients]) -> Iterator[ServiceAccountState]:
+    """Accounts with a name of this cluster's and the mark of none, of this region or another."""
+    for shown in _listed(scope):
+        marked = str(shown.get("description") or "").startswith("clusterkit ")
+        if not marked and is_account(scope, str(shown["email"])):
+            yield _state(scope, shown)
+
+
+def _why(have: ServiceAccountState) -> str:
+    what = "this service account has a name of this cluster's, but not its mark"
+    return f"{what}; gcloud iam service-accounts delete {have.id} deletes it"
+
+
+Unmarked = Leftover[Clients](
+    "unmarked-accounts", _unmarked, lambda *_: None, keep=_why, optional=True
+)
+"""Accounts that are named and left, because nothing else tells of them when the cluster is gone."""
+
+
+def _repositories(scope: Scope[Clients]) -> list[str]:
+    """The cluster's repositories, which ``destroy`` may keep."""
+    found = (*registry.owned(scope), *registry.GcrRepository.list(scope))
+    return [state.id for state in found if (state.tags or {}).get(CLUSTER) == scope.cluster]
+
+
+def _bound(client: Clients, holders: Iterable[Holder], member: str) -> bool:
+    """Whether one of several reads still shows a binding."""
+    return any(
+        grant.member == member
+        for holder in holders
+        for _ in range(policies.READS - 1)
+        for grant in holder.grants(client)
+    )

@@ -1,0 +1,273 @@
+"""VPC network, one subnetwork with named ranges for pods and Services, router with NAT, firewall.
+
+A network in custom mode has no subnetworks but ours. Nodes have no public addresses: they reach
+Google's APIs by private Google access and everything else through Cloud NAT. GKE makes the firewall
+rules that a cluster needs itself; ours are for what it does not know of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Network
+from typing import Any, ClassVar
+
+from clusterkit.engine.edit import Edit, edit, fixed
+from clusterkit.engine.kind import Durations, Env, Kind, Occupant, Tags
+from clusterkit.engine.operation import Operation
+from clusterkit.engine.preflight import Report
+from clusterkit.engine.scope import Scope
+from clusterkit.errors import Gone
+from clusterkit.gke import occupants
+from clusterkit.gke.client import Clients
+from clusterkit.gke.marks import REPLACE, ComputeState, Marked, resource_name
+from clusterkit.gke.profile import GkeProfile
+from clusterkit.naming import CLUSTER, NAME, mark
+
+PODS = "pods"
+SERVICES = "services"
+"""names of the secondary ranges of a subnetwork of ours"""
+NAT: Mapping[str, Any] = {
+    "name": "nat",
+    "natIpAllocateOption": "AUTO_ONLY",
+    "sourceSubnetworkIpRangesToNat": "ALL_SUBNETWORKS_ALL_IP_RANGES",
+}
+SSH = "22"
+
+
+class NetworkState(ComputeState):
+    """A VPC network."""
+
+
+class Network(Marked[NetworkState]):
+    """A network of our own, in custom mode; the API changes nothing of it afterwards."""
+
+    kind: ClassVar[str] = "network"
+    collection: ClassVar[str] = "networks"
+    patience: ClassVar[float] = 900.0
+    """destroy waits for what the cluster left in it"""
+    takes: ClassVar[Durations] = Durations(create=23, delete=11)
+
+    @classmethod
+    def state(cls, scope: Scope[Clients], shown: Mapping[str, Any]) -> NetworkState:
+        return NetworkState(**cls.shown(scope, shown))
+
+    @classmethod
+    def occupants(cls, scope: Scope[Clients], have: NetworkState) -> Iterator[Occupant]:
+        yield from occupants.of_network(scope, have.path)
+
+    def create(self, env: Env[Clients]) -> Operation[Clients]:
+        routing = {"routingMode": "REGIONAL"}
+        return self.insert(env, autoCreateSubnetworks=False, routingConfig=routing)
+
+
+class SubnetworkState(ComputeState):
+    """A subnetwork."""
+
+    cidr: str
+    ranges: Mapping[str, str]
+    """secondary ranges by name"""
+    private_access: bool
+
+
+class Subnetwork(Marked[SubnetworkState]):
+    """The cluster's part of the network, in all zones of the region."""
+
+    kind: ClassVar[str] = "subnetwork"
+    collection: ClassVar[str] = "subnetworks"
+    place: ClassVar[str] = "regions/{region}"
+    suffix: ClassVar[str] = "nodes"
+    serial: ClassVar[bool] = True
+    leaving: ClassVar[frozenset[str]] = frozenset({"DRAINING"})
+    patience: ClassVar[float] = 900.0
+    takes: ClassVar[Durations] = Durations(create=19, delete=12)
+    uses: ClassVar[tuple[str, ...]] = ("network",)
+    network: Kind[Any, NetworkState]
+    cidr: str
+    pods: str
+    services: str
+
+    @classmethod
+    def state(cls, scope: Scope[Clients], shown: Mapping[str, Any]) -> SubnetworkState:
+        ranges = shown.get("secondaryIpRanges") or ()
+        return SubnetworkState(
+            **{**cls.shown(scope, shown), "status": shown.get("state") or ""},
+            cidr=shown["ipCidrRange"],
+            ranges={each["rangeName"]: each.get("ipCidrRange", "") for each in ranges},
+            private_access=bool(shown.get("privateIpGoogleAccess")),
+        )
+
+    @classmethod
+    def occupants(cls, scope: Scope[Clients], have: SubnetworkState) -> Iterator[Occupant]:
+        network = f"projects/{scope.client.project}/global/networks/{have.network}"
+        yield from occupants.of_subnetwork(scope, have.path, network)
+
+    def create(self, env: Env[Clients]) -> Operation[Clients]:
+        return self.insert(
+            env,
+            network=env[self.network].path,
+            ipCidrRange=self.cidr,
+            privateIpGoogleAccess=True,
+            secondaryIpRanges=[
+                {"rangeName": PODS, "ipCidrRange": self.pods},
+                {"rangeName": SERVICES, "ipCidrRange": self.services},
+            ],
+        )
+
+    def edits(self, env: Env[Clients], have: SubnetworkState) -> Iterator[Edit]:
+        if have.cidr != self.cidr:
+            yield self._resize(env, have)
+        for name, wanted in ((PODS, self.pods), (SERVICES, self.services)):
+            yield from fixed(name, have.ranges.get(name), wanted, REPLACE)
+
+        def access() -> Operation[Clients]:
+            body = {"privateIpGoogleAccess": True}
+            return self.change(env, have.path, body, "setPrivateIpGoogleAccess")
+
+        yield from edit("private Google access", have.private_access, True, access)
+
+    def _resize(self, env: Env[Clients], have: SubnetworkState) -> Edit:
+        """A subnetwork only grows, in place (``expandIpCidrRange``)."""
+        if not IPv4Network(have.cidr).subnet_of(IPv4Network(self.cidr)):
+            return Edit("cidr", have.cidr, self.cidr, why=f"it can only be expanded: {REPLACE}")
+
+        def expand() -> Operation[Clients]:
+            return self.change(env, have.path, {"ipCidrRange": self.cidr}, "expandIpCidrRange")
+
+        return Edit("cidr", have.cidr, self.cidr, expand)
+
+
+class RouterState(ComputeState):
+    """A Cloud Router."""
+
+    nats: tuple[Mapping[str, Any], ...] = ()
+
+
+class Router(Marked[RouterState]):
+    """The nodes' way to the internet: a Cloud Router with a Cloud NAT, which is a part of it."""
+
+    kind: ClassVar[str] = "router"
+    collection: ClassVar[str] = "routers"
+    place: ClassVar[str] = "regions/{region}"
+    suffix: ClassVar[str] = "nat"
+    takes: ClassVar[Durations] = Durations(create=22, delete=12)
+    uses: ClassVar[tuple[str, ...]] = ("network",)
+    network: Kind[Any, NetworkState]
+
+    @classmethod
+    def state(cls, scope: Scope[Clients], shown: Mapping[str, Any]) -> RouterState:
+        return RouterState(**cls.shown(scope, shown), nats=tuple(shown.get("nats") or ()))
+
+    def create(self, env: Env[Clients]) -> Operation[Clients]:
+        return self.insert(env, network=env[self.network].path, nats=[dict(NAT)])
+
+    def edits(self, env: Env[Clients], have: RouterState) -> Iterator[Edit]:
+        ours = next((nat for nat in have.nats if nat.get("name") == NAT["name"]), {})
+        others = [nat for nat in have.nats if nat.get("name") != NAT["name"]]
+        there = {key: ours.get(key) for key in NAT}
+
+        def serve() -> Operation[Clients]:
+            return self.change(env, have.path, {"nats": [*others, {**ours, **NAT}]})
+
+        yield from edit("NAT", there if ours else None, dict(NAT), serve)
+
+
+class FirewallState(ComputeState):
+    """A firewall rule."""
+
+    sources: frozenset[str]
+
+
+class Firewall(Marked[FirewallState]):
+    """Who may connect to the nodes' SSH port."""
+
+    kind: ClassVar[str] = "firewall"
+    collection: ClassVar[str] = "firewalls"
+    suffix: ClassVar[str] = "ssh"
+    takes: ClassVar[Durations] = Durations(create=12, delete=12)
+    uses: ClassVar[tuple[str, ...]] = ("network",)
+    network: Kind[Any, NetworkState]
+    sources: tuple[str, ...]
+    """ranges"""
+
+    @classmethod
+    def state(cls, scope: Scope[Clients], shown: Mapping[str, Any]) -> FirewallState:
+        sources = frozenset(shown.get("sourceRanges") or ())
+        return FirewallState(**cls.shown(scope, shown), sources=sources)
+
+    def create(self, env: Env[Clients]) -> Operation[Clients]:
+        return self.insert(
+            env,
+            network=env[self.network].path,
+            direction="INGRESS",
+            allowed=[{"IPProtocol": "tcp", "ports": [SSH]}],
+            sourceRanges=sorted(self.sources),
+            targetTags=[node_tag(env)],
+        )
+
+    @classmethod
+    def label(cls, scope: Scope[Clients], identifier: str, labels: Tags) -> Operation[Clients]:
+        """Of our kinds only a rule takes another description."""
+        text = mark(scope.region, labels[CLUSTER], labels[NAME])
+        body = {"name": identifier, "description": text}
+        return cls.change(scope, f"{cls.where(scope)}/{identifier}", body)
+
+    def edits(self, env: Env[Clients], have: FirewallState) -> Iterator[Edit]:
+        def change() -> Operation[Clients]:
+            body = {"name": have.id, "sourceRanges": sorted(self.sources)}
+            return self.change(env, have.path, body)
+
+        yield from edit("sources", have.sources, frozenset(self.sources), change)
+
+
+def node_tag(scope: Scope[Any]) -> str:
+    """The network tag of this cluster's nodes, which the rules of ours are about."""
+    return resource_name(scope, "node")
+
+
+def existing(
+    profile: GkeProfile, clients: Clients, report: Report
+) -> tuple[NetworkState, SubnetworkState] | None:
+    """The network and subnetwork that the profile names; None if it names none, or if they are not
+    there, which ``report`` tells.
+    """
+    given = profile.network.existing
+    if given is None:
+        return None
+    project = given.project or clients.project
+
+    def wrong(field: str, what: str, cure: str = "") -> None:
+        report.error(what, f"network.existing.{field}", cure)
+
+    network = _get(clients, "networks", f"projects/{project}/global/networks/{given.vpc}")
+    if network is None:
+        wrong("vpc", f"there is no network {given.vpc} in {project}")
+    path = f"projects/{project}/regions/{profile.region}/subnetworks/{given.subnetwork}"
+    shown = _get(clients, "subnetworks", path)
+    if shown is None:
+        wrong("subnetwork", f"there is no subnetwork {given.subnetwork} in {profile.region}")
+    if network is None or shown is None:
+        return None
+    scope = Scope(clients, profile.name, profile.region)
+    found = Network.state(scope, network), Subnetwork.state(scope, shown)
+    if found[1].network != found[0].id:
+        wrong("subnetwork", f"{given.subnetwork} lies in network {found[1].network}")
+    update = f"gcloud compute networks subnets update {given.subnetwork} --region={profile.region}"
+    for field, name in (("pods", given.pods), ("services", given.services)):
+        if name not in found[1].ranges:
+            known = ", ".join(found[1].ranges) or "none"
+            what = f"{given.subnetwork} has no secondary range {name}; it has {known}"
+            wrong(field, what, f"{update} --add-secondary-ranges={name}=RANGE")
+    if given.pods == given.services:
+        wrong("services", "pods and Services need a range each")
+    if not found[1].private_access:
+        what = f"subnetwork {given.subnetwork} has no private Google access for the nodes"
+        cure = f"{update} --enable-private-ip-google-access"
+        report.warn(what, "network.existing.subnetwork", cure)
+    return found
+
+
+def _get(clients: Clients, collection: str, path: str) -> dict[str, Any] | None:
+    try:
+        return clients.call("compute", f"{collection}.get", "GET", path)
+    except Gone:
+        return None

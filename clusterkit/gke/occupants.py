@@ -1,0 +1,112 @@
+"""What is not ours and keeps a network or subnetwork of ours from being deleted.
+
+Compute Engine names one thing at a time, after the delete has begun. Looked for is what does not go
+with a cluster; what GKE and its controllers made goes with it, or is swept (``leftovers.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from clusterkit.engine.kind import Occupant
+from clusterkit.engine.scope import Scope
+from clusterkit.gke.client import Clients
+from clusterkit.gke.marks import last, path_of, within
+from clusterkit.naming import CLUSTER, read_mark
+
+GKE = ("gke-", "k8s-", "k8s1-", "k8s2-", "gkegw1-")
+"""how the names begin of what GKE and its controllers make"""
+NODE = "goog-gke-node"
+"""label of GKE's machines
+(https://cloud.google.com/kubernetes-engine/docs/how-to/creating-managing-labels)"""
+AUTOMATIC = "default-route-"
+"""how the names begin of the routes that come and go with a network and its subnetworks
+(https://cloud.google.com/vpc/docs/routes)"""
+GROUPS = "networkEndpointGroups"
+NOUNS: Mapping[str, tuple[str, str]] = {
+    "firewalls": ("firewall rule", "gcloud compute firewall-rules delete {}"),
+    GROUPS: (
+        "network endpoint group",
+        "gcloud compute network-endpoint-groups delete {} --zone={}",
+    ),
+    "routes": ("route", "gcloud compute routes delete {}"),
+    "routers": ("router", "gcloud compute routers delete {} --region={}"),
+    "subnetworks": ("subnetwork", "gcloud compute networks subnets delete {} --region={}"),
+    "instances": ("machine", "gcloud compute instances delete {} --zone={}"),
+    "addresses": ("address", "gcloud compute addresses delete {} --region={}"),
+    "forwardingRules": (
+        "forwarding rule",
+        "gcloud compute forwarding-rules delete {} --region={}",
+    ),
+}
+
+
+def _ours(scope: Scope[Clients], item: Mapping[str, Any]) -> bool:
+    tags, _ = read_mark(item.get("description"), scope.region)
+    return tags.get(CLUSTER) == scope.cluster
+
+
+def _made_by_gke(item: Mapping[str, Any]) -> bool:
+    labels = item.get("labels") or {}
+    return str(item["name"]).startswith(GKE) or NODE in labels
+
+
+def _global(scope: Scope[Clients], collection: str) -> Iterator[Any]:
+    path = f"projects/{scope.client.project}/global/{collection}"
+    return scope.client.pages("compute", f"{collection}.list", path)
+
+
+def residents(scope: Scope[Clients], network: str) -> Iterator[Occupant]:
+    """Other clusters in the network with this path: what GKE and their controllers made there looks
+    as if it were this cluster's.
+    """
+    shown = scope.client.container(
+        "list_clusters", {"parent": f"projects/{scope.client.project}/locations/-"}
+    )
+    for each in shown.get("clusters") or ():
+        name, location = str(each["name"]), str(each["location"])
+        labelled = (each.get("resourceLabels") or {}).get(CLUSTER) == scope.cluster
+        ours = labelled and within(location, scope.region)
+        if path_of((each.get("networkConfig") or {}).get("network")) == network and not ours:
+            cure = f"gcloud container clusters delete {name} --location={location}"
+            yield Occupant("cluster", f"{location}/{name}", cure=cure)
+
+
+def of_network(scope: Scope[Clients], network: str) -> Iterator[Occupant]:
+    """What others have in the network with this path."""
+    yield from residents(scope, network)
+    for collection, items in (
+        *((each, _global(scope, each)) for each in ("firewalls", "routes")),
+        *((each, scope.client.aggregated(each)) for each in ("routers", "subnetworks", GROUPS)),
+    ):
+        for item in items:
+            inside = path_of(item.get("network")) == network
+            goes = _ours(scope, item) or _made_by_gke(item) or item["name"].startswith(AUTOMATIC)
+            if inside and not goes:
+                yield _named(collection, item)
+    shown = scope.client.call("compute", "networks.get", "GET", network)
+    for peering in shown.get("peerings") or ():
+        name = str(peering["name"])
+        cure = f"gcloud compute networks peerings delete {name} --network={last(network)}"
+        yield Occupant("peering", name, cure=cure)
+
+
+def of_subnetwork(scope: Scope[Clients], subnetwork: str, network: str) -> Iterator[Occupant]:
+    """What others have in the subnetwork with this path, which lies in ``network``."""
+    yield from residents(scope, network)
+    for collection in ("instances", "forwardingRules", "addresses"):
+        for item in scope.client.aggregated(collection):
+            places = [item.get("subnetwork")]
+            places += [each.get("subnetwork") for each in item.get("networkInterfaces") or ()]
+            inside = subnetwork in map(path_of, places)
+            kubernetes = "kubernetes.io/" in str(item.get("description") or "")
+            if inside and not (_made_by_gke(item) or kubernetes):
+                yield _named(collection, item)
+
+
+def _named(collection: str, item: Mapping[str, Any]) -> Occupant:
+    noun, command = NOUNS[collection]
+    where = last(item.get("region") or item.get("zone"))
+    name = str(item["name"])
+    return Occupant(noun, name, str(item.get("description") or ""), command.format(name, where))
