@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,13 +73,29 @@ class Fact:
 
     @property
     def service(self) -> str:
-        """``ec2`` of ``ec2:CreateVpc``; ``*`` for all."""
-        return self.operation.partition(":")[0]
+        """``ec2`` of ``ec2:CreateVpc``, ``compute`` of ``compute.networks.get``; ``*`` for all."""
+        return self._parts[0]
 
     @property
     def name(self) -> str:
-        """``CreateVpc`` of ``ec2:CreateVpc``; ``*`` for all."""
-        return self.operation.partition(":")[2]
+        """``CreateVpc`` of ``ec2:CreateVpc``, ``networks.get`` of ``compute.networks.get``; ``*``
+        for all.
+        """
+        return self._parts[2] or "*"
+
+    @property
+    def codes(self) -> Sequence[str]:
+        """The names that one answer has for the code: Google's status and reason."""
+        return self.code.split("/")
+
+    @property
+    def request_ids(self) -> bool:
+        """Whether every answer of this cloud has a request id; Google's need not."""
+        return not self.where.startswith("gcp")
+
+    @property
+    def _parts(self) -> tuple[str, str, str]:
+        return self.operation.partition(":" if ":" in self.operation else ".")
 
 
 def table(name: str) -> list[tuple[str, list[str]]]:
