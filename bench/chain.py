@@ -1,6 +1,6 @@
 """How much longer ``up`` takes than the longest chain of what it has to wait for.
 
-``python bench/chain.py [--pace 60] [--cloud alibaba,eks]`` starts a sandbox and brings up one
+``python bench/chain.py [--pace 60] [--cloud alibaba,eks,gke]`` starts a sandbox and brings up one
 cluster per cloud, each command a process of its own, as a user runs it. The chain is the sum of
 recorded durations (``clusterkit_sandbox/pace.py``) that nothing can shorten. Two figures are held
 against it: the run's own, from the first step to the last, for which the goal is; and the whole
@@ -36,9 +36,16 @@ CHAINS = {
         "eks/nodegroup/create",
         "eks/addon/create",
     ),
+    "gke": (
+        "compute/network/insert",
+        "compute/subnetwork/insert",
+        "google/cluster/create",
+        "google/policy/effective",
+    ),
 }
 """what up waits for one after the other; for EKS the role, the cluster, the first add-ons, the
-nodes, the last add-ons
+nodes, the last add-ons; for GKE last what gives pods their rights, which takes the first cluster
+of a project
 """
 GOAL = 0.05
 """how much longer than the chain the run may take, as a share"""
@@ -63,7 +70,7 @@ def main() -> int:
     """Measure each cloud asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pace", default="60", help="how many times faster than the real cloud")
-    parser.add_argument("--cloud", default=",".join(CHAINS), help="as in alibaba,eks")
+    parser.add_argument("--cloud", default=",".join(CHAINS), help="as in alibaba,eks,gke")
     given = parser.parse_args()
     pace, missed = Pace.parse(given.pace), False
     print(f"pace {pace}: seconds, and how much more than the chain")

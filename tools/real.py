@@ -45,6 +45,7 @@ PRICED = {
     "elastic-ip": "public IPv4 address: by the hour",
     "eip": "public IP address: by the hour and by the data through it",
     "repository": "image repository: by the data stored",
+    "router": "Cloud NAT: by the hour and machine, and by the data through it",
     "log-group": "logs of the control plane: by the data taken in and stored",
 }
 """what is billed besides machines and disks, by the kinds of the plan; prices are the vendor's"""
@@ -58,6 +59,14 @@ LEFT: Mapping[str, Sequence[str]] = {
         "aliyun tag ListTagResources --RegionId {region}"
         ' --Tags \'{{"clusterkit-cluster":"{name}"}}\'',
         "aliyun ram ListRoles",
+    ),
+    "gke": (
+        "gcloud container clusters list --filter=resourceLabels.clusterkit-cluster={name}",
+        "gcloud artifacts repositories list --location={region}"
+        " --filter=labels.clusterkit-cluster={name}",
+        "gcloud compute networks list --filter=description:clusterkit",
+        "gcloud compute disks list --filter=labels.clusterkit-cluster={name}",
+        "gcloud iam service-accounts list --filter=description:clusterkit",
     ),
 }
 """the vendor's own commands that list what carries the tags, to be sure"""

@@ -66,6 +66,21 @@ pools:
 """,
     "clusterkit-ssd",
 )
+GKE = Cloud(
+    "gke",
+    "europe-west1",
+    """\
+cloud: gke
+name: {name}
+region: europe-west1
+kubernetes: "1.35"
+endpoint: {{allowed: [203.0.113.0/24, 127.0.0.0/8]}}
+pools:
+  - {{name: default, machine: e2-standard-2}}
+registry: {{name: {name}, repositories: [app], keep: false}}
+""",
+    "standard-rwo",
+)
 
 
 @dataclass
@@ -152,7 +167,7 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
     daemon.stop(found.info.directory)
 
 
-@pytest.fixture(scope="module", params=[EKS, ALIBABA], ids=lambda cloud: cloud.name)
+@pytest.fixture(scope="module", params=[EKS, ALIBABA, GKE], ids=lambda cloud: cloud.name)
 def cloud(request: pytest.FixtureRequest) -> Cloud:
     """Every cloud."""
     found: Cloud = request.param

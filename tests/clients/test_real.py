@@ -145,6 +145,7 @@ def test_a_failure_in_between_destroys_too(
     user, env, command = real
     fault = {"eks": "refuse:eks:CreateNodegroup=InvalidRequestException"}
     fault["alibaba"] = "refuse:cs:CreateClusterNodePool=Forbidden"
+    fault["gke"] = "refuse:container.projects.locations.clusters.create=INVALID_ARGUMENT"
     user.tool("sandbox", "faults", fault[cloud.name])
     done = _run([*command, "--confirm", "first"], env)
     assert done.returncode == 1, done.stdout

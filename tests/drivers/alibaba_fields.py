@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tests.drivers.alibaba import Account
 from tests.drivers.alibaba_cases import ENTERPRISE_CASE, INSTANCE, MINIMAL, MINIMAL_CASE, REGION
-from tests.drivers.fields import OWN, Fields, Turn
+from tests.drivers.fields import OWN, Fields, Subnets, Turn
 from tests.drivers.world import World, edited
 
 CASE = replace(MINIMAL_CASE, prepare=lambda _: {})
@@ -27,17 +27,11 @@ def _existing(world: World) -> tuple[str, list[str]]:
 
 
 HOST = f"crpi-0123456789abcdef.{REGION}.personal.cr.aliyuncs.com"
-FIELDS = Fields(
-    CASE,
-    {"cpu": 4, "memory": 16, "arch": "amd64"},
-    _existing,
-    "vswitches",
-    "pod_vswitches",
-    TERWAY_CASE,
-)
+FIELDS = Fields(CASE, {"cpu": 4, "memory": 16, "arch": "amd64"})
 TURNS = (
     *FIELDS.shared(),
-    FIELDS.turn("cloud", "alibaba", "gke", invalid=("alibaba", "gke")),
+    *Subnets(CASE, _existing, "vswitches", "pod_vswitches", TERWAY_CASE).turns(),
+    FIELDS.turn("cloud", "alibaba", "aks", invalid=("alibaba", "aks")),
     FIELDS.turn("region", REGION, "eu-central-1", refused=(REGION, "eu-central-1")),
     FIELDS.turn("network.zones", [f"{REGION}a"], [f"{REGION}a", f"{REGION}b"]),
     FIELDS.turn(

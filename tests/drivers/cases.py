@@ -6,14 +6,14 @@ from collections.abc import Iterable
 
 import pytest
 
-from tests.drivers import alibaba_cases, eks_cases
+from tests.drivers import alibaba_cases, eks_cases, gke_cases
 from tests.drivers.world import Case
 
-MINIMAL = (eks_cases.MINIMAL_CASE, alibaba_cases.MINIMAL_CASE)
+MINIMAL = (eks_cases.MINIMAL_CASE, alibaba_cases.MINIMAL_CASE, gke_cases.MINIMAL_CASE)
 """one small profile of every cloud"""
-FULL = (eks_cases.FULL_CASE, alibaba_cases.FULL_CASE)
+FULL = (eks_cases.FULL_CASE, alibaba_cases.FULL_CASE, gke_cases.FULL_CASE)
 """one with nearly everything of every cloud"""
-CASES = (*eks_cases.CASES, *alibaba_cases.CASES)
+CASES = (*eks_cases.CASES, *alibaba_cases.CASES, *gke_cases.CASES)
 
 
 def each(cases: Iterable[Case], deep: Iterable[Case] = ()) -> pytest.MarkDecorator:

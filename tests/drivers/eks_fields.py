@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tests.drivers.aws import Account
 from tests.drivers.eks_cases import ADMIN, FULL_CASE, MINIMAL, MINIMAL_CASE, OTHER_ADMIN
-from tests.drivers.fields import Fields, Turn
+from tests.drivers.fields import Fields, Subnets, Turn
 from tests.drivers.world import World
 
 ZONES = ["eu-west-1a", "eu-west-1b", "eu-west-1c"]
@@ -34,12 +34,11 @@ def _existing(world: World) -> tuple[str, list[str]]:
     return vpc, subnets
 
 
-FIELDS = Fields(
-    MINIMAL_CASE, {"cpu": 2, "memory": 8, "arch": "amd64"}, _existing, "subnets", "public_subnets"
-)
+FIELDS = Fields(MINIMAL_CASE, {"cpu": 2, "memory": 8, "arch": "amd64"})
 TURNS = (
     *FIELDS.shared(),
-    FIELDS.turn("cloud", "eks", "gke", invalid=("eks", "gke")),
+    *Subnets(MINIMAL_CASE, _existing, "subnets", "public_subnets").turns(),
+    FIELDS.turn("cloud", "eks", "aks", invalid=("eks", "aks")),
     FIELDS.turn("region", "eu-west-1", "eu-west-2", refused=("eu-west-1", "eu-west-2")),
     FIELDS.turn("network.zones", ZONES[:2], ZONES),
     FIELDS.turn("network.nat", "per-zone", "none"),

@@ -53,14 +53,6 @@ class Fields:
     case: Case
     size: Mapping[str, Any]
     """a machine by its size"""
-    vpc: Callable[[World], tuple[str, list[str]]]
-    """make a VPC of somebody else with four subnets in two zones"""
-    subnets: str
-    """what ``network.existing`` calls subnets"""
-    others: str
-    """what it calls those for something else"""
-    others_case: Case | None = None
-    """the case in which it may have those; left out, ``case``"""
 
     def turn(self, field: str, here: Any, there: Any, **more: Any) -> Turn:
         """Of a field that has just these two values; None is its default."""
@@ -97,7 +89,6 @@ class Fields:
             ),
             self.turn("network.zones", 2, 3),
             self.turn("network.nat", "one", "none", quick=True),
-            *self._existing(),
             self.turn("endpoint.allowed", None, ["8.8.8.0/24"], quick=True),
             self.turn("endpoint.allowed", ["8.8.8.0/24"], ["9.9.9.0/24"]),
             self.turn("ssh_key", None, "me.pub", quick=True),
@@ -136,7 +127,42 @@ class Fields:
             self.turn("deletion_protection", False, True),
         )  # fmt: skip
 
-    def _existing(self) -> Iterator[Turn]:
+    def _count(self, field: str, here: int, there: int) -> Turn:
+        at, scaling = "pools.0.count", {"min": 1, "max": 3}
+        values = {at: scaling | {field: here}}, {at: scaling | {field: there}}
+        return Turn(self.case, f"pools.count.{field}", *values)
+
+    def _taint(self, field: str, here: Any, there: Any) -> Turn:
+        """Another pool without taints lets the cluster's own pods run."""
+        pool = self.case.profile["pools"][0]
+
+        def pools(value: Any) -> Edits:
+            return {"pools": [pool, {**pool, "name": "build", "taints": [TAINT | {field: value}]}]}
+
+        return Turn(self.case, f"pools.taints.{field}", pools(here), pools(there))
+
+    def _ready(self, field: str, here: Any, there: Any) -> Turn:
+        values = ({**BUILDS, "ready": {"kaniko": {field: value}}} for value in (here, there))
+        return Turn(self.case, f"ready.kaniko.{field}", *values)
+
+
+@dataclass(frozen=True)
+class Subnets:
+    """``network.existing`` of the clouds whose VPCs have a subnet in each zone."""
+
+    case: Case
+    vpc: Callable[[World], tuple[str, list[str]]]
+    """make a VPC of somebody else with four subnets in two zones"""
+    subnets: str
+    """what ``network.existing`` calls subnets"""
+    others: str
+    """what it calls those for something else"""
+    others_case: Case | None = None
+    """the case in which it may have those; left out, ``case``"""
+
+    def turns(self) -> Iterator[Turn]:
+        """What holds on all of them."""
+
         def network(vpc: str, subnets: list[str], others: Sequence[str] = ()) -> Edits:
             more = {self.others: [*others]} if others else {}
             return {"network.existing": {"vpc": vpc, self.subnets: subnets, **more}}
@@ -171,24 +197,6 @@ class Fields:
         yield turn(".vpc", another, "vpc-")
         yield turn(f".{self.subnets}", other_subnets)
         yield turn(f".{self.others}", more_others, case=self.others_case)
-
-    def _count(self, field: str, here: int, there: int) -> Turn:
-        at, scaling = "pools.0.count", {"min": 1, "max": 3}
-        values = {at: scaling | {field: here}}, {at: scaling | {field: there}}
-        return Turn(self.case, f"pools.count.{field}", *values)
-
-    def _taint(self, field: str, here: Any, there: Any) -> Turn:
-        """Another pool without taints lets the cluster's own pods run."""
-        pool = self.case.profile["pools"][0]
-
-        def pools(value: Any) -> Edits:
-            return {"pools": [pool, {**pool, "name": "build", "taints": [TAINT | {field: value}]}]}
-
-        return Turn(self.case, f"pools.taints.{field}", pools(here), pools(there))
-
-    def _ready(self, field: str, here: Any, there: Any) -> Turn:
-        values = ({**BUILDS, "ready": {"kaniko": {field: value}}} for value in (here, there))
-        return Turn(self.case, f"ready.kaniko.{field}", *values)
 
 
 def paths(model: type[BaseModel], within: str = "") -> Iterator[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from typing import Any
 from clusterkit.cluster import Plan
 from tests.drivers import alibaba_cases as ack
 from tests.drivers import eks_cases as eks
+from tests.drivers import gke_cases as gke
 from tests.drivers.world import Case, Edits, World, edited, until_used, world
 
 FOLDER = Path(__file__).parents[2] / "docs" / "permissions"
@@ -48,11 +50,18 @@ def _changes(case: Case, *besides: str) -> list[Edits]:
     return [edits for label, edits in case.changes if label not in besides]
 
 
-def _kill(found: World) -> None:
-    """Kubernetes made volumes and load balancers, and does not remove them any more."""
+def _occupy(found: World) -> None:
+    """Somebody else has made volumes and load balancers through Kubernetes."""
     idle = found.look()
+    user, found.user = found.user, None
     found.case.busy(found)
     until_used(found, idle)
+    found.user = user
+
+
+def _kill(found: World) -> None:
+    """The same, and Kubernetes does not remove them any more."""
+    _occupy(found)
     assert found.sandbox._server is not None
     for cluster in [*found.sandbox._server._clusters.values()]:  # type: ignore[attr-defined]
         cluster.close()
@@ -61,6 +70,7 @@ def _kill(found: World) -> None:
 REGISTRY = {"name": "demo", "repositories": ["app"], "keep": False}
 TAGS: Sequence[Edits] = ({"tags": {"team": "ops"}},)
 ORPHANS = "what Kubernetes left behind"
+USED = "load balancers and claims in Kubernetes"
 
 FEATURES: Mapping[str, Sequence[Feature]] = {
     "eks": (
@@ -120,9 +130,39 @@ FEATURES: Mapping[str, Sequence[Feature]] = {
             "up --activate", {"pools.0.count": {"min": 1, "max": 2}}, activate=True,
         ),
     ),
+    "gke": (
+        Feature(
+            "", changes=_changes(gke.MINIMAL_CASE, "key", "tags", "by name"),
+        ),
+        Feature(
+            "ssh_from", {"ssh_key": "me.pub", "ssh_from": "iap"},
+            [{"ssh_from": ["8.8.8.0/24"]}, {"ssh_from": None}],
+        ),
+        Feature("tags", {"tags": {"team": "ci"}}, TAGS),
+        Feature("location: regional", gke.REGIONAL, _changes(gke.REGIONAL_CASE)),
+        Feature("mode: autopilot", gke.AUTOPILOT, _changes(gke.AUTOPILOT_CASE)),
+        Feature(
+            "registry", {"registry": REGISTRY},
+            [{"registry.hosts": ["gcr.io"]}, {"registry.hosts": []}, *TAGS],
+        ),
+        Feature(
+            "registry.push", {"registry": {**REGISTRY, "push": ["builds/kaniko"]}},
+            [{"registry.push": "node"}, {"registry.push": ["a/b"]},
+             {"registry.identity": "account"}],
+        ),
+        Feature(
+            "network.existing", {}, _changes(gke.EXISTING_CASE), gke.EXISTING_CASE.prepare,
+        ),
+        Feature(
+            "storage", {"storage": {"default": "ssd"}}, [{"storage.keep_volumes": True}],
+        ),
+        Feature(USED, use=_occupy),
+        Feature(ORPHANS, use=_kill),
+        Feature("up --activate", prepare=gke.bare, activate=True),
+    ),
 }  # fmt: skip
 """by cloud; the first is what every profile needs"""
-CASES = {"eks": eks.MINIMAL_CASE, "alibaba": ack.MINIMAL_CASE}
+CASES = {"eks": eks.MINIMAL_CASE, "alibaba": ack.MINIMAL_CASE, "gke": gke.MINIMAL_CASE}
 
 Used = dict[str, frozenset[str]]
 """command to the actions it needs"""
@@ -179,6 +219,8 @@ def measure(cloud: str, feature: Feature) -> Used:
 
 # -- what no measurement shows --------------------------------------------------------------------
 
+APPLIED = "Kubernetes asks for `create` besides `patch` when an apply makes something"
+"""apiserver, ``handlers/patch.go``: ``withAuthorization(…, "create")``"""
 ALSO: Mapping[str, Mapping[str, str]] = {
     "eks": {
         "ec2:DeleteNetworkInterface": "a network interface that Kubernetes left behind",
@@ -214,6 +256,27 @@ ALSO: Mapping[str, Mapping[str, str]] = {
         "protected from deletion",
         "vpc:DeleteSnatEntry": "a NAT entry was made by hand",
     },
+    "gke": {
+        "compute.addresses.delete": "a Service left an address behind",
+        "compute.backendServices.delete": "an Ingress left a load balancer behind",
+        "compute.disks.delete": "a claim left a disk behind, and its PersistentVolume said Delete",
+        "compute.firewallPolicies.update": "a run takes longer than the lock is good for",
+        "compute.healthChecks.delete": "a Service or an Ingress left a load balancer behind",
+        "compute.instanceGroups.delete": "an Ingress left a group of machines behind",
+        "compute.networkEndpointGroups.delete": "an Ingress left an endpoint group behind",
+        "compute.routers.update": "the Cloud NAT was changed by hand",
+        "compute.subnetworks.expandIpCidrRange": "`network.cidr` becomes larger",
+        "compute.subnetworks.setPrivateIpGoogleAccess": "private Google access was switched off",
+        "compute.subnetworks.update": "a secondary range was removed by hand",
+        "compute.targetHttpProxies.delete": "an Ingress left a load balancer behind",
+        "compute.targetHttpsProxies.delete": "an Ingress left a load balancer behind",
+        "compute.urlMaps.delete": "an Ingress left a load balancer behind",
+        "compute.zoneOperations.get": "something is deleted that Kubernetes left in a zone",
+        "container.ingresses.delete": "there are Ingresses in Kubernetes",
+        "container.namespaces.create": f"with `registry.push`: {APPLIED}",
+        "container.serviceAccounts.create": f"with `registry.push`: {APPLIED}",
+        "container.storageClasses.create": f"with `storage`: {APPLIED}",
+    },
 }
 """actions of cases that are not measured, and when they are needed"""
 WARNING = "a warning without it"
@@ -244,6 +307,7 @@ OPTIONAL: Mapping[str, Mapping[str, str]] = {
         "ram:GetRole": LOST,
         "ess:ModifyScalingGroup": "without it, protected machines keep a node pool",
     },
+    "gke": {},
 }
 """actions without which the commands on a profile without features go on, and what is missing"""
 
@@ -261,7 +325,8 @@ class Row:
     @property
     def reads(self) -> bool:
         """Whether it changes nothing."""
-        return self.action.partition(":")[2].startswith(READS)
+        verb = re.split("[:.]", self.action)[-1]
+        return f"{verb[0].upper()}{verb[1:]}".startswith(READS)
 
 
 def rows(cloud: str) -> list[Row]:
@@ -284,14 +349,22 @@ def rows(cloud: str) -> list[Row]:
 
 
 def _when(labels: Sequence[str]) -> str:
-    fields = [f"`{label}`" for label in labels if label != ORPHANS]
-    return f"with {', '.join(fields)}" if fields else f"for {ORPHANS}"
+    fields = [f"`{label}`" for label in labels if label not in (ORPHANS, USED)]
+    return f"with {', '.join(fields)}" if fields else f"for {labels[0]}"
 
 
 # -- pages ----------------------------------------------------------------------------------------
 
 VERSIONS = {"eks": "2012-10-17", "alibaba": "1"}
-NAMES = {"eks": ("EKS", "IAM"), "alibaba": ("ACK", "RAM")}
+NAMES = {
+    "eks": ("EKS", "the IAM policy to attach"),
+    "alibaba": ("ACK", "the RAM policy to attach"),
+    "gke": (
+        "GKE",
+        "the custom role to create (`gcloud iam roles create clusterkit --project=PROJECT "
+        "--file=docs/permissions/gke.json`) and to grant",
+    ),
+}
 WORDS = {
     "eks": """Besides these, `sts:GetCallerIdentity` is called, which needs no permission.
 
@@ -305,6 +378,12 @@ something, but none that lists or creates. The sandbox evaluates actions only.
 Every statement holds for all resources: many of these calls list what an account has, and RAM
 grants those on `*` only. The names of the Personal Edition's actions (`cr:`) are those of the
 Enterprise Edition; that is unverified.
+""",
+    "gke": """`up` asks first which of the most important ones the credentials have
+(`projects.testIamPermissions`), names all that are missing and ends with exit code 4.
+
+The role belongs to the project of the cluster. On the host project of a Shared VPC,
+`roles/compute.networkUser` is needed besides, for the credentials and for GKE's own account.
 """,
 }
 
@@ -322,7 +401,13 @@ def _statement(cloud: str, row: Row) -> str:
 
 
 def policy(cloud: str, found: Sequence[Row]) -> str:
-    """A policy to attach as it is; readers may be given the first statement alone."""
+    """A policy to attach as it is; readers may be given the first statement alone. For Google
+    Cloud, a custom role.
+    """
+    if cloud == "gke":
+        permissions = sorted(row.action for row in found)
+        role = {"title": "clusterkit", "stage": "GA", "includedPermissions": permissions}
+        return json.dumps(role, indent=2) + "\n"
     version, statements = VERSIONS[cloud], []
     for sid, resource in (("Read", "*"), ("Change", "*"), ("Roles", ROLES)):
         actions = [row.action for row in found if _statement(cloud, row) == sid]
@@ -334,11 +419,11 @@ def policy(cloud: str, found: Sequence[Row]) -> str:
 
 def page(cloud: str, found: Sequence[Row]) -> str:
     """The table of actions for people."""
-    name, system = NAMES[cloud]
+    name, what = NAMES[cloud]
     parts = [
         f"# Permissions for {name}",
         f"What the credentials need, as measured in the sandbox: `{cloud}.json` beside this page "
-        f"is the {system} policy to attach. "
+        f"is {what}. "
         f'`eval "$(clusterkit sandbox env --allow docs/permissions/{cloud}.json)"` tries it, '
         "or one with less. `read` stands for plan, status, kubeconfig and token. A kind of thing "
         "that the profile does not ask for and that may not be listed is a warning of `up`, and "

@@ -24,8 +24,9 @@ from clusterkit.profile.model import BaseProfile
 from clusterkit_sandbox.alibaba.gateway import AlibabaCloud
 from clusterkit_sandbox.emulator import SandboxContext
 from clusterkit_sandbox.faults import Rule
+from clusterkit_sandbox.google.gateway import GoogleCloud
 from clusterkit_sandbox.sandbox import Sandbox
-from tests.drivers import alibaba, aws
+from tests.drivers import alibaba, aws, gke
 from tests.drivers.cases import MINIMAL, each
 from tests.drivers.world import AT_ONCE, Case, World, edited, world
 
@@ -69,6 +70,26 @@ def _aliyun(product: str, kind: str) -> Retag:
     return retag
 
 
+def _gke_cluster(there: World, identifier: str, value: str) -> None:
+    account, (place, _, name) = gke.Account(there), identifier.partition("/")
+    path = f"projects/{account.project}/locations/{place}/clusters/{name}"
+    shown = account("container", "GET", path)
+    labels = {**shown["resourceLabels"], "team": value}
+    body = {"resourceLabels": labels, "labelFingerprint": shown["labelFingerprint"]}
+    account("container", "POST", f"{path}:setResourceLabels", body)
+
+
+def _gke_pool(there: World, identifier: str, value: str) -> None:
+    account, name = gke.Account(there), identifier.rpartition("/")[2]
+    clusters = f"projects/{account.project}/locations/-/clusters"
+    [cluster] = account("container", "GET", clusters)["clusters"]
+    [pool] = [one for one in cluster["nodePools"] if one["name"] == name]
+    labels = {**pool["config"]["resourceLabels"], "team": value}
+    where = f"projects/{account.project}/locations/{cluster['location']}/clusters"
+    path = f"{where}/{cluster['name']}/nodePools/{name}"
+    account("container", "PUT", path, {"resourceLabels": {"labels": labels}})
+
+
 BY_HAND: Mapping[str, Mapping[str, Retag]] = {
     "eks": {
         "vpc": _ec2, "subnet": _ec2, "nat-gateway": _ec2, "internet-gateway": _ec2,
@@ -81,6 +102,7 @@ BY_HAND: Mapping[str, Mapping[str, Retag]] = {
         "nat-gateway": _aliyun("vpc", "NATGATEWAY"),
         "security-group": _aliyun("ecs", "securitygroup"),
     },
+    "gke": {"cluster": _gke_cluster, "node-pool": _gke_pool},
 }  # fmt: skip
 """kind in the inventory to how one of it is tagged"""
 
@@ -117,7 +139,7 @@ def test_a_process_that_lives_sees_every_change_made_by_hand(case: Case, tmp_pat
 def test_many_clusters_on_as_many_threads(
     count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Half of them on each cloud, in one process, all at the same time: each comes up and goes."""
+    """As many on each cloud, in one process, all at the same time: each comes up and goes."""
     monkeypatch.setenv("CLUSTERKIT_SANDBOX_QUOTAS", "off")
 
     def spacious(context: SandboxContext) -> AlibabaCloud:
@@ -125,8 +147,14 @@ def test_many_clusters_on_as_many_threads(
         made.store.conditions.quotas.update({"vpc": 100, "vcpu": 10_000})
         return made
 
+    def vast(context: SandboxContext) -> GoogleCloud:
+        made = GoogleCloud(context)
+        for quotas in (made.store.conditions.project_quotas, made.store.conditions.region_quotas):
+            quotas.update(dict.fromkeys(quotas, 100_000))
+        return made
+
     home = tmp_path / "sandbox"
-    with Sandbox(directory=home, pace=AT_ONCE, emulators=[spacious, "eks"]) as sandbox:
+    with Sandbox(directory=home, pace=AT_ONCE, emulators=[spacious, vast, "eks"]) as sandbox:
         connection = CloudConnection(sandbox.proxy, sandbox.ca_file, sandbox.environment(), 0.0)
         worlds = {case.cloud: World(sandbox, case, tmp_path) for case in MINIMAL}
         for there in worlds.values():
@@ -134,7 +162,7 @@ def test_many_clusters_on_as_many_threads(
         gate = threading.Barrier(count)
 
         def live(number: int) -> tuple[str, list[str]]:
-            there = list(worlds.values())[number % 2]
+            there = list(worlds.values())[number % len(worlds)]
             profile = _named(there, f"many-{number}")
             cluster = clusterkit.Cluster.from_profile(profile, connection)
             gate.wait(60)
@@ -194,17 +222,28 @@ def test_a_plan_of_another_account_is_not_applied(case: Case, tmp_path: Path) ->
         assert there.events == []
 
 
+WHO = {
+    "eks": ("GetCallerIdentity", "sts:*"),
+    "alibaba": ("GetCallerIdentity", "sts:*"),
+    "gke": ("projects.get", "cloudresourcemanager.*"),
+}
+"""the operation that tells the account, and a pattern of it"""
+ADOPTED = {"": "vpc/main=vpc-0123456789abcdef0", "gke": "firewall/ssh=theirs"}
+"""what is not there"""
+
+
 @each(MINIMAL)
 def test_adoption_tags_after_the_account_is_checked(case: Case, tmp_path: Path) -> None:
     with world(case, tmp_path) as there:
         calls = Calls()
         cluster = there.cluster(observe=calls)
         with pytest.raises(ClusterkitError):
-            cluster.plan(there.profile, adopt=["vpc/main=vpc-0123456789abcdef0"])
+            cluster.plan(there.profile, adopt=[ADOPTED.get(case.cloud, ADOPTED[""])])
         asked = [seen.operation for seen in calls]
-        assert "GetCallerIdentity" in asked
+        who, _ = WHO[case.cloud]
+        assert who in asked
         assert calls.changes()
-        assert asked.index("GetCallerIdentity") < asked.index(calls.changes()[0])
+        assert asked.index(who) < asked.index(calls.changes()[0])
 
 
 @each(MINIMAL)
@@ -237,7 +276,7 @@ def test_a_read_that_always_fails_ends_with_the_clouds_reason(
 
     monkeypatch.setattr(backoff, "LEAST_PATIENCE", 1.0)
     with world(case, tmp_path) as there:
-        there.sandbox.faults.set([Rule("sts:*", "throttle")])
+        there.sandbox.faults.set([Rule(WHO[case.cloud][1], "throttle")])
         with pytest.raises(Throttled):
             there.cluster().account()
         there.sandbox.faults.clear()

@@ -13,11 +13,15 @@ from clusterkit import clouds
 from clusterkit.cluster import Outcome, Plan
 from clusterkit.engine.kind import Kind, Leftover, closure
 from clusterkit.errors import NotOurs
-from tests.drivers import alibaba_near, eks_near
+from tests.drivers import alibaba_near, eks_near, gke_near
 from tests.drivers.near import Near
 from tests.drivers.world import World, edited, world
 
-NEAR: Mapping[str, Near] = {"eks": eks_near.NEAR, "alibaba": alibaba_near.NEAR}
+NEAR: Mapping[str, Near] = {
+    "eks": eks_near.NEAR,
+    "alibaba": alibaba_near.NEAR,
+    "gke": gke_near.NEAR,
+}
 
 
 def kinds(cloud: str) -> dict[str, type[Kind[Any, Any]]]:
@@ -105,7 +109,7 @@ def test_a_neighbour_stays_and_is_named_and_the_rest_goes(
         empty = found.things()
         found.settle(found.up())
         states = found.plan().snapshot.states
-        ours = {state.id: key.partition("/")[0] for key, state in states.items()}
+        ours = {(key.partition("/")[0], state.id) for key, state in states.items()}
         theirs = neighbour.make(found, states)
         shown = neighbour.show(found, theirs)
         plan = found.destroy_plan()
@@ -117,7 +121,7 @@ def test_a_neighbour_stays_and_is_named_and_the_rest_goes(
         assert {each.key.partition("/")[0] for each in plan.blocked} & of_ours == stay
         found.settle(found.destroy())
         assert neighbour.show(found, theirs) == shown
-        left = {ours[identifier] for _, identifier in found.things() if identifier in ours}
+        left = {thing[0] for thing in found.things() if thing in ours}
         assert left - {name for name in left if kinds(cloud)[name].dies_with in stay} == stay
         again = found.destroy_plan()
         assert again.empty
@@ -191,7 +195,8 @@ def test_destroy_says_what_lost_its_tag_and_leaves_others_alone(
     near = NEAR[cloud]
     with world(near.rich, tmp_path) as found:
         empty = found.things()
-        decoy = {"name": "demo2", "registry.name": "demo2"}
+        # a project has one repository behind each host of Container Registry
+        decoy = {"name": "demo2", "registry.name": "demo2", "registry.hosts": None}
         other = found.load(edited(found.case.profile, decoy))
         found.settle(found.up(other))
         found.load(found.case.profile)
@@ -208,7 +213,8 @@ def test_destroy_says_what_lost_its_tag_and_leaves_others_alone(
         now = found.things()
         left = {thing for thing in now if thing not in neighbours}
         if kind in near.alone:
-            assert {each for each, _ in left} <= {kind, "policy"}  # a role's policy
+            # a role's policy, an account's roles
+            assert {each for each, _ in left} <= {kind, "policy", "binding"}
         elif left:
             assert have.id in said
             assert not outcome.ok or plan.blocked or plan.kept or plan.warnings

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from clusterkit.errors import PreflightError
-from tests.drivers import alibaba_cases, eks_cases
+from tests.drivers import alibaba_cases, eks_cases, gke_cases
 from tests.drivers.aws import Account
 from tests.drivers.world import Case, World, edited, world
 
@@ -99,8 +99,42 @@ def test_zones_that_sell_the_machine_are_chosen(tmp_path: Path) -> None:
             },
             ["network.existing.vpc: VPC vpc-t4nszyte14vie746aaaaa does not exist in this region"],
         ),
+        (
+            gke_cases.MINIMAL_CASE,
+            {"kubernetes": "1.11", "pools.0.machine": "n99-standard-4"},
+            [
+                "kubernetes: the regular channel does not offer Kubernetes 1.11 | choose from 1.36",
+                "pools[0].machine: n99-standard-4 is not offered in this region",
+            ],
+        ),
+        (
+            gke_cases.MINIMAL_CASE,
+            {"pools.0.count": 60},
+            [
+                "pools: the pools need 240 more of the quota CPUS, of which 0 of 72 are in use in",
+                "pools: the pools need 4800 more of the quota SSD_TOTAL_GB, of which 0 of 2048",
+            ],
+        ),
+        (
+            gke_cases.MINIMAL_CASE,
+            {"network": {"existing": gke_cases.EXISTING}},
+            [
+                "network.existing.vpc: there is no network theirs in clusterkit-sandbox",
+                "network.existing.subnetwork: there is no subnetwork theirs-a in europe-west1 of",
+            ],
+        ),
     ],
-    ids=["unknown zone", "too many zones", "refused zone", "eks", "alibaba", "unknown vpc"],
+    ids=[
+        "unknown zone",
+        "too many zones",
+        "refused zone",
+        "eks",
+        "alibaba",
+        "unknown vpc",
+        "gke",
+        "gke quota",
+        "unknown network",
+    ],
 )
 def test_every_error_is_reported(
     case: Case, edits: Mapping[str, Any], told: list[str], tmp_path: Path

@@ -6,9 +6,13 @@ import re
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+from google.cloud.container_v1 import ClusterManagerClient
+from google.oauth2.service_account import Credentials
 
+from tests.drivers import gke_cases
 from tests.drivers.alibaba_cases import ENTERPRISE_CASE
 from tests.drivers.eks_cases import MINIMAL_CASE
 from tests.drivers.world import World, world
@@ -53,3 +57,23 @@ def test_boto3_makes_the_calls_to_aws(tmp_path: Path) -> None:
     ours = {agent for agent in agents if "clusterkit/" in agent and "Botocore" in agent}
     assert ours
     assert all(agent.startswith("Boto3/") for agent in ours)
+
+
+def test_each_package_of_google_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One fetches the tokens, the other makes the calls to GKE, through our own connections."""
+    used: set[str] = set()
+
+    def watched(owner: Any, name: str, package: str) -> None:
+        real = getattr(owner, name)
+
+        def watch(*given: Any, **more: Any) -> Any:
+            used.add(package)
+            return real(*given, **more)
+
+        monkeypatch.setattr(owner, name, watch)
+
+    watched(Credentials, "refresh", "google-auth")
+    watched(ClusterManagerClient, "create_cluster", "google-cloud-container")
+    with world(gke_cases.MINIMAL_CASE, tmp_path) as found:
+        up_and_down(found)
+    assert used == packages("gke")

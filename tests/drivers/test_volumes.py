@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ import pytest
 from clusterkit.alibaba.leftovers import Disks, DisksToKeep
 from clusterkit.eks.leftovers import Volumes, VolumesToKeep
 from clusterkit.errors import ClusterkitError
+from clusterkit.gke import leftovers as of_gke
 from clusterkit_sandbox.faults import Rule
-from tests.drivers import alibaba_cases, eks_cases
+from tests.drivers import alibaba_cases, eks_cases, gke, gke_cases
 from tests.drivers.alibaba import Account
 from tests.drivers.world import Case, World, world
 
@@ -31,6 +32,8 @@ class Disk:
     sweep: Any
     tag: Any
     refused: str
+    deletes: str = "{} --region {region} deletes it"
+    """the end of the reason of one that is kept"""
 
 
 DISKS = (
@@ -50,10 +53,22 @@ DISKS = (
         DisksToKeep,
         "ecs:TagResources",
     ),
+    Disk(
+        replace(
+            gke_cases.MINIMAL_CASE,
+            profile={**gke_cases.MINIMAL, "storage": {"default": "ssd"}},
+        ),
+        "disk",
+        "pd.csi.storage.gke.io",
+        of_gke.Disks,
+        of_gke.DisksToKeep,
+        "compute.disks.setLabels",
+        "{} deletes it",
+    ),
 )
 
 
-@pytest.fixture(params=DISKS, ids=["eks", "alibaba"])
+@pytest.fixture(params=DISKS, ids=["eks", "alibaba", "gke"])
 def disk(request: pytest.FixtureRequest) -> Disk:
     found: Disk = request.param
     return found
@@ -130,6 +145,11 @@ def cluster_goes(found: World) -> None:
         (cluster,) = account("cs:DescribeClustersV1")["clusters"]
         account("cs:DeleteCluster", cluster["cluster_id"])
         return
+    if found.case.cloud == "gke":
+        google = gke.Account(found)
+        path = f"projects/{google.project}/locations/{gke_cases.ZONES[0]}/clusters/demo"
+        google("container", "DELETE", path)
+        return
     eks = found.clients().eks
     for group in eks.list_nodegroups(clusterName="demo")["nodegroups"]:
         eks.delete_nodegroup(clusterName="demo", nodegroupName=group)
@@ -146,7 +166,8 @@ def test_a_retained_volume_is_kept_and_told(used: World, disk: Disk) -> None:
     [kept] = plan.kept
     assert volumes["keep"] in kept.key
     assert "Retain" in kept.reason
-    assert f"{volumes['keep']} --region {used.profile.region} deletes it" in kept.reason
+    region = used.profile.region
+    assert disk.deletes.format(volumes["keep"], region=region) in kept.reason
     used.settle(used.destroy())
     assert left(used, disk) == {volumes["keep"]}
     assert not used.destroy_plan().todo
@@ -167,7 +188,8 @@ def test_what_nobody_knows_stays(used: World, disk: Disk) -> None:
     cluster_goes(used)
     kept = {each.key.partition("/")[2]: each.reason for each in used.destroy_plan().kept}
     assert kept.keys() == {volumes["keep"], volumes["own"]}
-    assert f"{volumes['own']} --region {used.profile.region} deletes it" in kept[volumes["own"]]
+    deletes = disk.deletes.format(volumes["own"], region=used.profile.region)
+    assert deletes in kept[volumes["own"]]
     used.settle(used.destroy())
     assert left(used, disk) == kept.keys()
 

@@ -81,6 +81,8 @@ class Case:
     """operations whose thing may end in failure, and the beginning of its key"""
     apiece: Sequence[str] = ()
     """operations that read one thing and are called for each; every other is called once"""
+    calls: int = 6
+    """so many changes ``up`` makes at least"""
     failing: Sequence[tuple[str, Edits, str, str]] = ()
     """operations whose update may fail, what brings it about, key and the cloud's reason"""
 
