@@ -55,6 +55,7 @@ check: $(READY)  ## style, types, import rules, file lengths, generated document
 	$(BIN)/python tools/check_tree.py
 	$(BIN)/python tools/gen_docs.py --check
 	$(BIN)/python tools/gen_alibaba_models.py --check
+	$(BIN)/python tools/gen_google_discovery.py --check
 	$(BIN)/python tools/count_tests.py
 
 fmt: $(READY)  ## bring the code into shape
