@@ -45,7 +45,7 @@ PRICED = {
     "elastic-ip": "public IPv4 address: by the hour",
     "eip": "public IP address: by the hour and by the data through it",
     "repository": "image repository: by the data stored",
-    "router": "Cloud NAT: by the hour and machine, and by the data through it",
+    "router": "NAT gateway (Cloud NAT): by the hour and machine, and by the data through it",
     "log-group": "logs of the control plane: by the data taken in and stored",
 }
 """what is billed besides machines and disks, by the kinds of the plan; prices are the vendor's"""

@@ -9,14 +9,13 @@ from typing import Any
 from clusterkit.engine.target import Target
 from clusterkit.errors import Absent
 from clusterkit.gke.client import Clients
-from clusterkit.gke.cluster import ClusterState, owned
+from clusterkit.gke.cluster import owned
 from clusterkit.kube.api import Access, Credential
 from clusterkit.kube.kubeconfig import exec_stanza
 
 REACHABLE = ("RUNNING", "RECONCILING", "DEGRADED")
 """states in which the API server answers"""
 PLUGIN = "gke-gcloud-auth-plugin"
-INSTALL = "gcloud components install gke-gcloud-auth-plugin"
 
 
 def access(clients: Clients, target: Target) -> Access:
@@ -28,11 +27,12 @@ def access(clients: Clients, target: Target) -> Access:
     found = [one for one in owned(clients, target.name) if one.status in REACHABLE]
     if not found or not (found[0].endpoint or found[0].dns_name):
         raise Absent(target.name)
-    have = found[0]
+    have, public = found[0], clients.wire.ca_file
     by_name = have.dns and bool(have.dns_name)
+    own = base64.b64decode(have.ca).decode()
     return Access(
         server=f"https://{have.dns_name if by_name else have.endpoint}",
-        ca=_public(clients) if by_name else _own(have),
+        ca=own if not by_name else public.read_text() if public else "",
         token=lambda: clients.bearer().token,
         proxy=clients.wire.proxy,
     )
@@ -46,14 +46,5 @@ def credential(clients: Clients, _: Target, __: int | None) -> Credential:
 
 def exec_native(_: Target) -> Mapping[str, Any]:
     """The ``exec`` stanza that ``gcloud container clusters get-credentials`` writes."""
-    more = {"installHint": INSTALL, "provideClusterInfo": True}
+    more = {"installHint": f"gcloud components install {PLUGIN}", "provideClusterInfo": True}
     return {**exec_stanza(PLUGIN, [], {}), **more}
-
-
-def _own(have: ClusterState) -> str:
-    return base64.b64decode(have.ca).decode()
-
-
-def _public(clients: Clients) -> str:
-    file = clients.wire.ca_file
-    return file.read_text() if file else ""

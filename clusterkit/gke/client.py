@@ -56,14 +56,6 @@ class Bearer(NamedTuple):
     """UTC"""
 
 
-class _Answer(NamedTuple):
-    """What google-auth asks of an answer."""
-
-    status: int
-    headers: Mapping[str, str]
-    data: bytes
-
-
 class Connections:
     """Credentials, tokens and connections of one account; shared by all threads."""
 
@@ -92,27 +84,17 @@ class Connections:
     @property
     def project(self) -> str:
         """The project's id."""
-        environ = credentials.environment(self._wire)
-
-        def find() -> str:
-            named = credentials.project(self._target, environ)
-            return named or credentials.of_key(self.found)
-
-        return self._once(".project", find)
+        target, environ = self._target, credentials.environment(self._wire)
+        return self._once(
+            ".project",
+            lambda: credentials.project(target, environ) or credentials.of_key(self.found),
+        )
 
     def rest(self, service: str) -> rest.RestClient:
         """The client of an API."""
-
-        def make() -> rest.RestClient:
-            return rest.RestClient(
-                self._pool,
-                partial(refusal, service),
-                service=service,
-                headers=self._headers,
-                observe=self._wire.tell,
-            )
-
-        return self._once(service, make)
+        how: Any = {"service": service, "headers": self._headers, "observe": self._wire.tell}
+        refuse = partial(refusal, service)
+        return self._once(service, lambda: rest.RestClient(self._pool, refuse, **how))
 
     @property
     def container(self) -> Any:
@@ -121,11 +103,11 @@ class Connections:
 
     @property
     def _pool(self) -> urllib3.PoolManager:
-        def make() -> urllib3.PoolManager:
-            ca = self._wire.ca_file.read_text() if self._wire.ca_file else None
-            return rest.pool("https://www.googleapis.com", ca=ca, proxy=self._wire.proxy)
-
-        return self._once(".pool", make)
+        server, ca, proxy = "https://www.googleapis.com", self._wire.ca_file, self._wire.proxy
+        return self._once(
+            ".pool",
+            lambda: rest.pool(server, ca=ca.read_text() if ca else None, proxy=proxy),
+        )
 
     def _headers(self) -> Mapping[str, str]:
         headers = {"Authorization": f"Bearer {self.bearer().token}"}
@@ -153,7 +135,7 @@ class Connections:
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
         **_: Any,
-    ) -> _Answer:
+    ) -> urllib3.BaseHTTPResponse:
         """google-auth's transport: a request for a token, reported as any other."""
         from google.auth.exceptions import TransportError
         from urllib3.exceptions import HTTPError
@@ -167,7 +149,7 @@ class Connections:
             self._wire.tell(asked.answered(None, error=error))
             raise TransportError(error) from error  # type: ignore[no-untyped-call]
         self._wire.tell(asked.answered(answer.status))
-        return _Answer(answer.status, answer.headers, answer.data)
+        return answer
 
 
 class Clients(CloudClients):
@@ -212,7 +194,7 @@ class Clients(CloudClients):
         Query parameters that are None are left out. Returns the answer's JSON.
         """
         url = f"https://{service}.googleapis.com/{VERSIONS[service]}/{path}"
-        given = {key: _text(value) for key, value in query.items() if value is not None}
+        given = {key: str(value) for key, value in query.items() if value is not None}
         mutating = not operation.rpartition(".")[2].startswith(self.reads)
         send = partial(
             self._connections.rest(service).call,
@@ -282,7 +264,3 @@ class Clients(CloudClients):
         text = json.dumps(request, sort_keys=True, default=str)
         found: JSON = self.ask(f"container.{operation}", text, send)
         return found
-
-
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -141,8 +141,7 @@ class Cluster(Kind[Clients, ClusterState]):
             elif have.path.endswith(f"/{scope.cluster}"):
                 key = f"{cls.kind}/{scope.cluster}"
                 what = f"there is a cluster {have.id} that does not carry clusterkit's labels"
-                hint = "choose another name, or take it over: "
-                hint += f"clusterkit up --adopt {key}={have.id}"
+                hint = f"choose another name, or adopt it: clusterkit up --adopt {key}={have.id}"
                 raise NotOurs(what, where=key, hint=hint)
 
     def create(self, env: Env[Clients]) -> Operation[Clients]:
@@ -151,18 +150,15 @@ class Cluster(Kind[Clients, ClusterState]):
         return begin(env.client, "create_cluster", request)
 
     def _body(self, env: Env[Clients]) -> dict[str, Any]:
-        account = env[self.account].id
+        account, pods = env[self.account].id, self.pods
+        ranges = {"clusterSecondaryRangeName": pods, "servicesSecondaryRangeName": self.services}
         body = {
             "name": env.cluster,
             "initialClusterVersion": self.version,
             "releaseChannel": {"channel": self.channel},
             "network": env[self.network].path,
             "subnetwork": env[self.subnetwork].path,
-            "ipAllocationPolicy": {
-                "useIpAliases": True,
-                "clusterSecondaryRangeName": self.pods,
-                "servicesSecondaryRangeName": self.services,
-            },
+            "ipAllocationPolicy": {"useIpAliases": True, **ranges},
             "networkConfig": {"defaultEnablePrivateNodes": True},
             "controlPlaneEndpointsConfig": self._endpoints(),
             "resourceLabels": self.marks(env),
@@ -182,10 +178,8 @@ class Cluster(Kind[Clients, ClusterState]):
         ip: dict[str, Any] = {"enabled": True, "enablePublicEndpoint": self.public}
         if self.public:
             ip["authorizedNetworksConfig"] = self._authorized()
-        return {
-            "ipEndpointsConfig": ip,
-            "dnsEndpointConfig": {"allowExternalTraffic": self.dns},
-        }
+        dns = {"allowExternalTraffic": self.dns}
+        return {"ipEndpointsConfig": ip, "dnsEndpointConfig": dns}
 
     def _authorized(self) -> dict[str, Any]:
         if ANYWHERE in self.allowed:

@@ -16,7 +16,7 @@ from clusterkit.gke.pools import Body, pool_body
 from clusterkit.gke.preflight import Facts
 from clusterkit.gke.profile import GkePool, GkeProfile
 from clusterkit.gke.registry import HOSTS, GcrRepository, Repository
-from clusterkit.gke.workload import WorkloadAccess, principal, service_account, user
+from clusterkit.gke.workload import ServiceAccount, WorkloadAccess, principal, user
 from clusterkit.kube.manifest import namespace
 from clusterkit.kube.nodes import asked
 from clusterkit.kube.storage import storage_class
@@ -168,4 +168,4 @@ class _Graph:
             builds = namespace(name, self.cluster)
             for each in pushers:
                 if each.startswith(f"{name}/"):
-                    yield service_account(each.partition("/")[2], builds, push)
+                    yield ServiceAccount(name=each, after=(builds,), account=push)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar
 
 from clusterkit.engine.edit import Edit, edit
@@ -55,9 +56,6 @@ class IamServiceAccount(Kind[Clients, ServiceAccountState]):
     keep: bool | None = None
     """whether destroy leaves the volumes of claims; the nodes' account, which goes last, tells"""
 
-    def _description(self, env: Env[Clients]) -> str:
-        return mark(env.region, env.cluster, self.name, self.keep)
-
     @classmethod
     def list(cls, scope: Scope[Clients]) -> Iterable[ServiceAccountState]:
         return [_state(scope, shown) for shown in _listed(scope)]
@@ -67,27 +65,23 @@ class IamServiceAccount(Kind[Clients, ServiceAccountState]):
         client, member = scope.client, f"serviceAccount:{found.id}"
         there = policies.project(client).grants(client)
         name = found.tags.get(NAME, "")
+        dead = (each for each in there if each.member.startswith("deleted:"))
         return replace(
             found,
             roles=frozenset(role for role, who in there if who == member),
-            left=frozenset(
-                grant
-                for grant in there
-                if grant.member.startswith("deleted:") and is_account(scope, grant.member, name)
-            ),
+            left=frozenset(each for each in dead if is_account(scope, each.member, name)),
         )
 
     def create(self, env: Env[Clients]) -> Operation[Clients]:
         end = digest(env.token(self), length=policies.END)
-        account = {
-            "description": self._description(env),
-            "displayName": f"{self.name} of {env.cluster}",
-        }
+        words = mark(env.region, env.cluster, self.name, self.keep)
+        account = {"description": words, "displayName": f"{self.name} of {env.cluster}"}
         body = {"accountId": account_id(env, self.name) + end, "serviceAccount": account}
         path = f"projects/{env.client.project}/serviceAccounts"
         made = env.client.call("iam", "projects.serviceAccounts.create", "POST", path, body)
         email = str(made["email"])
-        return Confirmed(f"the account {email}", lambda client: bool(_account(client, email)))
+        get = partial(env.client.call, "iam", "projects.serviceAccounts.get", "GET")
+        return Confirmed(f"the account {email}", lambda _: bool(get(f"{path}/{email}")))
 
     def taken(self, env: Env[Clients]) -> ServiceAccountState | None:
         """One of its name without a mark: this cluster's, as far as anybody can tell."""
@@ -105,7 +99,8 @@ class IamServiceAccount(Kind[Clients, ServiceAccountState]):
             return changed(env, policies.project(env.client), wanted, unwanted, effect=0.0)
 
         def tell() -> None:
-            _describe(env.client, have.id, self._description(env))
+            words = mark(env.region, env.cluster, self.name, self.keep)
+            _describe(env.client, have.id, words)
 
         yield from edit("keep volumes", have.keep, bool(self.keep), tell)
         yield from edit("roles", have.roles, roles, grant)
@@ -134,11 +129,6 @@ def _describe(client: Clients, email: str, description: str) -> None:
     client.call("iam", "projects.serviceAccounts.patch", "PATCH", path, body)
 
 
-def _account(client: Clients, email: str) -> Any:
-    path = f"projects/{client.project}/serviceAccounts/{email}"
-    return client.call("iam", "projects.serviceAccounts.get", "GET", path)
-
-
 def _listed(scope: Scope[Clients]) -> Iterator[Any]:
     path = f"projects/{scope.client.project}/serviceAccounts"
     return scope.client.pages("iam", "projects.serviceAccounts.list", path, "accounts")
@@ -152,7 +142,7 @@ def _state(scope: Scope[Clients], shown: Any) -> ServiceAccountState:
 def _unmarked(scope: Scope[Clients]) -> Iterator[ServiceAccountState]:
     """Accounts with a name of this cluster's and the mark of none, of this region or another."""
     for shown in _listed(scope):
-        marked = str(shown.get("description") or "").startswith("clusterkit ")
+        marked = str(shown.get("description") or "").startswith(policies.MARK)
         if not marked and is_account(scope, str(shown["email"])):
             yield _state(scope, shown)
 

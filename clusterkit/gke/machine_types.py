@@ -15,7 +15,6 @@ SERIES = ("e2", "n2", "n2d", "t2d", "n1", "t2a", "c4a", "n4a")
 """series that are chosen for a size, the preferred one first: general purpose, on sale in many
 regions, and but for the Arm ones of the end with Persistent Disks, which the vendor's default
 StorageClass makes (https://cloud.google.com/compute/docs/general-purpose-machines)"""
-ARCHITECTURES = {"ARM64": "arm64", "X86_64": "amd64"}
 
 
 def machine_types(
@@ -44,7 +43,7 @@ def _machine_type(shown: Mapping[str, Any], zones: frozenset[str]) -> MachineTyp
         name=name,
         cpu=int(shown["guestCpus"]),
         memory_gib=int(shown["memoryMb"]) / 1024,
-        arch=ARCHITECTURES.get(shown.get("architecture", ""), "amd64"),
+        arch="arm64" if shown.get("architecture") == "ARM64" else "amd64",
         zones=zones,
         rank=SERIES.index(family) if family in SERIES and plain else None,
         burstable=bool(shown.get("isSharedCpu")),

@@ -133,11 +133,15 @@ class Marked(Kind[Clients, S]):
         made = scope.client.call("compute", operation, "DELETE", have.path)
         return compute_operation(made, f"compute.{operation}")
 
-    def taken(self, env: Env[Clients]) -> Any:
-        """The one that has the name."""
-        path = f"{self.where(env)}/{self.called(env)}"
+    @classmethod
+    def get(cls, scope: Scope[Clients], path: str) -> Any:
+        """The one at this path; None if there is none."""
         try:
-            found = env.client.call("compute", f"{self.collection}.get", "GET", path)
+            found = scope.client.call("compute", f"{cls.collection}.get", "GET", path)
         except Gone:
             return None
-        return self.state(env, found)
+        return cls.state(scope, found)
+
+    def taken(self, env: Env[Clients]) -> Any:
+        """The one that has the name."""
+        return self.get(env, f"{self.where(env)}/{self.called(env)}")

@@ -16,7 +16,6 @@ from clusterkit.engine.kind import Durations, Env, Kind, Occupant, Tags
 from clusterkit.engine.operation import Operation
 from clusterkit.engine.preflight import Report
 from clusterkit.engine.scope import Scope
-from clusterkit.errors import Gone
 from clusterkit.gke import occupants
 from clusterkit.gke.client import Clients
 from clusterkit.gke.marks import REPLACE, ComputeState, Marked, resource_name
@@ -233,41 +232,33 @@ def existing(
     given = profile.network.existing
     if given is None:
         return None
-    project = given.project or clients.project
+    scope = Scope(clients, profile.name, profile.region)
+    project, region = given.project or clients.project, profile.region
 
     def wrong(field: str, what: str, cure: str = "") -> None:
         report.error(what, f"network.existing.{field}", cure)
 
-    network = _get(clients, "networks", f"projects/{project}/global/networks/{given.vpc}")
+    network = Network.get(scope, f"projects/{project}/global/networks/{given.vpc}")
     if network is None:
         wrong("vpc", f"there is no network {given.vpc} in {project}")
-    path = f"projects/{project}/regions/{profile.region}/subnetworks/{given.subnetwork}"
-    shown = _get(clients, "subnetworks", path)
-    if shown is None:
-        wrong("subnetwork", f"there is no subnetwork {given.subnetwork} in {profile.region}")
-    if network is None or shown is None:
+    path = f"projects/{project}/regions/{region}/subnetworks/{given.subnetwork}"
+    found = Subnetwork.get(scope, path)
+    if found is None:
+        wrong("subnetwork", f"there is no subnetwork {given.subnetwork} in {region} of {project}")
+    if network is None or found is None:
         return None
-    scope = Scope(clients, profile.name, profile.region)
-    found = Network.state(scope, network), Subnetwork.state(scope, shown)
-    if found[1].network != found[0].id:
-        wrong("subnetwork", f"{given.subnetwork} lies in network {found[1].network}")
-    update = f"gcloud compute networks subnets update {given.subnetwork} --region={profile.region}"
+    if found.network != network.id:
+        wrong("subnetwork", f"{given.subnetwork} lies in network {found.network}")
+    update = f"gcloud compute networks subnets update {given.subnetwork} --region={region}"
     for field, name in (("pods", given.pods), ("services", given.services)):
-        if name not in found[1].ranges:
-            known = ", ".join(found[1].ranges) or "none"
+        if name not in found.ranges:
+            known = ", ".join(found.ranges) or "none"
             what = f"{given.subnetwork} has no secondary range {name}; it has {known}"
             wrong(field, what, f"{update} --add-secondary-ranges={name}=RANGE")
     if given.pods == given.services:
         wrong("services", "pods and Services need a range each")
-    if not found[1].private_access:
+    if not found.private_access:
         what = f"subnetwork {given.subnetwork} has no private Google access for the nodes"
         cure = f"{update} --enable-private-ip-google-access"
         report.warn(what, "network.existing.subnetwork", cure)
-    return found
-
-
-def _get(clients: Clients, collection: str, path: str) -> dict[str, Any] | None:
-    try:
-        return clients.call("compute", f"{collection}.get", "GET", path)
-    except Gone:
-        return None
+    return network, found

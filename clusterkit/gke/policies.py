@@ -23,6 +23,7 @@ from clusterkit.engine.operation import Done, Outcome, Running
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Denied, Gone, Propagating
 from clusterkit.gke.client import Clients
+from clusterkit.naming import CLUSTER, read_mark
 
 Policy = Mapping[str, Any]
 Drop = Callable[["Grant"], bool]
@@ -32,6 +33,8 @@ MOST_OF_NAME = 13
 ``-nodes-`` and the end take the others"""
 END = 6
 """hex digits at the end of an account's id"""
+MARK = "clusterkit "
+"""how the description begins of an account that a cluster has marked"""
 EFFECT = 120.0
 """seconds until a grant has its effect (facts/durations.tsv, "policy change effective")"""
 READS = 3
@@ -108,15 +111,23 @@ def is_account(scope: Scope[Clients], member: str, name: str = "") -> bool:
     return re.fullmatch(pattern, member) is not None
 
 
+def of_others(scope: Scope[Clients]) -> frozenset[str]:
+    """Living accounts that other clusters have marked, as members of policies: ids hold a part of
+    the cluster's name only, and no region.
+    """
+    where = f"projects/{scope.client.project}/serviceAccounts"
+    shown = scope.client.pages("iam", "projects.serviceAccounts.list", where, "accounts")
+    marked = (each for each in shown if str(each.get("description") or "").startswith(MARK))
+    return frozenset(
+        f"serviceAccount:{each['email']}"
+        for each in marked
+        if read_mark(each["description"], scope.region)[0].get(CLUSTER) != scope.cluster
+    )
+
+
 def project(client: Clients) -> Holder:
     """The project's policy."""
     return Holder("cloudresourcemanager", "projects", f"projects/{client.project}")
-
-
-def service_account(client: Clients, email: str) -> Holder:
-    """Who may act as a service account."""
-    path = f"projects/{client.project}/serviceAccounts/{email}"
-    return Holder("iam", "projects.serviceAccounts", path)
 
 
 def repository(path: str) -> Holder:
@@ -165,8 +176,8 @@ class Confirmed:
         self.seen = self.seen + 1 if holds else 0
         if self.seen < READS:
             return Running(f"waiting until IAM shows {self.what}")
-        early = monotonic() < self.effective
-        return Running(f"waiting until {self.what} take effect") if early else Done()
+        late = monotonic() >= self.effective
+        return Done() if late else Running(f"waiting until {self.what} take effect")
 
 
 def changed(

@@ -85,15 +85,9 @@ def pool_body(
 def complete(body: Body, env: Env[Any], account: str) -> Body:
     """The same with our marks, the nodes' service account and what firewall rules know them by."""
     config, ours = body["config"], {CLUSTER: env.cluster, NAME: body["name"], RUN: str(env.run)}
-    return {
-        **body,
-        "config": {
-            **config,
-            "resourceLabels": {**config["resourceLabels"], **ours},
-            "serviceAccount": account,
-            "tags": [node_tag(env)],
-        },
-    }
+    labels, tags = {**config["resourceLabels"], **ours}, [node_tag(env)]
+    more = {"resourceLabels": labels, "serviceAccount": account, "tags": tags}
+    return {**body, "config": {**config, **more}}
 
 
 def taints(wanted: Iterable[Taint]) -> list[dict[str, str]]:

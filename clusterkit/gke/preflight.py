@@ -26,7 +26,7 @@ from clusterkit.gke.machine_types import cpu_metric, disk_metric, machine_types
 from clusterkit.gke.marks import last
 from clusterkit.gke.network import NetworkState, SubnetworkState
 from clusterkit.gke.nodes import NodePoolState
-from clusterkit.gke.profile import GkePool, GkeProfile
+from clusterkit.gke.profile import GkeProfile
 from clusterkit.naming import MACHINE
 from clusterkit.profile.pool import machine_text
 
@@ -44,6 +44,9 @@ ROLES = (
     "roles/iam.serviceAccountAdmin, roles/iam.serviceAccountUser, "
     "roles/resourcemanager.projectIamAdmin and roles/artifactregistry.admin"
 )
+SPOT = "PREEMPTIBLE_CPUS"
+Quotas = Mapping[str, Mapping[str, Any]]
+"""a region's quotas by metric, as ``regions.get`` shows them"""
 MORE = f"ask for more at {QUOTAS}, or use fewer or smaller machines"
 
 
@@ -84,8 +87,7 @@ def _project(clients: Clients) -> Any:
     except Denied as error:
         if error.code in DISABLED:
             raise
-        error.hint = "there is no such project, or the credentials may not see it: "
-        error.hint += "gcloud projects list shows those they may"
+        error.hint = "gcloud projects list shows the projects that the credentials may see"
         raise
 
 
@@ -117,8 +119,9 @@ def preflight(profile: GkeProfile, clients: Clients) -> Facts:
         if profile.mode == "standard":
             choice = _choose(profile, cluster, pools, found, known, zones, report)
             check_disks(profile, choice, report)
-            needed = quota_needed(profile, choice, missing, new_network=not cluster)
-            check_quota(region.result(), needed, report)
+            quotas = {each["metric"]: each for each in region.result().get("quotas") or ()}
+            needed = quota_needed(profile, choice, missing, quotas, new_network=not cluster)
+            check_quota(quotas, needed, report)
         permitted.result()
     report.raise_errors()
     shown = project.result()
@@ -139,13 +142,9 @@ def check_permissions(profile: GkeProfile, clients: Clients, report: Report) -> 
     wanted = [*PERMISSIONS.split(), *(REGISTRY.split() if profile.registry else ())]
     if profile.network.existing:
         wanted = [name for name in wanted if not name.startswith("compute.")]
-    answer = clients.call(
-        "cloudresourcemanager",
-        "projects.testIamPermissions",
-        "POST",
-        f"projects/{clients.project}:testIamPermissions",
-        {"permissions": wanted},
-    )
+    path, body = f"projects/{clients.project}:testIamPermissions", {"permissions": wanted}
+    operation = "projects.testIamPermissions"
+    answer = clients.call("cloudresourcemanager", operation, "POST", path, body)
     if lacking := sorted({*wanted} - {*answer.get("permissions", ())}):
         what = f"the credentials lack permissions on the project: {', '.join(lacking)}"
         report.error(what, "account", f"roles that have them all are {ROLES}")
@@ -187,20 +186,14 @@ def _known_types(profile: GkeProfile, there: Sequence[NodePoolState]) -> dict[st
 
 
 def _missing_nodes(profile: GkeProfile, there: Sequence[NodePoolState]) -> dict[str, int]:
-    """A pool's name to how many of its nodes the cluster does not have yet."""
-    have: Counter[str] = Counter()
+    """A pool's name to how many of its first nodes the cluster does not have yet. They are as many
+    in each zone, so that a regional pool may begin with more than its minimum.
+    """
+    have, zones = Counter[str](), profile.network.zone_number
     for pool in there:
         have[pool.id.rpartition("-")[0]] += pool.size
-    missing = {pool.name: _first_nodes(profile, pool) - have[pool.name] for pool in profile.pools}
-    return {name: count for name, count in missing.items() if count > 0}
-
-
-def _first_nodes(profile: GkeProfile, pool: GkePool) -> int:
-    """Nodes a pool begins with: as many in each zone, so that a regional one may begin with more
-    than its minimum.
-    """
-    zones = profile.network.zone_number
-    return zones * ceil(pool.minimum / zones)
+    first = {pool.name: zones * ceil(pool.minimum / zones) for pool in profile.pools}
+    return {name: more for name in first if (more := first[name] - have[name]) > 0}
 
 
 def _choose(
@@ -241,14 +234,21 @@ def check_disks(profile: GkeProfile, choice: Choice, report: Report) -> None:
 
 
 def quota_needed(
-    profile: GkeProfile, choice: Choice, missing: Mapping[str, int], *, new_network: bool
+    profile: GkeProfile,
+    choice: Choice,
+    missing: Mapping[str, int],
+    quotas: Quotas,
+    *,
+    new_network: bool,
 ) -> Counter[str]:
-    """What the first nodes take of the region's quotas, by metric."""
-    needed: Counter[str] = Counter()
+    """What the first nodes take of the region's quotas, by metric. Where spot machines have no
+    quota of their own they count as the others.
+    """
+    needed, spot = Counter[str](), bool(quotas.get(SPOT, {}).get("limit"))
     for pool in profile.pools:
         nodes = missing.get(pool.name, 0)
         for kind in choice.types.get(pool.name, ())[:1] if nodes else ():
-            needed["PREEMPTIBLE_CPUS" if pool.spot else cpu_metric(kind.name)] += kind.cpu * nodes
+            needed[SPOT if pool.spot and spot else cpu_metric(kind.name)] += kind.cpu * nodes
             needed[disk_metric(disk_type(kind.name, pool.disk.type))] += pool.disk.size * nodes
             needed["INSTANCES"] += nodes
     if new_network and not profile.network.existing and profile.network.nat != "none":
@@ -256,17 +256,11 @@ def quota_needed(
     return needed
 
 
-def check_quota(region: Mapping[str, Any], needed: Mapping[str, int], report: Report) -> None:
+def check_quota(quotas: Quotas, needed: Mapping[str, int], report: Report) -> None:
     """Whether the region's quotas have room for that; one that is not shown does not limit it."""
-    quotas = {each["metric"]: each for each in region.get("quotas") or ()}
     for metric, more in needed.items():
-        quota = quotas.get(metric)
-        if metric == "PREEMPTIBLE_CPUS" and quota and not quota.get("limit"):
-            quota = quotas.get("CPUS")  # without one of their own, spot machines count here
-        if quota is None:
-            continue
+        quota = quotas.get(metric, {"limit": -1})
         used, most = int(quota.get("usage") or 0), int(quota.get("limit") or 0)
         if 0 <= most < used + more:
-            what = f"the pools need {more} more of the quota {quota['metric']}, of which {used} of "
-            what += f"{most} are in use in {region.get('name', 'the region')}"
-            report.error(what, "pools", MORE)
+            what = f"the pools need {more} more of the quota {metric}, of which {used} of {most} "
+            report.error(f"{what}are in use in the region", "pools", MORE)

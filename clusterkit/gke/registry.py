@@ -76,14 +76,14 @@ class Repository(Kind[Clients, RepositoryState]):
     def read(cls, scope: Scope[Clients], found: RepositoryState) -> RepositoryState:
         there = policies.repository(found.id).grants(scope.client)
         ours = frozenset(grant for grant in there if _ours(scope, grant))
+        if ours:
+            theirs = policies.of_others(scope)
+            ours = frozenset(grant for grant in ours if grant.member not in theirs)
         return replace(found, grants=ours)
 
     def create(self, env: Env[Clients]) -> Operation[Clients]:
-        body = {
-            "format": "DOCKER",
-            "labels": self.marks(env),
-            "description": f"images of {env.cluster}, made by clusterkit",
-        }
+        words = f"images of {env.cluster}, made by clusterkit"
+        body = {"format": "DOCKER", "labels": self.marks(env), "description": words}
         parent, name = self._parent(env), self.repository
         answer = _call(env.client, "create", "POST", parent, body, repositoryId=name)
         return long_running(SERVICE, answer, f"{SERVICE}.{_COLLECTION}.create")
@@ -92,7 +92,7 @@ class Repository(Kind[Clients, RepositoryState]):
         wanted, holder = frozenset(self._wanted(env)), policies.repository(have.id)
 
         def others(grant: Grant) -> bool:
-            return _ours(env, grant) and grant not in wanted
+            return grant in have.grants and grant not in wanted
 
         def grant() -> Operation[Clients]:
             effect = EFFECT if wanted - have.grants else 0.0
@@ -188,5 +188,5 @@ def _state(shown: Any) -> RepositoryState:
 
 
 def _ours(scope: Scope[Clients], grant: Grant) -> bool:
-    """Whether a grant on a repository of ours is of this cluster's accounts, dead ones too."""
+    """Whether a grant on a repository of ours may be of this cluster's accounts, dead ones too."""
     return policies.is_account(scope, grant.member) and grant.role in (READER, WRITER)

@@ -5,7 +5,8 @@ https://cloud.google.com/kubernetes-engine/docs/how-to/workload-identity
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import field
 from functools import partial
 from typing import Any, ClassVar
 
@@ -24,6 +25,7 @@ from clusterkit.naming import CLUSTER, NAME
 
 ACT_AS = "iam.gke.io/gcp-service-account"
 """annotation that names the service account of Google's that the pods act as"""
+CONTENT = {"apiVersion": "v1", "kind": "ServiceAccount"}
 USER = "roles/iam.workloadIdentityUser"
 HOLDERS = (Repository, GcrRepository, IamServiceAccount)
 
@@ -98,7 +100,8 @@ class WorkloadAccess(Kind[Clients, AccessState]):
 def _holder(scope: Scope[Clients], identifier: str) -> Holder:
     if identifier.startswith("projects/"):
         return policies.repository(identifier)
-    return policies.service_account(scope.client, identifier)
+    path = f"projects/{scope.client.project}/serviceAccounts/{identifier}"
+    return Holder("iam", "projects.serviceAccounts", path)
 
 
 def _of(scope: Scope[Clients], grant: Grant) -> bool:
@@ -111,19 +114,10 @@ class ServiceAccount(manifest.ServiceAccount):
     """A Kubernetes service account, whose pods may act as a service account of Google's."""
 
     account: Kind[Any, State] | None = None
+    content: Mapping[str, Any] = field(default_factory=lambda: CONTENT)
 
     def body(self, env: Env[HasKube]) -> Object:
         body = super().body(env)
         if self.account is not None:
             body["metadata"]["annotations"] = {ACT_AS: env[self.account].id}
         return body
-
-
-def service_account(
-    name: str, within: manifest.Namespace, account: Kind[Any, State] | None
-) -> ServiceAccount:
-    """A service account in a namespace of ours; ``name`` without the namespace."""
-    plain = manifest.service_account(name, within)
-    return ServiceAccount(
-        name=plain.name, after=plain.after, content=plain.content, account=account
-    )

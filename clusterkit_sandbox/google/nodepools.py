@@ -7,7 +7,7 @@ Fields of an update that machines are made of replace them (the API's ``UpdateNo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from clusterkit_sandbox.google.clusterbodies import region_of
@@ -52,29 +52,42 @@ def _list(call: Call) -> object:
     return {"nodePools": found} if found else {}
 
 
-def _settled(call: Call, cluster: Cluster, pool: str) -> None:
-    free(cluster, call.clusters.running(cluster), pool)
+def _settled(call: Call, cluster: Cluster, pool: NodePool) -> None:
+    free(cluster, call.clusters.running(cluster), pool.id)
     if cluster.state not in ("RUNNING", "ERROR", "DEGRADED"):
         raise bad(f"Cluster {cluster.name} is in state {cluster.state}.")
 
 
+def _change(
+    call: Call,
+    cluster: Cluster,
+    pool: NodePool,
+    kind: str,
+    what: str,
+    then: Callable[[], None] = lambda: None,
+) -> Json:
+    """Begin a change of a pool."""
+    _settled(call, cluster, pool)
+    operation = begin(call, cluster, kind, pool)
+    call.clusters.pools.change(cluster, pool, operation, what, then)
+    return operation.shown()
+
+
 @both("clusters.nodePools.create")
 def _create(call: Call) -> object:
-    cluster, asked = find(call), dict(call.body.get("nodePool") or {})
-    pool = new_pool(call, cluster, asked)
-    _settled(call, cluster, pool.id)
+    cluster = find(call)
+    pool = new_pool(call, cluster, dict(call.body.get("nodePool") or {}))
+    _settled(call, cluster, pool)
     check_quota(call.store, cluster, [pool])
     call.store.add(pool)
-    operation = begin(call, cluster, "CREATE_NODE_POOL", pool)
-    call.clusters.pools.resize(cluster, pool, operation, "google/node-pool/create", new=True)
-    return operation.shown()
+    return _change(call, cluster, pool, "CREATE_NODE_POOL", "google/node-pool/create")
 
 
 @both("clusters.nodePools.delete")
 def _delete(call: Call) -> object:
     cluster = find(call)
     pool = pool_of(call, cluster)
-    _settled(call, cluster, pool.id)
+    _settled(call, cluster, pool)
     operation = begin(call, cluster, "DELETE_NODE_POOL", pool)
     call.clusters.pools.delete(cluster, pool, operation)
     return operation.shown()
@@ -83,42 +96,38 @@ def _delete(call: Call) -> object:
 @both("clusters.nodePools.setSize")
 def _set_size(call: Call) -> object:
     """The size is that of each zone (vendor: ``gcloud container clusters resize``, --num-nodes)."""
-    cluster = find(call)
-    pool, size = pool_of(call, cluster), int(call.body.get("nodeCount") or 0)
+    cluster, size = find(call), int(call.body.get("nodeCount") or 0)
+    pool = pool_of(call, cluster)
     if size < 0:
         raise bad("Node count must not be negative.")
-    _settled(call, cluster, pool.id)
-    before, pool.sizes = pool.sizes, dict.fromkeys(pool.sizes, size)
-    return _resized(call, cluster, pool, before, "SET_NODE_POOL_SIZE")
+    sizes = dict.fromkeys(pool.sizes, size)
+    return _resized(call, cluster, pool, sizes, "SET_NODE_POOL_SIZE")
 
 
 def _resized(
-    call: Call, cluster: Cluster, pool: NodePool, before: dict[str, int], kind: str
+    call: Call, cluster: Cluster, pool: NodePool, sizes: dict[str, int], kind: str
 ) -> Json:
+    _settled(call, cluster, pool)
+    before, pool.sizes = pool.sizes, sizes
     try:
         check_quota(call.store, cluster, [pool])
     except Exception:
         pool.sizes = before
         raise
-    operation = begin(call, cluster, kind, pool)
-    what = "google/node-pool/resize"
-    call.clusters.pools.resize(cluster, pool, operation, what, new=False)
-    return operation.shown()
+    return _change(call, cluster, pool, kind, "google/node-pool/resize")
 
 
 @both("clusters.nodePools.setAutoscaling")
 def _set_autoscaling(call: Call) -> object:
     cluster = find(call)
-    pool = pool_of(call, cluster)
-    return rescale(call, cluster, pool, dict(call.body.get("autoscaling") or {}))
+    asked = dict(call.body.get("autoscaling") or {})
+    return rescale(call, cluster, pool_of(call, cluster), asked)
 
 
 def rescale(call: Call, cluster: Cluster, pool: NodePool, asked: Json) -> Json:
     """Begin to set the limits of a pool."""
     check_autoscaling(asked)
-    _settled(call, cluster, pool.id)
-    before, pool.sizes = pool.sizes, grown(pool.sizes, asked)
-    made = _resized(call, cluster, pool, before, "UPDATE_CLUSTER")
+    made = _resized(call, cluster, pool, grown(pool.sizes, asked), "UPDATE_CLUSTER")
     pool.shown.pop("autoscaling", None)
     if asked.get("enabled"):
         pool.shown["autoscaling"] = {"locationPolicy": "BALANCED", **asked}
@@ -127,17 +136,11 @@ def rescale(call: Call, cluster: Cluster, pool: NodePool, asked: Json) -> Json:
 
 @both("clusters.nodePools.setManagement")
 def _set_management(call: Call) -> object:
-    cluster = find(call)
-    pool, asked = pool_of(call, cluster), dict(call.body.get("management") or {})
+    cluster, asked = find(call), dict(call.body.get("management") or {})
     check_management(asked, cluster.channel)
-    _settled(call, cluster, pool.id)
-    operation = begin(call, cluster, "SET_NODE_POOL_MANAGEMENT", pool)
-
-    def change() -> None:
-        pool.shown["management"] = asked
-
-    call.clusters.pools.change(cluster, pool, operation, "google/cluster/update", change)
-    return operation.shown()
+    pool, what = pool_of(call, cluster), "google/cluster/update"
+    change = lambda: pool.shown.update(management=asked)  # noqa: E731
+    return _change(call, cluster, pool, "SET_NODE_POOL_MANAGEMENT", what, change)
 
 
 @both("clusters.nodePools.update")
@@ -147,23 +150,22 @@ def _update(call: Call) -> object:
     check_etag(asked.get("etag"), pool.shown["etag"])
     for name in _NAMES:
         asked.pop(name, None)
-    if asked.get("locations"):
-        return _relocate(call, cluster, pool, list(asked["locations"]))
+    if zones := asked.get("locations"):
+        check_zones(region_of(cluster.location), zones)
+        usual = max(pool.sizes.values(), default=0)
+        sizes = {zone: pool.sizes.get(zone, usual) for zone in zones}
+        return _resized(call, cluster, pool, sizes, "UPDATE_CLUSTER")
     machines = {name: asked.pop(name) for name in _MACHINES if asked.get(name)}
     version = str(asked.pop("nodeVersion", None) or "")
     if machines or (version and version != pool.shown["version"]):
         return upgrade(call, cluster, pool, version or pool.shown["version"], machines)
     config, own = _wanted(asked)
     check_labels(config.get("resourceLabels") or {})
-    _settled(call, cluster, pool.id)
-    operation = begin(call, cluster, "UPGRADE_NODES", pool)
 
     def change() -> None:
-        pool.shown["config"] = {**pool.shown["config"], **config}
-        pool.shown.update(own)
+        pool.shown.update(own, config={**pool.shown["config"], **config})
 
-    call.clusters.pools.change(cluster, pool, operation, "google/node-pool/update", change)
-    return operation.shown()
+    return _change(call, cluster, pool, "UPGRADE_NODES", "google/node-pool/update", change)
 
 
 def _wanted(asked: Json) -> tuple[Json, Json]:
@@ -190,19 +192,8 @@ def upgrade(
     config |= {"diskType": kind, "diskSizeGb": size}
     config["bootDisk"] = {**boot, "diskType": kind, "sizeGb": str(size)}
     check_config(call, cluster, {**pool.shown, "config": config})
-    _settled(call, cluster, pool.id)
+    _settled(call, cluster, pool)
     operation = begin(call, cluster, "UPGRADE_NODES", pool)
-
-    def change() -> None:
-        pool.shown.update({"config": config, "version": found})
-
+    change = lambda: pool.shown.update(config=config, version=found)  # noqa: E731
     call.clusters.pools.replace(cluster, pool, operation, change)
     return operation.shown()
-
-
-def _relocate(call: Call, cluster: Cluster, pool: NodePool, zones: list[str]) -> Json:
-    check_zones(region_of(cluster.location), zones)
-    _settled(call, cluster, pool.id)
-    before, usual = pool.sizes, max(pool.sizes.values(), default=0)
-    pool.sizes = {zone: before.get(zone, usual) for zone in zones}
-    return _resized(call, cluster, pool, before, "UPDATE_CLUSTER")

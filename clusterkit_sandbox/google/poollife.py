@@ -56,26 +56,6 @@ class PoolLife:
             pool.shown["statusMessage"] = message
         pool.shown["etag"] = str(uuid.uuid4())
 
-    def resize(
-        self, cluster: Cluster, pool: NodePool, operation: Operation, what: str, *, new: bool
-    ) -> None:
-        """Bring the pool to its sizes."""
-        self.show(pool, "PROVISIONING" if new else "RECONCILING")
-
-        def resized() -> None:
-            with self._store.lock:
-                if self._store.get(NodePool, pool.id, pool.scope) is not pool:
-                    return
-                if operation.doomed and not new:
-                    trouble: Trouble | None = _FAILED
-                else:
-                    trouble = settle(self._store, cluster, pool, doomed=operation.doomed)
-                self.settled(pool, trouble)
-                self.end(operation, trouble)
-            self.sync(cluster)
-
-        self._store.clock.later(what, resized)
-
     def settled(self, pool: NodePool, trouble: Trouble | None) -> None:
         """Show what became of a pool."""
         pool.shown.pop("conditions", None)
@@ -102,19 +82,19 @@ class PoolLife:
         then: Callable[[], None],
     ) -> None:
         """Keep the pool ``RECONCILING`` while ``what`` takes its time; ``then`` makes the change,
-        with the lock, which the nodes show.
+        with the lock, and the pool comes to its sizes. A new pool has no nodes before.
         """
-        self.show(pool, "RECONCILING")
+        new = operation.kind == "CREATE_NODE_POOL"
+        self.show(pool, "PROVISIONING" if new else "RECONCILING")
 
         def changed() -> None:
             with self._store.lock:
                 if self._store.get(NodePool, pool.id, pool.scope) is not pool:
                     return
-                if operation.doomed:
-                    trouble: Trouble | None = _FAILED
-                else:
+                trouble: Trouble | None = _FAILED
+                if new or not operation.doomed:
                     then()
-                    trouble = settle(self._store, cluster, pool)
+                    trouble = settle(self._store, cluster, pool, doomed=operation.doomed)
                 self.settled(pool, trouble)
                 self.end(operation, trouble)
             self.sync(cluster)

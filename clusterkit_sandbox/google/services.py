@@ -9,7 +9,6 @@ resource_google_project_service.go.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
 
 from clusterkit_sandbox.google import access
 from clusterkit_sandbox.google.failure import Json, bad_request, rpc
@@ -82,38 +81,24 @@ def _list(call: Call) -> object:
     return listed | ({"nextPageToken": after} if after else {})
 
 
-@method("serviceusage.services.enable")
+@method("serviceusage.services.enable", "serviceusage.services.batchEnable")
 def _enable(call: Call) -> object:
-    service = _named(call)
-
-    def answer() -> Json:
-        return {"@type": f"{_TYPE}EnableServiceResponse", "service": _shown(call, service)}
-
-    if (call.project, service) in call.store.enabled:
-        return {"name": "operations/noop.DONE_OPERATION", "done": True, "response": answer()}
-    return _change(call, (service,), answer)
-
-
-@method("serviceusage.services.batchEnable")
-def _batch_enable(call: Call) -> object:
-    asked = [str(one) for one in call.body.get("serviceIds") or ()]
-    if not 1 <= len(asked) <= _MOST:
+    store, project, alone = call.store, call.project, call.operation.endswith(".enable")
+    asked = [] if alone else [str(one) for one in call.body.get("serviceIds") or ()]
+    if not alone and not 1 <= len(asked) <= _MOST:
         raise bad_request([("service_ids", f"1 to {_MOST} services can be enabled at once.")])
-    services = [_service(one) for one in asked]
+    services = [_named(call)] if alone else [_service(one) for one in asked]
+    wanted = [need for one in services for need in (*_NEEDS.get(one, ()), one)]
 
     def answer() -> Json:
         shown = [_shown(call, one) for one in services]
+        if alone:
+            return {"@type": f"{_TYPE}EnableServiceResponse", "service": shown[0]}
         return {"@type": f"{_TYPE}BatchEnableServicesResponse", "services": shown}
 
-    if all((call.project, one) in call.store.enabled for one in services):
+    if all((project, one) in store.enabled for one in services):
         return {"name": "operations/noop.DONE_OPERATION", "done": True, "response": answer()}
-    return _change(call, services, answer)
-
-
-def _change(call: Call, services: Sequence[str], answer: Callable[[], Json]) -> Json:
-    store, project = call.store, call.project
     late = call.faults.late(call.operation)
-    wanted = [need for one in services for need in (*_NEEDS.get(one, ()), one)]
 
     def enabled() -> Json:
         for one in wanted:

@@ -74,7 +74,7 @@ cloud: gke
 name: {name}
 region: europe-west1
 kubernetes: "1.35"
-endpoint: {{allowed: [203.0.113.0/24, 127.0.0.0/8]}}
+endpoint: {{allowed: [203.0.113.0/24, 8.8.8.0/24]}}
 pools:
   - {{name: default, machine: e2-standard-2}}
 registry: {{name: {name}, repositories: [app], keep: false}}

@@ -85,7 +85,8 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
 
 def until_it_works(user: User, run: subprocess.Popen[str]) -> None:
     """Until a run has the lock and has begun to create things."""
-    while not any(each.operation.endswith(":CreateVpc") for each in daemon.requests(user.info)):
+    first = (":CreateVpc", "compute.networks.insert")
+    while not any(each.operation.endswith(first) for each in daemon.requests(user.info)):
         assert run.poll() is None
         time.sleep(0.01)
 

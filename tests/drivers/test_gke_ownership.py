@@ -89,6 +89,26 @@ def test_what_only_carries_the_name_of_a_cluster_is_kept(tmp_path: Path) -> None
         assert found.things() == before
 
 
+def test_an_account_of_a_cluster_elsewhere_keeps_what_it_has_on_our_repository(
+    tmp_path: Path,
+) -> None:
+    profile = edited(MINIMAL, {"registry": {"name": "demo", "repositories": ["app"]}})
+    with world(replace(MINIMAL_CASE, profile=profile), tmp_path) as found:
+        found.settle(found.up())
+        account, path = Account(found), found.plan().snapshot.states["repository/demo"].id
+        theirs = {"description": "clusterkit us-central1/demo/nodes remove"}
+        body = {"accountId": "ck-demo-nodes-abcdef", "serviceAccount": theirs}
+        made = account("iam", "POST", f"projects/{account.project}/serviceAccounts", body)
+        policy = account("artifactregistry", "GET", f"{path}:getIamPolicy")
+        readers = {
+            "role": "roles/artifactregistry.reader",
+            "members": [f"serviceAccount:{made['email']}"],
+        }
+        policy = {**policy, "bindings": [*policy["bindings"], readers]}
+        account("artifactregistry", "POST", f"{path}:setIamPolicy", {"policy": policy})
+        assert found.plan().empty
+
+
 def test_a_disk_of_a_region_whose_name_begins_as_ours_is_not_seen(tmp_path: Path) -> None:
     with world(MINIMAL_CASE, tmp_path) as found:
         account = Account(found)

@@ -63,37 +63,34 @@ def test_a_version_of_another_channel_is_refused_with_those_there_are() -> None:
 def test_a_regional_pool_begins_with_as_many_nodes_in_each_zone() -> None:
     pool = {**POOL, "count": {"min": 1, "max": 5}, "disk": {"size": 100}}
     profile = _profile(pool, network={"zones": 3})
-    needed = quota_needed(profile, _choice("e2-standard-4"), {"default": 3}, new_network=True)
+    needed = quota_needed(profile, _choice("e2-standard-4"), {"default": 3}, {}, new_network=True)
     assert needed == {"CPUS": 12, "SSD_TOTAL_GB": 300, "INSTANCES": 3, "IN_USE_ADDRESSES": 1}
 
 
 def test_each_series_has_its_quota() -> None:
     profile = _profile({**POOL, "machine": "n4-standard-4", "disk": {"size": 50}})
-    needed = quota_needed(profile, _choice("n4-standard-4"), {"default": 2}, new_network=False)
+    needed = quota_needed(profile, _choice("n4-standard-4"), {"default": 2}, {}, new_network=False)
     assert needed == {"N4_CPUS": 8, "HDB_TOTAL_GB": 100, "INSTANCES": 2}
 
 
 def test_a_short_quota_is_an_error_and_an_unknown_one_is_none() -> None:
-    region = {"quotas": [{"metric": "SSD_TOTAL_GB", "limit": 500.0, "usage": 250.0}]}
+    quotas = {"SSD_TOTAL_GB": {"metric": "SSD_TOTAL_GB", "limit": 500.0, "usage": 250.0}}
     report = Report()
-    check_quota(region, {"SSD_TOTAL_GB": 250, "CPUS": 10_000}, report)
+    check_quota(quotas, {"SSD_TOTAL_GB": 250, "CPUS": 10_000}, report)
     assert not report.errors
-    check_quota(region, {"SSD_TOTAL_GB": 251}, report)
+    check_quota(quotas, {"SSD_TOTAL_GB": 251}, report)
     assert "250 of 500" in report.errors[0].what
 
 
-def test_spot_machines_without_a_quota_of_their_own_count_as_the_others() -> None:
-    region = {
-        "quotas": [
-            {"metric": "PREEMPTIBLE_CPUS", "limit": 0.0, "usage": 0.0},
-            {"metric": "CPUS", "limit": 8.0, "usage": 4.0},
-        ]
-    }
-    report = Report()
-    check_quota(region, {"PREEMPTIBLE_CPUS": 4}, report)
-    assert not report.errors
-    check_quota(region, {"PREEMPTIBLE_CPUS": 5}, report)
-    assert "CPUS" in report.errors[0].what
+@pytest.mark.parametrize(("limit", "metric"), [(0.0, "N2_CPUS"), (64.0, "PREEMPTIBLE_CPUS")])
+def test_spot_machines_without_a_quota_of_their_own_count_as_others(
+    limit: float, metric: str
+) -> None:
+    profile = _profile({**POOL, "machine": "n2-standard-4", "spot": True})
+    quotas = {"PREEMPTIBLE_CPUS": {"metric": "PREEMPTIBLE_CPUS", "limit": limit}}
+    choice = _choice("n2-standard-4")
+    needed = quota_needed(profile, choice, {"default": 2}, quotas, new_network=False)
+    assert needed[metric] == 8
 
 
 def test_mixed_kinds_of_volumes_are_a_warning() -> None:
