@@ -19,22 +19,27 @@ REDACTED = "[redacted]"
 
 _SECRET = re.compile(
     r"password|passwd|secret|signature|credential|privatekey|accesskey|keymaterial|authorization"
-    r"|kubeconfig|clientkeydata|userdata|dockerconfig|^config$|token"
+    r"|kubeconfig|clientkey|userdata|dockerconfig|^config$|token|assertion|jwt"
 )
 """in the names of fields, without case and punctuation. ``config`` is the kubeconfig of Container
 Service's DescribeClusterUserKubeconfig"""
-_HARMLESS = re.compile(r"^(next|client|clientrequest|continue|pagination)token$")
+_HARMLESS = re.compile(r"^(next|nextpage|page|client|clientrequest|continue|pagination)token$")
 """page and idempotency tokens grant nothing"""
 _TEXTS = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
     r"|k8s-[a-z]+-v1\.[\w-]+"
     r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bLTAI\w{12,}"
     r"|\beyJ[\w-]+\.[\w-]+(?:\.[\w-]+)?"
+    r"|\bya29\.[\w.-]+|\b1//0[\w-]{10,}"
     r"|(?i:(?:signature|accesskeyid|securitytoken|x-amz-(?:credential|signature|security-token))"
     r"(?:=|%3D)[^&\s\"']+)",
     re.DOTALL,
 )
-"""in values: private keys, bearer tokens, access key ids, the parameters that sign a URL"""
+"""in values: private keys, bearer and refresh tokens, access key ids, the parameters that sign a
+URL
+"""
+_BOOT = "compute#metadata"
+"""``kind`` of what a machine boots with: scripts of anybody's, and the credentials of nodes"""
 _URL = re.compile(r"https?://\S+\?\S+")
 _serial = itertools.count(1)
 
@@ -105,6 +110,8 @@ def redacted(value: Any, *, secret: bool = False) -> Any:
     """
     if isinstance(value, Mapping):
         secret = secret or value.get("kind") in ("Secret", "SecretList")
+        if value.get("kind") == _BOOT and "items" in value:
+            value = {**value, "items": REDACTED}
         return {str(key): _field(str(key), inner, secret) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [redacted(inner, secret=secret) for inner in value]

@@ -220,7 +220,8 @@ class Clients(CloudClients):
             if error.code not in DISABLED or service == SERVICES or self._is_enabled(service):
                 raise
             what = f"{service}.googleapis.com is not enabled in project {self.project}"
-            cure = f"clusterkit up --activate, or gcloud services enable {service}.googleapis.com"
+            cure = f"clusterkit up --activate, or gcloud services enable {service}.googleapis.com "
+            cure += f"--project={self.project}"
             raise Denied(what, hint=cure, code=error.code) from None
 
     def _is_enabled(self, service: str) -> bool:

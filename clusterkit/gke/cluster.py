@@ -29,7 +29,7 @@ from clusterkit.gke.network import PODS, SERVICES, NetworkState, SubnetworkState
 from clusterkit.gke.operations import container_operation
 from clusterkit.gke.policies import workload_pool
 from clusterkit.gke.pools import SCOPES, Body, complete
-from clusterkit.naming import CLUSTER
+from clusterkit.naming import CLUSTER, NAME
 from clusterkit.profile.network import ANYWHERE
 
 PROTECT = "clusterkit-protect"
@@ -194,10 +194,13 @@ class Cluster(Kind[Clients, ClusterState]):
 
         yield from fixed("location", have.location, self.location, REPLACE)
         yield from fixed("autopilot", have.autopilot, self.autopilot, REPLACE)
-        for wish, there in ((self.network, have.network), (self.subnetwork, have.subnetwork)):
+        for what, wish, there in (
+            ("network", self.network, have.network),
+            ("subnetwork", self.subnetwork, have.subnetwork),
+        ):
             # one that is yet to be created, or exists already
             name = wish.called(env) if isinstance(wish, Marked) else env[wish].id
-            yield from fixed("network", there, name, REPLACE)
+            yield from fixed(what, there, name, REPLACE)
         yield from fixed("pods", have.pods, self.pods, REPLACE)
         yield from fixed("services", have.services, self.services, REPLACE)
         endpoints = change(desiredControlPlaneEndpointsConfig=self._endpoints())
@@ -225,9 +228,12 @@ class Cluster(Kind[Clients, ClusterState]):
         for pool in () if have.autopilot else have.pools:
             labels = (pool.get("config") or {}).get("resourceLabels") or {}
             made_by_gke = (pool.get("autoscaling") or {}).get("autoprovisioned")
-            if labels.get(CLUSTER) != scope.cluster and not made_by_gke:
-                name, of = str(pool["name"]), f"--cluster={scope.cluster}"
+            name, of = str(pool["name"]), f"--cluster={scope.cluster}"
+            # a cluster's labels may have been passed on to it
+            ours = (labels.get(CLUSTER), labels.get(NAME)) == (scope.cluster, name)
+            if not (ours or made_by_gke):
                 cure = f"gcloud container node-pools delete {name} {of} --location={have.location}"
+                cure += f" --project={scope.client.project}"
                 yield Occupant("node pool", name, cure=cure)
 
     @classmethod
@@ -236,7 +242,9 @@ class Cluster(Kind[Clients, ClusterState]):
         path = f"projects/{scope.client.project}/locations/{location}/clusters/{name}"
         if name != scope.cluster:
             what = f"the profile's cluster is {scope.cluster}, and a cluster cannot be renamed"
-            raise NotOurs(what, where=identifier, hint="choose the cluster of that name")
+            key = f"{cls.kind}/{scope.cluster}"
+            hint = f"clusterkit up --adopt {key}={location}/{scope.cluster}, or name: {name}"
+            raise NotOurs(what, where=identifier, hint=hint)
         shown = scope.client.container("get_cluster", {"name": path})
         both = {**(shown.get("resourceLabels") or {}), **labels}
         fingerprint = shown.get("labelFingerprint", "")

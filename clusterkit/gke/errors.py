@@ -33,18 +33,20 @@ BILLING = "link a billing account: gcloud billing projects link PROJECT --billin
 ADDRESSES = "choose a larger network.pods or network.cidr, or fewer nodes"
 POLICY = "an organization policy forbids it: gcloud resource-manager org-policies list"
 NODES = "give the nodes' service account roles/container.defaultNodeServiceAccount"
+REGION = "check the region and the project: gcloud compute regions list"
 ACT_AS = "the credentials need roles/iam.serviceAccountUser on the nodes' service account"
 EXPIRED = f"they have expired, or this machine's clock is wrong: {LOGIN}"
 DISABLED = ("SERVICE_DISABLED", "accessNotConfigured")
 LINKS = re.compile(r"\s*Enable it by visiting \S+.*", re.DOTALL)
 """the end of what is said of an API that is not enabled; our hints say it in one line"""
+NEW_API = "API is not enabled|has not been used in project"
 RATE = r"quota metric .* per (second|minute|100 seconds)|queries per|rate limit"
 NO_ADDRESSES = r"IP_SPACE_EXHAUSTED|IP space .* exhausted|free (IP )?addresses"
 NO_MACHINES = "not have enough resources|STOCKOUT|RESOURCE_POOL_EXHAUSTED|resource_availability"
 NO_QUOTA = r"insufficient .*quota|quota .*exceeded|GCE_QUOTA"
 NO_MONEY = "billing (account|must be|to be enabled|disabled|is disabled)|requires billing"
 WAIT = (
-    r"currently|wait and try again|in progress|cannot be queued|unable to queue|is not ready"
+    r"currently \w+ing|wait and try again|in progress|cannot be queued|unable to queue|is not ready"
     r"|concurrent operations quota|incompatible operation|fingerprint mismatch"
 )
 FORBIDDEN = "forbidden PERMISSION_DENIED"
@@ -59,7 +61,7 @@ ERRORS = ErrorTable(
     [
         # one code means several things: the text tells, or the operation
         Row(errors.Propagating, "*", message="not fully initialized with the default service acc"),
-        Row(errors.Propagating, FORBIDDEN, message="API is not enabled|has not been", hint=ENABLE),
+        Row(errors.Propagating, FORBIDDEN, message=NEW_API, hint=ENABLE),
         Row(errors.Throttled, "*", message=RATE),
         Row(errors.QuotaExceeded, "*", message=NO_ADDRESSES, hint=ADDRESSES),
         Row(errors.OutOfStock, "*", message=NO_MACHINES),
@@ -82,6 +84,15 @@ ERRORS = ErrorTable(
         # the nodes' account is ours and has just been made
         Row(errors.Propagating, NONE, "container.*", message="gaia id not found"),
         Row(errors.Rejected, NONE, "container.*.nodePools.create"),
+        Row(errors.Rejected, NONE, "compute.*.list compute.regions.get", hint=REGION),
+        Row(errors.Rejected, "invalid", "compute.*", message="unknown region", hint=REGION),
+        Row(
+            errors.Rejected,
+            "badRequest INVALID_ARGUMENT",
+            "container.*",
+            message="location .* does not exist",
+            hint=REGION,
+        ),
         Row(errors.Gone, "invalid", "compute.*.getRule", message="does not contain a rule"),
         # one code, one class
         Row(
@@ -197,5 +208,8 @@ def refused_token(error: Exception, user: bool) -> errors.ClusterkitError:
         what = f"Google's token service cannot be reached: {error.args[0] if error.args else error}"
         return errors.Unreachable(what, code="Connection", operation="token")
     words = str(error.args[0]) if error.args else str(error)  # the rest is the answer's body
+    if getattr(error, "retryable", False):  # google-auth's word for 408, 429 and 5xx
+        what = f"Google's token service does not answer: {words}"
+        return errors.ServerError(what, code="Token", operation="token")
     cure = LOGIN if user else HINT
     return errors.CredentialsError(f"Google refuses the credentials: {words}", hint=cure)

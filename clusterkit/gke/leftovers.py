@@ -17,12 +17,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from clusterkit.engine.kind import Durations, Found, Leftover, Tags
+from clusterkit.engine.operation import Operation
 from clusterkit.engine.scope import Scope
 from clusterkit.gke.client import Clients
 from clusterkit.gke.cluster import owned
 from clusterkit.gke.marks import last, path_of, within
 from clusterkit.gke.network import Network
 from clusterkit.gke.occupants import GKE, NODE, residents
+from clusterkit.gke.operations import compute_operation
 from clusterkit.kube.volumes import KEPT, VolumeState, rows
 from clusterkit.naming import CLUSTER, NAME, read_mark
 
@@ -117,14 +119,15 @@ def _lying(collection: str) -> List:
     return listed
 
 
-def _delete(scope: Scope[Clients], have: Any) -> None:
-    """Remove something by its path; the list shows when it has gone."""
+def _delete(scope: Scope[Clients], have: Any) -> Operation[Clients]:
+    """Remove something by its path."""
     place, collection = _place(have.id)
     name = collection
     if place != PLACES.get(collection, "global"):
         prefix = "global" if place == "global" else "region"
         name = f"{prefix}{collection[0].upper()}{collection[1:]}"
-    scope.client.call("compute", f"{name}.delete", "DELETE", have.id)
+    made = scope.client.call("compute", f"{name}.delete", "DELETE", have.id)
+    return compute_operation(made, f"compute.{name}.delete")
 
 
 def _place(path: str) -> tuple[str, str]:

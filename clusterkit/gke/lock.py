@@ -38,7 +38,9 @@ def _tags(shown: Mapping[str, Any]) -> dict[str, str]:
         found = json.loads(shown.get("description") or "{}")
     except ValueError:
         return {}
-    return {str(key): str(value) for key, value in found.items()} if found else {}
+    if not isinstance(found, dict):
+        return {}
+    return {str(key): str(value) for key, value in found.items()}
 
 
 class FirewallPolicyLock(CloudLock[Clients]):

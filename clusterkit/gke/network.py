@@ -36,6 +36,9 @@ SSH = "22"
 class NetworkState(ComputeState):
     """A VPC network."""
 
+    automatic: bool = False
+    """whether it is in auto mode, with a subnetwork in each region"""
+
 
 class Network(Marked[NetworkState]):
     """A network of our own, in custom mode; the API changes nothing of it afterwards."""
@@ -48,7 +51,8 @@ class Network(Marked[NetworkState]):
 
     @classmethod
     def state(cls, scope: Scope[Clients], shown: Mapping[str, Any]) -> NetworkState:
-        return NetworkState(**cls.shown(scope, shown))
+        automatic = bool(shown.get("autoCreateSubnetworks"))
+        return NetworkState(**cls.shown(scope, shown), automatic=automatic)
 
     @classmethod
     def occupants(cls, scope: Scope[Clients], have: NetworkState) -> Iterator[Occupant]:
@@ -58,6 +62,9 @@ class Network(Marked[NetworkState]):
         routing = {"routingMode": "REGIONAL"}
         return self.insert(env, autoCreateSubnetworks=False, routingConfig=routing)
 
+    def edits(self, env: Env[Clients], have: NetworkState) -> Iterator[Edit]:
+        yield from fixed("auto mode", have.automatic, False, REPLACE)
+
 
 class SubnetworkState(ComputeState):
     """A subnetwork."""
@@ -66,6 +73,7 @@ class SubnetworkState(ComputeState):
     ranges: Mapping[str, str]
     """secondary ranges by name"""
     private_access: bool
+    fingerprint: str = ""
 
 
 class Subnetwork(Marked[SubnetworkState]):
@@ -93,6 +101,7 @@ class Subnetwork(Marked[SubnetworkState]):
             cidr=shown["ipCidrRange"],
             ranges={each["rangeName"]: each.get("ipCidrRange", "") for each in ranges},
             private_access=bool(shown.get("privateIpGoogleAccess")),
+            fingerprint=shown.get("fingerprint") or "",
         )
 
     @classmethod
@@ -106,23 +115,33 @@ class Subnetwork(Marked[SubnetworkState]):
             network=env[self.network].path,
             ipCidrRange=self.cidr,
             privateIpGoogleAccess=True,
-            secondaryIpRanges=[
-                {"rangeName": PODS, "ipCidrRange": self.pods},
-                {"rangeName": SERVICES, "ipCidrRange": self.services},
-            ],
+            secondaryIpRanges=_ranges(self._wanted),
         )
 
     def edits(self, env: Env[Clients], have: SubnetworkState) -> Iterator[Edit]:
         if have.cidr != self.cidr:
             yield self._resize(env, have)
-        for name, wanted in ((PODS, self.pods), (SERVICES, self.services)):
-            yield from fixed(name, have.ranges.get(name), wanted, REPLACE)
+        missing = self._wanted.keys() - have.ranges.keys()
+        for name in self._wanted.keys() - missing:
+            yield from fixed(name, have.ranges[name], self._wanted[name], REPLACE)
+        if missing:
+
+            def add() -> Operation[Clients]:
+                ranges = _ranges({**self._wanted, **have.ranges})
+                body = {"fingerprint": have.fingerprint, "secondaryIpRanges": ranges}
+                return self.change(env, have.path, body)
+
+            yield Edit("secondary ranges", None, ", ".join(sorted(missing)), add)
 
         def access() -> Operation[Clients]:
             body = {"privateIpGoogleAccess": True}
             return self.change(env, have.path, body, "setPrivateIpGoogleAccess")
 
         yield from edit("private Google access", have.private_access, True, access)
+
+    @property
+    def _wanted(self) -> dict[str, str]:
+        return {PODS: self.pods, SERVICES: self.services}
 
     def _resize(self, env: Env[Clients], have: SubnetworkState) -> Edit:
         """A subnetwork only grows, in place (``expandIpCidrRange``)."""
@@ -133,6 +152,10 @@ class Subnetwork(Marked[SubnetworkState]):
             return self.change(env, have.path, {"ipCidrRange": self.cidr}, "expandIpCidrRange")
 
         return Edit("cidr", have.cidr, self.cidr, expand)
+
+
+def _ranges(wanted: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"rangeName": name, "ipCidrRange": cidr} for name, cidr in wanted.items()]
 
 
 class RouterState(ComputeState):
@@ -174,6 +197,7 @@ class FirewallState(ComputeState):
     """A firewall rule."""
 
     sources: frozenset[str]
+    disabled: bool = False
 
 
 class Firewall(Marked[FirewallState]):
@@ -191,7 +215,8 @@ class Firewall(Marked[FirewallState]):
     @classmethod
     def state(cls, scope: Scope[Clients], shown: Mapping[str, Any]) -> FirewallState:
         sources = frozenset(shown.get("sourceRanges") or ())
-        return FirewallState(**cls.shown(scope, shown), sources=sources)
+        disabled = bool(shown.get("disabled"))
+        return FirewallState(**cls.shown(scope, shown), sources=sources, disabled=disabled)
 
     def create(self, env: Env[Clients]) -> Operation[Clients]:
         return self.insert(
@@ -212,10 +237,11 @@ class Firewall(Marked[FirewallState]):
 
     def edits(self, env: Env[Clients], have: FirewallState) -> Iterator[Edit]:
         def change() -> Operation[Clients]:
-            body = {"name": have.id, "sourceRanges": sorted(self.sources)}
+            body = {"name": have.id, "sourceRanges": sorted(self.sources), "disabled": False}
             return self.change(env, have.path, body)
 
         yield from edit("sources", have.sources, frozenset(self.sources), change)
+        yield from edit("disabled", have.disabled, False, change)
 
 
 def node_tag(scope: Scope[Any]) -> str:
@@ -250,6 +276,7 @@ def existing(
     if found.network != network.id:
         wrong("subnetwork", f"{given.subnetwork} lies in network {found.network}")
     update = f"gcloud compute networks subnets update {given.subnetwork} --region={region}"
+    update += f" --project={project}"
     for field, name in (("pods", given.pods), ("services", given.services)):
         if name not in found.ranges:
             known = ", ".join(found.ranges) or "none"

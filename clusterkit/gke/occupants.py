@@ -25,21 +25,18 @@ AUTOMATIC = "default-route-"
 (https://cloud.google.com/vpc/docs/routes)"""
 GROUPS = "networkEndpointGroups"
 NOUNS: Mapping[str, tuple[str, str]] = {
-    "firewalls": ("firewall rule", "gcloud compute firewall-rules delete {}"),
-    GROUPS: (
-        "network endpoint group",
-        "gcloud compute network-endpoint-groups delete {} --zone={}",
-    ),
-    "routes": ("route", "gcloud compute routes delete {}"),
-    "routers": ("router", "gcloud compute routers delete {} --region={}"),
-    "subnetworks": ("subnetwork", "gcloud compute networks subnets delete {} --region={}"),
-    "instances": ("machine", "gcloud compute instances delete {} --zone={}"),
-    "addresses": ("address", "gcloud compute addresses delete {} --region={}"),
-    "forwardingRules": (
-        "forwarding rule",
-        "gcloud compute forwarding-rules delete {} --region={}",
-    ),
+    "firewalls": ("firewall rule", "firewall-rules"),
+    GROUPS: ("network endpoint group", "network-endpoint-groups"),
+    "routes": ("route", "routes"),
+    "routers": ("router", "routers"),
+    "subnetworks": ("subnetwork", "networks subnets"),
+    "instances": ("machine", "instances"),
+    "addresses": ("address", "addresses"),
+    "forwardingRules": ("forwarding rule", "forwarding-rules"),
 }
+"""what people and gcloud call the things of a collection"""
+ONLY_GLOBAL = ("firewalls", "routes")
+"""collections whose commands take no location"""
 
 
 def _ours(scope: Scope[Clients], item: Mapping[str, Any]) -> bool:
@@ -70,7 +67,7 @@ def residents(scope: Scope[Clients], network: str) -> Iterator[Occupant]:
         ours = labelled and within(location, scope.region)
         if path_of((each.get("networkConfig") or {}).get("network")) == network and not ours:
             cure = f"gcloud container clusters delete {name} --location={location}"
-            yield Occupant("cluster", f"{location}/{name}", cure=cure)
+            yield Occupant("cluster", f"{location}/{name}", cure=_of_project(scope, cure))
 
 
 def of_network(scope: Scope[Clients], network: str) -> Iterator[Occupant]:
@@ -84,12 +81,12 @@ def of_network(scope: Scope[Clients], network: str) -> Iterator[Occupant]:
             inside = path_of(item.get("network")) == network
             goes = _ours(scope, item) or _made_by_gke(item) or item["name"].startswith(AUTOMATIC)
             if inside and not goes:
-                yield _named(collection, item)
+                yield _named(scope, collection, item)
     shown = scope.client.call("compute", "networks.get", "GET", network)
     for peering in shown.get("peerings") or ():
         name = str(peering["name"])
         cure = f"gcloud compute networks peerings delete {name} --network={last(network)}"
-        yield Occupant("peering", name, cure=cure)
+        yield Occupant("peering", name, cure=_of_project(scope, cure))
 
 
 def of_subnetwork(scope: Scope[Clients], subnetwork: str, network: str) -> Iterator[Occupant]:
@@ -102,11 +99,20 @@ def of_subnetwork(scope: Scope[Clients], subnetwork: str, network: str) -> Itera
             inside = subnetwork in map(path_of, places)
             kubernetes = "kubernetes.io/" in str(item.get("description") or "")
             if inside and not (_made_by_gke(item) or kubernetes):
-                yield _named(collection, item)
+                yield _named(scope, collection, item)
 
 
-def _named(collection: str, item: Mapping[str, Any]) -> Occupant:
+def _named(scope: Scope[Clients], collection: str, item: Mapping[str, Any]) -> Occupant:
     noun, command = NOUNS[collection]
-    where = last(item.get("region") or item.get("zone"))
-    name = str(item["name"])
-    return Occupant(noun, name, str(item.get("description") or ""), command.format(name, where))
+    name, place = str(item["name"]), next((p for p in ("zone", "region") if item.get(p)), "")
+    cure = f"gcloud compute {command} delete {name}"
+    if place:
+        cure += f" --{place}={last(item[place])}"
+    elif collection not in ONLY_GLOBAL:
+        cure += " --global"
+    return Occupant(noun, name, str(item.get("description") or ""), _of_project(scope, cure))
+
+
+def _of_project(scope: Scope[Clients], command: str) -> str:
+    """gcloud's own project may be another one."""
+    return f"{command} --project={scope.client.project}"

@@ -35,8 +35,11 @@ class ComputeOperation:
         if found.get("status") != "DONE":
             percent = f", {found['progress']} %" if found.get("progress") else ""
             return Running(f"{str(found.get('status')).lower()}{percent}")
-        if not (told := (found.get("error") or {}).get("errors")):
+        told = (found.get("error") or {}).get("errors")
+        if not told and "httpErrorStatusCode" not in found:
             return Done()
+        status, message = found.get("httpErrorStatusCode"), found.get("httpErrorMessage")
+        told = told or [{"code": f"HTTP {status}", "message": message}]
         words = "; ".join(str(each.get("message") or each.get("code")) for each in told)
         return Failed(failed(str(told[0].get("code") or ""), words, self.operation))
 

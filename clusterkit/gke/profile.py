@@ -35,7 +35,7 @@ from clusterkit.profile.cidr import SLOTS, Cidr
 from clusterkit.profile.fields import Many, choice, every, unique
 from clusterkit.profile.network import Nat, Zones, zone_count
 from clusterkit.profile.pool import Size, repeated_names, size_or
-from clusterkit.profile.problems import Problem
+from clusterkit.profile.problems import Problem, shown
 
 PODS = IPv4Network("172.20.0.0/14")
 SERVICES = IPv4Network("172.24.0.0/20")
@@ -207,6 +207,10 @@ class GkeProfile(model.BaseProfile):
         "configuration",
     )
     region: Region = Field(description="region such as `europe-west1`")
+    kubernetes: model.Version | None = Field(
+        default=None,
+        description="minor version in quotes; default: the default version of the release channel",
+    )
     mode: Literal["standard", "autopilot"] = Field(
         default="standard",
         description="`standard`, with the pools below, or `autopilot`, whose machines GKE chooses",
@@ -284,6 +288,11 @@ class GkeProfile(model.BaseProfile):
         if self.ssh_from and self.network.existing:
             what = "cannot be combined with network.existing, in which nothing is changed"
             yield Problem(what, "open the port yourself", ("ssh_from",))
+        pools = ((("pools", index, "name"), each.name) for index, each in enumerate(self.pools))
+        # container v1, ``Cluster.name``
+        for place, name in ((("name",), self.name), *pools):
+            if not name[0].isalpha():
+                yield Problem(f"must begin with a letter, is {shown(name)}", "", place)
         yield from self._counts()
 
     def _counts(self) -> Iterator[Problem]:

@@ -184,6 +184,10 @@ def _version_cure(text: str) -> str:
     return f'write "{match[1]}": the cloud chooses the patch release' if match else ""
 
 
+Version = Annotated[str, Form(r"1\.[0-9]{1,2}", 'a version such as "1.35"', 5, _version_cure)]
+"""of Kubernetes, without its patch"""
+
+
 class BaseProfile(Strict):
     """One cluster."""
 
@@ -193,9 +197,7 @@ class BaseProfile(Strict):
         "with it"
     )
     region: str = Field(min_length=1, description="the cloud's name of the region")
-    kubernetes: (
-        Annotated[str, Form(r"1\.[0-9]{1,2}", 'a version such as "1.35"', 5, _version_cure)] | None
-    ) = Field(
+    kubernetes: Version | None = Field(
         default=None, description="minor version in quotes; default: the newest in standard support"
     )
     network: Network = Field(default_factory=Network, description="network")

@@ -307,7 +307,12 @@ OPTIONAL: Mapping[str, Mapping[str, str]] = {
         "ram:GetRole": LOST,
         "ess:ModifyScalingGroup": "without it, protected machines keep a node pool",
     },
-    "gke": {},
+    "gke": {
+        "compute.addresses.list": WARNING,
+        "compute.forwardingRules.list": WARNING,
+        "compute.instances.list": WARNING,
+        "compute.routes.list": WARNING,
+    },
 }
 """actions without which the commands on a profile without features go on, and what is missing"""
 

@@ -158,19 +158,47 @@ def test_what_others_changed_comes_back(tmp_path: Path) -> None:
         rule = f"global/firewalls/{OURS}-ssh"
         shown = account.compute("GET", rule)
         changed = {"name": shown["name"], "network": shown["network"]}
-        account.compute("PATCH", rule, {**changed, "sourceRanges": ["0.0.0.0/0"], "disabled": True})
+        account.compute("PATCH", rule, {**changed, "sourceRanges": ["0.0.0.0/0"]})
         subnetwork = f"regions/{REGION}/subnetworks/{states['subnetwork/nodes'].id}"
         access = {"privateIpGoogleAccess": False}
         account.compute("POST", f"{subnetwork}/setPrivateIpGoogleAccess", access)
         left = {step.key: [edit.field for edit in step.changes] for step in found.plan().todo}
         assert left == {
             "router/main": ["NAT"],
-            "firewall/ssh": ["sources", "disabled"],
+            "firewall/ssh": ["sources"],
             "subnetwork/nodes": ["private Google access"],
         }
         found.settle(found.up())
         assert found.plan().empty
         assert account.compute("GET", f"global/networks/{network}")["name"] == OURS
+
+
+def test_a_secondary_range_that_somebody_removed_comes_back(tmp_path: Path) -> None:
+    """While no cluster uses it; others that were added stay."""
+    with world(MINIMAL_CASE, tmp_path) as found:
+        account = Account(found)
+        network = {"name": OURS, "autoCreateSubnetworks": False}
+        network["description"] = f"clusterkit {REGION}/demo/main"
+        account.compute("POST", "global/networks", network)
+        theirs = {"rangeName": "theirs", "ipCidrRange": "10.99.0.0/20"}
+        body = {
+            "name": f"{OURS}-nodes",
+            "description": f"clusterkit {REGION}/demo/nodes",
+            "network": f"projects/{account.project}/global/networks/{OURS}",
+            "ipCidrRange": "10.0.0.0/16",
+            "privateIpGoogleAccess": True,
+            "secondaryIpRanges": [theirs],
+        }
+        account.compute("POST", f"regions/{REGION}/subnetworks", body)
+        [step] = [each for each in found.plan().todo if each.key == "subnetwork/nodes"]
+        assert [(edit.field, edit.want) for edit in step.changes] == [
+            ("secondary ranges", "pods, services")
+        ]
+        found.settle(found.up())
+        assert found.plan().empty
+        shown = account.compute("GET", f"regions/{REGION}/subnetworks/{OURS}-nodes")
+        assert theirs in shown["secondaryIpRanges"]
+        assert len(shown["secondaryIpRanges"]) == 3
 
 
 def test_roles_that_others_took_or_gave_are_put_right(tmp_path: Path) -> None:
@@ -205,8 +233,8 @@ def test_roles_that_others_took_or_gave_are_put_right(tmp_path: Path) -> None:
         after = account("cloudresourcemanager", "POST", f"{path}:getIamPolicy", options)
         assert theirs[0] in after["bindings"]
         assert theirs[1] in after["bindings"], "a binding with a condition is nobody's of ours"
-        unconditional = {one["role"] for one in after["bindings"] if ours in one["members"]}
-        assert unconditional == {"roles/container.defaultNodeServiceAccount", "roles/viewer"}
+        held = {one["role"] for one in after["bindings"] if ours in one["members"]}
+        assert held == {"roles/container.defaultNodeServiceAccount", "roles/viewer"}
 
 
 def test_a_project_that_is_not_set_up_is_told_so_and_can_be(tmp_path: Path) -> None:

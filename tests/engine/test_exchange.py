@@ -31,6 +31,11 @@ KEY = f"-----BEGIN RSA PRIVATE KEY-----\n{SECRET}\n-----END RSA PRIVATE KEY-----
         {"note": f"Signature={SECRET}&AccessKeyId={SECRET}"},
         f"k8s-aws-v1.{base64.urlsafe_b64encode(SECRET.encode()).decode()}".encode(),
         json.dumps({"deep": json.dumps({"password": SECRET})}),
+        {"masterAuth": {"clientKey": base64.b64encode(SECRET.encode()).decode()}},
+        {"assertion": SECRET, "signedJwt": SECRET},
+        {"note": f"Bearer ya29.c.{SECRET}"},
+        {"note": f"1//0{SECRET}"},
+        {"metadata": {"kind": "compute#metadata", "items": [{"key": "kube-env", "value": SECRET}]}},
         [f"eyJhbGciOiJub25lIn0.{base64.urlsafe_b64encode(SECRET.encode()).decode()}.x"],
     ],
 )
@@ -45,6 +50,10 @@ def test_the_rest_stays() -> None:
     body = {"nextToken": "page-2", "name": "demo", "size": 3, "on": True, "tags": [{"Key": "a"}]}
     assert redacted(body) == body
     assert redacted(b'{"clientRequestToken": "t-1"}') == {"clientRequestToken": "t-1"}
+    pages = {"nextPageToken": "page-2", "pageToken": "page-1"}
+    assert redacted(pages) == pages
+    pool = {"config": {"metadata": {"ssh-keys": "me:ssh-ed25519 AAAA"}}}
+    assert redacted(pool) == pool
     assert redacted({"secretRef": {"name": "pull"}}) == {"secretRef": {"name": "pull"}}
 
 

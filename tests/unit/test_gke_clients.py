@@ -41,6 +41,7 @@ from clusterkit.errors import (
 from clusterkit.gke.client import Clients
 from clusterkit.gke.container import METHODS
 from clusterkit.gke.lock import FirewallPolicyLock
+from clusterkit.gke.occupants import of_network
 from clusterkit.gke.operations import ComputeOperation, ContainerOperation, LongRunning
 from clusterkit.kube.api import Access
 from tests.unit.loopback import Answer, Heard, Loopback, loopback
@@ -261,6 +262,15 @@ def test_what_the_token_service_refuses(server: Loopback) -> None:
         clients(server).bearer()
 
 
+def test_a_token_service_that_is_busy_is_asked_again(
+    server: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("google.auth._exponential_backoff.time.sleep", lambda _: None)
+    server.answer = lambda _: (503, b'{"error": "internal_failure"}')
+    with pytest.raises(ServerError, match="token service"):
+        clients(server).bearer()
+
+
 def test_google_is_not_imported_before_it_is_needed() -> None:
     """``clusterkit --help`` and ``validate`` need none of it."""
     code = "import sys, clusterkit.gke; sys.exit('google.auth' in sys.modules)"
@@ -382,6 +392,8 @@ def test_a_policy_is_read_by_post_and_changes_nothing(server: Loopback) -> None:
         (403, "forbidden", "Required 'compute.networks.get' permission", {}, Denied),
         (403, "forbidden", "Insufficient regional quota: CPUS", {}, QuotaExceeded),
         (403, "accessNotConfigured", "Compute Engine API has not been used", {}, Propagating),
+        (403, "forbidden", "API has not been used in project demo before", {}, Propagating),
+        (403, "forbidden", "the permission has not been granted", {}, Denied),
         (403, "rateLimitExceeded", "slow down", {}, Throttled),
         (403, "forbidden", "Billing must be enabled for activation", {}, PaymentRequired),
         (404, "notFound", "The resource was not found", {}, Gone),
@@ -389,6 +401,8 @@ def test_a_policy_is_read_by_post_and_changes_nothing(server: Loopback) -> None:
         (400, "resourceInUseByAnotherResource", "is already being used by", {}, InUse),
         (400, "resourceNotReady", "The resource is not ready", {}, Busy),
         (412, "conditionNotMet", "Invalid fingerprint.", {}, Busy),
+        (400, "failedPrecondition", "is currently upgrading cluster demo", {}, Busy),
+        (400, "badRequest", "Autopilot is not currently supported there", {}, Rejected),
         (400, "invalid", "Invalid value for field", {}, Rejected),
         (429, "unheard", "no", {}, Throttled),
         (501, "notImplemented", "no", {}, Rejected),
@@ -440,6 +454,10 @@ def test_operations_of_compute_engine(server: Loopback) -> None:
     assert isinstance(failed, Failed)
     assert isinstance(failed.error, InUse)
     assert "used by a firewall" in str(failed.error)
+    nameless = {"status": "DONE", "httpErrorStatusCode": 404, "httpErrorMessage": "NOT FOUND"}
+    failed = polled(server, operation, nameless)
+    assert isinstance(failed, Failed)
+    assert "NOT FOUND" in str(failed.error)
 
 
 @pytest.mark.parametrize(
@@ -480,6 +498,14 @@ def test_long_running_operations(server: Loopback) -> None:
     assert isinstance(failed.error, Denied)
 
 
+@pytest.mark.parametrize("description", ["", "mine", "[1]", "5", '"x"'])
+def test_a_lock_of_somebody_else_says_nothing(server: Loopback, description: str) -> None:
+    server.answer = says(200, {"id": "7", "description": description})
+    held = FirewallPolicyLock().read(Scope(clients(server), "demo", "europe-west1"))
+    assert held is not None
+    assert held.tags == {}
+
+
 def test_the_lock_is_written_with_its_fingerprint(server: Loopback) -> None:
     description = json.dumps({"clusterkit-lock": "demo", "clusterkit-lock-beat": "1"})
     policy = {"id": "7", "description": description, "fingerprint": base64.b64encode(b"f").decode()}
@@ -498,3 +524,54 @@ def test_the_lock_is_written_with_its_fingerprint(server: Loopback) -> None:
     assert found is not None
     assert found.id == "7"
     assert server.heard[-1].path.endswith("/clusterkit-lock-demo-europe-west1")
+
+
+@pytest.mark.parametrize("description", ["", "mine", "[1]", "7", "null"])
+def test_a_description_of_somebody_elses_is_no_lock(server: Loopback, description: str) -> None:
+    server.answer = says(200, {"id": "7", "description": description, "fingerprint": "eA=="})
+    found = FirewallPolicyLock().read(Scope(clients(server), "demo", "europe-west1"))
+    assert found is not None
+    assert found.tags == {}
+
+
+@pytest.mark.parametrize(
+    ("collection", "items", "command"),
+    [
+        ("firewalls", {}, "firewall-rules delete theirs"),
+        (
+            "networkEndpointGroups",
+            {"zone": "zones/europe-west1-b"},
+            "network-endpoint-groups delete theirs --zone=europe-west1-b",
+        ),
+        (
+            "networkEndpointGroups",
+            {"region": "regions/europe-west1"},
+            "network-endpoint-groups delete theirs --region=europe-west1",
+        ),
+        (
+            "subnetworks",
+            {"region": "regions/europe-west1"},
+            "networks subnets delete theirs --region=europe-west1",
+        ),
+    ],
+)
+def test_what_is_in_the_way_comes_with_a_command_that_can_be_typed(
+    server: Loopback, collection: str, items: dict[str, str], command: str
+) -> None:
+    network = f"projects/{PROJECT}/global/networks/n"
+    theirs = {"name": "theirs", "network": f"https://www.googleapis.com/compute/v1/{network}"}
+    tokens = says(200, {})
+
+    def answer(heard: Heard) -> Answer:
+        if heard.host.startswith("oauth2"):
+            return tokens(heard)
+        here = urlsplit(heard.path).path.endswith(f"/{collection}")
+        found: Any = [theirs | items] if here else []
+        if "/aggregated/" in heard.path:
+            found = {"somewhere": {collection: found}}
+        return 200, json.dumps({"items": found, "clusters": []}).encode()
+
+    server.answer = answer
+    scope = Scope(clients(server), "demo", "europe-west1")
+    [occupant] = of_network(scope, network)
+    assert occupant.cure == f"gcloud compute {command} --project={PROJECT}"

@@ -75,6 +75,14 @@ def test_what_google_cloud_would_refuse(tmp_path: Path, more: str, what: str) ->
     assert any(what in line for line in said(tmp_path, f"{GOOD}{more}\n"))
 
 
+def test_names_begin_with_a_letter(tmp_path: Path) -> None:
+    text = GOOD.replace("name: demo", "name: 1demo").replace("name: default", "name: 2x")
+    assert said(tmp_path, text) == [
+        "name: must begin with a letter, is '1demo' | ",
+        "pools[0].name: must begin with a letter, is '2x' | ",
+    ]
+
+
 @pytest.mark.parametrize(
     ("pool", "what"),
     [
