@@ -179,11 +179,14 @@ class NodePool(Nodes[Clients, NodePoolState]):
 
     @classmethod
     def label(cls, scope: Scope[Clients], identifier: str, labels: Tags) -> Operation[Clients]:
-        for have in cls.list(scope):
-            if have.id == identifier:
-                wanted = {"labels": {**have.tags, **labels}}
-                request = {"name": have.path, "resourceLabels": wanted}
-                return begin(scope.client, "update_node_pool", request)
+        for cluster in owned(scope.client, scope.cluster):
+            for shown in cluster.pools:
+                if shown["name"] == identifier:
+                    # those of others too: the call replaces all
+                    there = (shown.get("config") or {}).get("resourceLabels") or {}
+                    path = f"{cluster.path}/nodePools/{identifier}"
+                    request = {"name": path, "resourceLabels": {"labels": {**there, **labels}}}
+                    return begin(scope.client, "update_node_pool", request)
         raise Gone(f"there is no node pool {identifier} in the cluster", where=cls.kind)
 
     @classmethod

@@ -22,10 +22,12 @@ from clusterkit.gke.client import Clients
 from clusterkit.gke.errors import DISABLED
 from clusterkit.gke.operations import long_running
 from clusterkit.gke.policies import EFFECT, Grant, changed
-from clusterkit.naming import CLUSTER, KEEP
+from clusterkit.naming import CLUSTER, KEEP, digest
 
 HOST = "clusterkit-gcr-"
 """label of a cluster's repository, with a location behind it where the cluster has others"""
+PUSHER = "clusterkit-push-"
+"""label of a repository, with a member of its policy behind it that the profile lets push"""
 READER = "roles/artifactregistry.reader"
 WRITER = "roles/artifactregistry.writer"
 SERVICE = "artifactregistry"
@@ -63,7 +65,8 @@ class Repository(Kind[Clients, RepositoryState]):
     """locations where the cluster has repositories besides it"""
 
     def own_tags(self) -> Tags:
-        return {KEEP: str(self.keep).lower(), **{HOST + each: "true" for each in self.places}}
+        told = (*(HOST + each for each in self.places), *map(pusher, self.members))
+        return {KEEP: str(self.keep).lower(), **dict.fromkeys(told, "true")}
 
     @classmethod
     def list(cls, scope: Scope[Clients]) -> Iterable[RepositoryState]:
@@ -154,6 +157,13 @@ HOSTS: Mapping[str, str] = {
 }
 """a host of Container Registry's to the location of the repository of that name
 (https://cloud.google.com/artifact-registry/docs/transition/gcr-repositories)"""
+
+
+def pusher(member: str) -> str:
+    """The label that tells that a member of the pool got its role from the profile: a policy has no
+    room for that, and other people may let their pods push to the same repository.
+    """
+    return PUSHER + digest(member)
 
 
 def owned(scope: Scope[Clients]) -> list[RepositoryState]:

@@ -18,7 +18,7 @@ from clusterkit.gke import policies
 from clusterkit.gke.client import Clients
 from clusterkit.gke.iam import IamServiceAccount
 from clusterkit.gke.policies import EFFECT, Grant, Holder, workload_pool
-from clusterkit.gke.registry import WRITER, GcrRepository, Repository
+from clusterkit.gke.registry import WRITER, GcrRepository, Repository, pusher
 from clusterkit.kube import manifest
 from clusterkit.kube.api import HasKube, Object
 from clusterkit.naming import CLUSTER, NAME
@@ -73,7 +73,8 @@ class WorkloadAccess(Kind[Clients, AccessState]):
                 # the nodes' account has no users
                 if tags.get(CLUSTER) == scope.cluster and tags.get(NAME) != "nodes":
                     grants = _holder(scope, have.id).grants(scope.client)
-                    if members := frozenset(each.member for each in grants if _of(scope, each)):
+                    ours = partial(_ours, scope, have.id, tags)
+                    if members := frozenset(each.member for each in grants if ours(each)):
                         name = f"{kind.kind}-{tags.get(NAME)}"
                         yield AccessState(id=have.id, tags={**tags, NAME: name}, members=members)
 
@@ -84,8 +85,10 @@ class WorkloadAccess(Kind[Clients, AccessState]):
         holder, effect = _holder(env, env[self.holder].id), EFFECT if {*self.members} - there else 0
         role = USER if holder.service == "iam" else WRITER
         wanted = frozenset(Grant(role, member) for member in self.members)
+        have = env[self.holder]
+        ours = partial(_ours, env, have.id, have.tags or {})
         return policies.changed(
-            env, holder, wanted, lambda each: _of(env, each) and each not in wanted, effect=effect
+            env, holder, wanted, lambda each: ours(each) and each not in wanted, effect=effect
         )
 
     def edits(self, env: Env[Clients], have: AccessState) -> Iterator[Edit]:
@@ -94,7 +97,8 @@ class WorkloadAccess(Kind[Clients, AccessState]):
 
     @classmethod
     def delete(cls, scope: Scope[Clients], have: AccessState) -> None:
-        _holder(scope, have.id).change(scope.client, drop=partial(_of, scope))
+        ours = partial(_ours, scope, have.id, have.tags)
+        _holder(scope, have.id).change(scope.client, drop=ours)
 
 
 def _holder(scope: Scope[Clients], identifier: str) -> Holder:
@@ -104,10 +108,15 @@ def _holder(scope: Scope[Clients], identifier: str) -> Holder:
     return Holder("iam", "projects.serviceAccounts", path)
 
 
-def _of(scope: Scope[Clients], grant: Grant) -> bool:
-    """Whether a grant is of a member of the pool, in one of the roles that we give."""
-    pool = workload_pool(scope.client.project)
-    return pool in grant.member and grant.role in (USER, WRITER)
+def _ours(scope: Scope[Clients], holder: str, tags: Tags, grant: Grant) -> bool:
+    """Whether a grant is of a member of the pool, and clusterkit's: all that may act as an account
+    of ours, and who may push to a repository as far as its labels tell.
+    """
+    if workload_pool(scope.client.project) not in grant.member:
+        return False
+    if not holder.startswith("projects/"):
+        return grant.role == USER
+    return grant.role == WRITER and pusher(grant.member) in tags
 
 
 class ServiceAccount(manifest.ServiceAccount):

@@ -53,6 +53,21 @@ def test_what_lost_its_mark_is_named_and_can_be_adopted(tmp_path: Path) -> None:
         found.settle(found.destroy())
 
 
+def test_a_pool_keeps_the_labels_that_others_gave_it(tmp_path: Path) -> None:
+    with world(MINIMAL_CASE, tmp_path) as found:
+        found.settle(found.up())
+        states = found.plan().snapshot.states
+        key, have = next(each for each in states.items() if each[0].startswith("node-pool/"))
+        account = Account(found)
+        theirs = {"resourceLabels": {"labels": {"cost-center": "theirs"}}}
+        account("container", "PUT", have.path, theirs)
+        refusal(found.plan)
+        adopt(found, f"{key}={have.id}")
+        labels = account("container", "GET", have.path)["config"]["resourceLabels"]
+        assert labels["cost-center"] == "theirs"
+        assert labels["clusterkit-cluster"] == "demo"
+
+
 def test_a_cluster_of_somebody_elses_is_not_touched(tmp_path: Path) -> None:
     with world(MINIMAL_CASE, tmp_path) as found:
         found.settle(found.up())
@@ -107,6 +122,28 @@ def test_an_account_of_a_cluster_elsewhere_keeps_what_it_has_on_our_repository(
         policy = {**policy, "bindings": [*policy["bindings"], readers]}
         account("artifactregistry", "POST", f"{path}:setIamPolicy", {"policy": policy})
         assert found.plan().empty
+
+
+def test_pods_that_others_let_push_keep_that(tmp_path: Path) -> None:
+    registry = {"name": "demo", "repositories": ["app"], "push": ["builds/kaniko"]}
+    profile = edited(MINIMAL, {"registry": registry})
+    with world(replace(MINIMAL_CASE, profile=profile), tmp_path) as found:
+        found.settle(found.up())
+        account, path = Account(found), found.plan().snapshot.states["repository/demo"].id
+        policy = account("artifactregistry", "GET", f"{path}:getIamPolicy")
+        [writers] = [one for one in policy["bindings"] if one["role"].endswith(".writer")]
+        [ours] = writers["members"]
+        theirs = ours.replace("builds/sa/kaniko", "other/sa/pusher")
+        writers["members"].append(theirs)
+        account("artifactregistry", "POST", f"{path}:setIamPolicy", {"policy": policy})
+        assert found.plan().empty
+        less = found.load(edited(profile, {"registry.push": []}))
+        found.settle(found.up(less))
+        found.settle(found.destroy())
+        after = account("artifactregistry", "GET", f"{path}:getIamPolicy")
+        held = [who for one in after["bindings"] for who in one["members"]]
+        assert theirs in held
+        assert ours not in held
 
 
 def test_a_disk_of_a_region_whose_name_begins_as_ours_is_not_seen(tmp_path: Path) -> None:
