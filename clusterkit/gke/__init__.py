@@ -42,6 +42,7 @@ KINDS: tuple[AnyKind, ...] = (
     leftovers.EndpointGroups,
     leftovers.Addresses,
     leftovers.HealthChecks,
+    leftovers.HttpHealthChecks,
     leftovers.TargetPools,
     leftovers.BackendServices,
     leftovers.UrlMaps,

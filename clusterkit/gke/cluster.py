@@ -39,8 +39,8 @@ REPLACE = (
 )
 USES = (
     "iam-service-account network subnetwork "
-    "addresses backend-services disks firewalls forwarding-rules health-checks http-proxies "
-    "https-proxies instance-groups network-endpoint-groups target-pools url-maps"
+    "addresses backend-services disks firewalls forwarding-rules health-checks http-health-checks "
+    "http-proxies https-proxies instance-groups network-endpoint-groups target-pools url-maps"
 )
 """the last two lines are what is left behind, and removed only after the cluster
 (``leftovers.py``)"""

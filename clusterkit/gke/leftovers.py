@@ -12,7 +12,6 @@ that is not ours: there the drain through Kubernetes has to do, before the clust
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -23,7 +22,7 @@ from clusterkit.gke.client import Clients
 from clusterkit.gke.cluster import owned
 from clusterkit.gke.marks import last, path_of, within
 from clusterkit.gke.network import Network
-from clusterkit.gke.occupants import GKE, NODE, residents
+from clusterkit.gke.occupants import HASH, NODE, made_by_gke, residents
 from clusterkit.gke.operations import compute_operation
 from clusterkit.kube.volumes import KEPT, VolumeState, rows
 from clusterkit.naming import CLUSTER, NAME, read_mark
@@ -32,8 +31,6 @@ NODES = "gke-"
 """how the names of the nodes and of their disks begin"""
 CONTROLLERS = ("k8s-", "k8s1-", "k8s2-", "gkegw1-")
 """how the names begin that have one of the hashes; those of GKE itself begin with ``gke-``"""
-HASH = re.compile(r"[0-9a-f]{8,32}")
-"""a part of a name that belongs to one cluster or one load balancer only"""
 LEADS = ("backendService", "target", "urlMap")
 """links of forwarding rules and proxies to what stands behind them"""
 PROOFS = ("firewalls", "networkEndpointGroups", "instanceGroups")
@@ -46,6 +43,8 @@ PLACES: Mapping[str, str] = {
     "targetPools": "regions",
 }
 """where things are that their collection's name says nothing about; others are global"""
+GLOBAL = ("httpHealthChecks",)
+"""what has no ``aggregatedList``"""
 CLUSTER_NAME = "goog-k8s-cluster-name"
 CLUSTER_PLACE = "goog-k8s-cluster-location"
 """labels that GKE puts on the disks of claims
@@ -75,7 +74,7 @@ def _inside(
     else:
         found = scope.client.aggregated(collection)
     for item in found:
-        if path_of(item.get("network")) in networks and str(item["name"]).startswith(GKE):
+        if path_of(item.get("network")) in networks and made_by_gke(item):
             yield item
 
 
@@ -97,9 +96,15 @@ def _parts(item: Mapping[str, Any]) -> set[str]:
 def _proven(collection: str) -> List:
     """Lists what has one of the hashes in its name, or leads to what has."""
 
+    def there(scope: Scope[Clients]) -> Iterator[Mapping[str, Any]]:
+        if collection not in GLOBAL:
+            return scope.client.aggregated(collection)
+        where = f"projects/{scope.client.project}/global/{collection}"
+        return scope.client.pages("compute", f"{collection}.list", where)
+
     def listed(scope: Scope[Clients]) -> Iterator[Found]:
         hashes = _hashes(scope)
-        for item in scope.client.aggregated(collection) if hashes else ():
+        for item in there(scope) if hashes else ():
             if not hashes.isdisjoint(_parts(item)):
                 yield Found(path_of(item["selfLink"]))
 
@@ -151,8 +156,13 @@ HttpProxies = _row("http-proxies", _proven("targetHttpProxies"), "url-maps", *EN
 HttpsProxies = _row("https-proxies", _proven("targetHttpsProxies"), "url-maps", *ENDS)
 UrlMaps = _row("url-maps", _proven("urlMaps"), "backend-services", *ENDS)
 BackendServices = _row("backend-services", _proven("backendServices"), "health-checks", *ENDS)
-TargetPools = _row("target-pools", _proven("targetPools"), "health-checks", *ENDS)
+TargetPools = _row(
+    "target-pools", _proven("targetPools"), "health-checks", "http-health-checks", *ENDS
+)
 HealthChecks = _row("health-checks", _proven("healthChecks"), *ENDS)
+HttpHealthChecks = _row("http-health-checks", _proven("httpHealthChecks"), *ENDS)
+"""Health checks of target pools, of the older kind (kubernetes/cloud-provider-gcp,
+``ensureHTTPHealthCheck``); ``k8s-HASH-node`` is one for all Services of a cluster."""
 Addresses = _row("addresses", _proven("addresses"), "subnetwork", *ENDS)
 """Addresses that a controller has reserved; one that nothing uses costs more than one in use."""
 

@@ -6,6 +6,7 @@ with a cluster; what GKE and its controllers made goes with it, or is swept (``l
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -17,6 +18,10 @@ from clusterkit.naming import CLUSTER, read_mark
 
 GKE = ("gke-", "k8s-", "k8s1-", "k8s2-", "gkegw1-")
 """how the names begin of what GKE and its controllers make"""
+HASHED = ("gke-", "k8s-")
+"""of those, with which people begin names too; theirs have no hash"""
+HASH = re.compile(r"[0-9a-f]{8,32}")
+"""a part of a name that belongs to one cluster or one load balancer only"""
 NODE = "goog-gke-node"
 """label of GKE's machines
 (https://cloud.google.com/kubernetes-engine/docs/how-to/creating-managing-labels)"""
@@ -44,9 +49,11 @@ def _ours(scope: Scope[Clients], item: Mapping[str, Any]) -> bool:
     return tags.get(CLUSTER) == scope.cluster
 
 
-def _made_by_gke(item: Mapping[str, Any]) -> bool:
-    labels = item.get("labels") or {}
-    return str(item["name"]).startswith(GKE) or NODE in labels
+def made_by_gke(item: Mapping[str, Any]) -> bool:
+    """Whether GKE or one of its controllers made something, by its name or label."""
+    name, labels = str(item["name"]), item.get("labels") or {}
+    hashed = not name.startswith(HASHED) or any(map(HASH.fullmatch, name.split("-")))
+    return (name.startswith(GKE) and hashed) or NODE in labels
 
 
 def _global(scope: Scope[Clients], collection: str) -> Iterator[Any]:
@@ -79,7 +86,7 @@ def of_network(scope: Scope[Clients], network: str) -> Iterator[Occupant]:
     ):
         for item in items:
             inside = path_of(item.get("network")) == network
-            goes = _ours(scope, item) or _made_by_gke(item) or item["name"].startswith(AUTOMATIC)
+            goes = _ours(scope, item) or made_by_gke(item) or item["name"].startswith(AUTOMATIC)
             if inside and not goes:
                 yield _named(scope, collection, item)
     shown = scope.client.call("compute", "networks.get", "GET", network)
@@ -98,7 +105,9 @@ def of_subnetwork(scope: Scope[Clients], subnetwork: str, network: str) -> Itera
             places += [each.get("subnetwork") for each in item.get("networkInterfaces") or ()]
             inside = subnetwork in map(path_of, places)
             kubernetes = "kubernetes.io/" in str(item.get("description") or "")
-            if inside and not (_made_by_gke(item) or kubernetes):
+            node = NODE in (item.get("labels") or {})
+            made = node if collection == "instances" else made_by_gke(item) or kubernetes
+            if inside and not made:
                 yield _named(scope, collection, item)
 
 

@@ -50,7 +50,12 @@ NODE = "goog-gke-node"
 """label of the disks that nodes boot from"""
 NAMED = ("router", "subnetwork")
 """of those, what ours are in one region only"""
-GLOBAL = {"firewall": "firewalls", "firewall-policy": "firewallPolicies", "network": "networks"}
+GLOBAL = {
+    "firewall": "firewalls",
+    "firewall-policy": "firewallPolicies",
+    "http-health-check": "httpHealthChecks",
+    "network": "networks",
+}
 MULTI = ("us", "europe", "asia")
 """locations of the repositories that stand behind hosts of Container Registry"""
 _DESCRIBED = re.compile(r"clusterkit (?P<region>\S+?)/(?P<cluster>[^\s/]+)")

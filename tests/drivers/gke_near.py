@@ -86,14 +86,16 @@ def _cluster(world: World, name: str) -> str:
 # -- next to ours ---------------------------------------------------------------------------------
 
 
-def _inside(collection: str, place: str, **body: Any) -> Callable[[World, States], str]:
-    """Something called ``theirs`` in our network."""
+def _inside(
+    collection: str, place: str, called: str = "theirs", **body: Any
+) -> Callable[[World, States], str]:
+    """Something of theirs in our network."""
 
     def make(world: World, states: States) -> str:
         account, path = Account(world), states["network/main"].path
-        wanted = {"name": "theirs", "network": path, **body}
+        wanted = {"name": called, "network": path, **body}
         account.compute("POST", f"{place}/{collection}", wanted)
-        return "theirs"
+        return called
 
     return make
 
@@ -101,7 +103,7 @@ def _inside(collection: str, place: str, **body: Any) -> Callable[[World, States
 def _instance(world: World, states: States) -> str:
     account = Account(world)
     body = {
-        "name": "theirs",
+        "name": "gke-theirs",
         "machineType": f"zones/{ZONES[0]}/machineTypes/e2-medium",
         "disks": [
             {
@@ -115,7 +117,7 @@ def _instance(world: World, states: States) -> str:
         "networkInterfaces": [{"subnetwork": states["subnetwork/nodes"].path}],
     }
     account.compute("POST", f"zones/{ZONES[0]}/instances", body)
-    return "theirs"
+    return "gke-theirs"
 
 
 def _address(world: World, states: States) -> str:
@@ -210,10 +212,16 @@ def _near(make: Any, collection: str, place: str, *stay: str) -> Neighbour:
 
 
 REGIONAL, ZONAL = f"regions/{REGION}", f"zones/{ZONES[0]}"
-SSH = {"sourceRanges": ["10.0.0.0/8"], "allowed": [{"IPProtocol": "tcp", "ports": ["5432"]}]}
-PART = {"ipCidrRange": "10.200.0.0/24"}
+SSH: Mapping[str, Any] = {
+    "sourceRanges": ["10.0.0.0/8"],
+    "allowed": [{"IPProtocol": "tcp", "ports": ["5432"]}],
+}
+PART: Mapping[str, Any] = {"ipCidrRange": "10.200.0.0/24"}
 NEIGHBOURS: Mapping[str, Neighbour] = {
     "firewall rule": _near(_inside("firewalls", "global", **SSH), "firewalls", "global", "network"),
+    "rule that is called as if it were of GKE": _near(
+        _inside("firewalls", "global", "gke-theirs", **SSH), "firewalls", "global", "network"
+    ),
     "router": _near(_inside("routers", REGIONAL), "routers", REGIONAL, "network"),
     "subnetwork": _near(
         _inside("subnetworks", REGIONAL, **PART), "subnetworks", REGIONAL, "network"

@@ -144,7 +144,7 @@ def test_reads_of_a_policy_may_lag_behind(cloud: Gcp) -> None:
 
 
 def test_a_young_account_is_missing_then_denied(tmp_path: Path) -> None:
-    with account(tmp_path, factor=30) as cloud:
+    with account(tmp_path, factor=10) as cloud:
         cloud.enable("cloudresourcemanager", "iam")
         made = cloud.account("demo-nodes")
         url = f"iam.googleapis.com/v1/{made['name']}"
@@ -153,7 +153,7 @@ def test_a_young_account_is_missing_then_denied(tmp_path: Path) -> None:
         policy = {"bindings": [{"role": LOGS, "members": [member]}]}
         refused = cloud.refused("POST", f"{POLICY}:setIamPolicy", {"policy": policy})
         assert refused == (400, f"Service account {made['email']} does not exist.")
-        eventually(lambda: cloud.send("GET", url)[0] == 403)
+        eventually(lambda: cloud.send("GET", url)[0] == 403, within=40.0)
         eventually(lambda: cloud.send("GET", url)[0] == 200)
         assert bound(grant(cloud, member)) == [member]
         key = cloud.iam("POST", f"serviceAccounts/{made['email']}/keys", {})
