@@ -55,6 +55,46 @@ RECORDED: Mapping[str, Recorded] = MappingProxyType(
         "alibaba/eip/associate": Recorded(
             3, "estimate; the provider repeats CreateSnatEntry while the address is being bound"
         ),
+        "azure/cluster/create": Recorded(
+            258, "logs: of public Terraform runs, 219 to 923 s (facts/durations.tsv)"
+        ),
+        "azure/cluster/delete": Recorded(
+            243, "logs: 4m3s (github.com/sassoftware/viya4-iac-azure#108), up to 492 s"
+        ),
+        "azure/cluster/update": Recorded(90, "estimate; a reconciliation of the control plane"),
+        "azure/agentpool/create": Recorded(150, "estimate: like a node group of EKS"),
+        "azure/agentpool/update": Recorded(60, "estimate; without the time of draining"),
+        "azure/agentpool/delete": Recorded(
+            300, "estimate; 13 minutes and more seen (terraform-provider-azurerm#17543)"
+        ),
+        "azure/agentpool/drain": Recorded(
+            600, "logs: a drain gives up after 10 minutes (terraform-provider-azurerm#10411)"
+        ),
+        "azure/group/delete": Recorded(30, "logs: 21 to 45 s for empty ones (facts/durations.tsv)"),
+        "azure/provider/register": Recorded(60, "estimate; registers in each region"),
+        "azure/network/create": Recorded(8, "logs: of public Terraform runs"),
+        "azure/network/delete": Recorded(15, "logs: of public Terraform runs"),
+        "azure/subnet/create": Recorded(5, "estimate"),
+        "azure/subnet/delete": Recorded(10, "estimate"),
+        "azure/nat-gateway/create": Recorded(10, "estimate"),
+        "azure/nat-gateway/delete": Recorded(10, "estimate"),
+        "azure/public-ip/create": Recorded(5, "estimate"),
+        "azure/public-ip/delete": Recorded(10, "estimate"),
+        "azure/security-group/create": Recorded(5, "estimate; and what else is plain"),
+        "azure/disk/create": Recorded(5, "estimate"),
+        "azure/disk/delete": Recorded(5, "estimate"),
+        "azure/registry/create": Recorded(28, "logs: 28 to 60 s (facts/durations.tsv)"),
+        "azure/registry/update": Recorded(5, "estimate"),
+        "azure/registry/delete": Recorded(10, "estimate"),
+        "azure/identity/replication": Recorded(
+            30, "estimate; Terraform's provider repeats for 30 minutes (facts/azure.tsv)"
+        ),
+        "azure/role-assignment/effect": Recorded(
+            25, "logs: providers wait 25 s; vendor: up to 10 minutes (facts/durations.tsv)"
+        ),
+        "azure/federated-credential/write": Recorded(
+            5, "estimate; others back off 20 s and more (facts/durations.tsv)"
+        ),
         "compute/network/insert": Recorded(23, "logs: 22 s and 23 s of Terraform"),
         "compute/network/delete": Recorded(11, "logs: 11 s, once 27 s"),
         "compute/subnetwork/insert": Recorded(19, "logs: 12 s to 23 s in four"),

@@ -1,7 +1,8 @@
 """Users of an emulated cloud who may do some things only, as with a policy on a real account.
 
 An action is what a policy names: ``ec2:CreateVpc``, ``iam:PassRole``, ``vpc:*``; Google's
-permissions are actions too: ``compute.networks.create``. Which actions a call needs is each
+permissions are actions too: ``compute.networks.create``, and Azure's operations,
+``Microsoft.Network/natGateways/write``. Which actions a call needs is each
 emulator's to say.
 """
 
@@ -14,7 +15,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-_ACTION = re.compile(r"[^ :]+:[^ ]+|[a-z]+\.(?:\*|[A-Za-z*]+\.[A-Za-z*.]+)")
+_ACTION = re.compile(
+    r"[^ :]+:[^ ]+|[a-z]+\.(?:\*|[A-Za-z*]+\.[A-Za-z*.]+)|(?:Microsoft\.[A-Za-z]+|\*)/[A-Za-z*/]+"
+)
 
 
 class Permissions:

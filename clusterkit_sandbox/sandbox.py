@@ -33,7 +33,7 @@ from clusterkit_sandbox.requestlog import RequestLog
 
 _LOG = logging.getLogger(__name__)
 
-EMULATORS = ("alibaba", "eks", "gke")
+EMULATORS = ("alibaba", "eks", "gke", "aks")
 """The emulated clouds."""
 Make = Callable[[SandboxContext], Emulator]
 
@@ -244,6 +244,14 @@ def _make(emulator: str | Make) -> Make:
     if not isinstance(emulator, str):
         return emulator
     match emulator:
+        case "aks":
+
+            def make_azure(context: SandboxContext) -> Emulator:
+                from clusterkit_sandbox.azure.gateway import AzureCloud
+
+                return AzureCloud(context)
+
+            return make_azure
         case "alibaba":
 
             def make_alibaba(context: SandboxContext) -> Emulator:
@@ -275,6 +283,10 @@ def _make(emulator: str | Make) -> Make:
 def operations_of(emulators: Sequence[str] = EMULATORS) -> list[Operations]:
     """The operations of these emulators and of Kubernetes, without starting a sandbox."""
     found: list[Operations] = [KubeOperations()]
+    if "aks" in emulators:
+        from clusterkit_sandbox.azure.operations import AzureOperations
+
+        found.append(AzureOperations())
     if "alibaba" in emulators:
         from clusterkit_sandbox.alibaba.operations import AlibabaOperations
 

@@ -16,16 +16,13 @@ from clusterkit_sandbox.aws.controllers import ClusterControllers
 from clusterkit_sandbox.aws.records import ClusterRecord, FargateProfile, Group, Shown
 from clusterkit_sandbox.aws.refusals import Refusal, in_use, invalid
 from clusterkit_sandbox.aws.service import Eks, now, operation
+from clusterkit_sandbox.kit.cluster import ADDRESS, MACHINE
 
 CLUSTERS = 100
 """per region (https://docs.aws.amazon.com/eks/latest/userguide/service-quotas.html)"""
 SERVICES = ("172.20.0.0/16", "10.100.0.0/16")
 """the default ranges for Services"""
 PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
-ADDRESS = "CLUSTERKIT_SANDBOX_ADDRESS"
-"""the variable that says which address this machine has for clusters, one of the VPC's, say"""
-MACHINE = "8.8.8.8"
-"""the address without that: one that ``publicAccessCidrs`` may list"""
 NOT_HERE = (
     "outpostConfig",
     "remoteNetworkConfig",

@@ -5,11 +5,13 @@ How nodes are emptied is in ``drain.py``.
 
 from __future__ import annotations
 
+import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from ipaddress import IPv4Address, ip_network
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from clusterkit_sandbox.kit.drain import Drainer
@@ -26,6 +28,16 @@ if TYPE_CHECKING:
     )
 
 B = TypeVar("B")
+ADDRESS = "CLUSTERKIT_SANDBOX_ADDRESS"
+"""the variable that says which address this machine has for clusters, one of the VPC's, say"""
+MACHINE = "8.8.8.8"
+"""the address without that: one that a list of allowed ranges may have"""
+
+
+def inside(blocks: Iterable[str]) -> bool:
+    """Whether this machine's address is in one of these ranges."""
+    here = IPv4Address(os.environ.get(ADDRESS, MACHINE))
+    return any(here in ip_network(block, strict=False) for block in blocks)
 
 
 @dataclass

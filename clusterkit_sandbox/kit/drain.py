@@ -60,14 +60,12 @@ class Drainer:
 
     def cordon(self, node: str) -> None:
         """Cordon the node, if it exists."""
-        self._ask(
-            "PATCH", f"/api/v1/nodes/{quote(node)}", {"spec": {"unschedulable": True}}, _PATCH
-        )
+        self.ask("PATCH", f"/api/v1/nodes/{quote(node)}", {"spec": {"unschedulable": True}}, _PATCH)
 
     def evict(self, node: str) -> list[str]:
         """Evict the node's pods; return those that are still there."""
         selector = quote(f"spec.nodeName={node}")
-        _, listed = self._ask("GET", f"/api/v1/pods?fieldSelector={selector}")
+        _, listed = self.ask("GET", f"/api/v1/pods?fieldSelector={selector}")
         staying = []
         for pod in listed.get("items") or []:
             metadata = pod["metadata"]
@@ -86,7 +84,7 @@ class Drainer:
             "spec": {"token": token, "audiences": [audience]},
         }
         path = "/apis/authentication.k8s.io/v1/tokenreviews"
-        _, found = self._ask("POST", path, body)
+        _, found = self.ask("POST", path, body)
         status = found.get("status") or {}
         return str(status["user"]["username"]) if status.get("authenticated") else ""
 
@@ -97,9 +95,9 @@ class Drainer:
             "metadata": {"name": name, "namespace": namespace},
         }
         path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(name)}/eviction"
-        self._ask("POST", path, body)
+        self.ask("POST", path, body)
 
-    def _ask(
+    def ask(
         self,
         method: str,
         path: str,

@@ -1,12 +1,13 @@
 """Compilers of what vendors publish of their APIs into neutral shapes.
 
 Botocore's service models, as botocore loads them, and the forms in which
-``tools/gen_alibaba_models.py`` and ``tools/gen_google_discovery.py`` keep those of Alibaba Cloud
-and of Google.
+``tools/gen_alibaba_models.py``, ``tools/gen_google_discovery.py`` and ``tools/gen_azure_models.py``
+keep those of Alibaba Cloud, of Google and of Azure.
 """
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
@@ -230,3 +231,74 @@ _DISCOVERY: Mapping[str, Kind] = {
     "number": "number",
     "boolean": "boolean",
 }
+
+
+class Arm:
+    """Compiles the shapes of one service of Azure; ``names`` has those that are referred to, as far
+    as they have been asked for. Enums may be written in any case, as the vendor takes them.
+    """
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        """``document`` is one of ``clusterkit_sandbox/azure/data``."""
+        self._document = document
+        self._compiling = threading.Lock()
+        self.names: dict[str, Shape] = {}
+
+    def operation(self, name: str) -> Operation:
+        """One operation by its name; its body, if it has one, is the parameter ``body``."""
+        entry = self._document["operations"][name]
+        fields = {}
+        for called in re.findall(r"{\+?(\w+)}", entry["path"]):
+            rule = entry["patterns"].get(called, {})
+            shape = Shape("string", pattern=rule.get("pattern", ""), least=rule.get("least"),
+                          most=rule.get("most"))  # fmt: skip
+            fields[called] = Field(shape, called, "path")
+        body, answer = entry.get("body"), entry.get("answer")
+        with self._compiling:  # a name stands for nothing until its members are known
+            for called, raw in entry["query"].items():
+                fields[called] = Field(self._shape(raw), called, "query")
+            if body is not None:
+                fields["body"] = Field(self._shape(body), "body")
+            return Operation(
+                name=f"{self._document['service']}:{name}",
+                method=entry["method"],
+                path=arm_template(entry["path"]),
+                parameters=Shape("object", fields=fields, required=tuple(entry["required"])),
+                answer=None if answer is None else self._shape(answer),
+                whole="" if body is None else "body",
+            )
+
+    def named(self, name: str) -> Shape:
+        """One type by its name."""
+        with self._compiling:
+            return self._named(name)
+
+    def _named(self, name: str) -> Shape:
+        if name not in self.names:
+            self.names[name] = Shape()  # one that is part of itself refers to it
+            self.names[name] = self._shape(self._document["types"][name])
+        return self.names[name]
+
+    def _shape(self, raw: str | Mapping[str, Any]) -> Shape:
+        if isinstance(raw, str):
+            return Shape(_DISCOVERY.get(raw, "any"))
+        if "array" in raw:
+            return Shape("array", item=self._shape(raw["array"]))
+        if "map" in raw:
+            return Shape("map", item=self._shape(raw["map"]))
+        if "enum" in raw:
+            return Shape("string", enum=tuple(raw["enum"]), any_case=True)
+        if "ref" in raw:
+            self._named(raw["ref"])
+            return Shape("ref", ref=raw["ref"])
+        read_only = frozenset(raw.get("readOnly", ()))
+        fields = {
+            name: Field(self._shape(inner), name, read_only=name in read_only)
+            for name, inner in raw["fields"].items()
+        }
+        return Shape("object", fields=fields, required=tuple(raw.get("required", ())))
+
+
+def arm_template(path: str) -> str:
+    """A path of Azure's as a template of ``wire.Routes``: a scope is a path of its own."""
+    return path.replace("{scope}", "{+scope}")

@@ -317,7 +317,7 @@ def test_a_star_means_no_cluster(kube: Kube) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("terminal:vpc:CreateNatGateway", "it works on cs:CreateCluster, cs:CreateClusterNodePool"),
+        ("terminal:vpc:CreateNatGateway", "cs:CreateCluster, cs:CreateClusterNodePool"),
         ("terminal:*:Delete*", "terminal has no effect on *:Delete*; it works on"),
         ("terminal:eks:UpdateNodegroup", "it works on"),
         ("refuse:vpc:CreateVPC=x", "did you mean vpc:CreateVpc?"),

@@ -10,7 +10,7 @@ from typing import Any
 import botocore.session
 import pytest
 
-from clusterkit_sandbox.kit.published import Botocore, Discovery, alibaba
+from clusterkit_sandbox.kit.published import Arm, Botocore, Discovery, alibaba
 from clusterkit_sandbox.kit.shape import (
     EMPTY,
     Field,
@@ -309,6 +309,72 @@ def test_a_discovery_document_is_compiled() -> None:
     answer = compiled.operation("compute.disks.get").answer
     assert answer is not None
     assert answer.required == ()
+
+
+ARM: dict[str, Any] = {
+    "service": "demo",
+    "operations": {
+        "Things_CreateOrUpdate": {
+            "method": "PUT",
+            "path": "/subscriptions/{subscriptionId}/things/{name}",
+            "patterns": {"name": {"pattern": "^[a-z]+$", "most": 5}},
+            "query": {"$top": "integer"},
+            "required": [],
+            "body": {"ref": "Thing"},
+            "answer": {"ref": "Thing"},
+            "ok": [200],
+        },
+        "Things_List": {
+            "method": "GET",
+            "path": "/{scope}/things",
+            "patterns": {},
+            "query": {"$filter": "string"},
+            "required": ["$filter"],
+            "answer": {"fields": {"value": {"array": {"ref": "Thing"}}, "nextLink": "string"}},
+            "ok": [200],
+        },
+    },
+    "types": {
+        "Thing": {
+            "fields": {
+                "id": "string",
+                "location": "string",
+                "tags": {"map": "string"},
+                "tier": {"enum": ["Free", "Paid"]},
+                "part": {"ref": "Thing"},
+                "properties": {"fields": {"size": "integer"}, "required": ["size"]},
+            },
+            "readOnly": ["id"],
+            "required": ["location"],
+        }
+    },
+}
+
+
+def test_a_description_of_azure_is_compiled() -> None:
+    compiled = Arm(ARM)
+    operation = compiled.operation("Things_CreateOrUpdate")
+    assert (operation.name, operation.method) == ("demo:Things_CreateOrUpdate", "PUT")
+    assert operation.whole == "body"
+    fields = operation.parameters.fields
+    assert fields["name"].place == "path"
+    assert (fields["name"].shape.pattern, fields["name"].shape.most) == ("^[a-z]+$", 5)
+    assert fields["$top"].shape == Shape("integer")
+    reader = Reader(compiled.names)
+    sent = {"id": "x", "location": "here", "tier": "PAID", "part": {"location": "there"}}
+    assert reader.read(sent, fields["body"].shape) == {k: v for k, v in sent.items() if k != "id"}
+    assert reader.problems == []
+    reader.read({"tier": "Old", "properties": {}, "more": 1}, fields["body"].shape)
+    assert [(one.rule, one.place) for one in reader.problems] == [
+        ("enum", "tier"),
+        ("missing", "properties.size"),
+        ("unknown", "more"),
+        ("missing", "location"),
+    ]
+    listed = compiled.operation("Things_List")
+    assert listed.path == "/{+scope}/things"
+    assert listed.parameters.required == ("$filter",)
+    assert compiled.named("Thing").fields["id"].read_only
 
 
 def test_what_is_deprecated_and_not_empty_is_told() -> None:

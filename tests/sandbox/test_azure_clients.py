@@ -1,0 +1,172 @@
+"""The vendor's own SDK and az against the emulated Azure, unchanged.
+
+az has some hundred packages that other versions of the SDK need: it is looked for, never installed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.core.exceptions import (
+    ClientAuthenticationError,
+    HttpResponseError,
+    ResourceNotFoundError,
+)
+from azure.identity import ClientSecretCredential
+from azure.mgmt.containerservice import ContainerServiceClient
+
+from clusterkit_sandbox.azure.account import SUBSCRIPTION
+from tests.sandbox.azurecloud import Azure, cloud, shared
+
+__all__ = ["cloud", "shared"]
+
+
+def credential(cloud: Azure, secret: str = "") -> ClientSecretCredential:
+    return ClientSecretCredential(
+        cloud.environ["AZURE_TENANT_ID"],
+        cloud.environ["AZURE_CLIENT_ID"],
+        secret or cloud.environ["AZURE_CLIENT_SECRET"],
+        proxies={"https": cloud.sandbox.proxy},
+        connection_verify=str(cloud.sandbox.ca_file),
+    )
+
+
+@pytest.fixture
+def aks(cloud: Azure) -> Any:
+    with ContainerServiceClient(
+        credential(cloud),
+        SUBSCRIPTION,
+        proxies={"https": cloud.sandbox.proxy},
+        connection_verify=str(cloud.sandbox.ca_file),
+        polling_interval=0.05,
+    ) as client:
+        yield client
+
+
+def test_the_life_of_a_cluster(cloud: Azure, aks: Any) -> None:
+    made = aks.managed_clusters.begin_create_or_update("demo", "demo", cloud.wanted()).result()
+    assert made.provisioning_state == "Succeeded"
+    assert made.agent_pool_profiles[0].name == "system"
+    assert [one.name for one in aks.managed_clusters.list()] == ["demo"]
+    found = aks.managed_clusters.list_cluster_admin_credentials("demo", "demo")
+    assert b"clusterAdmin_demo_demo" in bytes(found.kubeconfigs[0].value)
+    pool = {"properties": {"count": 1, "vmSize": "Standard_D2s_v5"}}
+    more = aks.agent_pools.begin_create_or_update("demo", "demo", "more", pool).result()
+    assert (more.name, more.count) == ("more", 1)
+    aks.agent_pools.begin_delete("demo", "demo", "more").result()
+    aks.managed_clusters.begin_update_tags("demo", "demo", {"tags": {"a": "b"}}).result()
+    assert aks.managed_clusters.get("demo", "demo").tags == {"a": "b"}
+    versions = aks.managed_clusters.list_kubernetes_versions("eastus")
+    assert [one.version for one in versions.values_property if one.is_default] == ["1.35"]
+    aks.managed_clusters.begin_delete("demo", "demo").result()
+    with pytest.raises(ResourceNotFoundError):
+        aks.managed_clusters.get("demo", "demo")
+
+
+def test_errors_of_the_sdk(cloud: Azure, aks: Any) -> None:
+    with pytest.raises(HttpResponseError) as caught:
+        aks.managed_clusters.begin_create_or_update("demo", "demo", {**cloud.wanted(), "x": 1})
+    assert caught.value.status_code == 400
+    assert 'unknown field "x"' in str(caught.value)
+    cloud.cloud.store.conditions.sold_out.add(("*", ""))
+    with pytest.raises(HttpResponseError) as caught:
+        aks.managed_clusters.begin_create_or_update("demo", "demo", cloud.wanted()).result()
+    assert "AllocationFailed" in str(caught.value)
+    with pytest.raises(ClientAuthenticationError, match="AADSTS7000215"):
+        credential(cloud, "wrong").get_token("https://management.azure.com/.default")
+
+
+# -- az --------------------------------------------------------------------------------------------
+
+
+class Az:
+    """az, with nothing but the sandbox's environment."""
+
+    def __init__(self, cloud: Azure, home: Path) -> None:
+        self._environ = {**os.environ, **cloud.sandbox.environment(), "HOME": str(home),
+                         "AZURE_CONFIG_DIR": str(home / "az")}  # fmt: skip
+        self._home = home
+        self.run("login", "--service-principal", "-u", self._environ["AZURE_CLIENT_ID"], "-p",
+                 self._environ["AZURE_CLIENT_SECRET"], "--tenant",
+                 self._environ["AZURE_TENANT_ID"])  # fmt: skip
+
+    def run(self, *words: str, good: bool = True) -> str:
+        """What a command prints, or says where it fails."""
+        done = subprocess.run(
+            ["az", *words, *(["-o", "tsv"] if "-o" not in words else [])],
+            env=self._environ, cwd=self._home, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert (done.returncode == 0) is good, done.stderr
+        return done.stdout.strip() if good else done.stderr
+
+
+@pytest.fixture
+def az(cloud: Azure, tmp_path: Path) -> Az:
+    if shutil.which("az") is None:
+        pytest.skip("az is not here: put one of its own environment on PATH")
+    return Az(cloud, tmp_path)
+
+
+@pytest.mark.client
+@pytest.mark.deep
+@pytest.mark.timeout(1200)
+def test_the_commands_of_a_first_cluster(cloud: Azure, az: Az, tmp_path: Path) -> None:
+    cloud.cloud.store.registered.clear()
+    for name in ("ContainerService", "ContainerRegistry", "Network", "Compute"):
+        az.run("provider", "register", "-n", f"Microsoft.{name}")
+    here = ("-g", "kaniko")
+    az.run("group", "create", "-n", "kaniko", "-l", "eastus")
+    assert az.run("acr", "check-name", "-n", "kanikodemo", "--query", "nameAvailable") == "true"
+    said = az.run("acr", "create", *here, "-n", "kaniko-demo", "--sku", "Basic", good=False)
+    assert "dashes" in said
+    az.run("acr", "create", *here, "-n", "kanikodemo", "--sku", "Basic")
+    server = ("--expose-token", "--query", "loginServer")
+    assert az.run("acr", "login", "-n", "kanikodemo", *server) == "kanikodemo.azurecr.io"
+    az.run(
+        "aks", "create", *here, "-n", "demo", "--generate-ssh-keys", "--attach-acr", "kanikodemo"
+    )
+    az.run("aks", "get-credentials", *here, "-n", "demo", "--admin", "--file", "admin")
+    assert "demo-admin" in (tmp_path / "admin").read_text()
+    pool = (*here, "--cluster-name", "demo", "-n", "more")
+    az.run("aks", "nodepool", "add", *pool, "-c", "1", "--labels", "a=b", "--mode", "User")
+    az.run("aks", "nodepool", "scale", *pool, "-c", "2")
+    az.run("aks", "nodepool", "update", *pool, "--tags", "a=b")
+    az.run("aks", "update", *here, "-n", "demo", "--tags", "c=d")
+    assert az.run("aks", "show", *here, "-n", "demo", "--query", "tags.c") == "d"
+    az.run("aks", "nodepool", "delete", *pool)
+    az.run("aks", "delete", *here, "-n", "demo", "-y")
+    az.run("acr", "delete", *here, "-n", "kanikodemo", "-y")
+    az.run("group", "delete", "-n", "kaniko", "-y")
+
+
+@pytest.mark.client
+@pytest.mark.deep
+@pytest.mark.timeout(1200)
+def test_the_commands_of_a_network_and_identities(az: Az) -> None:
+    here = ("-g", "demo")
+    az.run("network", "public-ip", "create", *here, "-n", "ip", "--sku", "Standard")
+    az.run("network", "nat", "gateway", "create", *here, "-n", "nat", "--public-ip-addresses", "ip")
+    az.run("network", "vnet", "create", *here, "-n", "net", "--address-prefix", "10.9.0.0/16",
+           "--subnet-name", "sub", "--subnet-prefix", "10.9.0.0/24")  # fmt: skip
+    subnet = (*here, "--vnet-name", "net", "-n", "sub")
+    az.run("network", "vnet", "subnet", "update", *subnet, "--nat-gateway", "nat")
+    said = az.run("network", "nat", "gateway", "delete", *here, "-n", "nat", good=False)
+    assert "CannotDeleteNatGatewayAssociatedToSubnet" in said
+    az.run("identity", "create", *here, "-n", "mine")
+    principal = az.run("identity", "show", *here, "-n", "mine", "--query", "principalId")
+    az.run("identity", "federated-credential", "create", *here, "--identity-name", "mine", "-n",
+           "builder", "--issuer", "https://x/", "--subject", "s", "--audiences", "a")  # fmt: skip
+    scope = az.run("group", "show", "-n", "demo", "--query", "id")
+    az.run("role", "assignment", "create", "--role", "AcrPush", "--assignee-object-id", principal,
+           "--assignee-principal-type", "ServicePrincipal", "--scope", scope)  # fmt: skip
+    roles = az.run("role", "assignment", "list", "--scope", scope, "--query",
+                   "[].roleDefinitionName")  # fmt: skip
+    assert roles == "AcrPush"
+    az.run("sshkey", "create", *here, "-n", "key")
+    size = ("--size", "Standard_D4s_v5", "--query", "[].name")
+    assert az.run("vm", "list-skus", "-l", "eastus", *size) == "Standard_D4s_v5"
