@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from clusterkit.profile.fields import Form
     from clusterkit.profile.model import BaseProfile
 
-CloudName = Literal["alibaba", "eks", "gke"]
+CloudName = Literal["alibaba", "eks", "gke", "aks"]
 CLOUDS: tuple[CloudName, ...] = get_args(CloudName)
-ACCOUNT_FIELDS: Mapping[str, str] = {"gke": "project"}
+ACCOUNT_FIELDS: Mapping[str, str] = {"aks": "subscription", "gke": "project"}
 """the profile's field that chooses among the accounts which the credentials reach, by cloud"""
+HOME_FIELDS: Mapping[str, str] = {"aks": "resource_group"}
+"""the profile's field that names a place in the account (``Target.home``), by cloud"""
 LIMITED = "CLUSTERKIT_SANDBOX_LIMITED"
 """set by ``clusterkit sandbox env --allow``: the credentials in the environment are the user's"""
 
@@ -153,6 +155,10 @@ def _driver(name: CloudName) -> Cloud[Any]:
             from clusterkit import gke
 
             return gke
+        case "aks":
+            from clusterkit import aks
+
+            return aks
         case _:
             assert_never(name)
 
@@ -172,6 +178,10 @@ def model(name: str) -> type[BaseProfile]:
             from clusterkit.gke.profile import GkeProfile
 
             return GkeProfile
+        case "aks":
+            from clusterkit.aks.profile import AksProfile
+
+            return AksProfile
         case unknown:
             assert_never(unknown)
 
@@ -189,6 +199,8 @@ def template(name: str, cluster: str, region: str | None) -> str:
             return fill("clusterkit.eks", cluster, region or "eu-west-1", regions(name))
         case "gke":
             return fill("clusterkit.gke", cluster, region or "europe-west1", regions(name))
+        case "aks":
+            return fill("clusterkit.aks", cluster, region or "westeurope", regions(name))
         case unknown:
             assert_never(unknown)
 
@@ -208,6 +220,10 @@ def regions(name: str) -> Form:
             from clusterkit.gke.fields import REGION as GKE
 
             return GKE
+        case "aks":
+            from clusterkit.aks.fields import REGION as AKS
+
+            return AKS
         case unknown:
             assert_never(unknown)
 

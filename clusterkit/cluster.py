@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -115,7 +115,8 @@ class Cluster:
             from clusterkit.profile.model import load as load_profile
 
             profile = load_profile(Path(profile), model, CLOUDS)
-        target = Target(profile.cloud, profile.name, profile.region, cloud_profile, profile.account)
+        where = (profile.cloud, profile.name, profile.region)
+        target = Target(*where, cloud_profile, profile.account, profile.home)
         made = cls(target, connection, expect_account=expect_account, locks=locks)
         made.profile = profile
         return made
@@ -345,6 +346,9 @@ class Cluster:
                 where=f"{self.target.name} on {self.target.cloud} in {self.target.region}",
                 hint="make a Cluster for each profile: Cluster.from_profile(profile)",
             )
+        if profile.home and profile.home != self.target.home:
+            what, hint = f"the profile's cluster lies in {profile.home}", "name it in the Target"
+            raise ClusterkitError(what, where=self.target.name, hint=hint)
         return profile
 
     def _account(self, clients: Any) -> str:
@@ -369,9 +373,7 @@ class Cluster:
         """Tag what exists, while no other run works on the cluster."""
         if not wanted:
             return
-        with ExitStack() as stack:
-            if not self._fence.held_here:
-                stack.enter_context(self.lock(self._waits))
+        with nullcontext() if self._fence.held_here else self.lock(self._waits):
             for each in wanted:
                 # tagging what is tagged already changes nothing, so it may be retried
                 self._retry(partial(self._adopt, each))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clusterkit.cli import receipt
-from clusterkit.clouds import ACCOUNT_FIELDS, CLOUDS, EXAMPLES, model, regions
+from clusterkit.clouds import ACCOUNT_FIELDS, CLOUDS, EXAMPLES, HOME_FIELDS, model, regions
 from clusterkit.engine.target import Target
 from clusterkit.errors import ClusterkitError, PreflightError, ProfileError, UsageError
 
@@ -117,15 +117,17 @@ def find_target(choice: Choice, *, receipts: bool = True) -> Target:
     if path := profile_path(choice):
         from clusterkit.profile.model import load_identity
 
-        named = load_identity(path, regions, ACCOUNT_FIELDS)
-        found = Target(named.cloud, named.name, named.region, account=named.account)
+        named = load_identity(path, regions, ACCOUNT_FIELDS, HOME_FIELDS)
+        where = (named.cloud, named.name, named.region)
+        found = Target(*where, account=named.account, home=named.home)
         return _chosen(found, choice)
     return _chosen(_only_receipt(choice, receipts=receipts).target, choice)
 
 
 def profile_target(profile: BaseProfile, choice: Choice) -> Target:
     """The cluster of a profile."""
-    found = Target(profile.cloud, profile.name, profile.region, account=profile.account)
+    where = (profile.cloud, profile.name, profile.region)
+    found = Target(*where, account=profile.account, home=profile.home)
     return _chosen(found, choice)
 
 

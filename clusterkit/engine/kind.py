@@ -245,7 +245,9 @@ class Kind(ABC, Generic[C, S]):
 
     @classmethod
     def within(cls, have: Any) -> Mapping[str, str]:
-        """Kind to id of the things of ours that it lies in; used to find parents without tags."""
+        """Kind to id of the things of ours that it lies in; used to find parents without tags, and
+        those that stay because it is kept.
+        """
         return {}
 
     @classmethod
@@ -353,6 +355,8 @@ class Leftover(Generic[C]):
     belongs: Callable[[Scope[C], Any], bool] = lambda *_: True
     disarm: Callable[[Scope[C], Any], None] | None = None
     keep: Callable[[Any], str | None] = lambda _: None
+    within: Callable[[Any], Mapping[str, str]] = lambda _: {}
+    """what one that stays lies in, and keeps (``Kind.within``)"""
     occupants: Callable[[Scope[C], Any], Iterable[Occupant]] | None = None
     patience: float = 900.0
     takes: Durations = Durations()

@@ -23,9 +23,12 @@ class Done:
 
 @dataclass(frozen=True)
 class Running:
-    """Still in progress; ``note`` is the cloud's own word for how far it is."""
+    """Still in progress; ``note`` is the cloud's own word for how far it is, ``after`` the seconds
+    it asks to be left alone (Retry-After).
+    """
 
     note: str = ""
+    after: float | None = None
 
 
 @dataclass(frozen=True)

@@ -53,8 +53,11 @@ def surplus(
     keys: frozenset[str],
     kept: list[Kept],
 ) -> Surplus:
-    """Name, state and whether it has twins, of what exists beyond the desired state."""
+    """Name, state and whether it has twins, of what exists beyond the desired state. What is kept
+    keeps what it lies in.
+    """
     out: Surplus = {kind: [] for kind in kinds}
+    holders: dict[tuple[str, str], str] = {}
     for kind in kinds:
         for name, states in found[kind].items():
             key = f"{kind.kind}/{name}"
@@ -64,8 +67,14 @@ def surplus(
                 why = kind.keep(state) if isinstance(kind, Leftover) else kind.kept(state)
                 if why:
                     kept.append(Kept(key, why, state))
+                    holders |= dict.fromkeys(kind.within(state).items(), key)
                 else:
                     out[kind].append((name, state, len(states) > 1))
+    for kind in kinds if holders else ():
+        for name, state, twin in [*out[kind]]:
+            if holder := holders.get((kind.kind, str(state.id))):
+                kept.append(Kept(f"{kind.kind}/{name}", f"{holder} is kept and lies in it", state))
+                out[kind].remove((name, state, twin))
     return out
 
 

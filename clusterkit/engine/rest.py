@@ -46,6 +46,16 @@ class Answer(NamedTuple):
         return float(seconds) if seconds.isdigit() else None
 
 
+class Reply(NamedTuple):
+    """An answer that is 2xx."""
+
+    status: int
+    body: Any
+    """its JSON; None if it has none"""
+    headers: Mapping[str, str]
+    """looked up without regard to case"""
+
+
 Refusal = Callable[[Answer], ClusterkitError]
 
 
@@ -99,18 +109,37 @@ class RestClient:
 
         ``mutating``: whether it changes anything; left out, whether it is no GET.
         """
+        asked: dict[str, Any] = {"content_type": content_type, "mutating": mutating, "query": query}
+        return self.send(operation, method, url, body, **asked).body
+
+    def send(
+        self,
+        operation: str,
+        method: str,
+        url: str,
+        body: Any = None,
+        *,
+        content_type: str = "application/json",
+        mutating: bool | None = None,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """The same with the answer's status and headers; ``headers`` are sent besides those of
+        every request.
+        """
         from urllib3.exceptions import HTTPError
 
-        headers = {"Accept": "application/json", "User-Agent": "clusterkit", **self._headers()}
+        every = {"Accept": "application/json", "User-Agent": "clusterkit", **self._headers()}
+        sent = {**every, **(headers or {})}
         data = None if body is None else json.dumps(body).encode()
         if data is not None:
-            headers["Content-Type"] = content_type
+            sent["Content-Type"] = content_type
         url += f"?{urlencode(query)}" if query else ""
         changes = method != "GET" if mutating is None else mutating
         asked = Exchange("before", self._service, operation, changes, method, url, sent=body)
         self._tell(asked)
         try:
-            answer = self._pool.request(method, url, body=data, headers=headers, redirect=False)
+            answer = self._pool.request(method, url, body=data, headers=sent, redirect=False)
         except HTTPError as error:
             self._tell(asked.answered(None, error=error))
             raise self._unreachable(error, url, operation) from error
@@ -118,7 +147,8 @@ class RestClient:
         if not 200 <= answer.status < 300:
             raise self._refusal(Answer(answer.status, answer.data, answer.headers, operation))
         try:
-            return json.loads(answer.data) if answer.data else None
+            found = json.loads(answer.data) if answer.data else None
+            return Reply(answer.status, found, answer.headers)
         except ValueError as error:
             raise Rejected(
                 f"{self._service} at {_host(url)} answered {answer.status} without JSON",

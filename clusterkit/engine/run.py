@@ -233,7 +233,7 @@ class Run:
             if outcome.note and outcome.note != task.note:
                 self.note(task, outcome.note)
                 self._touch(task)
-            self._poll_later(task, pause)
+            self._poll_later(task, max(pause, (outcome.after or 0.0) * self._scale))
 
     def _touch(self, task: Task) -> None:
         task.changed = self._scheduler.now()

@@ -25,6 +25,10 @@ class Target:
     """the account that is meant: where the credentials reach several (projects, subscriptions), the
     one to use; None: the credentials' own
     """
+    home: str | None = None
+    """where in the account the cluster's things lie, on clouds whose profile may name such a place
+    (a resource group); empty: where the driver puts them; None: not known, so that the driver looks
+    """
 
 
 @dataclass(frozen=True)

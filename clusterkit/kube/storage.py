@@ -48,10 +48,15 @@ class StorageClass(Manifest):
 
         def demote() -> None:
             for other in have.others:
-                annotations = {_DEFAULT: "false", _DEFAULT_BETA: None}
-                env.client.kube.patch(self.path(other), {"metadata": {"annotations": annotations}})
+                self.demote(env, other)
 
         yield from edit("other default classes", have.others, (), demote)
+
+    @classmethod
+    def demote(cls, scope: Scope[HasKube], name: str) -> None:
+        """Let a class be the default no more."""
+        annotations = {_DEFAULT: "false", _DEFAULT_BETA: None}
+        scope.client.kube.patch(cls.path(name), {"metadata": {"annotations": annotations}})
 
 
 def storage_class(

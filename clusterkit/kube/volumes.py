@@ -43,10 +43,12 @@ class VolumeState:
 
 
 def policies(scope: Scope[HasKube]) -> Mapping[str, str]:
-    """``volumeHandle`` to what each PersistentVolume says is to be done with its volume."""
+    """``volumeHandle`` in lower case, because some clouds' ids have no case, to what each
+    PersistentVolume says is to be done with its volume.
+    """
     found = (item["spec"] for item in scope.client.kube.list("/api/v1/persistentvolumes"))
     return {
-        spec["csi"]["volumeHandle"]: str(spec.get("persistentVolumeReclaimPolicy"))
+        spec["csi"]["volumeHandle"].lower(): str(spec.get("persistentVolumeReclaimPolicy"))
         for spec in found
         if "csi" in spec
     }
@@ -61,11 +63,13 @@ def rows(
     delete: Callable[[Scope[Any], Any], object],
     command: str,
     uses: tuple[str, ...],
+    within: Callable[[VolumeState], Mapping[str, str]] = lambda _: {},
 ) -> tuple[Leftover[Any], Leftover[Any]]:
     """The row that removes volumes, and the row that tags them before.
 
     ``listed`` gives the cluster's volumes, ``keeps`` why all of them stay (empty: they do not),
-    ``command`` what deletes one by hand, with ``{}`` for its id and ``{region}``.
+    ``command`` what deletes one by hand, with ``{}`` for its id and ``{region}``, ``within`` what
+    one lies in (``Leftover.within``).
     """
 
     def swept(scope: Scope[Any]) -> Iterable[VolumeState]:
@@ -97,7 +101,9 @@ def rows(
             what = f"{have.id} cannot be tagged, so that destroy may go on: {error.what}"
             raise ClusterkitError(what, hint=error.hint) from error
 
-    volumes = Leftover[Any](kind, swept, delete, keep=lambda have: have.kept or None, uses=uses)
+    volumes = Leftover[Any](
+        kind, swept, delete, keep=lambda have: have.kept or None, within=within, uses=uses
+    )
     verdicts = Leftover[Any](
         f"{kind}-to-keep",
         undecided,
@@ -127,7 +133,7 @@ def _kept(volume: VolumeState, known: Mapping[str, str] | None) -> str:
     volume proves nothing: a PersistentVolume may have been changed to Retain since.
     """
     if known is not None and known is not UNASKED:
-        policy = known.get(volume.id)
+        policy = known.get(volume.id.lower())
         if policy is None:
             return UNCLAIMED
         return "" if policy == "Delete" else RETAINED

@@ -243,6 +243,11 @@ class BaseProfile(Strict):
         return None
 
     @property
+    def home(self) -> str | None:
+        """``Target.home``; None on clouds without such places."""
+        return None
+
+    @property
     def push_accounts(self) -> tuple[str, ...]:
         """Service accounts ``namespace/name`` that may push to the registry, sorted, each once.
 
@@ -297,6 +302,8 @@ class Identity(NamedTuple):
     region: str
     account: str | None = None
     """the one to use where the credentials reach several; None: the credentials' own"""
+    home: str | None = None
+    """``Target.home``"""
 
 
 def _of_the_cloud(region: str, info: ValidationInfo) -> str:
@@ -353,13 +360,17 @@ def _refuse_cloud(document: Document, clouds: Sequence[str]) -> NoReturn:
 
 
 def load_identity(
-    path: Path, regions: Callable[[str], Form], accounts: Mapping[str, str]
+    path: Path,
+    regions: Callable[[str], Form],
+    accounts: Mapping[str, str],
+    homes: Mapping[str, str] | None = None,
 ) -> Identity:
     """Cloud, name, region and account from the profile in ``path``; other fields may be invalid.
 
     ``regions`` gives the form of a cloud's regions, ``accounts`` the field that names the account
-    on the clouds that have one. A profile that no longer validates must not
-    prevent ``destroy``. Raises ``ProfileError`` for a file that is not YAML, and for these three.
+    on the clouds that have one, ``homes`` the one that names a place in it. A profile that no
+    longer validates must not prevent ``destroy``. Raises ``ProfileError`` for a file that is
+    not YAML, and for these three.
     """
     document = read(path)
     document.faults[:] = [
@@ -376,4 +387,6 @@ def load_identity(
     if wrong or named is None:
         raise ProfileError(wrong)
     account = str(document.data.get(accounts.get(named.cloud, "")) or "")
-    return Identity(named.cloud, named.name, named.region, account or None)
+    field = (homes or {}).get(named.cloud)
+    home = None if field is None else str(document.data.get(field) or "")
+    return Identity(named.cloud, named.name, named.region, account or None, home)

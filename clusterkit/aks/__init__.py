@@ -1,0 +1,69 @@
+"""Azure Kubernetes Service: what ``clouds.Cloud`` asks of a driver."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from clusterkit.aks import leftovers
+from clusterkit.aks.access import access as access
+from clusterkit.aks.access import credential as credential
+from clusterkit.aks.access import exec_native as exec_native
+from clusterkit.aks.activation import activate as activate
+from clusterkit.aks.client import Clients
+from clusterkit.aks.cluster import Cluster
+from clusterkit.aks.graph import graph as graph
+from clusterkit.aks.group import ResourceGroup
+from clusterkit.aks.iam import Identity, RoleAssignment, keeps_volumes
+from clusterkit.aks.keypair import SshPublicKey
+from clusterkit.aks.lock import ScaleSetLock
+from clusterkit.aks.network import NatGateway, PublicIp, VirtualNetwork
+from clusterkit.aks.nodes import NodePool
+from clusterkit.aks.preflight import account as account
+from clusterkit.aks.preflight import preflight as preflight
+from clusterkit.aks.profile import AksProfile
+from clusterkit.aks.registry import Registry
+from clusterkit.aks.storage import StorageClass
+from clusterkit.aks.workload import FederatedCredential, ServiceAccount
+from clusterkit.engine.kind import AnyKind
+from clusterkit.engine.target import CloudConnection, Target
+from clusterkit.errors import ClusterkitError
+from clusterkit.kube import drain
+from clusterkit.kube.manifest import Namespace
+
+Profile = AksProfile
+
+VolumeClaims = drain.volume_claims(lambda scope: keeps_volumes(scope) is not False)
+
+KINDS: tuple[AnyKind, ...] = (
+    ResourceGroup,
+    SshPublicKey,
+    Registry,
+    Identity,
+    PublicIp,
+    NatGateway,
+    VirtualNetwork,
+    RoleAssignment,
+    leftovers.Disks,
+    Cluster,
+    FederatedCredential,
+    NodePool,
+    StorageClass,
+    Namespace,
+    ServiceAccount,
+    VolumeClaims,
+    drain.Ingresses,
+    drain.LoadBalancerServices,
+    leftovers.DisksToKeep,
+    leftovers.DoomedVolumes,
+)
+LOCK = ScaleSetLock()
+MINUTES = None
+"""Entra ID decides how long a token is good"""
+
+
+def connect(target: Target, wire: CloudConnection) -> Clients:
+    """The clients; no network. ``ClusterkitError`` without Azure's packages."""
+    if find_spec("azure") is None or find_spec("azure.identity") is None:
+        what = "the aks driver needs Azure's Python packages, which are not installed"
+        raise ClusterkitError(what, hint="pip install 'clusterkit[aks]'")
+    return Clients(target, wire, lambda clients: access(clients, target))

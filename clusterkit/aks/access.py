@@ -1,0 +1,79 @@
+"""How Kubernetes is reached: with a token of Microsoft Entra ID, or the certificate of the cluster.
+
+A cluster without Entra ID gives whoever may ask Azure for it a client certificate that is good for
+two years (https://learn.microsoft.com/azure/aks/certificate-rotation). It is asked for each time,
+and never written anywhere.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import yaml
+
+from clusterkit.aks import ids
+from clusterkit.aks.client import KUBERNETES, Clients
+from clusterkit.aks.cluster import STOPPED, ClusterState, owned
+from clusterkit.engine.scope import Scope
+from clusterkit.engine.target import Target
+from clusterkit.errors import Absent, CloudError
+from clusterkit.kube import issued
+from clusterkit.kube.api import Access, Credential
+from clusterkit.kube.kubeconfig import exec_stanza
+
+AWAY = ("", "Creating", "Deleting", "Starting", "Stopping", STOPPED)
+"""states in which the API server does not answer"""
+LIFE = timedelta(hours=1)
+"""after which a certificate is asked for again"""
+EARLY = timedelta(minutes=5)
+PLUGIN = "kubelogin"
+CREDENTIALS = "managed_clusters.list_cluster_user_credentials"
+
+
+def access(clients: Clients, target: Target) -> Access:
+    """How to reach the cluster's Kubernetes API; ``Absent`` while none of ours is running."""
+    scope = Scope(clients, target.name, target.region)
+    found = [one for one in owned(scope) if one.status not in AWAY]
+    if not found:
+        raise Absent(target.name)
+    have, text = found[0], _kubeconfig(clients, found[0])
+    proxy = clients.wire.proxy
+    if not have.entra:
+        return issued.access(text, CREDENTIALS, proxy=proxy, until=datetime.now(UTC) + LIFE - EARLY)
+    try:
+        cluster = yaml.safe_load(text)["clusters"][0]["cluster"]
+        server, authority = cluster["server"], cluster["certificate-authority-data"]
+    except (yaml.YAMLError, KeyError, IndexError, TypeError):
+        what = "AKS issued a kubeconfig without a cluster"
+        raise CloudError(what, operation=CREDENTIALS, hint="try again") from None
+    return Access(
+        server=server,
+        ca=base64.b64decode(authority).decode(),
+        token=lambda: clients.bearer(KUBERNETES).token,
+        proxy=proxy,
+    )
+
+
+def _kubeconfig(clients: Clients, have: ClusterState) -> str:
+    group = ids.part(have.path, "resourceGroups")
+    answer = clients.aks(CREDENTIALS, group, have.name)
+    return base64.b64decode(answer["kubeconfigs"][0]["value"]).decode()
+
+
+def credential(clients: Clients, target: Target, _: int | None) -> Credential:
+    """A token of Entra ID, or the cluster's client certificate."""
+    found = access(clients, target)
+    if found.token is not None:
+        bearer = clients.bearer(KUBERNETES)
+        return Credential(bearer.expires, token=bearer.token)
+    pair = (found.client_certificate or "", found.client_key or "")
+    return Credential(datetime.now(UTC) + LIFE, certificate=pair[0], key=pair[1])
+
+
+def exec_native(_: Target) -> Mapping[str, Any]:
+    """The ``exec`` stanza of kubelogin, for clusters with Entra ID, as who is logged in with az."""
+    server = KUBERNETES.partition("/")[0]
+    return exec_stanza(PLUGIN, ["get-token", "--login", "azurecli", "--server-id", server], {})

@@ -1,0 +1,212 @@
+"""From a profile and the facts to resources; pure, and read like a picture of the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from clusterkit.aks import network
+from clusterkit.aks.cluster import BALANCED, GATEWAY, SUPPORT, TIERS, Cluster
+from clusterkit.aks.group import MAIN, ResourceGroup, own_name
+from clusterkit.aks.iam import CONTROL_PLANE, KUBELET, PUSH, Identity, RoleAssignment
+from clusterkit.aks.keypair import SshPublicKey
+from clusterkit.aks.network import PublicIpState, VirtualNetworkState
+from clusterkit.aks.nodes import NodePool
+from clusterkit.aks.pools import MODES, OS, PoolSettings, pool_name
+from clusterkit.aks.preflight import Facts
+from clusterkit.aks.profile import AksPool, AksProfile
+from clusterkit.aks.registry import ABAC, LEGACY, Registry
+from clusterkit.aks.registry import PULL as PULLS
+from clusterkit.aks.registry import PUSH as PUSHES
+from clusterkit.aks.storage import storage_class
+from clusterkit.aks.workload import FederatedCredential, credential_name, service_account
+from clusterkit.engine.kind import Existing, Kind
+from clusterkit.kube.manifest import namespace
+from clusterkit.kube.nodes import asked
+from clusterkit.naming import CLUSTER, STORAGE_CLASS, digest
+from clusterkit.profile.ssh_key import fingerprint
+
+AnyWish = Kind[Any, Any]
+DEFAULT_CLASS = "clusterkit-ssd"
+DRIVER = "disk.csi.azure.com"
+DISK = "StandardSSD_LRS"
+"""takes any VM size; Premium SSD needs one with premium storage
+(https://learn.microsoft.com/azure/virtual-machines/disks-types)"""
+
+
+def graph(profile: AksProfile, facts: Facts) -> list[AnyWish]:
+    """Every resource of the cluster."""
+    return [*_Graph(profile, facts)]
+
+
+class _Graph:
+    """The resources of one profile, part by part."""
+
+    def __init__(self, profile: AksProfile, facts: Facts) -> None:
+        self.profile, self.facts = profile, facts
+        self.tags = tuple(sorted(profile.tags.items()))
+        self.group = self._group()
+        self.control_plane = self._identity(CONTROL_PLANE, profile.storage.keep_volumes)
+        self.kubelet = self._identity(KUBELET)
+        self.network, self.address = self._network()
+        self.registry = self._registry()
+        self.settings = [self._settings(pool) for pool in profile.pools]
+        # rights take effect late, so they are given before anything needs them
+        self.rights = [*self._rights()]
+        self.cluster = self._cluster()
+        self.admins = tuple(self._admins())
+
+    def __iter__(self) -> Iterator[AnyWish]:
+        yield self.cluster
+        if key := self.profile.ssh_public_key:
+            name = fingerprint(key)
+            yield SshPublicKey(name=name, group=self.group, public_key=key, tags=self.tags)
+        for pool, settings in zip(self.profile.pools, self.settings, strict=True):
+            yield NodePool(
+                name=settings.name,
+                cluster=self.cluster,
+                network=self.network,
+                settings=settings,
+                **asked(pool),
+                tags=self.tags,
+            )
+        yield from self.admins
+        yield self._storage()
+        yield from self._builds()
+
+    def _group(self) -> Kind[Any, Any]:
+        if self.facts.group is not None:
+            return Existing(name=self.facts.group.id, state=self.facts.group)
+        return ResourceGroup(name=MAIN, tags=self.tags)
+
+    def _identity(self, name: str, keep: bool | None = None) -> Identity:
+        return Identity(name=name, group=self.group, keep=keep, tags=self.tags)
+
+    def _network(self) -> tuple[Kind[Any, VirtualNetworkState], Kind[Any, PublicIpState] | None]:
+        """A network of our own, or an existing one, which is never changed."""
+        if self.facts.existing is None:
+            return network.made(self.profile, self.group, self.tags)
+        return Existing(name=self.facts.existing.id, state=self.facts.existing), None
+
+    @property
+    def _outbound(self) -> str:
+        if self.facts.existing is not None:
+            return GATEWAY if self.facts.existing.nat else BALANCED
+        return GATEWAY if self.address else BALANCED
+
+    def _registry(self) -> Registry | None:
+        wanted = self.profile.registry
+        if wanted is None:
+            return None
+        return Registry(
+            name=self.facts.registry,
+            group=self.group,
+            sku=wanted.sku.capitalize(),
+            mode=ABAC if wanted.abac else LEGACY,
+            keep=wanted.keep,
+            tags=self.tags,
+        )
+
+    def _rights(self) -> Iterator[RoleAssignment]:
+        def give(name: str, role: str, on: AnyWish, who: Identity, **more: Any) -> RoleAssignment:
+            return RoleAssignment(name=name, role=role, on=on, identity=who, **more)
+
+        control, kubelet = self.control_plane, self.kubelet
+        yield give("network", "Network Contributor", self.network, control, subnet=True)
+        yield give("kubelet", "Managed Identity Operator", kubelet, control)
+        # disks of claims lie in the group
+        yield give("disks", "Virtual Machine Contributor", self.group, control)
+        if self.registry is not None:
+            yield give("pull", PULLS[self.registry.mode], self.registry, kubelet)
+            if self.profile.registry and self.profile.registry.push == "node":
+                yield give("push", PUSHES[self.registry.mode], self.registry, kubelet)
+
+    def _settings(self, pool: AksPool) -> PoolSettings:
+        facts, size = self.facts, self.facts.pools[pool.name].name
+        system = OS[pool.os]
+        fixed = (size, pool.disk.size, system, pool.spot, facts.zones)
+        return PoolSettings(
+            name=pool_name(pool.name, *fixed),
+            machine_type=size,
+            disk=pool.disk.size,
+            os=system,
+            mode=MODES[self.profile.mode(pool)],
+            zones=facts.zones,
+            version=facts.version,
+            **asked(pool),
+        )
+
+    def _cluster(self) -> Cluster:
+        profile, facts = self.profile, self.facts
+        entra = profile.entra
+        return Cluster(
+            name=profile.name,
+            version=facts.version,
+            tier=TIERS[profile.tier],
+            support=SUPPORT[profile.support],
+            group=self.group,
+            network=self.network,
+            identity=self.control_plane,
+            kubelet=self.kubelet,
+            pools=tuple(self.settings),
+            pods=str(profile.network.pod_range),
+            services=str(profile.network.service_range),
+            dns=profile.network.dns_address,
+            outbound=self._outbound,
+            address=self.address,
+            addresses=facts.addresses,
+            private=not profile.endpoint.public,
+            allowed=tuple(profile.endpoint.allowed),
+            entra=entra is not None,
+            local_accounts=entra is None or entra.local_accounts,
+            ssh_user=profile.ssh_user,
+            ssh_key=profile.ssh_public_key or "",
+            protected=profile.deletion_protection,
+            tags=self.tags,
+            after=tuple(self.rights),
+        )
+
+    def _storage(self) -> AnyWish:
+        """The default class. Its disks lie in the cluster's group, not in that of the nodes, so
+        that one whose PersistentVolume says Retain outlives the cluster
+        (kubernetes-sigs/azuredisk-csi-driver ``docs/driver-parameters.md``).
+        """
+        profile = self.profile
+        marks = f"{CLUSTER}={profile.name},{STORAGE_CLASS}={DEFAULT_CLASS}"
+        where = profile.resource_group or own_name(profile.name, profile.region)
+        parameters = {"skuName": DISK, "resourceGroup": where, "tags": marks}
+        order = {"cluster": self.cluster, "after": self.admins}
+        return storage_class(DEFAULT_CLASS, DRIVER, parameters, **order)
+
+    def _admins(self) -> Iterator[AnyWish]:
+        """Who administers a cluster with Entra ID."""
+        role = "Azure Kubernetes Service RBAC Cluster Admin"
+        for who in self.profile.entra.admins if self.profile.entra else ():
+            name = f"admin-{digest(who)}"
+            yield RoleAssignment(name=name, role=role, on=self.cluster, principal=who)
+
+    def _builds(self) -> Iterator[AnyWish]:
+        """The service accounts that may push, and what lets them."""
+        accounts = self.profile.push_accounts
+        if self.registry is None or not accounts:
+            return
+        pusher = self._identity(PUSH)
+        role = PUSHES[self.registry.mode]
+        yield RoleAssignment(name="builds", role=role, on=self.registry, identity=pusher)
+        before: tuple[AnyWish, ...] = ()
+        for who in accounts:
+            made = FederatedCredential(
+                name=credential_name(who),
+                identity=pusher,
+                cluster=self.cluster,
+                account=who,
+                after=before,
+            )
+            yield made
+            before = (made,)
+        for name in sorted({account.partition("/")[0] for account in accounts}):
+            builds = replace(namespace(name, self.cluster), after=self.admins)
+            for account in accounts:
+                if account.startswith(f"{name}/"):
+                    yield service_account(account.partition("/")[2], builds, pusher)

@@ -1,0 +1,241 @@
+"""Virtual network with one subnet for the nodes, and the nodes' way out: a NAT gateway with an
+address, or the load balancer that AKS makes.
+
+A subnet takes no tags, so it is a part of its network. A PUT of a network replaces its subnets, so
+the subnet is in the call that makes the network, and later changed by a call of its own. One write
+at a time in a network (``AnotherOperationInProgress``). Pods have addresses of an overlay, which
+the network knows nothing of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import IPv4Network
+from typing import Any, ClassVar
+
+from clusterkit.aks import ids
+from clusterkit.aks.client import Clients
+from clusterkit.aks.group import nodes_name
+from clusterkit.aks.profile import AksProfile
+from clusterkit.aks.tags import REPLACE, ArmState, Resource, found, here
+from clusterkit.engine.edit import Edit, edit, fixed
+from clusterkit.engine.kind import Durations, Env, Kind, Occupant
+from clusterkit.engine.operation import Operation
+from clusterkit.engine.preflight import Report
+from clusterkit.engine.scope import Scope
+
+SUBNET = "nodes"
+"""name of the subnet of a network of ours"""
+IDLE_MINUTES = 30
+"""after which a NAT gateway forgets a connection that says nothing (4 to 120, Microsoft.Network)"""
+
+
+class PublicIpState(ArmState):
+    """A public address."""
+
+    address: str
+
+
+class PublicIp(Resource[PublicIpState]):
+    """The address that the nodes are seen at; zone-redundant where the region has zones."""
+
+    kind: ClassVar[str] = "public-ip"
+    type: ClassVar[str] = "Microsoft.Network/publicIPAddresses"
+    takes: ClassVar[Durations] = Durations(create=5, delete=12)
+
+    @classmethod
+    def state(cls, shown: Mapping[str, Any]) -> PublicIpState:
+        properties = shown.get("properties") or {}
+        address = properties.get("ipAddress") or ""
+        return PublicIpState(**cls.shown(shown), address=address)
+
+    def create(self, env: Env[Clients]) -> Operation[Clients] | None:
+        properties = {"publicIPAllocationMethod": "Static", "publicIPAddressVersion": "IPv4"}
+        return self.put(env, sku={"name": "Standard"}, properties=properties)
+
+
+class NatGatewayState(ArmState):
+    """A NAT gateway."""
+
+    addresses: frozenset[str]
+    """keys of its public addresses"""
+
+
+class NatGateway(Resource[NatGatewayState]):
+    """The way to the internet of the whole subnet."""
+
+    kind: ClassVar[str] = "nat-gateway"
+    type: ClassVar[str] = "Microsoft.Network/natGateways"
+    takes: ClassVar[Durations] = Durations(create=10, delete=12)
+    uses: ClassVar[tuple[str, ...]] = ("public-ip", "resource-group")
+    address: Kind[Clients, PublicIpState]
+
+    @classmethod
+    def state(cls, shown: Mapping[str, Any]) -> NatGatewayState:
+        addresses = (shown.get("properties") or {}).get("publicIpAddresses") or ()
+        keys = frozenset(ids.key(each["id"]) for each in addresses)
+        return NatGatewayState(**cls.shown(shown), addresses=keys)
+
+    def create(self, env: Env[Clients]) -> Operation[Clients] | None:
+        return self.put(env, **self._body(env))
+
+    def _body(self, env: Env[Clients]) -> dict[str, Any]:
+        addresses = [{"id": env[self.address].path}]
+        properties = {"publicIpAddresses": addresses, "idleTimeoutInMinutes": IDLE_MINUTES}
+        return {"sku": {"name": "Standard"}, "properties": properties}
+
+    def edits(self, env: Env[Clients], have: NatGatewayState) -> Iterator[Edit]:
+        def change() -> Operation[Clients] | None:
+            body = {"location": env.region, "tags": dict(have.tags), **self._body(env)}
+            return env.client.begin("PUT", have.path, body)
+
+        yield from edit("addresses", have.addresses, frozenset({env[self.address].id}), change)
+
+
+class VirtualNetworkState(ArmState):
+    """A virtual network with the subnet for the nodes."""
+
+    cidr: str
+    subnet: str = ""
+    """the subnet's id as the service writes it; empty if there is none"""
+    range: str = ""
+    """the subnet's"""
+    nat: str = ""
+    """key of the subnet's NAT gateway"""
+    others: tuple[str, ...] = ()
+    """names of other subnets"""
+
+
+class VirtualNetwork(Resource[VirtualNetworkState]):
+    """A network of our own."""
+
+    kind: ClassVar[str] = "virtual-network"
+    type: ClassVar[str] = "Microsoft.Network/virtualNetworks"
+    serial: ClassVar[bool] = True
+    patience: ClassVar[float] = 900.0
+    takes: ClassVar[Durations] = Durations(create=8, delete=15)
+    uses: ClassVar[tuple[str, ...]] = ("nat-gateway", "resource-group")
+    cidr: str
+    nat: Kind[Clients, NatGatewayState] | None = None
+    """None: the nodes go out through the cluster's load balancer"""
+
+    @classmethod
+    def state(cls, shown: Mapping[str, Any]) -> VirtualNetworkState:
+        return with_subnet(shown, SUBNET)
+
+    def _subnet(self, env: Env[Clients]) -> dict[str, Any]:
+        nat = {"natGateway": {"id": env[self.nat].path}} if self.nat else {}
+        # addresses that nobody gave a machine end (defaultOutboundAccess of Microsoft.Network)
+        return {"addressPrefix": self.cidr, "defaultOutboundAccess": False, **nat}
+
+    def create(self, env: Env[Clients]) -> Operation[Clients] | None:
+        space = {"addressPrefixes": [self.cidr]}
+        subnets = [{"name": SUBNET, "properties": self._subnet(env)}]
+        return self.put(env, properties={"addressSpace": space, "subnets": subnets})
+
+    def edits(self, env: Env[Clients], have: VirtualNetworkState) -> Iterator[Edit]:
+        def subnet() -> Operation[Clients] | None:
+            path = f"{have.path}/subnets/{SUBNET}"
+            return env.client.begin("PUT", path, {"properties": self._subnet(env)})
+
+        yield from fixed("cidr", have.cidr, self.cidr, REPLACE)
+        wanted = env[self.nat].id if self.nat else ""
+        if not have.subnet:
+            yield Edit("subnet", None, SUBNET, subnet)
+        else:
+            yield from fixed("subnet", have.range, self.cidr, REPLACE)
+            yield from edit("NAT gateway", ids.last(have.nat), ids.last(wanted), subnet)
+
+    @classmethod
+    def occupants(cls, scope: Scope[Clients], have: VirtualNetworkState) -> Iterator[Occupant]:
+        """Subnets and network interfaces of others; those of the cluster's machines go with it."""
+        for name in have.others:
+            identifier = f"{have.path}/subnets/{name}"
+            cure = f"az network vnet subnet delete --ids {identifier}"
+            yield Occupant("subnet", ids.key(identifier), name, cure)
+        shown = found(scope.client, have.subnet) if have.subnet else None
+        for each in ((shown or {}).get("properties") or {}).get("ipConfigurations") or ():
+            if not _of_cluster(scope, each["id"]):
+                owner = each["id"].partition("/ipConfigurations/")[0]
+                yield Occupant("IP configuration of", ids.key(owner), "", f"delete {owner}")
+
+
+def _of_cluster(scope: Scope[Clients], identifier: str) -> bool:
+    """Whether an IP configuration lies in the group of the cluster's nodes, and goes with it."""
+    group = ids.part(identifier, "resourceGroups").lower()
+    return group == nodes_name(scope.cluster, scope.region)
+
+
+def with_subnet(shown: Mapping[str, Any], name: str) -> VirtualNetworkState:
+    """A network as it is shown, and one of its subnets."""
+    properties = shown.get("properties") or {}
+    subnets = {each["name"]: each for each in properties.get("subnets") or ()}
+    ours: Mapping[str, Any] = subnets.get(name) or {}
+    of_subnet = ours.get("properties") or {}
+    prefixes = (properties.get("addressSpace") or {}).get("addressPrefixes") or ()
+    several = of_subnet.get("addressPrefixes") or ("",)
+    return VirtualNetworkState(
+        **Resource.shown(shown),
+        cidr=", ".join(prefixes),
+        subnet=str(ours.get("id") or ""),
+        range=str(of_subnet.get("addressPrefix") or several[0]),
+        nat=ids.key((of_subnet.get("natGateway") or {}).get("id")),
+        others=tuple(sorted(subnets.keys() - {name})),
+    )
+
+
+def made(
+    profile: AksProfile, group: Kind[Clients, Any], tags: tuple[tuple[str, str], ...]
+) -> tuple[VirtualNetwork, PublicIp | None]:
+    """A network of the cluster's own, and the address that its nodes go out by."""
+    cidr = str(profile.network.cidr)
+    if profile.network.nat == "none":
+        return VirtualNetwork(name="main", group=group, cidr=cidr, tags=tags), None
+    address = PublicIp(name="nat", group=group, tags=tags)
+    nat = NatGateway(name="main", group=group, address=address, tags=tags)
+    return VirtualNetwork(name="main", group=group, cidr=cidr, nat=nat, tags=tags), address
+
+
+def existing(
+    profile: AksProfile, clients: Clients, report: Report
+) -> tuple[VirtualNetworkState, tuple[str, ...]] | None:
+    """The network that the profile names, and the addresses its nodes go out by; None if it names
+    none, or if it is not there, which ``report`` tells.
+    """
+    given, where = profile.network.existing, "network.existing"
+    if given is None:
+        return None
+    if ids.part(given.vpc, "subscriptions").lower() != clients.subscription:
+        what = "the virtual network is in another subscription than the cluster"
+        report.error(what, f"{where}.vpc", "peer it with one in the cluster's subscription")
+        return None
+    shown = found(clients, given.vpc)
+    if shown is None:
+        report.error(f"there is no virtual network {given.vpc}", f"{where}.vpc")
+        return None
+    scope = Scope(clients, profile.name, profile.region)
+    if not here(scope, shown):
+        what = f"{ids.last(given.vpc)} is in {shown.get('location')}, not in {profile.region}"
+        report.error(what, f"{where}.vpc")
+    have = with_subnet(shown, given.subnet)
+    if not have.subnet:
+        known = ", ".join(have.others) or "none"
+        what = f"{ids.last(given.vpc)} has no subnet {given.subnet}; it has {known}"
+        report.error(what, f"{where}.subnet")
+        return None
+    for prefix in have.cidr.split(", "):
+        ranges = {"pods": profile.network.pod_range, "services": profile.network.service_range}
+        for field, wanted in ranges.items():
+            if ":" not in prefix and IPv4Network(prefix).overlaps(wanted):
+                what = f"{wanted} overlaps {prefix} of {ids.last(given.vpc)}"
+                report.error(what, f"network.{field}", "choose a range outside the network")
+    return have, tuple(_addresses(clients, have.nat))
+
+
+def _addresses(clients: Clients, nat: str) -> Iterable[str]:
+    """The addresses of a NAT gateway."""
+    shown = found(clients, nat) if nat else None
+    for each in ((shown or {}).get("properties") or {}).get("publicIpAddresses") or ():
+        address = found(clients, each["id"]) or {}
+        if text := (address.get("properties") or {}).get("ipAddress"):
+            yield str(text)

@@ -1,0 +1,301 @@
+"""What the graph needs to know of Azure, and what it would refuse later.
+
+What the profile leaves open is decided here once: an existing cluster keeps its version, its zones
+and its VM sizes, so that a newer version or size never shows up as a change. Quotas and sizes that
+a subscription may not have are the most frequent reasons for a create to fail.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from clusterkit.aks import activation, group, network
+from clusterkit.aks.client import RESOURCES, Clients
+from clusterkit.aks.cluster import SUPPORT, ClusterState, owned
+from clusterkit.aks.credentials import claims
+from clusterkit.aks.errors import QUOTAS, ROLES
+from clusterkit.aks.group import GroupState
+from clusterkit.aks.machine_types import LEAST_OF_SYSTEM, NO_ZONE, Offer, offers, usages
+from clusterkit.aks.network import VirtualNetworkState
+from clusterkit.aks.pools import HASH, shown_name
+from clusterkit.aks.profile import AksProfile
+from clusterkit.aks.registry import Registry, available, registry_name
+from clusterkit.engine.background import Background
+from clusterkit.engine.preflight import Choice, Known, MachineType, Offers, Report, choose
+from clusterkit.engine.scope import Scope
+from clusterkit.engine.versions import minor, number
+from clusterkit.errors import Denied, Finding, Gone, PreflightError, Propagating
+from clusterkit.naming import CLUSTER, MACHINE
+from clusterkit.profile.pool import machine_text
+
+ACTIONS = (
+    "Microsoft.Authorization/roleAssignments/write",
+    "Microsoft.Compute/virtualMachineScaleSets/write",
+    "Microsoft.ContainerService/managedClusters/write",
+    "Microsoft.ManagedIdentity/userAssignedIdentities/write",
+    "Microsoft.Network/virtualNetworks/write",
+)
+"""those that are asked for first; docs/permissions has all"""
+OWN_GROUP = "Microsoft.Resources/subscriptions/resourceGroups/write"
+REGISTRY = "Microsoft.ContainerRegistry/registries/write"
+SPOT = "lowPriorityCores"
+MORE = f"ask for more at {QUOTAS}"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the graph needs besides the profile."""
+
+    account: str
+    """the subscription's id"""
+    version: str
+    zones: tuple[str, ...]
+    """of the nodes; none in a region without zones"""
+    pools: Mapping[str, MachineType] = field(default_factory=dict)
+    """a pool's name to its VM size"""
+    group: GroupState | None = None
+    """the existing resource group"""
+    existing: VirtualNetworkState | None = None
+    """that of ``network.existing``"""
+    addresses: tuple[str, ...] = ()
+    """by which nodes in it go out, where that is known"""
+    registry: str = ""
+    """the registry's name in Azure"""
+    warnings: tuple[Finding, ...] = ()
+
+
+def account(clients: Clients) -> str:
+    """The subscription's id; ``CredentialsError`` with the cure."""
+    return str(clients.call("GET", clients.path)["subscriptionId"]).lower()
+
+
+def preflight(profile: AksProfile, clients: Clients) -> Facts:
+    """Decide what the profile leaves open, and check it against the subscription.
+
+    ``PreflightError`` with every finding at once.
+    """
+    report, scope = Report(), Scope(clients, profile.name, profile.region)
+    subscription = account(clients)
+    if profile.subscription not in (None, subscription):
+        what = f"the profile's subscription is {profile.subscription}, and {subscription} is used"
+        report.error(what, "subscription", "make the Cluster with Cluster.from_profile(profile)")
+    if findings := [*activation.check(profile, clients)]:
+        raise PreflightError(findings)  # it is also why other calls would be refused
+    with Background() as background:
+        given_group = background(lambda: _group(profile, clients, report))
+        background(lambda: check_permissions(profile, clients, report))
+        background(lambda: check_admins(profile, clients, report))
+        clusters = background(lambda: owned(scope))
+        there = background(lambda: network.existing(profile, clients, report))
+        offered = background(lambda: offers(clients))
+        used = background(lambda: usages(clients))
+        versions = background(
+            lambda: clients.aks("managed_clusters.list_kubernetes_versions", profile.region)
+        )
+        registry = background(lambda: _registry(profile, scope, report))
+        cluster = next(iter(clusters.result()), None)
+        version = choose_version(profile, cluster, versions.result().get("values") or (), report)
+        pools = _pools(cluster, profile.name) if cluster else []
+        choice = _choose(profile, pools, offered.result(), report)
+        check_system(profile, choice, report)
+        needed = cores_needed(profile, choice, pools, offered.result())
+        check_quota(needed, used.result(), report)
+        existing = there.result() or (None, ())
+    report.raise_errors()
+    return Facts(
+        account=subscription,
+        version=version,
+        zones=() if NO_ZONE in choice.zones else choice.zones,
+        pools={name: types[0] for name, types in choice.types.items()},
+        group=given_group.result(),
+        existing=existing[0],
+        addresses=existing[1],
+        registry=registry.result(),
+        warnings=(*report.warnings, *profile.warnings()),
+    )
+
+
+def _group(profile: AksProfile, clients: Clients, report: Report) -> GroupState | None:
+    """The existing resource group."""
+    name = profile.resource_group
+    if name is None:
+        return None
+    there = group.named(clients, name)
+    if there is None:
+        cure = f"az group create --name {name} --location {profile.region}, or leave it out"
+        report.error(f"there is no resource group {name}", "resource_group", cure)
+    return there
+
+
+def check_permissions(profile: AksProfile, clients: Clients, report: Report) -> None:
+    """Whether the credentials may do what ``up`` does; conditions are not seen."""
+    wanted = [*ACTIONS, *([REGISTRY] if profile.registry else [])]
+    where = clients.path
+    if profile.resource_group:
+        where += f"/resourceGroups/{profile.resource_group}"
+    else:
+        wanted.append(OWN_GROUP)
+    if profile.network.existing:
+        wanted = [action for action in wanted if "virtualNetworks" not in action]
+    try:
+        found = [*clients.pages(f"{where}/providers/Microsoft.Authorization/permissions")]
+    except (Denied, Gone, Propagating):
+        return  # another check says why
+    if lacking := sorted(action for action in wanted if not _allowed(action, found)):
+        what = f"the credentials may not: {', '.join(lacking)}"
+        report.error(what, "subscription", ROLES)
+
+
+def _allowed(action: str, permissions: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether one of the roles allows an action."""
+    return any(
+        _matches(action, each.get("actions")) and not _matches(action, each.get("notActions"))
+        for each in permissions
+    )
+
+
+def _matches(action: str, patterns: Iterable[str] | None) -> bool:
+    found = (re.escape(each).replace(r"\*", ".*") for each in patterns or ())
+    return any(re.fullmatch(each, action, re.IGNORECASE) for each in found)
+
+
+def check_admins(profile: AksProfile, clients: Clients, report: Report) -> None:
+    """Whether whoever runs this may use Kubernetes afterwards; a group may let them."""
+    if profile.entra is None:
+        return
+    who = str(claims(clients.bearer(RESOURCES).token).get("oid") or "").lower()
+    if who and who not in profile.entra.admins:
+        what = f"these credentials (object id {who}) are not among the administrators"
+        hint = "add the id, unless one of them is a group that they belong to; or up cannot make "
+        report.warn(what, "entra.admins", hint + "the StorageClass and what else is in Kubernetes")
+
+
+def choose_version(
+    profile: AksProfile,
+    cluster: ClusterState | None,
+    offered: Sequence[Mapping[str, Any]],
+    report: Report,
+) -> str:
+    """The version: the cluster's own if it has the minor one that the profile asks for, else that
+    minor one, of which AKS takes the newest patch; without a wish the newest with support.
+    """
+    wanted, plan = profile.kubernetes, SUPPORT[profile.support]
+    if cluster and (wanted is None or minor(cluster.version) == minor(wanted)):
+        return cluster.version
+    supported = sorted(
+        (
+            str(each["version"])
+            for each in offered
+            if not each.get("isPreview")
+            and plan in ((each.get("capabilities") or {}).get("supportPlan") or ())
+        ),
+        key=number,
+    )
+    if wanted is None and supported:
+        return supported[-1]
+    if wanted in supported:
+        return str(wanted)
+    what = f"AKS does not support Kubernetes {wanted or 'at all'} in {profile.region}"
+    hint = f"choose from {', '.join(supported) or 'none'}"
+    if profile.support == "standard":
+        hint += "; support: long-term has older ones"
+    report.error(what, "kubernetes", hint)
+    return str(wanted or "")
+
+
+def _pools(cluster: ClusterState, name: str) -> list[Mapping[str, Any]]:
+    """The cluster's pools that carry our tag."""
+    return [pool for pool in cluster.pools if _tags(pool).get(CLUSTER) == name]
+
+
+def _tags(pool: Mapping[str, Any]) -> Mapping[str, str]:
+    return pool.get("tags") or {}
+
+
+def _choose(
+    profile: AksProfile,
+    pools: Sequence[Mapping[str, Any]],
+    found: Mapping[str, Offer],
+    report: Report,
+) -> Choice:
+    """Zones, and a size for each pool that all of them have."""
+    kinds = [offer.type for offer in found.values()]
+    zones = frozenset(zone for kind in kinds for zone in kind.zones)
+    wanted = profile.network.zones
+    if zones == {NO_ZONE}:
+        what = f"{profile.region} has no availability zones; all nodes lie in one place"
+        report.warn(what, "network.zones", "choose another region")
+        wanted = 1
+    zones = zones - {NO_ZONE} or zones
+    used = sorted({str(zone) for pool in pools for zone in pool.get("availabilityZones") or ()})
+    used = used or ([NO_ZONE] if pools else [])
+    sizes = {_tags(pool).get(MACHINE): str(pool.get("vmSize")) for pool in pools}
+    known = {
+        pool.name: [found[size].type if size in found else MachineType(size, zones=zones)]
+        for pool in profile.pools
+        if (size := sizes.get(machine_text(pool)))
+    }
+    candidates = {pool.name: kinds for pool in profile.pools}
+    has = Known(dict(enumerate(used)), known)
+    return choose(profile.pools, wanted, Offers(zones, candidates), has, report)
+
+
+def check_system(profile: AksProfile, choice: Choice, report: Report) -> None:
+    """Whether the machines of system pools are large enough for what AKS runs there."""
+    cpu, memory = LEAST_OF_SYSTEM
+    for index, pool in enumerate(profile.pools):
+        for kind in choice.types.get(pool.name, ())[:1]:
+            small = 0 < kind.cpu < cpu or 0 < kind.memory_gib < memory
+            if profile.mode(pool) == "system" and small:
+                what = f"a system pool needs {cpu} vCPUs and {memory} GiB; {kind.name} has less"
+                report.error(what, f"pools[{index}].machine", "choose a larger one")
+
+
+def cores_needed(
+    profile: AksProfile,
+    choice: Choice,
+    pools: Sequence[Mapping[str, Any]],
+    found: Mapping[str, Offer],
+) -> Counter[str]:
+    """vCPUs of the nodes that are not there yet, by quota."""
+    have: Counter[str] = Counter()
+    for each in pools:
+        have[str(each.get("name"))[:-HASH]] += int(each.get("count") or 0)
+    needed: Counter[str] = Counter()
+    for pool in profile.pools:
+        nodes = pool.minimum - have[shown_name(pool.name)]
+        for kind in choice.types.get(pool.name, ())[:1] if nodes > 0 else ():
+            if pool.spot:
+                needed[SPOT] += nodes * kind.cpu
+            elif kind.name in found:
+                needed["cores"] += nodes * kind.cpu
+                needed[found[kind.name].family] += nodes * kind.cpu
+    return needed
+
+
+def check_quota(
+    needed: Mapping[str, int], used: Mapping[str, tuple[int, int]], report: Report
+) -> None:
+    """Whether the region's quotas have room; one that is not shown does not limit."""
+    for name, more in needed.items():
+        there, most = used.get(name.lower(), (0, more))
+        if more and there + more > most:
+            report.too_many_cpus(more, name, there, str(most), MORE)
+
+
+def _registry(profile: AksProfile, scope: Scope[Clients], report: Report) -> str:
+    """The registry's name; an error if somebody else has it."""
+    if profile.registry is None:
+        return ""
+    client = scope.client
+    made = registry_name(client.subscription, profile.region, profile.name)
+    name = profile.registry.acr or made
+    there = any(have.name.lower() == name for have in Registry.there(scope))
+    if not there and (why := available(client, name)):
+        hint = "set registry.acr to a name that nobody in Azure has"
+        report.error(f"the registry cannot be called {name}: {why}", "registry.acr", hint)
+    return name

@@ -1,0 +1,107 @@
+"""An Azure Container Registry, in which a push creates repositories.
+
+With permissions by repository (``AbacRepositoryPermissions``) the roles AcrPull and AcrPush have no
+effect, and others take their place
+(https://learn.microsoft.com/azure/container-registry/container-registry-rbac-abac-repository-permissions).
+The login server may have a hash in its name, so it is read, never made up.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+from clusterkit.aks.client import Clients
+from clusterkit.aks.tags import ArmState, Resource
+from clusterkit.engine.edit import Edit, edit
+from clusterkit.engine.kind import Durations, Env, Tags
+from clusterkit.engine.operation import Operation
+from clusterkit.engine.scope import Scope
+from clusterkit.naming import KEEP, digest
+
+LEGACY, ABAC = "LegacyRegistryPermissions", "AbacRepositoryPermissions"
+PULL = {LEGACY: "AcrPull", ABAC: "Container Registry Repository Reader"}
+PUSH = {LEGACY: "AcrPush", ABAC: "Container Registry Repository Writer"}
+LONGEST = 30
+"""characters of the cluster's name in a registry's, which has at most 50"""
+
+
+def registry_name(subscription: str, region: str, cluster: str) -> str:
+    """A name that nobody else in Azure has."""
+    plain = re.sub(r"[^a-z0-9]", "", cluster)[:LONGEST]
+    return f"{plain}{digest(subscription, region, cluster, length=12)}"
+
+
+class RegistryState(ArmState):
+    """A registry."""
+
+    server: str
+    """``NAME.azurecr.io``, or with a hash in it"""
+    sku: str
+    mode: str
+    """``LEGACY`` or ``ABAC``"""
+    arm_tokens: bool
+    """whether it takes tokens of Resource Manager's, as credential helpers have them"""
+    admin: bool
+
+
+class Registry(Resource[RegistryState]):
+    """A registry; ``name`` is the one that is unique in Azure."""
+
+    kind: ClassVar[str] = "registry"
+    type: ClassVar[str] = "Microsoft.ContainerRegistry/registries"
+    takes: ClassVar[Durations] = Durations(create=30, delete=10)
+    sku: str
+    """``Basic``, ``Standard``, ``Premium``"""
+    mode: str
+    keep: bool = True
+
+    def own_tags(self) -> Tags:
+        return {KEEP: str(self.keep).lower()}
+
+    @classmethod
+    def state(cls, shown: Mapping[str, Any]) -> RegistryState:
+        properties = shown.get("properties") or {}
+        policy = (properties.get("policies") or {}).get("azureADAuthenticationAsArmPolicy") or {}
+        return RegistryState(
+            **cls.shown(shown),
+            server=properties.get("loginServer") or "",
+            sku=(shown.get("sku") or {}).get("name") or "",
+            mode=properties.get("roleAssignmentMode") or LEGACY,
+            arm_tokens=policy.get("status", "enabled") == "enabled",
+            admin=bool(properties.get("adminUserEnabled")),
+        )
+
+    def called(self, scope: Scope[Any]) -> str:
+        return self.name
+
+    def _properties(self) -> dict[str, Any]:
+        enabled = {"azureADAuthenticationAsArmPolicy": {"status": "enabled"}}
+        return {"adminUserEnabled": False, "roleAssignmentMode": self.mode, "policies": enabled}
+
+    def create(self, env: Env[Clients]) -> Operation[Clients] | None:
+        return self.put(env, sku={"name": self.sku}, properties=self._properties())
+
+    def edits(self, env: Env[Clients], have: RegistryState) -> Iterator[Edit]:
+        def change() -> Operation[Clients] | None:
+            body = {"sku": {"name": self.sku}, "properties": self._properties()}
+            return env.client.begin("PATCH", have.path, body)
+
+        yield from edit("sku", have.sku, self.sku, change)
+        yield from edit("permissions", have.mode, self.mode, change)
+        yield from edit("tokens of Resource Manager", have.arm_tokens, True, change)
+        yield from edit("admin user", have.admin, False, change)
+
+    @classmethod
+    def kept(cls, have: RegistryState) -> str | None:
+        why = "the profile keeps the registry (registry.keep); it costs by the day"
+        return why if have.tags.get(KEEP) == "true" else None
+
+
+def available(clients: Clients, name: str) -> str | None:
+    """Why a new registry cannot have this name; None if it can."""
+    path = f"{clients.path}/providers/Microsoft.ContainerRegistry/checkNameAvailability"
+    body = {"name": name, "type": "Microsoft.ContainerRegistry/registries"}
+    answer = clients.call("POST", path, body)
+    return None if answer.get("nameAvailable") else str(answer.get("message") or "it is taken")
