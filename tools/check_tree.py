@@ -13,7 +13,7 @@ from pathlib import Path
 
 LONG, LONGEST = 400, 600
 PACKAGES = ("clusterkit/", "clusterkit_sandbox/")
-DRIVERS = ("clusterkit/alibaba/", "clusterkit/eks/", "clusterkit/gke/")
+DRIVERS = ("clusterkit/alibaba/", "clusterkit/eks/", "clusterkit/gke/", "clusterkit/aks/")
 FORMAT = re.compile(r"#\s*fmt:\s*(?:skip|off)")
 SILENT = re.compile(r"(?:^|/)(?:utils?|helpers?|common|base)(?:_[^/]*)?\.py$")
 HOSTS = re.compile(r"https?://[^/\s\"']*(?:pypi|npmjs|debian)\.[a-z.]+/simple|/(?:work|farm)/")

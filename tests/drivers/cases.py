@@ -6,14 +6,15 @@ from collections.abc import Iterable
 
 import pytest
 
-from tests.drivers import alibaba_cases, eks_cases, gke_cases
+from tests.drivers import aks_cases, alibaba_cases, eks_cases, gke_cases
 from tests.drivers.world import Case
 
-MINIMAL = (eks_cases.MINIMAL_CASE, alibaba_cases.MINIMAL_CASE, gke_cases.MINIMAL_CASE)
+CLOUDS = (eks_cases, alibaba_cases, gke_cases, aks_cases)
+MINIMAL = tuple(cloud.MINIMAL_CASE for cloud in CLOUDS)
 """one small profile of every cloud"""
-FULL = (eks_cases.FULL_CASE, alibaba_cases.FULL_CASE, gke_cases.FULL_CASE)
+FULL = tuple(cloud.FULL_CASE for cloud in CLOUDS)
 """one with nearly everything of every cloud"""
-CASES = (*eks_cases.CASES, *alibaba_cases.CASES, *gke_cases.CASES)
+CASES = tuple(case for cloud in CLOUDS for case in cloud.CASES)
 
 
 def each(cases: Iterable[Case], deep: Iterable[Case] = ()) -> pytest.MarkDecorator:

@@ -26,7 +26,7 @@ from clusterkit_sandbox.emulator import SandboxContext
 from clusterkit_sandbox.faults import Rule
 from clusterkit_sandbox.google.gateway import GoogleCloud
 from clusterkit_sandbox.sandbox import Sandbox
-from tests.drivers import alibaba, aws, gke
+from tests.drivers import aks, alibaba, aws, gke
 from tests.drivers.cases import MINIMAL, each
 from tests.drivers.world import AT_ONCE, Case, World, edited, world
 
@@ -90,6 +90,12 @@ def _gke_pool(there: World, identifier: str, value: str) -> None:
     account("container", "PUT", path, {"resourceLabels": {"labels": labels}})
 
 
+def _azure(there: World, identifier: str, value: str) -> None:
+    tags = {"operation": "Merge", "properties": {"tags": {"team": value}}}
+    path = f"{identifier}/providers/Microsoft.Resources/tags/default"
+    aks.Account(there)("PATCH", path, tags)
+
+
 BY_HAND: Mapping[str, Mapping[str, Retag]] = {
     "eks": {
         "vpc": _ec2, "subnet": _ec2, "nat-gateway": _ec2, "internet-gateway": _ec2,
@@ -103,6 +109,7 @@ BY_HAND: Mapping[str, Mapping[str, Retag]] = {
         "security-group": _aliyun("ecs", "securitygroup"),
     },
     "gke": {"cluster": _gke_cluster, "node-pool": _gke_pool},
+    "aks": dict.fromkeys(("cluster", "identity", "virtual-network", "nat-gateway"), _azure),
 }  # fmt: skip
 """kind in the inventory to how one of it is tagged"""
 
@@ -226,9 +233,14 @@ WHO = {
     "eks": ("GetCallerIdentity", "sts:*"),
     "alibaba": ("GetCallerIdentity", "sts:*"),
     "gke": ("projects.get", "cloudresourcemanager.*"),
+    "aks": ("Microsoft.Resources/subscriptions GET", "subscriptions:*"),
 }
 """the operation that tells the account, and a pattern of it"""
-ADOPTED = {"": "vpc/main=vpc-0123456789abcdef0", "gke": "firewall/ssh=theirs"}
+AKS_KEY = (
+    "ssh-public-key/x=/subscriptions/5a6d0000-5b5c-4b0c-8a11-0000000c10cb/resourceGroups/g"
+    "/providers/Microsoft.Compute/sshPublicKeys/x"
+)
+ADOPTED = {"": "vpc/main=vpc-0123456789abcdef0", "gke": "firewall/ssh=theirs", "aks": AKS_KEY}
 """what is not there"""
 
 

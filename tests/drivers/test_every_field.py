@@ -11,7 +11,7 @@ import pytest
 from clusterkit import clouds
 from clusterkit.errors import ClusterkitError, ProfileError
 from clusterkit.profile.model import BaseProfile
-from tests.drivers import alibaba_fields, eks_fields, gke_fields
+from tests.drivers import aks_fields, alibaba_fields, eks_fields, gke_fields
 from tests.drivers.fields import Turn, paths
 from tests.drivers.world import Edits, World, edited, world
 
@@ -19,6 +19,7 @@ TURNS: Mapping[str, tuple[Turn, ...]] = {
     "eks": eks_fields.TURNS,
     "alibaba": alibaba_fields.TURNS,
     "gke": gke_fields.TURNS,
+    "aks": aks_fields.TURNS,
 }
 ALL = [turn for turns in TURNS.values() for turn in turns]
 INVALID = [turn for turn in ALL if turn.invalid]

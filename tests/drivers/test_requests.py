@@ -59,6 +59,8 @@ def test_unknown_credentials_are_told_as_such_whichever_call_fails_first(
             key = json.loads(Path(file).read_text()) | {"client_email": "nobody@example.com"}
             (tmp_path / "key.json").write_text(json.dumps(key))
             wrong["GOOGLE_APPLICATION_CREDENTIALS"] = str(tmp_path / "key.json")
+        if "AZURE_CLIENT_SECRET" in known:
+            wrong["AZURE_CLIENT_SECRET"] = "wrong"
         cluster = Cluster(there.target(), replace(there.connection(), environ=wrong))
         with pytest.raises(CredentialsError):
             cluster.plan(there.profile)

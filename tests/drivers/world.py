@@ -142,7 +142,8 @@ class World:
 
     def target(self, name: str | None = None) -> Target:
         """The cluster of the profile, or another one of this name."""
-        return Target(self.case.cloud, name or self.profile.name, self.profile.region)
+        home = self.profile.home
+        return Target(self.case.cloud, name or self.profile.name, self.profile.region, home=home)
 
     def load(self, profile: Mapping[str, Any]) -> BaseProfile:
         """The profile as the command would read it."""

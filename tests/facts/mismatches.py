@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from tests.facts.rows import CLASSES, FOLDER, Fact, read
-from tests.facts.wire import Driver, alibaba, aws, gcp
+from tests.facts.wire import Driver, alibaba, aws, azure, gcp
 from tests.unit.loopback import loopback
 
 FILE = FOLDER / "mismatches.tsv"
@@ -53,7 +53,7 @@ def text() -> str:
         tempfile.TemporaryDirectory(prefix="clusterkit-facts-") as folder,
         loopback(Path(folder), lambda heard: (500, b"{}")) as server,
     ):
-        drivers = {"alibaba": alibaba(server), "aws": aws, "gcp": gcp(server)}
+        drivers = {"alibaba": alibaba(server), "aws": aws, "azure": azure, "gcp": gcp(server)}
         found = [line for cloud, drive in drivers.items() for line in lines(cloud, drive)]
     return "\n".join(("\t".join(COLUMNS), *found)) + "\n"
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from clusterkit.aks.errors import ERRORS as AZURE
 from clusterkit.alibaba.errors import ERRORS as ALIBABA
 from clusterkit.eks.errors import ERRORS as AWS
 from clusterkit.engine.error_table import ErrorTable
@@ -24,10 +25,10 @@ from clusterkit.errors import (
 from clusterkit.gke.errors import ERRORS as GCP
 from tests.facts import mismatches
 from tests.facts.rows import Fact, read
-from tests.facts.wire import REQUEST, Driver, alibaba, aws, gcp
+from tests.facts.wire import REQUEST, Driver, alibaba, aws, azure, gcp
 from tests.unit.loopback import loopback
 
-TABLES = {"alibaba": ALIBABA, "aws": AWS, "gcp": GCP}
+TABLES = {"alibaba": ALIBABA, "aws": AWS, "azure": AZURE, "gcp": GCP}
 NEED_A_CURE = (CredentialsError, Denied, PaymentRequired, QuotaExceeded)
 
 
@@ -35,7 +36,7 @@ NEED_A_CURE = (CredentialsError, Denied, PaymentRequired, QuotaExceeded)
 def drivers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Driver]]:
     folder: Path = tmp_path_factory.mktemp("facts")
     with loopback(folder, lambda heard: (500, b"{}")) as server:
-        yield {"alibaba": alibaba(server), "aws": aws, "gcp": gcp(server)}
+        yield {"alibaba": alibaba(server), "aws": aws, "azure": azure, "gcp": gcp(server)}
 
 
 @pytest.mark.parametrize("cloud", TABLES)

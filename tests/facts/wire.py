@@ -14,10 +14,12 @@ from botocore.loaders import create_loader
 from botocore.model import ServiceModel
 from botocore.parsers import create_parser
 
+from clusterkit.aks import errors as aks
 from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.errors import ERRORS as ALIBABA
 from clusterkit.eks.errors import translate
 from clusterkit.engine.operation import Failed, Operation
+from clusterkit.engine.rest import Answer as Rest
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import ClusterkitError
@@ -290,3 +292,27 @@ def _operation(
     outcome = began.poll(Scope(clients, "demo", "europe-west1"))
     assert isinstance(outcome, Failed), f"{fact.where}: {outcome}"
     return outcome.error
+
+
+# -- Azure ---------------------------------------------------------------------------------------
+
+ANY_AZURE = ("Microsoft.Network/virtualNetworks PUT", "Microsoft.Compute/disks GET")
+
+
+def azure(fact: Fact) -> list[ClusterkitError]:
+    """As the REST client hears it: AKS's own refusals have no envelope."""
+    operation = fact.operation
+    if "/" not in operation.partition(" ")[0]:  # ``any PUT``
+        found = [each for each in ANY_AZURE if operation.endswith(each.partition(" ")[2])]
+        return [_azure(fact, each) for each in found or ANY_AZURE]
+    return [_azure(fact, operation)]
+
+
+def _azure(fact: Fact, operation: str) -> ClusterkitError:
+    told: dict[str, object] = {"code": fact.code, "message": fact.message or WORDS}
+    if operation.startswith("Microsoft.ContainerService"):
+        body = {**told, "subcode": "", "details": None}
+    else:
+        body = {"error": told}
+    headers = {"x-ms-request-id": REQUEST}
+    return aks.refusal(Rest(fact.status or 400, json.dumps(body).encode(), headers, operation))

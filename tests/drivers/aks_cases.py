@@ -1,0 +1,198 @@
+"""AKS profiles for the generic suite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tests.drivers.aks import Account, inventory
+from tests.drivers.eks_cases import FILES
+from tests.drivers.world import Case, Edits, World, occupy
+
+REGION = "westeurope"
+ADMIN = "AZURE_CLIENT_OBJECT_ID"
+
+MINIMAL: Mapping[str, Any] = {
+    "cloud": "aks",
+    "name": "demo",
+    "region": REGION,
+    "kubernetes": "1.35",
+    "pools": [{"name": "default", "machine": "Standard_D4s_v5"}],
+}
+
+FULL: Mapping[str, Any] = {
+    **MINIMAL,
+    "network": {"cidr": "10.20.0.0/20", "zones": 3},
+    "tier": "standard",
+    "ssh_key": "me.pub",
+    "pools": [
+        {
+            "name": "build",
+            "machine": {"cpu": 4, "memory": 16},
+            "count": {"min": 1, "max": 6},
+            "spot": True,
+            "labels": {"role": "build"},
+            "taints": [{"key": "build", "value": "yes", "effect": "NoSchedule"}],
+            "disk": {"size": 120},
+        },
+        {"name": "small", "machine": "Standard_D2s_v5", "count": 3, "os": "ubuntu"},
+    ],
+    "registry": {
+        "name": "demo",
+        "repositories": ["app", "web"],
+        "push": ["builds/kaniko", "builds/other"],
+        "keep": False,
+    },
+    "tags": {"team": "ci"},
+}
+
+UNMARKED = (
+    "node-group",
+    "disk-of-nodes",
+    "load-balancer-of-nodes",
+    "network-security-group-of-nodes",
+    "public-ip-of-nodes",
+    "scale-set-of-nodes",
+    "identity-of-nodes",
+    "route-table-of-nodes",
+)
+
+
+def _activated(world: World) -> Edits:
+    """What ``up --activate`` does: a new subscription has few providers registered."""
+    world.cloud.activate(world.profile, world.clients())
+    return {}
+
+
+def network(account: Account, name: str = "theirs", cidr: str = "10.9") -> str:
+    """A network of somebody else's in a group of theirs; its id."""
+    group = f"{account.path}/resourceGroups/{name}"
+    account("PUT", group, {"location": account.region})
+    path = f"{group}/providers/Microsoft.Network/virtualNetworks/{name}"
+    subnets = [
+        {"name": f"{name}-{letter}", "properties": {"addressPrefix": f"{cidr}.{index * 16}.0/20"}}
+        for index, letter in enumerate("ab")
+    ]
+    space = {"addressPrefixes": [f"{cidr}.0.0/16"]}
+    body = {"location": account.region, "properties": {"addressSpace": space, "subnets": subnets}}
+    account("PUT", path, body)
+    return path
+
+
+def _vnet(world: World) -> Edits:
+    """A network and a group of somebody else's."""
+    _activated(world)
+    account = Account(world)
+    path = network(account)
+    existing = {"vpc": path, "subnet": "theirs-a"}
+    return {"network": {"existing": existing}, "resource_group": "theirs"}
+
+
+def _twins(world: World) -> None:
+    """Things of the same names in a group of somebody else's."""
+    account = Account(world)
+    network(account, "clusterkit-demo", "10.11")
+    group = f"{account.path}/resourceGroups/clusterkit-demo"
+    body = {"location": account.region}
+    for kind, name in (
+        ("Microsoft.ManagedIdentity/userAssignedIdentities", "clusterkit-demo-kubelet"),
+        ("Microsoft.Network/publicIPAddresses", "clusterkit-demo-nat"),
+    ):
+        more: dict[str, Any] = {}
+        if kind.endswith("Addresses"):
+            more = {
+                "sku": {"name": "Standard"},
+                "properties": {"publicIPAllocationMethod": "Static"},
+            }
+        account("PUT", f"{group}/providers/{kind}/{name}", {**body, **more})
+
+
+APIECE = (
+    "managedidentity:FederatedIdentityCredentials_List",
+    # the list of all providers has every type of each
+    "resources:Providers_Get",
+)
+
+MINIMAL_CASE = Case(
+    cloud="aks",
+    label="minimal",
+    apiece=APIECE,
+    calls=3,
+    profile=MINIMAL,
+    prepare=_activated,
+    look=inventory,
+    unmarked=UNMARKED,
+    files=FILES,
+    twins=_twins,
+    busy=occupy,
+    used=("disk", "public-ip-of-nodes"),
+    terminal=(
+        ("containerservice:ManagedClusters_CreateOrUpdate", "cluster/demo"),
+        ("network:NatGateways_CreateOrUpdate", "nat-gateway/main"),
+        ("containerservice:AgentPools_CreateOrUpdate", "node-pool/"),
+    ),
+    changes=(
+        ("count", {"pools.0.count": 3}),
+        ("scaling", {"pools.0.count": {"min": 1, "max": 4}}),
+        ("labels", {"pools.0.labels": {"a": "b"}}),
+        (
+            "another pool",
+            {"pools": [*MINIMAL["pools"], {"name": "more", "machine": "Standard_D2s_v5"}]},
+        ),
+        ("no pool more", {"pools": MINIMAL["pools"]}),
+        ("machine", {"pools.0.machine": "Standard_D8s_v5"}),
+        ("system", {"pools.0.os": "ubuntu"}),
+        ("tier", {"tier": "standard"}),
+        ("version", {"kubernetes": "1.36"}),
+        ("key", {"ssh_key": "me.pub"}),
+        ("another key", {"ssh_key": "other.pub"}),
+        ("no way out of our own", {"network.nat": "none"}),
+        ("a way out", {"network.nat": "one"}),
+        ("tags", {"tags": {"team": "ops"}}),
+        ("protection", {"deletion_protection": True}),
+        ("no protection", {"deletion_protection": False}),
+    ),
+    refused=(
+        ("cidr", {"network.cidr": "10.7.0.0/16"}, "virtual-network/"),
+        ("services", {"network.services": "10.250.0.0/16"}, "cluster/demo"),
+        ("private", {"endpoint": {"public": False}}, "cluster/demo"),
+        ("back", {"kubernetes": "1.34"}, "cluster/demo"),
+    ),
+)
+
+FULL_CASE = Case(
+    cloud="aks",
+    label="full",
+    apiece=APIECE,
+    calls=3,
+    profile=FULL,
+    prepare=_activated,
+    look=inventory,
+    unmarked=UNMARKED,
+    files=FILES,
+    changes=(
+        ("tags", {"tags": {"team": "ops"}}),
+        ("taints", {"pools.0.taints": [{"key": "x", "effect": "NoExecute"}]}),
+        ("labels", {"pools.0.labels": {"role": "other"}}),
+        ("disk", {"pools.1.disk": {"size": 50}}),
+        ("sku", {"registry.sku": "standard"}),
+        ("abac", {"registry.abac": True}),
+        ("push by node", {"registry.push": "node"}),
+        ("push by others", {"registry.push": ["a/b", "c/d"]}),
+        ("long-term", {"tier": "premium", "support": "long-term"}),
+    ),
+)
+
+EXISTING_CASE = Case(
+    cloud="aks",
+    label="existing",
+    profile={**MINIMAL, "registry": {"name": "demo", "repositories": ["app"]}},
+    look=inventory,
+    unmarked=UNMARKED,
+    files=FILES,
+    prepare=_vnet,
+    kept=("registry",),
+    changes=(("count", {"pools.0.count": 3}),),
+)
+
+CASES = (MINIMAL_CASE, FULL_CASE, EXISTING_CASE)
