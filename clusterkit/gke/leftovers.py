@@ -12,6 +12,7 @@ that is not ours: there the drain through Kubernetes has to do, before the clust
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -31,6 +32,9 @@ NODES = "gke-"
 """how the names of the nodes and of their disks begin"""
 CONTROLLERS = ("k8s-", "k8s1-", "k8s2-", "gkegw1-")
 """how the names begin that have one of the hashes; those of GKE itself begin with ``gke-``"""
+FRONTEND = re.compile(r"k8s2-um-([0-9a-z]{8})-")
+"""a URL map of an Ingress, ``k8s2-um-b0n05971-NAMESPACE-NAME-t1riqq4x``; its forwarding rules and
+proxies have the same hash, with letters beyond f"""
 LEADS = ("backendService", "target", "urlMap")
 """links of forwarding rules and proxies to what stands behind them"""
 PROOFS = ("firewalls", "networkEndpointGroups", "instanceGroups")
@@ -84,7 +88,18 @@ def _hashes(scope: Scope[Clients]) -> frozenset[str]:
     names = (str(item["name"]) for kind in PROOFS for item in _inside(scope, networks, kind))
     parts = (name.split("-") for name in names if name.startswith(CONTROLLERS))
     first = (next(filter(HASH.fullmatch, each), "") for each in parts)
-    return frozenset(filter(None, first))
+    hashes = frozenset(filter(None, first))
+    return hashes | frozenset(_frontends(scope, hashes) if hashes else ())
+
+
+def _frontends(scope: Scope[Clients], hashes: frozenset[str]) -> Iterator[str]:
+    """The hash in the names of an Ingress's entrances, which is another than that of what stands
+    behind them; their URL map leads to that.
+    """
+    for item in scope.client.aggregated("urlMaps"):
+        found = FRONTEND.match(str(item["name"]))
+        if found and not hashes.isdisjoint(last(item.get("defaultService")).split("-")):
+            yield found[1]
 
 
 def _parts(item: Mapping[str, Any]) -> set[str]:

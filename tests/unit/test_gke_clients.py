@@ -38,6 +38,7 @@ from clusterkit.errors import (
     Throttled,
     Unreachable,
 )
+from clusterkit.gke import leftovers
 from clusterkit.gke.client import Clients
 from clusterkit.gke.container import METHODS
 from clusterkit.gke.lock import FirewallPolicyLock
@@ -496,6 +497,46 @@ def test_long_running_operations(server: Loopback) -> None:
     failed = polled(server, operation, refused)
     assert isinstance(failed, Failed)
     assert isinstance(failed.error, Denied)
+
+
+def test_an_ingress_is_known_by_what_stands_behind_it(server: Loopback) -> None:
+    """Its entrances have another hash than its backend services and its firewall rule."""
+    base = "https://www.googleapis.com/compute/v1/projects/my-project/global"
+    service, ours = "k8s-be-30933--b74c81ed5ad4dc2c", "clusterkit-demo-europe-west1"
+
+    def named(collection: str, name: str, **more: Any) -> Any:
+        return {"name": name, "selfLink": f"{base}/{collection}/{name}", **more}
+
+    mine = {"description": "clusterkit europe-west1/demo/main"}
+    behind = {"defaultService": f"{base}/backendServices/{service}"}
+    other = {"defaultService": f"{base}/backendServices/theirs"}
+    there = {
+        "networks": [named("networks", ours, **mine)],
+        "firewalls": [
+            named("firewalls", "k8s-fw-l7--b74c81ed5ad4dc2c", network=f"{base}/networks/{ours}")
+        ],
+        "urlMaps": [
+            named("urlMaps", "k8s2-um-woxipstn-default-x-nufjrexr", **behind),
+            named("urlMaps", "k8s2-um-pxfi3hd8-default-x-zo9uwq5a", **other),
+        ],
+        "forwardingRules": [
+            named("forwardingRules", "k8s2-fr-woxipstn-default-x-nufjrexr"),
+            named("forwardingRules", "k8s2-fr-pxfi3hd8-default-x-zo9uwq5a"),
+        ],
+    }
+
+    def answer(heard: Heard) -> Answer:
+        collection = heard.path.partition("?")[0].rpartition("/")[2]
+        items: Any = there.get(collection, [])
+        if "/aggregated/" in heard.path:
+            items = {"global": {collection: items}}
+        found: Answer = says(200, {"items": items})(heard)
+        return found
+
+    server.answer = answer
+    scope = Scope(clients(server), "demo", "europe-west1")
+    found = [have.id.rpartition("/")[2] for have in leftovers.ForwardingRules.list(scope)]
+    assert found == ["k8s2-fr-woxipstn-default-x-nufjrexr"]
 
 
 @pytest.mark.parametrize("description", ["", "mine", "[1]", "5", '"x"'])
