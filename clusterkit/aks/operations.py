@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from clusterkit.aks import ids
 from clusterkit.aks.errors import failed, told
@@ -21,12 +21,16 @@ from clusterkit.engine.rest import Reply
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import CloudError, Gone, Retryable
 
-if TYPE_CHECKING:
-    from clusterkit.aks.client import Clients
-
 ENDED = ("failed", "canceled", "cancelled")
 LOST = 10
 """times in a row that a document is not found, until it counts as forgotten"""
+
+
+class Asks(Protocol):
+    """What sends a request: ``clusterkit.aks.client.Clients``."""
+
+    def reply(self, method: str, path: str, /) -> Reply:
+        """The whole answer."""
 
 
 @dataclass
@@ -42,7 +46,7 @@ class ArmOperation:
     after: float | None = None
     missed: int = 0
 
-    def poll(self, scope: Scope[Clients]) -> Outcome:
+    def poll(self, scope: Scope[Asks]) -> Outcome:
         """How far it is; ``Gone`` when it is forgotten, so that only a look can tell."""
         try:
             reply = scope.client.reply("GET", self.path)
@@ -74,7 +78,7 @@ class ArmOperation:
         return Running(f"{status.lower()}, {percent} %" if percent else status.lower(), self.after)
 
 
-def begun(reply: Reply, operation: str) -> Operation[Clients] | None:
+def begun(reply: Reply, operation: str) -> Operation[Asks] | None:
     """The operation that an answer shows; None if the call is done."""
     after = seconds(reply.headers)
     if url := reply.headers.get("Azure-AsyncOperation"):

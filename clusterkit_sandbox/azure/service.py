@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from clusterkit_sandbox.azure import ids, model
@@ -17,9 +17,6 @@ from clusterkit_sandbox.azure.store import Store
 from clusterkit_sandbox.kit import calls
 from clusterkit_sandbox.kit.calls import Handlers, cut, page_start, page_token
 from clusterkit_sandbox.kit.operations import Error
-
-if TYPE_CHECKING:
-    from clusterkit_sandbox.azure.clusterlife import ClusterLife
 
 R = TypeVar("R", bound=Resource)
 _PAGE = 1000
@@ -39,7 +36,8 @@ class Call(calls.Call):
     """One request to Resource Manager. Parameters of path and query are in ``parameters``."""
 
     store: Store
-    clusters: ClusterLife
+    clusters: Any
+    """``ClusterLife``, which stands on this module"""
     asked: Asked
     path: str
     """as it was sent"""

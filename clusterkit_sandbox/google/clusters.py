@@ -105,7 +105,8 @@ def settled(call: Call, cluster: Cluster, pool: str = "") -> Cluster:
 
 def begin(call: Call, cluster: Cluster, kind: str, pool: NodePool | None = None) -> Operation:
     """An operation, which the fault ``terminal`` ends with an error."""
-    return call.clusters.begin(cluster, kind, pool, doomed=call.terminal())
+    begun: Operation = call.clusters.begin(cluster, kind, pool, doomed=call.terminal())
+    return begun
 
 
 def shown(call: Call, cluster: Cluster) -> Json:
@@ -221,7 +222,7 @@ def _delete(call: Call) -> object:
 
 def _operation(call: Call) -> Operation:
     wanted = target(call)
-    found = call.clusters.operations.get(wanted.operation)
+    found: Operation | None = call.clusters.operations.get(wanted.operation)
     if found is None or (found.project, found.location) != (wanted.project, wanted.location):
         raise missing(wanted.project, wanted.location, "operations", wanted.operation)
     return found

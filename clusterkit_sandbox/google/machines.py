@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 import string
-from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 
 from clusterkit_sandbox.google.addresses import private_address, public_address
@@ -25,6 +24,7 @@ from clusterkit_sandbox.google.resources import (
     Instance,
     InstanceGroup,
     InstanceGroupManager,
+    MachineSpec,
     Resource,
     Subnetwork,
     link_to,
@@ -81,36 +81,6 @@ MANAGERS = serve(
     show=_show_manager,
     delete=False,
 )
-
-
-@dataclass(kw_only=True)
-class MachineSpec:
-    """What the machines of a node pool are made of."""
-
-    cluster: str
-    """the cluster's name"""
-    pool: str
-    owner: str
-    """the cluster's path"""
-    machine_type: str
-    disk_type: str
-    disk_size: int
-    """GB"""
-    network: str
-    """its path"""
-    subnetwork: Resource
-    pods: str
-    """the name of the secondary range of its pods"""
-    pod_block: int = 24
-    """the length of the range that each node has of it"""
-    public: bool = False
-    """whether a machine has a public address"""
-    spot: bool = False
-    service_account: str = "default"
-    scopes: list[str] = field(default_factory=list)
-    labels: dict[str, str] = field(default_factory=dict)
-    tags: list[str] = field(default_factory=list)
-    metadata: dict[str, str] = field(default_factory=dict)
 
 
 def members(store: Store, manager: str) -> list[Instance]:

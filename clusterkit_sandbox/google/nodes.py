@@ -17,14 +17,19 @@ from clusterkit_sandbox.google.clusterbodies import hyperdisk_only
 from clusterkit_sandbox.google.clusterrecords import Cluster, Condition, NodePool
 from clusterkit_sandbox.google.failure import Json
 from clusterkit_sandbox.google.machines import (
-    MachineSpec,
     add_manager,
     members,
     remove_instance,
     remove_manager,
     resize,
 )
-from clusterkit_sandbox.google.resources import Instance, InstanceGroupManager, Subnetwork, link_to
+from clusterkit_sandbox.google.resources import (
+    Instance,
+    InstanceGroupManager,
+    MachineSpec,
+    Subnetwork,
+    link_to,
+)
 from clusterkit_sandbox.google.store import Store
 from clusterkit_sandbox.kit.operations import Error
 from clusterkit_sandbox.kube.interfaces import Node

@@ -9,16 +9,13 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
 
 from clusterkit_sandbox.google import account
 from clusterkit_sandbox.google.failure import Json, compute, invalid
 from clusterkit_sandbox.kit.operations import LongRunning
 from clusterkit_sandbox.kit.store import fingerprint
-
-if TYPE_CHECKING:
-    from clusterkit_sandbox.google.machines import MachineSpec
 
 BASE = "https://www.googleapis.com/compute/v1/"
 """What the links of answers begin with."""
@@ -242,6 +239,36 @@ class Instance(Resource):
 
 class InstanceGroup(Resource):
     references = ("network", "subnetwork")
+
+
+@dataclass(kw_only=True)
+class MachineSpec:
+    """What the machines of a node pool are made of."""
+
+    cluster: str
+    """the cluster's name"""
+    pool: str
+    owner: str
+    """the cluster's path"""
+    machine_type: str
+    disk_type: str
+    disk_size: int
+    """GB"""
+    network: str
+    """its path"""
+    subnetwork: Resource
+    pods: str
+    """the name of the secondary range of its pods"""
+    pod_block: int = 24
+    """the length of the range that each node has of it"""
+    public: bool = False
+    """whether a machine has a public address"""
+    spot: bool = False
+    service_account: str = "default"
+    scopes: list[str] = field(default_factory=list)
+    labels: dict[str, str] = field(default_factory=dict)
+    tags: list[str] = field(default_factory=list)
+    metadata: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(kw_only=True, eq=False)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from clusterkit_sandbox.google import account, filters
 from clusterkit_sandbox.google.failure import Json, bad_request, invalid
@@ -15,9 +15,6 @@ from clusterkit_sandbox.google.store import Store
 from clusterkit_sandbox.google.tokens import Caller
 from clusterkit_sandbox.kit import calls
 from clusterkit_sandbox.kit.calls import Handlers, cut, page_start, page_token
-
-if TYPE_CHECKING:
-    from clusterkit_sandbox.google.clusterlife import ClusterLife
 
 Item = TypeVar("Item")
 _PROJECT = re.compile(r"projects/([^/]+)")
@@ -34,7 +31,8 @@ class Call(calls.Call):
     version: str
     """of the API: ``v1``"""
     caller: Caller
-    clusters: ClusterLife
+    clusters: Any
+    """``ClusterLife``, which stands on this module"""
 
     @property
     def body(self) -> Json:
