@@ -57,8 +57,8 @@ EXAMPLES = Examples(
     cloud="eks",
     region="eu-west-1",
     fault="terminal:eks:CreateNodegroup@1",
-    tools="aws, aliyun, terraform",
-    native_auth="aws on eks, gcloud on gke",
+    tools="aws, gcloud, az, aliyun, terraform",
+    native_auth="aws on eks, gcloud on gke, kubelogin on aks",
     minutes="15 to 4320 on alibaba, default 60",
 )
 
