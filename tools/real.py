@@ -43,6 +43,8 @@ PRICED = {
     "cluster": "control plane: by the hour",
     "nat-gateway": "NAT gateway: by the hour, and by the data through it",
     "elastic-ip": "public IPv4 address: by the hour",
+    "public-ip": "public IP address: by the hour",
+    "registry": "container registry: by the day, and by the data stored",
     "eip": "public IP address: by the hour and by the data through it",
     "repository": "image repository: by the data stored",
     "router": "NAT gateway (Cloud NAT): by the hour and machine, and by the data through it",
@@ -67,6 +69,10 @@ LEFT: Mapping[str, Sequence[str]] = {
         "gcloud compute networks list --filter=description:clusterkit",
         "gcloud compute disks list --filter=labels.clusterkit-cluster={name}",
         "gcloud iam service-accounts list --filter=description:clusterkit",
+    ),
+    "aks": (
+        "az resource list --tag clusterkit-cluster={name} --output table",
+        "az group list --tag clusterkit-cluster={name} --output table",
     ),
 }
 """the vendor's own commands that list what carries the tags, to be sure"""
