@@ -84,6 +84,8 @@ class Held:
 
     id: str
     tags: Tags
+    name: str = ""
+    """what a person knows it by, if that is not the id"""
 
 
 class CloudLock(Protocol[C]):

@@ -327,7 +327,7 @@ class Lock:
     def _holder(self, held: Held) -> Holder:
         if held.tags.get(PREFIX) != safe(self._scope.cluster):
             raise NotOurs(
-                f"{held.id} has the name of clusterkit's lock and not its tags",
+                f"{held.name or held.id} has the name of clusterkit's lock and not its tags",
                 where=self._scope.cluster,
                 hint="delete it, or choose another name for the cluster",
             )

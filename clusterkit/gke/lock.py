@@ -51,7 +51,7 @@ class FirewallPolicyLock(CloudLock[Clients]):
             shown = self._get(scope, _name(scope))
         except Gone:
             return None
-        return Held(str(shown["id"]), _tags(shown))
+        return Held(str(shown["id"]), _tags(shown), f"the network firewall policy {_name(scope)}")
 
     def take(self, scope: Scope[Clients], tags: Tags) -> None:
         body = {"name": _name(scope), "description": json.dumps(dict(tags))}
