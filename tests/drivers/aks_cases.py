@@ -129,7 +129,6 @@ MINIMAL_CASE = Case(
     terminal=(
         ("containerservice:ManagedClusters_CreateOrUpdate", "cluster/demo"),
         ("network:NatGateways_CreateOrUpdate", "nat-gateway/main"),
-        ("containerservice:AgentPools_CreateOrUpdate", "node-pool/"),
     ),
     changes=(
         ("count", {"pools.0.count": 3}),

@@ -31,7 +31,7 @@ FIELDS = Fields(CASE, {"cpu": 4, "memory": 16, "arch": "amd64"})
 TURNS = (
     *FIELDS.shared(),
     *Subnets(CASE, _existing, "vswitches", "pod_vswitches", TERWAY_CASE).turns(),
-    FIELDS.turn("cloud", "alibaba", "aks", invalid=("alibaba", "aks")),
+    FIELDS.turn("cloud", "alibaba", "azure", invalid=("alibaba", "azure")),
     FIELDS.turn("region", REGION, "eu-central-1", refused=(REGION, "eu-central-1")),
     FIELDS.turn("network.zones", [f"{REGION}a"], [f"{REGION}a", f"{REGION}b"]),
     FIELDS.turn(

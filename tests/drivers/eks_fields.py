@@ -38,7 +38,7 @@ FIELDS = Fields(MINIMAL_CASE, {"cpu": 2, "memory": 8, "arch": "amd64"})
 TURNS = (
     *FIELDS.shared(),
     *Subnets(MINIMAL_CASE, _existing, "subnets", "public_subnets").turns(),
-    FIELDS.turn("cloud", "eks", "aks", invalid=("eks", "aks")),
+    FIELDS.turn("cloud", "eks", "azure", invalid=("eks", "azure")),
     FIELDS.turn("region", "eu-west-1", "eu-west-2", refused=("eu-west-1", "eu-west-2")),
     FIELDS.turn("network.zones", ZONES[:2], ZONES),
     FIELDS.turn("network.nat", "per-zone", "none"),

@@ -58,7 +58,7 @@ TURNS = (
     ),
     FIELDS.turn("network.zones", 1, 2, refused=(f"{ZONES[0]} -> {REGION}",)),
     *_existing(),
-    FIELDS.turn("cloud", "gke", "aks", invalid=("gke", "aks")),
+    FIELDS.turn("cloud", "gke", "azure", invalid=("gke", "azure")),
     FIELDS.turn("project", None, HOST, refused=("clusterkit-sandbox", HOST)),
     FIELDS.turn("region", REGION, "europe-west4", refused=(REGION, "europe-west4")),
     Turn(

@@ -161,7 +161,7 @@ def test_many_clusters_on_as_many_threads(
         return made
 
     home = tmp_path / "sandbox"
-    with Sandbox(directory=home, pace=AT_ONCE, emulators=[spacious, vast, "eks"]) as sandbox:
+    with Sandbox(directory=home, pace=AT_ONCE, emulators=[spacious, vast, "eks", "aks"]) as sandbox:
         connection = CloudConnection(sandbox.proxy, sandbox.ca_file, sandbox.environment(), 0.0)
         worlds = {case.cloud: World(sandbox, case, tmp_path) for case in MINIMAL}
         for there in worlds.values():
