@@ -132,7 +132,11 @@ def _until_done(command: Callable[[], Outcome], facts: Mapping[str, Fact]) -> se
     """The command again and again, until it is done; the operations whose refusals it told of."""
     told: set[str] = set()
     for _ in range(len(facts) + 1):
-        outcome = command()
+        try:
+            outcome = command()
+        except ClusterkitError as error:  # of the lock: nothing has been done yet
+            told.add(_judged(error, facts, told))
+            continue
         if outcome.ok:
             return told
         for error in outcome.failed.values():
