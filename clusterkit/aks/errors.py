@@ -19,8 +19,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from fnmatch import fnmatchcase
-from functools import cache
 from typing import Any
 
 from clusterkit import errors
@@ -180,7 +178,7 @@ def told(error: Mapping[str, Any], status: int = 0) -> tuple[str, str]:
     codes = [*dict.fromkeys(code for code, _ in found if code)]
     words = "; ".join(dict.fromkeys(message for _, message in found if message))
     codes += [first or second for first, second in SUBCODE.findall(words)]
-    known = [code for code in codes if _known(code)]
+    known = [code for code in codes if ERRORS.knows(code)]
     particular = [code for code in known if code not in WRAPPERS]
     code = next(iter(particular or known or codes), _by_status(status))
     return code, words or code
@@ -202,21 +200,6 @@ def _by_status(status: int) -> str:
     names = {401: "AuthenticationFailed", 403: "AuthorizationFailed", 404: "NotFound"}
     names |= {409: "Conflict", 412: "PreconditionFailed"}
     return names.get(status, f"HTTP {status}")
-
-
-@cache
-def _known(code: str) -> bool:
-    """Whether a row is about this code by name."""
-    words = (word for row in ERRORS.rows for word in row.codes.split() if word != "*")
-    return any(fnmatchcase(code, word) for word in words)
-
-
-def failed(code: str, message: str, operation: str) -> errors.CloudError:
-    """The error of an operation that has failed: ``Retryable`` where the same call may succeed."""
-    error = ERRORS.classify(code, 0, message, operation)
-    if isinstance(error, errors.Retryable):
-        return error
-    return ERRORS.final(code, message, operation)
 
 
 def unanswered(status: int, words: str) -> errors.Retryable:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from clusterkit.aks import ids
-from clusterkit.aks.errors import failed, told
+from clusterkit.aks.errors import ERRORS, told
 from clusterkit.engine.operation import Done, Failed, Operation, Outcome, Running
 from clusterkit.engine.rest import Reply
 from clusterkit.engine.scope import Scope
@@ -73,7 +73,7 @@ class ArmOperation:
             return Done()
         if status.lower() in ENDED:
             code, message = told(shown.get("error") or {"code": status.replace("ll", "l")})
-            return Failed(failed(code, message, self.operation))
+            return Failed(ERRORS.failed(code, message, self.operation))
         percent = shown.get("percentComplete")
         return Running(f"{status.lower()}, {percent} %" if percent else status.lower(), self.after)
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import translate
+from fnmatch import fnmatchcase, translate
 
 from clusterkit.errors import (
     CloudError,
@@ -82,6 +82,18 @@ class ErrorTable:
         ]
         self._hints = {**HINTS, **hints}
         self._prefix = prefix
+
+    def knows(self, code: str) -> bool:
+        """Whether a row is about this code by name."""
+        words = (word for row in self.rows for word in row.codes.split() if word != "*")
+        return any(fnmatchcase(code, word) for word in words)
+
+    def failed(self, code: str, message: str, operation: str) -> CloudError:
+        """The error of an operation that has failed: ``Retryable`` where the same call may
+        succeed.
+        """
+        error = self.classify(code, 0, message, operation)
+        return error if isinstance(error, Retryable) else self.final(code, message, operation)
 
     def classify(
         self,

@@ -16,8 +16,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from fnmatch import fnmatchcase
-from functools import cache
 from typing import Any
 
 from clusterkit import errors
@@ -170,7 +168,7 @@ def read(answer: Answer) -> tuple[str, str, str]:
         request_id = next((d["requestId"] for d in told.get("details", ()) if "requestId" in d), "")
     except (ValueError, KeyError, TypeError, AttributeError):
         return f"HTTP {answer.status}", "an answer that is not the vendor's", ""
-    known = (code for code in codes if _known(code))
+    known = (code for code in codes if ERRORS.knows(code))
     first = next(iter(codes), f"HTTP {answer.status}")
     return next(known, first), message, str(request_id)
 
@@ -183,21 +181,6 @@ def _codes(told: Mapping[str, Any]) -> Iterator[str]:
     for each in told.get("errors") or ():
         yield str(each.get("reason") or "")
     yield str(told.get("status") or "")
-
-
-@cache
-def _known(code: str) -> bool:
-    """Whether a row is about this code by name."""
-    words = (word for row in ERRORS.rows for word in row.codes.split() if word != "*")
-    return any(fnmatchcase(code, word) for word in words)
-
-
-def failed(code: str, message: str, operation: str) -> errors.CloudError:
-    """The error of an operation that has failed: ``Retryable`` where the same call may succeed."""
-    error = ERRORS.classify(code, 0, message, operation)
-    if isinstance(error, errors.Retryable):
-        return error
-    return ERRORS.final(code, message, operation)
 
 
 def refused_token(error: Exception, user: bool) -> errors.ClusterkitError:

@@ -15,7 +15,7 @@ from clusterkit.engine.operation import Done, Failed, Operation, Outcome, Runnin
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import CloudError
 from clusterkit.gke.client import Clients
-from clusterkit.gke.errors import canonical, failed
+from clusterkit.gke.errors import ERRORS, canonical
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class ComputeOperation:
         status, message = found.get("httpErrorStatusCode"), found.get("httpErrorMessage")
         told = told or [{"code": f"HTTP {status}", "message": message}]
         words = "; ".join(str(each.get("message") or each.get("code")) for each in told)
-        return Failed(failed(str(told[0].get("code") or ""), words, self.operation))
+        return Failed(ERRORS.failed(str(told[0].get("code") or ""), words, self.operation))
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def _container_error(found: Mapping[str, Any], operation: str) -> CloudError | N
     words += [str(each.get("message") or each.get("code") or "") for each in conditions]
     codes = [str(each.get("code") or "") for each in conditions]
     code = next(filter(None, codes), canonical(told.get("code")))
-    return failed(code, "; ".join(dict.fromkeys(filter(None, words))), operation)
+    return ERRORS.failed(code, "; ".join(dict.fromkeys(filter(None, words))), operation)
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class LongRunning:
         if not (told := found.get("error")):
             return Done() if found.get("done") else Running()
         code = canonical(told.get("code"))
-        return Failed(failed(code, str(told.get("message") or code), self.operation))
+        return Failed(ERRORS.failed(code, str(told.get("message") or code), self.operation))
 
 
 def compute_operation(answer: Mapping[str, Any], operation: str) -> Operation[Clients]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from clusterkit.aks import ids
-from clusterkit.aks.errors import ERRORS, failed, read, refusal
+from clusterkit.aks.errors import ERRORS, read, refusal
 from clusterkit.engine.rest import Answer
 from clusterkit.errors import (
     Busy,
@@ -118,7 +118,7 @@ def test_an_answer_of_something_on_the_way() -> None:
     ],
 )
 def test_operations_that_failed(code: str, message: str, kind: type[CloudError]) -> None:
-    assert type(failed(code, message, CLUSTER)) is kind
+    assert type(ERRORS.failed(code, message, CLUSTER)) is kind
 
 
 def test_what_needs_a_cure_has_one() -> None:
