@@ -8,18 +8,18 @@ for bodies of a few lines, and their polling sleeps.
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from clusterkit.aks import containerservice, credentials, ids
 from clusterkit.aks.errors import refusal, refused_token
 from clusterkit.aks.operations import begun
 from clusterkit.engine import rest
-from clusterkit.engine.cache import Renewed
+from clusterkit.engine.cache import Once, Renewed
 from clusterkit.engine.operation import Operation
+from clusterkit.engine.rest import Bearer
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.kube.api import Access
 from clusterkit.kube.clients import CloudClients
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     import urllib3
 
 JSON = dict[str, Any]
-T = TypeVar("T")
 
 ARM = "https://management.azure.com"
 RESOURCES = f"{ARM}/.default"
@@ -55,14 +54,6 @@ LEAST = timedelta(minutes=5)
 azure-identity fetches no new one earlier"""
 
 
-class Bearer(NamedTuple):
-    """An access token."""
-
-    token: str
-    expires: datetime
-    """UTC"""
-
-
 class Connections:
     """Credentials, tokens and connections of one subscription; shared by all threads."""
 
@@ -70,16 +61,7 @@ class Connections:
         """No network."""
         self._target = target
         self._wire = wire
-        self._lock = threading.RLock()
-        self._made: dict[str, Any] = {}
-
-    def _once(self, name: str, make: Callable[[], T]) -> T:
-        """What ``make`` gives, made by the first thread that asks."""
-        with self._lock:
-            if name not in self._made:
-                self._made[name] = make()
-            made: T = self._made[name]
-            return made
+        self._once = Once()
 
     @property
     def found(self) -> credentials.Found:
@@ -121,11 +103,7 @@ class Connections:
 
     @property
     def _pool(self) -> urllib3.PoolManager:
-        def make() -> urllib3.PoolManager:
-            ca = self._wire.ca_file.read_text() if self._wire.ca_file else None
-            return rest.pool(ARM, ca=ca, proxy=self._wire.proxy)
-
-        return self._once("pool", make)
+        return self._once("pool", lambda: rest.cloud_pool(ARM, self._wire))
 
     def _headers(self) -> Mapping[str, str]:
         return {"Authorization": f"Bearer {self.bearer(RESOURCES).token}"}

@@ -67,6 +67,21 @@ class ReadCache:
         return found
 
 
+class Once:
+    """``once(name, make)``: what ``make`` gives, made by the first thread that asks, and kept."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._made: dict[str, Any] = {}
+
+    def __call__(self, name: str, make: Callable[[], T]) -> T:
+        with self._lock:
+            if name not in self._made:
+                self._made[name] = make()
+            made: T = self._made[name]
+            return made
+
+
 class Renewed(Generic[T]):
     """``renewed()``: a value that expires, as temporary credentials do; fetched at the first call,
     and again when its end is near. Safe on many threads.

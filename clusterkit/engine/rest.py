@@ -11,6 +11,7 @@ import socket
 import ssl
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,7 +19,7 @@ from urllib.parse import urlencode, urlsplit
 
 from clusterkit.engine.error_table import ErrorTable
 from clusterkit.engine.exchange import Exchange, Observe
-from clusterkit.engine.target import proxy_of_environment
+from clusterkit.engine.target import CloudConnection, proxy_of_environment
 from clusterkit.errors import ClusterkitError, Rejected, Unreachable
 
 if TYPE_CHECKING:
@@ -29,6 +30,14 @@ CONNECTIONS = 16
 CONNECT_TIMEOUT = 5.0
 READ_TIMEOUT = 65.0
 """seconds; a Kubernetes API server gives up a request after 60 (``--request-timeout``)"""
+
+
+class Bearer(NamedTuple):
+    """An access token."""
+
+    token: str
+    expires: datetime
+    """UTC"""
 
 
 class Answer(NamedTuple):
@@ -239,6 +248,12 @@ def pool(
     if proxy := proxy or proxy_of_environment(urlsplit(server).netloc):
         return urllib3.ProxyManager(proxy, **settings)
     return urllib3.PoolManager(**settings)
+
+
+def cloud_pool(server: str, wire: CloudConnection) -> urllib3.PoolManager:
+    """Connections to a cloud as ``wire`` says that it is reached. No network."""
+    ca = wire.ca_file.read_text() if wire.ca_file else None
+    return pool(server, ca=ca, proxy=wire.proxy)
 
 
 @cache

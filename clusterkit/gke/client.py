@@ -8,16 +8,16 @@ operations poll the real service wherever the call went.
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from clusterkit.engine import rest
-from clusterkit.engine.cache import Renewed
+from clusterkit.engine.cache import Once, Renewed
 from clusterkit.engine.exchange import Exchange
+from clusterkit.engine.rest import Bearer
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import CloudError, Denied, Propagating
 from clusterkit.gke import container, credentials
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     import urllib3
 
 JSON = dict[str, Any]
-T = TypeVar("T")
 
 VERSIONS = {
     "artifactregistry": "v1",
@@ -48,14 +47,6 @@ USER_PROJECT = "x-goog-user-project"
 SERVICES = "serviceusage"
 
 
-class Bearer(NamedTuple):
-    """An access token."""
-
-    token: str
-    expires: datetime
-    """UTC"""
-
-
 class Connections:
     """Credentials, tokens and connections of one account; shared by all threads."""
 
@@ -63,17 +54,8 @@ class Connections:
         """No network."""
         self._target = target
         self._wire = wire
-        self._lock = threading.RLock()
-        self._made: dict[str, Any] = {}
+        self._once = Once()
         self.bearer = Renewed(self._fetch, LEAST)
-
-    def _once(self, name: str, make: Callable[[], T]) -> T:
-        """What ``make`` gives, made by the first thread that asks."""
-        with self._lock:
-            if name not in self._made:
-                self._made[name] = make()
-            made: T = self._made[name]
-            return made
 
     @property
     def found(self) -> credentials.Found:
@@ -103,11 +85,8 @@ class Connections:
 
     @property
     def _pool(self) -> urllib3.PoolManager:
-        server, ca, proxy = "https://www.googleapis.com", self._wire.ca_file, self._wire.proxy
-        return self._once(
-            ".pool",
-            lambda: rest.pool(server, ca=ca.read_text() if ca else None, proxy=proxy),
-        )
+        server = "https://www.googleapis.com"
+        return self._once(".pool", lambda: rest.cloud_pool(server, self._wire))
 
     def _headers(self) -> Mapping[str, str]:
         headers = {"Authorization": f"Bearer {self.bearer().token}"}
