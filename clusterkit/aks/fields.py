@@ -98,15 +98,6 @@ RegistryName = Annotated[
     ),
 ]
 """unique in all of Azure (Microsoft.ContainerRegistry, ``registries``; Azure/azure-cli#8984)"""
-ImageName = Annotated[
-    str,
-    Form(
-        r"[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*",
-        "an image name: lower-case letters and digits, joined by '-', '_', '.' or '/'",
-        128,
-        lower_case,
-    ),
-]
 User = Annotated[
     str,
     Form(

@@ -14,7 +14,6 @@ from pydantic import Field, Tag
 
 from clusterkit.aks.fields import (
     OUTDATED,
-    ImageName,
     MachineType,
     NodeRange,
     ObjectId,
@@ -32,7 +31,7 @@ from clusterkit.aks.fields import (
 from clusterkit.errors import Finding
 from clusterkit.profile import model, network, pool
 from clusterkit.profile.cidr import Cidr
-from clusterkit.profile.fields import Many, Strict, every, unique
+from clusterkit.profile.fields import ImageName, Many, Strict, every, unique
 from clusterkit.profile.network import ANYWHERE, Nat, Zones, zone_count
 from clusterkit.profile.pool import Size, repeated_names, size_or
 from clusterkit.profile.problems import Problem

@@ -60,15 +60,6 @@ RepositoryId = Annotated[
     Form(_NAME, "a repository: lower-case letters, digits and '-', beginning with a letter", 63),
 ]
 """https://cloud.google.com/artifact-registry/docs/repositories/create-repos"""
-ImageName = Annotated[
-    str,
-    Form(
-        r"[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*",
-        "an image name: lower-case letters and digits, joined by '-', '_', '.' or '/'",
-        128,
-        lower_case,
-    ),
-]
 User = Annotated[
     str,
     Form(r"[a-z_][a-z0-9_-]{0,31}", "a user name: lower-case letters, digits, '-' and '_'", 32),

@@ -15,7 +15,6 @@ from pydantic import Field, Tag
 from clusterkit.errors import Finding
 from clusterkit.gke.fields import (
     OUTDATED,
-    ImageName,
     MachineType,
     ProjectId,
     Region,
@@ -32,7 +31,7 @@ from clusterkit.gke.fields import (
 )
 from clusterkit.profile import model, network, pool
 from clusterkit.profile.cidr import SLOTS, Cidr
-from clusterkit.profile.fields import Many, choice, every, unique
+from clusterkit.profile.fields import ImageName, Many, choice, every, unique
 from clusterkit.profile.network import Nat, Zones, zone_count
 from clusterkit.profile.pool import Size, repeated_names, size_or
 from clusterkit.profile.problems import Problem, shown

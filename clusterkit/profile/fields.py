@@ -130,3 +130,15 @@ class Strict(BaseModel):
         if found:
             raise Refused(*found)
         return self
+
+
+ImageName = Annotated[
+    str,
+    Form(
+        r"[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*",
+        "an image name: lower-case letters and digits, joined by '-', '_', '.' or '/'",
+        128,
+        lower_case,
+    ),
+]
+"""the name of a repository (distribution/reference, ``reference.go``)"""
