@@ -49,16 +49,6 @@ class Call(calls.Call):
     """the token of a page that is not the first"""
 
     @property
-    def body(self) -> Json:
-        """The request's body; the handler may keep it."""
-        found: Json = self.parameters.get("body") or {}
-        return found
-
-    def __getitem__(self, name: str) -> Any:
-        """A parameter that the description requires."""
-        return self.parameters[name]
-
-    @property
     def subscription(self) -> str:
         """The subscription that the call is about."""
         return str(self.get("subscriptionId", ids.parse(self.path).subscription)).lower()

@@ -35,16 +35,6 @@ class Call(calls.Call):
     """``ClusterLife``, which stands on this module"""
 
     @property
-    def body(self) -> Json:
-        """The request's body; the handler may keep it."""
-        found: Json = self.parameters.get("body") or {}
-        return found
-
-    def __getitem__(self, name: str) -> Any:
-        """A parameter that the description requires."""
-        return self.parameters[name]
-
-    @property
     def asked_project(self) -> str:
         """The project that the call is about, as it was sent; empty if it is about none."""
         for name in ("project", "projectId"):

@@ -39,6 +39,16 @@ class Call:
         value = self.parameters.get(name)
         return default if value is None or value == "" else value
 
+    @property
+    def body(self) -> dict[str, Any]:
+        """The request's body, where it is a parameter of its own; the handler may keep it."""
+        found: dict[str, Any] = self.parameters.get("body") or {}
+        return found
+
+    def __getitem__(self, name: str) -> Any:
+        """A parameter that the description requires."""
+        return self.parameters[name]
+
     def terminal(self) -> bool:
         """Whether what this call creates must end in its failed state."""
         return self.faults.terminal(self.operation)
