@@ -263,10 +263,7 @@ def test_what_the_token_service_refuses(server: Loopback) -> None:
         clients(server).bearer()
 
 
-def test_a_token_service_that_is_busy_is_asked_again(
-    server: Loopback, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("google.auth._exponential_backoff.time.sleep", lambda _: None)
+def test_a_token_service_that_is_busy_is_asked_again(server: Loopback) -> None:
     server.answer = lambda _: (503, b'{"error": "internal_failure"}')
     with pytest.raises(ServerError, match="token service"):
         clients(server).bearer()
