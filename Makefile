@@ -86,7 +86,7 @@ facts: $(READY)  ## write facts/mismatches.tsv: where a driver treats an error o
 site: docs  ## write the documents as a web site to build/site
 	@sh tools/install.sh "$(PYTHON)" "$(VENV)" dev site
 	@rm -rf build/site build/pages && mkdir -p build/pages
-	@git ls-files -co --exclude-standard '*.md' 'profiles/*.yaml' | xargs cp --parents -t build/pages
+	@git ls-files -co --exclude-standard '*.md' 'profiles/*.yaml' 'facts/*.tsv' | xargs cp --parents -t build/pages
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 lock:  ## resolve the dependencies again (needs uv) into constraints.txt
