@@ -30,6 +30,7 @@ from clusterkit.engine.operation import ended
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import (
     ClusterkitError,
+    Denied,
     Exists,
     Gone,
     Interrupted,
@@ -154,12 +155,12 @@ class Lock:
         self._thread = threading.get_ident()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, ending: type[BaseException] | None, *_: object) -> None:
         self._over.set()
         try:
             with self._renewing, self._calling():
                 if self._lost is None:
-                    self._let_go()
+                    self._let_go(ending is None)
         finally:
             self._stack.close()
 
@@ -216,13 +217,19 @@ class Lock:
         )
         return self._lost
 
-    def _let_go(self) -> None:
-        """Remove it, if it is still this run's; a failure costs the next run a minute, no more."""
+    def _let_go(self, well: bool) -> None:
+        """Remove it, if it is still this run's.
+
+        A failure costs the next run a minute, no more; but ``Denied``, after a run that went
+        ``well``, since every later run would leave it behind too.
+        """
         try:
             held = self._patiently(lambda: self._cloud.read(self._scope))
             if held is not None and Holder.of(held.tags).run == self._me.run:
                 self._patiently(lambda: self._release(held.id))
         except ClusterkitError as error:
+            if well and isinstance(error, Denied):
+                raise
             self._tell(f"the lock stays until the next run takes it over: {error}")
 
     def _release(self, identifier: str) -> None:

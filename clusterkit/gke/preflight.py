@@ -31,6 +31,7 @@ from clusterkit.naming import MACHINE
 from clusterkit.profile.pool import machine_text
 
 PERMISSIONS = (
+    "compute.firewallPolicies.create compute.firewallPolicies.delete "
     "compute.networks.create compute.routers.create compute.subnetworks.create "
     "container.clusters.create container.clusters.delete container.clusters.list "
     "container.clusters.update iam.serviceAccounts.actAs iam.serviceAccounts.create "
@@ -38,6 +39,8 @@ PERMISSIONS = (
     "resourcemanager.projects.setIamPolicy"
 )
 """those that are asked for first; docs/permissions has all"""
+NETWORK = ("compute.networks.", "compute.routers.", "compute.subnetworks.")
+"""permissions that an existing network needs on its own project"""
 REGISTRY = "artifactregistry.repositories.create artifactregistry.repositories.setIamPolicy"
 ROLES = (
     "roles/container.admin, roles/compute.networkAdmin, roles/compute.securityAdmin, "
@@ -141,7 +144,7 @@ def check_permissions(profile: GkeProfile, clients: Clients, report: Report) -> 
     """Whether the credentials may do what ``up`` does."""
     wanted = [*PERMISSIONS.split(), *(REGISTRY.split() if profile.registry else ())]
     if profile.network.existing:
-        wanted = [name for name in wanted if not name.startswith("compute.")]
+        wanted = [name for name in wanted if not name.startswith(NETWORK)]
     path, body = f"projects/{clients.project}:testIamPermissions", {"permissions": wanted}
     operation = "projects.testIamPermissions"
     answer = clients.call("cloudresourcemanager", operation, "POST", path, body)

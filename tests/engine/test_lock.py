@@ -21,6 +21,7 @@ from clusterkit.engine.operation import Done, Operation, Running
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import (
     CredentialsError,
+    Denied,
     Exists,
     Gone,
     Interrupted,
@@ -259,6 +260,21 @@ def test_credentials_that_expire_do_not_hide_how_the_run_ended() -> None:
 
     with lock(Expired()):
         pass
+
+
+@pytest.mark.parametrize("well", [True, False])
+def test_a_missing_permission_to_remove_it_ends_a_run_that_went_well(well: bool) -> None:
+    class Refusing(Cloud):
+        def release(self, scope: Scope[None], identifier: str) -> None:
+            raise Denied("no permission to remove locks")
+
+    def run() -> None:
+        with lock(Refusing()):
+            if not well:
+                raise RuntimeError("the run failed by itself")
+
+    with pytest.raises(Denied if well else RuntimeError):
+        run()
 
 
 def test_something_foreign_with_its_name_is_not_removed() -> None:
