@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, assert_never, get_args
@@ -28,6 +29,13 @@ ACCOUNT_FIELDS: Mapping[str, str] = {"aks": "subscription", "gke": "project"}
 """the profile's field that chooses among the accounts which the credentials reach, by cloud"""
 HOME_FIELDS: Mapping[str, str] = {"aks": "resource_group"}
 """the profile's field that names a place in the account (``Target.home``), by cloud"""
+SDKS: Mapping[CloudName, tuple[str, ...]] = {
+    "alibaba": ("aliyunsdkcore", "aliyunsdkcs"),
+    "eks": ("boto3",),
+    "gke": ("google.auth", "google.cloud.container_v1"),
+    "aks": ("azure.identity", "azure.mgmt.containerservice"),
+}
+"""Python packages without which a driver makes no call, by cloud"""
 LIMITED = "CLUSTERKIT_SANDBOX_LIMITED"
 """set by ``clusterkit sandbox env --allow``: the credentials in the environment are the user's"""
 
@@ -132,13 +140,18 @@ class Cloud(Protocol[L]):
 
 def load(name: str) -> Cloud[Any]:
     """The driver of this cloud; ``ClusterkitError`` if its SDK is not installed."""
+    known = _known(name)
+    if lacking := [package for package in SDKS[known] if not _installed(package)]:
+        what = f"the {name} driver needs the Python package {lacking[0]!r}, which is not installed"
+        raise ClusterkitError(what, hint=f"pip install 'clusterkit[{name}]'")
+    return _driver(known)
+
+
+def _installed(package: str) -> bool:
     try:
-        return _driver(_known(name))
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("clusterkit"):
-            raise
-        what = f"the {name} driver needs the Python package {error.name!r}, which is not installed"
-        raise ClusterkitError(what, hint=f"pip install 'clusterkit[{name}]'") from error
+        return find_spec(package) is not None
+    except ModuleNotFoundError:  # of the package it lies in
+        return False
 
 
 def _driver(name: CloudName) -> Cloud[Any]:

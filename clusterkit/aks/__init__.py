@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 from clusterkit.aks import leftovers
 from clusterkit.aks.access import access as access
 from clusterkit.aks.access import credential as credential
@@ -26,7 +24,6 @@ from clusterkit.aks.storage import StorageClass
 from clusterkit.aks.workload import FederatedCredential, ServiceAccount
 from clusterkit.engine.kind import AnyKind
 from clusterkit.engine.target import CloudConnection, Target
-from clusterkit.errors import ClusterkitError
 from clusterkit.kube import drain
 from clusterkit.kube.manifest import Namespace
 
@@ -62,8 +59,5 @@ MINUTES = None
 
 
 def connect(target: Target, wire: CloudConnection) -> Clients:
-    """The clients; no network. ``ClusterkitError`` without Azure's packages."""
-    if find_spec("azure") is None or find_spec("azure.identity") is None:
-        what = "the aks driver needs Azure's Python packages, which are not installed"
-        raise ClusterkitError(what, hint="pip install 'clusterkit[aks]'")
+    """The clients; no network."""
     return Clients(target, wire, lambda clients: access(clients, target))

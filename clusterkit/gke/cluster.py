@@ -24,11 +24,11 @@ from clusterkit.gke.client import Clients
 from clusterkit.gke.container import operation
 from clusterkit.gke.errors import ERRORS
 from clusterkit.gke.iam import ServiceAccountState
-from clusterkit.gke.marks import Marked, within
 from clusterkit.gke.network import PODS, SERVICES, NetworkState, SubnetworkState
 from clusterkit.gke.operations import container_operation
 from clusterkit.gke.policies import workload_pool
 from clusterkit.gke.pools import SCOPES, Body, complete
+from clusterkit.gke.tags import Marked, within
 from clusterkit.naming import CLUSTER, NAME
 from clusterkit.profile.network import ANYWHERE
 

@@ -21,10 +21,10 @@ from clusterkit.engine.operation import Operation
 from clusterkit.engine.scope import Scope
 from clusterkit.gke.client import Clients
 from clusterkit.gke.cluster import owned
-from clusterkit.gke.marks import last, path_of, within
 from clusterkit.gke.network import Network
 from clusterkit.gke.occupants import HASH, NODE, made_by_gke, residents
 from clusterkit.gke.operations import compute_operation
+from clusterkit.gke.tags import last, path_of, within
 from clusterkit.kube.volumes import KEPT, VolumeState, rows
 from clusterkit.naming import CLUSTER, NAME, read_mark
 

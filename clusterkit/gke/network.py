@@ -18,8 +18,8 @@ from clusterkit.engine.preflight import Report
 from clusterkit.engine.scope import Scope
 from clusterkit.gke import occupants
 from clusterkit.gke.client import Clients
-from clusterkit.gke.marks import REPLACE, ComputeState, Marked, resource_name
 from clusterkit.gke.profile import GkeProfile
+from clusterkit.gke.tags import REPLACE, ComputeState, Marked, resource_name
 from clusterkit.naming import CLUSTER, NAME, mark
 
 PODS = "pods"

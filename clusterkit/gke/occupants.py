@@ -13,7 +13,7 @@ from typing import Any
 from clusterkit.engine.kind import Occupant
 from clusterkit.engine.scope import Scope
 from clusterkit.gke.client import Clients
-from clusterkit.gke.marks import last, path_of, within
+from clusterkit.gke.tags import last, path_of, within
 from clusterkit.naming import CLUSTER, read_mark
 
 GKE = ("gke-", "k8s-", "k8s1-", "k8s2-", "gkegw1-")

@@ -23,10 +23,10 @@ from clusterkit.gke.cluster import ClusterState, owned
 from clusterkit.gke.errors import DISABLED, QUOTAS
 from clusterkit.gke.fields import disk_problem, disk_type
 from clusterkit.gke.machine_types import cpu_metric, disk_metric, machine_types
-from clusterkit.gke.marks import last
 from clusterkit.gke.network import NetworkState, SubnetworkState
 from clusterkit.gke.nodes import NodePoolState
 from clusterkit.gke.profile import GkeProfile
+from clusterkit.gke.tags import last
 from clusterkit.naming import MACHINE
 from clusterkit.profile.pool import machine_text
 

@@ -12,6 +12,8 @@ import pytest
 from google.cloud.container_v1 import ClusterManagerClient
 from google.oauth2.service_account import Credentials
 
+from clusterkit.clouds import CLOUDS, SDKS, CloudName, load
+from clusterkit.errors import ClusterkitError
 from tests.drivers import gke_cases
 from tests.drivers.alibaba_cases import ENTERPRISE_CASE
 from tests.drivers.eks_cases import MINIMAL_CASE
@@ -77,3 +79,16 @@ def test_each_package_of_google_is_used(monkeypatch: pytest.MonkeyPatch, tmp_pat
     with world(gke_cases.MINIMAL_CASE, tmp_path) as found:
         up_and_down(found)
     assert used == packages("gke")
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_a_missing_package_names_the_extra(
+    cloud: CloudName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacking = SDKS[cloud][0].split(".")[0]
+    for name in [name for name in sys.modules if name.split(".")[0] == lacking]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "path", [])
+    with pytest.raises(ClusterkitError, match=lacking) as raised:
+        load(cloud)
+    assert raised.value.hint == f"pip install 'clusterkit[{cloud}]'"

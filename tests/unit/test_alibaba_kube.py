@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from clusterkit import alibaba
-from clusterkit.alibaba import EARLY
+from clusterkit.alibaba.access import EARLY
 from clusterkit.cli.kubeconfig import _status
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import Absent, CloudError

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from clusterkit import clouds
-from clusterkit.alibaba import LIFETIME, MINUTES
+from clusterkit.alibaba import MINUTES
+from clusterkit.alibaba.access import LIFETIME
 
 PACKAGE = Path(clouds.__file__).parent
 CLOUD = re.compile(r"\b(aws|eks|alibaba|ack|gke|google|aks|azure)\b", re.IGNORECASE)
