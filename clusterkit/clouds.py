@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from clusterkit.kube.api import Access, Credential
     from clusterkit.profile.fields import Form
     from clusterkit.profile.model import BaseProfile
+    from clusterkit.profile.portability import Table
 
 CloudName = Literal["alibaba", "eks", "gke", "aks"]
 CLOUDS: tuple[CloudName, ...] = get_args(CloudName)
@@ -195,6 +196,29 @@ def model(name: str) -> type[BaseProfile]:
             from clusterkit.aks.profile import AksProfile
 
             return AksProfile
+        case unknown:
+            assert_never(unknown)
+
+
+def becomes(name: str) -> Table:
+    """What each field of the profile becomes on this cloud."""
+    match _known(name):
+        case "alibaba":
+            from clusterkit.alibaba.becomes import BECOMES as ALIBABA
+
+            return ALIBABA
+        case "eks":
+            from clusterkit.eks.becomes import BECOMES as EKS
+
+            return EKS
+        case "gke":
+            from clusterkit.gke.becomes import BECOMES as GKE
+
+            return GKE
+        case "aks":
+            from clusterkit.aks.becomes import BECOMES as AKS
+
+            return AKS
         case unknown:
             assert_never(unknown)
 

@@ -1,4 +1,6 @@
-"""docs/profile.md and docs/cli.md, made from models and commands; ``--check`` only compares."""
+"""docs/profile.md, docs/portability.md and docs/cli.md, made from models, drivers and commands;
+``--check`` only compares.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +13,13 @@ from typing import Any
 import typer
 
 from clusterkit.cli.main import app
-from clusterkit.clouds import CLOUDS, model
+from clusterkit.clouds import CLOUDS, becomes, model
+from clusterkit.profile.portability import page as portability
 from clusterkit.profile.schema import markdown
 
-DOCS = Path(__file__).parent.parent / "docs"
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+EXAMPLE = ROOT / "profiles" / "portable.yaml"
 
 
 def commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -47,8 +52,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing")
     check = parser.parse_args().check
+    models = {cloud: model(cloud) for cloud in CLOUDS}
+    tables = {cloud: becomes(cloud) for cloud in CLOUDS}
     pages = {
-        DOCS / "profile.md": markdown({cloud: model(cloud) for cloud in CLOUDS}),
+        DOCS / "profile.md": markdown(models),
+        DOCS / "portability.md": portability(models, tables, EXAMPLE.read_text()),
         DOCS / "cli.md": cli(),
     }
     behind = [p for p, text in pages.items() if not p.exists() or p.read_text() != text]

@@ -172,10 +172,10 @@ class Entra(Strict):
 class AksRegistry(model.Registry):
     """An Azure Container Registry; images and layer caches are repositories in it."""
 
+    name: ImageName = Field(description="first part of every image's name")
     repositories: Annotated[Many[ImageName], unique("repository")] = Field(
         min_length=1, description="images, each `<name>/<repository>`; a push creates them"
     )
-    name: ImageName = Field(description="first part of every image's name")
     acr: RegistryName | None = Field(
         default=None,
         description="name of the registry, `<acr>.azurecr.io`, unique in all of Azure; default: "

@@ -137,16 +137,6 @@ class AlibabaRegistry(model.Registry):
 
     cache_suffix: ClassVar[str] = "-cache"
 
-    instance: RegistryId | None = Field(
-        default=None,
-        description="id of an existing Enterprise Edition instance, `cri-…`; default: the "
-        "account's Personal Edition",
-    )
-    host: PersonalHost | None = Field(
-        default=None,
-        description="host name of the Personal Edition, `crpi-….personal.cr.aliyuncs.com`; "
-        "default: what the cloud reports",
-    )
     name: Namespace = Field(description="namespace of the repositories")
     repositories: Annotated[Many[RepositoryName], unique("repository")] = Field(
         min_length=1, description="repositories to create, each `<name>/<repository>`"
@@ -158,6 +148,16 @@ class AlibabaRegistry(model.Registry):
         default=(),
         description="who may push, in addition to what `ready` sets up: service accounts "
         "`namespace/name`",
+    )
+    instance: RegistryId | None = Field(
+        default=None,
+        description="id of an existing Enterprise Edition instance, `cri-…`; default: the "
+        "account's Personal Edition",
+    )
+    host: PersonalHost | None = Field(
+        default=None,
+        description="host name of the Personal Edition, `crpi-….personal.cr.aliyuncs.com`; "
+        "default: what the cloud reports",
     )
 
     def problems(self) -> Iterator[Problem]:

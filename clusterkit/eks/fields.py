@@ -113,8 +113,6 @@ def _retention(days: int) -> Iterator[Problem]:
 
 LogDays = Annotated[int, every(_retention), WithJsonSchema({"enum": list(RETENTIONS)})]
 
-MOST_RANGES = 40
-"""ranges in publicAccessCidrs: https://docs.aws.amazon.com/eks/latest/userguide/service-quotas.html"""
 _RESERVED = (
     "0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.2.0/24 "
     "192.168.0.0/16 198.51.100.0/24 203.0.113.0/24 224.0.0.0/4 240.0.0.0/4"

@@ -13,7 +13,6 @@ from typing import Annotated, Literal
 from pydantic import Field, Tag
 
 from clusterkit.eks.fields import (
-    MOST_RANGES,
     RESERVED_RANGES,
     EcrName,
     EksLabels,
@@ -34,6 +33,10 @@ from clusterkit.profile.fields import Many, every, unique
 from clusterkit.profile.network import ANYWHERE, Zones, zone_count
 from clusterkit.profile.pool import Size, repeated_names, repeated_taints, size_or
 from clusterkit.profile.problems import Problem
+
+MOST_RANGES = 40
+"""ranges that may connect to a cluster's public endpoint
+(https://docs.aws.amazon.com/eks/latest/userguide/service-quotas.html)"""
 
 
 class EksDisk(pool.Disk):
@@ -158,15 +161,13 @@ class EksProfile(model.BaseProfile):
 
     cloud: Literal["eks"] = Field(description="Amazon EKS")
     region: Region = Field(description="AWS region such as `eu-west-1`")
+    support: Literal["standard", "extended"] = Field(
+        default="standard",
+        description="when standard support of the version ends: `standard` upgrades, `extended` "
+        "costs more",
+    )
     network: EksNetwork = Field(default_factory=EksNetwork, description="VPC")
     endpoint: EksEndpoint = Field(default_factory=EksEndpoint, description="API endpoint")
-    pools: Annotated[Many[EksPool], every(repeated_names)] = Field(
-        min_length=1, description="managed node groups"
-    )
-    registry: EksRegistry | None = Field(default=None, description="ECR; default: none")
-    tags: Tags = Field(
-        default_factory=dict, description="added to everything that can be tagged, at most 40"
-    )
     admins: Annotated[Many[PrincipalArn], unique("principal")] = Field(
         default=(),
         description="ARNs of IAM users and roles that administer the cluster, in addition to its "
@@ -177,10 +178,12 @@ class EksProfile(model.BaseProfile):
         unique("log"),
     ] = Field(default=(), description="control plane logs to send to CloudWatch")
     log_days: LogDays = Field(default=30, description="days CloudWatch keeps the logs")
-    support: Literal["standard", "extended"] = Field(
-        default="standard",
-        description="when standard support of the version ends: `standard` upgrades, `extended` "
-        "costs more",
+    pools: Annotated[Many[EksPool], every(repeated_names)] = Field(
+        min_length=1, description="managed node groups"
+    )
+    registry: EksRegistry | None = Field(default=None, description="ECR; default: none")
+    tags: Tags = Field(
+        default_factory=dict, description="added to everything that can be tagged, at most 40"
     )
 
     def zone_problem(self, zone: str) -> str | None:

@@ -7,8 +7,9 @@ the models can raise has its message here.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -28,12 +29,18 @@ class _Wrong:
 
 
 def findings(
-    document: Document, error: ValidationError | None, model: type[BaseModel]
+    document: Document,
+    error: ValidationError | None,
+    model: type[BaseModel],
+    others: Mapping[str, type[BaseModel]] = MappingProxyType({}),
 ) -> list[Finding]:
-    """Every problem of a document, including YAML's faults, in the order of the lines."""
+    """Every problem of a document, including YAML's faults, in the order of the lines.
+
+    ``others`` are the models of the other clouds, to tell whose a key is that ``model`` lacks.
+    """
     lines = [(fault.line, str(fault.place), _finding(document, fault)) for fault in document.faults]
     faulty = {fault.place for fault in document.faults}
-    wrong = list(_wrong(document, error, model)) if error else []
+    wrong = list(_wrong(document, error, model, others)) if error else []
     typos = {w.hint for w in wrong if w.kind == "extra_forbidden"}
     for w in wrong:
         if any(w.place[: len(place)] == place for place in faulty):
@@ -56,7 +63,12 @@ def _finding(document: Document, fault: Fault) -> Finding:
     return Finding(subject, where=f"{document.path}:{fault.line}", hint=fault.hint)
 
 
-def _wrong(document: Document, error: ValidationError, model: type[BaseModel]) -> Iterator[_Wrong]:
+def _wrong(
+    document: Document,
+    error: ValidationError,
+    model: type[BaseModel],
+    others: Mapping[str, type[BaseModel]],
+) -> Iterator[_Wrong]:
     for details in error.errors(include_url=False):
         # a union adds the tag of the chosen member, such as <size>, which is no place in the file
         place = tuple(part for part in details["loc"] if not str(part).startswith("<"))
@@ -64,6 +76,10 @@ def _wrong(document: Document, error: ValidationError, model: type[BaseModel]) -
         if isinstance(reason, Refused):
             for problem in reason.problems:
                 yield _Wrong((*place, *problem.place), problem.what, problem.hint)
+        elif details["type"] == "extra_forbidden" and (
+            owners := [name for name, other in others.items() if _has(other, place)]
+        ):
+            yield _foreign(place, owners, _at(model, place[:-1]))
         else:
             yield _explained(document, details, place, model)
 
@@ -130,6 +146,19 @@ def _unknown(place: Place, known: dict[str, str], model: type[BaseModel] | None)
     near = difflib.get_close_matches(str(place[-1]), known, 1, cutoff=0.6)
     hint = _meant(near[0]) if near else f"known keys: {', '.join(known)}"
     return _Wrong(place, "is not a known key", hint, "extra_forbidden")
+
+
+def _foreign(place: Place, owners: list[str], model: type[BaseModel] | None) -> _Wrong:
+    """A key that was right until ``cloud`` was changed."""
+    hint = f"remove it, or set cloud: {' or '.join(owners)} (docs/portability.md)"
+    if today := getattr(model, "outdated", {}).get(place[-1]):
+        hint = f"remove it, or write {today}"
+    what = f"only {' and '.join(owners)} {'has' if len(owners) == 1 else 'have'} this field"
+    return _Wrong(place, what, hint, "extra_forbidden")
+
+
+def _has(model: type[BaseModel], place: Place) -> bool:
+    return place[-1] in _fields(model, place[:-1])
 
 
 def _is(raw: str | None, given: object) -> str:

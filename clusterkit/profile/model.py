@@ -341,7 +341,8 @@ def load(
         profile = model.model_validate(document.data, context={"folder": path.parent})
     except ValidationError as failed:
         error = failed
-    wrong = findings(document, error, model)
+    others = {name: models(name) for name in clouds if name != cloud} if error else {}
+    wrong = findings(document, error, model, others)
     if wrong or profile is None:
         raise ProfileError(wrong)
     return profile

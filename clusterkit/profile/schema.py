@@ -81,7 +81,7 @@ def _rows(part: Schema, defs: Schema) -> Iterator[str]:
         else:
             default = f"`{json.dumps(field['default'])}`" if "default" in field else ""
         meaning = field.get("description", "")
-        yield f"| `{key}` | {_type(field, defs)} | {default} | {meaning} |"
+        yield f"| `{key}` | {typed(field, defs)} | {default} | {meaning} |"
 
 
 def _sections(path: str, part: Schema, defs: Schema) -> Iterator[tuple[str, Schema]]:
@@ -97,9 +97,23 @@ def _sections(path: str, part: Schema, defs: Schema) -> Iterator[tuple[str, Sche
         yield from _sections(f"{path}[]", part["items"], defs)
 
 
-def _type(part: Schema, defs: Schema) -> str:
+def fields(part: Schema, defs: Schema, path: str = "") -> Iterator[tuple[str, Schema]]:
+    """Every field below a schema with its path, ``pools[].disk.size``; sections first."""
+    if "$ref" in part:
+        for key, field in defs[part["$ref"].removeprefix(_DEFS)]["properties"].items():
+            name = f"{path}.{key}".removeprefix(".")
+            yield name, field
+            yield from fields(field, defs, name)
+    for shape in (*part.get("oneOf", ()), *part.get("anyOf", ())):
+        yield from fields(shape, defs, path)
+    if "items" in part:
+        yield from fields(part["items"], defs, f"{path}[]")
+
+
+def typed(part: Schema, defs: Schema) -> str:
+    """What a value of a field may be, in a few words."""
     if shapes := part.get("oneOf") or part.get("anyOf"):
-        return " or ".join(_type(shape, defs) for shape in shapes if shape.get("type") != "null")
+        return " or ".join(typed(shape, defs) for shape in shapes if shape.get("type") != "null")
     if "const" in part:
         return f"`{part['const']}`"
     if "enum" in part:
@@ -109,7 +123,7 @@ def _type(part: Schema, defs: Schema) -> str:
         return f"`{{{', '.join(keys)}}}`"
     match part.get("type"):
         case "array":
-            return f"list of {_type(part['items'], defs)}"
+            return f"list of {typed(part['items'], defs)}"
         case "object":
             return "mapping of text to text"
         case "boolean":

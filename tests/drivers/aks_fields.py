@@ -58,6 +58,13 @@ def _principals(world: World) -> tuple[str, str]:
     return first, second
 
 
+def _group(world: World) -> tuple[Edits, Edits]:
+    """A resource group of somebody else's."""
+    account = Account(world)
+    account("PUT", f"{account.path}/resourceGroups/theirs", {"location": account.region})
+    return {}, {"resource_group": "theirs"}
+
+
 def _admins() -> Iterator[Turn]:
     def turn(field: str, make: Callable[[str, str], tuple[Edits, Edits]], **more: Any) -> Turn:
         def prepare(world: World) -> tuple[Edits, Edits]:
@@ -101,7 +108,7 @@ TURNS = (
     *_admins(),
     FIELDS.turn("cloud", "aks", "azure", invalid=("aks", "azure")),
     FIELDS.turn("subscription", None, OTHER, refused=(OTHER,)),
-    FIELDS.turn("resource_group", None, "theirs", refused=("theirs",)),
+    Turn(MINIMAL_CASE, "resource_group", {}, {}, prepare=_group, refused=("theirs",)),
     FIELDS.turn("region", REGION, "northeurope", refused=(REGION, "northeurope")),
     FIELDS.turn("tier", "free", "standard", quick=True),
     Turn(

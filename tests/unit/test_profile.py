@@ -105,6 +105,30 @@ tags: [team]
     ]
 
 
+def test_fields_of_other_clouds_are_named_when_only_cloud_was_changed(tmp_path: Path) -> None:
+    text = """\
+cloud: aks
+name: demo
+region: westeurope
+location: regional
+logging: [api]
+network: {plugin: terway}
+pools: [{name: a, machine: {cpu: 2, memory: 8}, disk: {encrypted: true}}]
+"""
+    path = write(tmp_path, text)
+    with pytest.raises(ProfileError) as error:
+        load(path, clouds.model, clouds.CLOUDS)
+    told = [f"{f} | {f.hint}".removeprefix(f"{path}:") for f in error.value.findings]
+    assert told == [
+        "4: location: only gke has this field | remove it, or write region: westeurope",
+        "5: logging: only eks has this field | remove it, or set cloud: eks (docs/portability.md)",
+        "6: network.plugin: only alibaba has this field | remove it, or set cloud: alibaba "
+        "(docs/portability.md)",
+        "7: pools[0].disk.encrypted: only alibaba and eks have this field | remove it, or set "
+        "cloud: alibaba or eks (docs/portability.md)",
+    ]
+
+
 @pytest.mark.parametrize(
     ("more", "what"),
     [

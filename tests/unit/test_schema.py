@@ -9,7 +9,8 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from clusterkit.clouds import CLOUDS, model
+from clusterkit.clouds import CLOUDS, becomes, model
+from clusterkit.profile.portability import page
 from clusterkit.profile.schema import json_schema, markdown
 
 MODELS = {cloud: model(cloud) for cloud in CLOUDS}
@@ -111,3 +112,21 @@ def test_the_table_names_each_field_and_mapping() -> None:
     assert {line.count("|") for line in rows} == {5}
     assert "| `region` | text | required | AWS region such as `eu-west-1` |" in rows
     assert "| `max_unavailable` | number, 1 to 100 | `1` |" in text
+
+
+def test_the_page_of_portability_has_every_field_once_and_where_it_belongs() -> None:
+    text = page(MODELS, {cloud: becomes(cloud) for cloud in CLOUDS}, "name: demo")
+    everywhere, _, rest = text.partition("## Values that differ")
+    some, _, only = rest.partition("## What only one cloud has")
+    fields = {cloud: {*becomes(cloud)} for cloud in CLOUDS}
+    for field in set().union(*fields.values()):
+        owners = [cloud for cloud in CLOUDS if field in fields[cloud]]
+        part = everywhere if len(owners) == len(CLOUDS) else only if len(owners) == 1 else some
+        rows = [
+            line
+            for line in part.splitlines()
+            if line.replace("[]", "").startswith(f"| `{field}` |")
+        ]
+        assert len(rows) == 1, field
+    example = "```yaml\nname: demo\n```"
+    assert example in everywhere
