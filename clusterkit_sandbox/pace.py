@@ -64,6 +64,9 @@ RECORDED: Mapping[str, Recorded] = MappingProxyType(
         "azure/cluster/update": Recorded(90, "estimate; a reconciliation of the control plane"),
         "azure/agentpool/create": Recorded(150, "estimate: like a node group of EKS"),
         "azure/agentpool/update": Recorded(60, "estimate; without the time of draining"),
+        "azure/agentpool/scale": Recorded(
+            120, "estimate: like create, without the pool; a machine until it joins"
+        ),
         "azure/agentpool/delete": Recorded(
             300, "estimate; 13 minutes and more seen (terraform-provider-azurerm#17543)"
         ),
@@ -113,6 +116,7 @@ RECORDED: Mapping[str, Recorded] = MappingProxyType(
         "eks/cluster/update": Recorded(300, "estimate; endpoint, logging and access changes"),
         "eks/nodegroup/create": Recorded(150, "logs: 1m28s to 3m21s in eight of nine"),
         "eks/nodegroup/update": Recorded(180, "estimate; grows with the number of nodes replaced"),
+        "eks/nodegroup/scale": Recorded(60, "estimate; an instance from its launch until it joins"),
         "eks/nodegroup/delete": Recorded(
             300,
             "logs: 4m12s to 8m21s in five;"

@@ -189,6 +189,8 @@ LIFECYCLE_ROLE = "AliyunOOSLifecycleHook4CSRole"
 """Runs what happens when a pool's machines come and go; trusted by two services (vendor: "ACK
 default roles").
 """
+AUTO_SCALER_ROLE = "AliyunCSManagedAutoScalerRole"
+"""What the scaler of nodes acts as (vendor: "ACK default roles"); not in the set."""
 NEEDED_ROLES = (
     "AliyunCSDefaultRole",
     "AliyunCSManagedKubernetesRole",

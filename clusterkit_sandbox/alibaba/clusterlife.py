@@ -102,7 +102,7 @@ class ClusterLife:
             hosts=(cluster.public_address, cluster.private_address),
             version=minor(cluster.version),
             review=_no_token,
-            hooks=ClusterControllers(self._store, cluster.id),
+            hooks=ClusterControllers(self._store, cluster.id, self.pools),
             admins=(USER,),
             objects=storage_classes() if "csi-plugin" in cluster.addons else (),
         )

@@ -12,6 +12,7 @@ from clusterkit_sandbox.alibaba import (
     activation,
     addons,
     authorization,
+    autoscaling,
     balancers,
     clusters,
     clusterviews,
@@ -68,9 +69,9 @@ _LOG = logging.getLogger(__name__)
 REGION = "ap-southeast-1"
 """The default region."""
 OPERATIONS = (
-    acls, activation, addons, balancers, clusters, clusterviews, eip, endpoints, groups,
-    instances, keypairs, kubeconfig, limits, nat, nodepools, offers, personal, policies, poolnodes,
-    ram, registry, repositories, scaling, snat, tags, taskviews, volumes, vpc, vswitch,
+    acls, activation, addons, autoscaling, balancers, clusters, clusterviews, eip, endpoints,
+    groups, instances, keypairs, kubeconfig, limits, nat, nodepools, offers, personal, policies,
+    poolnodes, ram, registry, repositories, scaling, snat, tags, taskviews, volumes, vpc, vswitch,
 )  # fmt: skip
 """the modules with operations; each registers its own on import"""
 _READS = ("Check", "Describe", "Get", "List", "Query")

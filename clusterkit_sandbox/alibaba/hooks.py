@@ -22,11 +22,14 @@ from clusterkit_sandbox.alibaba.models import (
     Eip,
     LoadBalancer,
     NetworkInterface,
+    NodePool,
     VSwitch,
 )
+from clusterkit_sandbox.alibaba.poollife import PoolLife
+from clusterkit_sandbox.alibaba.scaler import PoolScaling
 from clusterkit_sandbox.alibaba.store import Store
 from clusterkit_sandbox.kit.cluster import Controllers, balancer_name
-from clusterkit_sandbox.kube.interfaces import Volume, VolumeRequest
+from clusterkit_sandbox.kube.interfaces import ScalerPod, Scaling, Volume, VolumeRequest
 
 PROVISIONER = "diskplugin.csi.alibabacloud.com"
 AUTO_AVAILABLE = 20
@@ -73,16 +76,31 @@ def remove_balancer(store: Store, balancer: LoadBalancer) -> None:
 class ClusterControllers(Controllers[LoadBalancer]):
     """The cloud side of one cluster."""
 
-    def __init__(self, store: Store, cluster: str) -> None:
+    def __init__(self, store: Store, cluster: str, pools: PoolLife) -> None:
         super().__init__(store.lock)
         self._store = store
         self._cluster = cluster
+        self._pools = pools
 
     def _require(self) -> Cluster:
         cluster = self._store.get(Cluster, self._cluster)
         if cluster is None:
             raise RuntimeError(f"the cluster {self._cluster} is gone")
         return cluster
+
+    def scaling(self, pod: ScalerPod | None) -> Scaling | None:
+        """The managed scaler, where it is configured and a pool scales by itself."""
+        with self._lock:
+            cluster = self._store.get(Cluster, self._cluster)
+            scaled = any(
+                pool.cluster == self._cluster and pool.body["auto_scaling"]["enable"]
+                for pool in self._store.all(NodePool)
+            )
+            if cluster is None or cluster.state == "deleting" or not scaled:
+                return None
+            if cluster.autoscaling is None:
+                return None
+            return PoolScaling(self._store, self._pools, cluster)
 
     def balancer(self, uid: str) -> LoadBalancer | None:
         """The load balancer with this uid in a tag."""

@@ -310,6 +310,8 @@ class Cluster(Thing):
     """name to configuration"""
     state: str = "initial"
     endpoint_eip: str = ""
+    autoscaling: dict[str, Any] | None = None
+    """the configuration of the scaler, once there is one"""
     retained: set[str] = field(default_factory=set)
     updated: float = field(default_factory=time.time)
 

@@ -212,17 +212,48 @@ def _system_disk(store: Store, pool: NodePool, instance: Instance, category: str
     )
 
 
+def group_id(pool: NodePool) -> str:
+    """The id of a pool's scaling group, which only looks like the pool's here."""
+    return f"asg-{pool.id[2:]}"
+
+
 def label(instance: Instance, pool: NodePool) -> None:
     """Give the machine the pool's labels and taints of now."""
+    instance.labels, instance.taints = _marks(pool, instance.zone)
+
+
+def _marks(pool: NodePool, zone: str) -> tuple[dict[str, str], tuple[tuple[str, str, str], ...]]:
     kubernetes = pool.body.get("kubernetes_config", {})
-    instance.labels = {
+    labels = {
         "alibabacloud.com/nodepool-id": pool.id,
         "ack.aliyun.com": pool.cluster,
-        "topology.diskplugin.csi.alibabacloud.com/zone": instance.zone,
+        "topology.diskplugin.csi.alibabacloud.com/zone": zone,
         **{one["key"]: one.get("value", "") for one in kubernetes.get("labels", [])},
     }
-    instance.taints = tuple(
+    taints = tuple(
         (one["key"], one.get("value", ""), one["effect"]) for one in kubernetes.get("taints", [])
+    )
+    return labels, taints
+
+
+def template(store: Store, pool: NodePool) -> Node:
+    """A node as the pool's next one would be: of its first type, in its first zone."""
+    group = pool.body["scaling_group"]
+    kind = INSTANCE_TYPES[group["instance_types"][0]]
+    vswitch = store.get(VSwitch, group["vswitch_ids"][0])
+    zone = vswitch.zone if vswitch is not None else ""
+    labels, taints = _marks(pool, zone)
+    return Node(
+        name=f"template-node-for-{group_id(pool)}",
+        provider_id=f"{pool.region}.template",
+        instance_type=kind.name,
+        zone=zone,
+        region=pool.region,
+        cpu=kind.cpu,
+        memory=kind.memory * 1024,
+        architecture=_ARCHITECTURES[kind.architecture],
+        labels=labels,
+        taints=taints,
     )
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from clusterkit_sandbox.alibaba.models import Instance, NodePool, Task
+from clusterkit_sandbox.alibaba.models import Cluster, Instance, NodePool, Task
 from clusterkit_sandbox.alibaba.nodes import detach, node, node_name, remove_instance, settle
 from clusterkit_sandbox.alibaba.store import Store
 from clusterkit_sandbox.kit.cluster import Endpoints
@@ -50,7 +50,7 @@ class PoolLife:
                     return
                 error = settle(self._store, pool, joining=not terminal)
                 self._end(pool, task, error)
-            self._sync(pool.cluster)
+            self.sync(pool.cluster)
 
         surplus = self._machines(pool)[pool.desired :]
         _set(pool, REMOVING if surplus else state)
@@ -88,7 +88,7 @@ class PoolLife:
                     pool.body["scaling_group"]["desired_size"] = pool.desired
                 if not waiting:
                     self._end(pool, task, settle(self._store, pool, joining=True))
-            self._sync(pool.cluster)
+            self.sync(pool.cluster)
             if waiting:
                 later()
 
@@ -96,6 +96,39 @@ class PoolLife:
             self._store.clock.after(seconds if at_once else seconds / len(instances), removed)
 
         self._drain(pool, instances, task, later, evict=drain)
+
+    def grow(self, pool: NodePool) -> None:
+        """Let the scaling group come to its desired size, without a task of Container Service."""
+
+        def grown() -> None:
+            with self._store.lock:
+                if self._store.get(NodePool, pool.id) is not pool:
+                    return
+                if settle(self._store, pool, joining=True) is not None:
+                    # a scaling activity that fails leaves the group as it is
+                    pool.desired = max(pool.least, len(self._machines(pool)))
+            self.sync(pool.cluster)
+
+        self._store.later("nodepool/scale", grown)
+
+    def shrink(self, pool: NodePool, instances: Sequence[Instance]) -> None:
+        """Take machines that are empty already out of the scaling group, and release them."""
+        with self._store.lock:
+            for instance in instances:
+                remove_instance(self._store, instance)
+            pool.desired = max(pool.least, pool.desired - len(instances))
+        self.sync(pool.cluster)
+
+    def configure(self, cluster: Cluster, task: Task, then: Callable[[], None]) -> None:
+        """Make a change of what scales the pools, and let that look at them."""
+
+        def configured() -> None:
+            with self._store.lock:
+                then()
+                self._store.tasks.end(task)
+            self.sync(cluster.id)
+
+        self._store.later("nodepool/config", configured)
 
     def delete(self, pool: NodePool, task: Task) -> None:
         """Remove the pool with its machines; it is ``delete_failed`` if they cannot be drained."""
@@ -113,7 +146,7 @@ class PoolLife:
                     return
                 remove_pool(self._store, pool)
                 self._store.tasks.end(task)
-            self._sync(pool.cluster)
+            self.sync(pool.cluster)
 
         machines = self._machines(pool)
         if not machines:
@@ -132,7 +165,7 @@ class PoolLife:
 
         self._store.tasks.end_later(task, f"alibaba/{what}", done)
 
-    def _sync(self, cluster: str) -> None:
+    def sync(self, cluster: str) -> None:
         """Update the node objects in Kubernetes."""
 
         def joined() -> list[Node]:

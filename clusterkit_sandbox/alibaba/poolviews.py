@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from clusterkit_sandbox.alibaba.models import Instance, NodePool
+from clusterkit_sandbox.alibaba.nodes import group_id
 from clusterkit_sandbox.alibaba.poollife import REMOVING
-from clusterkit_sandbox.alibaba.scaling import group_id
 from clusterkit_sandbox.alibaba.service import Json, beijing
 from clusterkit_sandbox.alibaba.store import Store
 from clusterkit_sandbox.alibaba.vpc import RESOURCE_GROUP

@@ -7,6 +7,7 @@ import os
 import secrets
 import string
 import threading
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,19 @@ from clusterkit_sandbox.permissions import Permissions
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
 """what ``sandbox env`` sets; every region works"""
+
+
+@dataclass(frozen=True)
+class Session:
+    """A role that somebody has assumed."""
+
+    key: str
+    secret: str
+    token: str
+    arn: str
+    """``arn:aws:sts::ACCOUNT:assumed-role/ROLE/NAME``"""
+    role: str
+    """the role's ARN"""
 
 
 def _key() -> tuple[str, str]:
@@ -36,6 +50,8 @@ class Account:
         """access key id to secret key"""
         self.permissions: dict[str, Permissions] = {}
         """access key id to what its user may do; everything, if it is not here"""
+        self.sessions: dict[str, Session] = {}
+        """access key id to the role that was assumed"""
 
     def limited(self, permissions: Permissions) -> tuple[str, str]:
         """The access key of a new user who may do only this."""
@@ -44,8 +60,19 @@ class Account:
         self.secrets = {**self.secrets, key: secret}
         return key, secret
 
+    def remember(self, session: Session) -> Session:
+        """Let a session's key sign; the one that there is for the same role and name, if any."""
+        for known in self.sessions.values():
+            if (known.arn, known.role) == (session.arn, session.role):
+                return known
+        self.sessions[session.key] = session
+        self.secrets = {**self.secrets, session.key: session.secret}
+        return session
+
     def arn_of(self, key: str) -> str:
-        """The ARN of the IAM user a key belongs to."""
+        """The ARN of the IAM user, or of the assumed role, that a key belongs to."""
+        if key in self.sessions:
+            return self.sessions[key].arn
         names = {self.key: "sandbox", self.other_key: "outsider"}
         name = names.get(key) or f"limited-{[*self.permissions].index(key) + 1}"
         return f"arn:aws:iam::{ACCOUNT}:user/{name}"
@@ -109,6 +136,8 @@ class Account:
         ):  # fmt: skip
             if isinstance(backends, BackendDict):
                 backends.reset()
+        gone, self.sessions = self.sessions, {}
+        self.secrets = {key: one for key, one in self.secrets.items() if key not in gone}
 
     # -- what EKS looks up in IAM and EC2 ----------------------------------------------------------
 

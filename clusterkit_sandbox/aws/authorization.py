@@ -21,9 +21,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, parse_qsl, unquote
 
+from clusterkit_sandbox.aws import autoscaling
+from clusterkit_sandbox.aws.account import ACCOUNT
+from clusterkit_sandbox.aws.records import ClusterRecord, Group, Record
 from clusterkit_sandbox.aws.refusals import Refusal
+from clusterkit_sandbox.aws.service import Eks
+from clusterkit_sandbox.aws.signature import Scope
 
 _PREFIXES = {"elb": "elasticloadbalancing", "elbv2": "elasticloadbalancing"}
 _FREE = ("sts:GetCallerIdentity",)
@@ -65,15 +70,47 @@ def needed(operation: str, body: bytes) -> Iterator[str]:
             yield LAUNCH
 
 
-def denial(service: str, action: str, arn: str) -> Refusal:
+def resource_of(eks: Eks, scope: Scope, path: str, body: bytes) -> tuple[str, dict[str, str]]:
+    """The ARN of what a call is about and the condition keys of its tags; ``*`` for none.
+
+    Service Authorization Reference: SetDesiredCapacity and TerminateInstanceInAutoScalingGroup of
+    Auto Scaling are about a group, the Describe calls about nothing; of EKS, a call is about the
+    node group, else the cluster, that its path names.
+    """
+    if scope.service == "autoscaling":
+        asked = dict(parse_qsl(body.decode(errors="replace")))
+        if not asked.get("Action", "").startswith("Describe"):
+            group = autoscaling.group_of(eks, scope.region, asked)
+            if group is not None:
+                tags = autoscaling.tags_of(group)
+                return autoscaling.arn_of(group), _tags(tags, "autoscaling")
+    if scope.service == "eks":
+        names = [unquote(part) for part in path.split("/")]
+        if len(names) > 2 and names[1] == "clusters":
+            record = eks.store.get(ClusterRecord, names[2], scope.region)
+            if record is None:
+                return f"arn:aws:eks:{scope.region}:{ACCOUNT}:cluster/{names[2]}", {}
+            found: Record = record
+            if len(names) > 4 and names[3] == "node-groups":
+                found = eks.store.get(Group, names[4], record.key) or record
+            return found.arn, _tags(found.shown.get("tags") or {}, "eks")
+    return "*", {}
+
+
+def _tags(tags: dict[str, str], service: str) -> dict[str, str]:
+    return {f"{one}:ResourceTag/{k}": v for k, v in tags.items() for one in ("aws", service)}
+
+
+def denial(service: str, action: str, arn: str, resource: str = "*") -> Refusal:
     """How the service says that this user may not do this."""
     if service == "eks" and action == LAUNCH:
         text = "You are not authorized to launch instances with this launch template."
         return Refusal("InvalidRequestException", text, 400)
     code, status = _CODES.get(service, ("AccessDenied", 403))
+    where = "" if resource == "*" else f" on resource: {resource}"
     text = (
-        f"User: {arn} is not authorized to perform: {action} because no identity-based policy "
-        f"allows the {action} action"
+        f"User: {arn} is not authorized to perform: {action}{where} because no identity-based"
+        f" policy allows the {action} action"
     )
     if service == "ec2":
         text = (

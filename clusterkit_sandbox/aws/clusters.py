@@ -228,6 +228,7 @@ def _open(eks: Eks, record: ClusterRecord) -> None:
         review=reviewer(eks, region, shown["name"]),
         hooks=ClusterControllers(eks, region, shown["name"], shown["resourcesVpcConfig"]["vpcId"]),
         objects=[GP2],
+        issuer=shown["identity"]["oidc"]["issuer"],
     )
     shown["endpoint"] = f"https://{record.host}"
     shown["certificateAuthority"] = {"data": base64.b64encode(endpoint.ca_pem.encode()).decode()}

@@ -11,10 +11,11 @@ from typing import Any
 
 from clusterkit_sandbox.aws.catalog import EBS_ADDON, EBS_DRIVER
 from clusterkit_sandbox.aws.moto_lifecycle import settle
-from clusterkit_sandbox.aws.records import Addon
+from clusterkit_sandbox.aws.records import Addon, ClusterRecord
+from clusterkit_sandbox.aws.scaler import PodScaling
 from clusterkit_sandbox.aws.service import Eks
 from clusterkit_sandbox.kit.cluster import Controllers, balancer_name
-from clusterkit_sandbox.kube.interfaces import VolumeRequest
+from clusterkit_sandbox.kube.interfaces import ScalerPod, Scaling, VolumeRequest
 
 
 class ClusterControllers(Controllers[Any]):
@@ -90,6 +91,15 @@ class ClusterControllers(Controllers[Any]):
             if used:
                 raise RuntimeError("the load balancer's interfaces are still there")
             ec2.delete_security_group(group_id=group.id)
+
+    def scaling(self, pod: ScalerPod | None) -> Scaling | None:
+        """The cluster autoscaler that somebody installed; EKS has none of its own."""
+        if pod is None or "--cloud-provider=aws" not in pod.arguments:
+            return None
+        self._eks.clock.advance()
+        with self._eks.account.lock:
+            record = self._eks.store.get(ClusterRecord, self._cluster, self._region)
+        return PodScaling(self._eks, record, pod) if record is not None else None
 
     def provisioners(self) -> Sequence[str]:
         """The EBS CSI driver, once its add-on is active."""

@@ -7,12 +7,13 @@ import logging
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, parse_qsl
 
 from clusterkit_sandbox.aws import (
     access,
     addons,
     authorization,
+    autoscaling,
     changes,
     clusters,
     fargate,
@@ -22,10 +23,13 @@ from clusterkit_sandbox.aws import (
     late,
     moto_checks,
     moto_lifecycle,
+    policies,
     refusals,
+    sessions,
     tokens,
 )
-from clusterkit_sandbox.aws.account import REGION, Account, write_profile
+from clusterkit_sandbox.aws.account import REGION, Account, Session, write_profile
+from clusterkit_sandbox.aws.description import Description
 from clusterkit_sandbox.aws.late import Late
 from clusterkit_sandbox.aws.operations import AwsOperations, published_statuses
 from clusterkit_sandbox.aws.parameters import Parameters
@@ -42,8 +46,10 @@ from clusterkit_sandbox.permissions import Permissions
 _LOG = logging.getLogger(__name__)
 
 SERVICES = (
+    "autoscaling",
     "ec2",
     "eks",
+    "eks-auth",
     "iam",
     "sts",
     "ecr",
@@ -52,8 +58,10 @@ SERVICES = (
     "logs",
 )
 _HOST = re.compile(
-    rf"(?:{'|'.join(map(re.escape, SERVICES))})(?:\.[a-z]{{2}}(?:-[a-z]+)+-\d)?\.amazonaws\.com"
+    rf"(?:{'|'.join(map(re.escape, SERVICES))})(?:\.[a-z]{{2}}(?:-[a-z]+)+-\d)?"
+    r"\.(?:amazonaws\.com|api\.aws)"
 )
+_WEB_IDENTITY = "AssumeRoleWithWebIdentity"
 _V2 = "2015-12-01"
 """the API version of application and network load balancers"""
 
@@ -76,6 +84,7 @@ class AwsEmulator:
         self._late = Late(context.faults)
         self._moto: Wsgi | None = None
         self._environment = self._variables(self._account.key, self._account.secret)
+        self._eks.door = self
 
     def claims(self, host: str) -> bool:
         """The endpoints of the emulated services, in every region."""
@@ -151,15 +160,19 @@ class AwsEmulator:
         """``ec2:CreateVpc``; ``?`` for unknown parts."""
         scope = scope_of(environ)
         service = scope.service if scope else "?"
-        if service == "eks":
-            found = self._eks.description.match(environ["REQUEST_METHOD"], target(environ)[0])
-            return found[0].name if found else "eks:?"
+        if service in ("eks", "eks-auth"):
+            description = self._description(service)
+            found = description.match(environ["REQUEST_METHOD"], target(environ)[0])
+            return found[0].name if found else f"{service}:?"
         if named := environ.get("HTTP_X_AMZ_TARGET"):
             return f"{service}:{named.rpartition('.')[2]}"
         asked = parse_qs(body.decode(errors="replace"))
         if service == "elasticloadbalancing":
             service = "elbv2" if asked.get("Version") == [_V2] else "elb"
         return f"{service}:{asked.get('Action', ['?'])[0]}"
+
+    def _description(self, service: str) -> Description:
+        return self._eks.description if service == "eks" else sessions.description()
 
     def refusal(self, environ: Environ, body: bytes, kind: str) -> Answer:
         """The service's response for an injected fault."""
@@ -181,8 +194,11 @@ class AwsEmulator:
         path, query = target(environ)
         service = _service(environ)
         raw = f"{path}?{query}" if query else path
+        if self.operation(environ, body).endswith(f":{_WEB_IDENTITY}"):
+            return self._web_identity(body)
         try:
             scope = check(environ, raw, body, self._account.secrets)
+            self._check_session(environ, scope)
         except Unsigned as error:
             return _unsigned(service, error)
         if not self._account.knows(scope.region):
@@ -190,7 +206,7 @@ class AwsEmulator:
             return refusals.answer(service, "NotImplemented", what, 501)
         if denied := self._denied(scope, environ, body):
             return denied
-        if service == "eks":
+        if service in ("eks", "eks-auth"):
             return self._ask_eks(environ, scope, path, query, body)
         try:
             operation = self.operation(environ, body)
@@ -203,6 +219,13 @@ class AwsEmulator:
             application = self._application()
             if scope.service in ("ec2", "elasticloadbalancing"):
                 moto_lifecycle.settle(self._account.ec2(scope.region))
+            if scope.service == "autoscaling":
+                try:
+                    told = autoscaling.run(self._eks, scope.region, operation, inner)
+                except Refusal as error:
+                    return refusals.answer(service, error.code, error.message, error.status)
+                answer = Answer(200, (("Content-Type", "text/xml"),), told)
+                return page.cut(answer) if page is not None else answer
             if operation == "sts:GetCallerIdentity":
                 return _identity(self._account, scope)
             asked = late.pairs(body)
@@ -220,7 +243,47 @@ class AwsEmulator:
             answer = self._late.without(operation, scope.region, asked, answer)
         return page.cut(answer) if page is not None else answer
 
+    def _check_session(self, environ: Environ, scope: Scope) -> None:
+        """Keys of sessions need their token beside them."""
+        session = self._account.sessions.get(scope.key)
+        if session and environ.get("HTTP_X_AMZ_SECURITY_TOKEN") != session.token:
+            raise Unsigned(
+                "InvalidClientTokenId", "The security token included in the request is invalid."
+            )
+
+    def _web_identity(self, body: bytes) -> Answer:
+        """STS AssumeRoleWithWebIdentity, which nobody signs."""
+        asked = dict(parse_qsl(body.decode(errors="replace")))
+        try:
+            self._parameters.check(f"sts:{_WEB_IDENTITY}", {}, body, None)
+            self._eks.clock.advance()
+            with self._account.lock:
+                self._application()
+                arn, name = asked["RoleArn"], asked["RoleSessionName"]
+                made = sessions.of_token(self._eks, asked["WebIdentityToken"], arn, name)
+        except Refusal as error:
+            return refusals.answer("sts", error.code, error.message, error.status)
+        return Answer(200, (("Content-Type", "text/xml"),), sessions.shown(made))
+
+    def _denied_role(
+        self, session: Session, scope: Scope, environ: Environ, body: bytes
+    ) -> Answer | None:
+        """Whether the role's policies allow the call."""
+        with self._account.lock:
+            resource, context = authorization.resource_of(
+                self._eks, scope, target(environ)[0], body
+            )
+            documents = list(sessions.documents(self._eks, session))
+        for action in authorization.needed(self.operation(environ, body), body):
+            if not policies.allows(documents, action, resource, context):
+                error = authorization.denial(scope.service, action, session.arn, resource)
+                return refusals.answer(scope.service, error.code, error.message, error.status)
+        return None
+
     def _denied(self, scope: Scope, environ: Environ, body: bytes) -> Answer | None:
+        session = self._account.sessions.get(scope.key)
+        if session is not None:
+            return self._denied_role(session, scope, environ, body)
         permissions = self._account.permissions.get(scope.key)
         if permissions is None:
             return None
@@ -235,12 +298,13 @@ class AwsEmulator:
     def _ask_eks(
         self, environ: Environ, scope: Scope, path: str, query: str, body: bytes
     ) -> Answer:
-        found = self._eks.description.match(environ["REQUEST_METHOD"], path)
+        description = self._description(scope.service)
+        found = description.match(environ["REQUEST_METHOD"], path)
         try:
             if found is None:
                 raise Refusal("UnknownOperationException", f"no operation at {path}", 404)
             operation, uri = found
-            parameters = self._eks.description.parse(operation, uri, query, body)
+            parameters = description.parse(operation, uri, query, body)
             self._eks.clock.advance()
             with self._account.lock:
                 self._application()
@@ -248,9 +312,12 @@ class AwsEmulator:
                 moto_lifecycle.settle(self._account.ec2(scope.region))
                 asked = late.nested(parameters)
                 self._late.check(operation.name, scope.region, asked)
-                shown = self._eks.run(operation.name, parameters, scope.region, caller)
+                if scope.service == "eks-auth":
+                    shown = sessions.assumed(self._eks, scope.region, parameters)
+                else:
+                    shown = self._eks.run(operation.name, parameters, scope.region, caller)
                 # written with the lock held: it shows the first state, however fast the pace
-                text = self._eks.description.answer(operation, shown)
+                text = description.answer(operation, shown)
                 answer = Answer(200, _EKS_HEADERS, text)
                 self._late.made(operation.name, scope.region, asked, answer)
                 answer = self._late.without(operation.name, scope.region, asked, answer)

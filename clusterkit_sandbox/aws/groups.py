@@ -106,9 +106,7 @@ def create_nodegroup(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     made = eks.store.add(Group(shown, scope=record.key, security_group=own))
     if eks.store.get(Access, asked["nodeRole"], record.key) is None:
         add_entry(eks, record, asked["nodeRole"], "EC2_LINUX", [])
-    made.instances, made.interfaces = instances.add_nodes(
-        ec2, cluster, name, subnets, group, scaling["desiredSize"]
-    )
+    instances.add_nodes(ec2, made, subnets, group, scaling["desiredSize"])
     if issue := joining.trouble(eks, record, shown, subnets):
         shown["health"]["issues"].append({**issue, "resourceIds": made.instances or [name]})
         eks.life.go(made, "CREATING", "eks/nodegroup/create", "CREATE_FAILED")
@@ -130,14 +128,14 @@ def _joined(eks: Eks, record: ClusterRecord, group: Group) -> None:
 
 def show_nodes(eks: Eks, record: ClusterRecord) -> None:
     """Update the node objects in Kubernetes."""
-    ec2, types = eks.account.ec2(record.region), instances.instance_types()
+    ec2 = eks.account.ec2(record.region)
     eks.endpoints.sync(
         record.key,
         lambda: [
             node
             for group in eks.store.all(Group, record.key)
             if group.status in ("ACTIVE", "UPDATING", "DEGRADED")
-            for node in instances.nodes_of(ec2, record.region, group, types)
+            for node in instances.nodes_of(ec2, record.region, group)
         ],
     )
     look_after(eks, record)
@@ -188,8 +186,8 @@ def update_nodegroup_config(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     if group.status not in ("ACTIVE", "DEGRADED"):
         raise in_use(f"NodeGroup is in {group.status} state", **where)
     shown = group.shown
-    scaling = {**shown["scalingConfig"], **(asked.get("scalingConfig") or {})}
-    joining.scaling(scaling, where)
+    wanted = asked.get("scalingConfig") or {}
+    joining.scaling({**shown["scalingConfig"], **wanted}, where)
 
     def done() -> None:
         labels, taints = asked.get("labels") or {}, asked.get("taints") or {}
@@ -201,27 +199,47 @@ def update_nodegroup_config(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
         shown["taints"] = [t for key, t in (old | added).items() if key not in gone or key in added]
         if asked.get("updateConfig"):
             shown["updateConfig"] = asked["updateConfig"]
-        _resize(eks, record, group, scaling)
+        # an autoscaler may have set another size meanwhile
+        shown["scalingConfig"] = scaling = {**shown["scalingConfig"], **wanted}
+        size = min(max(scaling["desiredSize"], scaling["minSize"]), scaling["maxSize"])
+        scaling["desiredSize"] = size
+        _settle(eks, record, group)
         shown["status"], shown["modifiedAt"] = "ACTIVE", now()
         show_nodes(eks, record)
 
     return {"update": eks.update(record, group, "ConfigUpdate", "eks/nodegroup/update", done)}
 
 
-def _resize(eks: Eks, record: ClusterRecord, group: Group, scaling: dict[str, Any]) -> None:
+def _settle(eks: Eks, record: ClusterRecord, group: Group) -> None:
+    """Make as many instances as there are to be, or remove the newest."""
     ec2, shown = eks.account.ec2(record.region), group.shown
-    wanted = scaling["desiredSize"]
-    for interface in group.interfaces[wanted:]:
-        ec2.enis.pop(interface, None)
-    del group.interfaces[wanted:], group.instances[wanted:]
+    wanted = shown["scalingConfig"]["desiredSize"]
+    instances.remove_nodes(ec2, group, group.instances[wanted:])
     if (missing := wanted - len(group.instances)) > 0:
         subnets = eks.account.subnets(record.region, shown["subnets"], 1, frozenset())
         security = record.shown["resourcesVpcConfig"]["clusterSecurityGroupId"]
-        name = shown["nodegroupName"]
-        more = instances.add_nodes(ec2, record.shown["name"], name, subnets, security, missing)
-        group.instances += more[0]
-        group.interfaces += more[1]
-    shown["scalingConfig"] = scaling
+        instances.add_nodes(ec2, group, subnets, security, missing)
+
+
+def launch(eks: Eks, record: ClusterRecord, group: Group) -> None:
+    """Come to the desired size, as the Auto Scaling group does whenever it is set."""
+
+    def launched() -> None:
+        with eks.account.lock:
+            if eks.store.get(Group, group.id, group.scope) is not group:
+                return
+            if group.status != "DELETING":
+                eks.name = record.region
+                _settle(eks, record, group)
+                show_nodes(eks, record)
+
+    eks.clock.later("eks/nodegroup/scale", launched)
+
+
+def remove_instance(eks: Eks, record: ClusterRecord, group: Group, instance: str) -> None:
+    """Terminate one instance."""
+    instances.remove_nodes(eks.account.ec2(record.region), group, [instance])
+    show_nodes(eks, record)
 
 
 @operation

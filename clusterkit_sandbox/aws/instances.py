@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -58,74 +59,115 @@ def remove_group(ec2: Any, group: str) -> None:
         ec2.delete_security_group(group_id=group)
 
 
-def add_nodes(
-    ec2: Any,
-    cluster: str,
-    group_name: str,
-    subnets: list[Any],
-    security_group: str,
-    count: int,
-) -> tuple[list[str], list[str]]:
+def add_nodes(ec2: Any, group: Any, subnets: list[Any], security_group: str, count: int) -> None:
     """Create the interfaces of a node group's instances and name the instances."""
-    instances, interfaces = [], []
-    for index in range(count):
-        subnet = subnets[index % len(subnets)]
+    shown = group.shown
+    for _ in range(count):
+        # Auto Scaling keeps the zones in balance
+        subnet = subnets[len(group.instances) % len(subnets)]
         instance = "i-" + uuid4().hex[:17]
         interface = ec2.create_network_interface(
             subnet, None, group_ids=[security_group], description=f"aws-K8S-{instance}"
         )
         interface.add_tags(
             {
-                "eks:cluster-name": cluster,
-                "eks:nodegroup-name": group_name,
+                "eks:cluster-name": shown["clusterName"],
+                "eks:nodegroup-name": shown["nodegroupName"],
                 "node.k8s.amazonaws.com/instance_id": instance,
             }
         )
         interface.status = "in-use"
-        instances.append(instance)
-        interfaces.append(interface.id)
-    return instances, interfaces
+        zone = subnet.availability_zone
+        group.kinds[instance] = _chosen(group, ec2.region_name, zone)
+        group.instances.append(instance)
+        group.interfaces.append(interface.id)
 
 
-def nodes_of(ec2: Any, region: str, group: Any, types: dict[str, Any]) -> list[Node]:
+def _chosen(group: Any, region: str, zone: str) -> str:
+    """The type of the next instance (EKS User Guide, "Managed node group capacity types").
+
+    On-Demand takes the first of the list that there is; Spot spreads over the pools with most
+    capacity, here those with fewest instances of the group.
+    """
+    types: list[str] = group.shown.get("instanceTypes") or ["t3.medium"]
+    there = [one for one in types if offered(region, one, zone)] or types
+    if group.shown["capacityType"] != "SPOT":
+        return there[0]
+    held = list(group.kinds.values())
+    return min(there, key=held.count)
+
+
+def remove_nodes(ec2: Any, group: Any, some: Collection[str]) -> None:
+    """Terminate these instances, with their interfaces."""
+    kept = []
+    for instance, interface in zip(group.instances, group.interfaces, strict=True):
+        if instance in some:
+            ec2.enis.pop(interface, None)
+            group.kinds.pop(instance, None)
+        else:
+            kept.append((instance, interface))
+    group.instances[:] = [instance for instance, _ in kept]
+    group.interfaces[:] = [interface for _, interface in kept]
+
+
+Taints = tuple[tuple[str, str, str], ...]
+_EFFECTS = {
+    "NO_SCHEDULE": "NoSchedule",
+    "PREFER_NO_SCHEDULE": "PreferNoSchedule",
+    "NO_EXECUTE": "NoExecute",
+}
+
+
+def labels_of(shown: Mapping[str, Any]) -> dict[str, str]:
+    """The labels of a node group's nodes."""
+    return {
+        **(shown.get("labels") or {}),
+        "eks.amazonaws.com/nodegroup": shown["nodegroupName"],
+        "eks.amazonaws.com/capacityType": shown["capacityType"],
+        "eks.amazonaws.com/nodegroup-image": "ami-" + "0" * 17,
+    }
+
+
+def taints_of(shown: Mapping[str, Any]) -> Taints:
+    """The taints of a node group's nodes, as Kubernetes writes them."""
+    taints = shown.get("taints") or []
+    return tuple((t["key"], t.get("value", ""), _EFFECTS[t["effect"]]) for t in taints)
+
+
+def machine(kind: str, zone: str, region: str, **more: Any) -> Node:
+    """A node of this type."""
+    known = instance_types().get(kind, {})
+    architectures = known.get("ProcessorInfo", {}).get("SupportedArchitectures", [])
+    return Node(
+        instance_type=kind,
+        zone=zone,
+        region=region,
+        cpu=known.get("VCpuInfo", {}).get("DefaultVCpus", 2),
+        memory=known.get("MemoryInfo", {}).get("SizeInMiB", 4096),
+        architecture="arm64" if architectures == ["arm64"] else "amd64",
+        **more,
+    )
+
+
+def nodes_of(ec2: Any, region: str, group: Any) -> list[Node]:
     """The node objects of a group's instances."""
     shown, found = group.shown, []
-    name = (shown.get("instanceTypes") or ["t3.medium"])[0]
-    kind = types.get(name, {})
-    arm = "ARM_64" in shown["amiType"]
     for instance, identifier in zip(group.instances, group.interfaces, strict=True):
         interface = ec2.enis.get(identifier)
         if interface is None:
             continue
         address = interface.private_ip_address
         zone = interface.subnet.availability_zone
-        labels = {
-            **(shown.get("labels") or {}),
-            "eks.amazonaws.com/nodegroup": shown["nodegroupName"],
-            "eks.amazonaws.com/capacityType": shown["capacityType"],
-            "eks.amazonaws.com/nodegroup-image": "ami-" + "0" * 17,
-        }
-        effects = {
-            "NO_SCHEDULE": "NoSchedule",
-            "PREFER_NO_SCHEDULE": "PreferNoSchedule",
-            "NO_EXECUTE": "NoExecute",
-        }
-        taints = tuple(
-            (t["key"], t.get("value", ""), effects[t["effect"]]) for t in shown.get("taints") or []
-        )
         found.append(
-            Node(
+            machine(
+                group.kinds[instance],
+                zone,
+                region,
                 name=f"ip-{address.replace('.', '-')}.{region}.compute.internal",
                 provider_id=f"aws:///{zone}/{instance}",
-                instance_type=name,
-                zone=zone,
-                region=region,
-                cpu=kind.get("VCpuInfo", {}).get("DefaultVCpus", 2),
-                memory=kind.get("MemoryInfo", {}).get("SizeInMiB", 4096),
-                architecture="arm64" if arm else "amd64",
                 internal_ip=address,
-                labels=labels,
-                taints=taints,
+                labels=labels_of(shown),
+                taints=taints_of(shown),
             )
         )
     return found

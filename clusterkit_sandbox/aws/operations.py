@@ -8,7 +8,7 @@ from typing import Any
 
 from clusterkit_sandbox.aws.late import KINDS
 
-SERVICES = ("ec2", "ecr", "eks", "elb", "elbv2", "iam", "logs", "sts")
+SERVICES = ("autoscaling", "ec2", "ecr", "eks", "eks-auth", "elb", "elbv2", "iam", "logs", "sts")
 TERMINAL = (
     "ec2:CreateNatGateway",
     "eks:CreateAddon",

@@ -69,7 +69,9 @@ class Parameters:
         the longest page, whatever was asked for.
         """
         service, _, name = operation.partition(":")
-        if service not in ("ec2", "iam", "ecr", "sts", "elb", "elbv2", "logs"):
+        if service not in (
+            "autoscaling", "ec2", "iam", "ecr", "sts", "elb", "elbv2", "logs",
+        ):  # fmt: skip
             raise Refusal("NotImplemented", f"{service} is not in the sandbox", 501)
         model = self._model(service)
         if name not in model.operation_names:

@@ -49,6 +49,8 @@ class Group(Record):
     name_field = "nodegroupName"
     arn_field = "nodegroupArn"
     instances: list[str] = field(default_factory=list)
+    kinds: dict[str, str] = field(default_factory=dict)
+    """instance types, by instance"""
     interfaces: list[str] = field(default_factory=list)
     security_group: str | None = None
 

@@ -42,7 +42,13 @@ def not_found(message: str, **members: object) -> Refusal:
     return Refusal("ResourceNotFoundException", message, 404, **members)
 
 
-PROTOCOLS = {"eks": "rest-json", "ecr": "json", "logs": "json", "ec2": "ec2"}
+PROTOCOLS = {
+    "eks": "rest-json",
+    "eks-auth": "rest-json",
+    "ecr": "json",
+    "logs": "json",
+    "ec2": "ec2",
+}
 """by the service name in the credential scope; all others are ``query``"""
 
 

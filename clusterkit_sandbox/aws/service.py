@@ -13,7 +13,7 @@ from clusterkit_sandbox.aws.account import ACCOUNT, Account
 from clusterkit_sandbox.aws.description import Description
 from clusterkit_sandbox.aws.records import KINDS, ClusterRecord, Record, Shown, Update
 from clusterkit_sandbox.aws.refusals import Refusal, in_use, invalid, not_found
-from clusterkit_sandbox.emulator import SandboxContext
+from clusterkit_sandbox.emulator import Environ, SandboxContext, StartResponse, Wsgi
 from clusterkit_sandbox.kit.calls import Handlers, Tokens, cut, page_start, page_token
 from clusterkit_sandbox.kit.cluster import Endpoints
 from clusterkit_sandbox.kit.life import Clock, Life
@@ -51,6 +51,10 @@ class Eks:
         self.tokens = Tokens()
         self.endpoints = Endpoints(context.kube, "eks/")
         self.description = Description("eks")
+        self.door: Wsgi = _closed
+        """the emulator itself, for those of its own who call it"""
+        self.clients: dict[tuple[str, str, str], Any] = {}
+        """the vendor's clients of its own, by access key, service and region"""
         self.name = ""
         """the region of the current call"""
         self.operation = ""
@@ -188,6 +192,11 @@ class Eks:
         self.store.clear()
         self.updates.clear()
         self.tokens.clear()
+        self.clients.clear()
+
+
+def _closed(_: Environ, __: StartResponse) -> Iterable[bytes]:
+    raise RuntimeError("the emulator is not up")
 
 
 FAILED = (

@@ -168,7 +168,7 @@ class ClusterLife:
             hosts=(cluster.properties["fqdn"],),
             version=machines.kubernetes_version(cluster),
             review=self._review(cluster.id),
-            hooks=ClusterControllers(self._store, cluster.id),
+            hooks=ClusterControllers(self._store, cluster.id, self.pools),
             objects=storage_classes(),
         )
 

@@ -13,11 +13,13 @@ from clusterkit_sandbox.azure import ids, networks, noderesources
 from clusterkit_sandbox.azure.authorization import may
 from clusterkit_sandbox.azure.clusterrules import control_plane
 from clusterkit_sandbox.azure.failure import Json
+from clusterkit_sandbox.azure.poollife import PoolLife
 from clusterkit_sandbox.azure.resources import AgentPool, Cluster, Disk, Group, LoadBalancer, Subnet
+from clusterkit_sandbox.azure.scaler import PoolScaling, scales
 from clusterkit_sandbox.azure.store import Store
 from clusterkit_sandbox.azure.tables import table
 from clusterkit_sandbox.kit.cluster import Controllers, balancer_name
-from clusterkit_sandbox.kube.interfaces import VolumeRequest
+from clusterkit_sandbox.kube.interfaces import ScalerPod, Scaling, VolumeRequest
 
 PROVISIONER = "disk.csi.azure.com"
 _INTERNAL = "service.beta.kubernetes.io/azure-load-balancer-internal"
@@ -57,16 +59,27 @@ def storage_classes() -> list[Mapping[str, object]]:
 class ClusterControllers(Controllers[tuple[LoadBalancer, Json]]):
     """The cloud side of one cluster. What it makes is in the node resource group."""
 
-    def __init__(self, store: Store, cluster: str) -> None:
+    def __init__(self, store: Store, cluster: str, pools: PoolLife) -> None:
         super().__init__(store.lock)
         self._store = store
         self._id = cluster
+        self._pools = pools
 
     def _cluster(self) -> Cluster:
         cluster = self._store.get(Cluster, self._id)
         if cluster is None:
             raise RuntimeError(f"the cluster {self._id} is gone")
         return cluster
+
+    def scaling(self, pod: ScalerPod | None) -> Scaling | None:
+        """The autoscaler of Kubernetes Service, where a pool asks for it."""
+        with self._lock:
+            cluster = self._store.get(Cluster, self._id)
+            if cluster is None or cluster.state == "Deleting":
+                return None
+            if not any(map(scales, self._store.under(AgentPool, self._id))):
+                return None
+            return PoolScaling(self._store, self._pools, cluster)
 
     def balancer(self, uid: str) -> tuple[LoadBalancer, Json] | None:
         """The front end with the Service's name."""

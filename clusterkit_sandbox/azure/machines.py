@@ -161,6 +161,14 @@ def node(cluster: Cluster, pool: AgentPool, machines: ScaleSet, machine: Machine
     )
 
 
+def template(cluster: Cluster, pool: AgentPool, machines: ScaleSet) -> Node:
+    """A node as the next one of a pool would be."""
+    zones = machines.shown.get("zones") or [""]
+    number = max((one.number for one in machines.machines), default=-1) + 1
+    version = pool.properties["currentOrchestratorVersion"]
+    return node(cluster, pool, machines, Machine(number, zones[0], "10.0.0.1", version, True))
+
+
 def _taint(text: str) -> tuple[str, str, str]:
     pair, _, effect = text.rpartition(":")
     key, _, value = pair.partition("=")

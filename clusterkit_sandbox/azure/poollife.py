@@ -157,6 +157,24 @@ class PoolLife:
 
         self._drain(cluster, self._names(found, old[:1]), drained, stuck)
 
+    def grow(self, cluster: Cluster, pool: AgentPool) -> None:
+        """Let the scale set come to the pool's count, as the autoscaler asks: no operation."""
+
+        def grown() -> None:
+            with self._store.lock:
+                if self._store.get(AgentPool, pool.id) is not pool:
+                    return
+                group = noderesources.node_group(self._store, cluster)
+                found = machines.scale_set(self._store, pool)
+                if group is None or found is None:
+                    return
+                if machines.settle(self._store, cluster, pool, group) is not None:
+                    # what could not be made is not waited for
+                    pool.properties["count"] = len(found.machines)
+            self.sync(cluster)
+
+        self._store.clock.later("azure/agentpool/scale", grown)
+
     def settle(self, cluster: Cluster, pool: AgentPool) -> Error | None:
         """Make the pool's machines as many as they should be; say why they cannot."""
         group = noderesources.node_group(self._store, cluster)

@@ -225,7 +225,7 @@ class ClusterLife:
             hosts=self._hosts(cluster),
             version=minor(cluster.shown["currentMasterVersion"]),
             review=self._review(cluster),
-            hooks=ClusterControllers(self._store, cluster.id, cluster.scope),
+            hooks=ClusterControllers(self._store, cluster.id, cluster.scope, self.pools),
             objects=table("kubernetes"),
         )
         with self._store.lock:

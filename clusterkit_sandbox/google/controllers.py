@@ -27,6 +27,7 @@ from clusterkit_sandbox.google.disks import add_disk, gigabytes, metric
 from clusterkit_sandbox.google.failure import Json
 from clusterkit_sandbox.google.networks import add_firewall
 from clusterkit_sandbox.google.nodes import machines_of, node_tag
+from clusterkit_sandbox.google.poollife import PoolLife
 from clusterkit_sandbox.google.resources import (
     BackendService,
     Disk,
@@ -39,9 +40,10 @@ from clusterkit_sandbox.google.resources import (
     TargetPool,
     link_to,
 )
+from clusterkit_sandbox.google.scaler import PoolScaling, scales
 from clusterkit_sandbox.google.store import Store
 from clusterkit_sandbox.kit.cluster import Controllers, balancer_name
-from clusterkit_sandbox.kube.interfaces import Volume, VolumeRequest
+from clusterkit_sandbox.kube.interfaces import ScalerPod, Scaling, Volume, VolumeRequest
 
 _DRIVER = "pd.csi.storage.gke.io"
 _IN_TREE = "kubernetes.io/gce-pd"
@@ -59,17 +61,27 @@ _USUAL = "pd-standard"
 class ClusterControllers(Controllers[ForwardingRule]):
     """The cloud side of one cluster."""
 
-    def __init__(self, store: Store, cluster: str, scope: str) -> None:
+    def __init__(self, store: Store, cluster: str, scope: str, pools: PoolLife) -> None:
         super().__init__(store.lock)
         self._store = store
         self._cluster = cluster
         self._scope = scope
+        self._pools = pools
 
     def _require(self) -> Cluster:
         cluster = self._store.get(Cluster, self._cluster, self._scope)
         if cluster is None:
             raise RuntimeError(f"the cluster {self._cluster} is gone")
         return cluster
+
+    def scaling(self, pod: ScalerPod | None) -> Scaling | None:
+        """Container Engine's own autoscaler, where a pool asks for it."""
+        with self._lock:
+            cluster = self._store.get(Cluster, self._cluster, self._scope)
+            if cluster is None or cluster.autopilot or cluster.shown["status"] == "STOPPING":
+                return None
+            scaled = any(scales(pool) for pool in pools_of(self._store, cluster))
+            return PoolScaling(self._store, self._pools, cluster) if scaled else None
 
     # -- load balancers --------------------------------------------------------------------------
 

@@ -239,6 +239,13 @@ def _node(cluster: Cluster, pool: NodePool, machine: Instance) -> Node:
     return _made(cluster, pool, where, (kind.name, kind.cpus, kind.memory), arm=kind.arm)
 
 
+def template(cluster: Cluster, pool: NodePool, zone: str) -> Node:
+    """A node as the next one in a zone would be."""
+    kind = MACHINE_TYPES[pool.shown["config"]["machineType"]]
+    where = (f"template-node-for-{pool.name}-{zone}", zone, "10.0.0.1")
+    return _made(cluster, pool, where, (kind.name, kind.cpus, kind.memory), arm=kind.arm)
+
+
 def _autopilot(cluster: Cluster, pool: NodePool) -> list[Node]:
     found = []
     for zone, size in pool.sizes.items():

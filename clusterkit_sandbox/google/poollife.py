@@ -141,6 +141,28 @@ class PoolLife:
 
         self._store.clock.after(0, step)
 
+    def grow(self, cluster: Cluster, pool: NodePool) -> None:
+        """Let the groups come to their sizes, as an autoscaler asks: without an operation."""
+
+        def grown() -> None:
+            with self._store.lock:
+                if self._store.get(NodePool, pool.id, pool.scope) is not pool:
+                    return
+                if settle(self._store, cluster, pool) is not None:
+                    # what could not be made is not waited for
+                    have = _by_zone(machines_of(self._store, pool))
+                    pool.sizes = {zone: have.get(zone, 0) for zone in pool.sizes}
+            self.sync(cluster)
+
+        self._store.clock.later("google/node-pool/resize", grown)
+
+    def shrink(self, cluster: Cluster, pool: NodePool, machines: Sequence[Instance]) -> None:
+        """Remove machines that are empty already."""
+        with self._store.lock:
+            for machine in machines:
+                remove_machine(self._store, pool, machine)
+        self.sync(cluster)
+
     def delete(self, cluster: Cluster, pool: NodePool, operation: Operation) -> None:
         """Drain the pool's nodes and remove it."""
         self.show(pool, "STOPPING")

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
         KubeCluster,
         KubeServer,
         Node,
+        ScalerPod,
+        Scaling,
         TokenReview,
         Volume,
         VolumeRequest,
@@ -67,11 +69,12 @@ class Endpoints:
         hooks: CloudHooks,
         admins: Sequence[str] = (),
         objects: Sequence[Mapping[str, object]] = (),
+        issuer: str = "",
     ) -> KubeCluster:
         """Start a cluster's API server, as ``KubeServer.open`` does."""
         endpoint = self._server.open(
             f"{self._prefix}{cluster}", hosts=hosts, version=version, review=review, hooks=hooks,
-            admins=admins, objects=objects,
+            admins=admins, objects=objects, issuer=issuer,
         )  # fmt: skip
         with self._lock:
             self._opened[cluster] = _Opened(endpoint, hosts)
@@ -183,6 +186,10 @@ class Controllers(ABC, Generic[B]):
         """Delete it, if it exists."""
         with self._lock:
             self.remove_balancer(uid)
+
+    def scaling(self, pod: ScalerPod | None) -> Scaling | None:
+        """Nothing, where a cloud has no autoscaler or this one is not on."""
+        return None
 
     def provisioners(self) -> Sequence[str]:
         """The CSI drivers that work at the moment."""

@@ -36,8 +36,10 @@ _SHORTEST, _LONGEST = 600, 1 << 32  # authentication.k8s.io/v1 TokenRequestSpec:
 class TokenIssuer:
     """Signs and verifies the tokens of one cluster."""
 
-    def __init__(self, state: ClusterState) -> None:
+    def __init__(self, state: ClusterState, name: str = ISSUER) -> None:
+        """``name`` is the issuer in its tokens; their audience is the usual one's all the same."""
         self._state = state
+        self._name = name
         self._key = ec.generate_private_key(ec.SECP256R1())
         numbers = self._key.public_key().public_numbers()
         coordinates = [number.to_bytes(_SIZE, "big") for number in (numbers.x, numbers.y)]
@@ -56,12 +58,11 @@ class TokenIssuer:
         """The JSON Web Key Set."""
         return {"keys": [self._jwk]}
 
-    @staticmethod
-    def discovery() -> Object:
+    def discovery(self) -> Object:
         """The OpenID discovery document."""
         return {
-            "issuer": ISSUER,
-            "jwks_uri": f"{ISSUER}/openid/v1/jwks",
+            "issuer": self._name,
+            "jwks_uri": f"{self._name}/openid/v1/jwks",
             "response_types_supported": ["id_token"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": ["ES256"],
@@ -87,7 +88,7 @@ class TokenIssuer:
             "aud": list(audiences) or [ISSUER],
             "iat": issued,
             "nbf": issued,
-            "iss": ISSUER,
+            "iss": self._name,
             "jti": str(uuid.uuid4()),
             "kubernetes.io": details,
             "sub": _username(metadata["namespace"], metadata["name"]),

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from clusterkit_sandbox.faults import Faults
-from clusterkit_sandbox.kube.accounts import TokenIssuer
+from clusterkit_sandbox.kube.accounts import ISSUER, TokenIssuer
 from clusterkit_sandbox.kube.bootstrap import populate
 from clusterkit_sandbox.kube.certificates import ClusterAuthority
 from clusterkit_sandbox.kube.controllers import (
@@ -23,6 +23,7 @@ from clusterkit_sandbox.kube.controllers import (
     volumes,
     workloads,
 )
+from clusterkit_sandbox.kube.controllers.autoscaler import Autoscaler
 from clusterkit_sandbox.kube.controllers.nodes import NodeController
 from clusterkit_sandbox.kube.controllers.runtime import Runtime
 from clusterkit_sandbox.kube.controllers.scheduler import Scheduler
@@ -65,6 +66,7 @@ class EmbeddedKube:
         hooks: CloudHooks,
         admins: Sequence[str] = (),
         objects: Sequence[Mapping[str, object]] = (),
+        issuer: str = "",
     ) -> EmbeddedCluster:
         """Start a cluster's endpoint; ``ValueError`` if the key is taken."""
         with self._lock:
@@ -79,6 +81,7 @@ class EmbeddedKube:
                     review,
                     lambda state, writer: Runtime(state, writer, self._pace, hooks, self._threads),
                     lambda state, writer: populate(state, writer, admins, objects),
+                    issuer,
                 )
             )
             self._clusters[key] = cluster
@@ -139,12 +142,15 @@ class EmbeddedCluster:
         review: TokenReview,
         runtime: Callable[[ClusterState, Writer], Runtime],
         fill: Callable[[ClusterState, Writer], None],
+        issuer_name: str,
     ) -> None:
         """Fill the cluster and listen; on the event loop."""
         writer = Writer(state)
-        issuer = TokenIssuer(state)
+        issuer = TokenIssuer(state, issuer_name or ISSUER)
         self._runtime = runtime(state, writer)
         self._nodes = NodeController(self._runtime)
+        scheduler = Scheduler(self._runtime)
+        self._autoscaler = Autoscaler(self._runtime, scheduler, issuer)
         fill(state, writer)
         self._runtime.start(
             [
@@ -153,7 +159,7 @@ class EmbeddedCluster:
                 namespaces.AggregationController(self._runtime),
                 garbage.GarbageCollector(self._runtime),
                 self._nodes,
-                Scheduler(self._runtime),
+                scheduler,
                 pods.Kubelet(self._runtime),
                 volumes.ClaimController(self._runtime),
                 volumes.VolumeController(self._runtime),
@@ -163,6 +169,7 @@ class EmbeddedCluster:
                 workloads.DeploymentController(self._runtime),
                 sets.StatefulSetController(self._runtime),
                 sets.DaemonSetController(self._runtime),
+                self._autoscaler,
             ]
         )
         self._endpoint = Endpoint(state, writer, issuer, review, _BOOKMARK_SECONDS)
@@ -173,6 +180,7 @@ class EmbeddedCluster:
 
         async def work() -> None:
             self._nodes.set(nodes)
+            self._autoscaler.look()
 
         if not self._closed:
             self._run(work())

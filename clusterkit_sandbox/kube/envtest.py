@@ -63,12 +63,13 @@ class EnvtestKube:
         hooks: CloudHooks,
         admins: Sequence[str] = (),
         objects: Sequence[Mapping[str, object]] = (),
+        issuer: str = "",
     ) -> EnvtestCluster:
         """Start etcd and an API server, whatever its version; ``RuntimeError`` if that fails."""
         home = Path(tempfile.mkdtemp(dir=self._directory, prefix="envtest-"))
         processes = _Processes(home)
         try:
-            base, context = processes.start(self._etcd, self._server)
+            base, context = processes.start(self._etcd, self._server, issuer or ISSUER)
 
             def connect() -> aiohttp.ClientSession:
                 return aiohttp.ClientSession(
@@ -133,7 +134,7 @@ class _Processes:
         self._home = home
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, etcd: str, server: str) -> tuple[str, ssl.SSLContext]:
+    def start(self, etcd: str, server: str, issuer: str) -> tuple[str, ssl.SSLContext]:
         """Where the API server answers, and how an administrator reaches it."""
         store, peers, port = _free_port(), _free_port(), _free_port()
         address = f"http://{LOOPBACK}:{store}"
@@ -172,7 +173,8 @@ class _Processes:
             f"--tls-cert-file={self._home / 'server.pem'}",
             f"--tls-private-key-file={self._home / 'server.key'}",
             f"--client-ca-file={self._home / 'ca.pem'}",
-            f"--service-account-issuer={ISSUER}",
+            f"--service-account-issuer={issuer}",
+            f"--api-audiences={ISSUER}",
             f"--service-account-key-file={self._home / 'accounts.key'}",
             f"--service-account-signing-key-file={self._home / 'accounts.key'}",
             "--authorization-mode=RBAC",

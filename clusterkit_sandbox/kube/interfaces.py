@@ -78,6 +78,78 @@ class Volume:
     size: int
 
 
+@dataclass(frozen=True)
+class ScalerPod:
+    """A running pod of the cluster autoscaler that somebody installed."""
+
+    namespace: str
+    name: str
+    account: str
+    """its ServiceAccount's name"""
+    annotations: Mapping[str, str]
+    """the ServiceAccount's"""
+    arguments: tuple[str, ...]
+    """its container's command line, without the program"""
+    environment: Mapping[str, str]
+    token: Callable[[str], str]
+    """a token of the ServiceAccount for an audience"""
+
+
+@dataclass(frozen=True)
+class ScalingRules:
+    """How an autoscaler goes about it: the defaults of the cluster autoscaler's flags of these
+    names (kubernetes/autoscaler, cluster-autoscaler/FAQ.md, "What are the parameters to CA?").
+    Seconds are the real service's.
+    """
+
+    scan_interval: float = 10
+    scale_down_unneeded_time: float = 600
+    scale_down_delay_after_add: float = 600
+    scale_down_delay_after_failure: float = 180
+    scale_down_utilization_threshold: float = 0.5
+    initial_node_group_backoff_duration: float = 300
+    max_node_provision_time: float = 900
+    max_graceful_termination: float = 600
+    skip_nodes_with_system_pods: bool = True
+    skip_nodes_with_local_storage: bool = True
+    scale_down_enabled: bool = True
+
+
+@dataclass(frozen=True)
+class NodeGroup:
+    """Machines that an autoscaler may add to or take from."""
+
+    name: str
+    """as its events and its status show it"""
+    least: int
+    most: int
+    target: int
+    """how many there are to be"""
+    template: Node
+    """a machine as the next one would be"""
+    machines: tuple[str, ...]
+    """provider ids of those there are"""
+
+
+class Scaling(Protocol):
+    """A cloud as an autoscaler uses it. All are called from threads; ``RuntimeError`` is the
+    cloud's refusal, in the words that the autoscaler would log.
+    """
+
+    @property
+    def rules(self) -> ScalingRules:
+        """How it goes about it."""
+
+    def groups(self) -> Sequence[NodeGroup]:
+        """The groups that it may scale."""
+
+    def grow(self, group: str, size: int) -> None:
+        """Ask for so many machines."""
+
+    def remove(self, group: str, machines: Sequence[str]) -> None:
+        """Remove the machines with these provider ids, and ask for so many fewer."""
+
+
 class CloudHooks(Protocol):
     """The cloud controller manager and the storage driver, as far as they act on the cloud.
 
@@ -105,6 +177,11 @@ class CloudHooks(Protocol):
 
     def delete_volume(self, volume: str) -> None:
         """Delete it, if it exists."""
+
+    def scaling(self, pod: ScalerPod | None) -> Scaling | None:
+        """What scales the cluster's nodes: the cloud's own autoscaler, or the one that runs in this
+        pod. None if nothing does; ``RuntimeError`` says why it cannot work.
+        """
 
 
 class KubeCluster(Protocol):
@@ -148,6 +225,7 @@ class KubeServer(Protocol):
         hooks: CloudHooks,
         admins: Sequence[str] = (),
         objects: Sequence[Mapping[str, object]] = (),
+        issuer: str = "",
     ) -> KubeCluster:
         """Start a cluster's endpoint.
 
@@ -155,7 +233,8 @@ class KubeServer(Protocol):
         routes them here); ``version`` is ``1.34``-like and is served as ``v1.34.N`` with the
         vendor's suffix left out; ``admins`` are user names bound to cluster-admin (groups bind by
         ``system:masters``); ``objects`` are applied before the endpoint answers (the vendor's own
-        storage class, say).
+        storage class, say); ``issuer`` is whose the tokens of service accounts are, if not the
+        usual one's.
         """
 
     def hosts(self) -> Mapping[str, tuple[str, int]]:

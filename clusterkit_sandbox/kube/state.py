@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 
 from clusterkit_sandbox.kube.kinds import Catalogue, GroupPlural, Object, Resource
@@ -14,6 +15,9 @@ NAMESPACES: GroupPlural = ("", "namespaces")
 _PATCHES = {"1.29": 15, "1.30": 14, "1.31": 14, "1.32": 13, "1.33": 9, "1.34": 5, "1.35": 2}
 """Last patch release by minor version (kubernetes.io/releases, November 2026)"""
 
+_LINES = 1000
+"""of a pod's log that are kept"""
+
 
 class ClusterState:
     """Objects, kinds and version of one cluster."""
@@ -25,6 +29,15 @@ class ClusterState:
         self.store = Store()
         self.catalogue = Catalogue()
         self.store.listen(self._definitions)
+        self._logs: dict[str, deque[str]] = {}
+
+    def log(self, pod: Object, line: str) -> None:
+        """Write a line to a pod's log."""
+        self._logs.setdefault(pod["metadata"]["uid"], deque(maxlen=_LINES)).append(line)
+
+    def logged(self, pod: Object) -> str:
+        """A pod's log: the latest lines."""
+        return "".join(f"{line}\n" for line in self._logs.get(pod["metadata"]["uid"], ()))
 
     def get(self, key: GroupPlural, namespace: str, name: str) -> Object | None:
         """One object."""

@@ -73,7 +73,7 @@ class Subresources:
         self._issuer = issuer
 
     def log(self, call: Call) -> str:
-        """``pods/log``: no container runs here, so there is nothing but whether there could be."""
+        """``pods/log``: what the sandbox itself wrote, as no container runs here."""
         pod = self._state.need(call.resource, call.namespace, call.name)
         names = [item["name"] for item in pod["spec"]["containers"]]
         wanted = call.query("container") or names[0]
@@ -83,7 +83,7 @@ class Subresources:
             raise bad_request(
                 f'container "{wanted}" in pod "{call.name}" is waiting to start: ContainerCreating'
             )
-        return ""
+        return self._state.logged(pod)
 
     async def post(self, call: Call) -> tuple[Object, int]:
         """``eviction``, ``binding`` and ``token``"""

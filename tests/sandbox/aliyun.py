@@ -42,6 +42,7 @@ PACKAGES = {
     "cs": "alibabacloud_cs20151215",
     "vpc": "alibabacloud_vpc20160428",
     "ecs": "alibabacloud_ecs20140526",
+    "ess": "alibabacloud_ess20220222",
     "ram": "alibabacloud_ram20150501",
     "sts": "alibabacloud_sts20150401",
     "cr": "alibabacloud_cr20181201",

@@ -7,7 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clusterkit_sandbox.kube.interfaces import Identity, KubeCluster, Node, VolumeRequest
+from clusterkit_sandbox.kube.interfaces import (
+    Identity,
+    KubeCluster,
+    Node,
+    ScalerPod,
+    Scaling,
+    VolumeRequest,
+)
 
 HOST = "c.example.test"
 DRIVER = "ebs.csi.aws.com"
@@ -36,6 +43,9 @@ class Cloud:
     drivers: list[str] = field(default_factory=lambda: [DRIVER])
     trouble: str = ""
     """what every call fails with"""
+    scaler: Scaling | None = None
+    asked: list[ScalerPod | None] = field(default_factory=list)
+    """who asked for it"""
     _count: Iterator[int] = field(default_factory=itertools.count)
 
     def _check(self) -> None:
@@ -64,6 +74,11 @@ class Cloud:
     def delete_volume(self, volume: str) -> None:
         self._check()
         self.volumes.pop(volume, None)
+
+    def scaling(self, pod: ScalerPod | None) -> Scaling | None:
+        self._check()
+        self.asked.append(pod)
+        return self.scaler
 
 
 def node(number: int, **more: object) -> Node:

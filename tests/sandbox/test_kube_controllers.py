@@ -282,15 +282,42 @@ def test_a_pod_that_fits_nowhere_says_why(
     lab.nodes(node(1, **there))
     lab.pod(**spec)
     until(lambda: "FailedScheduling" in lab.told("p"), "an event")
+    full = why.startswith("Insufficient")
+    reason = why if full else f"node(s) {why}"
+    help_ = (
+        "No preemption victims found for incoming pod"
+        if full
+        else "Preemption is not helpful for scheduling"
+    )
     assert lab.told("p")["FailedScheduling"] == (
-        f"0/1 nodes are available: 1 {why}."
-        if why.startswith("Insufficient")
-        else f"0/1 nodes are available: 1 node(s) {why}."
+        f"0/1 nodes are available: 1 {reason}. preemption: 0/1 nodes are available: 1 {help_}."
     )
     status = lab.core.read_namespaced_pod("p", "default").status
     [told] = status.conditions
     assert (told.type, told.status, told.reason) == ("PodScheduled", "False", "Unschedulable")
     assert status.phase == "Pending"
+
+
+def test_every_node_has_its_reasons(lab: Lab) -> None:
+    lab.nodes(node(21), node(22, cpu=1, memory=1024), node(23, **TAINT), node(24, cpu=1))
+    requests = {"cpu": "3", "memory": "2Gi", "example.com/chip": "1"}
+    lab.pod(
+        containers=[
+            {
+                "name": "main",
+                "image": "x",
+                "resources": {"requests": requests, "limits": {"example.com/chip": "1"}},
+            }
+        ]
+    )
+    until(lambda: "FailedScheduling" in lab.told("p"), "an event")
+    assert lab.told("p")["FailedScheduling"] == (
+        "0/4 nodes are available: 1 Insufficient memory,"
+        " 1 node(s) had untolerated taint {dedicated: build}, 3 Insufficient cpu,"
+        " 3 Insufficient example.com/chip. preemption: 0/4 nodes are available:"
+        " 1 Preemption is not helpful for scheduling,"
+        " 3 No preemption victims found for incoming pod."
+    )
 
 
 @pytest.mark.parametrize(

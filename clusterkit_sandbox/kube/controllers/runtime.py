@@ -112,10 +112,11 @@ class Runtime:
         """When to try again what failed."""
         return max(_SHORTEST_RETRY, self.pace.scaled(_RETRY_SECONDS))
 
-    def later(self, controller: Controller, ref: Ref) -> None:
-        """Look at an object again when it is time to try again."""
+    def later(self, controller: Controller, ref: Ref, seconds: float | None = None) -> None:
+        """Look at an object again after so many real seconds, else when it is time to retry."""
         if not self._closed and (controller, ref) not in self._timers:
-            timer = self._loop.call_later(self.retry(), self._wake, controller, ref)
+            wait = self.retry() if seconds is None else seconds
+            timer = self._loop.call_later(wait, self._wake, controller, ref)
             self._timers[controller, ref] = timer
 
     def enqueue(self, controller: Controller, ref: Ref) -> None:

@@ -9,16 +9,14 @@ are not looked at.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from fractions import Fraction
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
-from clusterkit_sandbox.kube.controllers.nodes import NODES, is_ready
+from clusterkit_sandbox.kube.controllers.fit import shortages, terms_match, unfit
+from clusterkit_sandbox.kube.controllers.nodes import NODES
 from clusterkit_sandbox.kube.controllers.runtime import Ref, Runtime, ref_of
 from clusterkit_sandbox.kube.kinds import GroupPlural, Object
 from clusterkit_sandbox.kube.ownership import now
-from clusterkit_sandbox.kube.quantities import parse
-from clusterkit_sandbox.kube.selectors import dig, requirement
+from clusterkit_sandbox.kube.selectors import dig
 from clusterkit_sandbox.kube.store import Change
 from clusterkit_sandbox.kube.subresources import bind
 
@@ -28,7 +26,10 @@ VOLUMES: GroupPlural = ("", "persistentvolumes")
 CLASSES: GroupPlural = ("storage.k8s.io", "storageclasses")
 SELECTED_NODE = "volume.kubernetes.io/selected-node"
 _SCHEDULER = "default-scheduler"
-_COUNTED = ("cpu", "memory")
+_ROOM = ("Insufficient", "Too many pods")
+_NO_VICTIMS = "No preemption victims found for incoming pod"
+_USELESS = "Preemption is not helpful for scheduling"
+"""pkg/scheduler/framework/preemption: of nodes that are only full, and of all others"""
 
 
 class Scheduler:
@@ -52,24 +53,26 @@ class Scheduler:
         pod = self._runtime.state.get(*ref)
         if pod is None or not waits(pod):
             return None
-        problem = self._claims_problem(pod)
+        problem = self.claims_problem(pod)
         if problem:
-            self._refuse(pod, f"0/{self._nodes()} nodes are available: {problem}.")
+            nodes = self._runtime.state.store.count(NODES)
+            self._refuse(pod, _told(nodes, [problem], Counter({_USELESS: nodes})))
             return None
         reasons: Counter[str] = Counter()
+        preemption: Counter[str] = Counter()
         fitting: list[tuple[int, str, Object]] = []
         for node in self._runtime.state.store.list(NODES):
-            reason = self._misfit(pod, node)
-            if reason:
-                reasons[reason] += 1
+            name = node["metadata"]["name"]
+            there = list(self.pods_of(name))
+            misfits = self.misfits(pod, node, there)
+            if misfits:
+                reasons.update(misfits)
+                preemption[_NO_VICTIMS if misfits[0].startswith(_ROOM) else _USELESS] += 1
             else:
-                name = node["metadata"]["name"]
-                fitting.append((sum(1 for _ in self._pods_of(name)), name, node))
+                fitting.append((len(there), name, node))
         if not fitting:
-            told = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
-            nodes = self._nodes()
-            what = f"{told}." if told else "no nodes available to schedule pods"
-            self._refuse(pod, f"0/{nodes} nodes are available: {what}" if nodes else what)
+            nodes = self._runtime.state.store.count(NODES)
+            self._refuse(pod, _told(nodes, _counted(reasons), preemption))
             return None
         node = min(fitting, key=lambda item: item[:2])[2]
         if self._choose_volumes(pod, node):
@@ -80,9 +83,6 @@ class Scheduler:
         told = f"Successfully assigned {metadata['namespace']}/{metadata['name']} to {name}"
         self._runtime.events.normal(pod, "Scheduled", told, _SCHEDULER)
         return None
-
-    def _nodes(self) -> int:
-        return self._runtime.state.store.count(NODES)
 
     def _refuse(self, pod: Object, message: str) -> None:
         for item in dig(pod, "status.conditions") or ():
@@ -98,7 +98,8 @@ class Scheduler:
         self._runtime.events.warning(pod, "FailedScheduling", message, _SCHEDULER)
         self._runtime.writer.set_status(PODS, pod, "kube-scheduler", conditions=[condition])
 
-    def _claims_problem(self, pod: Object) -> str | None:
+    def claims_problem(self, pod: Object) -> str | None:
+        """Why a pod cannot go anywhere because of its volumes."""
         for claim, name in self._claims(pod):
             if claim is None:
                 return f'persistentvolumeclaim "{name}" not found'
@@ -135,41 +136,23 @@ class Scheduler:
         found = self._runtime.state.get(CLASSES, "", name)
         return found is not None and found.get("volumeBindingMode") == "WaitForFirstConsumer"
 
-    def _misfit(self, pod: Object, node: Object) -> str | None:
-        if node["spec"].get("unschedulable") and not _tolerates(
-            pod, {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
-        ):
-            return "node(s) were unschedulable"
-        if not is_ready(node) and not dig(pod, "spec.hostNetwork"):
-            return "node(s) were not ready"
-        for taint in node["spec"].get("taints") or ():
-            if taint["effect"] != "PreferNoSchedule" and not _tolerates(pod, taint):
-                value = taint.get("value", "")
-                return f"node(s) had untolerated taint {{{taint['key']}: {value}}}"
-        if not _selects(pod, node):
-            return "node(s) didn't match Pod's node affinity/selector"
+    def misfits(self, pod: Object, node: Object, there: Iterable[Object]) -> list[str]:
+        """Why a pod cannot go to a node on which these pods run."""
+        reason = unfit(pod, node)
+        if reason:
+            return [reason]
         for claim, _ in self._claims(pod):
             if claim is not None and not self._reaches(claim, node):
-                return "node(s) had volume node affinity conflict"
-        return self._shortage(pod, node)
+                return ["node(s) had volume node affinity conflict"]
+        return shortages(pod, node, there)
 
     def _reaches(self, claim: Object, node: Object) -> bool:
         volume = self._runtime.state.get(VOLUMES, "", claim["spec"].get("volumeName") or "")
         terms = dig(volume or {}, "spec.nodeAffinity.required.nodeSelectorTerms")
-        return terms is None or _terms_match(terms, node)
+        return terms is None or terms_match(terms, node)
 
-    def _shortage(self, pod: Object, node: Object) -> str | None:
-        there = list(self._pods_of(node["metadata"]["name"]))
-        room = node["status"]["allocatable"]
-        if len(there) >= parse(room["pods"]):
-            return "Too many pods"
-        for what in _COUNTED:
-            used = sum((_request(other, what) for other in there), Fraction(0))
-            if used + _request(pod, what) > parse(room[what]):
-                return f"Insufficient {what}"
-        return None
-
-    def _pods_of(self, node: str) -> Iterator[Object]:
+    def pods_of(self, node: str) -> Iterator[Object]:
+        """The pods on a node that have not ended."""
         for pod in self._runtime.state.store.list(PODS):
             if dig(pod, "spec.nodeName") == node and not ended(pod):
                 yield pod
@@ -200,58 +183,18 @@ def claims_of(pod: Object) -> list[str]:
     ]
 
 
-def admits(pod: Object, node: Object) -> bool:
-    """Whether taints, selector and affinity let a pod onto a node."""
-    taints = node["spec"].get("taints") or ()
-    return _selects(pod, node) and all(
-        taint["effect"] == "PreferNoSchedule" or _tolerates(pod, taint) for taint in taints
-    )
+def _told(nodes: int, reasons: Sequence[str], preemption: Counter[str]) -> str:
+    """The scheduler's words (pkg/scheduler/framework, ``FitError``)."""
+    if not nodes:
+        return "no nodes available to schedule pods"
+    available = f"0/{nodes} nodes are available: "
+    useless = ", ".join(_counted(preemption))
+    return f"{available}{', '.join(reasons)}. preemption: {available}{useless}."
+
+
+def _counted(reasons: Counter[str]) -> list[str]:
+    return sorted(f"{count} {reason}" for reason, count in reasons.items())
 
 
 def _bound(claim: Object) -> bool:
     return bool(dig(claim, "status.phase") == "Bound")
-
-
-def _request(pod: Object, what: str) -> Fraction:
-    def asked(kind: str) -> Iterator[Fraction]:
-        for container in pod["spec"].get(kind) or ():
-            yield parse(dig(container, f"resources.requests.{what}") or 0)
-
-    zero = Fraction(0)
-    return max(sum(asked("containers"), zero), max(asked("initContainers"), default=zero))
-
-
-def _tolerates(pod: Object, taint: Mapping[str, Any]) -> bool:
-    for item in pod["spec"].get("tolerations") or ():
-        if item.get("effect") not in (None, "", taint["effect"]):
-            continue
-        if not item.get("key"):
-            if item.get("operator") == "Exists":
-                return True
-            continue
-        if item["key"] != taint["key"]:
-            continue
-        if item.get("operator") == "Exists" or item.get("value", "") == taint.get("value", ""):
-            return True
-    return False
-
-
-def _selects(pod: Object, node: Object) -> bool:
-    labels = node["metadata"].get("labels") or {}
-    wanted = pod["spec"].get("nodeSelector") or {}
-    if any(labels.get(key) != value for key, value in wanted.items()):
-        return False
-    path = "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution"
-    terms = dig(pod, f"{path}.nodeSelectorTerms")
-    return terms is None or _terms_match(terms, node)
-
-
-def _terms_match(terms: Iterable[Object], node: Object) -> bool:
-    labels = node["metadata"].get("labels") or {}
-    fields = {"metadata.name": node["metadata"]["name"]}
-    return any(
-        all(requirement(item, labels) for item in term.get("matchExpressions") or ())
-        and all(requirement(item, fields) for item in term.get("matchFields") or ())
-        for term in terms
-        if term.get("matchExpressions") or term.get("matchFields")
-    )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from clusterkit_sandbox.kube.controllers.fit import admits
 from clusterkit_sandbox.kube.controllers.nodes import NODES
 from clusterkit_sandbox.kube.controllers.runtime import Ref, Runtime, ref_of
-from clusterkit_sandbox.kube.controllers.scheduler import CLAIMS, PODS, admits
+from clusterkit_sandbox.kube.controllers.scheduler import CLAIMS, PODS
 from clusterkit_sandbox.kube.controllers.workloads import (
     _MANAGER,
     Owning,

@@ -1,0 +1,215 @@
+"""Temporary credentials of roles, for pods: EKS Pod Identity and IAM roles for service accounts.
+
+- Pod Identity (EKS User Guide, "How EKS Pod Identity works"; EKS Auth API,
+  ``AssumeRoleForPodIdentity``): the add-on ``eks-pod-identity-agent`` runs, an association names
+  the role, whose trust policy lets ``pods.eks.amazonaws.com`` call ``sts:AssumeRole`` and
+  ``sts:TagSession``.
+- IRSA (IAM User Guide, ``AssumeRoleWithWebIdentity``): the account has the cluster's issuer as a
+  provider of identities, with the token's audience, and the role's trust policy lets it in.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import string
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+
+from clusterkit_sandbox.aws import policies
+from clusterkit_sandbox.aws.account import ACCOUNT, Session
+from clusterkit_sandbox.aws.description import Description
+from clusterkit_sandbox.aws.records import Addon, Association, ClusterRecord
+from clusterkit_sandbox.aws.refusals import Refusal, not_found
+from clusterkit_sandbox.aws.service import Eks
+from clusterkit_sandbox.kit.drain import Unreachable
+
+AGENT = "eks-pod-identity-agent"
+PODS = "pods.eks.amazonaws.com"
+AUDIENCE = "sts.amazonaws.com"
+_ACCOUNT = "system:serviceaccount:"
+_WEB = "sts:AssumeRoleWithWebIdentity"
+
+
+def _session(eks: Eks, role: Any, name: str) -> Session:
+    alphabet = string.ascii_uppercase + string.digits
+    key = "ASIA" + "".join(secrets.choice(alphabet) for _ in range(16))
+    arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/{role.name}/{name}"
+    made = Session(key, secrets.token_urlsafe(30), secrets.token_urlsafe(64), arn, role.arn)
+    return eks.account.remember(made)
+
+
+@cache
+def description() -> Description:
+    """The EKS Auth API."""
+    return Description("eks-auth")
+
+
+def of_pod(eks: Eks, record: ClusterRecord, token: str) -> tuple[Session, Association] | None:
+    """What the agent gives a pod for its token; None without the agent or an association.
+    ``Refusal`` of the EKS Auth API.
+    """
+    agent = eks.store.get(Addon, AGENT, record.key)
+    if agent is None or agent.status not in ("ACTIVE", "UPDATING", "DEGRADED"):
+        return None
+    try:
+        return associated(eks, record, token)
+    except Refusal as refusal:
+        if refusal.code == "ResourceNotFoundException":
+            return None
+        raise
+
+
+def assumed(eks: Eks, region: str, asked: dict[str, Any]) -> dict[str, Any]:
+    """AssumeRoleForPodIdentity"""
+    record = eks.store.get(ClusterRecord, asked["clusterName"], region)
+    if record is None:
+        raise not_found(f"No cluster found for name: {asked['clusterName']}.")
+    session, found = associated(eks, record, asked["token"])
+    shown = found.shown
+    return {
+        "subject": {key: shown[key] for key in ("namespace", "serviceAccount")},
+        "audience": PODS,
+        "podIdentityAssociation": {key: shown[key] for key in ("associationArn", "associationId")},
+        "assumedRoleUser": {"arn": session.arn, "assumeRoleId": session.key},
+        "credentials": {
+            "accessKeyId": session.key,
+            "secretAccessKey": session.secret,
+            "sessionToken": session.token,
+            "expiration": _expires(),
+        },
+    }
+
+
+def associated(eks: Eks, record: ClusterRecord, token: str) -> tuple[Session, Association]:
+    """The session of the role that is associated with whose token it is."""
+    subject = _reviewed(eks, record, token, PODS)
+    if not subject.startswith(_ACCOUNT):
+        raise Refusal("InvalidTokenException", "Token is not valid for this cluster")
+    namespace, _, account = subject.removeprefix(_ACCOUNT).partition(":")
+    found = next(
+        (
+            one
+            for one in eks.store.all(Association, record.key)
+            if (one.shown["namespace"], one.shown["serviceAccount"]) == (namespace, account)
+        ),
+        None,
+    )
+    if found is None:
+        raise not_found(
+            f"No associated role found for service account {account} in namespace {namespace}"
+        )
+    role = _role(eks, found.shown["roleArn"])
+    context = {
+        "aws:SourceAccount": ACCOUNT,
+        "aws:SourceArn": record.arn,
+        "aws:RequestTag/eks-cluster-arn": record.arn,
+        "aws:RequestTag/eks-cluster-name": record.id,
+        "aws:RequestTag/kubernetes-namespace": namespace,
+        "aws:RequestTag/kubernetes-service-account": account,
+    }
+    principal = ("Service", PODS)
+    for action in ("sts:AssumeRole", "sts:TagSession"):
+        if role is None or not policies.allows([_trust(role)], action, "*", context, principal):
+            raise Refusal(
+                "AccessDeniedException",
+                "Unauthorized Exception! EKS does not have permissions to assume the associated"
+                " role.",
+            )
+    return _session(eks, role, f"eks-{record.id}-{account}"[:64]), found
+
+
+def of_token(eks: Eks, token: str, arn: str, name: str) -> Session:
+    """What STS gives for a token of a ServiceAccount; ``Refusal`` of STS."""
+    claims = _claims(token)
+    issuer = str(claims.get("iss", "")).removeprefix("https://")
+    audiences = claims.get("aud") or []
+    provider = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{issuer}"
+    known = eks.account.iam().open_id_providers.get(provider)
+    if known is None:
+        raise Refusal(
+            "InvalidIdentityToken",
+            f"No OpenIDConnect provider found in your account for https://{issuer}",
+        )
+    audience = next((one for one in audiences if one in known.client_id_list), "")
+    if not audience:
+        raise Refusal("InvalidIdentityToken", "Incorrect token audience")
+    subject = _verified(eks, issuer, token, audience)
+    if not subject:
+        raise Refusal("InvalidIdentityToken", "Couldn't verify the token's signature")
+    context = {f"{issuer}:sub": subject, f"{issuer}:aud": audience}
+    role, federated = _role(eks, arn), ("Federated", provider)
+    if role is None or not policies.allows([_trust(role)], _WEB, "*", context, federated):
+        raise Refusal("AccessDenied", f"Not authorized to perform {_WEB}", 403)
+    return _session(eks, role, name)
+
+
+def _claims(token: str) -> dict[str, Any]:
+    try:
+        body = token.split(".")[1]
+        found = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    except (ValueError, IndexError):
+        found = None
+    if not isinstance(found, dict):
+        text = "The ID Token provided is not a valid JWT. (You may see this error if you sent an"
+        raise Refusal("InvalidIdentityToken", f"{text} Access Token)")
+    return found
+
+
+def _verified(eks: Eks, issuer: str, token: str, audience: str) -> str:
+    """Whose token it is, as the cluster with this issuer says."""
+    for record in eks.store.all(ClusterRecord):
+        if record.shown["identity"]["oidc"]["issuer"] == f"https://{issuer}":
+            return _reviewed(eks, record, token, audience)
+    return ""
+
+
+def _reviewed(eks: Eks, record: ClusterRecord, token: str, audience: str) -> str:
+    """Whose token it is, as the cluster says; empty if it is not good."""
+    drainer = eks.endpoints.drainer(record.key)
+    if drainer is None:
+        return ""
+    try:
+        return drainer.reviewed(token, audience)
+    except Unreachable:
+        return ""
+    finally:
+        drainer.close()
+
+
+def _role(eks: Eks, arn: str) -> Any:
+    return next((one for one in eks.account.iam().roles.values() if one.arn == arn), None)
+
+
+def _trust(role: Any) -> dict[str, Any]:
+    return policies.parsed(role.assume_role_policy_document)
+
+
+def documents(eks: Eks, session: Session) -> Iterator[Mapping[str, Any]]:
+    """The policies of a session's role."""
+    role = _role(eks, session.role)
+    if role is not None:
+        yield from map(policies.parsed, role.policies.values())
+        yield from (policies.parsed(one.document) for one in role.managed_policies.values())
+
+
+def shown(session: Session) -> bytes:
+    """The answer of AssumeRoleWithWebIdentity."""
+    expires = _expires().strftime("%Y-%m-%dT%H:%M:%SZ")
+    return (
+        '<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">'
+        "<AssumeRoleWithWebIdentityResult><AssumedRoleUser>"
+        f"<AssumedRoleId>{session.key}</AssumedRoleId><Arn>{session.arn}</Arn></AssumedRoleUser>"
+        f"<Credentials><AccessKeyId>{session.key}</AccessKeyId>"
+        f"<SecretAccessKey>{session.secret}</SecretAccessKey>"
+        f"<SessionToken>{session.token}</SessionToken><Expiration>{expires}</Expiration>"
+        "</Credentials></AssumeRoleWithWebIdentityResult><ResponseMetadata>"
+        "<RequestId>sandbox</RequestId></ResponseMetadata></AssumeRoleWithWebIdentityResponse>"
+    ).encode()
+
+
+def _expires() -> datetime:
+    return datetime.now(UTC) + timedelta(hours=1)
