@@ -62,6 +62,8 @@ RECORDED: Mapping[str, Recorded] = MappingProxyType(
             243, "logs: 4m3s (github.com/sassoftware/viya4-iac-azure#108), up to 492 s"
         ),
         "azure/cluster/update": Recorded(90, "estimate; a reconciliation of the control plane"),
+        "azure/cluster/stop": Recorded(600, "docs: about 10 minutes (facts/durations.tsv)"),
+        "azure/cluster/start": Recorded(240, "estimate: like a create"),
         "azure/agentpool/create": Recorded(150, "estimate: like a node group of EKS"),
         "azure/agentpool/update": Recorded(60, "estimate; without the time of draining"),
         "azure/agentpool/scale": Recorded(
@@ -74,6 +76,7 @@ RECORDED: Mapping[str, Recorded] = MappingProxyType(
             600, "logs: a drain gives up after 10 minutes (terraform-provider-azurerm#10411)"
         ),
         "azure/group/delete": Recorded(30, "logs: 21 to 45 s for empty ones (facts/durations.tsv)"),
+        "azure/list/lag": Recorded(600, "logs: up to 10 minutes (facts/durations.tsv)"),
         "azure/provider/register": Recorded(60, "estimate; registers in each region"),
         "azure/network/create": Recorded(8, "logs: of public Terraform runs"),
         "azure/network/delete": Recorded(15, "logs: of public Terraform runs"),

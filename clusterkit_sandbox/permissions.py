@@ -69,18 +69,25 @@ class Limited:
 
 def actions(text: str) -> Sequence[str]:
     """The actions that a policy document (IAM's or RAM's JSON) allows, or that the definition of a
-    custom role of Google's has.
+    custom role of Google's or of Azure's has (as ``az role definition create`` reads it).
 
     Resources and conditions are not evaluated: what is allowed on some resource is allowed on all.
-    ``ValueError`` for what is no such document, and for ``Deny``, ``NotAction``.
+    ``ValueError`` for what is no such document, and for ``Deny``, ``NotAction``, ``NotActions``.
     """
     try:
         document: Any = json.loads(text)
-        if isinstance(document, dict) and "includedPermissions" in document:
-            return list(map(str, document["includedPermissions"]))
-        statements = document["Statement"]
-    except (ValueError, TypeError, KeyError):
-        raise ValueError("it is not a policy: JSON with a list called Statement") from None
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        document = {}
+    if document.get("NotActions"):
+        raise ValueError("the sandbox evaluates a role's Actions only, not its NotActions")
+    for list_of_a_role in ("includedPermissions", "Actions"):
+        if list_of_a_role in document:
+            return list(map(str, document[list_of_a_role]))
+    if "Statement" not in document:
+        raise ValueError("it is not a policy: JSON with a list called Statement")
+    statements = document["Statement"]
     found: list[str] = []
     for statement in statements if isinstance(statements, list) else [statements]:
         if statement.get("Effect") != "Allow" or "Action" not in statement:

@@ -135,6 +135,7 @@ def write_receipt(
         profile=str(profile.resolve()) if profile else None,
         sandbox=here.sandbox,
         minutes=known.minutes if known else None,
+        home=target.home,
     )
     receipt.note(new, here.receipts)
 

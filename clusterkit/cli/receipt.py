@@ -41,12 +41,22 @@ class Receipt:
     sandbox: bool = False
     minutes: int | None = None
     """how long kubectl's credentials are to live, if ``kubeconfig --minutes`` said so"""
+    home: str | None = None
+    """``Target.home``"""
 
     @property
     def target(self) -> Target:
         """The cluster it is about."""
         account = self.account if self.cloud in ACCOUNT_FIELDS else None
-        return Target(self.cloud, self.name, self.region, self.cloud_profile, account)
+        return Target(self.cloud, self.name, self.region, self.cloud_profile, account, self.home)
+
+    def is_of(self, target: Target) -> bool:
+        """Whether it is about this cluster, as far as the target says which: its account and its
+        home may be unknown.
+        """
+        home = target.home if None in (target.home, self.home) else self.home
+        here = replace(self.target, account=target.account, home=home)
+        return here == target and target.account in (None, self.account)
 
 
 def directory(environ: Mapping[str, str] = os.environ, *, sandbox: bool = False) -> Path:
@@ -111,12 +121,7 @@ def read(folder: Path, target: Target) -> Receipt | None:
     """The newest receipt of this cluster that was made with the same ``cloud_profile``, in the
     target's account if it names one.
     """
-    found = [
-        receipt
-        for receipt in every(folder)
-        if replace(receipt.target, account=None) == replace(target, account=None)
-        and target.account in (None, receipt.account)
-    ]
+    found = [receipt for receipt in every(folder) if receipt.is_of(target)]
     return max(found, key=lambda receipt: receipt.when, default=None)
 
 
@@ -124,8 +129,8 @@ def remove(folder: Path, target: Target, account: str) -> list[Finding]:
     """Forget the cluster; what could not be removed."""
     left = []
     for path, receipt in _sound(folder):
-        here = replace(receipt.target, cloud_profile=target.cloud_profile, account=target.account)
-        if here == target and receipt.account == account:
+        here = replace(receipt, cloud_profile=target.cloud_profile)
+        if here.is_of(target) and receipt.account == account:
             try:
                 path.unlink(missing_ok=True)
             except OSError as error:

@@ -215,6 +215,7 @@ def remove(store: Store, one: Resource) -> None:
     for inner in [*store.contents(one.id), *store.under(RoleAssignment, one.id)]:
         store.remove(inner)
     store.remove(one)
+    store.linger(one)
 
 
 # -- checks ----------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from clusterkit_sandbox.azure.account import GROUP, TENANT
 from clusterkit_sandbox.azure.authorization import definition, roles_at
 from clusterkit_sandbox.azure.failure import Json, no_group, refusal
 from clusterkit_sandbox.azure.resources import Group, RoleAssignment, RoleDefinition
-from clusterkit_sandbox.azure.roles import BUILT_IN, Role
+from clusterkit_sandbox.azure.roles import BUILT_IN, Permission, Role
 from clusterkit_sandbox.azure.running import rfc3339
 from clusterkit_sandbox.azure.service import Call, Reply, operation
 
@@ -167,14 +167,7 @@ def _shown(role: Role) -> Json:
             "type": "BuiltInRole",
             "description": "",
             "assignableScopes": ["/"],
-            "permissions": [
-                {
-                    "actions": list(role.actions),
-                    "notActions": list(role.not_actions),
-                    "dataActions": list(role.data_actions),
-                    "notDataActions": [],
-                }
-            ],
+            "permissions": [one.shown for one in role.permissions],
         },
     }
 
@@ -241,10 +234,9 @@ def _permissions(call: Call) -> object:
     subscription = f"/subscriptions/{call.subscription}"
     place = call.group.id if call.get("resourceGroupName") else subscription
     if call.caller.limits is not None:
-        allowed = list(call.caller.limits.allowed)
-        return {"value": [{"actions": allowed, "notActions": []}]}
+        allowed = Permission(actions=tuple(call.caller.limits.allowed))
+        return {"value": [allowed.shown]}
     if call.caller.owner:
-        return {"value": [{"actions": ["*"], "notActions": []}]}
+        return {"value": [Permission(actions=("*",)).shown]}
     roles = roles_at(call.store, call.caller, place)
-    some = [{"actions": list(r.actions), "notActions": list(r.not_actions)} for r in roles]
-    return {"value": some}
+    return {"value": [one.shown for role in roles for one in role.permissions]}

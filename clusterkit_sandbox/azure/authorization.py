@@ -133,14 +133,9 @@ def definition(store: Store, identifier: str) -> roles.Role | None:
         return roles.BUILT_IN[name]
     for one in store.all(RoleDefinition):
         if one.name.lower() == name:
-            allowed = (one.properties.get("permissions") or [{}])[0]
-            return roles.Role(
-                one.name,
-                one.properties.get("roleName", ""),
-                tuple(allowed.get("actions", ())),
-                tuple(allowed.get("notActions", ())),
-                tuple(allowed.get("dataActions", ())),
-            )
+            sets = one.properties.get("permissions") or ()
+            permissions = tuple(roles.Permission.read(given or {}) for given in sets)
+            return roles.Role(one.name, one.properties.get("roleName", ""), permissions)
     return None
 
 

@@ -15,6 +15,7 @@ from clusterkit_sandbox.azure.entra import KUBERNETES
 from clusterkit_sandbox.azure.hooks import DEFAULT_CLASS, ClusterControllers, storage_classes
 from clusterkit_sandbox.azure.poollife import GONE, PoolLife
 from clusterkit_sandbox.azure.resources import (
+    STOPPED,
     AgentPool,
     Cluster,
     Group,
@@ -75,6 +76,8 @@ class ClusterLife:
                 profile = cluster.properties.get("apiServerAccessProfile") or {}
                 if cluster.properties.get("fqdn") != host:
                     continue
+                if cluster.stopped:
+                    return f"the cluster {cluster.name} is stopped"
                 if profile.get("enablePrivateCluster"):
                     return f"the endpoint of cluster {cluster.name} is private"
                 ranges = profile.get("authorizedIPRanges") or []
@@ -204,6 +207,29 @@ class ClusterLife:
         self._store.put(cluster)
         self._store.operations.end(operation, error)
 
+    def power(self, cluster: Cluster, operation: ArmOperation, code: str) -> None:
+        """Stop the cluster after its nodes have been drained, or start it as it was."""
+        stop = code == STOPPED
+
+        def switched() -> None:
+            with self._store.lock:
+                if self._store.get(Cluster, cluster.id) is not cluster:
+                    self._store.operations.end(operation, GONE)
+                    return
+                pools = self._store.under(AgentPool, cluster.id)
+                for pool in pools:
+                    pool.properties["powerState"] = {"code": code}
+                if not stop:
+                    cluster.properties["powerState"] = {"code": code}
+            self.pools.bring(cluster, pools, ended)
+
+        def ended(error: Error | None) -> None:
+            with self._store.lock:
+                cluster.properties["powerState"] = {"code": code}
+                self._end(cluster, operation, error)
+
+        self._store.clock.later(f"azure/cluster/{'stop' if stop else 'start'}", switched)
+
     def delete(self, cluster: Cluster, operation: ArmOperation) -> None:
         """Remove the cluster with its node resource group."""
         cluster.properties["provisioningState"] = "Deleting"
@@ -227,6 +253,7 @@ class ClusterLife:
         if not cluster.shown["identity"].get("userAssignedIdentities"):
             self._store.tokens.remove(cluster.shown["identity"]["principalId"])
         self._store.remove(cluster)
+        self._store.linger(cluster)
 
     def delete_group(self, call: Call, group: Group) -> ArmOperation:
         """Begin to delete a group with everything in it."""

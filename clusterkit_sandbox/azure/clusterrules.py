@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from ipaddress import ip_address, ip_network
 
-from clusterkit_sandbox.azure import networks
+from clusterkit_sandbox.azure import ids, networks
 from clusterkit_sandbox.azure.account import TENANT, Caller
 from clusterkit_sandbox.azure.authorization import may
 from clusterkit_sandbox.azure.catalogue import VERSIONS, default_version, number, patch_of
@@ -232,7 +232,7 @@ def control_plane(store: Store, cluster: Cluster) -> Caller | None:
 def kubelet_profile(identity: Identity) -> Json:
     """How a cluster shows its kubelet's identity."""
     return {
-        "resourceId": identity.shown["id"],
+        "resourceId": ids.small(identity.shown["id"]),
         "clientId": identity.properties["clientId"],
         "objectId": identity.properties["principalId"],
     }

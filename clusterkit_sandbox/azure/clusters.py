@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from clusterkit_sandbox.azure import arm, clusterrules, poolrules
+from clusterkit_sandbox.azure import arm, clusterrules, ids, poolrules
 from clusterkit_sandbox.azure.arm import Kind, check_tags, deprovisioning, envelope, register
 from clusterkit_sandbox.azure.catalogue import VERSIONS, Version, number, region_name
-from clusterkit_sandbox.azure.failure import Json, refusal
+from clusterkit_sandbox.azure.failure import Json, not_emulated, refusal
 from clusterkit_sandbox.azure.poolrules import invalid, pools_of
 from clusterkit_sandbox.azure.resources import AgentPool, Cluster, Resource
 from clusterkit_sandbox.azure.service import Call, Reply, operation
@@ -25,8 +25,7 @@ def show(store: Store, one: Resource) -> Json:
     ]
     properties = {**one.properties, "agentPoolProfiles": profiles}
     shown = {**one.shown, "eTag": one.etag, "properties": properties}
-    # the service writes the id of a cluster so (recorded answers)
-    shown["id"] = str(shown["id"]).replace("/resourceGroups/", "/resourcegroups/", 1)
+    shown["id"] = ids.small(shown["id"])
     shown["type"] = "Microsoft.ContainerService/ManagedClusters"
     return shown
 
@@ -47,6 +46,14 @@ def check_busy(call: Call, cluster: Cluster, pool: AgentPool | None = None) -> N
             raise refusal("OperationNotAllowed#pool-busy", name=one.name, kind=running.kind)
 
 
+def check_running(cluster: Cluster) -> None:
+    """Refuse a change of a stopped cluster, which is to be started or deleted; what the service
+    says then nobody has recorded.
+    """
+    if cluster.stopped:
+        raise not_emulated("changes of a stopped cluster: start it first")
+
+
 @operation("containerservice:ManagedClusters_CreateOrUpdate")
 def _put(call: Call) -> object:
     store, group = call.store, call.group
@@ -63,6 +70,7 @@ def _put(call: Call) -> object:
         if old.state == "Deleting":
             raise refusal("OperationNotAllowed#deleting")
         check_busy(call, old)
+        check_running(old)
     profiles = new.properties.pop("agentPoolProfiles", None)
     clusterrules.complete(call, new, old)
     pools = _profiles(call, new, old, profiles)
@@ -137,6 +145,7 @@ def _tags(call: Call) -> object:
     cluster = call.require(Cluster)
     arm.conditional(call, cluster)
     check_busy(call, cluster)
+    check_running(cluster)
     check_tags(call.body.get("tags") or {})
     cluster.shown["tags"] = dict(call.body.get("tags") or {})
     cluster.properties["provisioningState"] = "Updating"
@@ -209,6 +218,27 @@ def _upgrade_profile(call: Call) -> object:
                 {"name": pool.name, **_profile(pool.properties["currentOrchestratorVersion"])}
                 for pool in pools_of(call.store, cluster.id)
             ],
+        },
+    }
+
+
+@operation("containerservice:AgentPools_GetUpgradeProfile")
+def _pool_upgrade_profile(call: Call) -> object:
+    """What a pool may be upgraded to: what its cluster has, at most."""
+    place = call.path.rpartition("/upgradeProfiles")[0]
+    pool = call.require(AgentPool, place)
+    cluster = call.require(Cluster, place[: place.lower().rindex("/agentpools/")])
+    limit = number(cluster.properties["currentKubernetesVersion"])
+    found = _profile(pool.properties["currentOrchestratorVersion"])
+    within = [one for one in found["upgrades"] if number(one["kubernetesVersion"]) <= limit]
+    return {
+        "id": f"{pool.shown['id']}/upgradeProfiles/default",
+        "name": "default",
+        "type": "Microsoft.ContainerService/managedClusters/agentPools/upgradeProfiles",
+        "properties": {
+            **found,
+            "upgrades": within,
+            "latestNodeImageVersion": pool.properties["nodeImageVersion"],
         },
     }
 

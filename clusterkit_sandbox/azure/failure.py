@@ -18,13 +18,14 @@ from clusterkit_sandbox.emulator import Answer
 Json = dict[str, Any]
 FRONT = frozenset(
     {
-        "AuthenticationFailed", "AuthorizationFailed", "ExpiredAuthenticationToken",
+        "AuthenticationFailed", "AuthorizationFailed", "DenyAssignmentAuthorizationFailed",
+        "ExpiredAuthenticationToken",
         "InvalidApiVersionParameter", "InvalidAuthenticationToken",
         "InvalidAuthenticationTokenAudience", "InvalidRequestContent", "InvalidResourceLocation",
         "LinkedAuthorizationFailed", "LocationNotAvailableForResourceType", "LocationRequired",
         "MissingApiVersionParameter", "MissingSubscriptionRegistration",
         "RequestDisallowedByPolicy", "ResourceGroupBeingDeleted", "ResourceGroupNotFound",
-        "ResourceNotFound", "ServiceUnavailable", "SubscriptionNotFound",
+        "ResourceNotFound", "ScopeLocked", "ServiceUnavailable", "SubscriptionNotFound",
         "SubscriptionRequestsThrottled", "TooManyRequestsReceived",
     }
 )  # fmt: skip

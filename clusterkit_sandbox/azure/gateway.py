@@ -23,6 +23,8 @@ from clusterkit_sandbox.azure import (
     networks,
     polling,
     pools,
+    power,
+    protection,
     providers,
     registries,
     registrytokens,
@@ -47,7 +49,7 @@ from clusterkit_sandbox.permissions import Permissions
 
 OPERATIONS = (
     assignments, clusters, compute, credentials, gateways, groups, identities, networks, polling,
-    pools, providers, registries, securitygroups, subscriptions,
+    pools, power, providers, registries, securitygroups, subscriptions,
 )  # fmt: skip
 """the modules with operations; each registers its own on import"""
 _METADATA = "/metadata/endpoints"
@@ -129,12 +131,25 @@ class AzureCloud:
     def refusal(self, environ: Environ, body: bytes, kind: str) -> Answer:
         """The service's response for an injected fault."""
         service = self.operation(environ, body).partition(":")[0]
-        return _worded(self._injected(service, kind), service)
+        return self._told(self._injected(service, kind), service)
 
     def refused(self, environ: Environ, body: bytes, rule: Rule) -> Answer:
         """An error of a rule of kind ``refuse``, in the service's format."""
         service = self.operation(environ, body).partition(":")[0]
-        return _worded(Failure(rule.code, rule.text, rule.status or 0), service)
+        failure = Failure(rule.code, rule.text, rule.status or 0)
+        if failure.status == 429:
+            failure.headers = retry_after(self.store.clock.pace)
+        return self._told(failure, service)
+
+    def _told(self, failure: Failure, service: str) -> Answer:
+        return self._identified(_worded(failure, service), "")
+
+    def _identified(self, answer: Answer, correlation: str) -> Answer:
+        """The answer with the ids that support asks for."""
+        correlation = correlation or self.store.new_uuid()
+        headers = (("x-ms-request-id", self.store.new_uuid()),
+                   ("x-ms-correlation-request-id", correlation))  # fmt: skip
+        return Answer(answer.status, (*answer.headers, *headers), answer.body)
 
     def _injected(self, service: str, kind: str) -> Failure:
         if kind == "unimplemented":
@@ -169,10 +184,7 @@ class AzureCloud:
             answer = self._run(request, asked)
         except Failure as failure:
             answer = rendered(failure, service)
-        identifier = request.headers.get("x-ms-client-request-id") or self.store.new_uuid()
-        headers = (("x-ms-request-id", self.store.new_uuid()),
-                   ("x-ms-correlation-request-id", identifier))  # fmt: skip
-        return Answer(answer.status, (*answer.headers, *headers), answer.body)
+        return self._identified(answer, request.headers.get("x-ms-client-request-id", ""))
 
     def _run(self, request: Request, asked: Asked | None) -> Answer:
         caller = self._caller(request)
@@ -242,8 +254,9 @@ class AzureCloud:
         return caller
 
     def _admit(self, call: Call, method: str) -> None:
-        """Refuse a subscription that does not exist, what the caller may not do, a resource
-        provider that is not registered, and what a policy does not allow, in this order.
+        """Refuse a subscription that does not exist, what the caller may not do, what is protected,
+        too many requests, a resource provider that is not registered, and what a policy does not
+        allow, in this order.
         """
         with self.store.lock:
             subscription = call.subscription
@@ -252,6 +265,8 @@ class AzureCloud:
             action = authorization.needed(call.asked, method)
             scope = authorization.scope_of(call.asked, call.path)
             authorization.check(self.store, call.caller, action, scope)
+            protection.check(self.store, call.caller, method, action, call.path)
+            self.store.buckets.take(call.operation, call.path, subscription)
             if method != "PUT" or not subscription:
                 return
             namespace = model.NAMESPACES[call.asked.service]

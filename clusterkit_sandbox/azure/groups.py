@@ -113,7 +113,7 @@ def _resources(call: Call) -> object:
         place = call.group.id
     matches = _filter(call)
     found = []
-    for one in call.store.contents(place):
+    for one in call.store.listed(place):
         # children of a resource are not listed
         if len(one.parsed.names) == 1 and matches(one):
             shown = view(call.store, one)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from clusterkit_sandbox.azure import ids
 from clusterkit_sandbox.azure.account import TENANT, Caller
 from clusterkit_sandbox.azure.arm import Kind, register
-from clusterkit_sandbox.azure.failure import refusal
+from clusterkit_sandbox.azure.failure import Json, refusal
 from clusterkit_sandbox.azure.resources import FederatedCredential, Group, Identity, Resource
 from clusterkit_sandbox.azure.service import Call
 from clusterkit_sandbox.azure.store import Store
@@ -73,11 +73,16 @@ def _prepare_credential(call: Call, new: Resource, old: Resource | None) -> None
             raise refusal("BadRequest#same-credential")
 
 
+def _show(_: Store, one: Resource) -> Json:
+    return {**one.shown, "id": ids.small(one.shown["id"])}
+
+
 _IDENTITY = register(
     Kind(
         name="Microsoft.ManagedIdentity/userAssignedIdentities",
         record=Identity,
         prepare=_prepare,
+        shown=_show,
         removed=_removed,
         names=r"[a-zA-Z0-9][a-zA-Z0-9\-_]{2,127}",
         code="InvalidParameter",

@@ -84,3 +84,10 @@ def references(value: Any) -> Iterator[str]:
         lower = value.lower()
         if lower.startswith("/subscriptions/") and "/providers/" in lower:
             yield lower.rstrip("/")
+
+
+def small(identifier: str) -> str:
+    """An id as some services write it, with a small g: those of clusters and agent pools (recorded
+    answers, public outputs of az) and of managed identities (Azure/azure-cli#27099).
+    """
+    return identifier.replace("/resourceGroups/", "/resourcegroups/", 1)

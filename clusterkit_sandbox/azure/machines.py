@@ -63,9 +63,9 @@ def settle(store: Store, cluster: Cluster, pool: AgentPool, group: Group) -> Err
     """Make or remove machines until the pool has as many as it should; say why it could not."""
     machines = new_scale_set(store, cluster, pool, group)
     lost = _locked_out(store, cluster, pool, machines)
-    del machines.machines[int(pool.properties["count"]) :]
+    del machines.machines[pool.wanted :]
     error: Error | None = None
-    while error is None and len(machines.machines) < int(pool.properties["count"]):
+    while error is None and len(machines.machines) < pool.wanted:
         error = add(store, pool, machines, joining=lost is None)
     machines.shown["sku"]["capacity"] = len(machines.machines)
     return error or (lost if machines.machines else None)

@@ -10,7 +10,10 @@ from clusterkit_sandbox.azure.service import Call, Reply, operation
 
 def _found(call: Call) -> ArmOperation:
     found = call.store.operations.get(str(call["operationId"]))
-    if found is None or found.subscription != call.subscription:
+    unseen = found is not None and found.polls < call.store.conditions.unseen_polls
+    if found is not None:
+        found.polls += 1
+    if found is None or found.subscription != call.subscription or unseen:
         raise refusal("NotFound#operation", operation_id=call["operationId"])
     return found
 
@@ -19,7 +22,11 @@ def _found(call: Call) -> ArmOperation:
 def _status(call: Call) -> object:
     found = _found(call)
     headers = retry_after(call.store.clock.pace) if found.state == "running" else {}
-    return Reply(200, found.document(), headers)
+    document = found.document()
+    odd = call.store.conditions.odd_status
+    if odd and found.state == "running" and call.asked.service == "containerservice":
+        document["status"] = odd
+    return Reply(200, document, headers)
 
 
 @operation("OperationResults_Get", "OperationResults_GetOfGroup")

@@ -114,7 +114,7 @@ class PoolLife:
 
         with self._store.lock:
             found = machines.scale_set(self._store, pool)
-            over = found.machines[int(pool.properties["count"]) :] if found is not None else []
+            over = found.machines[pool.wanted :] if found is not None else []
             names = self._names(found, over) if found is not None else []
         self._drain(cluster, names, surplus_gone, stuck)
 

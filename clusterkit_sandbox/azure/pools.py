@@ -10,16 +10,17 @@ from clusterkit_sandbox.azure import arm, ids, poolrules
 from clusterkit_sandbox.azure.arm import Kind, register
 from clusterkit_sandbox.azure.catalogue import VERSIONS, number
 from clusterkit_sandbox.azure.clusterrules import check_subnets
-from clusterkit_sandbox.azure.clusters import check_busy, new_pool
+from clusterkit_sandbox.azure.clusters import check_busy, check_running, new_pool
 from clusterkit_sandbox.azure.failure import Json, not_found, refusal
 from clusterkit_sandbox.azure.poolrules import pools_of
-from clusterkit_sandbox.azure.resources import AgentPool, Cluster, Resource
+from clusterkit_sandbox.azure.resources import STOPPED, AgentPool, Cluster, Resource
 from clusterkit_sandbox.azure.service import Call, Reply, operation
 from clusterkit_sandbox.azure.store import Store
 
 
 def _show(_: Store, one: Resource) -> Json:
-    return {**one.shown, "properties": {**one.properties, "eTag": one.etag}}
+    identifier = ids.small(one.shown["id"])
+    return {**one.shown, "id": identifier, "properties": {**one.properties, "eTag": one.etag}}
 
 
 register(
@@ -52,6 +53,7 @@ def _put(call: Call) -> object:
     if old is not None and old.state == "Deleting":
         raise refusal("OperationNotAllowed#pool-deleting", name=old.name)
     check_busy(call, cluster, new)
+    check_running(cluster)
     if cluster.state == "Failed" and not call.clusters.serves(cluster):
         raise refusal("OperationNotAllowed#failed", name=cluster.name)
     poolrules.complete(call, new, old, cluster.properties, cluster.location, cluster.name)
@@ -74,6 +76,9 @@ def _state(old: AgentPool | None, new: AgentPool) -> str:
     before, after = old.properties, new.properties
     if before["currentOrchestratorVersion"] != after["currentOrchestratorVersion"]:
         return "Upgrading"
+    power = after["powerState"]["code"]
+    if before["powerState"]["code"] != power:
+        return "Stopping" if power == STOPPED else "Starting"
     return "Scaling" if before["count"] != after["count"] else "Updating"
 
 
@@ -88,6 +93,7 @@ def _delete(call: Call) -> object:
     if running is not None and running.kind == "Deleting":
         return Reply(202, None, call.running(running, location=True))
     check_busy(call, cluster, pool)
+    check_running(cluster)
     others = [one for one in pools_of(store, cluster.id) if one is not pool]
     if not others:
         raise refusal("OperationNotAllowed#last-pool")

@@ -10,6 +10,9 @@ from typing import Any
 
 from clusterkit_sandbox.azure import ids
 
+RUNNING, STOPPED = "Running", "Stopped"
+"""the codes of ``powerState``"""
+
 
 @dataclass
 class Resource:
@@ -166,9 +169,20 @@ class Cluster(Resource):
     brought: bool = False
     """whether it was given a subnet"""
 
+    @property
+    def stopped(self) -> bool:
+        """Whether it has been stopped."""
+        return bool(self.properties["powerState"]["code"] == STOPPED)
+
 
 class AgentPool(Resource):
     """An agent pool of a managed cluster."""
+
+    @property
+    def wanted(self) -> int:
+        """The number of machines that it should have: its count, none if it is stopped."""
+        stopped = self.properties["powerState"]["code"] == STOPPED
+        return 0 if stopped else int(self.properties["count"])
 
 
 class Registry(Resource):

@@ -9,6 +9,7 @@ SDKs read too.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -36,6 +37,8 @@ class ArmOperation(LongRunning):
     """``eastus``; empty for one of Resource Manager itself"""
     ended: Callable[[], Any] | None = None
     """what ``operationResults`` answers at the end; None: no body"""
+    polls: int = 0
+    """how often it has been asked for"""
 
     def urls(self, version: str) -> dict[str, str]:
         """The headers that name where it is polled."""
@@ -80,9 +83,13 @@ FAILED: Error = ("InternalServerError", "The sandbox was asked to let this fail.
 
 def retry_after(pace: Pace) -> dict[str, str]:
     """When to ask again."""
-    seconds = pace.scaled(_RETRY)
+    return wait(pace.scaled(_RETRY))
+
+
+def wait(seconds: float) -> dict[str, str]:
+    """The header that says when to ask again."""
     if seconds >= 1:
-        return {"Retry-After": str(round(seconds))}
+        return {"Retry-After": str(math.ceil(seconds))}
     return {"x-ms-retry-after-ms": str(max(10, round(seconds * 1000)))}
 
 

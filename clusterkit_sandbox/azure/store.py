@@ -13,6 +13,7 @@ from clusterkit_sandbox.azure.account import SUBSCRIPTIONS, Caller
 from clusterkit_sandbox.azure.catalogue import CORE_QUOTA, FAMILY_QUOTA
 from clusterkit_sandbox.azure.resources import KINDS, Group, Resource
 from clusterkit_sandbox.azure.running import ArmOperations
+from clusterkit_sandbox.azure.throttling import Buckets
 from clusterkit_sandbox.azure.tokens import Tokens
 from clusterkit_sandbox.faults import Faults
 from clusterkit_sandbox.kit import store as kept
@@ -58,6 +59,18 @@ class Conditions:
     """whether the login server of a new registry has a hash in it"""
     joining: bool = True
     """new machines become nodes"""
+    locks: dict[str, str] = field(default_factory=dict)
+    """id of a locked subscription, group or resource to ``CanNotDelete`` or ``ReadOnly``"""
+    odd_status: str = ""
+    """what operations of Kubernetes Service show while they run, where it is not ``InProgress``:
+    ``ProvisionControlPlane`` (terraform-provider-azurerm#28878)
+    """
+    unseen_polls: int = 0
+    """how often an operation is not found before it is (go-azure-sdk, poller_lro.go)"""
+    lingering: bool = False
+    """whether lists of a group's or subscription's resources have deleted ones for a while
+    (terraform-provider-azurerm, resource_group_resource.go: up to ten minutes)
+    """
     reverting: bool = False
     """whether the cluster's add-on manager restores its default storage class"""
 
@@ -76,8 +89,11 @@ class Store(kept.Store):
         self.conditions = Conditions()
         self.tokens = Tokens()
         self.operations = ArmOperations(self.clock, self.lock)
+        self.buckets = Buckets(self.clock)
         self.registered: dict[tuple[str, str], str] = {}
         """(subscription, namespace in lower case) to its registration state"""
+        self.ghosts: list[tuple[Resource, float]] = []
+        """deleted resources, and until when by the clock lists have them all the same"""
         self.writing: dict[str, float] = {}
         """managed identity whose federated credentials are being written, and until when"""
         self.born: dict[str, float] = {}
@@ -97,7 +113,9 @@ class Store(kept.Store):
         with self.lock:
             super().clear()
             self.operations.clear()
+            self.buckets.clear()
             self.registered.clear()
+            self.ghosts.clear()
             self.writing.clear()
             self.born.clear()
             self.furnish()
@@ -117,6 +135,22 @@ class Store(kept.Store):
         """The resources of a kind in a resource or group, by its id in any case."""
         lower = place.lower()
         return [one for one in self.all(kind) if one.under(lower)]
+
+    def linger(self, one: Resource) -> None:
+        """Keep a resource that is gone in lists, where it is so."""
+        if self.conditions.lingering:
+            self.ghosts.append((one, self.clock.due("azure/list/lag")))
+
+    def listed(self, place: str) -> Iterator[Resource]:
+        """What lists of resources have: everything in a group or subscription, and for a while what
+        is no more, where deletions take their time to get about.
+        """
+        now, lower = self.clock.now, place.lower()
+        self.ghosts = [(one, until) for one, until in self.ghosts if until > now]
+        yield from self.contents(place)
+        for one, _ in self.ghosts:
+            if one.under(lower) and self.find(type(one), one.id) is None:
+                yield one
 
     def contents(self, place: str) -> Iterator[Resource]:
         """Everything in a resource or group."""

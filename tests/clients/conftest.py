@@ -81,6 +81,20 @@ registry: {{name: {name}, repositories: [app], keep: false}}
 """,
     "standard-rwo",
 )
+AKS = Cloud(
+    "aks",
+    "westeurope",
+    """\
+cloud: aks
+name: {name}
+region: westeurope
+kubernetes: "1.35"
+endpoint: {{allowed: [203.0.113.0/24, 8.8.8.0/24]}}
+pools:
+  - {{name: default, machine: Standard_D4s_v5}}
+""",
+    "clusterkit-ssd",
+)
 
 
 @dataclass
@@ -145,7 +159,7 @@ def new_user(home: Path, pace: Pace) -> User:
     """A user with a sandbox of this pace."""
     place = home / "sandbox"
     info = daemon.start(pace, directory=place)
-    keep = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    keep = {name: os.environ[name] for name in ("PATH", "LANG", "PYTHONPATH") if name in os.environ}
     env = keep | {
         "HOME": str(home),
         "XDG_STATE_HOME": str(home / "state"),
@@ -167,7 +181,7 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
     daemon.stop(found.info.directory)
 
 
-@pytest.fixture(scope="module", params=[EKS, ALIBABA, GKE], ids=lambda cloud: cloud.name)
+@pytest.fixture(scope="module", params=[EKS, ALIBABA, GKE, AKS], ids=lambda cloud: cloud.name)
 def cloud(request: pytest.FixtureRequest) -> Cloud:
     """Every cloud."""
     found: Cloud = request.param

@@ -59,7 +59,8 @@ def test_it_says_what_it_buys_and_begins_only_when_told_to(
     assert re.search(r"^account  \S+$", done.stdout, re.M)
     assert f"region   {cloud.region}" in done.stdout
     assert re.search(
-        r"\d machines (m6i.large|ecs\.g7\.large|e2-standard-2) \(pool default\)", done.stdout
+        r"\d machines (m6i.large|ecs\.g7\.large|e2-standard-2|Standard_D4s_v5) \(pool default\)",
+        done.stdout,
     )
     assert "system disks of 80 GiB" in done.stdout
     assert "1 x NAT gateway" in done.stdout
@@ -147,6 +148,7 @@ def test_a_failure_in_between_destroys_too(
     user, env, command = real
     fault = {"eks": "refuse:eks:CreateNodegroup=InvalidRequestException"}
     fault["alibaba"] = "refuse:cs:CreateClusterNodePool=Forbidden"
+    fault["aks"] = "refuse:containerservice:ManagedClusters_CreateOrUpdate=BadRequest"
     fault["gke"] = "refuse:container.projects.locations.clusters.create=INVALID_ARGUMENT"
     user.tool("sandbox", "faults", fault[cloud.name])
     done = _run([*command, "--confirm", "first"], env)

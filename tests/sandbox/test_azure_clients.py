@@ -108,7 +108,9 @@ class Az:
 @pytest.fixture
 def az(cloud: Azure, tmp_path: Path) -> Az:
     if shutil.which("az") is None:
-        pytest.skip("az is not here: put one of its own environment on PATH")
+        pytest.skip(
+            "az is not installed: pip install azure-cli in an environment of its own, on PATH"
+        )
     return Az(cloud, tmp_path)
 
 
@@ -132,16 +134,49 @@ def test_the_commands_of_a_first_cluster(cloud: Azure, az: Az, tmp_path: Path) -
     )
     az.run("aks", "get-credentials", *here, "-n", "demo", "--admin", "--file", "admin")
     assert "demo-admin" in (tmp_path / "admin").read_text()
+    az.run("aks", "get-credentials", *here, "-n", "demo", "--file", "user")
+    assert "current-context: demo\n" in (tmp_path / "user").read_text()
+    assert az.run("resource", "list", *here, "--query", "length(@)") == "2"
     pool = (*here, "--cluster-name", "demo", "-n", "more")
     az.run("aks", "nodepool", "add", *pool, "-c", "1", "--labels", "a=b", "--mode", "User")
     az.run("aks", "nodepool", "scale", *pool, "-c", "2")
     az.run("aks", "nodepool", "update", *pool, "--tags", "a=b")
+    count = ("--query", "[?name=='more'].count")
+    assert az.run("aks", "nodepool", "list", *here, "--cluster-name", "demo", *count) == "2"
     az.run("aks", "update", *here, "-n", "demo", "--tags", "c=d")
     assert az.run("aks", "show", *here, "-n", "demo", "--query", "tags.c") == "d"
     az.run("aks", "nodepool", "delete", *pool)
     az.run("aks", "delete", *here, "-n", "demo", "-y")
+    assert az.run("aks", "list", "--query", "length(@)") == "0"
     az.run("acr", "delete", *here, "-n", "kanikodemo", "-y")
     az.run("group", "delete", "-n", "kaniko", "-y")
+
+
+@pytest.mark.client
+@pytest.mark.deep
+@pytest.mark.timeout(1200)
+def test_the_commands_that_upgrade_stop_and_start(cloud: Azure, az: Az) -> None:
+    assert az.run("account", "show", "--query", "id") == SUBSCRIPTION
+    versions = az.run("aks", "get-versions", "-l", "eastus", "--query", "values[].version")
+    assert {"1.34", "1.35"} <= set(versions.split())
+    cloud.cluster(kubernetesVersion="1.34")
+    here = ("-g", "demo", "-n", "demo")
+    pool = ("-g", "demo", "--cluster-name", "demo", "-n", "system")
+    versions = ("--query", "controlPlaneProfile.upgrades[].kubernetesVersion")
+    newer = az.run("aks", "get-upgrades", *here, *versions).split()
+    version = next(one for one in newer if one.startswith("1.35."))
+    az.run("aks", "upgrade", *here, "-k", version, "--control-plane-only", "-y")
+    pool_of = ("-g", "demo", "--cluster-name", "demo", "--nodepool-name", "system")
+    said = az.run("aks", "nodepool", "get-upgrades", *pool_of, "--query", "kubernetesVersion")
+    assert said.startswith("1.34.")
+    az.run("aks", "nodepool", "upgrade", *pool, "-k", version)
+    current = ("--query", "currentOrchestratorVersion")
+    assert az.run("aks", "nodepool", "show", *pool, *current) == version
+    az.run("aks", "stop", *here)
+    assert az.run("aks", "show", *here, "--query", "powerState.code") == "Stopped"
+    assert "stopping cannot be performed" in az.run("aks", "stop", *here, good=False)
+    az.run("aks", "start", *here)
+    assert az.run("aks", "show", *here, "--query", "powerState.code") == "Running"
 
 
 @pytest.mark.client

@@ -149,6 +149,38 @@ def test_a_role_of_ones_own(cloud: Azure) -> None:
     cloud("DELETE", f"{DEFINITIONS}/{name}")
 
 
+def test_what_a_role_of_ones_own_allows(cloud: Azure) -> None:
+    """Each of its sets of actions by itself; above and at the scope that it is given at."""
+    store = cloud.cloud.store
+    one = cloud.identity("one")["properties"]["principalId"]
+    caller = store.tokens.principal(one)
+    assert caller is not None
+    token = store.tokens.grant(caller, "https://management.azure.com")
+    sets = [
+        {"actions": ["Microsoft.Network/*"], "notActions": ["Microsoft.Network/*/write"]},
+        {"actions": ["Microsoft.Network/natGateways/write"], "notActions": []},
+    ]
+    name = str(uuid.uuid4())
+    properties = {"roleName": "Mine", "assignableScopes": [SUB], "permissions": sets}
+    cloud("PUT", f"{DEFINITIONS}/{name}", {"properties": properties})
+    path = f"{RG}/{ASSIGNMENTS}/{uuid.uuid4()}"
+    given = {"roleDefinitionId": f"{DEFINITIONS}/{name}", "principalId": one,
+             "principalType": "ServicePrincipal"}  # fmt: skip
+    cloud("PUT", path, {"properties": given})
+    cloud("GET", f"{NET}/natGateways", token=token)
+    cloud("PUT", f"{NET}/natGateways/one", {"location": "eastus"}, token=token)
+    refused = cloud.refused("PUT", f"{NET}/routeTables/one", {"location": "eastus"}, token=token)
+    assert refused == (403, "AuthorizationFailed")
+    elsewhere = f"{SUB}/providers/Microsoft.Network/natGateways"
+    assert cloud.refused("GET", elsewhere, token=token) == (403, "AuthorizationFailed")
+    place = f"{RG}/providers/Microsoft.Authorization/permissions"
+    refused = cloud.refused("GET", place, token=token)
+    assert refused == (403, "AuthorizationFailed")
+    cloud.assign("Reader", RG, one)
+    found = cloud("GET", place, token=token)["value"]
+    assert [each["actions"] for each in found[:2]] == [each["actions"] for each in sets]
+
+
 def test_what_a_limited_caller_may_do(cloud: Azure) -> None:
     user = cloud.sandbox.identity(
         ["Microsoft.Network/natGateways/*", "Microsoft.Resources/subscriptions/resourceGroups/read"]
@@ -198,5 +230,6 @@ def test_an_identity_may_do_what_its_roles_allow(cloud: Azure) -> None:
     found = cloud("GET", f"{RG}/providers/Microsoft.Authorization/permissions", token=token)
     assert found["value"][0]["actions"] == ["*"]
     place = f"{SUB}/providers/Microsoft.Authorization/permissions"
-    assert cloud("GET", place)["value"] == [{"actions": ["*"], "notActions": []}]
+    whole = {"actions": ["*"], "notActions": [], "dataActions": [], "notDataActions": []}
+    assert cloud("GET", place)["value"] == [whole]
     assert "Microsoft.Authorization/*/Write" in found["value"][0]["notActions"]

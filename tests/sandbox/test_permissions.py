@@ -142,9 +142,16 @@ def test_patterns_and_what_was_asked_for() -> None:
 def test_a_policy_document() -> None:
     role = '{"title": "up", "includedPermissions": ["compute.networks.create"]}'
     assert actions(role) == ["compute.networks.create"]
+    role = '{"Name": "up", "Actions": ["Microsoft.Network/*/read"], "NotActions": []}'
+    assert actions(role) == ["Microsoft.Network/*/read"]
     assert actions('{"Statement": {"Effect": "Allow", "Action": "a:B", "Resource": "*"}}') == [
         "a:B"
     ]
-    for text in ("", "[]", '{"Statement": [{"Effect": "Deny", "Action": "a:B"}]}'):
-        with pytest.raises(ValueError, match=r"policy|Effect Allow"):
+    for text in (
+        "",
+        "[]",
+        '{"Actions": ["*"], "NotActions": ["*/write"]}',
+        '{"Statement": [{"Effect": "Deny", "Action": "a:B"}]}',
+    ):
+        with pytest.raises(ValueError, match=r"policy|Effect Allow|Actions only"):
             actions(text)

@@ -45,6 +45,21 @@ def test_one_for_each_account_region_and_name(tmp_path: Path) -> None:
     assert len(receipt.every(tmp_path)) == 2
 
 
+def test_a_cluster_in_a_group_of_its_account(tmp_path: Path) -> None:
+    """Whoever does not know the group finds it; another group has another cluster."""
+    there = replace(ONE, cloud="aks", region="westeurope", home="theirs")
+    receipt.write(there, tmp_path)
+    target = Target("aks", "demo", "westeurope")
+    assert receipt.read(tmp_path, target) == there
+    assert receipt.read(tmp_path, replace(target, home="theirs")) == there
+    for home in ("", "other"):
+        receipt.remove(tmp_path, replace(target, home=home), ACCOUNT)
+        assert receipt.read(tmp_path, replace(target, home=home)) is None
+    assert receipt.every(tmp_path) == [there]
+    receipt.remove(tmp_path, replace(target, home="theirs"), ACCOUNT)
+    assert receipt.every(tmp_path) == []
+
+
 @pytest.mark.parametrize(
     "changed",
     [
@@ -55,6 +70,7 @@ def test_one_for_each_account_region_and_name(tmp_path: Path) -> None:
         {"cloud": 5},
         {"account": None},
         {"minutes": "long"},
+        {"home": 5},
     ],
 )
 def test_one_that_no_profile_could_have_made_counts_as_none(

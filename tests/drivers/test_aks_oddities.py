@@ -1,0 +1,80 @@
+"""What the real Azure does now and then, each seen by somebody, and a whole life with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clusterkit.errors import Protected
+from clusterkit_sandbox.pace import Pace
+from tests.drivers.aks_cases import MINIMAL_CASE
+from tests.drivers.test_faults import complete, nothing
+from tests.drivers.world import World, world
+
+
+@contextmanager
+def account(folder: Path, change: Callable[[Any], None]) -> Iterator[World]:
+    """An account that is different in some way, for as long as it is used."""
+    with world(MINIMAL_CASE, folder, Pace(2000)) as found:
+        [emulator] = found.sandbox._emulators
+        store = emulator.store  # type: ignore[attr-defined]
+        usual, store.conditions = store.conditions, replace(store.conditions)
+        change(store.conditions)
+        try:
+            yield found
+        finally:
+            store.conditions = usual
+
+
+def odd_status(conditions: Any) -> None:
+    """Operations show a state that no page names."""
+    conditions.odd_status = "ProvisionControlPlane"
+
+
+def unseen(conditions: Any) -> None:
+    """Operations are not found at first."""
+    conditions.unseen_polls = 3
+
+
+def lingering(conditions: Any) -> None:
+    """Lists have what is no more."""
+    conditions.lingering = True
+
+
+def reverting(conditions: Any) -> None:
+    """The add-on manager makes its own storage class the default one again."""
+    conditions.reverting = True
+
+
+@pytest.mark.parametrize("oddity", [odd_status, unseen, lingering, reverting])
+def test_a_whole_life(oddity: Callable[[Any], None], tmp_path: Path) -> None:
+    with account(tmp_path, oddity) as found:
+        before = found.look()
+        assert found.up().ok
+        if oddity is not reverting:
+            complete(found)
+        assert found.destroy().ok
+        nothing(found, before)
+
+
+def test_a_lock_protects_what_it_is_on(tmp_path: Path) -> None:
+    """``destroy`` names it, leaves that alone, and goes on once it is gone."""
+    with account(tmp_path, lambda _: None) as found:
+        before = found.look()
+        assert found.up().ok
+        [emulator] = found.sandbox._emulators
+        locks = emulator.store.conditions.locks  # type: ignore[attr-defined]
+        [network] = [one.id for one in found.case.look(found) if one.kind == "virtual-network"]
+        locks[network] = "CanNotDelete"
+        outcome = found.destroy()
+        assert not outcome.ok
+        assert any(isinstance(error, Protected) for error in outcome.failed.values())
+        assert [one.id for one in found.case.look(found) if one.kind == "virtual-network"]
+        locks.clear()
+        assert found.destroy().ok
+        nothing(found, before)
