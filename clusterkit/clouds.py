@@ -133,6 +133,11 @@ class Cloud(Protocol[L]):
         the driver's own choice.
         """
 
+    def administrator(self, clients: L, target: Target) -> Access:
+        """The access of the cluster's own administrator, by a certificate that outlives all tokens;
+        ``ClusterkitError`` where there is none.
+        """
+
     def exec_native(self, target: Target) -> Mapping[str, Any]:
         """The kubeconfig ``exec`` stanza that uses the vendor's own tool; ``ClusterkitError`` where
         there is none.

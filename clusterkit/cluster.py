@@ -144,6 +144,10 @@ class Cluster:
         """How to reach the Kubernetes API; ``ClusterkitError`` while no cluster is running."""
         return self._running(lambda: self._cloud.access(self._snapshot(), self.target))
 
+    def administrator(self) -> Access:
+        """The same by the certificate of the cluster's own administrator, if it has one."""
+        return self._running(lambda: self._cloud.administrator(self._snapshot(), self.target))
+
     def credential(self, minutes: int | None = None) -> Credential:
         """A short-lived credential for the Kubernetes API; ``minutes`` where the cloud lets one
         choose (``check_minutes``), None for the driver's default.
@@ -164,9 +168,7 @@ class Cluster:
         raise UsageError(what, where="--minutes")
 
     def exec_native(self) -> Mapping[str, Any]:
-        """The kubeconfig ``exec`` stanza of the vendor's own tool; ``ClusterkitError`` if it has
-        none.
-        """
+        """The kubeconfig ``exec`` stanza of the vendor's own tool, if it has one."""
         return self._cloud.exec_native(self.target)
 
     # -- plans ------------------------------------------------------------------------------------
@@ -363,11 +365,9 @@ class Cluster:
         try:
             return ask()
         except Absent:
-            raise ClusterkitError(
-                f"there is no running cluster in {self.target.region}",
-                where=self.target.name,
-                hint="clusterkit status lists what exists, clusterkit up creates the rest",
-            ) from None
+            what = f"there is no running cluster in {self.target.region}"
+            hint = "clusterkit status lists what exists, clusterkit up creates the rest"
+            raise ClusterkitError(what, where=self.target.name, hint=hint) from None
 
     def _adopt_all(self, wanted: Sequence[str]) -> None:
         """Tag what exists, while no other run works on the cluster."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from clusterkit.aks import leftovers
 from clusterkit.aks.access import access as access
+from clusterkit.aks.access import administrator as administrator
 from clusterkit.aks.access import credential as credential
 from clusterkit.aks.access import exec_native as exec_native
 from clusterkit.aks.activation import activate as activate
@@ -41,6 +42,7 @@ KINDS: tuple[AnyKind, ...] = (
     VirtualNetwork,
     RoleAssignment,
     leftovers.Disks,
+    leftovers.NodeGroups,
     Cluster,
     FederatedCredential,
     NodePool,

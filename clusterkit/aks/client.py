@@ -37,6 +37,7 @@ KUBERNETES = "6dae42f8-4368-4678-94ff-3960e28e3630/.default"
 
 VERSIONS: Mapping[str, str] = {
     "Microsoft.Authorization": "2022-04-01",
+    "Microsoft.Authorization/locks": "2020-05-01",
     "Microsoft.Compute": "2026-04-01",
     "Microsoft.Compute/disks": "2026-03-02",
     "Microsoft.Compute/skus": "2021-07-01",
@@ -241,7 +242,7 @@ class Clients(CloudClients):
         self, method: str, *arguments: Any, etag: str | None = None
     ) -> Operation[Clients] | None:
         """A call by the SDK that changes something, and goes on after its answer. ``etag``: only
-        if nothing has changed since it was read.
+        if nothing has changed since it was read, or (``MISSING``) if there is none.
         """
         send = partial(containerservice.begin, self._connections, method, *arguments, etag=etag)
         reply, operation = self.ask(method, "", send)
@@ -249,6 +250,14 @@ class Clients(CloudClients):
 
 
 def version(kind: str) -> str:
-    """The ``api-version`` to ask for a type by."""
-    provider, _, rest_of = kind.partition("/")
-    return VERSIONS.get(f"{provider}/{rest_of.partition('/')[0]}") or VERSIONS[provider]
+    """The ``api-version`` to ask for a type by, in whatever case it is written; ``KeyError``."""
+    provider, _, rest_of = kind.lower().partition("/")
+    return _VERSIONS.get(f"{provider}/{rest_of.partition('/')[0]}") or _VERSIONS[provider]
+
+
+def known(kind: str) -> bool:
+    """Whether a type may be asked for."""
+    return kind.lower().partition("/")[0] in _VERSIONS
+
+
+_VERSIONS = {name.lower(): version for name, version in VERSIONS.items()}

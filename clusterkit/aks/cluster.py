@@ -16,17 +16,18 @@ from functools import partial
 from ipaddress import IPv4Network
 from typing import Any, ClassVar
 
-from clusterkit.aks import containerservice, ids
+from clusterkit.aks import containerservice, ids, locks
 from clusterkit.aks.client import Clients
+from clusterkit.aks.containerservice import MISSING
 from clusterkit.aks.errors import ERRORS, told
-from clusterkit.aks.group import home_name, nodes_name
+from clusterkit.aks.group import home_name, nodes_home, nodes_name
 from clusterkit.aks.iam import IdentityState
 from clusterkit.aks.keypair import NOBODY, nobodys_key, same_key, ssh
-from clusterkit.aks.network import PublicIpState, VirtualNetworkState
-from clusterkit.aks.pools import PoolSettings
+from clusterkit.aks.network import BALANCED, PublicIpState, VirtualNetworkState
+from clusterkit.aks.pools import PoolSettings, foreign
 from clusterkit.aks.tags import REPLACE, ArmState, here, within, write_tags
 from clusterkit.engine.edit import Edit, edit, fixed
-from clusterkit.engine.kind import Durations, Env, Kind, Record, Tags
+from clusterkit.engine.kind import Durations, Env, Kind, Occupant, Record, Tags
 from clusterkit.engine.operation import Operation
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.versions import upgrade
@@ -40,7 +41,6 @@ PROTECT = "clusterkit-protect"
 """tag of a cluster that destroy refuses to touch"""
 TIERS = {"free": "Free", "standard": "Standard", "premium": "Premium"}
 SUPPORT = {"standard": "KubernetesOfficial", "long-term": "AKSLongTermSupport"}
-BALANCED, GATEWAY = "loadBalancer", "userAssignedNATGateway"
 BROKEN = ("Failed", "Canceled")
 STOPPED = "Stopped"
 VERSIONS = ("currentKubernetesVersion", "kubernetesVersion")
@@ -83,12 +83,10 @@ class ClusterState(Record):
 
     @property
     def protected(self) -> bool:
-        """Whether its tag says that destroy may not begin."""
         return self.tags.get(PROTECT) == "true"
 
     @property
     def hint(self) -> str:
-        """What to do about it."""
         return ERRORS.cure(self.reason)
 
 
@@ -102,12 +100,7 @@ class Cluster(Kind[Clients, ClusterState]):
     patience: ClassVar[float] = 3600.0
     """logs have 923 s for a create, and rights of an identity take effect in up to an hour"""
     takes: ClassVar[Durations] = Durations(create=258, delete=243)
-    uses: ClassVar[tuple[str, ...]] = (
-        "role-assignment",
-        "virtual-network",
-        "identity",
-        "resource-group",
-    )
+    uses: ClassVar[tuple[str, ...]] = ("role-assignment", "virtual-network", "identity")
 
     version: str
     """a minor version, of which AKS chooses the patch, or a whole one"""
@@ -144,15 +137,18 @@ class Cluster(Kind[Clients, ClusterState]):
         for have in clusters(scope):
             if have.tags.get(CLUSTER) == scope.cluster:
                 yield have
-            elif have.name == scope.cluster:
+            elif have.name.lower() == scope.cluster:
                 key = f"{cls.kind}/{scope.cluster}"
                 what = f"there is a cluster {have.name} that does not carry clusterkit's tags"
-                hint = "choose another name, or take it over: "
-                hint += f"clusterkit up --adopt {key}={have.path}"
+                hint = (
+                    f"choose another name, or take it over: clusterkit up --adopt {key}={have.id}"
+                )
                 raise NotOurs(what, where=key, hint=hint)
 
     def create(self, env: Env[Clients]) -> Operation[Clients] | None:
-        return env.client.aks_begin(BEGIN, home_name(env), env.cluster, self._body(env))
+        # a PUT would change another's of this name
+        where = (home_name(env), env.cluster)
+        return env.client.aks_begin(BEGIN, *where, self._body(env), etag=MISSING)
 
     def _body(self, env: Env[Clients]) -> JSON:
         subnet, kubelet = env[self.network].subnet, env[self.kubelet]
@@ -280,6 +276,12 @@ class Cluster(Kind[Clients, ClusterState]):
             yield Edit("state", have.status, "Succeeded", change)
 
     @classmethod
+    def occupants(cls, scope: Scope[Clients], have: ClusterState) -> Iterator[Occupant]:
+        """Pools of others, and locks, on the group of the nodes too: all that goes with it."""
+        yield from foreign(scope.cluster, have.path, have.pools)
+        yield from locks.on(scope, have.id, nodes_home(scope))
+
+    @classmethod
     def delete(cls, scope: Scope[Clients], have: ClusterState) -> Operation[Clients] | None:
         where = (ids.part(have.path, "resourceGroups"), have.name)
         return scope.client.aks_begin("managed_clusters.begin_delete", *where)
@@ -292,7 +294,7 @@ class Cluster(Kind[Clients, ClusterState]):
         write_tags(scope.client, identifier, labels)
 
     def taken(self, env: Env[Clients]) -> ClusterState | None:
-        return next((have for have in clusters(env) if have.name == env.cluster), None)
+        return next((have for have in clusters(env) if have.name.lower() == env.cluster), None)
 
     @classmethod
     def within(cls, have: ClusterState) -> Mapping[str, str]:

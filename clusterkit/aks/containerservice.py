@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 VERSION = "2026-08-01"
 """``api-version`` of Microsoft.ContainerService; the SDK is asked for the same"""
+MISSING = "*"
+"""the ``etag`` of what must not be there yet"""
 CONDITIONS = ("If-Match", "If-None-Match")
 KEPT = ("Azure-AsyncOperation", "Location", "Retry-After", "x-ms-request-id", "ETag")
 
@@ -51,7 +53,9 @@ def begin(
 
     seen: list[Any] = []
     options: dict[str, Any] = {"polling": False, "raw_response_hook": seen.append}
-    if etag:
+    if etag == MISSING:
+        options |= {"etag": etag, "match_condition": MatchConditions.IfMissing}
+    elif etag:
         options |= {"etag": etag, "match_condition": MatchConditions.IfNotModified}
     _method(connections, method)(*arguments, **options)
     request, answer = seen[0].http_request, seen[0].http_response

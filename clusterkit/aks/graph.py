@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from clusterkit.aks import network
-from clusterkit.aks.cluster import BALANCED, GATEWAY, SUPPORT, TIERS, Cluster
+from clusterkit.aks.cluster import SUPPORT, TIERS, Cluster
 from clusterkit.aks.group import MAIN, ResourceGroup, own_name
 from clusterkit.aks.iam import CONTROL_PLANE, KUBELET, PUSH, Identity, RoleAssignment
 from clusterkit.aks.keypair import SshPublicKey
-from clusterkit.aks.network import PublicIpState, VirtualNetworkState
+from clusterkit.aks.network import BALANCED, GATEWAY, PublicIpState, VirtualNetworkState
 from clusterkit.aks.nodes import NodePool
 from clusterkit.aks.pools import MODES, OS, PoolSettings, pool_name
 from clusterkit.aks.preflight import Facts
@@ -87,12 +87,13 @@ class _Graph:
         """A network of our own, or an existing one, which is never changed."""
         if self.facts.existing is None:
             return network.made(self.profile, self.group, self.tags)
-        return Existing(name=self.facts.existing.id, state=self.facts.existing), None
+        there = self.facts.existing.network
+        return Existing(name=there.id, state=there), None
 
     @property
     def _outbound(self) -> str:
         if self.facts.existing is not None:
-            return GATEWAY if self.facts.existing.nat else BALANCED
+            return self.facts.existing.outbound
         return GATEWAY if self.address else BALANCED
 
     def _registry(self) -> Registry | None:
@@ -155,7 +156,7 @@ class _Graph:
             dns=profile.network.dns_address,
             outbound=self._outbound,
             address=self.address,
-            addresses=facts.addresses,
+            addresses=facts.existing.addresses if facts.existing else (),
             private=not profile.endpoint.public,
             allowed=tuple(profile.endpoint.allowed),
             entra=entra is not None,

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
-from clusterkit.aks import ids
-from clusterkit.aks.client import VERSIONS, Clients
+from clusterkit.aks import ids, locks
+from clusterkit.aks.client import Clients, known
 from clusterkit.engine.cloud_lock import PREFIX
 from clusterkit.engine.kind import Durations, Env, Kind, Occupant, Record, Tags
 from clusterkit.engine.operation import Operation
@@ -31,6 +31,11 @@ def own_name(cluster: str, region: str) -> str:
 def nodes_name(cluster: str, region: str) -> str:
     """The group that AKS makes for the nodes, and deletes with the cluster."""
     return f"{own_name(cluster, region)}-nodes"
+
+
+def nodes_home(scope: Scope[Clients]) -> str:
+    """The id of the group of the nodes."""
+    return f"{scope.client.path}/resourceGroups/{nodes_name(scope.cluster, scope.region)}"
 
 
 def home(scope: Scope[Clients]) -> str:
@@ -125,6 +130,7 @@ class ResourceGroup(Kind[Clients, GroupState]):
 
     @classmethod
     def occupants(cls, scope: Scope[Clients], have: GroupState) -> Iterator[Occupant]:
+        yield from locks.on(scope, have.id)
         for shown in _foreign(scope, have):
             identifier, noun = ids.key(shown["id"]), str(shown.get("type") or "resource")
             cure = f"az resource delete --ids {shown['id']}, or move it to another group"
@@ -167,7 +173,7 @@ def _foreign(scope: Scope[Clients], have: GroupState) -> Iterator[Mapping[str, A
 
 def _there(scope: Scope[Clients], shown: Mapping[str, Any]) -> bool:
     """Whether something that is listed exists; so does what we know nothing of."""
-    if ids.type_of(shown["id"]).partition("/")[0] not in VERSIONS:
+    if not known(ids.type_of(shown["id"])):
         return True
     try:
         scope.client.call("GET", shown["id"])

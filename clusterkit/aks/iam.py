@@ -11,14 +11,16 @@ Rights take effect late: assignments are made before the cluster that needs them
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any, ClassVar
 from uuid import NAMESPACE_URL, uuid5
 
-from clusterkit.aks import ids
+from clusterkit.aks import ids, locks
 from clusterkit.aks.client import Clients
 from clusterkit.aks.tags import ArmState, Resource
+from clusterkit.engine.dates import utc
 from clusterkit.engine.edit import Edit
-from clusterkit.engine.kind import Durations, Env, Kind, Record, Tags
+from clusterkit.engine.kind import Durations, Env, Kind, Occupant, Record, Tags
 from clusterkit.engine.operation import Operation
 from clusterkit.engine.scope import Scope
 from clusterkit.naming import CLUSTER, NAME, mark, read_mark
@@ -98,6 +100,8 @@ class RoleAssignmentState(Record):
     principal: str
     scope: str
     """in lower case"""
+    made: datetime | None
+    """when (UTC)"""
     status: str = ""
 
 
@@ -107,6 +111,12 @@ class RoleAssignment(Kind[Clients, RoleAssignmentState]):
     kind: ClassVar[str] = "role-assignment"
     taggable: ClassVar[bool] = False
     takes: ClassVar[Durations] = Durations(create=25, delete=5)
+    uses: ClassVar[tuple[str, ...]] = (
+        "registry",
+        "identity",
+        "virtual-network",
+        "resource-group",
+    )
     role: str
     """a name of ``ROLES``"""
     on: Kind[Clients, Any]
@@ -173,6 +183,10 @@ class RoleAssignment(Kind[Clients, RoleAssignmentState]):
         scope.client.call("PUT", identifier, {"properties": properties})
 
     @classmethod
+    def occupants(cls, scope: Scope[Clients], have: RoleAssignmentState) -> Iterator[Occupant]:
+        return locks.on(scope, have.id)
+
+    @classmethod
     def delete(cls, scope: Scope[Clients], have: RoleAssignmentState) -> None:
         scope.client.call("DELETE", have.path)
 
@@ -198,4 +212,5 @@ def _state(scope: Scope[Clients], shown: Mapping[str, Any]) -> RoleAssignmentSta
         role=ids.last(properties["roleDefinitionId"]).lower(),
         principal=str(properties["principalId"]).lower(),
         scope=ids.key(properties.get("scope")),
+        made=utc(properties.get("createdOn")),
     )

@@ -12,8 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from clusterkit.aks import ids
+from clusterkit.aks import ids, locks
 from clusterkit.aks.client import Clients
+from clusterkit.aks.cluster import clusters
+from clusterkit.aks.errors import CLUSTERS
 from clusterkit.aks.group import home, nodes_name
 from clusterkit.aks.iam import keeps_volumes
 from clusterkit.aks.tags import here, within, write_tags
@@ -83,6 +85,26 @@ def _refuse(_: Scope[Clients], have: Found) -> None:
         "and its PersistentVolume; volumes of the default StorageClass do not lie there",
     )
 
+
+def _node_groups(scope: Scope[Clients]) -> Iterator[Found]:
+    """The group of the nodes whose cluster is gone: ``managedBy`` says whose it is."""
+    owner = ids.key(f"{home(scope)}/providers/{CLUSTERS}/{scope.cluster}")
+    if any(have.name == scope.cluster for have in clusters(scope)):
+        return
+    for shown in scope.client.pages(f"{scope.client.path}/resourcegroups"):
+        if ids.key(shown.get("managedBy")) == owner:
+            yield Found(shown["id"], str(shown["properties"].get("provisioningState") or ""))
+
+
+NodeGroups = Leftover[Clients](
+    "node-groups",
+    _node_groups,
+    lambda scope, have: scope.client.begin("DELETE", have.id),
+    occupants=lambda scope, have: locks.on(scope, have.id),
+    uses=("virtual-network", "identity", "resource-group"),
+    dies_with="cluster",
+)
+"""What a cluster that was deleted left of its nodes: their machines are in our subnet."""
 
 DoomedVolumes = Leftover[Clients](
     "doomed-volumes",

@@ -9,7 +9,7 @@ the network knows nothing of.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Network
 from typing import Any, ClassVar
 
@@ -19,13 +19,23 @@ from clusterkit.aks.group import nodes_name
 from clusterkit.aks.profile import AksProfile
 from clusterkit.aks.tags import REPLACE, ArmState, Resource, found, here
 from clusterkit.engine.edit import Edit, edit, fixed
-from clusterkit.engine.kind import Durations, Env, Kind, Occupant
+from clusterkit.engine.kind import Durations, Env, Kind, Occupant, Record
 from clusterkit.engine.operation import Operation
 from clusterkit.engine.preflight import Report
 from clusterkit.engine.scope import Scope
+from clusterkit.profile.network import ANYWHERE
 
 SUBNET = "nodes"
 """name of the subnet of a network of ours"""
+BALANCED, GATEWAY = "loadBalancer", "userAssignedNATGateway"
+ROUTES = "userDefinedRouting"
+"""ways out of a cluster; each can follow each other in a network of the user's own
+(https://learn.microsoft.com/azure/aks/egress-outboundtype, "Supported migration paths for BYO
+VNet"; the SDK's description says that it can only be set at creation)"""
+EVERYTHING = ("0.0.0.0/0", "Internet")
+HOPS = ("VirtualAppliance", "VirtualNetworkGateway")
+"""next hops that take traffic out of Azure's own way to the internet
+(https://learn.microsoft.com/azure/aks/egress-udr)"""
 IDLE_MINUTES = 30
 """after which a NAT gateway forgets a connection that says nothing (4 to 120, Microsoft.Network)"""
 
@@ -102,6 +112,8 @@ class VirtualNetworkState(ArmState):
     """the subnet's"""
     nat: str = ""
     """key of the subnet's NAT gateway"""
+    routes: str = ""
+    """key of the subnet's route table"""
     others: tuple[str, ...] = ()
     """names of other subnets"""
 
@@ -149,6 +161,7 @@ class VirtualNetwork(Resource[VirtualNetworkState]):
     @classmethod
     def occupants(cls, scope: Scope[Clients], have: VirtualNetworkState) -> Iterator[Occupant]:
         """Subnets and network interfaces of others; those of the cluster's machines go with it."""
+        yield from super().occupants(scope, have)
         for name in have.others:
             identifier = f"{have.path}/subnets/{name}"
             cure = f"az network vnet subnet delete --ids {identifier}"
@@ -180,6 +193,7 @@ def with_subnet(shown: Mapping[str, Any], name: str) -> VirtualNetworkState:
         subnet=str(ours.get("id") or ""),
         range=str(of_subnet.get("addressPrefix") or several[0]),
         nat=ids.key((of_subnet.get("natGateway") or {}).get("id")),
+        routes=ids.key((of_subnet.get("routeTable") or {}).get("id")),
         others=tuple(sorted(subnets.keys() - {name})),
     )
 
@@ -196,11 +210,19 @@ def made(
     return VirtualNetwork(name="main", group=group, cidr=cidr, nat=nat, tags=tags), address
 
 
-def existing(
-    profile: AksProfile, clients: Clients, report: Report
-) -> tuple[VirtualNetworkState, tuple[str, ...]] | None:
-    """The network that the profile names, and the addresses its nodes go out by; None if it names
-    none, or if it is not there, which ``report`` tells.
+class Outside(Record):
+    """A network that the profile names, and how its nodes go out."""
+
+    network: VirtualNetworkState
+    outbound: str
+    """``outboundType`` of Microsoft.ContainerService"""
+    addresses: tuple[str, ...] = ()
+    """ranges by which they are seen, where that is known"""
+
+
+def existing(profile: AksProfile, clients: Clients, report: Report) -> Outside | None:
+    """The network that the profile names; None if it names none, or if it is not there, which
+    ``report`` tells.
     """
     given, where = profile.network.existing, "network.existing"
     if given is None:
@@ -229,13 +251,42 @@ def existing(
             if ":" not in prefix and IPv4Network(prefix).overlaps(wanted):
                 what = f"{wanted} overlaps {prefix} of {ids.last(given.vpc)}"
                 report.error(what, f"network.{field}", "choose a range outside the network")
-    return have, tuple(_addresses(clients, have.nat))
+    return _outside(profile, clients, have, report)
 
 
-def _addresses(clients: Clients, nat: str) -> Iterable[str]:
-    """The addresses of a NAT gateway."""
-    shown = found(clients, nat) if nat else None
-    for each in ((shown or {}).get("properties") or {}).get("publicIpAddresses") or ():
-        address = found(clients, each["id"]) or {}
-        if text := (address.get("properties") or {}).get("ipAddress"):
-            yield str(text)
+def _outside(
+    profile: AksProfile, clients: Clients, have: VirtualNetworkState, report: Report
+) -> Outside:
+    """How nodes in a subnet go out. A route of the subnet's own comes before its NAT gateway
+    (https://learn.microsoft.com/azure/nat-gateway/nat-overview), and that before the cluster's load
+    balancer.
+    """
+    if hop := _default_route(clients, have.routes):
+        if profile.endpoint.public and ANYWHERE not in profile.endpoint.allowed:
+            what = f"the nodes go out by {hop}, as {ids.last(have.routes)} says"
+            cure = "add the public address that they are seen at, or they cannot reach the API"
+            report.warn(what, "endpoint.allowed", cure)
+        return Outside(network=have, outbound=ROUTES)
+    if not have.nat:
+        return Outside(network=have, outbound=BALANCED)
+    return Outside(network=have, outbound=GATEWAY, addresses=tuple(_addresses(clients, have.nat)))
+
+
+def _default_route(clients: Clients, table: str) -> str:
+    """Where a route table sends what goes to the internet; empty if it leaves that to Azure."""
+    shown = found(clients, table) if table else None
+    for each in ((shown or {}).get("properties") or {}).get("routes") or ():
+        route = each.get("properties") or {}
+        if route.get("addressPrefix") in EVERYTHING and route.get("nextHopType") in HOPS:
+            return str(route.get("nextHopIpAddress") or route["nextHopType"])
+    return ""
+
+
+def _addresses(clients: Clients, nat: str) -> Iterator[str]:
+    """The addresses of a NAT gateway, and its ranges of addresses."""
+    properties = (found(clients, nat) or {}).get("properties") or {}
+    for kind, shown_as in (("publicIpAddresses", "ipAddress"), ("publicIpPrefixes", "ipPrefix")):
+        for each in properties.get(kind) or ():
+            there = (found(clients, each["id"]) or {}).get("properties") or {}
+            if text := there.get(shown_as):
+                yield str(text)

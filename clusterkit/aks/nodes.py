@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from clusterkit.aks import containerservice, ids
 from clusterkit.aks.client import Clients
 from clusterkit.aks.cluster import BROKEN, ClusterState, merge, owned, why
+from clusterkit.aks.containerservice import MISSING
 from clusterkit.aks.errors import ERRORS
 from clusterkit.aks.network import VirtualNetworkState
 from clusterkit.aks.pools import OF_AKS, PoolSettings, taints
@@ -94,7 +95,7 @@ class NodePool(Nodes[Clients, NodePoolState]):
         body = self.settings.body(self.marks(env), env[self.network].subnet)
         group = ids.part(cluster.path, "resourceGroups")
         arguments = (group, cluster.name, self.name, {"properties": body})
-        return env.client.aks_begin(BEGIN, *arguments)
+        return env.client.aks_begin(BEGIN, *arguments, etag=MISSING)
 
     def edits(self, env: Env[Clients], have: NodePoolState) -> Iterator[Edit]:
         wish, (labels, theirs) = self.settings, have.theirs

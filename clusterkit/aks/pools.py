@@ -9,12 +9,14 @@ changed.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from clusterkit.aks import ids
+from clusterkit.engine.kind import Occupant
 from clusterkit.kube.nodes import Taint
-from clusterkit.naming import digest
+from clusterkit.naming import CLUSTER, NAME, digest
 
 OS = {"azurelinux": "AzureLinux", "ubuntu": "Ubuntu"}
 MODES = {"system": "System", "user": "User"}
@@ -101,3 +103,18 @@ class PoolSettings:
 def taints(wanted: tuple[Taint, ...]) -> list[str]:
     """Taints as AKS writes them: ``key=value:NoSchedule``."""
     return [f"{key}={value}:{effect}" for key, value, effect in wanted]
+
+
+def ours(cluster: str, shown: Mapping[str, Any]) -> bool:
+    """Whether a pool is ours; what a cluster's tags were passed on to is not."""
+    tags = shown.get("tags") or {}
+    return (tags.get(CLUSTER), tags.get(NAME)) == (cluster, shown["name"])
+
+
+def foreign(cluster: str, path: str, pools: Iterable[Mapping[str, Any]]) -> Iterator[Occupant]:
+    """The pools in a cluster that others have added."""
+    for shown in pools:
+        if not ours(cluster, shown):
+            identifier = f"{path}/agentPools/{shown['name']}"
+            cure = f"az resource delete --ids {identifier}"
+            yield Occupant("node pool", ids.key(identifier), str(shown["name"]), cure)

@@ -13,35 +13,43 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from clusterkit.aks import activation, group, network
+from clusterkit.aks import activation, group, ids, locks, network
 from clusterkit.aks.client import RESOURCES, Clients
 from clusterkit.aks.cluster import SUPPORT, ClusterState, owned
 from clusterkit.aks.credentials import claims
 from clusterkit.aks.errors import QUOTAS, ROLES
 from clusterkit.aks.group import GroupState
 from clusterkit.aks.machine_types import LEAST_OF_SYSTEM, NO_ZONE, Offer, offers, usages
-from clusterkit.aks.network import VirtualNetworkState
-from clusterkit.aks.pools import HASH, shown_name
-from clusterkit.aks.profile import AksProfile
+from clusterkit.aks.pools import HASH, ours, shown_name
+from clusterkit.aks.profile import AksPool, AksProfile
 from clusterkit.aks.registry import Registry, available, registry_name
 from clusterkit.engine.background import Background
 from clusterkit.engine.preflight import Choice, Known, MachineType, Offers, Report, choose
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.versions import minor, number
-from clusterkit.errors import Denied, Finding, Gone, PreflightError, Propagating
-from clusterkit.naming import CLUSTER, MACHINE
+from clusterkit.errors import CloudError, Denied, Finding, Gone, PreflightError, Propagating
+from clusterkit.naming import MACHINE
 from clusterkit.profile.pool import machine_text
 
+ASSIGN = "Microsoft.Authorization/roleAssignments/write"
+JOIN = "Microsoft.Network/virtualNetworks/subnets/join/action"
 ACTIONS = (
-    "Microsoft.Authorization/roleAssignments/write",
+    ASSIGN,
+    "Microsoft.Authorization/roleAssignments/delete",
+    "Microsoft.Compute/virtualMachineScaleSets/delete",
     "Microsoft.Compute/virtualMachineScaleSets/write",
+    "Microsoft.ContainerService/managedClusters/agentPools/write",
+    "Microsoft.ContainerService/managedClusters/listClusterUserCredential/action",
     "Microsoft.ContainerService/managedClusters/write",
+    "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action",
     "Microsoft.ManagedIdentity/userAssignedIdentities/write",
-    "Microsoft.Network/virtualNetworks/write",
 )
 """those that are asked for first; docs/permissions has all"""
+NETWORK = (JOIN, "Microsoft.Network/virtualNetworks/write")
+GATEWAY = ("Microsoft.Network/natGateways/write", "Microsoft.Network/publicIPAddresses/write")
 OWN_GROUP = "Microsoft.Resources/subscriptions/resourceGroups/write"
 REGISTRY = "Microsoft.ContainerRegistry/registries/write"
+BUILDS = "Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials/write"
 SPOT = "lowPriorityCores"
 MORE = f"ask for more at {QUOTAS}"
 
@@ -59,10 +67,8 @@ class Facts:
     """a pool's name to its VM size"""
     group: GroupState | None = None
     """the existing resource group"""
-    existing: VirtualNetworkState | None = None
+    existing: network.Outside | None = None
     """that of ``network.existing``"""
-    addresses: tuple[str, ...] = ()
-    """by which nodes in it go out, where that is known"""
     registry: str = ""
     """the registry's name in Azure"""
     warnings: tuple[Finding, ...] = ()
@@ -89,6 +95,7 @@ def preflight(profile: AksProfile, clients: Clients) -> Facts:
         given_group = background(lambda: _group(profile, clients, report))
         background(lambda: check_permissions(profile, clients, report))
         background(lambda: check_admins(profile, clients, report))
+        background(lambda: check_locks(scope, report))
         clusters = background(lambda: owned(scope))
         there = background(lambda: network.existing(profile, clients, report))
         offered = background(lambda: offers(clients))
@@ -100,11 +107,10 @@ def preflight(profile: AksProfile, clients: Clients) -> Facts:
         cluster = next(iter(clusters.result()), None)
         version = choose_version(profile, cluster, versions.result().get("values") or (), report)
         pools = _pools(cluster, profile.name) if cluster else []
-        choice = _choose(profile, pools, offered.result(), report)
+        choice = _choose(profile, pools, offered.result(), used.result(), report)
         check_system(profile, choice, report)
         needed = cores_needed(profile, choice, pools, offered.result())
         check_quota(needed, used.result(), report)
-        existing = there.result() or (None, ())
     report.raise_errors()
     return Facts(
         account=subscription,
@@ -112,8 +118,7 @@ def preflight(profile: AksProfile, clients: Clients) -> Facts:
         zones=() if NO_ZONE in choice.zones else choice.zones,
         pools={name: types[0] for name, types in choice.types.items()},
         group=given_group.result(),
-        existing=existing[0],
-        addresses=existing[1],
+        existing=there.result(),
         registry=registry.result(),
         warnings=(*report.warnings, *profile.warnings()),
     )
@@ -133,20 +138,30 @@ def _group(profile: AksProfile, clients: Clients, report: Report) -> GroupState 
 
 def check_permissions(profile: AksProfile, clients: Clients, report: Report) -> None:
     """Whether the credentials may do what ``up`` does; conditions are not seen."""
-    wanted = [*ACTIONS, *([REGISTRY] if profile.registry else [])]
-    where = clients.path
-    if profile.resource_group:
-        where += f"/resourceGroups/{profile.resource_group}"
-    else:
-        wanted.append(OWN_GROUP)
-    if profile.network.existing:
-        wanted = [action for action in wanted if "virtualNetworks" not in action]
+    wanted, there = {*ACTIONS}, profile.network.existing
+    if profile.registry:
+        wanted.add(REGISTRY)
+    if profile.push_accounts:
+        wanted.add(BUILDS)
+    if there is None:
+        wanted |= {*NETWORK, *(GATEWAY if profile.network.nat != "none" else ())}
+    if profile.resource_group is None:
+        wanted.add(OWN_GROUP)
+    home = f"/resourceGroups/{profile.resource_group}" if profile.resource_group else ""
+    _check_scope(f"{clients.path}{home}", wanted, clients, report)
+    if there is not None:
+        # the network may lie in a group where they may do other things
+        _check_scope(there.vpc, {ASSIGN, JOIN}, clients, report)
+
+
+def _check_scope(where: str, wanted: Iterable[str], clients: Clients, report: Report) -> None:
     try:
         found = [*clients.pages(f"{where}/providers/Microsoft.Authorization/permissions")]
     except (Denied, Gone, Propagating):
         return  # another check says why
     if lacking := sorted(action for action in wanted if not _allowed(action, found)):
-        what = f"the credentials may not: {', '.join(lacking)}"
+        on = "the subscription" if where == clients.path else ids.last(where)
+        what = f"the credentials lack permissions on {on}: {', '.join(lacking)}"
         report.error(what, "subscription", ROLES)
 
 
@@ -161,6 +176,21 @@ def _allowed(action: str, permissions: Iterable[Mapping[str, Any]]) -> bool:
 def _matches(action: str, patterns: Iterable[str] | None) -> bool:
     found = (re.escape(each).replace(r"\*", ".*") for each in patterns or ())
     return any(re.fullmatch(each, action, re.IGNORECASE) for each in found)
+
+
+def check_locks(scope: Scope[Clients], report: Report) -> None:
+    """Whether a lock is in the way of what ``up`` makes, replaces and removes."""
+    try:
+        found = [each for each in locks.locks(scope.client) if each.covers(group.home(scope))]
+    except CloudError:
+        return  # a delete tells
+    for each in found:
+        where = ids.last(each.scope) or "the subscription"
+        what = f"lock {each.name} ({each.level}) on {where} is in the way"
+        if each.level == locks.READ_ONLY:
+            report.error(f"{what} of every change", "resource_group", each.cure)
+        else:
+            report.warn(f"{what} of replacing and removing", "resource_group", each.cure)
 
 
 def check_admins(profile: AksProfile, clients: Clients, report: Report) -> None:
@@ -209,7 +239,7 @@ def choose_version(
 
 def _pools(cluster: ClusterState, name: str) -> list[Mapping[str, Any]]:
     """The cluster's pools that carry our tag."""
-    return [pool for pool in cluster.pools if _tags(pool).get(CLUSTER) == name]
+    return [pool for pool in cluster.pools if ours(name, pool)]
 
 
 def _tags(pool: Mapping[str, Any]) -> Mapping[str, str]:
@@ -220,9 +250,10 @@ def _choose(
     profile: AksProfile,
     pools: Sequence[Mapping[str, Any]],
     found: Mapping[str, Offer],
+    used: Mapping[str, tuple[int, int]],
     report: Report,
 ) -> Choice:
-    """Zones, and a size for each pool that all of them have."""
+    """Zones, and a size for each pool that all of them have, of a family whose quota has room."""
     kinds = [offer.type for offer in found.values()]
     zones = frozenset(zone for kind in kinds for zone in kind.zones)
     wanted = profile.network.zones
@@ -231,17 +262,30 @@ def _choose(
         report.warn(what, "network.zones", "choose another region")
         wanted = 1
     zones = zones - {NO_ZONE} or zones
-    used = sorted({str(zone) for pool in pools for zone in pool.get("availabilityZones") or ()})
-    used = used or ([NO_ZONE] if pools else [])
+    lies = sorted({str(zone) for pool in pools for zone in pool.get("availabilityZones") or ()})
+    lies = lies or ([NO_ZONE] if pools else [])
     sizes = {_tags(pool).get(MACHINE): str(pool.get("vmSize")) for pool in pools}
     known = {
         pool.name: [found[size].type if size in found else MachineType(size, zones=zones)]
         for pool in profile.pools
         if (size := sizes.get(machine_text(pool)))
     }
-    candidates = {pool.name: kinds for pool in profile.pools}
-    has = Known(dict(enumerate(used)), known)
+    candidates = {pool.name: _with_room(pool, found, used) or kinds for pool in profile.pools}
+    has = Known(dict(enumerate(lies)), known)
     return choose(profile.pools, wanted, Offers(zones, candidates), has, report)
+
+
+def _with_room(
+    pool: AksPool, found: Mapping[str, Offer], used: Mapping[str, tuple[int, int]]
+) -> list[MachineType]:
+    """The sizes whose family has room for a pool's first nodes, and what has no quota shown."""
+
+    def fits(offer: Offer) -> bool:
+        there, most = used.get(offer.family.lower(), (0, 0))
+        needed = pool.minimum * offer.type.cpu
+        return pool.spot or offer.family.lower() not in used or there + needed <= most
+
+    return [offer.type for offer in found.values() if fits(offer)]
 
 
 def check_system(profile: AksProfile, choice: Choice, report: Report) -> None:

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 from typing import Any, ClassVar
 
-from clusterkit.aks import ids
+from clusterkit.aks import ids, locks
 from clusterkit.aks.client import Clients
 from clusterkit.aks.group import home
-from clusterkit.engine.kind import Env, Kind, Record, S, Tags
+from clusterkit.engine.kind import Env, Kind, Occupant, Record, S, Tags
 from clusterkit.engine.operation import Operation
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Exists, Gone, Propagating
@@ -119,6 +119,10 @@ class Resource(Kind[Clients, S]):
     @classmethod
     def delete(cls, scope: Scope[Clients], have: Any) -> Operation[Clients] | None:
         return scope.client.begin("DELETE", have.path)
+
+    @classmethod
+    def occupants(cls, scope: Scope[Clients], have: Any) -> Iterator[Occupant]:
+        return locks.on(scope, have.id)
 
     @classmethod
     def label(cls, scope: Scope[Clients], identifier: str, labels: Tags) -> None:

@@ -25,10 +25,12 @@ from clusterkit.alibaba.registry import PersonalRepository, RegistryLogin, Repos
 from clusterkit.engine.kind import AnyKind
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.kube import drain
+from clusterkit.kube.kubeconfig import no_administrator
 from clusterkit.kube.manifest import Namespace, ServiceAccount
 from clusterkit.kube.storage import StorageClass
 
 Profile = AlibabaProfile
+administrator = no_administrator
 
 VolumeClaims = drain.volume_claims(keeps_volumes)
 

@@ -29,6 +29,7 @@ EXEC_VERSIONS = (
 """
 
 
+ADMIN = "admin"
 _PARTS = ("context", "cluster", "user")
 
 
@@ -49,6 +50,10 @@ def entry(
 ) -> files.Entry:
     """The cluster's entry; ``ClusterkitError`` while there is no running cluster."""
     target = _pinned(here)
+    if auth == ADMIN:
+        access = here.cluster.administrator()
+        pair = files.certificate(access)
+        return files.entry(target, access, pair, sandbox=here.sandbox, context=context)
     access = here.cluster.access()
     if auth == "clusterkit":
         stanza: Mapping[str, object] = files.exec_clusterkit(target, sandbox_environ(here), minutes)
@@ -62,7 +67,8 @@ def entry(
                 f"--auth {auth}: not available on {target.cloud}",
                 hint=f"use --auth clusterkit or --auth {tool}",
             )
-    return files.entry(target, access, stanza, sandbox=here.sandbox, context=context)
+    user = {"exec": stanza}
+    return files.entry(target, access, user, sandbox=here.sandbox, context=context)
 
 
 def _pinned(here: Connected) -> Target:

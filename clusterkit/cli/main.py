@@ -328,7 +328,8 @@ def kubeconfig(
         typer.Option(
             "--auth",
             help="The command kubectl gets its credentials from: clusterkit, or the vendor's own "
-            f"tool ({EXAMPLES.native_auth}).",
+            f"tool ({EXAMPLES.native_auth}); admin writes the certificate of the cluster's own "
+            "administrator, where it has one.",
         ),
     ] = "clusterkit",
     minutes: o.Minutes = None,

@@ -17,9 +17,11 @@ from clusterkit.eks.profile import EksProfile
 from clusterkit.engine.kind import AnyKind
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.kube import drain
+from clusterkit.kube.kubeconfig import no_administrator
 from clusterkit.kube.storage import StorageClass
 
 Profile = EksProfile
+administrator = no_administrator
 
 
 VolumeClaims = drain.volume_claims(lambda scope: iam.keeps_volumes(scope) is not False)

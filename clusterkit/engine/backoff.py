@@ -22,7 +22,8 @@ OPTIONAL_TRIES = 8
 COMPARE_TRIES = 8
 """comparisons that ask the cloud (a server-side dry run), before a plan fails"""
 OPTIONAL_PATIENCE = 120.0
-"""how long a run waits for what is optional: a new endpoint's name takes a minute to resolve"""
+"""how long a run waits for what is optional and in trouble: a new endpoint's name takes a minute to
+resolve. ``Propagating`` is no trouble"""
 PROPAGATION = 120.0
 """how long something just made may be unknown to another service: identities need up to two minutes
 (facts/durations.tsv, "IAM propagation allowed for")"""

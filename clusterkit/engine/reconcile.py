@@ -331,7 +331,7 @@ class Reconcile:
 
     def _accepted(self, task: Task, operation: object) -> None:
         task.attempts = 0
-        task.propagating = task.unlisted = None
+        task.propagating = task.unlisted = task.trouble = None
         if isinstance(operation, Operation):
             self._actions.operate(task, operation)
         else:

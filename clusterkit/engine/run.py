@@ -45,6 +45,7 @@ from clusterkit.errors import (
     ClusterkitError,
     Gone,
     Locked,
+    Propagating,
     Retryable,
     ServerError,
     TimedOut,
@@ -156,8 +157,6 @@ class Run:
     def _begin(self, step: Step) -> None:
         now = self._scheduler.now()
         limit = backoff.deadline(step.kind.patience, self._scale)
-        if step.kind.optional and step.op != "sweep":
-            limit = min(limit, backoff.deadline(backoff.OPTIONAL_PATIENCE, self._scale))
         task = Task(step, started=now, limit=limit, since=now, changed=now)
         task.removing = step.op in ("delete", "replace")
         if step.op == "sweep":
@@ -291,7 +290,11 @@ class Run:
             self._poller.add(task, pause)
 
     def _timed_out(self, task: Task) -> bool:
-        return self._scheduler.now() - task.changed > task.limit
+        limit = task.limit
+        away = task.trouble is not None and not isinstance(task.trouble, Propagating)
+        if task.kind.optional and task.step.op != "sweep" and away:
+            limit = min(limit, backoff.deadline(backoff.OPTIONAL_PATIENCE, self._scale))
+        return self._scheduler.now() - task.changed > limit
 
     def _time_out(self, task: Task) -> None:
         if task.kind.optional and task.trouble is not None:

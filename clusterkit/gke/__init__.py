@@ -16,10 +16,12 @@ from clusterkit.gke.preflight import account as account
 from clusterkit.gke.preflight import preflight as preflight
 from clusterkit.gke.profile import GkeProfile
 from clusterkit.kube import drain
+from clusterkit.kube.kubeconfig import no_administrator
 from clusterkit.kube.manifest import Namespace
 from clusterkit.kube.storage import StorageClass
 
 Profile = GkeProfile
+administrator = no_administrator
 
 VolumeClaims = drain.volume_claims(lambda scope: leftovers.keeps_volumes(scope) is not False)
 

@@ -75,6 +75,10 @@ class Access:
     """``http://host:port``; left out, what ``HTTPS_PROXY`` and ``NO_PROXY`` say"""
     until: datetime | None = None
     """when the client certificate has to be replaced by asking for the access again (UTC)"""
+    grace: float | None = None
+    """seconds for which a new cluster may refuse who made it; None: ``GRACE``"""
+    new: bool = False
+    """whether it may still do so, though it was there when it was first asked for"""
 
 
 class KubeApi:
@@ -95,6 +99,7 @@ class KubeApi:
         self._line: _Line | None = None
         self._new_until: float | None = None
         self._was_absent = False
+        self._has_let_in = False
 
     def list(self, path: str, labels: Mapping[str, str] | None = None) -> Objects:
         """Every object of a collection that carries the labels, to the last page."""
@@ -183,12 +188,14 @@ class KubeApi:
             raise
         self._new_until = None
         self._was_absent = False
+        self._has_let_in = True
         return found
 
     def _refusal(self, answer: Answer) -> ClusterkitError:
+        line = self._line
         if answer.status == 401:
-            self._drop(self._line)
-        new = answer.status in (401, 403) and self._is_new()
+            self._drop(line)
+        new = answer.status in (401, 403) and self._is_new(line)
         return refusal(answer.status, answer.body, answer.headers, answer.operation, new=new)
 
     # -- the connection and the token -------------------------------------------------------------
@@ -213,16 +220,17 @@ class KubeApi:
             if self._line is line:
                 self._line = None
 
-    def _is_new(self) -> bool:
+    def _is_new(self, line: _Line | None) -> bool:
         """Whether a refusal may be for the cluster's youth: it was not there when we first asked,
-        has not let us in yet, and has refused us for less than ``GRACE`` seconds.
+        or is new, has not let us in yet, and has refused us for less than its time of grace.
         """
         with self._lock:
-            if not self._was_absent:
+            young = line is not None and line.access.new and not self._has_let_in
+            if not (self._was_absent or young):
                 return False
             now = time.monotonic()
             if self._new_until is None:
-                self._new_until = now + GRACE
+                self._new_until = now + ((line.access.grace if line else None) or GRACE)
             return now < self._new_until
 
 

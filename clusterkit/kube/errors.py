@@ -69,7 +69,8 @@ def refusal(
     code = "/".join([reason.replace(" ", ""), *_causes(told)])
     error = ERRORS.classify(code, status, message, operation, after=_seconds(headers))
     if new and isinstance(error, Denied):
-        error = Propagating(message, operation=operation)
+        what = f"waiting until the cluster lets in who made it: {message}"
+        error = Propagating(what, operation=operation)
     assert isinstance(error, CloudError)  # no row says that it is a matter of credentials
     error.code = reason
     return error

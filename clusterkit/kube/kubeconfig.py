@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from clusterkit.engine.target import Target
-from clusterkit.errors import NotOurs
+from clusterkit.errors import ClusterkitError, NotOurs
 from clusterkit.kube.api import Access
 from clusterkit.kube.kubeconfig_file import Document, Files, edit, rehearse, scalars, text
 
@@ -41,27 +41,42 @@ class Entry:
     cluster: Mapping[str, Any]
     """``server``, ``certificate-authority-data``, ``proxy-url``"""
     user: Mapping[str, Any]
-    """``exec``"""
+    """``exec``, or a client certificate"""
 
 
 def entry(
     target: Target,
     access: Access,
-    execute: Mapping[str, Any],
+    user: Mapping[str, Any],
     *,
     sandbox: bool = False,
     context: str | None = None,
 ) -> Entry:
-    """The entry of this cluster; ``execute`` is the ``exec`` stanza that gets its tokens."""
+    """The entry of this cluster; ``user`` is how kubectl gets its credentials."""
     name = entry_name(target, sandbox=sandbox)
     cluster = {"server": access.server}
     if access.ca:
-        authority = base64.b64encode(access.ca.encode()).decode()
-        cluster["certificate-authority-data"] = authority
+        cluster["certificate-authority-data"] = _data(access.ca)
     if access.proxy:
         cluster["proxy-url"] = access.proxy
     mark = _mark(target, sandbox=sandbox)
-    return Entry(name, context or name, mark, cluster, {"exec": dict(execute)})
+    return Entry(name, context or name, mark, cluster, dict(user))
+
+
+def certificate(access: Access) -> dict[str, str]:
+    """The user of an access by a client certificate, with its key."""
+    pair = {"certificate": access.client_certificate, "key": access.client_key}
+    return {f"client-{name}-data": _data(text or "") for name, text in pair.items()}
+
+
+def no_administrator(_: object, target: Target) -> Access:
+    """For a cloud whose clusters have no administrator of their own."""
+    what = f"--auth admin: not available on {target.cloud}"
+    raise ClusterkitError(what, hint="leave --auth out: clusterkit gets a credential each time")
+
+
+def _data(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
 
 
 def entry_name(target: Target, *, sandbox: bool = False) -> str:

@@ -61,6 +61,8 @@ class Manifest(Kind[HasKube, ManifestState]):
     taggable: ClassVar[bool] = False
     dies_with: ClassVar[str | None] = "cluster"
     optional: ClassVar[bool] = True
+    patience: ClassVar[float] = 420.0
+    """a new cluster may take more than five minutes to know who made it (``Access.grace``)"""
 
     cluster: Kind[Any, Any] | None = None
     """order only: whose API server it is in"""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 from clusterkit.engine.edit import Edit, edit
 from clusterkit.engine.kind import Env, Kind
+from clusterkit.engine.operation import Operation
 from clusterkit.engine.scope import Scope
 from clusterkit.kube.api import HasKube, Object
 from clusterkit.kube.manifest import Manifest, ManifestState, is_ours
@@ -37,7 +39,7 @@ class StorageClass(Manifest):
     @classmethod
     def list(cls, scope: Scope[HasKube]) -> Iterable[ManifestState]:
         found = scope.client.kube.list(f"{cls.group}/{cls.plural}")
-        defaults = {item["metadata"]["name"] for item in found if _is_default(item)}
+        defaults = {item["metadata"]["name"] for item in found if is_default(item)}
         for item in found:
             if is_ours(scope.cluster, item):
                 state = cls.state(item)
@@ -45,12 +47,14 @@ class StorageClass(Manifest):
 
     def edits(self, env: Env[HasKube], have: ManifestState) -> Iterator[Edit]:
         yield from super().edits(env, have)
+        alone = partial(self.alone, env, have.others)
+        yield from edit("other default classes", have.others, (), alone)
 
-        def demote() -> None:
-            for other in have.others:
-                self.demote(env, other)
-
-        yield from edit("other default classes", have.others, (), demote)
+    def alone(self, env: Env[HasKube], others: Iterable[str]) -> Operation[HasKube] | None:
+        """Be the only default class."""
+        for other in others:
+            self.demote(env, other)
+        return None
 
     @classmethod
     def demote(cls, scope: Scope[HasKube], name: str) -> None:
@@ -83,6 +87,7 @@ def storage_class(
     return StorageClass(name=name, cluster=cluster, content=content)
 
 
-def _is_default(item: Object) -> bool:
+def is_default(item: Object) -> bool:
+    """Whether claims without a class may get this one."""
     annotations = item["metadata"].get("annotations") or {}
     return "true" in (annotations.get(_DEFAULT), annotations.get(_DEFAULT_BETA))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import time
@@ -15,6 +16,7 @@ from tests.drivers.world import Thing, World
 ARM = "https://management.azure.com"
 VERSIONS = {
     "Microsoft.Authorization": "2022-04-01",
+    "Microsoft.Authorization/locks": "2020-05-01",
     "Microsoft.Compute": "2026-04-01",
     "Microsoft.Compute/disks": "2026-03-02",
     "Microsoft.ContainerRegistry": "2025-11-01",
@@ -69,6 +71,8 @@ class Account:
         url = f"{login}/{environ['AZURE_TENANT_ID']}/oauth2/v2.0/token"
         token = self._session.post(url, data=asked).json()["access_token"]
         self._session.headers["Authorization"] = f"Bearer {token}"
+        self.who = str(_claims(token)["oid"])
+        """the object id of the credentials"""
 
     @property
     def path(self) -> str:
@@ -117,6 +121,11 @@ class Account:
             time.sleep(0.01)
 
 
+def _claims(token: str) -> Any:
+    middle = token.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(f"{middle}=="))
+
+
 def version(path: str) -> str:
     """The ``api-version`` of what a path names."""
     _, found, after = path.rpartition("/providers/")
@@ -137,7 +146,7 @@ def _groups(account: Account) -> Iterator[Thing]:
         if shown.get("managedBy"):  # AKS made it, and passes the cluster's tags on
             yield Thing("node-group", shown["name"], {}, shown)
         else:
-            yield Thing("resource-group", shown["name"], shown.get("tags") or {}, shown)
+            yield Thing("resource-group", shown["id"].lower(), shown.get("tags") or {}, shown)
 
 
 def _resources(account: Account) -> Iterator[Thing]:
@@ -153,13 +162,14 @@ def _resources(account: Account) -> Iterator[Thing]:
         marks = shown.get("tags") or {}
         if inside:  # made by AKS, which passes the cluster's tags on
             kind, marks = f"{kind}-of-nodes", {}
-        yield Thing(kind, identifier, marks, _settled(shown))
+        yield Thing(kind, identifier.lower(), marks, _settled(shown))
         if kind == "cluster":
             for pool in shown["properties"]["agentPoolProfiles"]:
-                yield Thing("node-pool", pool["name"], pool.get("tags") or {}, pool)
+                path = f"{identifier}/agentPools/{pool['name']}".lower()
+                yield Thing("node-pool", path, pool.get("tags") or {}, pool)
         if kind == "identity":
             for each in account.every(f"{identifier}/federatedIdentityCredentials"):
-                yield Thing("federated-credential", each["name"], marks, each)
+                yield Thing("federated-credential", each["id"].lower(), marks, each)
 
 
 def _settled(shown: Any) -> Any:

@@ -10,7 +10,6 @@ from tests.drivers.eks_cases import FILES
 from tests.drivers.world import Case, Edits, World, occupy
 
 REGION = "westeurope"
-ADMIN = "AZURE_CLIENT_OBJECT_ID"
 
 MINIMAL: Mapping[str, Any] = {
     "cloud": "aks",
@@ -64,6 +63,14 @@ def _activated(world: World) -> Edits:
     return {}
 
 
+def bare(world: World) -> Edits:
+    """A subscription with none of the resource providers registered."""
+    account = Account(world)
+    for name in ("Compute", "ContainerService", "ManagedIdentity", "Network"):
+        account("POST", f"{account.path}/providers/Microsoft.{name}/unregister")
+    return {}
+
+
 def network(account: Account, name: str = "theirs", cidr: str = "10.9") -> str:
     """A network of somebody else's in a group of theirs; its id."""
     group = f"{account.path}/resourceGroups/{name}"
@@ -80,12 +87,19 @@ def network(account: Account, name: str = "theirs", cidr: str = "10.9") -> str:
 
 
 def _vnet(world: World) -> Edits:
-    """A network and a group of somebody else's."""
+    """A network and a group of somebody else's, the one outside the other."""
     _activated(world)
     account = Account(world)
     path = network(account)
+    account("PUT", f"{account.path}/resourceGroups/home", {"location": account.region})
     existing = {"vpc": path, "subnet": "theirs-a"}
-    return {"network": {"existing": existing}, "resource_group": "theirs"}
+    return {"network": {"existing": existing}, "resource_group": "home"}
+
+
+def administered(world: World) -> Edits:
+    """Entra ID, with whoever runs this as the administrator."""
+    _activated(world)
+    return {"entra": {"admins": [Account(world).who]}}
 
 
 def _twins(world: World) -> None:

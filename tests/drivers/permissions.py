@@ -1,8 +1,9 @@
 """Which permissions each command needs: ``docs/permissions/``, measured in the sandbox.
 
-``python -m tests.drivers.permissions`` writes the pages and the policies; ``--check`` only compares
-(minutes, either way). A user who may do everything takes a small cluster through its life, once for
-every profile field that costs permissions of its own; the sandbox notes what each call needs.
+``python -m tests.drivers.permissions`` writes the pages and the policies, of all clouds or of those
+that are named; ``--check`` only compares (minutes, either way). A user who may do everything takes
+a small cluster through its life, once for every profile field that costs permissions of its own;
+the sandbox notes what each call needs.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from clusterkit.cluster import Plan
+from tests.drivers import aks_cases as aks
 from tests.drivers import alibaba_cases as ack
 from tests.drivers import eks_cases as eks
 from tests.drivers import gke_cases as gke
@@ -160,9 +162,41 @@ FEATURES: Mapping[str, Sequence[Feature]] = {
         Feature(ORPHANS, use=_kill),
         Feature("up --activate", prepare=gke.bare, activate=True),
     ),
+    "aks": (
+        Feature(
+            "", changes=_changes(aks.MINIMAL_CASE, "key", "another key", "tags"),
+            prepare=aks.MINIMAL_CASE.prepare,
+        ),
+        Feature(
+            "ssh_key", {"ssh_key": "me.pub"}, [{"ssh_key": "other.pub"}, {"ssh_key": None}],
+            aks.MINIMAL_CASE.prepare,
+        ),
+        Feature("tags", {"tags": {"team": "ci"}}, TAGS, aks.MINIMAL_CASE.prepare),
+        Feature("entra", {}, [{"entra.local_accounts": True}], aks.administered),
+        Feature(
+            "registry", {"registry": REGISTRY}, [{"registry.sku": "standard"}, *TAGS],
+            aks.MINIMAL_CASE.prepare,
+        ),
+        Feature(
+            "registry.push", {"registry": {**REGISTRY, "push": ["builds/kaniko"]}},
+            [{"registry.push": "node"}, {"registry.push": ["a/b"]}, {"registry.abac": True}],
+            aks.MINIMAL_CASE.prepare,
+        ),
+        Feature(
+            "network.existing", {}, _changes(aks.EXISTING_CASE), aks.EXISTING_CASE.prepare,
+        ),
+        Feature(USED, prepare=aks.MINIMAL_CASE.prepare, use=_occupy),
+        Feature(ORPHANS, prepare=aks.MINIMAL_CASE.prepare, use=_kill),
+        Feature("up --activate", prepare=aks.bare, activate=True),
+    ),
 }  # fmt: skip
 """by cloud; the first is what every profile needs"""
-CASES = {"eks": eks.MINIMAL_CASE, "alibaba": ack.MINIMAL_CASE, "gke": gke.MINIMAL_CASE}
+CASES = {
+    "eks": eks.MINIMAL_CASE,
+    "alibaba": ack.MINIMAL_CASE,
+    "gke": gke.MINIMAL_CASE,
+    "aks": aks.MINIMAL_CASE,
+}
 
 Used = dict[str, frozenset[str]]
 """command to the actions it needs"""
@@ -221,6 +255,10 @@ def measure(cloud: str, feature: Feature) -> Used:
 
 APPLIED = "Kubernetes asks for `create` besides `patch` when an apply makes something"
 """apiserver, ``handlers/patch.go``: ``withAuthorization(…, "create")``"""
+WARNING = "a warning without it"
+AKS = "Microsoft.ContainerService"
+FEDERATED = "Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials"
+LOCKS = "without it, a lock is not named before it stops a delete"
 ALSO: Mapping[str, Mapping[str, str]] = {
     "eks": {
         "ec2:DeleteNetworkInterface": "a network interface that Kubernetes left behind",
@@ -277,9 +315,21 @@ ALSO: Mapping[str, Mapping[str, str]] = {
         "container.serviceAccounts.create": f"with `registry.push`: {APPLIED}",
         "container.storageClasses.create": f"with `storage`: {APPLIED}",
     },
+    "aks": {
+        "Microsoft.Authorization/locks/read": LOCKS,
+        "Microsoft.Compute/disks/delete": "a claim left a disk behind, and its PersistentVolume "
+        "said Delete",
+        f"{AKS}/managedClusters/listClusterAdminCredential/action": "`kubeconfig --auth admin`",
+        "Microsoft.ContainerRegistry/register/action": "`up --activate` with `registry`",
+        f"{FEDERATED}/delete": "`registry.push` loses a service account",
+        "Microsoft.Resources/subscriptions/resources/read": "`destroy --name` of a cluster in an "
+        "existing resource group",
+        f"{AKS}/managedClusters/start/action": "the cluster was stopped",
+        "Microsoft.Network/routeTables/read": "`network.existing` with a subnet that has a route "
+        "table",
+    },
 }
 """actions of cases that are not measured, and when they are needed"""
-WARNING = "a warning without it"
 LOST = "without it, nothing is said of roles and policies that lost their tags"
 OPTIONAL: Mapping[str, Mapping[str, str]] = {
     "eks": {
@@ -313,6 +363,11 @@ OPTIONAL: Mapping[str, Mapping[str, str]] = {
         "compute.instances.list": WARNING,
         "compute.routes.list": WARNING,
     },
+    "aks": {
+        "Microsoft.Authorization/locks/read": LOCKS,
+        "Microsoft.Authorization/permissions/read": "without it, preflight does not say what is "
+        "lacking",
+    },
 }
 """actions without which the commands on a profile without features go on, and what is missing"""
 
@@ -330,6 +385,8 @@ class Row:
     @property
     def reads(self) -> bool:
         """Whether it changes nothing."""
+        if self.action.startswith("Microsoft."):
+            return self.action.endswith("/read")
         verb = re.split("[:.]", self.action)[-1]
         return f"{verb[0].upper()}{verb[1:]}".startswith(READS)
 
@@ -369,6 +426,11 @@ NAMES = {
         "the custom role to create (`gcloud iam roles create clusterkit --project=PROJECT "
         "--file=docs/permissions/gke.json`) and to grant",
     ),
+    "aks": (
+        "AKS",
+        "the custom role to create (put the subscription's id into `AssignableScopes`, then "
+        "`az role definition create --role-definition docs/permissions/aks.json`) and to assign",
+    ),
 }
 WORDS = {
     "eks": """Besides these, `sts:GetCallerIdentity` is called, which needs no permission.
@@ -389,6 +451,17 @@ Enterprise Edition; that is unverified.
 
 The role belongs to the project of the cluster. On the host project of a Shared VPC,
 `roles/compute.networkUser` is needed besides, for the credentials and for GKE's own account.
+""",
+    "aks": """`up` asks first which of the most important ones the credentials have
+(`Microsoft.Authorization/permissions`), names all that are missing and ends with exit code 4.
+
+Assign the role at the subscription, or with `resource_group:` at that group, and then a second time
+at the virtual network of `network.existing`; a few calls that list or read something of the whole
+subscription (sizes, quotas, locks, role assignments) need Reader there. Two built-in roles have all
+of it: Contributor, and Role Based Access Control Administrator. `roleAssignments/write` gives away
+whatever its owner likes: a condition on the assignment can limit it to the roles in docs/aks.md.
+Without `entra:` Kubernetes is reached with the cluster's own certificate; with it, those in
+`entra.admins` get the role Azure Kubernetes Service RBAC Cluster Admin from `up`.
 """,
 }
 
@@ -413,6 +486,8 @@ def policy(cloud: str, found: Sequence[Row]) -> str:
         permissions = sorted(row.action for row in found)
         role = {"title": "clusterkit", "stage": "GA", "includedPermissions": permissions}
         return json.dumps(role, indent=2) + "\n"
+    if cloud == "aks":
+        return json.dumps(_azure_role(sorted(row.action for row in found)), indent=2) + "\n"
     version, statements = VERSIONS[cloud], []
     for sid, resource in (("Read", "*"), ("Change", "*"), ("Roles", ROLES)):
         actions = [row.action for row in found if _statement(cloud, row) == sid]
@@ -420,6 +495,23 @@ def policy(cloud: str, found: Sequence[Row]) -> str:
         if actions:
             statements.append({"Sid": sid, **one} if cloud == "eks" else one)
     return json.dumps({"Version": version, "Statement": statements}, indent=2) + "\n"
+
+
+def _azure_role(actions: Sequence[str]) -> dict[str, Any]:
+    """A custom role
+    (https://learn.microsoft.com/azure/role-based-access-control/custom-roles, "Custom role
+    properties").
+    """
+    return {
+        "Name": "clusterkit",
+        "IsCustom": True,
+        "Description": "Makes, changes and removes clusters with clusterkit",
+        "Actions": list(actions),
+        "NotActions": [],
+        "DataActions": [],
+        "NotDataActions": [],
+        "AssignableScopes": ["/subscriptions/00000000-0000-0000-0000-000000000000"],
+    }
 
 
 def page(cloud: str, found: Sequence[Row]) -> str:
@@ -457,9 +549,10 @@ def main() -> int:
     """Write the pages, or say which is behind."""
     parser = argparse.ArgumentParser(description="docs/permissions, measured in the sandbox")
     parser.add_argument("--check", action="store_true", help="write nothing")
-    check = parser.parse_args().check
-    behind = []
-    for cloud in FEATURES:
+    parser.add_argument("clouds", nargs="*", help="these only; default: all")
+    options = parser.parse_args()
+    check, behind = options.check, []
+    for cloud in options.clouds or FEATURES:
         found = rows(cloud)
         for file, text in (("json", policy(cloud, found)), ("md", page(cloud, found))):
             path = FOLDER / f"{cloud}.{file}"

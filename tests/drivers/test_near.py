@@ -13,7 +13,7 @@ from clusterkit import clouds
 from clusterkit.cluster import Outcome, Plan
 from clusterkit.engine.kind import Kind, Leftover, closure
 from clusterkit.errors import NotOurs
-from tests.drivers import alibaba_near, eks_near, gke_near
+from tests.drivers import aks_near, alibaba_near, eks_near, gke_near
 from tests.drivers.near import Near
 from tests.drivers.world import World, edited, world
 
@@ -21,6 +21,7 @@ NEAR: Mapping[str, Near] = {
     "eks": eks_near.NEAR,
     "alibaba": alibaba_near.NEAR,
     "gke": gke_near.NEAR,
+    "aks": aks_near.NEAR,
 }
 
 

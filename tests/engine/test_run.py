@@ -30,6 +30,7 @@ from clusterkit.errors import (
     Immutable,
     InUse,
     NotOurs,
+    Propagating,
     Protected,
     Rejected,
     ServerError,
@@ -597,6 +598,31 @@ def test_an_optional_kind_that_cannot_be_reached_is_left_out() -> None:
     assert [(w.where, w.hint) for w in found.warnings] == [("far", "run it from inside")]
     assert run(cloud, found).ok
     assert set(cloud.things) == {"ground/g", "wall/w", "roof/r"}
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_an_optional_kind_that_is_too_early_is_waited_for(
+    early: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backoff, "LEAST_PATIENCE", 0.0)
+    until: list[float] = []
+
+    class Young(Item):
+        kind = "young"
+        optional = True
+        patience = 10_000.0
+
+        @classmethod
+        def list(cls, scope: Scope[DictCloud]) -> Iterable[Seen]:
+            if until and time.monotonic() < until[0]:
+                raise Propagating("not yet") if early else ServerError("overloaded")
+            return super().list(scope)
+
+    cloud = DictCloud()
+    found = planned(cloud, Young(name="y"), kinds=(Young,))
+    until.append(time.monotonic() + 3 * backoff.OPTIONAL_PATIENCE * SCALE)
+    assert run(cloud, found).ok
+    assert ("young/y" in cloud.things) is early
 
 
 class Secret(Item):

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from clusterkit.aks import LOCK, connect
+from clusterkit.aks import LOCK, connect, locks
 from clusterkit.aks.client import ARM, KUBERNETES, Clients, version
 from clusterkit.aks.credentials import claims
 from clusterkit.aks.operations import LOST, ArmOperation, begun
@@ -91,6 +91,35 @@ def clients(
 ) -> Clients:
     wire = CloudConnection(server.proxy, server.ca_file, environ, observe=observe)
     return connect(Target("aks", "demo", "westeurope", **more), wire)
+
+
+# -- locks ----
+
+
+def test_locks_are_listed_once_for_all_things(tmp_path: Path) -> None:
+    where = f"{GROUP}/providers/Microsoft.Authorization/locks/stay"
+    shown = {"id": where, "name": "stay", "properties": {"level": "CanNotDelete"}}
+    with loopback(tmp_path, says(200, {"value": [shown]})) as server:
+        scope = Scope(clients(server), "demo", "westeurope")
+        scope.client.share()  # as a plan does
+        things = [f"{GROUP}/providers/Microsoft.Network/publicIPAddresses/{n}" for n in "ab"]
+        found = [[*locks.on(scope, each)] for each in things]
+        assert [(each.id, each.cure) for (each,) in found] == [
+            (where.lower(), f"az lock delete --ids {where}")
+        ] * 2
+        asked = [heard.path for heard in server.heard if "/locks" in heard.path]
+        assert len(asked) == 1
+        assert asked[0].startswith(f"/subscriptions/{SUBSCRIPTION}/providers/")
+        elsewhere = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/g2"
+        assert not [*locks.on(scope, elsewhere)]
+
+
+@pytest.mark.parametrize("status", [403, 501])
+def test_locks_that_may_not_be_read_are_told_by_the_delete(tmp_path: Path, status: int) -> None:
+    refused = {"error": {"code": "AuthorizationFailed", "message": "no"}}
+    with loopback(tmp_path, says(status, refused)) as server:
+        scope = Scope(clients(server), "demo", "westeurope")
+        assert not [*locks.on(scope, GROUP)]
 
 
 # -- credentials ----

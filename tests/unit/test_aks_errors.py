@@ -18,6 +18,7 @@ from clusterkit.errors import (
     Gone,
     InUse,
     OutOfStock,
+    Protected,
     QuotaExceeded,
     Rejected,
 )
@@ -53,6 +54,20 @@ def test_aks_has_no_envelope() -> None:
             {"code": "DeploymentFailed", "details": [{"code": "SkuNotAvailable", "message": "m"}]},
             "SkuNotAvailable",
             OutOfStock,
+        ),
+        (
+            {
+                "code": "RequestDisallowedByPolicy",
+                "message": "Resource 'x' was disallowed by policy. Policy identifiers: '[]'.",
+                "additionalInfo": [{"type": "PolicyViolation", "info": {}}],
+            },
+            "RequestDisallowedByPolicy",
+            Denied,
+        ),
+        (
+            {"code": "ScopeLocked", "message": "The scope 'x' cannot perform delete operation"},
+            "ScopeLocked",
+            Protected,
         ),
         (
             {"code": "BadRequest", "subcode": "SubnetIsFull", "message": "m"},

@@ -14,7 +14,13 @@ from clusterkit.aks.cluster import Cluster, merge
 from clusterkit.aks.graph import graph
 from clusterkit.aks.group import GroupState, own_name
 from clusterkit.aks.iam import ROLES, IdentityState, RoleAssignment
-from clusterkit.aks.network import NatGatewayState, PublicIpState, VirtualNetworkState
+from clusterkit.aks.network import (
+    GATEWAY,
+    NatGatewayState,
+    Outside,
+    PublicIpState,
+    VirtualNetworkState,
+)
 from clusterkit.aks.nodes import NodePool
 from clusterkit.aks.pools import pool_name
 from clusterkit.aks.preflight import Facts
@@ -139,9 +145,10 @@ def test_an_existing_network_and_group_are_used_and_not_made() -> None:
     given = VirtualNetworkState(
         id="v", path="V", name="shared", cidr="10.0.0.0/8", subnet=SUBNET, nat="nat"
     )
+    there = Outside(network=given, outbound=GATEWAY, addresses=("198.51.100.9",))
     group = GroupState(id="g", path="G", name="g", status="", tags={}, region="westeurope")
     found = _wanted(
-        facts={"existing": given, "group": group, "addresses": ("198.51.100.9",)},
+        facts={"existing": there, "group": group},
         network={"existing": {"vpc": f"{NET}/virtualNetworks/v", "subnet": "nodes"}},
         resource_group="g",
     )

@@ -93,22 +93,22 @@ def test_a_version_without_support() -> None:
 
 def test_the_newest_general_machine_is_chosen() -> None:
     report = Report()
-    choice = _choose(_profile(), [], _offers(*OTHERS, D4), report)
+    choice = _choose(_profile(), [], _offers(*OTHERS, D4), {}, report)
     assert (choice.types["default"][0].name, report.errors) == ("Standard_D4s_v5", [])
     assert choice.zones == ("1", "2")
 
 
 def test_arm() -> None:
     pool = {**POOL, "machine": {"cpu": 4, "memory": 16, "arch": "arm64"}}
-    choice = _choose(_profile(pool), [], _offers(*OTHERS, D4), Report())
+    choice = _choose(_profile(pool), [], _offers(*OTHERS, D4), {}, Report())
     assert choice.types["default"][0].name == "Standard_D4ps_v5"
 
 
 def test_zones_that_the_subscription_may_not_use() -> None:
     offered = _offers(_sku("Standard_D4s_v5", 4, 16, refused="2"), _sku("Standard_X_v5", 1, 1))
-    assert _choose(_profile(), [], offered, Report()).zones == ("1", "3")
+    assert _choose(_profile(), [], offered, {}, Report()).zones == ("1", "3")
     report = Report()
-    _choose(_profile(network={"zones": ["2"]}), [], offered, report)
+    _choose(_profile(network={"zones": ["2"]}), [], offered, {}, report)
     assert "no machine type" in report.errors[0].what
 
 
@@ -119,7 +119,7 @@ def test_sizes_that_the_subscription_may_not_use() -> None:
 
 def test_a_region_without_zones() -> None:
     report = Report()
-    choice = _choose(_profile(), [], _offers(_sku("Standard_D4s_v5", 4, 16, zones="")), report)
+    choice = _choose(_profile(), [], _offers(_sku("Standard_D4s_v5", 4, 16, zones="")), {}, report)
     assert (choice.zones, report.errors) == ((NO_ZONE,), [])
     assert "no availability zones" in report.warnings[0].what
 
@@ -133,14 +133,14 @@ def test_an_existing_pool_keeps_its_size_and_zones() -> None:
         "count": 3,
     }
     offered = _offers(*OTHERS, D4)
-    choice = _choose(_profile(), [there], offered, Report())
+    choice = _choose(_profile(), [there], offered, {}, Report())
     assert (choice.types["default"][0].name, choice.zones) == ("Standard_D4s_v3", ("2", "3"))
     assert not cores_needed(_profile(), choice, [there], offered)
 
 
 def test_quotas_of_family_and_region() -> None:
     profile, offered = _profile(POOL, {**POOL, "name": "spot", "spot": True}), _offers(D4)
-    choice = _choose(profile, [], offered, Report())
+    choice = _choose(profile, [], offered, {}, Report())
     needed = cores_needed(profile, choice, [], offered)
     assert needed == {"cores": 12, "standardDSv5Family": 12, "lowPriorityCores": 12}
     report = Report()
@@ -152,10 +152,27 @@ def test_quotas_of_family_and_region() -> None:
     ]
 
 
+def test_a_family_whose_quota_has_room_is_chosen_together_with_its_zones() -> None:
+    amd = {**_sku("Standard_D4as_v5", 4, 16, zones="13"), "family": "standardDASv5Family"}
+    offered = _offers(D4, amd)
+    used = {"standarddsv5family": (95, 100), "standarddasv5family": (0, 100)}
+    report = Report()
+    choice = _choose(_profile(), [], offered, used, report)
+    assert choice.types["default"][0].name == "Standard_D4as_v5"
+    assert choice.zones == ("1", "3")
+    check_quota(cores_needed(_profile(), choice, [], offered), used, report)
+    assert report.errors == []
+    # without room anywhere the best one is named, with its quota
+    full = dict.fromkeys(used, (95, 100))
+    choice = _choose(_profile(), [], offered, full, report)
+    check_quota(cores_needed(_profile(), choice, [], offered), full, report)
+    assert "standardDSv5Family" in report.errors[0].what
+
+
 def test_system_pools_need_room() -> None:
     small = _sku("Standard_B1s_v2", 1, 1)
     profile, report = _profile({**POOL, "machine": "Standard_B1s_v2"}), Report()
-    check_system(profile, _choose(profile, [], _offers(small), Report()), report)
+    check_system(profile, _choose(profile, [], _offers(small), {}, Report()), report)
     assert "a system pool needs 2 vCPUs" in report.errors[0].what
 
 

@@ -260,6 +260,17 @@ def test_a_cluster_that_has_just_come_up_may_refuse_for_a_while(
         kube.list("/api/v1/pods")
 
 
+def test_a_cluster_may_be_new_though_it_was_there_at_first(server: Server) -> None:
+    kube = KubeApi(lambda: replace(server.access(), new=True, grace=60.0))
+    server.refuses(403, "Forbidden")
+    with pytest.raises(Retryable, match="waiting until the cluster lets in who made it"):
+        kube.list("/api/v1/pods")
+    kube.list("/api/v1/pods")
+    server.refuses(403, "Forbidden")
+    with pytest.raises(Denied):
+        kube.list("/api/v1/pods")
+
+
 def test_once_let_in_a_refusal_is_final(server: Server) -> None:
     calls = iter([Absent("cluster/main"), server.access()])
 

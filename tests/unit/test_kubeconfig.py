@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import multiprocessing
 import os
@@ -52,7 +53,8 @@ def entry(
 ) -> kubeconfig.Entry:
     execute = kubeconfig.exec_clusterkit(target, {"CLUSTERKIT_SANDBOX": "1"} if sandbox else {})
     access = Access(server, "-----BEGIN CERTIFICATE-----\n", proxy=proxy)
-    return kubeconfig.entry(target, access, execute, context=context, sandbox=sandbox)
+    user = {"exec": execute}
+    return kubeconfig.entry(target, access, user, context=context, sandbox=sandbox)
 
 
 @pytest.fixture
@@ -354,6 +356,24 @@ def test_a_lock_that_stays_is_named(
     assert str(lock) in caught.value.hint
     assert config.read_text() == OTHERS
     assert lock.exists()
+
+
+def test_a_certificate_takes_the_place_of_a_command_and_back(config: Path) -> None:
+    kubeconfig.merge([config], entry(), use=False)
+    access = Access("https://abc.example", "", client_certificate="CERT", client_key="KEY")
+    admin = kubeconfig.entry(TARGET, access, kubeconfig.certificate(access))
+    kubeconfig.merge([config], admin, use=False)
+    written = config.read_text()
+    assert base64.b64encode(b"KEY").decode() in written
+    assert "exec:" not in written
+    assert config.stat().st_mode & 0o077 == 0
+    kubeconfig.merge([config], entry(), use=False)
+    assert "client-key-data" not in config.read_text()
+
+
+def test_a_cloud_without_an_administrator_says_so() -> None:
+    with pytest.raises(ClusterkitError, match=f"--auth admin: not available on {TARGET.cloud}"):
+        kubeconfig.no_administrator(None, TARGET)
 
 
 KILLED = """
