@@ -68,6 +68,7 @@ class _Graph:
                 cluster=self.cluster,
                 network=self.network,
                 settings=settings,
+                types=(settings.machine_type,),
                 **asked(pool),
                 tags=self.tags,
             )

@@ -54,7 +54,13 @@ class NodePoolState(Record):
     """``key=value:NoSchedule``"""
     theirs: tuple[Mapping[str, str], tuple[str, ...]]
     """labels and taints that AKS put on by itself"""
+    machine_type: str = ""
     reason: str = ""
+
+    @property
+    def about(self) -> str:
+        """Its VM size."""
+        return self.machine_type
 
     @property
     def hint(self) -> str:
@@ -184,5 +190,6 @@ def _state(cluster: ClusterState, shown: Mapping[str, Any]) -> NodePoolState:
         labels={key: value for key, value in labels.items() if key not in of_aks},
         taints=frozenset(each for each in there if each not in tainted),
         theirs=(of_aks, tainted),
+        machine_type=str(shown.get("vmSize") or ""),
         reason=why(shown),
     )

@@ -33,7 +33,7 @@ from clusterkit.profile import model, network, pool
 from clusterkit.profile.cidr import Cidr
 from clusterkit.profile.fields import ImageName, Many, Strict, every, unique
 from clusterkit.profile.network import ANYWHERE, Nat, Zones, zone_count
-from clusterkit.profile.pool import Size, repeated_names, size_or
+from clusterkit.profile.pool import Size, repeated_names, several, size_or
 from clusterkit.profile.problems import Problem
 
 PODS = IPv4Network("10.244.0.0/16")
@@ -61,7 +61,10 @@ class AksPool(pool.Pool):
     """A node pool."""
 
     machine: Annotated[
-        Size | Annotated[MachineType, Tag("<type>")], size_or("a VM size (Standard_D4s_v5)")
+        Size
+        | Annotated[MachineType, Tag("<type>")]
+        | Annotated[Many[MachineType], several(1, "AKS"), Tag("<types>")],
+        size_or("a VM size (Standard_D4s_v5)"),
     ] = Field(description="a size, or a VM size such as `Standard_D4s_v5`")
     disk: AksDisk = Field(default_factory=AksDisk, description="OS disk of each node")
     mode: Mode | None = Field(

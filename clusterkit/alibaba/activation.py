@@ -14,7 +14,6 @@ from contextlib import suppress
 from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.profile import AlibabaProfile
 from clusterkit.errors import AlreadyDone, Exists, Finding
-from clusterkit.profile.pool import Count
 
 MANAGED = ("Kubernetes", "Network", "Csi", "CsiProvisioner", "CsiPlugin", "Cms", "Log")
 ROLES = ("AliyunCSDefaultRole", *(f"AliyunCSManaged{part}Role" for part in MANAGED))
@@ -30,7 +29,7 @@ CURE = "clusterkit up --activate does it, or the console at first use of Contain
 
 def wanted_roles(profile: AlibabaProfile) -> tuple[str, ...]:
     """The service roles this cluster's parts act under."""
-    scaled = (AUTOSCALER,) if any(isinstance(pool.count, Count) for pool in profile.pools) else ()
+    scaled = (AUTOSCALER,) if any(pool.automatic for pool in profile.pools) else ()
     return (*ROLES, LIFECYCLE, *scaled, *((PULL,) if profile.registry else ()))
 
 

@@ -65,7 +65,7 @@ BECOMES: Table = {
     ),
     "pools": becomes("node pools, scaling groups", f"{_POOL} nodepool_info.name"),
     "pools.name": becomes("name of the node pool, with a hash", f"{_POOL} nodepool_info.name"),
-    "pools.machine": becomes("the instance type", f"{_MACHINES}.instance_types"),
+    "pools.machine": becomes("the instance types, up to 10", f"{_MACHINES}.instance_types"),
     "pools.machine.cpu": becomes("the types that fit, best first", f"{_MACHINES}.instance_types"),
     "pools.machine.memory": becomes(
         "the types that fit, best first", f"{_MACHINES}.instance_types"

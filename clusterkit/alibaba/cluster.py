@@ -16,10 +16,16 @@ from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar
 
-from clusterkit.alibaba import network
+from clusterkit.alibaba import autoscaling, network
 from clusterkit.alibaba.client import Clients, at_path
 from clusterkit.alibaba.errors import ERRORS, cure, redacted
-from clusterkit.alibaba.tags import REPLACE, AlibabaState, read_cs_tags, write_cs_tags
+from clusterkit.alibaba.tags import (
+    REPLACE,
+    AlibabaState,
+    read_cs_tags,
+    tag_cluster,
+    write_cs_tags,
+)
 from clusterkit.engine.dates import utc
 from clusterkit.engine.edit import Edit, edit, fixed
 from clusterkit.engine.kind import Durations, Env, Kind, Occupant, Tags
@@ -185,6 +191,8 @@ class Cluster(Kind[Clients, ClusterState]):
     addons: tuple[str, ...] = ()
     """those that begin with ``!`` are not installed, though ACK would"""
     protected: bool = False
+    scales: bool = False
+    """whether a pool scales by itself"""
 
     @classmethod
     def list(cls, scope: Scope[Clients]) -> Iterable[ClusterState]:
@@ -287,6 +295,9 @@ class Cluster(Kind[Clients, ClusterState]):
             # with another change in the same call ACK forgets that one
             promote = partial(self._modify, env, have, {"cluster_spec": self.spec})
             yield from edit("edition", have.spec, self.spec, promote)
+        if self.scales:
+            configured, configure = have.tags.get(autoscaling.TAG), partial(_configure, env, have)
+            yield from edit("autoscaling", configured, autoscaling.CONFIGURED, configure)
 
         path, to = f"/api/v2/clusters/{have.id}/upgrade", {"next_version": self.version}
         move_on = partial(begin, env, "UpgradeCluster", "POST", path, {**to, "master_only": False})
@@ -304,13 +315,13 @@ class Cluster(Kind[Clients, ClusterState]):
 
     @classmethod
     def label(cls, scope: Scope[Clients], identifier: str, labels: Tags) -> None:
-        body = {
-            "region_id": scope.region,
-            "resource_type": "CLUSTER",
-            "resource_ids": [identifier],
-            "tags": write_cs_tags(labels),
-        }
-        scope.client.cs("TagResources", "PUT", "/tags", body)
+        tag_cluster(scope, identifier, labels)
+
+
+def _configure(env: Env[Clients], have: ClusterState) -> autoscaling.Configuring:
+    path, body = f"/cluster/{have.id}/autoscale/config/", dict(autoscaling.SETTINGS)
+    begun = begin(env, "CreateAutoscalingConfig", "POST", path, body)
+    return autoscaling.Configuring(begun, have.id)
 
 
 def clusters(client: Clients) -> list[ClusterState]:

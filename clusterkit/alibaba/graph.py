@@ -82,6 +82,7 @@ def graph(profile: AlibabaProfile, facts: Facts) -> list[AnyWish]:
         rrsa=pushes,
         addons=addons,
         protected=profile.deletion_protection,
+        scales=any(pool.automatic for pool in profile.pools),
         tags=tags,
     )
     key = None
@@ -99,10 +100,10 @@ def graph(profile: AlibabaProfile, facts: Facts) -> list[AnyWish]:
             cluster=cluster,
             vswitches=network.nodes,
             key_pair=key,
-            types=types,
             disk=pool.disk.size,
             disk_type=pool.disk.type,
             encrypted=pool.disk.encrypted,
+            types=types,
             **asked(pool),
             mirror=profile.mirror,
             tags=cluster.tags,

@@ -38,8 +38,13 @@ STUCK = (
     "it could not be deleted; its scaling group in Auto Scaling may be protected or hold on to "
     "machines, which takes the permission for ess:ModifyScalingGroup to end"
 )
+OF_ACK = "k8s.aliyun.com"
+"""label that ACK puts on the nodes of pools that scale (terraform-provider-alicloud,
+website/docs/r/cs_kubernetes_node_pool.html.markdown)"""
 POOL = "alibabacloud.com/nodepool-id"
 """label of a pool's nodes"""
+NO_SPOT = "NoSpot"
+"""``spot_strategy`` of a pool without spot capacity; it may be left out too"""
 SHORT = 2
 """polls in a row with fewer nodes than asked for, until the events are read"""
 
@@ -67,6 +72,7 @@ class NodePoolState:
     name: str = ""
     group: str = ""
     """its scaling group in Auto Scaling"""
+    spot: bool = False
     told: str = ""
     """what the events say"""
 
@@ -93,6 +99,11 @@ class NodePoolState:
         """What to do about it."""
         return cure(self.reason)
 
+    @property
+    def about(self) -> str:
+        """Its instance types."""
+        return ", ".join(self.types)
+
 
 class NodePool(Nodes[Clients, NodePoolState]):
     """A pool of machines; ``name`` is the node pool's own."""
@@ -110,8 +121,6 @@ class NodePool(Nodes[Clients, NodePoolState]):
     cluster: Kind[Any, ClusterState]
     vswitches: tuple[Kind[Any, VSwitchState], ...]
     key_pair: Kind[Any, AlibabaState] | None = None
-    types: tuple[str, ...]
-    """the wanted one first, then others of its size, for when it is out of stock"""
     disk: int
     """GiB"""
     disk_type: str = "cloud_essd"
@@ -199,10 +208,11 @@ class NodePool(Nodes[Clients, NodePoolState]):
             if not (self.automatic or have.automatic):
                 body["scaling_group"] = {"desired_size": self.minimum}
         labels, taints = dict(self.labels), frozenset(self.taints)
-        if (have.labels, have.taints) != (labels, taints):
+        there = {key: text for key, text in have.labels.items() if key in labels or key != OF_ACK}
+        if (there, have.taints) != (labels, taints):
             body |= {"kubernetes_config": self._kubernetes(), "update_nodes": True}
         yield from size
-        yield from edit("labels", have.labels, labels, change)
+        yield from edit("labels", there, labels, change)
         yield from edit("taints", have.taints, taints, change)
         if have.status == "incomplete":
             arrive = Scaling(None, have.cluster, have.id)
@@ -354,6 +364,7 @@ def _state(cluster: str, shown: Any) -> NodePoolState:
             (t["key"], t.get("value") or "", t["effect"]) for t in config.get("taints") or ()
         ),
         types=tuple(group.get("instance_types") or ()),
+        spot=(group.get("spot_strategy") or NO_SPOT) != NO_SPOT,
         nodes=int(status.get("total_nodes") or 0),
         healthy=int(status.get("healthy_nodes") or 0) - int(status.get("offline_nodes") or 0),
         failed=int(status.get("failed_nodes") or 0),

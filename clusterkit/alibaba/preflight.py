@@ -30,7 +30,16 @@ from clusterkit.alibaba.profile import AlibabaNetwork, AlibabaProfile
 from clusterkit.alibaba.registry import check_personal, domains, servers
 from clusterkit.engine.background import Background
 from clusterkit.engine.dates import utc
-from clusterkit.engine.preflight import Known, MachineType, Offers, Report, choose, zones_of
+from clusterkit.engine.preflight import (
+    Known,
+    MachineType,
+    Offers,
+    Report,
+    Several,
+    check_alike,
+    choose,
+    zones_of,
+)
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.versions import minor, number
 from clusterkit.errors import CloudError, Finding, Gone, PreflightError, Rejected
@@ -83,8 +92,9 @@ def choose_version(
 
 NODES = "nodes-"
 """how the names of the nodes' VSwitches begin; a letter for the zone follows"""
-MOST_TYPES = 3
-"""instance types of a pool; several, because stock runs out by type and zone (ACK allows ten)"""
+SEVERAL = {False: Several(most=3), True: Several(most=5, least=3)}
+"""instance types of a pool that asks for a size, because stock runs out by type and zone; more of a
+spot pool, whose machines are reclaimed"""
 
 
 @dataclass(frozen=True)
@@ -167,12 +177,14 @@ def _preflight(profile: AlibabaProfile, clients: Clients) -> Facts:
             for name, types in known.items()
         }
         has = Known(slots.result(), kept)
-        choice = choose(profile.pools, wanted, offers, has, report, most=MOST_TYPES)
+        several = {pool.name: SEVERAL[pool.spot] for pool in profile.pools}
+        choice = choose(profile.pools, wanted, offers, has, report, several=several)
+        check_alike(profile.pools, choice, report)
         if missing:
             needed = Counter[bool]()
             for pool in profile.pools:
                 if pool.name in choice.types:
-                    cpu = choice.types[pool.name][0].cpu
+                    cpu = max(kind.cpu for kind in choice.types[pool.name])
                     needed[pool.spot] += cpu * missing.get(pool.name, 0)
             check_quota(clients, needed, report)
     report.raise_errors()
@@ -216,8 +228,8 @@ def _known_types(
     profile: AlibabaProfile, groups: Iterable[NodePoolState], scarce: Mapping[str, frozenset[str]]
 ) -> dict[str, tuple[str, ...]]:
     """A pool's name to the types that were chosen when a pool for such a machine was created."""
-    types = {one.tags.get(MACHINE): one.types for one in groups}
-    known = {pool.name: types.get(machine_text(pool)) for pool in profile.pools}
+    types = {(one.tags.get(MACHINE), one.spot): one.types for one in groups}
+    known = {pool.name: types.get((machine_text(pool), pool.spot)) for pool in profile.pools}
     return {name: found for name, found in known.items() if found and name not in scarce}
 
 
@@ -255,7 +267,8 @@ def _types(
     asked: set[Machine | str] = set()
     for pool in profile.pools:
         if pool.name not in known:
-            asked.add(pool.machine)
+            asked.update(pool.types)
+            asked |= {pool.machine} if isinstance(pool.machine, Machine) else set()
         elif pool.name in missing:
             asked.update(known[pool.name])
     return {kind.name: kind for kind in machine_types(clients, asked)}

@@ -35,9 +35,11 @@ from clusterkit.profile.cidr import SLOTS, Cidr, private
 from clusterkit.profile.fields import Many, every, unique
 from clusterkit.profile.labels import ServiceAccount
 from clusterkit.profile.network import Nat, Zones, zone_count
-from clusterkit.profile.pool import Size, repeated_names, size_or
+from clusterkit.profile.pool import Size, repeated_names, several, size_or
 from clusterkit.profile.problems import Problem
 
+MOST_TYPES = 10
+"""``instance_types`` of CreateClusterNodePool"""
 PODS = IPv4Network("172.20.0.0/16")
 SERVICES = IPv4Network("172.21.0.0/20")
 """default ranges of Flannel's pods and of Services"""
@@ -60,8 +62,14 @@ class AlibabaPool(pool.Pool):
     """A node pool."""
 
     machine: Annotated[
-        Size | Annotated[InstanceType, Tag("<type>")], size_or("an ECS type (ecs.g7.xlarge)")
-    ] = Field(description="a size, or an ECS instance type such as `ecs.g7.xlarge`")
+        Size
+        | Annotated[InstanceType, Tag("<type>")]
+        | Annotated[Many[InstanceType], several(MOST_TYPES, "ACK"), Tag("<types>")],
+        size_or("an ECS type (ecs.g7.xlarge)"),
+    ] = Field(
+        description="a size, for which several types are chosen, or an ECS instance type such as "
+        "`ecs.g7.xlarge`, or up to 10 of them, the preferred one first"
+    )
     disk: AlibabaDisk = Field(default_factory=AlibabaDisk, description="system disk of each node")
 
 

@@ -123,6 +123,17 @@ def write_cs_tags(tags: Tags) -> list[dict[str, str]]:
     return [{"key": key, "value": value} for key, value in tags.items()]
 
 
+def tag_cluster(scope: Scope[Clients], cluster: str, tags: Tags) -> None:
+    """Put tags on the cluster with this id."""
+    body = {
+        "region_id": scope.region,
+        "resource_type": "CLUSTER",
+        "resource_ids": [cluster],
+        "tags": write_cs_tags(tags),
+    }
+    scope.client.cs("TagResources", "PUT", "/tags", body)
+
+
 def shown_name(scope: Scope[Any], name: str) -> str:
     """What the console calls a thing."""
     return f"clusterkit-{scope.cluster}-{name}"

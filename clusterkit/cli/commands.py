@@ -43,9 +43,12 @@ CHANGES = 20
 
 def _plan_line(shown: UI, plan: Plan) -> None:
     steps = [
-        {"op": s.op, "key": s.key, "changes": [_change(edit) for edit in s.changes], "why": s.why}
+        {
+            "op": s.op, "key": s.key, "about": s.about,
+            "changes": [_change(edit) for edit in s.changes], "why": s.why,
+        }
         for s in plan.todo
-    ]
+    ]  # fmt: skip
     stay = {"kept": [asdict(k) for k in plan.kept], "blocked": [asdict(k) for k in plan.blocked]}
     shown.line("Plan", steps=steps, **stay)
 

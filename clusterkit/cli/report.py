@@ -13,6 +13,7 @@ from rich.text import Text
 from clusterkit.cli.format import brief
 from clusterkit.cli.terminal import SafeConsole
 from clusterkit.cluster import Kept, Observation, Plan, Step
+from clusterkit.engine.kind import about
 from clusterkit.engine.target import Target
 from clusterkit.errors import ClusterkitError, Finding, PreflightError, ProfileError
 
@@ -66,7 +67,7 @@ def show_plan(console: Console, cluster: str, plan: Plan) -> None:
 
 
 def _line(step: Step) -> Text:
-    more = ""
+    more = f"  {step.about}" if step.about else ""
     if step.op == "sweep":
         more = f"  {step.found} there now"
     elif step.op == "wait":
@@ -176,4 +177,5 @@ def show_status(console: Console, target: Target, found: Observation) -> None:
     console.print(Text(f"{target.name} ({where})", style="bold"))
     width = max(len(thing.key) for thing in found.things)
     for thing in found.things:
-        console.print(Text(f"  {thing.key:<{width}}  {brief(thing.status, 100)}"))
+        more = f"  {about(thing.state)}" if about(thing.state) else ""
+        console.print(Text(f"  {thing.key:<{width}}  {brief(thing.status, 100)}{more}"))

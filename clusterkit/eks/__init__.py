@@ -17,7 +17,15 @@ from clusterkit.eks.profile import EksProfile
 from clusterkit.engine.kind import AnyKind
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.kube import drain
+from clusterkit.kube.deployment import Deployment
 from clusterkit.kube.kubeconfig import no_administrator
+from clusterkit.kube.manifest import ServiceAccount
+from clusterkit.kube.rbac import (
+    ClusterRole,
+    ClusterRoleBinding,
+    NamespacedRole,
+    NamespacedRoleBinding,
+)
 from clusterkit.kube.storage import StorageClass
 
 Profile = EksProfile
@@ -54,6 +62,12 @@ KINDS: tuple[AnyKind, ...] = (
     addons.Addon,
     nodes.NodeGroup,
     StorageClass,
+    ServiceAccount,
+    ClusterRole,
+    ClusterRoleBinding,
+    NamespacedRole,
+    NamespacedRoleBinding,
+    Deployment,
     VolumeClaims,
     drain.Ingresses,
     drain.LoadBalancerServices,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from clusterkit.eks.addons import Addon, PodIdentity
+from clusterkit.eks.autoscaler import autoscaler
 from clusterkit.eks.client import Clients
 from clusterkit.eks.cluster import AccessEntry, Cluster
 from clusterkit.eks.iam import CLUSTER_ROLE, KEEP_VOLUMES, Role, push_policy
@@ -96,6 +97,7 @@ class _Graph:
         made = {"tagSpecification_1": f"{STORAGE_CLASS}={DEFAULT_CLASS}"}
         parameters = {"encrypted": "true", "type": "gp3", **made}
         yield storage_class(DEFAULT_CLASS, "ebs.csi.aws.com", parameters, cluster=cluster)
+        yield from self._autoscaler((first[0], groups[0]))
         yield from self._registry()
 
     def _cluster(self) -> Cluster:
@@ -204,10 +206,17 @@ class _Graph:
         if text := profile.ssh_public_key:
             key = KeyPair(name=fingerprint(text), public_key=text, tags=tags)
         for pool in profile.pools:
-            machine, disk = self.facts.pools[pool.name], pool.disk
+            machines, disk = self.facts.pools[pool.name], pool.disk
+            types = tuple(machine.name for machine in machines)
             setup = digest(disk.size, disk.encrypted, key.name if key else "")
-            ami = AMI[machine.arch]
-            fixed = digest(machine.name, ami, pool.spot, setup, [s.name for s in subnets])
+            ami = AMI[machines[0].arch]
+            fixed = digest(
+                types if len(types) > 1 else types[0],
+                ami,
+                pool.spot,
+                setup,
+                [s.name for s in subnets],
+            )
             yield NodeGroup(
                 name=f"{pool.name}-{fixed}",
                 cluster=self.cluster,
@@ -220,13 +229,23 @@ class _Graph:
                     tags=tags,
                 ),
                 subnets=tuple(subnets),
-                instance_type=machine.name,
                 ami=ami,
                 version=self.facts.version,
                 max_unavailable=pool.max_unavailable,
+                types=types,
                 **asked(pool),
                 tags=tags,
                 after=before,
+            )
+
+    def _autoscaler(self, after: tuple[Any_, ...]) -> Iterator[Any_]:
+        """The cluster autoscaler, if a pool has a range."""
+        profile, facts = self.profile, self.facts
+        if any(pool.automatic for pool in profile.pools):
+            own = f"{profile.region}:{facts.account}:nodegroup/{profile.name}/*"
+            groups = f"arn:{facts.partition}:eks:{own}"
+            yield from autoscaler(
+                self.cluster, facts.version, groups, profile.region, self.tags, after
             )
 
     def _registry(self) -> Iterator[Any_]:

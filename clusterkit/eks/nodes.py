@@ -1,6 +1,6 @@
 """Managed node groups and their launch templates.
 
-What cannot be changed (type, disk, image family, spot) is hashed into the name: another value is
+What cannot be changed (types, disk, image family, spot) is hashed into the name: another value is
 another node group, made before the old one goes. The launch template is always our own: without one
 AL2023 nodes get an IMDS hop limit of 1, and pods no credentials from the node
 (https://docs.aws.amazon.com/eks/latest/userguide/al2023.html); ``remoteAccess`` would open port 22
@@ -80,12 +80,18 @@ class NodeGroupState(AwsState):
     """A node group as DescribeNodegroup shows it; ``id`` is its name."""
 
     version: str
+    types: tuple[str, ...]
     count: tuple[int, int]
     """least and most"""
     desired: int
     labels: Mapping[str, str]
     taints: Taints
     max_unavailable: int
+
+    @property
+    def about(self) -> str:
+        """Its instance types."""
+        return ", ".join(self.types)
 
 
 class NodeGroup(InCluster[NodeGroupState], Nodes[Clients, NodeGroupState]):
@@ -107,7 +113,6 @@ class NodeGroup(InCluster[NodeGroupState], Nodes[Clients, NodeGroupState]):
     role: Kind[Clients, RoleState]
     template: Kind[Clients, Ec2State]
     subnets: tuple[Kind[Clients, SubnetState], ...]
-    instance_type: str
     ami: str
     version: str
     max_unavailable: int = 1
@@ -119,6 +124,7 @@ class NodeGroup(InCluster[NodeGroupState], Nodes[Clients, NodeGroupState]):
         return NodeGroupState(
             **cls.common(found.id, shown),
             version=shown["version"],
+            types=tuple(shown.get("instanceTypes") or ()),
             count=(scaling["minSize"], scaling["maxSize"]),
             desired=scaling["desiredSize"],
             labels=shown.get("labels") or {},
@@ -145,7 +151,7 @@ class NodeGroup(InCluster[NodeGroupState], Nodes[Clients, NodeGroupState]):
             nodegroupName=self.name,
             scalingConfig={"minSize": low, "maxSize": high, "desiredSize": low},
             subnets=env.ids(self.subnets),
-            instanceTypes=[self.instance_type],
+            instanceTypes=[*self.types],
             amiType=self.ami,  # type: ignore[arg-type]
             nodeRole=env[self.role].arn,
             labels=dict(self.labels),

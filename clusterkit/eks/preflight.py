@@ -8,7 +8,7 @@ the support status of versions come from DescribeClusterVersions, never from a t
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
@@ -18,14 +18,23 @@ from clusterkit.eks.network import Subnet, SubnetState
 from clusterkit.eks.profile import EksProfile, ExistingNetwork
 from clusterkit.eks.tags import read_tags
 from clusterkit.engine.background import Background
-from clusterkit.engine.preflight import Known, MachineType, Offers, Report, choose, zones_of
+from clusterkit.engine.preflight import (
+    Known,
+    MachineType,
+    Offers,
+    Report,
+    Several,
+    check_alike,
+    choose,
+    zones_of,
+)
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.versions import number
 from clusterkit.errors import Finding, Gone
 from clusterkit.naming import CLUSTER, MACHINE
 from clusterkit.profile.cidr import positions
 from clusterkit.profile.model import Machine
-from clusterkit.profile.pool import machine_text
+from clusterkit.profile.pool import Pool, machine_text
 
 FAMILIES = ("m", "c", "r", "t")
 """general purpose, compute, memory and burstable, the preferred one first
@@ -36,14 +45,18 @@ RANKS = {pair: rank for rank, pair in enumerate(product(FAMILIES, OPTIONS))}
 _TYPE = re.compile(r"([a-z]+)(\d+)([a-z-]*)\..+")
 MOST_VALUES = 200
 """values of one filter (EC2 API, "Filtering")"""
+SPOT = Several(most=5, least=3)
+"""instance types of a spot pool that asks for a size: a reclaimed machine is replaced by what is
+free (EKS User Guide, "Managed node group capacity types")"""
 ARCHITECTURES = {"amd64": "x86_64", "arm64": "arm64"}
 
 
-def machine_types(clients: Clients, asked: Collection[Machine | str]) -> list[MachineType]:
-    """The types named in ``asked``, and for each size the types that may fit it."""
-    named = {machine for machine in asked if isinstance(machine, str)}
+def machine_types(clients: Clients, pools: Iterable[Pool]) -> list[MachineType]:
+    """The types that the pools name, and those that may fit their sizes."""
+    asked = [*pools]
+    named = {name for pool in asked for name in pool.types}
     found = {kind.name: kind for kind in map(_machine_type, _named(clients, sorted(named)))}
-    for size in (machine for machine in asked if isinstance(machine, Machine)):
+    for size in {pool.machine for pool in asked if isinstance(pool.machine, Machine)}:
         fitting = map(_machine_type, _fitting(clients, size))
         found |= {kind.name: kind for kind in fitting if kind.rank is not None}
     zones: dict[str, set[str]] = {name: set() for name in found}
@@ -174,8 +187,8 @@ class Facts:
     partition: str
     version: str
     zones: tuple[str, ...]
-    pools: Mapping[str, MachineType]
-    """a pool's name to its instance type"""
+    pools: Mapping[str, tuple[MachineType, ...]]
+    """a pool's name to its instance types, the preferred one first"""
     addons: Mapping[str, AddonVersion]
     control_plane: frozenset[str] = frozenset()
     """zones of an existing cluster's control plane, which EKS fixes at creation; empty: all"""
@@ -201,7 +214,7 @@ def preflight(profile: EksProfile, clients: Clients) -> Facts:
         offered = background(lambda: list(listed))
         zones = background(lambda: _zones(profile, clients, report))
         owned = background(lambda: [] if existing else [*Subnet.list(Scope(clients, profile.name))])
-        types = background(lambda: machine_types(clients, {p.machine for p in profile.pools}))
+        types = background(lambda: machine_types(clients, profile.pools))
         known = background(lambda: _known_types(profile, clients))
         cluster = found_cluster.result()
         given = background(
@@ -213,9 +226,9 @@ def preflight(profile: EksProfile, clients: Clients) -> Facts:
         addons = background(lambda: addon_versions(clients, names, version, report))
         found = {kind.name: kind for kind in types.result()}
         kept = {
-            pool.name: [found.get(kind.name, kind)]
+            pool.name: [found.get(kind.name, kind) for kind in kinds]
             for pool in profile.pools
-            if (kind := known.result().get(machine_text(pool)))
+            if (kinds := known.result().get((machine_text(pool), pool.spot)))
         }
         subnets = given.result()
         wanted = profile.network.zones
@@ -226,9 +239,10 @@ def preflight(profile: EksProfile, clients: Clients) -> Facts:
             {pool.name: list(found.values()) for pool in profile.pools},
         )
         by_name = {Subnet.name_of(subnet): subnet.zone for subnet in owned.result()}
-        choice = choose(
-            profile.pools, wanted, offers, Known(positions(by_name, PRIVATE), kept), report
-        )
+        has = Known(positions(by_name, PRIVATE), kept)
+        several = {pool.name: SPOT for pool in profile.pools if pool.spot}
+        choice = choose(profile.pools, wanted, offers, has, report, several=several)
+        check_alike(profile.pools, choice, report)
         if cluster:
             _check_way_out(profile, owned.result(), report)
         control_plane = _control_plane(cluster, owned.result(), subnets)
@@ -242,7 +256,7 @@ def preflight(profile: EksProfile, clients: Clients) -> Facts:
         partition=clients.partition,
         version=version,
         zones=choice.zones,
-        pools={name: types[0] for name, types in choice.types.items()},
+        pools=choice.types,
         addons=addons.result(),
         control_plane=control_plane,
         subnets=subnets,
@@ -290,9 +304,13 @@ def _control_plane(
     return frozenset(s.zone for s in (*owned, *existing.values()) if s.id in used)
 
 
-def _known_types(profile: EksProfile, clients: Clients) -> dict[str, MachineType]:
-    """What the profile asked for to the type that was chosen when the node group was created."""
-    found: dict[str, MachineType] = {}
+def _known_types(
+    profile: EksProfile, clients: Clients
+) -> dict[tuple[str, bool], list[MachineType]]:
+    """What the profile asked for, and whether of spot capacity, to the types that were chosen when
+    the node group was created.
+    """
+    found: dict[tuple[str, bool], list[MachineType]] = {}
     eks, cluster = clients.eks, profile.name
     if not any(isinstance(pool.machine, Machine) for pool in profile.pools):
         return found
@@ -300,10 +318,11 @@ def _known_types(profile: EksProfile, clients: Clients) -> dict[str, MachineType
         for name in pages(eks, "list_nodegroups", "nodegroups", clusterName=cluster):
             shown = eks.describe_nodegroup(clusterName=cluster, nodegroupName=name)
             group = shown["nodegroup"]
-            tags, types = group.get("tags", {}), group.get("instanceTypes") or [""]
-            if tags.get(CLUSTER) == cluster and MACHINE in tags:
+            tags, types = group.get("tags", {}), group.get("instanceTypes") or ()
+            if tags.get(CLUSTER) == cluster and MACHINE in tags and types:
                 arch = "arm64" if "ARM_64" in group.get("amiType", "") else "amd64"
-                found[tags[MACHINE]] = MachineType(types[0], arch=arch)
+                key = tags[MACHINE], group.get("capacityType") == "SPOT"
+                found[key] = [MachineType(name, arch=arch) for name in types]
     except Gone:
         return found
     return found

@@ -31,9 +31,11 @@ from clusterkit.profile import model, network, pool
 from clusterkit.profile.cidr import SLOTS, Cidr, private
 from clusterkit.profile.fields import Many, every, unique
 from clusterkit.profile.network import ANYWHERE, Zones, zone_count
-from clusterkit.profile.pool import Size, repeated_names, repeated_taints, size_or
+from clusterkit.profile.pool import Size, repeated_names, repeated_taints, several, size_or
 from clusterkit.profile.problems import Problem
 
+MOST_TYPES = 20
+"""``instanceTypes`` of CreateNodegroup"""
 MOST_RANGES = 40
 """ranges that may connect to a cluster's public endpoint
 (https://docs.aws.amazon.com/eks/latest/userguide/service-quotas.html)"""
@@ -61,8 +63,14 @@ class EksPool(pool.Pool):
     """A managed node group."""
 
     machine: Annotated[
-        Size | Annotated[InstanceType, Tag("<type>")], size_or("an EC2 instance type (m7i.xlarge)")
-    ] = Field(description="a size, or an EC2 instance type such as `m7i.xlarge`")
+        Size
+        | Annotated[InstanceType, Tag("<type>")]
+        | Annotated[Many[InstanceType], several(MOST_TYPES, "EKS"), Tag("<types>")],
+        size_or("an EC2 instance type (m7i.xlarge)"),
+    ] = Field(
+        description="a size, or an EC2 instance type such as `m7i.xlarge`, or up to 20 of them, "
+        "the preferred one first; a spot pool of a size gets several by itself"
+    )
     disk: EksDisk = Field(default_factory=EksDisk, description="root volume of each node")
     labels: EksLabels = Field(default_factory=dict, description="Kubernetes labels")
     taints: Annotated[Many[EksTaint], every(repeated_taints)] = Field(

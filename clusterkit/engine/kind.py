@@ -37,7 +37,8 @@ class State(Protocol):
     """What the cloud reports about one thing: a frozen dataclass with at least these.
 
     A kind's state may also have ``reason``, the cloud's explanation of its status, ``hint``, what
-    to do about it, and ``protected``, whether its deletion protection is on.
+    to do about it, ``about``, what else ``status`` shows, and ``protected``, whether its deletion
+    protection is on.
     """
 
     @property
@@ -160,6 +161,11 @@ class Kind(ABC, Generic[C, S]):
     def key(self) -> str:
         """``kind/name``, unique in a cluster."""
         return f"{self.kind}/{self.name}"
+
+    @property
+    def about(self) -> str:
+        """What a plan says of one that is created, beside its key: what was chosen for it."""
+        return ""
 
     def needs(self) -> Iterator[Kind[Any, Any]]:
         """The kinds in this one's fields."""
@@ -296,6 +302,11 @@ def reason(have: Any) -> str:
 def hint(have: Any) -> str:
     """What to do about its status; empty if the driver does not know."""
     return str(getattr(have, "hint", ""))
+
+
+def about(have: Any) -> str:
+    """What ``status`` says of it, beside its status; empty for most kinds."""
+    return str(getattr(have, "about", ""))
 
 
 class Existing(Kind[Any, S]):

@@ -5,7 +5,7 @@ The driver asks its cloud and translates the answers to the types here; nothing 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import combinations
@@ -120,8 +120,15 @@ class Pool(Protocol):
     def name(self) -> str: ...
 
     @property
-    def machine(self) -> Size | str:
-        """A size, or the name of a machine type."""
+    def machine(self) -> Size | str | tuple[str, ...]:
+        """A size, the name of a machine type, or several names, the preferred one first."""
+
+
+class ScalingPool(Pool, Protocol):
+    """A pool that an autoscaler may change."""
+
+    @property
+    def automatic(self) -> bool: ...
 
 
 class Offers(NamedTuple):
@@ -133,6 +140,15 @@ class Offers(NamedTuple):
     """a pool's name to the types to choose from"""
     conditions: Mapping[str, str] = {}
     """a pool's name to what else its types must support, for messages: ``with a fast disk``"""
+
+
+class Several(NamedTuple):
+    """How many machine types a pool gets for a size."""
+
+    most: int = 1
+    """of the same size"""
+    least: int = 1
+    """if fewer are of one size, the next larger ones too"""
 
 
 class Known(NamedTuple):
@@ -160,16 +176,21 @@ def choose(
     known: Known,
     report: Report,
     *,
-    most: int = 1,
+    several: Mapping[str, Several] | None = None,
 ) -> Choice:
     """Zones, and for every pool a machine type that is offered in all of them.
 
     ``zones_wanted`` is a number, or the names of the zones. Zones and types an existing cluster has
     are kept. Otherwise the zones are those in which the smallest types fit, the newest generation
-    first; among equals the first by name. A pool gets up to ``most`` types of the same size. What
-    cannot be had is reported.
+    first; among equals the first by name. A pool that asks for a size gets as many types as
+    ``several`` says by its name, one if that says nothing; one that names types gets all of them.
+    What cannot be had is reported.
     """
-    candidates = [_Candidates(index, pool, offers, known, most) for index, pool in enumerate(pools)]
+    many = several or {}
+    candidates = [
+        _Candidates(index, pool, offers, known, many.get(pool.name, Several()))
+        for index, pool in enumerate(pools)
+    ]
     if isinstance(zones_wanted, tuple):
         usable = tuple(z for z in zones_wanted if z in offers.zones or z in known.zones.values())
         for zone in zones_wanted:
@@ -214,33 +235,37 @@ def _combinations(
 class _Candidates:
     """The types one pool may get, the best first."""
 
-    def __init__(self, index: int, pool: Pool, offers: Offers, known: Known, most: int) -> None:
+    def __init__(
+        self, index: int, pool: Pool, offers: Offers, known: Known, several: Several
+    ) -> None:
         self.name = pool.name
         self.machine = pool.machine
         self.where = f"pools[{index}].machine"
         self.condition = f" {offers.conditions.get(pool.name, '')}".rstrip()
         self.known = tuple(known.types.get(pool.name, ()))
         self.old_zones = frozenset(known.zones.values())
-        self.most = most
-        wanted = self.machine
-        self.types = sorted(
-            (
-                kind
-                for kind in offers.types.get(pool.name, ())
-                if kind.zones
-                and (kind.name == wanted if isinstance(wanted, str) else _fits(kind, wanted))
-            ),
-            key=_order,
-        )
+        self.several = several
+        self.names = _names(self.machine)
+        offered = [kind for kind in offers.types.get(pool.name, ()) if kind.zones]
+        if isinstance(self.machine, str | tuple):
+            by_name = {kind.name: kind for kind in offered}
+            self.types = [by_name[name] for name in self.names if name in by_name]
+        else:
+            size = self.machine
+            self.types = sorted((kind for kind in offered if _fits(kind, size)), key=_order)
 
     def within(self, zones: Sequence[str]) -> tuple[MachineType, ...]:
         """The types for a cluster in these zones; empty if none is offered in all of them."""
         if self.known and set(zones) - self.old_zones <= self.known[0].zones:
             return self.known
         offered = [kind for kind in self.types if kind.zones.issuperset(zones)]
+        if self.names:
+            return tuple(offered) if len(offered) == len(self.names) else ()
         size = {(kind.cpu, kind.memory_gib) for kind in offered[:1]}
-        same = [kind for kind in offered if (kind.cpu, kind.memory_gib) in size]
-        return tuple(same[: self.most])
+        chosen = [kind for kind in offered if (kind.cpu, kind.memory_gib) in size]
+        chosen = chosen[: self.several.most]
+        larger = [kind for kind in offered if (kind.cpu, kind.memory_gib) not in size]
+        return (*chosen, *larger[: max(0, self.several.least - len(chosen))])
 
     def cost(self, zones: Sequence[str]) -> tuple[float, ...] | None:
         """How good the best type in these zones is, the lowest best; None if there is none."""
@@ -251,18 +276,61 @@ class _Candidates:
     def report_missing(self, zones: str, report: Report) -> None:
         """That no type is offered in ``zones``."""
         machine, condition = self.machine, self.condition
-        if not isinstance(machine, str):
+        hint = "choose other zones, another type, or a size such as {cpu: 4, memory: 16}"
+        if isinstance(machine, tuple):
+            zones_of = {kind.name: _listed(kind.zones) for kind in self.types}
+            each = "; ".join(f"{name} in {zones_of.get(name, 'none')}" for name in machine)
+            what = f"not all of these types are offered{condition} in {zones}: {each}"
+        elif not isinstance(machine, str):
             size = f"{machine.cpu} CPUs and {machine.memory} GiB ({machine.arch})"
             what = f"no machine type with at least {size} is offered{condition} in {zones}"
             hint = "choose other zones or a smaller size, or name a machine type"
         elif self.types:
             only = _listed(self.types[0].zones)
             what = f"{machine} is not offered{condition} in {zones}, only in {only}"
-            hint = "choose other zones, another type, or a size such as {cpu: 4, memory: 16}"
         else:
             what = f"{machine} is not offered{condition} in this region"
             hint = "choose another type, or a size such as {cpu: 4, memory: 16}"
         report.error(what, self.where, hint)
+
+
+def check_alike(pools: Sequence[ScalingPool], choice: Choice, report: Report) -> None:
+    """Whether the types that a pool names can share it: one image serves one architecture, and an
+    autoscaler takes all nodes of a pool for equal (kubernetes/autoscaler,
+    cluster-autoscaler/FAQ.md, "How does scale-up work?").
+    """
+    for index, pool in enumerate(pools):
+        if not isinstance(pool.machine, tuple):
+            continue
+        where = f"pools[{index}].machine"
+        known = [kind for kind in choice.types.get(pool.name, ()) if kind.cpu]
+        archs, sizes = ({each(kind) for kind in known} for each in (_arch, _shape))
+        if len(archs) > 1:
+            what = f"the types have different architectures: {_told(known, _arch)}"
+            report.error(what, where, "add a pool for each architecture")
+        elif len(sizes) > 1 and pool.automatic:
+            what = f"the types differ in size: {_told(known, _shape)}"
+            hint = "the autoscaler reckons with the first only; choose types of one size"
+            report.warn(what, where, hint)
+
+
+def _arch(kind: MachineType) -> str:
+    return kind.arch
+
+
+def _shape(kind: MachineType) -> str:
+    return f"{kind.cpu} CPUs and {kind.memory_gib:g} GiB"
+
+
+def _told(kinds: Iterable[MachineType], of: Callable[[MachineType], str]) -> str:
+    return ", ".join(f"{kind.name} ({of(kind)})" for kind in kinds)
+
+
+def _names(machine: Size | str | tuple[str, ...]) -> tuple[str, ...]:
+    """The types that the profile names."""
+    if isinstance(machine, tuple):
+        return machine
+    return (machine,) if isinstance(machine, str) else ()
 
 
 def _fits(kind: MachineType, size: Size) -> bool:

@@ -33,6 +33,11 @@ class Step:
     """for ``sweep``: ids of those that are blocked"""
 
     @property
+    def about(self) -> str:
+        """What was chosen for a resource that is created."""
+        return self.wish.about if self.wish and self.op in ("create", "replace") else ""
+
+    @property
     def typical(self) -> float:
         """Seconds of the real cloud the step usually takes; 0 unknown."""
         takes = self.kind.takes

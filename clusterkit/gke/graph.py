@@ -54,6 +54,7 @@ class _Graph:
                 account=self.nodes,
                 body=body,
                 version=self.facts.version,
+                types=(body["config"]["machineType"],),
                 **asked(pool),
                 tags=self.tags,
             )

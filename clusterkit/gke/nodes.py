@@ -90,6 +90,11 @@ class NodePoolState(Record):
         return ERRORS.cure(self.told)
 
     @property
+    def about(self) -> str:
+        """Its machine type."""
+        return self.machine_type
+
+    @property
     def path(self) -> str:
         """``projects/P/locations/L/clusters/C/nodePools/N``"""
         return f"{self.cluster}/nodePools/{self.id}"

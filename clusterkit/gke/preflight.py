@@ -189,14 +189,19 @@ def _known_types(profile: GkeProfile, there: Sequence[NodePoolState]) -> dict[st
 
 
 def _missing_nodes(profile: GkeProfile, there: Sequence[NodePoolState]) -> dict[str, int]:
-    """A pool's name to how many of its first nodes the cluster does not have yet. They are as many
-    in each zone, so that a regional pool may begin with more than its minimum.
+    """A pool's name to how many of its least nodes the cluster does not have yet. A new pool begins
+    with as many in each zone, which may be more than its minimum.
     """
     have, zones = Counter[str](), profile.network.zone_number
     for pool in there:
         have[pool.id.rpartition("-")[0]] += pool.size
-    first = {pool.name: zones * ceil(pool.minimum / zones) for pool in profile.pools}
-    return {name: more for name in first if (more := first[name] - have[name]) > 0}
+    least = {
+        pool.name: pool.minimum
+        if pool.automatic and have[pool.name]
+        else zones * ceil(pool.minimum / zones)
+        for pool in profile.pools
+    }
+    return {name: more for name in least if (more := least[name] - have[name]) > 0}
 
 
 def _choose(

@@ -33,7 +33,7 @@ from clusterkit.profile import model, network, pool
 from clusterkit.profile.cidr import SLOTS, Cidr
 from clusterkit.profile.fields import ImageName, Many, choice, every, unique
 from clusterkit.profile.network import Nat, Zones, zone_count
-from clusterkit.profile.pool import Size, repeated_names, size_or
+from clusterkit.profile.pool import Size, repeated_names, several, size_or
 from clusterkit.profile.problems import Problem, shown
 
 PODS = IPv4Network("172.20.0.0/14")
@@ -65,7 +65,10 @@ class GkePool(pool.Pool):
     """A node pool. ``count`` is the number of nodes in all zones together."""
 
     machine: Annotated[
-        Size | Annotated[MachineType, Tag("<type>")], size_or("a machine type (e2-standard-4)")
+        Size
+        | Annotated[MachineType, Tag("<type>")]
+        | Annotated[Many[MachineType], several(1, "GKE"), Tag("<types>")],
+        size_or("a machine type (e2-standard-4)"),
     ] = Field(description="a size, or a machine type such as `e2-standard-4`")
     disk: GkeDisk = Field(default_factory=GkeDisk, description="boot disk of each node")
     scopes: Annotated[Many[Scope], unique("scope")] = Field(

@@ -35,6 +35,8 @@ class ManifestState:
     body: Object = field(repr=False)
     others: tuple[str, ...] = ()
     """what others of its kind say that concerns it (``StorageClass``: the other defaults)"""
+    reason: str = ""
+    """why its status is no better (``Deployment``)"""
 
 
 def selector(cluster: str) -> dict[str, str]:
@@ -169,6 +171,9 @@ def _differences(have: Any, want: Any, where: str = "") -> Iterator[tuple[str, A
         for key in dict.fromkeys((*have, *want)):
             inside = f"{where}.{key}" if where else key
             yield from _differences(have.get(key), want.get(key), inside)
+    elif isinstance(have, list) and isinstance(want, list) and len(have) == len(want):
+        for index, (is_, wanted) in enumerate(zip(have, want, strict=True)):
+            yield from _differences(is_, wanted, f"{where}[{index}]")
     elif have != want:
         yield where, have, want
 

@@ -10,7 +10,7 @@ from clusterkit.engine.scope import Scope
 from clusterkit.errors import Absent, CloudError
 from clusterkit.kube.api import HasKube
 from clusterkit.naming import MACHINE
-from clusterkit.profile.pool import Count, Pool, machine_text
+from clusterkit.profile.pool import Pool, machine_text
 
 Taint = tuple[str, str, str]
 """key, value, effect"""
@@ -26,8 +26,14 @@ class Nodes(Kind[C, S]):
     spot: bool = False
     labels: tuple[tuple[str, str], ...] = ()
     taints: tuple[Taint, ...] = ()
+    types: tuple[str, ...] = ()
+    """machine types, the preferred one first"""
     machine: str = ""
     """what the profile asked for; kept in a tag, so that a newer type changes nothing"""
+
+    @property
+    def about(self) -> str:
+        return ", ".join(self.types)
 
     def own_tags(self) -> Tags:
         return {MACHINE: self.machine}
@@ -38,7 +44,7 @@ def asked(pool: Pool) -> dict[str, Any]:
     return {
         "minimum": pool.minimum,
         "maximum": pool.maximum,
-        "automatic": isinstance(pool.count, Count),
+        "automatic": pool.automatic,
         "spot": pool.spot,
         "labels": tuple(sorted(pool.labels.items())),
         "taints": tuple((taint.key, taint.value, taint.effect) for taint in pool.taints),

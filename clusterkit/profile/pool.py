@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
+from clusterkit.naming import digest
 from clusterkit.profile.fields import Form, Many, Strict, choice, every
 from clusterkit.profile.labels import Labels, TaintKey, TaintValue
-from clusterkit.profile.problems import Problem, seen_again, shown
+from clusterkit.profile.problems import Problem, Refused, refuse, seen_again, shown
+
+MOST_TYPES = 20
+"""machine types of a pool that any cloud takes"""
+LONGEST_TEXT = 100
+"""characters of ``machine_text``, which then fits the value of any cloud's tag"""
 
 
 class Machine(Strict):
@@ -21,16 +27,37 @@ class Machine(Strict):
 
 
 Size = Annotated[Machine, Tag("<size>")]
-"""a pool's machine is a ``Size``, or a name that is tagged ``"<type>"``; see ``size_or``"""
+"""a pool's machine is a ``Size``, a name that is tagged ``"<type>"``, or a list of names that is
+tagged ``"<types>"``; see ``size_or``"""
 
 
 def size_or(words: str) -> Discriminator:
-    """Whether a pool's machine is a size or a name; ``words`` describe the name in errors."""
+    """Whether a pool's machine is a size, a name or names; ``words`` describe a name in errors."""
     return choice(
         f"must be a size such as {{cpu: 4, memory: 16}}, or {words}",
         size=(dict, Machine),
         type=str,
+        types=(list, tuple),
     )
+
+
+def several(most: int, cloud: str) -> AfterValidator:
+    """An annotation for a list of machine types, of which a pool takes at most so many on this
+    cloud; a list of one type is that type.
+    """
+
+    def check(names: tuple[str, ...]) -> tuple[str, ...] | str:
+        if not names:
+            raise refuse("is empty", "name a machine type")
+        for index in seen_again(names):
+            raise Refused(Problem(f"{shown(names[index])} is listed twice", place=(index,)))
+        if len(names) > most:
+            takes = "one machine type" if most == 1 else f"at most {most} machine types"
+            hint = "name one, or add a pool for each" if most == 1 else "name fewer"
+            raise refuse(f"a pool takes {takes} on {cloud}, here are {len(names)}", hint)
+        return names[0] if len(names) == 1 else names
+
+    return AfterValidator(check)
 
 
 class Count(Strict):
@@ -80,8 +107,11 @@ class Pool(Strict):
         ),
     ] = Field(description="unique in the profile, at most 20 characters")
     machine: Annotated[
-        Size | Annotated[str, Tag("<type>")], size_or("the name of a machine type")
-    ] = Field(description="a size, or the cloud's name of a machine type")
+        Size
+        | Annotated[str, Tag("<type>")]
+        | Annotated[Many[str], several(MOST_TYPES, "any cloud"), Tag("<types>")],
+        size_or("the name of a machine type"),
+    ] = Field(description="a size, or the cloud's name of a machine type, or several names")
     count: Annotated[
         Annotated[Count, Tag("<range>")] | Annotated[int, Field(ge=1), Tag("<number>")],
         choice(
@@ -89,7 +119,11 @@ class Pool(Strict):
             range=(dict, Count),
             number=int,
         ),
-    ] = Field(default=2, description="number of nodes, or `{min, max}`")
+    ] = Field(
+        default=2,
+        description="number of nodes, or `{min, max}`: nodes come for pods that fit none, and idle "
+        "ones go",
+    )
     disk: Disk = Field(default_factory=Disk, description="system disk of each node")
     spot: bool = Field(
         default=False,
@@ -99,6 +133,19 @@ class Pool(Strict):
     taints: Annotated[Many[Taint], every(repeated_taints)] = Field(
         default=(), description="Kubernetes taints"
     )
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The machine types that it names, the preferred one first; none for a size."""
+        machine = self.machine
+        if isinstance(machine, tuple):
+            return machine
+        return (machine,) if isinstance(machine, str) else ()
+
+    @property
+    def automatic(self) -> bool:
+        """Whether an autoscaler decides on the number of nodes."""
+        return isinstance(self.count, Count)
 
     @property
     def minimum(self) -> int:
@@ -112,11 +159,16 @@ class Pool(Strict):
 
 
 def machine_text(pool: Pool) -> str:
-    """The requested machine, as recorded in a tag on the pool: ``4x16-amd64``, or a type's name."""
+    """The requested machine, as recorded in a tag on the pool: ``4x16-amd64``, a type's name, or
+    several joined by ``+``; long lists end in a hash.
+    """
     machine = pool.machine
     if isinstance(machine, Machine):
         return f"{machine.cpu}x{machine.memory}-{machine.arch}"
-    return machine
+    if isinstance(machine, str):
+        return machine
+    text = "+".join(machine)
+    return text if len(text) <= LONGEST_TEXT else f"{machine[0]}+{digest(*machine)}"
 
 
 def repeated_names(pools: tuple[Pool, ...]) -> Iterator[Problem]:

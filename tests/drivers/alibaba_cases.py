@@ -227,7 +227,35 @@ MIRROR_CASE = Case(
     changes=(("another mirror", {"mirror": "other.example.com"}), ("no mirror", {"mirror": None})),
 )
 
+SCALING = {
+    "pools": [
+        {"name": "default", "machine": "ecs.g7.xlarge", "count": {"min": 1, "max": 3}},
+        {
+            "name": "build",
+            "machine": ["ecs.g7.xlarge", "ecs.g6.xlarge"],
+            "count": {"min": 0, "max": 4},
+            "spot": True,
+            "taints": [{"key": "build", "effect": "NoSchedule"}],
+        },
+    ]
+}
+
+SCALING_CASE = Case(
+    cloud="alibaba",
+    label="scaling",
+    profile={**MINIMAL, **SCALING},
+    prepare=_scaling,
+    look=inventory,
+    unmarked=UNMARKED,
+    files=FILES,
+    changes=(
+        ("other types", {"pools.1.machine": ["ecs.g6.xlarge", "ecs.g7.xlarge"]}),
+        ("fixed", {"pools.0.count": 2, "pools.1.count": 1}),
+        ("a range again", {"pools.1.count": {"min": 0, "max": 2}}),
+    ),
+)
+
 CASES = (
     MINIMAL_CASE, FULL_CASE, EXISTING_CASE, TERWAY_CASE, ENTERPRISE_CASE, MIRROR_CASE,
-    PERSONAL_CASE,
+    PERSONAL_CASE, SCALING_CASE,
 )  # fmt: skip

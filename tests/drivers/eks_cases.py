@@ -148,6 +148,8 @@ APIECE = (
     "eks:DescribeAccessEntry",
     "eks:DescribeAddon",
     "eks:DescribeNodegroup",
+    "eks:DescribePodIdentityAssociation",
+    "iam:GetRolePolicy",
     "iam:ListAttachedRolePolicies",
     "iam:ListRolePolicies",
     "iam:GetRole",
@@ -253,4 +255,34 @@ BARE_CASE = Case(
     ),
 )
 
-CASES = (MINIMAL_CASE, FULL_CASE, EXISTING_CASE, BARE_CASE)
+SCALING = {
+    "pools": [
+        {"name": "default", "machine": "m6i.large", "count": {"min": 1, "max": 3}},
+        {
+            "name": "build",
+            "machine": ["m6i.xlarge", "m5.xlarge"],
+            "count": {"min": 0, "max": 4},
+            "spot": True,
+            "taints": [{"key": "build", "effect": "NoSchedule"}],
+        },
+    ]
+}
+
+SCALING_CASE = Case(
+    cloud="eks",
+    label="scaling",
+    apiece=APIECE,
+    profile={**MINIMAL, **SCALING},
+    look=inventory,
+    unmarked=UNMARKED,
+    files=FILES,
+    changes=(
+        ("other types", {"pools.1.machine": ["m6i.xlarge", "m6a.xlarge", "m5.xlarge"]}),
+        ("fixed, another version", {
+            "pools.0.count": 2, "pools.1.count": 1, "kubernetes": "1.35",
+        }),
+        ("a range again", {"pools.1.count": {"min": 0, "max": 2}}),
+    ),
+)  # fmt: skip
+
+CASES = (MINIMAL_CASE, FULL_CASE, EXISTING_CASE, BARE_CASE, SCALING_CASE)

@@ -71,12 +71,16 @@ def _kill(found: World) -> None:
 
 REGISTRY = {"name": "demo", "repositories": ["app"], "keep": False}
 TAGS: Sequence[Edits] = ({"tags": {"team": "ops"}},)
+RANGE = "count: {min, max}"
+SCALED = {"pools.0.count": {"min": 1, "max": 3}}
+UNSCALED: Sequence[Edits] = ({"pools.0.count": 2}, {"pools.0.count": {"min": 1, "max": 2}})
 ORPHANS = "what Kubernetes left behind"
 USED = "load balancers and claims in Kubernetes"
 
 FEATURES: Mapping[str, Sequence[Feature]] = {
     "eks": (
-        Feature("", changes=_changes(eks.MINIMAL_CASE, "key")),
+        Feature("", changes=_changes(eks.MINIMAL_CASE, "key", "count")),
+        Feature(RANGE, SCALED, UNSCALED),
         Feature("ssh_key", {"ssh_key": "me.pub"}, [{"ssh_key": "other.pub"}]),
         Feature("tags", {"tags": {"team": "ci"}}, TAGS),
         Feature(
@@ -98,9 +102,10 @@ FEATURES: Mapping[str, Sequence[Feature]] = {
     ),
     "alibaba": (
         Feature(
-            "", changes=_changes(ack.MINIMAL_CASE, "key", "tags", "endpoint"),
+            "", changes=_changes(ack.MINIMAL_CASE, "key", "tags", "endpoint", "scaling"),
             prepare=ack.MINIMAL_CASE.prepare,
         ),
+        Feature(RANGE, SCALED, UNSCALED, ack.MINIMAL_CASE.prepare),
         Feature(
             "ssh_key", {"ssh_key": "me.pub"}, [{"ssh_key": "other.pub"}],
             ack.MINIMAL_CASE.prepare,

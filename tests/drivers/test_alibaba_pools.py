@@ -11,6 +11,7 @@ from clusterkit.alibaba.nodes import NodePool
 from clusterkit.engine import backoff
 from clusterkit.engine.exchange import Exchange
 from clusterkit.errors import OutOfStock, TimedOut
+from clusterkit_sandbox.faults import Rule
 from clusterkit_sandbox.pace import Pace
 from tests.drivers.alibaba import Account
 from tests.drivers.alibaba_cases import MINIMAL_CASE
@@ -23,6 +24,7 @@ TWO = {
         {"name": "scaled", "machine": "ecs.c7.xlarge", "count": {"min": 1, "max": 3}},
     ]
 }
+CONFIGURE, TAG = "CreateAutoscalingConfig", "TagResources"
 DRAIN, RESIZE, DELETE = "RemoveNodePoolNodes", "ModifyClusterNodePool", "DeleteClusterNodepool"
 
 
@@ -190,3 +192,36 @@ def test_a_pool_that_waits_for_machines_is_changed(tmp_path: Path) -> None:
         found.settle(found.up(found.load(edited(found.case.profile, {"pools.0.count": 1}))))
         [pool] = NodePool.list(found.scope())
         assert (pool.minimum, pool.status) == (1, "active")
+
+
+def test_autoscaling_is_configured_once_and_remembered(tmp_path: Path) -> None:
+    """No call reads the configuration back."""
+    sent: list[str] = []
+
+    def hear(seen: Exchange) -> None:
+        if seen.phase == "after" and seen.service == "CS" and seen.operation in (CONFIGURE, TAG):
+            sent.append(seen.operation)
+
+    with world(MINIMAL_CASE, tmp_path) as found:
+        base = found.case.profile
+        told = []
+        for count in (2, {"min": 1, "max": 3}, 2, {"min": 0, "max": 2}):
+            pools = [{**base["pools"][0], "name": "more", "count": count}, *base["pools"]]
+            found.settle(found.up(found.load(edited(base, {"pools": pools})), observe=hear))
+            told.append([*sent])
+            sent.clear()
+        assert told == [[], [CONFIGURE, TAG], [], []]
+
+
+def test_autoscaling_that_could_not_be_configured_is_tried_again(tmp_path: Path) -> None:
+    with world(MINIMAL_CASE, tmp_path) as found:
+        pools = {"pools.0.count": {"min": 1, "max": 3}}
+        profile = found.load(edited(found.case.profile, pools))
+        found.sandbox.faults.set(
+            [Rule(f"cs:{CONFIGURE}", "refuse", code="Forbidden.RAM", status=403)]
+        )
+        outcome = found.up(profile)
+        assert [*outcome.failed] == ["cluster/demo"]
+        found.sandbox.faults.clear()
+        found.settle(found.up(profile))
+        assert found.plan(profile).empty

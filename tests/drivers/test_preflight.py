@@ -250,3 +250,51 @@ def test_the_control_plane_keeps_its_zones(tmp_path: Path) -> None:
         zones = ["eu-west-1a", "eu-west-1c"]
         (told,) = errors(found, edited(found.case.profile, {"network.zones": zones}))
         assert "cannot remove zone eu-west-1b, which the control plane uses" in told
+
+
+@pytest.mark.parametrize("case", [eks_cases.MINIMAL_CASE, alibaba_cases.MINIMAL_CASE])
+def test_spot_pools_of_a_size_get_several_types(case: Case, tmp_path: Path) -> None:
+    """One type is reclaimed as a whole. What an on-demand pool of the size has is not kept."""
+    size = {"name": "default", "machine": {"cpu": 2, "memory": 8}, "count": 1}
+    with world(case, tmp_path) as found:
+        found.settle(found.up(found.load(edited(case.profile, {"pools": [size]}))))
+        profile = edited(case.profile, {"pools": [{**size, "spot": True}]})
+        for _ in range(2):  # before and after it exists
+            chosen = facts(found, profile).pools["default"]
+            assert len({kind.name for kind in chosen}) >= 3
+            assert {kind.arch for kind in chosen} == {"amd64"}
+            described = [kind for kind in chosen if kind.cpu]
+            assert all(kind.cpu >= 2 and kind.memory_gib >= 8 for kind in described)
+            cluster, loaded = found.cluster(), found.load(profile)
+            found.settle(cluster.apply(cluster.plan(loaded), found.events.append))
+
+
+@pytest.mark.parametrize(
+    ("case", "machine", "told"),
+    [
+        (
+            eks_cases.MINIMAL_CASE,
+            ["m6i.large", "m99.large"],
+            "not all of these types are offered in eu-west-1a, eu-west-1b: m6i.large in",
+        ),
+        (
+            eks_cases.MINIMAL_CASE,
+            ["m6i.large", "m6g.large"],
+            "different architectures: m6i.large (amd64), m6g.large (arm64) | add a pool for each",
+        ),
+        (
+            alibaba_cases.MINIMAL_CASE,
+            ["ecs.g7.xlarge", "ecs.g99.xlarge"],
+            "not all of these types are offered with a cloud_essd disk in ap-southeast-1a",
+        ),
+    ],
+)
+def test_several_types_that_do_not_go_together(
+    case: Case, machine: list[str], told: str, tmp_path: Path
+) -> None:
+    zones = [f"{case.profile['region']}{letter}" for letter in "ab"]
+    edits = {"pools.0.machine": machine, "network": {"zones": zones}}
+    with world(case, tmp_path) as found:
+        (error,) = errors(found, edited(case.profile, edits))
+        assert error.startswith("pools[0].machine: ")
+        assert told in error

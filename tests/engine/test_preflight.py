@@ -16,6 +16,8 @@ from clusterkit.engine.preflight import (
     MachineType,
     Offers,
     Report,
+    Several,
+    check_alike,
     choose,
 )
 from clusterkit.errors import Finding, PreflightError
@@ -45,10 +47,11 @@ class Size:
 @dataclass(frozen=True)
 class Pool:
     name: str
-    machine: Size | str
+    machine: Size | str | tuple[str, ...]
+    automatic: bool = False
 
 
-def asked(*machines: Size | str) -> list[Pool]:
+def asked(*machines: Size | str | tuple[str, ...]) -> list[Pool]:
     return [Pool(f"p{index}", machine) for index, machine in enumerate(machines)]
 
 
@@ -107,8 +110,68 @@ def test_several_types_have_the_same_size() -> None:
         kind("wide", "ab", cpu=8, memory=8),
         kind("older", "ab", generation=5),
     ]
-    choice = choose(asked(Size(4, 8, "amd64")), 2, offers("ab", types), Known(), Report(), most=2)
-    assert names(choice) == {"p0": ["new", "old"]}
+
+    def chosen(several: Several) -> dict[str, list[str]]:
+        size, there = asked(Size(4, 8, "amd64")), offers("ab", types)
+        return names(choose(size, 2, there, Known(), Report(), several={"p0": several}))
+
+    assert chosen(Several(most=2)) == {"p0": ["new", "old"]}
+    assert chosen(Several(most=5)) == {"p0": ["new", "old", "older"]}
+    assert chosen(Several(most=5, least=4)) == {"p0": ["new", "old", "older", "wide"]}
+    assert chosen(Several(most=5, least=9)) == {"p0": ["new", "old", "older", "wide"]}
+
+
+def test_all_named_types_are_offered_in_every_zone() -> None:
+    types = [kind("first", "abc"), kind("second", "bc"), kind("third", "ab")]
+
+    def told(*machines: str, zones: int | tuple[str, ...] = 2) -> tuple[Choice, list[Finding]]:
+        report = Report()
+        there = offers("abc", types)
+        return choose(asked(machines), zones, there, Known(), report), report.errors
+
+    choice, errors = told("second", "first")
+    assert (choice.zones, names(choice), errors) == (("b", "c"), {"p0": ["second", "first"]}, [])
+    _, (error,) = told("second", "third")
+    assert error.what == (
+        "not all of these types are offered in 2 zones: second in b, c; third in a, b"
+    )
+    _, (error,) = told("second", "fourth", zones=("a", "b"))
+    assert error.what == (
+        "not all of these types are offered in a, b: second in b, c; fourth in none"
+    )
+    assert error.where == "pools[0].machine"
+
+
+@pytest.mark.parametrize(
+    ("second", "automatic", "errors", "warnings"),
+    [
+        (kind("second", "ab"), True, [], []),
+        (kind("second", "ab", 8, 32), False, [], []),
+        (
+            kind("second", "ab", 8, 32),
+            True,
+            [],
+            [
+                "the types differ in size: first (4 CPUs and 16 GiB), second (8 CPUs and 32 GiB)",
+            ],
+        ),
+        (
+            kind("second", "ab", arch="arm64"),
+            True,
+            ["the types have different architectures: first (amd64), second (arm64)"],
+            [],
+        ),
+    ],
+)
+def test_named_types_are_alike(
+    second: MachineType, automatic: bool, errors: list[str], warnings: list[str]
+) -> None:
+    report = Report()
+    pool = Pool("p0", ("first", "second"), automatic)
+    choice = choose([pool], 2, offers("ab", [kind("first", "ab"), second]), Known(), report)
+    check_alike([pool], choice, report)
+    assert [finding.what for finding in report.errors] == errors
+    assert [finding.what for finding in report.warnings] == warnings
 
 
 def test_an_existing_cluster_keeps_zones_and_types() -> None:
@@ -248,27 +311,32 @@ machine_types = st.builds(
     burstable=st.booleans(),
 )
 sizes = st.builds(Size, st.integers(1, 4), st.integers(1, 16), st.sampled_from(["amd64", "arm64"]))
+several_names = st.lists(st.sampled_from("klmnop"), min_size=2, unique=True).map(tuple)
 catalogues = st.lists(machine_types, max_size=8, unique_by=lambda kind: kind.name)
 
 
 @given(
     catalogues,
-    st.lists(sizes | st.sampled_from("klmnop"), min_size=1, max_size=3),
+    st.lists(sizes | st.sampled_from("klmnop") | several_names, min_size=1, max_size=3),
     st.integers(1, 4),
 )
 def test_every_pool_is_served_in_every_zone_or_an_error_is_reported(
-    types: list[MachineType], machines: list[Size | str], wanted: int
+    types: list[MachineType], machines: list[Size | str | tuple[str, ...]], wanted: int
 ) -> None:
     report = Report()
     pools = asked(*machines)
     there = Offers(frozenset("abcd"), {pool.name: types for pool in pools})
-    choice = choose(pools, wanted, there, Known(), report, most=3)
+    several = {pool.name: Several(most=3, least=2) for pool in pools}
+    choice = choose(pools, wanted, there, Known(), report, several=several)
     if report.errors:
         return
     assert len(set(choice.zones)) == wanted
     for pool in pools:
         chosen = choice.types[pool.name]
-        assert len({(kind.cpu, kind.memory_gib) for kind in chosen}) == 1
+        if isinstance(pool.machine, tuple):
+            assert tuple(kind.name for kind in chosen) == pool.machine
+        elif len(chosen) > 2:
+            assert len({(kind.cpu, kind.memory_gib) for kind in chosen}) == 1
         for found in chosen:
             assert found.zones >= set(choice.zones)
             if isinstance(pool.machine, Size):
@@ -276,7 +344,7 @@ def test_every_pool_is_served_in_every_zone_or_an_error_is_reported(
                 assert found.arch == pool.machine.arch
                 assert found.cpu >= pool.machine.cpu
                 assert found.memory_gib >= pool.machine.memory
-            else:
+            elif isinstance(pool.machine, str):
                 assert found.name == pool.machine
 
 

@@ -74,6 +74,10 @@ def test_what_azure_would_refuse(tmp_path: Path, more: str, what: str) -> None:
         ("machine: Standard_D4s_v5, mode: system, spot: true", "cannot use spot capacity"),
         ("machine: Standard_D4s_v5, mode: system, count: {min: 0, max: 2}", "at least one node"),
         ("machine: Standard_D4s_v5, mode: user", "AKS needs a system pool"),
+        (
+            "machine: [Standard_D4s_v5, Standard_D4as_v5]",
+            "a pool takes one machine type on AKS, here are 2 | name one, or add a pool for each",
+        ),
         ("machine: Standard_D4s_v5, disk: {size: 25}", "disk.size"),
         ("machine: Standard_D4s_v5, count: 300", "10.244.0.0/16 has room for 256 nodes"),
     ],

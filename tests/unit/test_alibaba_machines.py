@@ -13,7 +13,7 @@ import pytest
 from clusterkit import alibaba
 from clusterkit.alibaba.activation import ROLES
 from clusterkit.alibaba.machine_types import machine_types, stock
-from clusterkit.alibaba.preflight import MOST_TYPES, Offered, choose_version
+from clusterkit.alibaba.preflight import SEVERAL, Offered, choose_version
 from clusterkit.alibaba.profile import AlibabaProfile
 from clusterkit.engine.preflight import Known, Offers, Report, choose
 from clusterkit.engine.target import CloudConnection, Target
@@ -103,7 +103,7 @@ def test_the_smallest_of_the_newest_comes_first(
     ]
     report = Report()
     offers = Offers(frozenset("ab"), {"default": types})
-    choice = choose([pool], 2, offers, Known(), report, most=MOST_TYPES)
+    choice = choose([pool], 2, offers, Known(), report, several={"default": SEVERAL[False]})
     assert [kind.name for kind in choice.types.get("default", ())] == names
     assert bool(report.errors) == (not names)
 

@@ -165,6 +165,10 @@ def test_refused(tmp_path: Path, more: str, what: str) -> None:
         ("disk: {size: 2049}", "pools[0].disk.size: must be at most 2048"),
         ("disk: {type: cloud_efficiency}", "must be one of 'cloud_essd', 'cloud_auto' or"),
         ("machine: m7i.large", "must be an ECS instance type"),
+        (
+            f"machine: [{', '.join(f'ecs.g{n}.large' for n in range(11))}]",
+            "a pool takes at most 10 machine types on ACK, here are 11 | name fewer",
+        ),
     ],
 )
 def test_refused_in_a_pool(tmp_path: Path, more: str, what: str) -> None:

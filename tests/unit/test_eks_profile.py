@@ -10,6 +10,7 @@ from clusterkit.clouds import template
 from clusterkit.eks.profile import EksProfile
 from clusterkit.errors import ProfileError
 from clusterkit.profile.model import load
+from clusterkit.profile.pool import LONGEST_TEXT, machine_text
 
 GOOD = """\
 cloud: eks
@@ -131,6 +132,22 @@ def test_refused(tmp_path: Path, more: str, what: str) -> None:
 )
 def test_refused_in_a_pool(tmp_path: Path, more: str, what: str) -> None:
     assert what in said(tmp_path, GOOD.replace("xlarge}", f"xlarge, {more}}}"))
+
+
+def test_several_instance_types(tmp_path: Path) -> None:
+    def machine(types: list[str]) -> str:
+        return GOOD.replace("m7i.xlarge", f"[{', '.join(types)}]")
+
+    (pool,) = loaded(tmp_path, machine(["m7i.xlarge", "m7a.xlarge"])).pools
+    assert pool.types == ("m7i.xlarge", "m7a.xlarge")
+    assert machine_text(pool) == "m7i.xlarge+m7a.xlarge"
+    (pool,) = loaded(tmp_path, machine(["m7i.xlarge"])).pools
+    assert pool.machine == "m7i.xlarge"
+    many = [f"m{n}i.large" for n in range(1, 22)]
+    (pool,) = loaded(tmp_path, machine(many[:20])).pools
+    assert len(machine_text(pool)) <= LONGEST_TEXT
+    what = "a pool takes at most 20 machine types on EKS, here are 21 | name fewer"
+    assert what in said(tmp_path, machine(many))
 
 
 @pytest.mark.parametrize(

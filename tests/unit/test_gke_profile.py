@@ -94,6 +94,10 @@ def test_names_begin_with_a_letter(tmp_path: Path) -> None:
         ("machine: e2-small, disk: {type: hyperdisk-balanced}", "e2 machines cannot boot from"),
         ("machine: e2-small, scopes: [storage]", "must be an access scope such as storage-full"),
         ("machine: e2-small, scopes: []", "pools[0].scopes"),
+        (
+            "machine: [e2-small, e2-medium]",
+            "a pool takes one machine type on GKE, here are 2 | name one, or add a pool for each",
+        ),
         ("machine: e2-small, count: 5000", "172.20.0.0/14 has room for 1024 nodes, a /24 each"),
     ],
 )

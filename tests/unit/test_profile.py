@@ -69,7 +69,7 @@ pools:
     disk: {size: "120"}
     colour: red
   - name: b
-    machine: [m7i.large]
+    machine: [m7i.large, large]
     count: {min: 5, max: 1}
     taints: [{key: a, effect: NoSchedul}]
   - 7
@@ -92,8 +92,7 @@ tags: [team]
         "10: pools[0].disk.size: must be a whole number, is '120' | write it without quotes",
         "11: pools[0].colour: is not a known key | known keys: name, machine, count, disk, spot, "
         "labels, taints, max_unavailable",
-        "13: pools[1].machine: must be a size such as {cpu: 4, memory: 16}, or an EC2 instance "
-        "type (m7i.xlarge), is a list | ",
+        "13: pools[1].machine[1]: must be an EC2 instance type such as m7i.xlarge, is 'large' | ",
         "14: pools[1].count.min: min 5 is greater than max 1 | ",
         "15: pools[1].taints[0].effect: must be one of 'NoSchedule', 'PreferNoSchedule' or "
         "'NoExecute', is 'NoSchedul' | did you mean NoSchedule?",
@@ -193,6 +192,12 @@ def test_one_error(tmp_path: Path, more: str, what: str) -> None:
         (f"{{name: {'x' * 21}, machine: t3.large}}", "must be at most 20 characters, has 21"),
         ("{machine: t3.large}", "pools[1].name: is missing | unique in the profile"),
         ("{name: a, machine: {cpu: 4}}", "pools[1].machine.memory: is missing | GiB"),
+        ("{name: a, machine: 4}", "pools[1].machine: must be a size such as {cpu: 4, memory: 16}"),
+        ("{name: a, machine: []}", "pools[1].machine: is empty | name a machine type"),
+        (
+            "{name: a, machine: [t3.large, t3.large]}",
+            "pools[1].machine[1]: 't3.large' is listed twice",
+        ),
         (
             "{name: a, machine: {cpu: 0, memory: 4}}",
             "machine.cpu: must be at least 1, is the number 0",
