@@ -311,9 +311,7 @@ class Cluster:
         self._check_account(retry(lambda: self._cloud.account(clients)), plan.account)
         # a plan may be applied again, and a new life must not be answered with an old one's tokens
         plan = replace(plan, snapshot=replace(plan.snapshot, run=uuid4()))
-        run = Run(self._scope(clients), plan, emit, scale=self.connection.scale)
-        with run.stopped_by(stop):
-            return run()
+        return Run(self._scope(clients), plan, emit, scale=self.connection.scale)(stop)
 
     # -- the parts --------------------------------------------------------------------------------
 

@@ -1,163 +1,200 @@
-"""``up``, ``plan``, ``destroy`` and ``status``: the commands that talk to a cloud and change it."""
+"""``up``, ``plan``, ``status`` and ``validate``, each for one cluster or several."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING
 
-from clusterkit.cli import receipt, report
-from clusterkit.cli.connect import (
-    Connected,
-    check_files,
-    connected,
-    stop_on_signals,
-    write_receipt,
-)
+from clusterkit.cli import receipt, report, summary
+from clusterkit.cli.clusters import Clusters, Job, Result, opened
+from clusterkit.cli.connect import check_files, stop_on_signals, write_receipt
 from clusterkit.cli.format import clock
-from clusterkit.cli.kubeconfig import forget_context, write_context
+from clusterkit.cli.kubeconfig import write_context
+from clusterkit.cli.runs import plan_line, run, unfinished
 from clusterkit.cli.target import (
-    Choice,
+    Choices,
+    check_different,
     command,
-    complete,
-    completed,
-    find_target,
     profile_path,
     profile_target,
     read_profile,
+    refuse_for_several,
 )
-from clusterkit.cli.ui import UI, failed
-from clusterkit.cluster import Edit, Outcome, Plan
-from clusterkit.engine.events import Event, RunStarted
+from clusterkit.cli.ui import UI, leave
+from clusterkit.cluster import Plan
 from clusterkit.engine.target import Target
-from clusterkit.errors import Blocked, ClusterkitError
-
-if TYPE_CHECKING:
-    from clusterkit.profile.model import BaseProfile
+from clusterkit.errors import ClusterkitError, Finding, Locked, ProfileError
 
 CHANGES = 20
 """exit code of ``plan`` when there is something to do"""
 
 
-def _plan_line(shown: UI, plan: Plan) -> None:
-    steps = [
-        {
-            "op": s.op, "key": s.key, "about": s.about,
-            "changes": [_change(edit) for edit in s.changes], "why": s.why,
-        }
-        for s in plan.todo
-    ]  # fmt: skip
-    stay = {"kept": [asdict(k) for k in plan.kept], "blocked": [asdict(k) for k in plan.blocked]}
-    shown.line("Plan", steps=steps, **stay)
-
-
-def _change(edit: Edit) -> dict[str, object]:
-    how = "refuse" if edit.refused else "replace" if edit.replace else "update"
-    return {
-        "field": edit.field, "have": edit.have, "want": edit.want, "how": how, "why": edit.why,
-    }  # fmt: skip
-
-
-def _planned(
-    here: Connected,
-    profile: BaseProfile,
-    shown: UI,
-    *,
-    prune: bool,
-    adopt: Sequence[str] = (),
-    activate: bool = False,
-) -> Plan:
+def _look(job: Job, *, prune: bool, adopt: Sequence[str] = (), activate: bool = False) -> None:
+    here = job.here
     if moved := receipt.moved(here.receipts, here.target, here.profile):
         raise moved
-    with shown.working(f"looking at {here.target.name} in {here.target.region}"):
-        consent = shown.say if activate else None
-        found = here.cluster.plan(profile, adopt=adopt, activate=consent, prune=prune)
-    if shown.json:
-        shown.line("Warnings", warnings=[asdict(w) for w in found.warnings])
-    else:
-        report.show_findings(shown.err, found.warnings)
-    _plan_line(shown, found)
-    return found
+    consent = job.shown.say if activate else None
+    job.plan = here.cluster.plan(job.profile, adopt=adopt, activate=consent, prune=prune)
+    job.account = job.plan.account
 
 
-def plan(choice: Choice, shown: UI, *, prune: bool) -> int:
-    """Print what ``up`` would do; 0 for nothing, 20 for changes."""
-    profile, _ = read_profile(choice)
-    with connected(profile_target(profile, choice), choice, shown.say) as here:
-        found = _planned(here, profile, shown, prune=prune)
+def _look_at_all(clusters: Clusters, look: partial[None]) -> None:
+    with clusters.working("looking at"):
+        clusters.each(look)
+    clusters.check_accounts()
+    _tell(clusters.shown, clusters.open, several=clusters.several)
+
+
+def _tell(shown: UI, jobs: Sequence[Job], *, several: bool) -> None:
+    """The warnings, and the plan for machines."""
+    for job in jobs:
+        if shown.json:
+            job.shown.line("Warnings", warnings=[asdict(w) for w in job.plan.warnings])
+        plan_line(job.shown, job.plan)
     if not shown.json:
-        report.show_plan(shown.out, here.target.name, found)
-    return 0 if found.empty else CHANGES
+        found = [(job.label, warning) for job in jobs for warning in job.plan.warnings]
+        warnings = summary.joined(found) if several else [warning for _, warning in found]
+        report.show_findings(shown.err, warnings)
+
+
+def plan(choices: Choices, shown: UI, *, prune: bool) -> int:
+    """Print what ``up`` would do; 0 for nothing, 20 for changes."""
+    with opened(choices, shown, whole=True) as clusters:
+        _look_at_all(clusters, partial(_look, prune=prune))
+        for job in clusters.open:
+            if not shown.json:
+                name = job.label if clusters.several else job.target.name
+                if clusters.several and not job.plan.empty:
+                    summary.heading(shown.out, job.label, job.where)
+                report.show_plan(shown.out, name, job.plan)
+            job.result = Result("unchanged")
+            if not job.plan.empty:
+                job.result = Result("to change", CHANGES, detail=report.counts(job.plan.todo))
+        return clusters.end("plan", changed=CHANGES)
 
 
 def up(
-    choice: Choice,
+    choices: Choices,
     shown: UI,
     *,
     yes: bool,
     prune: bool,
     adopt: Sequence[str],
-    use: bool,
+    use: bool | None,
     activate: bool,
     take_over: bool,
 ) -> int:
-    """Create or update the cluster to match the profile, then write the kubeconfig."""
-    profile, _ = read_profile(choice, receipts=False)
-    with connected(profile_target(profile, choice), choice, shown.say) as here:
+    """Create or update each cluster to match its profile, then write the kubeconfig."""
+    if choices.several:
+        one = {"--adopt": adopt, "--take-over": take_over, "--activate": activate}
+        refuse_for_several(one, "is for one cluster")
+        hint = "name the current context with: kubectl config use-context"
+        refuse_for_several({"--use": use}, "makes one cluster the current one", hint)
+    with opened(choices, shown, whole=True, strict=True, receipts=False) as clusters:
         with shown.working("reading the kubeconfig"):
-            check_files(here)
-        found = _planned(here, profile, shown, prune=prune, adopt=adopt, activate=activate)
-        name, path, scale = here.target.name, profile_path(choice), here.cluster.connection.scale
-        if not found.empty:
-            if not shown.json:
-                report.show_plan(shown.err, name, found)
-            question = f"Apply this to account {found.account}{_usual(found, scale)}? [y/N]"
-            if not yes and not shown.ask(question):
-                shown.say("nothing was changed")
-                return 1
+            clusters.each(lambda job: check_files(job.here), at_once=1)
+        _look_at_all(clusters, partial(_look, prune=prune, adopt=adopt, activate=activate))
+        clusters.tell_errors()
+        todo = [job for job in clusters.open if not job.plan.empty]
+        if not shown.json:
+            _show_plans(clusters, shown, todo)
+        if todo and not yes and not shown.ask(_question(clusters, todo)):
+            shown.say("nothing was changed")
+            return 1
+        use = not clusters.several if use is None else use
+        build = partial(_build, clusters, yes=yes, prune=prune, use=use, take_over=take_over)
+        with stop_on_signals(shown.say) as stop, clusters.running():
+            clusters.each(lambda job: build(job, stop=stop), stop=stop)
+        code = clusters.end("up")
+        if clusters.several:
+            _what_next(clusters, shown, code)
+        return leave(code)
 
-            def again() -> Plan | None:
-                """The plan after another run's changes; None if it is not what was agreed to."""
-                new = _planned(here, profile, shown, prune=prune)
-                if not yes and _steps(new) != _steps(found):
-                    report.show_plan(shown.err, name, new)
-                    return new if new.empty or shown.ask(question) else None
+
+def _show_plans(clusters: Clusters, shown: UI, todo: Sequence[Job]) -> None:
+    if not clusters.several:
+        for job in todo:
+            report.show_plan(shown.err, job.target.name, job.plan)
+        return
+    if len(todo) <= summary.MOST:
+        for job in todo:
+            summary.heading(shown.err, job.label, job.where)
+            report.show_plan(shown.err, job.label, job.plan)
+    else:
+        summary.places(shown.err, [(job.label, job.where, report.counts(job.plan.todo))
+                                   for job in todo])  # fmt: skip
+        shown.say(f"every step: {clusters.choices.command('plan')}")
+
+
+def _question(clusters: Clusters, todo: Sequence[Job]) -> str:
+    typical = max(job.plan.typical * job.here.cluster.connection.scale for job in todo)
+    usual = f" (usually {clock(typical)})" if typical >= 1 else ""
+    if not clusters.several:
+        return f"Apply this to account {todo[0].plan.account}{usual}? [y/N]"
+    return f"Apply this to {len(todo)} cluster{'s' if len(todo) > 1 else ''}{usual}? [y/N]"
+
+
+def _build(
+    clusters: Clusters,
+    job: Job,
+    *,
+    stop: threading.Event,
+    yes: bool,
+    prune: bool,
+    use: bool,
+    take_over: bool,
+) -> Result:
+    here, shown, found = job.here, job.shown, job.plan
+    name, path = job.target.name, profile_path(job.choice)
+    if not found.empty:
+
+        def again() -> Plan | None:
+            """The plan after another run's changes; None if it is not what was agreed to."""
+            with shown.working(f"looking at {name} in {job.target.region}"):
+                _look(job, prune=prune)
+            new = job.plan
+            _tell(shown, [job], several=clusters.several)
+            if yes or _steps(new) == _steps(found):
                 return new
+            if clusters.several and not new.empty:
+                what = "another run has changed what there is to do; this one changed nothing"
+                raise Locked(what, where=name, hint="clusterkit plan shows it")
+            report.show_plan(shown.err, name, new)
+            return new if new.empty or shown.ask(_question(clusters, [job])) else None
 
-            ran = _locked(
-                here,
-                shown,
-                found,
-                again,
-                lambda run: write_receipt(here, found.account, run, profile=path, kubeconfig=None),
-                take_over=take_over,
-            )
-            if ran is None:
-                shown.say("nothing was changed")
-                return 1
-            found, outcome = ran
-            if not outcome.ok:
-                complete(choice, *outcome.failed.values())
-                failed(shown, outcome, command("up", choice), command("destroy", choice))
-        elif not shown.json:
-            shown.say(f"{name}: nothing to do")
-        try:
-            with shown.working("writing the kubeconfig"):
-                written = write_context(here, use=use)
-        except ClusterkitError as error:
-            write_receipt(here, found.account, "", profile=path, kubeconfig=None)
-            shown.line("Result", cluster=name, context=None, kubeconfig=None)
-            error.what = f"{name} is up, but there is no context for it: {error.what}"
-            then = f"then run: {command('kubeconfig', choice)}"
-            error.hint = f"{error.hint}; {then}" if error.hint else then
-            raise
-        write_receipt(here, found.account, "", profile=path, kubeconfig=written.file)
+        ran = run(
+            clusters,
+            job,
+            again,
+            stop,
+            lambda run: write_receipt(here, found.account, run, profile=path, kubeconfig=None),
+            take_over=take_over,
+        )
+        if ran is None:
+            shown.say("nothing was changed")
+            return Result("declined", 1)
+        found, outcome = ran
+        if not outcome.ok:
+            return unfinished(clusters, job, "up", outcome)
+    elif not (shown.json or clusters.several):
+        shown.say(f"{name}: nothing to do")
+    try:
+        with shown.working("writing the kubeconfig"):
+            written = write_context(here, use=use)
+    except ClusterkitError as error:
+        write_receipt(here, found.account, "", profile=path, kubeconfig=None)
+        shown.line("Result", cluster=name, context=None, kubeconfig=None)
+        error.what = f"{name} is up, but there is no context for it: {error.what}"
+        then = f"then run: {command('kubeconfig', job.choice)}"
+        error.hint = f"{error.hint}; {then}" if error.hint else then
+        raise
+    write_receipt(here, found.account, "", profile=path, kubeconfig=written.file)
     shown.line("Result", cluster=name, context=written.context, kubeconfig=str(written.file))
-    if not shown.json:
+    if not (shown.json or clusters.several):
         shown.out.print(f"kubectl --context {written.context} get nodes", markup=False)
-    return 0
+    return Result("unchanged" if found.empty else "up", context=written.context)
 
 
 def _steps(plan: Plan) -> set[tuple[str, str, str]]:
@@ -165,155 +202,66 @@ def _steps(plan: Plan) -> set[tuple[str, str, str]]:
     return {(step.op, step.key, "; ".join(map(str, step.changes))) for step in plan.todo}
 
 
-def _locked(
-    here: Connected,
-    shown: UI,
-    found: Plan,
-    again: Callable[[], Plan | None],
-    started: Callable[[str], None] = lambda _: None,
-    *,
-    take_over: bool,
-    asked: bool = False,
-) -> tuple[Plan, Outcome] | None:
-    """Run the plan while no other run works on the cluster; the plan that ``again`` makes, if
-    another run worked on it before, or may have while a question was ``asked``. The plan and how
-    it ended; None if there is none.
-    """
-    tell = partial(_tell_waiting, shown, here.target.name)
-    with (
-        stop_on_signals(shown.say) as stop,
-        here.cluster.lock(tell, stop, take_over=take_over) as lock,
-    ):
-        plan: Plan | None = found
-        if lock.waited or lock.inherited or asked:
-            plan = again()
-        if plan is None:
-            return None
-        return plan, _applied(here, shown, plan, stop, started)
+def _what_next(clusters: Clusters, shown: UI, code: int) -> None:
+    contexts = [job.result.context for job in clusters.jobs if job.result and job.result.context]
+    if not shown.json and len(contexts) > summary.MOST:
+        shown.out.print(f"{len(contexts)} contexts: kubectl config get-contexts", markup=False)
+    elif not shown.json:
+        for context in contexts:
+            shown.out.print(f"kubectl --context {context} get nodes", markup=False)
+    if code:
+        again, destroy = clusters.choices.command("up"), clusters.choices.command("destroy")
+        report.show_stopped(shown.err, {}, again, destroy)
 
 
-def _tell_waiting(shown: UI, name: str, told: str) -> None:
-    shown.line("Warned", where=name, what=told)
-    shown.say(f"{name}: {told}")
+def status(choices: Choices, shown: UI) -> int:
+    """What exists, by its tags, whatever the profiles say; 1 if there is nothing."""
+    with opened(choices, shown, whole=False) as clusters:
 
+        def look(job: Job) -> None:
+            job.seen = job.here.cluster.observe()
+            job.account = job.seen.account
 
-def _applied(
-    here: Connected,
-    shown: UI,
-    found: Plan,
-    stop: threading.Event,
-    started: Callable[[str], None],
-) -> Outcome:
-    """Run the plan, rendered; ``started`` is told the run's id before any change."""
-    with shown.renderer() as render:
-
-        def emit(event: Event) -> None:
-            if isinstance(event, RunStarted):
-                started(event.run_id)
-            render(event)
-
-        return here.cluster.apply(found, emit, stop)
-
-
-def _usual(steps: Plan, scale: float) -> str:
-    seconds = steps.typical * scale
-    return f" (usually {clock(seconds)})" if seconds >= 1 else ""
-
-
-def destroy(choice: Choice, shown: UI, *, yes: bool, adopt: Sequence[str], take_over: bool) -> int:
-    """Remove everything that carries the cluster's tags, and say what is left."""
-    target = find_target(choice, receipts=False)
-    with connected(target, choice, shown.say) as here:
-        known, cluster = here.known, here.cluster
-        with shown.working(f"looking for what belongs to {target.name} in {target.region}"):
-            found = _about(choice, cluster.plan_destroy(adopt))
-        if found.empty and cluster.locked():  # by a run that builds, or one that died at its end
-            tell = partial(_tell_waiting, shown, target.name)
-            with stop_on_signals(shown.say) as stop, cluster.lock(tell, stop, take_over=take_over):
-                found = _about(choice, cluster.plan_destroy())
-        _plan_line(shown, found)
-        report.show_findings(shown.err, found.warnings)
-        if not shown.json:
-            report.show_blocked(shown.err, found.blocked)
-        moved = receipt.moved(here.receipts, target, here.profile)
-        if moved and found.empty and not found.blocked:
-            raise moved
-        if not found.empty:
-            if not shown.json:
-                report.show_plan(shown.err, target.name, found)
-            question = (
-                f"This removes everything listed from account {found.account}. "
-                "Type the cluster's name to go on:"
+        with clusters.working("looking at"):
+            clusters.each(look)
+        clusters.check_accounts()
+        shown_one_by_one = len(clusters.open) <= summary.MOST
+        if not (shown.json or shown_one_by_one):
+            warnings = [(job.label, each) for job in clusters.open for each in job.seen.warnings]
+            report.show_findings(shown.err, summary.joined(warnings))
+        for job in clusters.open:
+            found = job.seen
+            # a list: two things with the same tags have the same key
+            resources = [asdict(thing) for thing in found.things]
+            job.shown.line(
+                "Status", cluster=job.target.name, account=found.account, resources=resources
             )
-            if not yes and not shown.ask(question, expect=target.name):
-                shown.say("nothing was changed")
-                return 1
+            if shown_one_by_one and not shown.json:
+                report.show_findings(shown.err, found.warnings)
+                report.show_status(shown.out, job.target, found)
+            things = len(found.things)
+            job.result = Result("there", detail=f"{things} thing{'s' if things > 1 else ''}")
+            if not things:
+                job.result = Result("without anything", 1)
+        return clusters.end("status")
 
-            # after another run's changes: whoever typed the name means all that carries its tags
-            ran = _locked(
-                here, shown, found, cluster.plan_destroy, take_over=take_over, asked=not yes
-            )
-            found, outcome = ran or (found, Outcome())
-            found = _about(choice, found)
-            if not outcome.ok:
-                again = command("destroy", choice)
-                complete(choice, *outcome.failed.values())
-                failed(shown, outcome, again, again)
-        if found.blocked:
-            raise _blocked(target, found)
-        # the run has seen each thing go; what it could not see it has warned about
-        with shown.working("removing the context from the kubeconfig"):
-            left = forget_context(here, known.kubeconfig if known else None)
-        report.show_findings(
-            shown.err, [*left, *receipt.remove(here.receipts, target, found.account)]
+
+def validate(choices: Choices) -> int:
+    """Whether every profile is valid; all that is wrong with all of them."""
+    findings: list[Finding] = []
+    found: list[tuple[Target, str | None, object]] = []
+    for choice in choices.each:
+        try:
+            profile, path = read_profile(choice)
+        except ProfileError as error:
+            findings += error.findings
+            continue
+        target = profile_target(profile, choice)
+        found.append((target, target.account, path))
+        report.say(
+            f"{path}: valid profile of {profile.name} on {profile.cloud} in {profile.region}"
         )
-    shown.line("Result", cluster=target.name, kept=[asdict(k) for k in found.kept])
-    if not shown.json:
-        if found.empty and not found.kept:
-            where = f"{target.region}, account {found.account}"
-            report.say(f"{target.name}: nothing to delete: nothing carries its tags in {where}")
-        else:
-            report.show_kept(shown.out, target.name, found.kept)
+    if findings:
+        raise ProfileError(findings)
+    check_different(found)
     return 0
-
-
-def _about(choice: Choice, plan: Plan) -> Plan:
-    """The plan with hints whose commands can be pasted."""
-
-    def told(hint: str) -> str:
-        return completed(choice, hint)
-
-    return replace(
-        plan,
-        warnings=tuple(replace(each, hint=told(each.hint)) for each in plan.warnings),
-        kept=tuple(replace(each, hint=told(each.hint)) for each in plan.kept),
-        blocked=tuple(replace(each, hint=told(each.hint)) for each in plan.blocked),
-    )
-
-
-def _blocked(target: Target, plan: Plan) -> Blocked:
-    keys = ", ".join(each.key for each in plan.blocked)
-    # the last of creation first: a security group goes after the instance in it
-    cures = dict.fromkeys(each.hint for each in reversed(plan.blocked) if each.hint)
-    return Blocked(
-        f"{len(plan.blocked)} not deleted, because of what is not this cluster's: {keys}",
-        where=target.name,
-        hint="\n".join((*cures, "when nothing is in the way any more: clusterkit destroy")),
-    )
-
-
-def status(choice: Choice, shown: UI) -> int:
-    """What exists, by its tags, whatever the profile says; 1 if there is nothing."""
-    target = find_target(choice)
-    with (
-        connected(target, choice, shown.say) as here,
-        shown.working(f"looking at {target.name} in {target.region}"),
-    ):
-        found = here.cluster.observe()
-    # a list: two things with the same tags have the same key
-    resources = [asdict(thing) for thing in found.things]
-    shown.line("Status", cluster=target.name, account=found.account, resources=resources)
-    if not shown.json:
-        report.show_findings(shown.err, found.warnings)
-        report.show_status(shown.out, target, found)
-    return 0 if found.things else 1

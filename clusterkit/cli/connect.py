@@ -43,27 +43,53 @@ class Connected:
         return self.cluster.target
 
 
-@contextmanager
-def connected(target: Target, choice: Choice, say: Callable[[str], None]) -> Iterator[Connected]:
-    """The cluster, with the account of its receipt as the expected one; no network, but for the
-    sandbox, which is started if it is not running. ``say`` tells the user of long retries.
-    """
-    check_target(target)
-    folder = receipt.directory(sandbox=choice.sandbox)
-    known = receipt.read(folder, target)
-    expected = known.account if known else None
-    trace: Trace | None = None
-    if choice.trace:
-        from clusterkit.cli.trace import Trace
+class Wire:
+    """What the clusters of a command share: how the clouds are reached, and the trace."""
 
-        trace = Trace(choice.trace)
+    def __init__(self, choice: Choice, trace: Trace | None) -> None:
+        self._sandbox = choice.sandbox
+        self._trace = trace
+        self._connection: CloudConnection | None = None
+
+    def cluster(self, target: Target, choice: Choice, say: Callable[[str], None]) -> Connected:
+        """The cluster, with the account of its receipt as the expected one; no network, but for the
+        sandbox, which is started if it is not running. ``say`` tells the user of long retries.
+        """
+        check_target(target)
+        folder = receipt.directory(sandbox=choice.sandbox)
+        known = receipt.read(folder, target)
+        self._connection = self._connection or _connection(self._sandbox)
+        observe = self._trace.of(target) if self._trace else None
+        connection = replace(self._connection, observe=observe, waiting=_telling(say))
+        expected = known.account if known else None
+        locks = folder.with_name("locks")
+        cluster = Cluster(target, connection, expect_account=expected, locks=locks)
+        return Connected(cluster, choice.sandbox, folder, known, profile_path(choice))
+
+
+@contextmanager
+def wired(choice: Choice) -> Iterator[Wire]:
+    """The wire of a command, with the trace that it asks for."""
+    if not choice.trace:
+        yield Wire(choice, None)
+        return
+    from clusterkit.cli.trace import Trace
+
+    trace = Trace(choice.trace)
     try:
-        connection = replace(_connection(choice.sandbox), observe=trace, waiting=_telling(say))
-        cluster = Cluster(
-            target, connection, expect_account=expected, locks=folder.with_name("locks")
-        )
-        yield Connected(cluster, choice.sandbox, folder, known, profile_path(choice))
+        yield Wire(choice, trace)
+    finally:
+        trace.close()
+
+
+@contextmanager
+def explained(target: Target, choice: Choice) -> Iterator[None]:
+    """Errors with cures that are about this cluster."""
+    try:
+        yield
     except WrongAccount as error:
+        folder = receipt.directory(sandbox=choice.sandbox)
+        known = receipt.read(folder, target)
         if known is None or error.expected != known.account:
             raise
         error.hint += (
@@ -74,9 +100,13 @@ def connected(target: Target, choice: Choice, say: Callable[[str], None]) -> Ite
     except ClusterkitError as error:
         complete(choice, error)
         raise
-    finally:
-        if trace:
-            trace.close()
+
+
+@contextmanager
+def connected(target: Target, choice: Choice, say: Callable[[str], None]) -> Iterator[Connected]:
+    """One cluster (``Wire.cluster``), and its errors explained."""
+    with explained(target, choice), wired(choice) as wire:
+        yield wire.cluster(target, choice, say)
 
 
 def _connection(sandbox: bool) -> CloudConnection:

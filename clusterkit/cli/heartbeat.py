@@ -25,6 +25,11 @@ class Heartbeat:
         self._over = threading.Event()
         self._started = self._said = time.monotonic()
 
+    @property
+    def over(self) -> bool:
+        """Whether it has ended."""
+        return self._over.is_set()
+
     def heard(self) -> None:
         """Something was said."""
         self._said = time.monotonic()

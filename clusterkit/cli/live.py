@@ -13,6 +13,7 @@ from rich.text import Text
 from clusterkit.cli.format import brief, clock, done_word
 from clusterkit.cli.running import Running
 from clusterkit.engine.events import (
+    Emit,
     Event,
     RunEnded,
     RunStarted,
@@ -24,6 +25,10 @@ from clusterkit.engine.events import (
     StepStopped,
     Warned,
 )
+from clusterkit.engine.target import Target
+
+FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+"""what turns while something goes on"""
 
 
 class Live:
@@ -36,6 +41,13 @@ class Live:
         self._title = ""
         self._total = self._done = 0
         self._started = time.monotonic()
+
+    def of(self, _: Target, label: str = "") -> Emit:
+        """Where the events go."""
+        return self
+
+    def result(self, label: str, word: str, reason: str, *, ok: bool) -> None:
+        """The cluster's end: the run's own last line tells it."""
 
     def __enter__(self) -> Self:
         self._started = time.monotonic()
@@ -58,7 +70,7 @@ class Live:
         table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         for key, row in rows[:room]:
             usual = f"of {clock(row.typical)}" if row.typical >= 1 else ""
-            frame = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"[int(now * 8) % 10]
+            frame = FRAMES[int(now * 8) % len(FRAMES)]
             table.add_row(frame, key, clock(now - row.started), usual, Text(brief(row.doing)))
         head = f"{self._title}: {self._done} of {self._total} done, {clock(now - self._started)}"
         more = len(rows) - room

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import sys
@@ -14,6 +13,7 @@ import typer
 
 from clusterkit.cli import options as o
 from clusterkit.cli.sandbox import app as sandbox_app
+from clusterkit.cli.streams import unwritable
 from clusterkit.clouds import CLOUDS, EXAMPLES
 
 app = typer.Typer(
@@ -28,8 +28,6 @@ app.add_typer(sandbox_app, name="sandbox")
 
 INTERRUPTED = 130
 """what ``app`` returns after Ctrl-C outside a run (typer.core, ``except KeyboardInterrupt``)"""
-UNWRITABLE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-"""what a write to a stream is refused with; errors with files are other classes by then"""
 BROKEN_PIPE = 141
 """what a shell reports of a program that SIGPIPE ended: 128 + 13"""
 
@@ -104,8 +102,7 @@ def _lost(stream: TextIO, error: OSError) -> int:
 
 def _end(error: BaseException) -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C now has nothing to say
-    broken = isinstance(error, BrokenPipeError)  # ours has no errno
-    if isinstance(error, OSError) and (broken or error.errno in UNWRITABLE):
+    if isinstance(error, OSError) and unwritable(error):
         sys.exit(_lost(sys.stdout, error))
     show = getattr(error, "show", None)
     if callable(show):  # typer's own: a wrong option, an unknown command
@@ -125,13 +122,18 @@ def _after(option: str) -> list[str]:
 
 @app.command(epilog=f"Example: clusterkit up {EXAMPLES.profile} --sandbox --yes")
 def up(
-    profile: o.ProfileArg = None,
+    profiles: o.ProfileArgs = None,
     yes: o.Yes = False,
     prune: o.Prune = True,
     adopt: o.Adopt = None,
     use: Annotated[
-        bool, typer.Option("--use/--no-use", help="Make the cluster kubectl's current context.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--use/--no-use",
+            help="Make the cluster kubectl's current context. Several leave it as it is.",
+            show_default="use",
+        ),
+    ] = None,
     activate: Annotated[
         bool,
         typer.Option(
@@ -147,21 +149,22 @@ def up(
     output: o.OutputOpt = "auto",
     debug: o.Debug = False,
 ) -> int:
-    """Create or update the cluster to match the profile.
+    """Create or update the cluster to match the profile, or several at the same time.
 
     Shows the plan, asks, applies it and writes the kubeconfig. After a failure, a Ctrl-C or a
     change of the profile, run it again: it continues from what exists.
+
+    Of several profiles, one that fails does not stop the others; the exit code is that of the
+    first that failed. All contexts are written, and kubectl's current one stays what it is.
     """
     from clusterkit.cli import commands
-    from clusterkit.cli.target import Choice
+    from clusterkit.cli.target import Choice, choices
     from clusterkit.cli.ui import face
 
-    choice = Choice(
-        profile, cloud_profile=cloud_profile, account=account, sandbox=sandbox, trace=trace
-    )
+    options = Choice(cloud_profile=cloud_profile, account=account, sandbox=sandbox, trace=trace)
     shown = face(output, debug=debug)
     return commands.up(
-        choice,
+        choices(profiles, options),
         shown,
         yes=yes,
         prune=prune,
@@ -174,7 +177,7 @@ def up(
 
 @app.command(epilog=f"Example: clusterkit plan {EXAMPLES.profile} --sandbox")
 def plan(
-    profile: o.ProfileArg = None,
+    profiles: o.ProfileArgs = None,
     prune: o.Prune = True,
     cloud_profile: o.CloudProfile = None,
     account: o.Account = None,
@@ -183,20 +186,21 @@ def plan(
     output: o.OutputOpt = "auto",
     debug: o.Debug = False,
 ) -> int:
-    """Show what `up` would change; exits 20 for changes, 0 for none."""
+    """Show what `up` would change; exits 20 for changes, 0 for none.
+
+    Of several profiles, the exit code is that of the first that failed, else 20 for any changes.
+    """
     from clusterkit.cli import commands
-    from clusterkit.cli.target import Choice
+    from clusterkit.cli.target import Choice, choices
     from clusterkit.cli.ui import face
 
-    choice = Choice(
-        profile, cloud_profile=cloud_profile, account=account, sandbox=sandbox, trace=trace
-    )
-    return commands.plan(choice, face(output, debug=debug), prune=prune)
+    options = Choice(cloud_profile=cloud_profile, account=account, sandbox=sandbox, trace=trace)
+    return commands.plan(choices(profiles, options), face(output, debug=debug), prune=prune)
 
 
 @app.command(epilog=f"Example: clusterkit destroy {EXAMPLES.profile} --sandbox --yes")
 def destroy(
-    profile: o.ProfileArg = None,
+    profiles: o.ProfileArgs = None,
     cloud: o.Cloud = None,
     region: o.Region = None,
     name: o.Name = None,
@@ -213,21 +217,26 @@ def destroy(
     """Delete the cluster and everything that belongs to it.
 
     Everything is found by its tags: cloud, region and name are enough if the profile is lost or
-    broken, and the Kubernetes API need not answer.
+    broken, and the Kubernetes API need not answer. Several profiles are asked for at once; one that
+    fails does not stop the others.
     """
-    from clusterkit.cli import commands
-    from clusterkit.cli.target import Choice
+    from clusterkit.cli.destroy import destroy
+    from clusterkit.cli.target import Choice, choices
     from clusterkit.cli.ui import face
 
-    choice = Choice(profile, cloud, region, name, cloud_profile, account, sandbox, trace)
-    return commands.destroy(
-        choice, face(output, debug=debug), yes=yes, adopt=adopt or [], take_over=take_over
+    options = Choice(None, cloud, region, name, cloud_profile, account, sandbox, trace)
+    return destroy(
+        choices(profiles, options),
+        face(output, debug=debug),
+        yes=yes,
+        adopt=adopt or [],
+        take_over=take_over,
     )
 
 
 @app.command(epilog=f"Example: clusterkit status {EXAMPLES.profile} --sandbox")
 def status(
-    profile: o.ProfileArg = None,
+    profiles: o.ProfileArgs = None,
     cloud: o.Cloud = None,
     region: o.Region = None,
     name: o.Name = None,
@@ -238,24 +247,25 @@ def status(
     output: o.OutputOpt = "auto",
     debug: o.Debug = False,
 ) -> int:
-    """List what carries the cluster's tags; exits 1 for nothing."""
+    """List what carries the cluster's tags; exits 1 for nothing.
+
+    Of several, the exit code is that of the first which failed or of which there is nothing.
+    """
     from clusterkit.cli import commands
-    from clusterkit.cli.target import Choice
+    from clusterkit.cli.target import Choice, choices
     from clusterkit.cli.ui import face
 
-    choice = Choice(profile, cloud, region, name, cloud_profile, account, sandbox, trace)
-    return commands.status(choice, face(output, debug=debug))
+    options = Choice(None, cloud, region, name, cloud_profile, account, sandbox, trace)
+    return commands.status(choices(profiles, options), face(output, debug=debug))
 
 
 @app.command(epilog=f"Example: clusterkit validate {EXAMPLES.profile}")
-def validate(profile: o.ProfileArg = None, debug: o.Debug = False) -> int:
-    """Check a profile offline; reports all errors with their lines."""
-    from clusterkit.cli import report
-    from clusterkit.cli.target import Choice, read_profile
+def validate(profiles: o.ProfileArgs = None, debug: o.Debug = False) -> int:
+    """Check profiles offline; reports all errors with their lines."""
+    from clusterkit.cli import commands
+    from clusterkit.cli.target import Choice, choices
 
-    found, path = read_profile(Choice(profile))
-    report.say(f"{path}: valid profile of {found.name} on {found.cloud} in {found.region}")
-    return 0
+    return commands.validate(choices(profiles, Choice()))
 
 
 @app.command(

@@ -20,6 +20,15 @@ ProfileArg = Annotated[
         show_default=False,
     ),
 ]
+ProfileArgs = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="PROFILE",
+        help="Profiles, and folders whose *.yaml and *.yml files are profiles. Default: "
+        "$CLUSTERKIT_PROFILE, ./profile.yaml, or the only cluster that has a receipt.",
+        show_default=False,
+    ),
+]
 Cloud = Annotated[
     str | None, typer.Option("--cloud", help=f"Instead of a profile: {', '.join(CLOUDS)}.")
 ]

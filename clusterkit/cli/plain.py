@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from typing import Self, TextIO
 
 from clusterkit.cli.format import NOTED, brief, clock, done_word, verb
@@ -11,6 +12,7 @@ from clusterkit.cli.heartbeat import Heartbeat
 from clusterkit.cli.running import Running
 from clusterkit.cli.terminal import clean
 from clusterkit.engine.events import (
+    Emit,
     Event,
     RunEnded,
     RunStarted,
@@ -22,6 +24,7 @@ from clusterkit.engine.events import (
     StepStopped,
     Warned,
 )
+from clusterkit.engine.target import Target
 
 MOST = 5
 """steps that are listed after a minute of silence"""
@@ -35,6 +38,14 @@ class Plain:
         self._running = Running()
         self._heartbeat = Heartbeat(self._still)
 
+    def of(self, _: Target, label: str = "") -> Emit:
+        """Where the events of a cluster go; ``label`` is what it is called among others."""
+        return (lambda event: self(_labelled(event, label))) if label else self
+
+    def result(self, label: str, word: str, reason: str, *, ok: bool) -> None:
+        """The end of one of several clusters."""
+        self._say(f"{label}: {word}{f': {brief(reason)}' if reason else ''}")
+
     def __enter__(self) -> Self:
         self._heartbeat.__enter__()
         return self
@@ -43,6 +54,8 @@ class Plain:
         self._heartbeat.__exit__()
 
     def _say(self, line: str) -> None:
+        if self._heartbeat.over:  # after a second Ctrl-C runs go on until the process has ended
+            return
         self._heartbeat.heard()
         with suppress(OSError):  # a full disk or a closed pipe is no reason to stop a run
             self._stream.write(f"{clean(line)}\n")  # in one piece: two threads write
@@ -87,3 +100,14 @@ class Plain:
                 parts += [f"{failed} failed"] if failed else []
                 parts += [f"{stopped} unfinished"] if stopped else []
                 self._say(f"{action} {cluster}: {', '.join(parts)} in {clock(seconds)}")
+
+
+def _labelled(event: Event, label: str) -> Event:
+    """The event with the cluster's name where its lines begin."""
+    match event:
+        case RunStarted() | RunEnded():
+            return replace(event, cluster=label)
+        case Warned(where):
+            return replace(event, where=f"{label}: {where}")
+        case _:
+            return replace(event, key=f"{label}: {event.key}")

@@ -63,7 +63,7 @@ def show_plan(console: Console, cluster: str, plan: Plan) -> None:
                 console.print(Text(f"      {brief(str(change), 200)}", style="dim"))
             if step.why and not step.changes:
                 console.print(Text(f"      {brief(step.why, 200)}", style="dim"))
-    console.print(Text(f"{cluster}: {_counts(plan.todo)}"))
+    console.print(Text(f"{cluster}: {counts(plan.todo)}"))
 
 
 def _line(step: Step) -> Text:
@@ -79,7 +79,8 @@ def _line(step: Step) -> Text:
     return line
 
 
-def _counts(steps: Iterable[Step]) -> str:
+def counts(steps: Iterable[Step]) -> str:
+    """How many there are of each kind: ``3 to create, 1 to update``."""
     words = {"create": "create", "update": "update", "replace": "replace", "wait": "wait for"}
     words |= {"delete": "delete", "sweep": "sweep"}
     count: dict[str, int] = {}
@@ -118,12 +119,17 @@ def show_blocked(console: Console, blocked: Iterable[Kept]) -> None:
 
 def show_kept(console: Console, cluster: str, kept: Sequence[Kept]) -> None:
     """The end of a destroy: what was kept, why, and what it costs."""
-    for item in kept:
-        _tell(console, ("  kept  ", ""), f"{item.key}: {item.reason}")
-        if item.hint:
-            _tell(console, (" " * 8, ""), item.hint, "dim")
+    show_kept_things(console, kept)
     told = f"deleted, except for the {len(kept)} kept" if kept else "nothing is left"
     console.print(Text(f"{cluster}: {told}"))
+
+
+def show_kept_things(console: Console, kept: Sequence[Kept], of: str = "") -> None:
+    """What a destroy keeps, ``of`` which cluster if there are several."""
+    for item in kept:
+        _tell(console, ("  kept  ", ""), f"{f'{of}: ' if of else ''}{item.key}: {item.reason}")
+        if item.hint:
+            _tell(console, (" " * 8, ""), item.hint, "dim")
 
 
 def show_error(console: Console, error: BaseException, *, debug: bool) -> None:
@@ -157,14 +163,19 @@ def _what(error: BaseException) -> str:
 
 def show_stopped(console: Console, stopped: Mapping[str, str], again: str, destroy: str) -> None:
     """After Ctrl-C or a failure: what is still in progress, how to continue or clean up."""
+    show_going(console, stopped)
+    console.print(Text(f"To continue: {again}"))
+    if destroy != again:
+        console.print(Text(f"To delete everything: {destroy}"))
+
+
+def show_going(console: Console, stopped: Mapping[str, str]) -> None:
+    """After Ctrl-C or a failure: what is still in progress."""
     going = {key: note for key, note in stopped.items() if note}
     if going:
         console.print("Not finished, and possibly still in progress in the cloud:")
         for key, note in going.items():
             console.print(Text(f"  {key}: {brief(note)}"))
-    console.print(Text(f"To continue: {again}"))
-    if destroy != again:
-        console.print(Text(f"To delete everything: {destroy}"))
 
 
 def show_status(console: Console, target: Target, found: Observation) -> None:

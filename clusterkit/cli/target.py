@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from clusterkit.cli import receipt
 from clusterkit.clouds import ACCOUNT_FIELDS, CLOUDS, EXAMPLES, HOME_FIELDS, model, regions
 from clusterkit.engine.target import Target
-from clusterkit.errors import ClusterkitError, PreflightError, ProfileError, UsageError
+from clusterkit.errors import ClusterkitError, Finding, PreflightError, ProfileError, UsageError
 
 if TYPE_CHECKING:
     from clusterkit.profile.model import BaseProfile
@@ -35,6 +35,108 @@ class Choice:
     trace: Path | None = None
 
 
+@dataclass(frozen=True)
+class Choices:
+    """The clusters that a command is about, in the order of its arguments."""
+
+    each: tuple[Choice, ...]
+    given: tuple[Path, ...]
+    """the files and folders on the command line"""
+
+    @property
+    def several(self) -> bool:
+        """Whether there is more than one."""
+        return len(self.each) > 1
+
+    def command(self, verb: str) -> str:
+        """The command line that does ``verb`` to all of them."""
+        if not self.several:
+            return command(verb, self.each[0])
+        return _line(["clusterkit", verb, *map(str, self.given)], self.each[0])
+
+
+def choices(given: Sequence[Path] | None, options: Choice) -> Choices:
+    """The profiles of a command line, a folder's in the order of their names.
+
+    ``UsageError`` for a folder without profiles, a profile that is given twice, and options that
+    choose one cluster where there are several.
+    """
+    named = tuple(given or ())
+    if not named and not options.name and (default := profile_path(options)):
+        named = (default,) if default.is_dir() else ()
+    files = [file for path in named for file in _profiles(path)]
+    seen: dict[Path, Path] = {}
+    for file in files:
+        if (first := seen.setdefault(file.resolve(), file)) is not file:
+            what = "is given twice" if first == file else f"is the same file as {first}"
+            raise UsageError(what, where=str(file), hint="name every profile once")
+    if len(files) > 1:
+        one = {"--cloud": options.cloud, "--region": options.region, "--name": options.name}
+        refuse_for_several(one, "choose one cluster, and several profiles are given")
+    each = tuple(replace(options, profile=file) for file in files) or (options,)
+    return Choices(each, named)
+
+
+def refuse_for_several(options: Mapping[str, object], why: str, hint: str = "") -> None:
+    """``UsageError`` for options that are set and make no sense for several clusters."""
+    if used := [option for option, value in options.items() if value]:
+        hint = hint or "leave out the options, or name one profile"
+        raise UsageError(why, where=" ".join(used), hint=hint)
+
+
+def _profiles(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    try:
+        inside = sorted(path.iterdir(), key=lambda file: file.name)
+    except OSError as error:
+        what = f"cannot be read: {error.strerror or error}"
+        raise UsageError(what, where=str(path), hint="name the profiles instead") from error
+    found = [
+        file
+        for file in inside
+        if file.suffix in (".yaml", ".yml") and not file.name.startswith(".") and not file.is_dir()
+    ]
+    if not found:
+        new = shlex.join(["clusterkit", "init", "--cloud", EXAMPLES.cloud])
+        raise UsageError(
+            "this folder has no profiles (*.yaml, *.yml)",
+            where=str(path),
+            hint=f"name another folder, or write one with: {new} --file {path / 'profile.yaml'}",
+        )
+    return found
+
+
+def labels(targets: Sequence[Target]) -> list[str]:
+    """What each is called among the others: its name, with as much of where it is as tells them
+    apart.
+    """
+    told = [t.name for t in targets]
+    places = [[t.cloud, t.region, t.account or "", t.home or ""] for t in targets]
+    for parts in range(1, 5):
+        if len(set(told)) == len(told):
+            break
+        where = [", ".join(filter(None, place[:parts])) for place in places]
+        told = [f"{t.name} ({w})" for t, w in zip(targets, where, strict=True)]
+    return told
+
+
+def check_different(places: Sequence[tuple[Target, str | None, object]]) -> None:
+    """``UsageError`` if two of them, each with the account that is known of it and what names it,
+    are one cluster.
+    """
+    seen: dict[tuple[str | None, ...], object] = {}
+    for target, account, source in places:
+        key = (target.cloud, account, target.region, target.name, target.home)
+        if key in seen:
+            raise UsageError(
+                f"{seen[key]} and {source} describe one cluster: {target.name} on {target.cloud} "
+                f"in {target.region}",
+                hint="leave one of them out, or give its cluster another name",
+            )
+        seen[key] = source
+
+
 def profile_path(choice: Choice, environ: Mapping[str, str] = os.environ) -> Path | None:
     """The profile's file: the argument, ``$CLUSTERKIT_PROFILE``, or ``./profile.yaml`` if there."""
     if choice.profile is not None:
@@ -54,6 +156,10 @@ def command(verb: str, choice: Choice) -> str:
         words += ["--name", choice.name]
     elif path := profile_path(choice):
         words.append(str(path))
+    return _line(words, choice)
+
+
+def _line(words: list[str], choice: Choice) -> str:
     if choice.cloud_profile:
         words += ["--cloud-profile", choice.cloud_profile]
     if choice.account:
@@ -117,7 +223,10 @@ def find_target(choice: Choice, *, receipts: bool = True) -> Target:
     if path := profile_path(choice):
         from clusterkit.profile.model import load_identity
 
-        named = load_identity(path, regions, ACCOUNT_FIELDS, HOME_FIELDS)
+        try:
+            named = load_identity(path, regions, ACCOUNT_FIELDS, HOME_FIELDS)
+        except UsageError as error:  # an unknown cloud
+            raise ProfileError([Finding(error.what, str(path), error.hint)]) from error
         where = (named.cloud, named.name, named.region)
         found = Target(*where, account=named.account, home=named.home)
         return _chosen(found, choice)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from clusterkit import localfile
-from clusterkit.engine.exchange import Exchange
+from clusterkit.engine.exchange import Exchange, Observe
+from clusterkit.engine.target import Target
 from clusterkit.errors import ClusterkitError
 
 
@@ -30,10 +33,19 @@ class Trace:
         self._file = os.fdopen(descriptor, "w", encoding="utf-8")
         self._lock = threading.Lock()
 
+    def of(self, target: Target) -> Observe:
+        """The observer of one cluster, whose lines say so."""
+        return partial(self._write, {"cloud": target.cloud, "region": target.region,
+                                     "name": target.name})  # fmt: skip
+
     def __call__(self, seen: Exchange) -> None:
         """Write the line."""
+        self._write({}, seen)
+
+    def _write(self, cluster: Mapping[str, str], seen: Exchange) -> None:
         line: dict[str, object] = {
             "when": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            **cluster,
             "what": "request" if seen.phase == "before" else "answer",
             "number": seen.number,
             "service": seen.service,

@@ -5,59 +5,69 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 import typer
 from rich.console import Console
 
 from clusterkit.cli import report
+from clusterkit.cli.board import Board
 from clusterkit.cli.format import clock
 from clusterkit.cli.heartbeat import Heartbeat
 from clusterkit.cli.jsonl import JsonLines
 from clusterkit.cli.live import Live
 from clusterkit.cli.options import Output
 from clusterkit.cli.plain import Plain
-from clusterkit.cluster import Outcome
 from clusterkit.engine import threads
+from clusterkit.engine.target import Target
 from clusterkit.errors import ClusterkitError, Interrupted
 
-Renderer = Live | Plain | JsonLines
+Renderer = Live | Plain | JsonLines | Board
 
 
 @dataclass(frozen=True)
 class UI:
-    """Where a command's words go."""
+    """Where a command's words go, or those about one of its clusters."""
 
     out: Console
     err: Console
     mode: Output
     debug: bool
+    cluster: Target | None = None
+    """what JSON lines name"""
+    label: str = ""
+    """what the cluster is called among several: then it has no display and no questions of its own
+    """
+
+    def about(self, cluster: Target, label: str = "") -> UI:
+        """For what is said about one cluster."""
+        return replace(self, cluster=cluster, label=label)
 
     @property
     def json(self) -> bool:
         """Whether the output is JSON lines."""
         return self.mode == "json"
 
-    def renderer(self) -> Renderer:
-        """The renderer of the run's events."""
+    def renderer(self, total: int = 1) -> Renderer:
+        """The renderer of the events of the runs of ``total`` clusters."""
         if self.json:
             return JsonLines()
         if self.mode == "live":
-            return Live(self.err)
+            return Live(self.err) if total == 1 else Board(self.err, total)
         return Plain()
 
-    def line(self, name: str, **values: Any) -> None:
+    def line(self, event: str, **values: Any) -> None:
         """A JSON line besides the run's events; nothing for humans."""
         if self.json:
-            JsonLines().line(name, **values)
+            JsonLines(cluster=self.cluster).line(event, **values)
 
     def say(self, text: str) -> None:
         """A line about progress, for humans."""
         if not self.json:
-            self.err.print(text, markup=False)
+            self.err.print(f"{self.label}: {text}" if self.label else text, markup=False)
 
     def ask(self, question: str, *, expect: str | None = None) -> bool:
         """Yes or no; with ``expect``, whether that very word is typed."""
@@ -78,19 +88,25 @@ class UI:
         return answer == expect if expect else answer.lower() in ("y", "yes")
 
     @contextmanager
-    def working(self, text: str) -> Iterator[None]:
-        """A spinner in a terminal while something takes a moment, elsewhere a line a minute."""
-        if self.mode == "live":
-            with self.err.status(text):
-                yield
+    def working(self, text: str) -> Iterator[Callable[[str], None]]:
+        """A spinner in a terminal while something takes a moment, elsewhere a line a minute; call
+        what it gives to change the text.
+        """
+        if self.label:
+            yield lambda _: None
             return
+        if self.mode == "live":
+            with self.err.status(text) as status:
+                yield status.update
+            return
+        now = [text]
 
         def tell(seconds: float) -> None:
-            self.say(f"still {text} ({clock(seconds)})")
-            self.line("Waiting", what=text, seconds=round(seconds, 1), steps=[])
+            self.say(f"still {now[-1]} ({clock(seconds)})")
+            self.line("Waiting", what=now[-1], seconds=round(seconds, 1), steps=[])
 
         with Heartbeat(tell):
-            yield
+            yield now.append
 
 
 def face(output: Output, *, debug: bool) -> UI:
@@ -102,32 +118,36 @@ def face(output: Output, *, debug: bool) -> UI:
     return UI(report.out(), err, output, debug)
 
 
+def told(error: BaseException) -> BaseException:
+    """The error in the words it is told in."""
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
+        return Interrupted("interrupted", hint="run the same command again to continue")
+    if isinstance(error, MemoryError | SystemError):  # the latter: without memory for the former
+        return threads.out_of_memory()
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        return ClusterkitError(str(error), hint="raise the limit on open files: ulimit -n 1024")
+    return error
+
+
+def exit_code(error: BaseException) -> int:
+    """What a command exits with for it."""
+    return error.exit_code if isinstance(error, ClusterkitError) else 1
+
+
+def leave(code: int) -> int:
+    """A command's exit code; 130 ends it here, as typer has the same for a Ctrl-C of which nobody
+    has told yet.
+    """
+    if code == Interrupted.exit_code:
+        sys.exit(code)
+    return code
+
+
 def end(error: BaseException, *, json: bool, debug: bool) -> NoReturn:
     """Print the error and leave with its code."""
-    code = error.exit_code if isinstance(error, ClusterkitError) else 1
-    if isinstance(error, KeyboardInterrupt | typer.Abort):
-        code = Interrupted.exit_code
-        error = Interrupted("interrupted", hint="run the same command again to continue")
-    if isinstance(error, MemoryError | SystemError):  # the latter: without memory for the former
-        error = threads.out_of_memory()
-    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
-        error = ClusterkitError(str(error), hint="raise the limit on open files: ulimit -n 256")
+    error = told(error)
+    code = exit_code(error)
     if json:
         JsonLines().line("Error", errors=[error], exit=code)
     report.show_error(report.err(), error, debug=debug)
-    sys.exit(code)
-
-
-def failed(shown: UI, outcome: Outcome, again: str, destroy: str) -> NoReturn:
-    """After a run that failed or was interrupted: every reason, what is still in progress in the
-    cloud, how to continue.
-    """
-    for error in outcome.failed.values():
-        report.show_error(shown.err, error, debug=shown.debug)
-    if not outcome.failed:
-        report.show_error(shown.err, Interrupted("interrupted"), debug=False)
-    report.show_stopped(shown.err, outcome.stopped, again, destroy)
-    codes = [e.exit_code if isinstance(e, ClusterkitError) else 1 for e in outcome.failed.values()]
-    code = codes[0] if codes else Interrupted.exit_code
-    shown.line("Error", errors=list(outcome.failed.values()), exit=code)
     sys.exit(code)

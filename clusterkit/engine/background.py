@@ -1,4 +1,4 @@
-"""Run independent read-only calls concurrently on daemon threads."""
+"""Run independent read-only calls concurrently, on the threads that the process has for calls."""
 
 from __future__ import annotations
 
@@ -7,25 +7,24 @@ from concurrent.futures import Future, wait
 from types import TracebackType
 from typing import Any, TypeVar
 
-from clusterkit.engine import threads
-from clusterkit.errors import ClusterkitError
+from clusterkit.engine import threads, workers
 
 T = TypeVar("T")
 
 
 POLL = 1.0
-"""seconds after which a thread without a result is looked at"""
+"""seconds after which it is looked whether a result is lost"""
 
 
 class _Aside(Future[T]):
-    """A result that also comes when its thread found no memory to report it."""
+    """A result that also comes when there was no memory to report it."""
 
-    thread: threads.Thread | None = None
+    lost = False
 
     def settle(self) -> None:
         """Wait for the end."""
         while not wait([self], POLL).done:
-            if self.thread and self.thread.ended and not self.done():
+            if self.lost and not self.done():
                 self.set_exception(threads.out_of_memory())
 
     def result(self, timeout: float | None = None) -> T:
@@ -36,7 +35,7 @@ class _Aside(Future[T]):
 
 
 class Background:
-    """Starts each function on its own thread and, as a context manager, waits for all at the end.
+    """Starts each function on a thread and, as a context manager, waits for all at the end.
 
     After Ctrl-C it waits for none: unlike an executor's, the threads are daemons, so a call that
     hangs does not keep the process alive.
@@ -61,7 +60,7 @@ class Background:
     def __call__(self, function: Callable[[], T]) -> Future[T]:
         """Start ``function``; the future gets its result or its error.
 
-        Where no thread can be started it is called here.
+        Where no thread is free or can be started it is called here.
         """
         future: _Aside[T] = _Aside()
 
@@ -70,10 +69,10 @@ class Background:
                 future.set_result(function())
             except BaseException as error:
                 future.set_exception(error)
+            finally:
+                future.lost = not future.done()
 
         self._begun.append(future)
-        try:
-            future.thread = threads.start(work, "clusterkit-background")
-        except ClusterkitError:
+        if not workers.SHARED.now(work):
             work()  # one after the other, then
         return future

@@ -8,13 +8,12 @@ only what depends on it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from graphlib import TopologicalSorter
 from typing import Any, Literal
 
-from clusterkit.engine import backoff, threads
+from clusterkit.engine import backoff
 from clusterkit.engine.events import (
     Emit,
     RunEnded,
@@ -50,9 +49,6 @@ from clusterkit.errors import (
     ServerError,
     TimedOut,
 )
-
-STOP_POLL = 0.2
-"""seconds after the end of a run until the thread that waits for ``stop`` ends"""
 
 
 class Run:
@@ -107,25 +103,8 @@ class Run:
         """End the run as a failure would; from any thread or signal handler."""
         self._scheduler.soon(lambda: self._halt(interrupted=True))
 
-    @contextmanager
-    def stopped_by(self, stop: threading.Event) -> Iterator[None]:
-        """Stop the run when the event is set."""
-        over = threading.Event()
-
-        def wait() -> None:
-            while not over.is_set():
-                if stop.wait(STOP_POLL):
-                    self.stop()
-                    return
-
-        threads.start(wait, "clusterkit-stop")
-        try:
-            yield
-        finally:
-            over.set()
-
-    def __call__(self) -> Outcome:
-        """Run the plan to its end, to the first failure, or until ``stop``."""
+    def __call__(self, stop: threading.Event | None = None) -> Outcome:
+        """Run the plan to its end, to the first failure, or until ``stop`` is set."""
         action: Literal["up", "destroy"] = "destroy" if self._plan.destroy else "up"
         cluster, started = self._scope.cluster, self._scheduler.now()
         nodes: dict[str, frozenset[str]] = {step.key: step.deps for step in self._plan.steps}
@@ -134,7 +113,12 @@ class Run:
         todo = tuple((step.key, step.op) for step in self._plan.todo)
         self._emit(RunStarted(action, cluster, str(self._plan.snapshot.run), todo))
         self._release()
-        self._scheduler.run()
+
+        def tick() -> None:
+            if stop is not None and stop.is_set():
+                self._halt(interrupted=True)
+
+        self._scheduler.run(tick)
         result = self._outcome
         counts = (result.done, len(result.failed), len(result.stopped))
         self._emit(RunEnded(action, cluster, *counts, self._scheduler.now() - started))

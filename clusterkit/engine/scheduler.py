@@ -10,16 +10,16 @@ from __future__ import annotations
 import heapq
 import itertools
 import time
+from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from clusterkit.engine import threads
-from clusterkit.errors import ClusterkitError
+from clusterkit.engine import threads, workers
 
-TICK = 1.0
-"""seconds the loop waits at most, so that it notices that it was stopped"""
+TICK = 0.2
+"""seconds the loop waits at most, so that it notices that it is to stop, or was stopped"""
 STOPPED = 5.0
 """seconds a wait ends too late until the process counts as stopped; a busy machine is quicker"""
 
@@ -30,18 +30,21 @@ class Scheduler:
     """Runs calls on a few threads and everything else on the caller's."""
 
     def __init__(self, limit: int = 16) -> None:
-        """At most ``limit`` threads, started only as calls need them; they end with ``run()``."""
+        """At most ``limit`` calls at a time, on the threads that the process has for calls."""
         self._limit = limit
-        self._threads = 0
         self._in_flight = 0
-        self._work: SimpleQueue[tuple[Callable[[], Any], Then] | None] = SimpleQueue()
+        """calls that are begun or wait for a thread"""
+        self._begun = 0
+        self._work: deque[tuple[Callable[[], Any], Then]] = deque()
         self._results: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._serial = itertools.count()
         self._lost = 0.0
         """seconds in which the process was stopped"""
         self._broken = False
-        """a thread ended before it could report the result of its call"""
+        """there was no memory to report the result of a call"""
+        self._over = False
+        """after an exception: what is not begun is never begun"""
 
     def now(self) -> float:
         """Seconds on the clock that ``later`` counts by."""
@@ -49,20 +52,19 @@ class Scheduler:
 
     def call(self, function: Callable[[], Any], then: Then) -> None:
         """Run ``function`` on a worker, then ``then(result, error)`` on the loop's thread."""
-        if self._in_flight >= self._threads and self._threads < self._limit:
-            self._add_thread()
+        self._work.append((function, then))
         self._in_flight += 1
-        self._work.put((function, then))
-
-    def _add_thread(self) -> None:
         try:
-            threads.start(self._worker, f"clusterkit-call-{self._threads + 1}")
-        except ClusterkitError:
-            if not self._threads:
-                raise
-            self._limit = self._threads  # slower with those there are, but not stuck
-        else:
-            self._threads += 1
+            self._begin()
+        except BaseException:
+            self._in_flight -= 1
+            raise
+
+    def _begin(self) -> None:
+        while self._work and self._begun < self._limit:
+            function, then = self._work.popleft()
+            workers.SHARED.put(partial(self._make, function, then))
+            self._begun += 1
 
     def later(self, seconds: float, function: Callable[[], None]) -> None:
         """Run ``function`` on the loop's thread, ``seconds`` from now."""
@@ -76,22 +78,21 @@ class Scheduler:
         """Run ``function`` on the loop's thread; callable from any thread and signal handler."""
         self._results.put(function)
 
-    def run(self) -> None:
-        """Work until no call is in flight and no timer is set."""
+    def run(self, tick: Callable[[], None] = lambda: None) -> None:
+        """Work until no call is in flight and no timer is set; ``tick`` is called every now and
+        then meanwhile, at least each ``TICK`` seconds.
+        """
         try:
             while self._in_flight or self._due:
+                tick()
                 self._wait()
                 if self._broken:
                     raise threads.out_of_memory()
                 while self._due and self._due[0][0] <= self.now():
                     heapq.heappop(self._due)[2]()
-        finally:
-            with suppress(Empty):  # only after an exception: what was queued is not begun
-                while True:
-                    self._work.get_nowait()
-            for _ in range(self._threads):
-                self._work.put(None)
-            self._threads = 0
+        except BaseException:
+            self._over = True
+            raise
 
     def _wait(self) -> None:
         until = self._due[0][0] - self.now() if self._due else TICK
@@ -109,36 +110,40 @@ class Scheduler:
         except Empty:
             return
 
-    def _worker(self) -> None:
+    def _make(self, function: Callable[[], Any], then: Then) -> None:
+        """On a worker: the call, if the loop still waits for it."""
         sound = False
         try:
-            self._work_on()
+            if not self._over:
+                self._results.put(self._made(function, then))
             sound = True
         finally:
             self._broken = self._broken or not sound
 
-    def _work_on(self) -> None:
-        while (work := self._work.get()) is not None:
-            function, then = work
-            try:
-                result, error = function(), None
-            except Exception as caught:
-                result, error = None, caught
-            except BaseException as caught:
-                self._results.put(self._raiser(caught))
-                return
-            self._results.put(self._finisher(then, result, error))
+    def _made(self, function: Callable[[], Any], then: Then) -> Callable[[], None]:
+        try:
+            result, error = function(), None
+        except Exception as caught:
+            result, error = None, caught
+        except BaseException as caught:
+            return self._raiser(caught)
+        return self._finisher(then, result, error)
 
     def _finisher(self, then: Then, result: Any, error: Exception | None) -> Callable[[], None]:
         def finish() -> None:
-            self._in_flight -= 1
+            self._ended()
             then(result, error)
 
         return finish
 
     def _raiser(self, error: BaseException) -> Callable[[], None]:
         def finish() -> None:
-            self._in_flight -= 1
+            self._ended()
             raise error
 
         return finish
+
+    def _ended(self) -> None:
+        self._in_flight -= 1
+        self._begun -= 1
+        self._begin()

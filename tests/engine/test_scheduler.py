@@ -11,10 +11,17 @@ import time
 
 import pytest
 
-from clusterkit.engine import scheduler, threads
+from clusterkit.engine import scheduler, threads, workers
 from clusterkit.engine.background import Background
 from clusterkit.engine.scheduler import Scheduler
+from clusterkit.engine.workers import Workers
 from clusterkit.errors import ClusterkitError
+
+
+@pytest.fixture(autouse=True)
+def _own_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None that an earlier test has left."""
+    monkeypatch.setattr(workers, "SHARED", Workers())
 
 
 def _no_more_threads(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
@@ -70,6 +77,55 @@ def test_a_thread_without_memory_for_its_result_ends_the_run(
     loop.call(lambda: 1, lambda *_: None)
     with pytest.raises(ClusterkitError, match="ran out of memory"):
         loop.run()
+
+
+def test_all_loops_of_a_process_share_its_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each gets on, even if those who wait for others have taken all of them."""
+    monkeypatch.setattr(workers, "SHARED", Workers(3))
+    lock, now, most, done = threading.Lock(), [0], [0], list[int]()
+
+    def call() -> int:
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        time.sleep(0.005)
+        with lock:
+            now[0] -= 1
+        return 1
+
+    def loop() -> None:
+        mine = Scheduler()
+        for _ in range(10):
+            mine.call(call, lambda result, _: done.append(result))
+        mine.run()
+
+    def waits() -> int:
+        with Background() as aside:
+            return sum(aside(each).result() for each in [call] * 5)
+
+    loops = [threading.Thread(target=loop) for _ in range(8)]
+    for each in loops:
+        each.start()
+    with Background() as aside:
+        found = [aside(waits) for _ in range(8)]
+    for each in loops:
+        each.join(30)
+    assert len(done) == 80
+    assert [each.result() for each in found] == [5] * 8
+    assert 1 <= most[0] <= 4, "three, and the thread that asked"
+
+
+def test_a_thread_without_work_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "IDLE", 0.01)
+    before = set(threading.enumerate())
+    loop = Scheduler(2)
+    for _ in range(4):
+        loop.call(lambda: 1, lambda *_: None)
+    loop.run()
+    end = time.monotonic() + 10
+    while (new := set(threading.enumerate()) - before) and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not new
 
 
 STOPPED = """

@@ -95,6 +95,15 @@ def test_damaged_or_missing_counts_as_none(tmp_path: Path) -> None:
     assert receipt.every(tmp_path) == []
 
 
+def test_where_in_the_account_things_lie_makes_no_other_cluster(tmp_path: Path) -> None:
+    """A profile says so on some clouds, a receipt does not."""
+    receipt.write(ONE, tmp_path)
+    placed = replace(HERE, home="some-group")
+    assert receipt.read(tmp_path, placed) == ONE
+    assert receipt.remove(tmp_path, placed, ACCOUNT) == []
+    assert receipt.every(tmp_path) == []
+
+
 @EACH
 def test_what_is_no_regular_file_is_told_and_stays(
     tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
