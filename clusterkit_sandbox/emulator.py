@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from clusterkit_sandbox.content import Content
 from clusterkit_sandbox.fault_targets import Operations
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from clusterkit_sandbox.kube.interfaces import KubeServer
     from clusterkit_sandbox.pace import Pace
     from clusterkit_sandbox.permissions import Permissions
+    from clusterkit_sandbox.registry.service import Service
     from clusterkit_sandbox.requestlog import RequestLog
 
 Environ = dict[str, Any]
@@ -46,6 +49,11 @@ class SandboxContext:
     directory: Path
     """The sandbox's private directory (0700), removed when it stops."""
 
+    @cached_property
+    def content(self) -> Content:
+        """What the registries hold."""
+        return Content(self.directory / "registry")
+
 
 class Emulator(Protocol):
     """One cloud."""
@@ -57,6 +65,10 @@ class Emulator(Protocol):
     @property
     def operations(self) -> Operations:
         """What faults can name."""
+
+    @property
+    def registry(self) -> Service | None:
+        """The cloud's registry, whose hosts are not among those that ``claims`` knows."""
 
     def claims(self, host: str) -> bool:
         """Whether this emulator serves the host name (lower case, no port)."""

@@ -29,6 +29,8 @@ from clusterkit_sandbox.kube.operations import KubeOperations
 from clusterkit_sandbox.pace import Pace
 from clusterkit_sandbox.permissions import Limited, Permissions
 from clusterkit_sandbox.proxy import Proxy
+from clusterkit_sandbox.registry.hub import DockerHub
+from clusterkit_sandbox.registry.server import Registries, RegistryOperations
 from clusterkit_sandbox.requestlog import RequestLog
 
 _LOG = logging.getLogger(__name__)
@@ -89,6 +91,8 @@ class Sandbox:
         self._proxy: Proxy | None = None
         self._emulators: list[Emulator] = []
         self._middleware: list[tuple[Emulator, FaultInjection]] = []
+        self._hub: DockerHub | None = None
+        self._registries: Registries | None = None
         self._warming: list[threading.Thread] = []
         self._control: Wsgi = control.Control(self, self.token)
 
@@ -124,9 +128,12 @@ class Sandbox:
             self._middleware.append(
                 (emulator, FaultInjection(emulator, self.faults, self.requests))
             )
-        self.faults.check_against(
-            [*(emulator.operations for emulator in self._emulators), KubeOperations()]
-        )
+        self._hub = DockerHub(context.content)
+        clouds = [emulator.registry for emulator in self._emulators]
+        services = [self._hub, *(one for one in clouds if one is not None)]
+        self._registries = Registries(services, context.content, self.faults, self.requests)
+        operations = [emulator.operations for emulator in self._emulators]
+        self.faults.check_against([*operations, KubeOperations(), RegistryOperations()])
         self._proxy = Proxy(
             authority, self._application, self._server.hosts, self._contents, self._barred
         )
@@ -145,13 +152,15 @@ class Sandbox:
             last.callback(shutil.rmtree, self._directory, ignore_errors=True)
             if self._server is not None:
                 last.callback(self._server.close)
+            if self._registries is not None:
+                last.callback(self._registries.clear)
             for emulator in self._emulators:
                 last.callback(emulator.reset)
             for thread in self._warming:
                 last.callback(thread.join, _WARM_WITHIN)
             if self._proxy is not None:
                 last.callback(self._proxy.stop)
-            self._proxy = self._server = None
+            self._proxy = self._server = self._registries = self._hub = None
             self._warming, self._emulators, self._middleware = [], [], []
 
     def __enter__(self) -> Self:
@@ -165,6 +174,8 @@ class Sandbox:
         """Remove every resource and clear the request log; faults stay, with their counts at 0."""
         for emulator in self._emulators:
             emulator.reset()
+        if self._registries is not None:
+            self._registries.clear()
         self.faults.set(self.faults.rules)
         self.requests.clear()
 
@@ -211,6 +222,8 @@ class Sandbox:
         found |= dict.fromkeys(_CA_VARIABLES, str(self.ca_file))
         for cloud in clouds:
             found |= cloud
+        if self._hub is not None:
+            found |= self._hub.environment()
         return found
 
     def describe(self) -> Mapping[str, object]:
@@ -227,6 +240,8 @@ class Sandbox:
     def _application(self, host: str) -> Wsgi | None:
         if host == control.HOST:
             return self._control
+        if self._registries is not None and self._registries.claims(host):
+            return self._registries
         return next(
             (middleware for emulator, middleware in self._middleware if emulator.claims(host)), None
         )
@@ -282,7 +297,7 @@ def _make(emulator: str | Make) -> Make:
 
 def operations_of(emulators: Sequence[str] = EMULATORS) -> list[Operations]:
     """The operations of these emulators and of Kubernetes, without starting a sandbox."""
-    found: list[Operations] = [KubeOperations()]
+    found: list[Operations] = [KubeOperations(), RegistryOperations()]
     if "aks" in emulators:
         from clusterkit_sandbox.azure.operations import AzureOperations
 

@@ -2,7 +2,8 @@
 
 The proxy terminates TLS, so a WSGI server would have nothing to listen on: the thread of the
 connection answers its requests. HTTP/1.1 with keep-alive; request bodies, chunked or not, are read
-into memory, and responses are sent with a Content-Length.
+into memory, and responses are sent with a Content-Length. An application with a true attribute
+``streams`` reads a body while it arrives, of any length, and its response is sent in its parts.
 
 Besides what PEP 3333 requires, ``environ`` has the undecoded request target as ``RAW_URI`` and
 ``REQUEST_URI``: names in AWS paths may contain an encoded slash.
@@ -11,8 +12,10 @@ Besides what PEP 3333 requires, ``environ`` has the undecoded request target as 
 from __future__ import annotations
 
 import io
+import math
 import socket
 import sys
+from collections.abc import Iterator
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -22,8 +25,9 @@ from clusterkit_sandbox.emulator import Environ, Wsgi
 IDLE = 300.0
 """Seconds without a request after which a connection is closed."""
 LARGEST_BODY = 1 << 30
-"""Bytes; a larger body is refused with 413."""
+"""Bytes; a larger body is refused with 413, unless the application streams."""
 _LINE = 65536
+_PART = 65536
 _NO_BODY = frozenset({204, 304})
 
 
@@ -33,6 +37,32 @@ class BadRequest(Exception):
     def __init__(self, status: HTTPStatus, why: str) -> None:
         super().__init__(why)
         self.status = status
+
+
+class _Stream:
+    """A body that is read while it arrives."""
+
+    def __init__(self, parts: Iterator[bytes]) -> None:
+        self._parts = parts
+        self._rest = b""
+
+    def read(self, size: int = -1) -> bytes:
+        """So many bytes, or all; fewer only at the end."""
+        found = bytearray(self._rest)
+        while size < 0 or len(found) < size:
+            part = next(self._parts, None)
+            if part is None:
+                size = len(found)
+                break
+            found += part
+        self._rest = bytes(found[size:])
+        return bytes(found[:size])
+
+    def skip(self) -> None:
+        """Read what is left, and keep nothing."""
+        self._rest = b""
+        for _ in self._parts:
+            pass
 
 
 class HttpConnection(BaseHTTPRequestHandler):
@@ -65,29 +95,34 @@ class HttpConnection(BaseHTTPRequestHandler):
         if not self.parse_request():
             return
         try:
-            environ = self._environ(self._body())
+            if getattr(self._app, "streams", False):
+                stream = _Stream(self._body(math.inf))
+                self._stream(self._environ(stream, self.headers.get("Content-Length", "")), stream)
+            else:
+                body = b"".join(self._body(LARGEST_BODY))
+                self._answer(self._environ(io.BytesIO(body), str(len(body))))
         except BadRequest as error:
             self.close_connection = True
             self.send_error(error.status, explain=str(error))
-            return
-        self._answer(environ)
 
     def log_message(self, format: str, *args: object) -> None:
         """Log nothing: ``fault_injection`` keeps the request log."""
 
-    def _body(self) -> bytes:
+    def _body(self, most: float) -> Iterator[bytes]:
+        """The parts of the request's body, which may have so many bytes."""
         coding = self.headers.get("Transfer-Encoding", "").strip().lower()
         if coding == "chunked":
-            return self._chunks()
+            return self._chunks(most)
         if coding:
             raise BadRequest(HTTPStatus.NOT_IMPLEMENTED, f"transfer coding {coding!r}")
         text = self.headers.get("Content-Length", "0").strip()
         if not (text.isascii() and text.isdigit()):
             raise BadRequest(HTTPStatus.BAD_REQUEST, f"Content-Length {text!r} is not a number")
+        if int(text) > most:
+            raise BadRequest(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the body is too large")
         return self._read(int(text))
 
-    def _chunks(self) -> bytes:
-        body = bytearray()
+    def _chunks(self, most: float) -> Iterator[bytes]:
         while True:
             line = self.rfile.readline(_LINE)
             try:
@@ -96,26 +131,26 @@ class HttpConnection(BaseHTTPRequestHandler):
                 raise BadRequest(HTTPStatus.BAD_REQUEST, "a chunk without a size") from None
             if size < 0:
                 raise BadRequest(HTTPStatus.BAD_REQUEST, "a chunk of negative size")
-            if len(body) + size > LARGEST_BODY:
+            most -= size
+            if most < 0:
                 raise BadRequest(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the body is too large")
             if size == 0:
                 break
-            body += self._read(size)
+            yield from self._read(size)
             if self.rfile.readline(3) not in (b"\r\n", b"\n"):
                 raise BadRequest(HTTPStatus.BAD_REQUEST, "a chunk longer than its size")
         while self.rfile.readline(_LINE) not in (b"\r\n", b"\n", b""):
             pass  # no emulator reads trailers
-        return bytes(body)
 
-    def _read(self, length: int) -> bytes:
-        if length > LARGEST_BODY:
-            raise BadRequest(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the body is too large")
-        body = self.rfile.read(length)
-        if len(body) < length:
-            raise ConnectionResetError("the client disconnected in the middle of a body")
-        return body
+    def _read(self, length: int) -> Iterator[bytes]:
+        while length > 0:
+            part = self.rfile.read(min(_PART, length))
+            if not part:
+                raise ConnectionResetError("the client disconnected in the middle of a body")
+            length -= len(part)
+            yield part
 
-    def _environ(self, body: bytes) -> Environ:
+    def _environ(self, body: object, length: str) -> Environ:
         # self.path is not the raw target: http.server folds leading slashes
         raw = self.requestline.split()[1]
         target = raw
@@ -134,10 +169,10 @@ class HttpConnection(BaseHTTPRequestHandler):
             "SERVER_PORT": "443",
             "SERVER_PROTOCOL": self.request_version,
             "REMOTE_ADDR": "127.0.0.1",
-            "CONTENT_LENGTH": str(len(body)),
+            "CONTENT_LENGTH": length,
             "wsgi.version": (1, 0),
             "wsgi.url_scheme": "https",
-            "wsgi.input": io.BytesIO(body),
+            "wsgi.input": body,
             "wsgi.input_terminated": True,
             "wsgi.errors": sys.stderr,
             "wsgi.multithread": True,
@@ -154,6 +189,22 @@ class HttpConnection(BaseHTTPRequestHandler):
             environ[key] = f"{environ[key]},{text}" if key in environ else text
         environ.setdefault("HTTP_HOST", self._host)
         return environ
+
+    def _stream(self, environ: Environ, body: _Stream) -> None:
+        """Answer with an application that reads and writes in parts."""
+        head: list[tuple[str, list[tuple[str, str]]]] = []
+
+        def start_response(
+            status: str, headers: list[tuple[str, str]], _exc_info: object = None
+        ) -> object:
+            head.append((status, headers))
+            return None
+
+        parts = self._app(environ, start_response)
+        body.skip()  # what was refused early; the next request begins after it
+        self._send(*head[-1], b"")
+        for part in parts:
+            self.wfile.write(part)
 
     def _answer(self, environ: Environ) -> None:
         head: list[tuple[str, list[tuple[str, str]]]] = []

@@ -52,6 +52,7 @@ from clusterkit_sandbox.alibaba.failure import (
 )
 from clusterkit_sandbox.alibaba.operations import LATE, AlibabaOperations
 from clusterkit_sandbox.alibaba.parameters import read
+from clusterkit_sandbox.alibaba.registryhosts import AliyunRegistry
 from clusterkit_sandbox.alibaba.request import Request, host_parts
 from clusterkit_sandbox.alibaba.service import HANDLERS, Accepted, Call
 from clusterkit_sandbox.alibaba.signature import AccessKey
@@ -94,7 +95,8 @@ class AlibabaCloud:
     operations: Operations = AlibabaOperations()
 
     def __init__(self, context: SandboxContext) -> None:
-        self.store = Store(context.pace, context.faults)
+        self.store = Store(context.pace, context.faults, context.content)
+        self.registry = AliyunRegistry(self.store, context.content)
         self._service = Service(self.store, self.store.clock, HANDLERS, LATE)
         self._clusters = ClusterLife(self.store, context.kube)
         self._key = account.new_key()
@@ -133,6 +135,7 @@ class AlibabaCloud:
     def reset(self) -> None:
         """Remove every resource and set the account up according to ``store.conditions``."""
         self.store.clear()
+        self.registry.clear()
         self._clusters.clear()
         account.furnish(self.store)
 

@@ -8,16 +8,17 @@ after those, and nobody has published them.
 from __future__ import annotations
 
 import hashlib
-import secrets
 import time
 
 from clusterkit_sandbox.alibaba.failure import Failure, bad
 from clusterkit_sandbox.alibaba.models import Namespace, Repository
-from clusterkit_sandbox.alibaba.registry import milliseconds
+from clusterkit_sandbox.alibaba.registry import USER, content_key, milliseconds
 from clusterkit_sandbox.alibaba.repositories import (
     namespace_of,
     remove_namespace,
+    remove_repository,
     repository_of,
+    tags_of,
     valid,
     valid_kind,
 )
@@ -26,6 +27,8 @@ from clusterkit_sandbox.alibaba.store import ACCOUNT
 
 _NAMESPACES = 3
 """How many an account has (vendor: "Limits" of the personal edition)."""
+_LIFE = 3600
+"""Seconds that a password is good (vendor: GetAuthorizationToken)."""
 _SUMMARY = 100
 """Characters of a repository's summary (vendor: CreateRepo)."""
 
@@ -39,9 +42,11 @@ def _token(call: Call) -> object:
     return _answer(
         call,
         {
-            "tempUserName": "cr_temp_user",
-            "authorizationToken": secrets.token_urlsafe(48),
-            "expireDate": milliseconds(time.time() + 3600),
+            "tempUserName": USER,
+            "authorizationToken": call.store.passwords.issue(
+                (content_key("", call.region), call.key), _LIFE
+            ),
+            "expireDate": milliseconds(time.time() + _LIFE),
         },
     )
 
@@ -146,9 +151,13 @@ def _create_repository(call: Call) -> object:
     return _answer(call, {"repoId": int(number)})
 
 
-def _domains(region: str) -> Json:
+def own_id(region: str) -> str:
     """The account's own name in each region (vendor: personal edition, since September 2024)."""
-    own = "crpi-" + hashlib.sha256(f"{ACCOUNT}/{region}".encode()).hexdigest()[:16]
+    return "crpi-" + hashlib.sha256(f"{ACCOUNT}/{region}".encode()).hexdigest()[:16]
+
+
+def _domains(region: str) -> Json:
+    own = own_id(region)
     inside = f"{own}-vpc.{region}.personal.cr.aliyuncs.com"
     return {
         "public": f"{own}.{region}.personal.cr.aliyuncs.com",
@@ -218,5 +227,27 @@ def _update_repository(call: Call) -> object:
 
 @operation("personalcr:DeleteRepo")
 def _delete_repository(call: Call) -> object:
-    call.store.remove(_repository(call))
+    remove_repository(call.store, _repository(call))
     return _answer(call)
+
+
+@operation("personalcr:GetRepoTags")
+def _tags(call: Call) -> object:
+    found = tags_of(call.store, _repository(call))
+    figures, some = call.page(
+        found, default=30, most=100, number="Page", size="PageSize", total="total"
+    )
+    tags = [
+        {
+            "tag": one.name,
+            "digest": one.digest,
+            "imageId": one.image,
+            "imageCreate": milliseconds(one.pushed),
+            "imageUpdate": milliseconds(one.pushed),
+            "imageSize": one.size,
+            "status": "NORMAL",
+        }
+        for one in some
+    ]
+    page = {"page": figures["Page"], "pageSize": figures["PageSize"], "total": figures["total"]}
+    return _answer(call, {**page, "tags": tags})

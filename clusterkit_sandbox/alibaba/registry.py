@@ -7,7 +7,6 @@ knows them (service_alicloud_cr.go); the other codes are named after them.
 
 from __future__ import annotations
 
-import secrets
 import time
 from ipaddress import IPv4Network
 
@@ -19,6 +18,15 @@ from clusterkit_sandbox.alibaba.vpc import RESOURCE_GROUP
 OKAY: Json = {"IsSuccess": True, "Code": "success"}
 _HOURS = (1, 24)
 """For how long a password can be asked (vendor: GetAuthorizationToken, ExpiresInHours)."""
+
+
+USER = "cr_temp_user"
+"""Whose the passwords are."""
+
+
+def content_key(instance: str, region: str) -> str:
+    """Under what the content of a registry is kept; the personal one has no ``instance``."""
+    return f"aliyun/{instance or region}"
 
 
 def require_instance(call: Call) -> RegistryInstance:
@@ -76,13 +84,13 @@ def _list(call: Call) -> object:
 
 @operation("cr:GetAuthorizationToken")
 def _token(call: Call) -> object:
-    require_instance(call)
+    key = content_key(require_instance(call).id, "")
     hours = call.get("ExpiresInHours", _HOURS[0])
     if not _HOURS[0] <= hours <= _HOURS[1]:
         raise bad("InvalidParameter", "ExpiresInHours must be 1 to 24.")
     return OKAY | {
-        "TempUsername": "cr_temp_user",
-        "AuthorizationToken": secrets.token_urlsafe(48),
+        "TempUsername": USER,
+        "AuthorizationToken": call.store.passwords.issue((key, call.key), hours * 3600),
         "ExpireTime": milliseconds(time.time() + hours * 3600),
     }
 

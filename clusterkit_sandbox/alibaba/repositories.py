@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import dataclass
 
 from clusterkit_sandbox.alibaba.failure import Failure, bad
 from clusterkit_sandbox.alibaba.models import Namespace, Repository
-from clusterkit_sandbox.alibaba.registry import OKAY, milliseconds, require_instance
+from clusterkit_sandbox.alibaba.registry import (
+    OKAY,
+    content_key,
+    milliseconds,
+    require_instance,
+)
 from clusterkit_sandbox.alibaba.service import Call, Json, operation
 from clusterkit_sandbox.alibaba.store import Store
 from clusterkit_sandbox.alibaba.vpc import RESOURCE_GROUP
+from clusterkit_sandbox.registry.service import place
 
 _NAME = re.compile(r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*")
 _KINDS = ("PUBLIC", "PRIVATE")
@@ -46,8 +54,44 @@ def remove_namespace(store: Store, namespace: Namespace) -> None:
     for one in store.all(Repository):
         home = (namespace.instance, namespace.region, namespace.name)
         if (one.instance, one.region, one.namespace) == home:
-            store.remove(one)
+            remove_repository(store, one)
     store.remove(namespace)
+
+
+def place_of(repository: Repository) -> str:
+    """Under what the content of a repository is kept."""
+    registry = content_key(repository.instance, repository.region)
+    return place(registry, f"{repository.namespace}/{repository.name}")
+
+
+def remove_repository(store: Store, repository: Repository) -> None:
+    """Delete the repository with its images."""
+    store.remove(repository)
+    store.content.forget(place_of(repository))
+
+
+@dataclass(frozen=True)
+class Tag:
+    """One tag of a repository, and the image that it means."""
+
+    name: str
+    digest: str
+    image: str
+    """the digest of the image's configuration, without its algorithm"""
+    size: int
+    pushed: float
+
+
+def tags_of(store: Store, repository: Repository) -> list[Tag]:
+    """What was pushed to the repository, by tag."""
+    where, found = place_of(repository), []
+    for name, (digest, pushed) in store.content.tags(where).items():
+        manifest = store.content.manifest(where, digest)
+        if manifest is not None:
+            config = json.loads(manifest.body).get("config", {}).get("digest", digest)
+            image = str(config).partition(":")[2]
+            found.append(Tag(name, digest, image, manifest.size, pushed))
+    return found
 
 
 def _settings(call: Call) -> tuple[bool, str]:
@@ -226,5 +270,39 @@ def _update_repository(call: Call) -> object:
 
 @operation("cr:DeleteRepository")
 def _delete_repository(call: Call) -> object:
-    call.store.remove(_repository(call))
+    remove_repository(call.store, _repository(call))
+    return dict(OKAY)
+
+
+@operation("cr:ListRepoTag")
+def _list_tags(call: Call) -> object:
+    found = tags_of(call.store, _repository(call))
+    figures, some = call.page(found, default=30, most=100, number="PageNo")
+    figures["TotalCount"] = str(figures["TotalCount"])  # text: as published
+    images = [
+        {
+            "Tag": one.name,
+            "Digest": one.digest,
+            "ImageId": one.image,
+            # text: as published
+            "ImageCreate": str(milliseconds(one.pushed)),
+            "ImageUpdate": str(milliseconds(one.pushed)),
+            "ImageSize": one.size,
+            "Status": "NORMAL",
+        }
+        for one in some
+    ]
+    return OKAY | figures | {"Images": images}
+
+
+@operation("cr:DeleteRepoTag")
+def _delete_tag(call: Call) -> object:
+    repository, tag = _repository(call), str(call["Tag"])
+    where = place_of(repository)
+    found = call.store.content.tags(where).get(tag)
+    if found is None:
+        raise Failure(404, "TAG_NOT_EXIST", "tag is not exist")
+    call.store.content.untag(where, tag)
+    if not call.store.content.tags(where, found[0]):
+        call.store.content.delete(where, found[0])
     return dict(OKAY)

@@ -19,13 +19,15 @@ from clusterkit_sandbox.alibaba.models import (
     Thing,
     VSwitch,
 )
-from clusterkit_sandbox.alibaba.signature import Signatures
+from clusterkit_sandbox.alibaba.signature import AccessKey, Signatures
 from clusterkit_sandbox.alibaba.tasks import Tasks
+from clusterkit_sandbox.content import Content
 from clusterkit_sandbox.faults import Faults
 from clusterkit_sandbox.kit import store as kept
 from clusterkit_sandbox.kit.calls import Tokens
 from clusterkit_sandbox.kit.life import Clock
 from clusterkit_sandbox.pace import Pace
+from clusterkit_sandbox.registry.bearer import Granted
 
 _ALPHABET = string.digits + string.ascii_lowercase
 
@@ -83,9 +85,12 @@ class Conditions:
 class Store(kept.Store):
     """All resources of the account, its clock, and the addresses of its networks."""
 
-    def __init__(self, pace: Pace, faults: Faults) -> None:
+    def __init__(self, pace: Pace, faults: Faults, content: Content) -> None:
         super().__init__()
         self.faults = faults
+        self.content = content
+        self.passwords = Granted[tuple[str, AccessKey]]()
+        """of registries: which one, and whose"""
         self.clock = Clock(pace)
         self.tasks = Tasks(self, self.clock, self.new_hex)
         self.conditions = Conditions()
@@ -102,6 +107,7 @@ class Store(kept.Store):
             self.tasks.clear()
             self.tokens.clear()
             self.signatures.forget_temporary()
+            self.passwords.clear()
 
     # time
 

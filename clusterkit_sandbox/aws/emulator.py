@@ -34,6 +34,7 @@ from clusterkit_sandbox.aws.late import Late
 from clusterkit_sandbox.aws.operations import AwsOperations, published_statuses
 from clusterkit_sandbox.aws.parameters import Parameters
 from clusterkit_sandbox.aws.refusals import Refusal
+from clusterkit_sandbox.aws.registry import TOKEN, EcrRegistry
 from clusterkit_sandbox.aws.service import Eks
 from clusterkit_sandbox.aws.signature import Scope, Unsigned, check, scope_of
 from clusterkit_sandbox.emulator import Answer, Environ, SandboxContext, StartResponse, Wsgi
@@ -85,6 +86,7 @@ class AwsEmulator:
         self._moto: Wsgi | None = None
         self._environment = self._variables(self._account.key, self._account.secret)
         self._eks.door = self
+        self.registry = EcrRegistry(self._eks, context.content, self._application)
 
     def claims(self, host: str) -> bool:
         """The endpoints of the emulated services, in every region."""
@@ -142,6 +144,7 @@ class AwsEmulator:
             self._eks.reset()
             self._tokens.clear()
             self._late.forget()
+            self.registry.clear()
             if self._moto is not None:
                 self._account.reset()
 
@@ -228,11 +231,14 @@ class AwsEmulator:
                 return page.cut(answer) if page is not None else answer
             if operation == "sts:GetCallerIdentity":
                 return _identity(self._account, scope)
+            if operation == TOKEN:
+                return self.registry.token(scope.key, scope.region, body)
             asked = late.pairs(body)
 
             def ask() -> Answer:
                 made = _ask_moto(application, environ, inner, service)
                 self._late.made(operation, scope.region, asked, made)
+                self.registry.follow(operation, scope.region, body, made)
                 return made
 
             try:
@@ -247,9 +253,8 @@ class AwsEmulator:
         """Keys of sessions need their token beside them."""
         session = self._account.sessions.get(scope.key)
         if session and environ.get("HTTP_X_AMZ_SECURITY_TOKEN") != session.token:
-            raise Unsigned(
-                "InvalidClientTokenId", "The security token included in the request is invalid."
-            )
+            text = "The security token included in the request is invalid."
+            raise Unsigned("InvalidClientTokenId", text)
 
     def _web_identity(self, body: bytes) -> Answer:
         """STS AssumeRoleWithWebIdentity, which nobody signs."""
@@ -270,9 +275,8 @@ class AwsEmulator:
     ) -> Answer | None:
         """Whether the role's policies allow the call."""
         with self._account.lock:
-            resource, context = authorization.resource_of(
-                self._eks, scope, target(environ)[0], body
-            )
+            place = target(environ)[0]
+            resource, context = authorization.resource_of(self._eks, scope, place, body)
             documents = list(sessions.documents(self._eks, session))
         for action in authorization.needed(self.operation(environ, body), body):
             if not policies.allows(documents, action, resource, context):

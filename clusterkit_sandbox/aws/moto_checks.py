@@ -16,11 +16,11 @@ from clusterkit_sandbox.aws import moto_lifecycle
 from clusterkit_sandbox.aws.moto_fixes import (
     associations_go,
     defaults_stay,
+    images_are_whole,
     keys_by_id,
     machines_end,
     own_tags_apart,
     policies_once,
-    registry_tokens,
     roles_end_somewhere,
     trust_policies,
 )
@@ -97,7 +97,7 @@ def _install() -> None:
     machines_end()
     defaults_stay()
     roles_end_somewhere()
-    registry_tokens()
+    images_are_whole()
     policies_once()
     trust_policies()
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from clusterkit_sandbox.aws.moto_lifecycle import error
+from clusterkit_sandbox.content import digest_of
 
 POLICIES = 10
 TRUST = 2048
@@ -99,20 +99,35 @@ def roles_end_somewhere() -> None:
     IAMBackend.update_assume_role_policy = update_assume_role_policy  # type: ignore[method-assign]
 
 
-def registry_tokens() -> None:
-    """Make ECR tokens valid for twelve hours; moto's have expired."""
-    from moto.ecr.responses import ECRResponse
+def images_are_whole() -> None:
+    """An image has the digest and the size of what it is, and stays when its tag is moved to
+    another one (ECR API, PutImage; user guide, "Image tag mutability"). Moto makes digests of its
+    own, counts only the configuration, and deletes the other image.
+    """
+    from moto.ecr.models import ECRBackend, Image
 
-    inner = ECRResponse.get_authorization_token
+    inner = ECRBackend.put_image
 
-    def get_authorization_token(self: Any) -> Any:
-        answer = inner(self)
-        shown: Any = answer.result
-        for item in shown["authorizationData"]:
-            item["expiresAt"] = datetime.now(UTC) + timedelta(hours=12)
-        return answer
+    def create_digest(self: Any) -> None:
+        self._image_digest = digest_of(self.image_manifest.encode())
 
-    ECRResponse.get_authorization_token = get_authorization_token  # type: ignore[method-assign]
+    def size(self: Any) -> int | None:
+        found = json.loads(self.image_manifest)
+        parts = [found.get("config"), *found.get("layers", ())]
+        return sum(one.get("size", 0) for one in parts if one) if "layers" in found else None
+
+    def put_image(
+        self: Any, repository_name: str, image_manifest: str, image_tag: str, *a: Any, **k: Any
+    ) -> Any:
+        repository = self._get_repository(repository_name)
+        for other in self._resolve_image_tag_mutability(repository, image_tag):
+            if other.image_manifest != image_manifest:
+                other.remove_tag(image_tag)
+        return inner(self, repository_name, image_manifest, image_tag, *a, **k)
+
+    Image._create_digest = create_digest  # type: ignore[method-assign]
+    Image.get_image_size_in_bytes = size  # type: ignore[method-assign]
+    ECRBackend.put_image = put_image  # type: ignore[method-assign]
 
 
 def keys_by_id() -> None:

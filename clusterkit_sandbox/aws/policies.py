@@ -46,16 +46,27 @@ def allows(
     """Whether a statement allows it and none denies it; ``resource`` is ``*`` for an action on
     none. ``principal`` is for trust policies: ``("Service", "pods.eks.amazonaws.com")``.
     """
+    return decided(documents, action, resource, context, principal) == "Allow"
+
+
+def decided(
+    documents: Iterable[Mapping[str, Any]],
+    action: str,
+    resource: str,
+    context: Context,
+    principal: tuple[str, str] | None = None,
+) -> str:
+    """``Deny`` or ``Allow``, or nothing if no statement is about it."""
     keys = {key.lower(): value for key, value in context.items()}
     effects = {
-        statement.get("Effect")
+        str(statement.get("Effect"))
         for document in documents
         for statement in _list(document.get("Statement"))
         if _acts(statement, action)
         and (_trusts(statement, principal) if principal else _covers(statement, resource))
         and all(_holds(*each, keys) for each in _conditions(statement))
     }
-    return "Allow" in effects and "Deny" not in effects
+    return "Deny" if "Deny" in effects else next(iter(effects), "")
 
 
 def _acts(statement: Mapping[str, Any], action: str) -> bool:

@@ -193,7 +193,8 @@ def documents(eks: Eks, session: Session) -> Iterator[Mapping[str, Any]]:
     role = _role(eks, session.role)
     if role is not None:
         yield from map(policies.parsed, role.policies.values())
-        yield from (policies.parsed(one.document) for one in role.managed_policies.values())
+        for policy in role.managed_policies.values():
+            yield from (policies.parsed(v.document) for v in policy.versions if v.is_default)
 
 
 def shown(session: Session) -> bytes:

@@ -9,7 +9,7 @@ been given takes effect later ("Troubleshoot Azure RBAC").
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from clusterkit_sandbox.azure import ids, roles
 from clusterkit_sandbox.azure.account import Caller
@@ -102,23 +102,36 @@ def linked(body: object, own: str) -> Iterator[tuple[str, str]]:
             yield f"{_NAMES[kind]}/{_LINKED[kind]}", reference
 
 
-def may(store: Store, caller: Caller, action: str, scope: str, *, data: bool = False) -> bool:
-    """Whether a caller may do something somewhere."""
+def may(
+    store: Store,
+    caller: Caller,
+    action: str,
+    scope: str,
+    *,
+    data: bool = False,
+    meant: Callable[[RoleAssignment], bool] = lambda _: True,
+) -> bool:
+    """Whether a caller may do something somewhere, by the role assignments that are ``meant``."""
     if caller.limits is not None:
         return caller.limits.missing((action,)) is None
     return caller.owner or any(
         role.allows_data(action) if data else role.allows(action)
-        for role in roles_at(store, caller, scope)
+        for role in roles_at(store, caller, scope, meant)
     )
 
 
-def roles_at(store: Store, caller: Caller, scope: str) -> Iterator[roles.Role]:
+def roles_at(
+    store: Store,
+    caller: Caller,
+    scope: str,
+    meant: Callable[[RoleAssignment], bool] = lambda _: True,
+) -> Iterator[roles.Role]:
     """The roles that a caller has at a scope, there or above, as far as they have taken effect."""
     where = scope.lower().rstrip("/")
     for one in store.all(RoleAssignment):
         properties = one.properties
         above = properties["scope"].lower().rstrip("/")
-        if properties["principalId"] not in (caller.object_id, *caller.groups):
+        if properties["principalId"] not in (caller.object_id, *caller.groups) or not meant(one):
             continue
         if (where == above or where.startswith(f"{above}/")) and one.begins <= store.clock.now:
             role = definition(store, properties["roleDefinitionId"])

@@ -27,7 +27,6 @@ from clusterkit_sandbox.azure import (
     protection,
     providers,
     registries,
-    registrytokens,
     securitygroups,
     subscriptions,
 )
@@ -37,6 +36,7 @@ from clusterkit_sandbox.azure.failure import Failure, json_answer, not_emulated,
 from clusterkit_sandbox.azure.model import Asked
 from clusterkit_sandbox.azure.operations import LATE, AzureOperations
 from clusterkit_sandbox.azure.parameters import read, version
+from clusterkit_sandbox.azure.registry import AcrRegistry
 from clusterkit_sandbox.azure.running import retry_after
 from clusterkit_sandbox.azure.service import HANDLERS, Call, Handler, Reply
 from clusterkit_sandbox.azure.store import Store
@@ -67,7 +67,8 @@ class AzureCloud:
     operations: Operations = AzureOperations()
 
     def __init__(self, context: SandboxContext) -> None:
-        self.store = Store(context.pace, context.faults)
+        self.store = Store(context.pace, context.faults, context.content)
+        self.registry = AcrRegistry(self.store, context.content)
         self._clusters = ClusterLife(self.store, context.kube)
         self._directory = context.directory
         self._users = 0
@@ -77,8 +78,8 @@ class AzureCloud:
         return Service(self.store, self.store.clock, handlers(), LATE)
 
     def claims(self, host: str) -> bool:
-        """The hosts of the emulated services, and those of every registry."""
-        return host in (model.MANAGER, model.LOGIN, model.GRAPH) or host.endswith(model.REGISTRY)
+        """The hosts of the emulated services."""
+        return host in (model.MANAGER, model.LOGIN, model.GRAPH)
 
     @cached_property
     def _environment(self) -> Mapping[str, str]:
@@ -123,8 +124,6 @@ class AzureCloud:
             return entra.operation(request)
         if request.host == model.GRAPH:
             return graph.READ
-        if request.host.endswith(model.REGISTRY):
-            return registrytokens.operation(request)
         asked = model.find(request)
         return asked.operation if asked is not None else "resources:?"
 
@@ -174,8 +173,6 @@ class AzureCloud:
             return entra.answer(self.store, request, self._clusters.issuer)
         if request.host == model.GRAPH:
             return graph.answer(self.store, request)
-        if request.host.endswith(model.REGISTRY):
-            return registrytokens.answer(self.store, request)
         if request.path == _METADATA:
             return json_answer(200, subscriptions.metadata())
         asked = model.find(request)

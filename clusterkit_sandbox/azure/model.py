@@ -33,7 +33,6 @@ NAMESPACES: Mapping[str, str] = {
 MANAGER = "management.azure.com"
 LOGIN = "login.microsoftonline.com"
 GRAPH = "graph.microsoft.com"
-REGISTRY = ".azurecr.io"
 _LOCATED = "/subscriptions/{subscriptionId}/providers/{namespace}/locations/{location}"
 UNDESCRIBED: Mapping[str, str] = {
     "OperationStatuses_Get": f"{_LOCATED}/operations/{{operationId}}",

@@ -48,10 +48,7 @@ LATE: Mapping[str, type[Kept]] = {
     "resources:ResourceGroups_CreateOrUpdate": Group,
 }
 """what the fault ``late`` hides from reads, by the operation that makes it"""
-REGISTRY = ("acr:Challenge", "acr:Exchange", "acr:Token", "acr:Api")
-"""what the hosts of registries answer"""
 _OTHERS: Mapping[str, tuple[str, ...]] = {
-    "acr": REGISTRY,
     "entra": (entra.TOKEN, entra.DISCOVERY),
     "graph": (graph.READ,),
 }

@@ -74,11 +74,16 @@ def _tagged(call: Call, one: Resource) -> None:
         one.shown["sku"] = {**call.body["sku"], "tier": call.body["sku"]["name"]}
 
 
+def _removed(store: Store, one: Resource) -> None:
+    store.content.forget(f"acr{one.id}/")
+
+
 register(
     Kind(
         name=_TYPE,
         record=Registry,
         prepare=_prepare,
+        removed=_removed,
         tagged=_tagged,
         create="registry/create",
         update="registry/update",
@@ -115,7 +120,8 @@ for _name, _record in (("cacheRules", CacheRule), ("credentialSets", CredentialS
 def _usages(call: Call) -> object:
     one = call.require(Registry, call.path.rpartition("/")[0])
     gib = {"Basic": 10, "Standard": 100, "Premium": 500}[one.shown["sku"]["name"]]
-    return {"value": [{"name": "Size", "limit": gib << 30, "currentValue": 0, "unit": "Bytes"}]}
+    used = call.store.content.used(f"acr{one.id}/")
+    return {"value": [{"name": "Size", "limit": gib << 30, "currentValue": used, "unit": "Bytes"}]}
 
 
 @operation("containerregistry:Registries_ListCredentials")
@@ -123,5 +129,9 @@ def _credentials(call: Call) -> object:
     one = call.require(Registry, call.path.rpartition("/")[0])
     if not one.properties["adminUserEnabled"]:
         raise refusal("UnAuthorizedForCredentialOperations", name=one.name)
-    words = [{"name": name, "value": call.store.new_hex(32)} for name in ("password", "password2")]
+    names = ("password", "password2")
+    words = [
+        {"name": name, "value": value}
+        for name, value in zip(names, one.secrets(call.store.new_hex), strict=True)
+    ]
     return {"username": one.name, "passwords": words}

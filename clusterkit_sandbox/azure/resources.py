@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -185,8 +185,16 @@ class AgentPool(Resource):
         return 0 if stopped else int(self.properties["count"])
 
 
+@dataclass
 class Registry(Resource):
     """A container registry."""
+
+    passwords: tuple[str, ...] = ()
+
+    def secrets(self, new: Callable[[int], str]) -> tuple[str, ...]:
+        """The passwords of its administrator, made at the first use."""
+        self.passwords = self.passwords or (new(32), new(32))
+        return self.passwords
 
 
 class CacheRule(Resource):

@@ -15,6 +15,7 @@ from clusterkit_sandbox.azure.resources import KINDS, Group, Resource
 from clusterkit_sandbox.azure.running import ArmOperations
 from clusterkit_sandbox.azure.throttling import Buckets
 from clusterkit_sandbox.azure.tokens import Tokens
+from clusterkit_sandbox.content import Content
 from clusterkit_sandbox.faults import Faults
 from clusterkit_sandbox.kit import store as kept
 from clusterkit_sandbox.kit.life import Clock
@@ -82,9 +83,10 @@ class Conditions:
 class Store(kept.Store):
     """All resources of the account's subscriptions, and their clock."""
 
-    def __init__(self, pace: Pace, faults: Faults) -> None:
+    def __init__(self, pace: Pace, faults: Faults, content: Content) -> None:
         super().__init__()
         self.faults = faults
+        self.content = content
         self.clock = Clock(pace)
         self.conditions = Conditions()
         self.tokens = Tokens()

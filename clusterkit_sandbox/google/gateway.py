@@ -27,6 +27,7 @@ from clusterkit_sandbox.google.failure import (
 )
 from clusterkit_sandbox.google.operations import LATE, TOKEN, GoogleOperations
 from clusterkit_sandbox.google.parameters import read
+from clusterkit_sandbox.google.registry import GoogleRegistry
 from clusterkit_sandbox.google.service import HANDLERS, Call
 from clusterkit_sandbox.google.store import Store
 from clusterkit_sandbox.google.tokens import Caller
@@ -37,9 +38,9 @@ from clusterkit_sandbox.permissions import Permissions
 
 _LOG = logging.getLogger(__name__)
 METHODS = (
-    "addresses", "balancing", "changes", "clusterchanges", "clusters", "disks", "firewallpolicies",
-    "impersonation", "locations", "longrunning", "machines", "networks", "nodepools",
-    "projects", "repositories", "routers", "serviceaccounts", "services",
+    "addresses", "balancing", "changes", "clusterchanges", "clusters", "disks", "dockerimages",
+    "firewallpolicies", "impersonation", "locations", "longrunning", "machines", "networks",
+    "nodepools", "projects", "repositories", "routers", "serviceaccounts", "services",
     "subnetworks",
 )  # fmt: skip
 """the modules with methods; each registers its own on import"""
@@ -60,7 +61,8 @@ class GoogleCloud:
     operations: Operations = GoogleOperations()
 
     def __init__(self, context: SandboxContext) -> None:
-        self.store = Store(context.pace, context.faults)
+        self.store = Store(context.pace, context.faults, context.content)
+        self.registry = GoogleRegistry(self.store, context.content)
         self._service = Service(self.store, self.store.clock, HANDLERS, LATE)
         self._clusters = ClusterLife(self.store, context.kube)
         access.furnish(self.store)
@@ -104,6 +106,7 @@ class GoogleCloud:
     def reset(self) -> None:
         """Remove every resource and set the account up according to ``store.conditions``."""
         self.store.clear()
+        self.registry.clear()
         self._clusters.clear()
         access.furnish(self.store)
 

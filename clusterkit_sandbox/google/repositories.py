@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from clusterkit_sandbox.google import access
+from clusterkit_sandbox.google import access, account
 from clusterkit_sandbox.google.catalogue import REGIONS
 from clusterkit_sandbox.google.failure import Failure, Json, rpc
 from clusterkit_sandbox.google.longrunning import LongRunning, begin
@@ -45,7 +45,8 @@ def _missing() -> Failure:
     return rpc("NOT_FOUND", "Requested entity was not found.")
 
 
-def _find(call: Call, name: str) -> Repository:
+def find(call: Call, name: str) -> Repository:
+    """The repository of this name; ``Failure`` if there is none."""
     found = call.store.get(Repository, name)
     if found is None or found.going:
         raise _missing()
@@ -78,14 +79,28 @@ def _create(call: Call) -> object:
     name = f"{parent}/repositories/{identifier}"
     if call.store.get(Repository, name) is not None:
         raise rpc("ALREADY_EXISTS", "the repository already exists")
-    project = call.project
+    repository = new(name, call.body)
+
+    def created() -> Json:
+        call.store.add(repository)
+        return {"@type": f"{_TYPE}Repository", **repository.shown}
+
+    # not there before the operation has ended, but its name is taken
+    operation = _operation(call, parent, name)
+    return begin(call.store, operation, "google/repository/create", created,
+                 terminal=call.terminal())  # fmt: skip
+
+
+def new(name: str, body: Json) -> Repository:
+    """A repository as it is once it was made."""
+    _, project, _, location, _, identifier = name.split("/")
     scan = {
         "enablementState": "SCANNING_DISABLED",
         "enablementStateReason": "API containerscanning.googleapis.com is not enabled.",
     }
-    mode = str(call.body.get("mode") or "MODE_UNSPECIFIED")
+    mode = str(body.get("mode") or "MODE_UNSPECIFIED")
     made = {
-        **call.body,
+        **body,
         "mode": "STANDARD_REPOSITORY" if mode == "MODE_UNSPECIFIED" else mode,
         "name": name,
         "createTime": rfc3339(),
@@ -93,17 +108,9 @@ def _create(call: Call) -> object:
         "satisfiesPzi": True,
         "vulnerabilityScanningConfig": scan,
     }
-    made["registryUri"] = f"{location}-{kind.lower()}.pkg.dev/{project}/{identifier}"
-    repository = Repository(id=name, shown=made)
-
-    def created() -> Json:
-        call.store.add(repository)
-        return {"@type": f"{_TYPE}Repository", **made}
-
-    # not there before the operation has ended, but its name is taken
-    operation = _operation(call, parent, name)
-    return begin(call.store, operation, "google/repository/create", created,
-                 terminal=call.terminal())  # fmt: skip
+    host = f"{location}-{str(body['format']).lower()}.pkg.dev"
+    made["registryUri"] = f"{host}/{account.project_id(project) or project}/{identifier}"
+    return Repository(id=name, shown=made)
 
 
 def _operation(call: Call, parent: str, name: str) -> LongRunning:
@@ -118,7 +125,7 @@ def _operation(call: Call, parent: str, name: str) -> LongRunning:
 
 @method("artifactregistry.projects.locations.repositories.get")
 def _get(call: Call) -> object:
-    return _find(call, call["name"]).shown
+    return find(call, call["name"]).shown
 
 
 @method("artifactregistry.projects.locations.repositories.list")
@@ -132,7 +139,7 @@ def _list(call: Call) -> object:
 
 @method("artifactregistry.projects.locations.repositories.patch")
 def _patch(call: Call) -> object:
-    found, mask = _find(call, call["name"]), call.get("updateMask", "")
+    found, mask = find(call, call["name"]), call.get("updateMask", "")
     names = [_camel(one) for one in str(mask).split(",")] if mask else list(call.body)
     for name in names:
         if name in _FIXED and call.body.get(name, found.shown.get(name)) != found.shown.get(name):
@@ -153,12 +160,13 @@ def _camel(name: str) -> str:
 
 @method("artifactregistry.projects.locations.repositories.delete")
 def _delete(call: Call) -> object:
-    found = _find(call, call["name"])
+    found = find(call, call["name"])
     parent = found.id.partition("/repositories/")[0]
     operation = _operation(call, parent, found.id)
 
     def deleted() -> Json:
         call.store.remove(found)
+        call.store.content.forget(f"pkg/{found.id}/")
         policy = call.store.get(Policy, found.id)
         if policy is not None:
             call.store.remove(policy)
@@ -171,5 +179,5 @@ def _delete(call: Call) -> object:
 
 access.serve(
     "artifactregistry.projects.locations.repositories",
-    lambda call: _find(call, call["resource"]).id,
+    lambda call: find(call, call["resource"]).id,
 )

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from clusterkit_sandbox.content import Content
 from clusterkit_sandbox.faults import Faults
 from clusterkit_sandbox.google.account import HOST_PROJECT, PROJECT, PROJECTS
 from clusterkit_sandbox.google.catalogue import PROJECT_QUOTAS, REGION_QUOTAS
@@ -49,9 +50,10 @@ class Conditions:
 class Store(kept.Store):
     """All resources of the account's projects, and their clock."""
 
-    def __init__(self, pace: Pace, faults: Faults) -> None:
+    def __init__(self, pace: Pace, faults: Faults, content: Content) -> None:
         super().__init__()
         self.faults = faults
+        self.content = content
         self.clock = Clock(pace)
         self.conditions = Conditions()
         self.tokens = Tokens()

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
@@ -138,6 +138,20 @@ class Tokens:
         audience = str(claims.get("aud", "")).removeprefix("https://").partition("/")[0]
         meant = "scope" in claims or audience in hosts()
         return key.caller if meant and claims.get("sub") == key.caller.email else None
+
+    def holder(self, text: str) -> Caller | None:
+        """Whose key file this is; None for no good one."""
+        try:
+            file = json.loads(text)
+            private = serialization.load_pem_private_key(file["private_key"].encode(), None)
+            with self._lock:
+                key = self._keys.get(file["private_key_id"])
+        except (ValueError, TypeError, KeyError, AttributeError, UnsupportedAlgorithm):
+            return None
+        if key is None or not isinstance(private, rsa.RSAPrivateKey):
+            return None
+        same = private.public_key().public_numbers() == key.public.public_numbers()
+        return key.caller if same else None
 
     def verify(self, request: Request, service: str, method: str) -> Caller:
         """Who makes this request; 401 for a missing or bad token.

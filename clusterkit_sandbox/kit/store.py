@@ -74,7 +74,8 @@ class Store:
 
     def hidden(self, thing: Kept) -> bool:
         """Whether reading calls do not find it at the moment."""
-        return any(thing is one for one, _ in self._unseen)
+        now = time.monotonic()
+        return any(thing is one and until > now for one, until in self._unseen)
 
     def _seen(self, thing: Kept) -> bool:
         return not self._reading or not self.hidden(thing)

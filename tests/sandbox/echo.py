@@ -31,6 +31,7 @@ class Echo:
 
     name = "echo"
     operations = EchoOperations()
+    registry = None
 
     def __init__(self, context: SandboxContext | None = None) -> None:
         self.created = 0
