@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from clusterkit.profile.fields import Form
     from clusterkit.profile.model import BaseProfile
     from clusterkit.profile.portability import Table
+    from clusterkit.ready.registry import PushAccess
 
 CloudName = Literal["alibaba", "eks", "gke", "aks"]
 CLOUDS: tuple[CloudName, ...] = get_args(CloudName)
@@ -60,6 +61,11 @@ class Examples:
     def profile(self) -> str:
         """The path of a shipped profile."""
         return f"profiles/{self.cloud}-minimal.yaml"
+
+    @property
+    def builds(self) -> str:
+        """The path of one whose cluster builds images."""
+        return f"profiles/{self.cloud}-jenkins-x.yaml"
 
 
 EXAMPLES = Examples(
@@ -131,6 +137,12 @@ class Cloud(Protocol[L]):
     def credential(self, clients: L, target: Target, minutes: int | None) -> Credential:
         """A short-lived credential for the cluster's API; ``minutes`` within ``MINUTES``, None for
         the driver's own choice.
+        """
+
+    def push_access(self, profile: Any, clients: L, account: str | None) -> PushAccess | None:
+        """How pods push to the registry of the profile; None if it has none. ``account`` is known
+        from elsewhere, or None; the cloud is asked only for what neither tells. ``Absent`` while
+        the registry does not exist.
         """
 
     def administrator(self, clients: L, target: Target) -> Access:

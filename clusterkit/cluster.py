@@ -45,8 +45,9 @@ from clusterkit.errors import (
 )
 
 if TYPE_CHECKING:
-    from clusterkit.kube.api import Access, Credential
+    from clusterkit.kube.api import Access, Credential, KubeApi
     from clusterkit.profile.model import BaseProfile
+    from clusterkit.ready.registry import PushAccess
 
 __all__ = ["Cluster", "Edit", "Kept", "Observation", "Outcome", "Plan", "Seen", "Step"]
 
@@ -170,6 +171,33 @@ class Cluster:
     def exec_native(self) -> Mapping[str, Any]:
         """The kubeconfig ``exec`` stanza of the vendor's own tool, if it has one."""
         return self._cloud.exec_native(self.target)
+
+    @property
+    def kube(self) -> KubeApi:
+        """The cluster's Kubernetes API; its first call asks for ``access``."""
+        from clusterkit.kube.api import KubeApi
+
+        return KubeApi(self.access, observe=self._fence)
+
+    def push_access(
+        self, profile: BaseProfile | None = None, account: str | None = None
+    ) -> PushAccess:
+        """How builds push, by ``ready.kaniko``. The cloud is asked only for what neither the
+        profile nor ``account`` tells. ``UsageError`` for a profile without it.
+        """
+        from clusterkit.ready.registry import with_other
+
+        profile = self._wanted(profile)
+        kaniko, snapshot = profile.ready.kaniko, self._snapshot()
+        if kaniko is None:
+            what = "the profile does not prepare the cluster for kaniko"
+            raise UsageError(what, where=self.target.name, hint="add ready: {kaniko: {}}, run up")
+        try:
+            found = self._cloud.push_access(profile, snapshot, account)
+        except Absent:
+            what = f"there is no registry in {self.target.region} yet"
+            raise ClusterkitError(what, where=self.target.name, hint="clusterkit up") from None
+        return with_other(found, kaniko.registry)
 
     # -- plans ------------------------------------------------------------------------------------
 

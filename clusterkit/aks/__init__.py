@@ -8,6 +8,7 @@ from clusterkit.aks.access import administrator as administrator
 from clusterkit.aks.access import credential as credential
 from clusterkit.aks.access import exec_native as exec_native
 from clusterkit.aks.activation import activate as activate
+from clusterkit.aks.builds import push_access as push_access
 from clusterkit.aks.client import Clients
 from clusterkit.aks.cluster import Cluster
 from clusterkit.aks.graph import graph as graph
@@ -27,6 +28,7 @@ from clusterkit.engine.kind import AnyKind
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.kube import drain
 from clusterkit.kube.manifest import Namespace
+from clusterkit.ready.registry import DockerConfigMap, RegistryLogin
 
 Profile = AksProfile
 
@@ -49,6 +51,8 @@ KINDS: tuple[AnyKind, ...] = (
     StorageClass,
     Namespace,
     ServiceAccount,
+    DockerConfigMap,
+    RegistryLogin,
     VolumeClaims,
     drain.Ingresses,
     drain.LoadBalancerServices,

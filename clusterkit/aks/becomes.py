@@ -100,7 +100,8 @@ BECOMES: Table = {
     "registry.cache": becomes("names under which kaniko pushes layers; a push makes them"),
     "registry.keep": becomes("a tag, which `destroy` reads", f"{_REGISTRY} tags.clusterkit-keep"),
     "registry.push": becomes(
-        "federated credentials of an identity with the role AcrPush, or the kubelet's",
+        "federated credentials of an identity with the role AcrPush, the kubelet's, or a token in "
+        "a Secret",
         f"{_CREDENTIAL} properties.subject",
         f"{_RIGHT} properties.roleDefinitionId",
     ),
@@ -114,6 +115,16 @@ BECOMES: Table = {
     ),
     "ready.kaniko.namespace": becomes("its namespace", f"{_CREDENTIAL} properties.subject"),
     "ready.kaniko.service_account": becomes("its name", f"{_CREDENTIAL} properties.subject"),
+    "ready.kaniko.image": becomes("kaniko's image, in what `clusterkit kaniko` makes"),
+    "ready.kaniko.registry": becomes(
+        "the login to a registry of your own, in the Secret `regcred`", f"{_ACCOUNTS} (path)"
+    ),
+    "ready.kaniko.registry.server": becomes(
+        "its name in the Secret", f"{_ACCOUNTS} metadata.annotations.clusterkit.dev/servers"
+    ),
+    "ready.kaniko.registry.prefix": becomes(
+        "the first part of images' names, in what `clusterkit kaniko` makes"
+    ),
     "ready.jenkins_x": becomes("the service account `jx/tekton-bot`", f"{_ACCOUNTS} (path)"),
     "ready.jenkins_x.git_url": becomes("checked only"),
     "tags": becomes(

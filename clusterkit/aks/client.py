@@ -97,6 +97,11 @@ class Connections:
 
         return self._once("arm", make)
 
+    def registry(self, server: str) -> rest.RestClient:
+        """The client of a registry, without a login."""
+        connections = rest.cloud_pool(f"https://{server}", self._wire)
+        return rest.RestClient(connections, refusal, service="registry", observe=self._wire.tell)
+
     @property
     def sdk(self) -> Any:
         """The SDK's client."""
@@ -220,6 +225,27 @@ class Clients(CloudClients):
     ) -> Operation[Clients] | None:
         """A call that goes on after its answer; None if it does not."""
         return begun(self.reply(method, path, body, headers), ids.operation(method, path))
+
+    def exchange(self, server: str) -> str:
+        """A refresh token of a registry's for our token of Resource Manager's
+        (https://github.com/Azure/acr/blob/main/docs/AAD-OAuth.md).
+        """
+        tenant = str(self.call("GET", self.path)["tenantId"])
+        form = {
+            "grant_type": "access_token",
+            "service": server,
+            "tenant": tenant,
+            "access_token": self.bearer().token,
+        }
+        answer = self._connections.registry(server).call(
+            "registry.exchange",
+            "POST",
+            f"https://{server}/oauth2/exchange",
+            form,
+            content_type=rest.FORM,
+            mutating=False,
+        )
+        return str(answer["refresh_token"])
 
     def pages(self, path: str, /, **query: object) -> Iterator[Any]:
         """Every item of a list."""

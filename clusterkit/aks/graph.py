@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from clusterkit.aks import network
+from clusterkit.aks.builds import access_of
 from clusterkit.aks.cluster import SUPPORT, TIERS, Cluster
 from clusterkit.aks.group import MAIN, ResourceGroup, own_name
 from clusterkit.aks.iam import CONTROL_PLANE, KUBELET, PUSH, Identity, RoleAssignment
@@ -21,11 +22,12 @@ from clusterkit.aks.registry import PULL as PULLS
 from clusterkit.aks.registry import PUSH as PUSHES
 from clusterkit.aks.storage import storage_class
 from clusterkit.aks.workload import FederatedCredential, credential_name, service_account
-from clusterkit.engine.kind import Existing, Kind
-from clusterkit.kube.manifest import namespace
+from clusterkit.engine.kind import Env, Existing, Kind
+from clusterkit.kube.manifest import Namespace
 from clusterkit.kube.nodes import asked
 from clusterkit.naming import CLUSTER, STORAGE_CLASS, digest
 from clusterkit.profile.ssh_key import fingerprint
+from clusterkit.ready.registry import PushAccess, Way, build_namespace, docker_config
 
 AnyWish = Kind[Any, Any]
 DEFAULT_CLASS = "clusterkit-ssd"
@@ -49,6 +51,7 @@ class _Graph:
         self.group = self._group()
         self.control_plane = self._identity(CONTROL_PLANE, profile.storage.keep_volumes)
         self.kubelet = self._identity(KUBELET)
+        self.pusher = self._identity(PUSH)
         self.network, self.address = self._network()
         self.registry = self._registry()
         self.settings = [self._settings(pool) for pool in profile.pools]
@@ -74,6 +77,7 @@ class _Graph:
             )
         yield from self.admins
         yield self._storage()
+        yield from self._pushers()
         yield from self._builds()
 
     def _group(self) -> Kind[Any, Any]:
@@ -188,27 +192,47 @@ class _Graph:
             name = f"admin-{digest(who)}"
             yield RoleAssignment(name=name, role=role, on=self.cluster, principal=who)
 
-    def _builds(self) -> Iterator[AnyWish]:
-        """The service accounts that may push, and what lets them."""
+    def _pushers(self) -> Iterator[AnyWish]:
+        """What lets service accounts push."""
         accounts = self.profile.push_accounts
         if self.registry is None or not accounts:
             return
-        pusher = self._identity(PUSH)
         role = PUSHES[self.registry.mode]
-        yield RoleAssignment(name="builds", role=role, on=self.registry, identity=pusher)
+        yield RoleAssignment(name="builds", role=role, on=self.registry, identity=self.pusher)
         before: tuple[AnyWish, ...] = ()
         for who in accounts:
             made = FederatedCredential(
                 name=credential_name(who),
-                identity=pusher,
+                identity=self.pusher,
                 cluster=self.cluster,
                 account=who,
                 after=before,
             )
             yield made
             before = (made,)
-        for name in sorted({account.partition("/")[0] for account in accounts}):
-            builds = replace(namespace(name, self.cluster), after=self.admins)
-            for account in accounts:
-                if account.startswith(f"{name}/"):
-                    yield service_account(account.partition("/")[2], builds, pusher)
+
+    def _builds(self) -> Iterator[AnyWish]:
+        """The service accounts that push, and what kaniko needs beside its own."""
+        kaniko, pushers = self.profile.ready.kaniko, self.profile.push_accounts
+        builder = kaniko.account if kaniko else ""
+        spaces: dict[str, Namespace] = {}
+        for each in sorted({*pushers, builder} - {""}):
+            space, _, name = each.partition("/")
+            if space not in spaces:
+                made = build_namespace(kaniko, space, self.cluster)
+                spaces[space] = replace(made, after=self.admins)
+            identity = self.pusher if each in pushers else None
+            yield service_account(name, spaces[space], identity, token=each != builder)
+        if kaniko is None:
+            return
+        wanted, registry, within = self.profile.registry, self.registry, spaces[kaniko.namespace]
+        if wanted is None or registry is None:
+            yield from docker_config(kaniko, within, None)
+            return
+
+        def access(env: Env[Any]) -> PushAccess:
+            server, kubelet = env[registry].server, env[self.kubelet].client
+            return access_of(wanted, server, kubelet, env.client)
+
+        way: Way = "secret" if wanted.push == "secret" else "helper"
+        yield from docker_config(kaniko, within, access, registry, self.kubelet, way=way)

@@ -52,6 +52,8 @@ class IdentityState(ArmState):
     """its object id in the directory"""
     client: str
     """its application id"""
+    tenant: str
+    """the directory's id"""
 
 
 class Identity(Resource[IdentityState]):
@@ -73,6 +75,7 @@ class Identity(Resource[IdentityState]):
             **cls.shown(shown),
             principal=properties.get("principalId") or "",
             client=properties.get("clientId") or "",
+            tenant=properties.get("tenantId") or "",
         )
 
     def create(self, env: Env[Clients]) -> Operation[Clients] | None:

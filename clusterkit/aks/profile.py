@@ -192,6 +192,14 @@ class AksRegistry(model.Registry):
         description="permissions by repository (ABAC) in place of the whole registry's",
     )
 
+    def problems(self) -> Iterator[Problem]:
+        yield from super().problems()
+        if self.abac and self.push == "secret":
+            # its token has the rights of whoever runs up, and those of a subscription's owner do
+            # not reach into such a registry
+            what = "cannot be secret with abac: true"
+            yield Problem(what, "leave push out: pods push as themselves", ("push",))
+
 
 class AksProfile(model.BaseProfile):
     """A cluster of Azure Kubernetes Service (AKS)."""

@@ -23,7 +23,8 @@ from clusterkit.naming import CLUSTER, NAME, digest, safe
 
 AUDIENCE = "api://AzureADTokenExchange"
 CLIENT_ID = "azure.workload.identity/client-id"
-"""annotation that names the identity the pods act as
+TENANT_ID = "azure.workload.identity/tenant-id"
+"""annotations that name the identity the pods act as, and its directory
 (https://azure.github.io/azure-workload-identity/docs/topics/service-account-labels-and-annotations.html)"""
 
 
@@ -126,15 +127,20 @@ class ServiceAccount(manifest.ServiceAccount):
     def body(self, env: Env[HasKube]) -> Object:
         body = super().body(env)
         if self.identity is not None:
-            body["metadata"]["annotations"] = {CLIENT_ID: env[self.identity].client}
+            who = env[self.identity]
+            body["metadata"]["annotations"] = {CLIENT_ID: who.client, TENANT_ID: who.tenant}
         return body
 
 
 def service_account(
-    name: str, within: manifest.Namespace, identity: Kind[Any, IdentityState]
+    name: str,
+    within: manifest.Namespace,
+    identity: Kind[Any, IdentityState] | None,
+    *,
+    token: bool = True,
 ) -> ServiceAccount:
     """A service account in a namespace of ours; ``name`` without the namespace."""
-    plain = manifest.service_account(name, within)
+    plain = manifest.service_account(name, within, token=token)
     return ServiceAccount(
         name=plain.name, after=plain.after, content=plain.content, identity=identity
     )

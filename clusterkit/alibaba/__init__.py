@@ -8,6 +8,7 @@ from clusterkit.alibaba.access import credential as credential
 from clusterkit.alibaba.access import exec_native as exec_native
 from clusterkit.alibaba.access_list import AccessList
 from clusterkit.alibaba.activation import activate as activate
+from clusterkit.alibaba.builds import push_access as push_access
 from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.cluster import Cluster
 from clusterkit.alibaba.graph import graph as graph
@@ -21,13 +22,14 @@ from clusterkit.alibaba.nodes import NodePool
 from clusterkit.alibaba.preflight import account as account
 from clusterkit.alibaba.preflight import preflight as preflight
 from clusterkit.alibaba.profile import AlibabaProfile
-from clusterkit.alibaba.registry import PersonalRepository, RegistryLogin, Repository
+from clusterkit.alibaba.registry import PersonalRepository, Repository
 from clusterkit.engine.kind import AnyKind
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.kube import drain
 from clusterkit.kube.kubeconfig import no_administrator
 from clusterkit.kube.manifest import Namespace, ServiceAccount
 from clusterkit.kube.storage import StorageClass
+from clusterkit.ready.registry import RegistryLogin
 
 Profile = AlibabaProfile
 administrator = no_administrator

@@ -121,6 +121,17 @@ BECOMES: Table = {
     "ready.kaniko": becomes("a service account that may push", _ROLE, f"{_ACCOUNTS} (path)"),
     "ready.kaniko.namespace": becomes("its namespace", _ROLE, f"{_ACCOUNTS} (path)"),
     "ready.kaniko.service_account": becomes("its name", _ROLE, f"{_ACCOUNTS} (path)"),
+    "ready.kaniko.image": becomes("kaniko's image, in what `clusterkit kaniko` makes"),
+    "ready.kaniko.registry": becomes(
+        "the login to a registry of your own, in the Secret `regcred`",
+        f"{_ACCOUNTS} metadata.annotations.clusterkit.dev/servers",
+    ),
+    "ready.kaniko.registry.server": becomes(
+        "its name in the Secret", f"{_ACCOUNTS} metadata.annotations.clusterkit.dev/servers"
+    ),
+    "ready.kaniko.registry.prefix": becomes(
+        "the first part of images' names, in what `clusterkit kaniko` makes"
+    ),
     "ready.jenkins_x": becomes("the service account `jx/tekton-bot`", _ROLE, f"{_ACCOUNTS} (path)"),
     "ready.jenkins_x.git_url": becomes("checked only"),
     "mirror": becomes("containerd's mirrors, in the user data of the nodes", f"{_NODES}.user_data"),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from clusterkit.alibaba.access_list import AccessList
+from clusterkit.alibaba.builds import access_of
 from clusterkit.alibaba.cluster import SPECS, Cluster
 from clusterkit.alibaba.iam import Role, push_policy, role_name
 from clusterkit.alibaba.keypair import KeyPair
@@ -14,15 +16,17 @@ from clusterkit.alibaba.network import SecurityGroup, Vpc, VpcState, VSwitch, VS
 from clusterkit.alibaba.nodes import NodePool
 from clusterkit.alibaba.preflight import NODES, Facts
 from clusterkit.alibaba.profile import AlibabaPool, AlibabaProfile, AlibabaRegistry
-from clusterkit.alibaba.registry import PersonalRepository, RegistryLogin, Repository
-from clusterkit.engine.kind import Existing, Kind
-from clusterkit.kube.manifest import namespace, service_account
+from clusterkit.alibaba.registry import PersonalRepository, Repository, servers
+from clusterkit.engine.kind import Env, Existing, Kind
+from clusterkit.kube.manifest import Namespace, service_account
 from clusterkit.kube.nodes import asked
 from clusterkit.kube.storage import storage_class
 from clusterkit.naming import HOME, STORAGE_CLASS, digest
 from clusterkit.profile.cidr import slots
 from clusterkit.profile.network import ANYWHERE
+from clusterkit.profile.ready import Kaniko
 from clusterkit.profile.ssh_key import fingerprint
+from clusterkit.ready.registry import Finds, PushAccess, build_namespace, docker_config
 
 AnyWish = Kind[Any, Any]
 Tags = tuple[tuple[str, str], ...]
@@ -35,8 +39,6 @@ IDENTITY_ADDON = "ack-pod-identity-webhook"
 INJECT = ("pod-identity.alibabacloud.com/injection", "on")
 """label of the namespaces in which pods get their service account's role"""
 ROLE_NAME = "pod-identity.alibabacloud.com/role-name"
-LOGIN = "clusterkit-registry"
-"""name of the Secret to log in to the registry with"""
 PUSH = "push"
 DEFAULT_CLASS = "clusterkit-ssd"
 
@@ -190,32 +192,46 @@ def _repositories(registry: AlibabaRegistry) -> list[AnyWish]:
 
 def _registry(profile: AlibabaProfile, facts: Facts, cluster: Cluster, tags: Tags) -> list[AnyWish]:
     """Repositories, who may push to them, and how."""
-    registry = profile.registry
-    if registry is None:
-        return []
-    out = _repositories(registry)
-    if not profile.push_accounts:
-        return out
-    within = f"{registry.instance}/{registry.name}" if registry.instance else registry.name
-    policy = push_policy(profile.region, facts.account, within)
-    role = Role(
-        name=PUSH, cluster=cluster, accounts=profile.push_accounts, policy=policy, tags=tags
-    )
-    assumed = (ROLE_NAME, role_name(profile.region, profile.name, PUSH))
-    for name in sorted({account.partition("/")[0] for account in profile.push_accounts}):
-        builds = namespace(name, cluster, dict((INJECT,)))
-        out.append(
-            RegistryLogin(
-                name=f"{name}/{LOGIN}",
-                instance=registry.instance,
-                repository=None if registry.instance else out[0],
-                servers=facts.registry,
-                after=(builds,),
-            )
-        )
-        out += [
-            service_account(account.partition("/")[2], builds, dict((assumed,)), after=(role,))
-            for account in profile.push_accounts
-            if account.startswith(f"{name}/")
-        ]
-    return out
+    registry, accounts = profile.registry, profile.push_accounts
+    out = _repositories(registry) if registry else []
+    role = None
+    if registry and accounts:
+        within = f"{registry.instance}/{registry.name}" if registry.instance else registry.name
+        policy = push_policy(profile.region, facts.account, within)
+        role = Role(name=PUSH, cluster=cluster, accounts=accounts, policy=policy, tags=tags)
+    return [*out, *_builds(profile, facts, cluster, role, out)]
+
+
+def _builds(
+    profile: AlibabaProfile,
+    facts: Facts,
+    cluster: Cluster,
+    role: Role | None,
+    repositories: list[AnyWish],
+) -> Iterator[AnyWish]:
+    """The service accounts that push, and what they log in with."""
+    kaniko, registry, pushers = profile.ready.kaniko, profile.registry, profile.push_accounts
+    builder = kaniko.account if kaniko else ""
+    assumed = {ROLE_NAME: role_name(profile.region, profile.name, PUSH)}
+    spaces: dict[str, Namespace] = {}
+    for each in sorted({*pushers, builder} - {""}):
+        space, _, name = each.partition("/")
+        if space not in spaces:
+            inject = dict((INJECT,)) if any(p.startswith(f"{space}/") for p in pushers) else {}
+            spaces[space] = build_namespace(kaniko, space, cluster, inject)
+        whose, after = (assumed, (role,)) if role and each in pushers else ({}, ())
+        yield service_account(name, spaces[space], whose, after, token=each != builder)
+    # the Personal Edition's repositories tell its host names
+    needs = repositories[:1] if registry and not registry.instance else []
+
+    def finds(registry: AlibabaRegistry) -> Finds:
+        def access(env: Env[Any]) -> PushAccess:
+            told = facts.registry or env[repositories[0]].servers or servers(env.region, None)
+            return access_of(registry, told, env.client)
+
+        return access
+
+    found = finds(registry) if registry else None
+    for name, within in spaces.items():
+        for_kaniko = kaniko if kaniko and kaniko.namespace == name else Kaniko(namespace=name)
+        yield from docker_config(for_kaniko, within, found, *needs, way="secret")

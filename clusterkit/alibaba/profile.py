@@ -33,7 +33,6 @@ from clusterkit.errors import Finding
 from clusterkit.profile import model, network, pool
 from clusterkit.profile.cidr import SLOTS, Cidr, private
 from clusterkit.profile.fields import Many, every, unique
-from clusterkit.profile.labels import ServiceAccount
 from clusterkit.profile.network import Nat, Zones, zone_count
 from clusterkit.profile.pool import Size, repeated_names, several, size_or
 from clusterkit.profile.problems import Problem
@@ -152,11 +151,6 @@ class AlibabaRegistry(model.Registry):
     cache: bool = Field(
         default=True, description="also create a layer cache `<repository>-cache` for each"
     )
-    push: Annotated[Many[ServiceAccount], unique("service account")] = Field(
-        default=(),
-        description="who may push, in addition to what `ready` sets up: service accounts "
-        "`namespace/name`",
-    )
     instance: RegistryId | None = Field(
         default=None,
         description="id of an existing Enterprise Edition instance, `cri-…`; default: the "
@@ -173,6 +167,10 @@ class AlibabaRegistry(model.Registry):
         if self.instance and self.host:
             what = "cannot be combined with instance, whose host names the cloud reports"
             yield Problem(what, "remove it", ("host",))
+        if self.push == "node":
+            what = "cannot be node: what builds images has no use for a node's role here"
+            cure = "leave push out, or push: secret; both give builds a password for an hour"
+            yield Problem(what, cure, ("push",))
 
 
 _REFUSED = {

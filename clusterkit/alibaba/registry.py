@@ -23,7 +23,7 @@ from clusterkit.engine.edit import Edit, edit, fixed
 from clusterkit.engine.kind import Env, Kind, Record, Tags
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Finding, Gone, Rejected
-from clusterkit.kube.secrets import DockerConfig, Login
+from clusterkit.kube.secrets import Login
 from clusterkit.naming import mark, read_mark
 
 NOT_OPENED = (
@@ -254,27 +254,8 @@ def domains(clients: Clients, instance: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-class RegistryLogin(DockerConfig):
-    """The docker config of a registry; its password lives for an hour, and each ``up`` renews it.
-
-    Pods whose service account has the push role do without (docs/alibaba.md, "Pushing images").
-    """
-
-    kind: ClassVar[str] = "registry-login"
-    instance: str | None = None
-    """None: the Personal Edition"""
-    repository: Kind[Any, RepositoryState] | None = None
-    """of the Personal Edition: it tells the host names, unless the profile has"""
-
-    def wanted(self, env: Env[Any]) -> tuple[str, ...]:
-        if self.repository is None or self.servers:
-            return self.servers
-        return env[self.repository].servers or servers(env.region, None)
-
-    def login(self, env: Env[Any]) -> Login:
-        if self.instance is None:
-            return password(env.client, self.wanted(env))
-        found = env.client.cr("GetAuthorizationToken", InstanceId=self.instance)
-        until = datetime.fromtimestamp(int(found["ExpireTime"]) / 1000, UTC)
-        user, secret = found["TempUsername"], found["AuthorizationToken"]
-        return Login(self.servers, user, secret, until)
+def instance_login(clients: Clients, instance: str, hosts: tuple[str, ...]) -> Login:
+    """What logs in to an instance for an hour."""
+    found = clients.cr("GetAuthorizationToken", InstanceId=instance)
+    until = datetime.fromtimestamp(int(found["ExpireTime"]) / 1000, UTC)
+    return Login(hosts, found["TempUsername"], found["AuthorizationToken"], until)

@@ -12,6 +12,7 @@ from clusterkit.cli.clusters import Clusters, Job, Result, opened
 from clusterkit.cli.connect import check_files, stop_on_signals, write_receipt
 from clusterkit.cli.format import clock
 from clusterkit.cli.kubeconfig import write_context
+from clusterkit.cli.login import check_one_registry
 from clusterkit.cli.runs import plan_line, run, unfinished
 from clusterkit.cli.target import (
     Choices,
@@ -93,6 +94,7 @@ def up(
         hint = "name the current context with: kubectl config use-context"
         refuse_for_several({"--use": use}, "makes one cluster the current one", hint)
     with opened(choices, shown, whole=True, strict=True, receipts=False) as clusters:
+        check_one_registry((job.profile for job in clusters.open), choices.each[0].login)
         with shown.working("reading the kubeconfig"):
             clusters.each(lambda job: check_files(job.here), at_once=1)
         _look_at_all(clusters, partial(_look, prune=prune, adopt=adopt, activate=activate))

@@ -60,7 +60,12 @@ class Wire:
         known = receipt.read(folder, target)
         self._connection = self._connection or _connection(self._sandbox)
         observe = self._trace.of(target) if self._trace else None
-        connection = replace(self._connection, observe=observe, waiting=_telling(say))
+        connection = replace(
+            self._connection,
+            observe=observe,
+            waiting=_telling(say),
+            registry_login=choice.login,
+        )
         expected = known.account if known else None
         locks = folder.with_name("locks")
         cluster = Cluster(target, connection, expect_account=expected, locks=locks)

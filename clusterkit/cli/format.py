@@ -64,6 +64,17 @@ def clock(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02d} h"
 
 
+def size(count: int) -> str:
+    """``512 bytes``, ``3.4 kB``, ``120 MB``."""
+    if count < 1000:
+        return f"{count} bytes"
+    number, units = float(count), iter(("kB", "MB", "GB", "TB"))
+    unit = ""
+    while number >= 1000 and (following := next(units, "")):
+        number, unit = number / 1000, following
+    return f"{number:.1f} {unit}" if number < 10 else f"{number:.0f} {unit}"
+
+
 def brief(text: str, limit: int = 160) -> str:
     """One line, cut at ``limit``."""
     line = " ".join(text.split())

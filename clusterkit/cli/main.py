@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn, TextIO
 import typer
 
 from clusterkit.cli import options as o
+from clusterkit.cli.kaniko import app as kaniko_app
 from clusterkit.cli.sandbox import app as sandbox_app
 from clusterkit.cli.streams import unwritable
 from clusterkit.clouds import CLOUDS, EXAMPLES
@@ -25,6 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(sandbox_app, name="sandbox")
+app.add_typer(kaniko_app, name="kaniko")
 
 INTERRUPTED = 130
 """what ``app`` returns after Ctrl-C outside a run (typer.core, ``except KeyboardInterrupt``)"""
@@ -142,6 +144,8 @@ def up(
         ),
     ] = False,
     take_over: o.TakeOver = False,
+    registry_user: o.RegistryUser = None,
+    registry_password_stdin: o.RegistryPassword = False,
     cloud_profile: o.CloudProfile = None,
     account: o.Account = None,
     sandbox: o.Sandbox = False,
@@ -158,10 +162,14 @@ def up(
     first that failed. All contexts are written, and kubectl's current one stays what it is.
     """
     from clusterkit.cli import commands
+    from clusterkit.cli.login import registry_login
     from clusterkit.cli.target import Choice, choices
     from clusterkit.cli.ui import face
 
-    options = Choice(cloud_profile=cloud_profile, account=account, sandbox=sandbox, trace=trace)
+    login = registry_login(registry_user, stdin=registry_password_stdin)
+    options = Choice(
+        cloud_profile=cloud_profile, account=account, sandbox=sandbox, trace=trace, login=login
+    )
     shown = face(output, debug=debug)
     return commands.up(
         choices(profiles, options),
@@ -179,6 +187,8 @@ def up(
 def plan(
     profiles: o.ProfileArgs = None,
     prune: o.Prune = True,
+    registry_user: o.RegistryUser = None,
+    registry_password_stdin: o.RegistryPassword = False,
     cloud_profile: o.CloudProfile = None,
     account: o.Account = None,
     sandbox: o.Sandbox = False,
@@ -191,10 +201,14 @@ def plan(
     Of several profiles, the exit code is that of the first that failed, else 20 for any changes.
     """
     from clusterkit.cli import commands
+    from clusterkit.cli.login import registry_login
     from clusterkit.cli.target import Choice, choices
     from clusterkit.cli.ui import face
 
-    options = Choice(cloud_profile=cloud_profile, account=account, sandbox=sandbox, trace=trace)
+    login = registry_login(registry_user, stdin=registry_password_stdin)
+    options = Choice(
+        cloud_profile=cloud_profile, account=account, sandbox=sandbox, trace=trace, login=login
+    )
     return commands.plan(choices(profiles, options), face(output, debug=debug), prune=prune)
 
 

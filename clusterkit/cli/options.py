@@ -102,3 +102,19 @@ TakeOver = Annotated[
         help="Take the cluster over from a run that works on it, which then changes nothing more.",
     ),
 ]
+RegistryUser = Annotated[
+    str | None,
+    typer.Option(
+        "--registry-user",
+        envvar="CLUSTERKIT_REGISTRY_USER",
+        help="User name at the registry of ready.kaniko.registry.",
+    ),
+]
+RegistryPassword = Annotated[
+    bool,
+    typer.Option(
+        "--registry-password-stdin",
+        help="Read the password for it from standard input. Default: "
+        "$CLUSTERKIT_REGISTRY_PASSWORD.",
+    ),
+]

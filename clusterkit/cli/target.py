@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from clusterkit.cli import receipt
 from clusterkit.clouds import ACCOUNT_FIELDS, CLOUDS, EXAMPLES, HOME_FIELDS, model, regions
-from clusterkit.engine.target import Target
+from clusterkit.engine.target import Target, UserLogin
 from clusterkit.errors import ClusterkitError, Finding, PreflightError, ProfileError, UsageError
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ class Choice:
     account: str | None = None
     sandbox: bool = False
     trace: Path | None = None
+    login: UserLogin | None = None
+    """for the registry that is no cloud's"""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from clusterkit.eks import addons, cluster, iam, keypair, leftovers, network, no
 from clusterkit.eks.access import access as access
 from clusterkit.eks.access import credential as credential
 from clusterkit.eks.access import exec_native as exec_native
+from clusterkit.eks.builds import push_access as push_access
 from clusterkit.eks.client import Clients
 from clusterkit.eks.graph import graph as graph
 from clusterkit.eks.lock import LaunchTemplateLock
@@ -19,7 +20,7 @@ from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.kube import drain
 from clusterkit.kube.deployment import Deployment
 from clusterkit.kube.kubeconfig import no_administrator
-from clusterkit.kube.manifest import ServiceAccount
+from clusterkit.kube.manifest import Namespace, ServiceAccount
 from clusterkit.kube.rbac import (
     ClusterRole,
     ClusterRoleBinding,
@@ -27,6 +28,7 @@ from clusterkit.kube.rbac import (
     NamespacedRoleBinding,
 )
 from clusterkit.kube.storage import StorageClass
+from clusterkit.ready.registry import DockerConfigMap, RegistryLogin
 
 Profile = EksProfile
 administrator = no_administrator
@@ -62,12 +64,15 @@ KINDS: tuple[AnyKind, ...] = (
     addons.Addon,
     nodes.NodeGroup,
     StorageClass,
+    Namespace,
     ServiceAccount,
     ClusterRole,
     ClusterRoleBinding,
     NamespacedRole,
     NamespacedRoleBinding,
     Deployment,
+    DockerConfigMap,
+    RegistryLogin,
     VolumeClaims,
     drain.Ingresses,
     drain.LoadBalancerServices,

@@ -11,6 +11,7 @@ _DISK = f"{_TEMPLATE}.BlockDeviceMapping.Ebs"
 _REPOSITORY = "ecr:CreateRepository"
 _ROLE = "iam:CreateRole"
 _POD_IDENTITY = "eks:CreatePodIdentityAssociation"
+_OBJECTS = "kubernetes:PATCH /api/v1/namespaces"
 _CLASS = "kubernetes:PATCH /apis/storage.k8s.io/v1/storageclasses"
 
 BECOMES: Table = {
@@ -110,17 +111,29 @@ BECOMES: Table = {
     ),
     "registry.keep": becomes("a tag, which `destroy` reads", f"{_REPOSITORY} tags.Value"),
     "registry.push": becomes(
-        "Pod Identity associations with a role that may push, or the nodes' role",
+        "Pod Identity associations with a role that may push, the nodes' role, or a password in a "
+        "Secret",
         f"{_POD_IDENTITY} serviceAccount",
         "iam:PutRolePolicy PolicyDocument",
         "iam:AttachRolePolicy PolicyArn",
     ),
     "ready.kaniko": becomes(
-        "a Pod Identity association; the service account is the chart's",
+        "a service account that may push, with its Pod Identity association",
+        f"{_OBJECTS} (path)",
         f"{_POD_IDENTITY} serviceAccount",
     ),
     "ready.kaniko.namespace": becomes("its namespace", f"{_POD_IDENTITY} namespace"),
     "ready.kaniko.service_account": becomes("its name", f"{_POD_IDENTITY} serviceAccount"),
+    "ready.kaniko.image": becomes("kaniko's image, in what `clusterkit kaniko` makes"),
+    "ready.kaniko.registry": becomes(
+        "the login to a registry of your own, in the Secret `regcred`", f"{_OBJECTS} (path)"
+    ),
+    "ready.kaniko.registry.server": becomes(
+        "its name in the Secret", f"{_OBJECTS} metadata.annotations.clusterkit.dev/servers"
+    ),
+    "ready.kaniko.registry.prefix": becomes(
+        "the first part of images' names, in what `clusterkit kaniko` makes"
+    ),
     "ready.jenkins_x": becomes(
         "a Pod Identity association of `jx/tekton-bot`", f"{_POD_IDENTITY} serviceAccount"
     ),

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from clusterkit.eks.addons import Addon, PodIdentity
 from clusterkit.eks.autoscaler import autoscaler
+from clusterkit.eks.builds import access_of
 from clusterkit.eks.client import Clients
 from clusterkit.eks.cluster import AccessEntry, Cluster
 from clusterkit.eks.iam import CLUSTER_ROLE, KEEP_VOLUMES, Role, push_policy
@@ -25,12 +26,14 @@ from clusterkit.eks.preflight import Facts
 from clusterkit.eks.profile import EksProfile, ExistingNetwork
 from clusterkit.eks.registry import LogGroup, Repository
 from clusterkit.eks.tags import Ec2State
-from clusterkit.engine.kind import Existing, Kind
+from clusterkit.engine.kind import Env, Existing, Kind
+from clusterkit.kube.manifest import service_account
 from clusterkit.kube.nodes import asked
 from clusterkit.kube.storage import storage_class
 from clusterkit.naming import HOME, STORAGE_CLASS, digest
 from clusterkit.profile.cidr import slots
 from clusterkit.profile.ssh_key import fingerprint
+from clusterkit.ready.registry import PushAccess, Way, build_namespace, docker_config
 
 Any_ = Kind[Any, Any]
 AnySubnet = Kind[Clients, SubnetState]
@@ -99,6 +102,7 @@ class _Graph:
         yield storage_class(DEFAULT_CLASS, "ebs.csi.aws.com", parameters, cluster=cluster)
         yield from self._autoscaler((first[0], groups[0]))
         yield from self._registry()
+        yield from self._builds()
 
     def _cluster(self) -> Cluster:
         profile, tags = self.profile, self.tags
@@ -262,3 +266,21 @@ class _Graph:
         for who in profile.push_accounts:
             key = digest(who)
             yield PodIdentity(name=key, account=who, role=role, cluster=self.cluster, tags=tags)
+
+    def _builds(self) -> Iterator[Any_]:
+        """What kaniko needs in Kubernetes; its identity is the association with the push role."""
+        kaniko, registry = self.profile.ready.kaniko, self.profile.registry
+        if kaniko is None:
+            return
+        within = build_namespace(kaniko, kaniko.namespace, self.cluster)
+        yield service_account(kaniko.service_account, within, token=False)
+
+        if registry is None:
+            yield from docker_config(kaniko, within, None)
+            return
+
+        def access(env: Env[Any]) -> PushAccess:
+            return access_of(registry, self.facts.account, env.client)
+
+        way: Way = "secret" if registry.push == "secret" else "helper"
+        yield from docker_config(kaniko, within, access, way=way)

@@ -11,6 +11,7 @@ import socket
 import ssl
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -28,8 +29,13 @@ if TYPE_CHECKING:
 CONNECTIONS = 16
 """as many as the engine has threads"""
 CONNECT_TIMEOUT = 5.0
+CHUNK = 16 * 1024
+"""bytes of a piece of a long answer, at most"""
 READ_TIMEOUT = 65.0
 """seconds; a Kubernetes API server gives up a request after 60 (``--request-timeout``)"""
+
+
+FORM = "application/x-www-form-urlencoded"
 
 
 class Bearer(NamedTuple):
@@ -140,7 +146,7 @@ class RestClient:
 
         every = {"Accept": "application/json", "User-Agent": "clusterkit", **self._headers()}
         sent = {**every, **(headers or {})}
-        data = None if body is None else json.dumps(body).encode()
+        data = None if body is None else _encoded(body, content_type)
         if data is not None:
             sent["Content-Type"] = content_type
         url += f"?{urlencode(query)}" if query else ""
@@ -165,6 +171,38 @@ class RestClient:
                 operation=operation,
                 hint="something on the way answers in its place: check the proxy settings",
             ) from error
+
+    @contextmanager
+    def reading(
+        self, operation: str, url: str, query: Mapping[str, str] | None = None
+    ) -> Iterator[Iterator[bytes]]:
+        """The pieces of an answer as they come, for one that does not end soon; the observer is not
+        told what it says.
+        """
+        from urllib3.exceptions import HTTPError
+
+        url += f"?{urlencode(query)}" if query else ""
+        asked = Exchange("before", self._service, operation, mutating=False, method="GET", url=url)
+        self._tell(asked)
+        headers = {"User-Agent": "clusterkit", **self._headers()}
+        try:
+            answer = self._pool.request(
+                "GET", url, headers=headers, redirect=False, preload_content=False
+            )
+        except HTTPError as error:
+            self._tell(asked.answered(None, error=error))
+            raise self._unreachable(error, url, operation) from error
+        self._tell(asked.answered(answer.status))
+        try:
+            if not 200 <= answer.status < 300:
+                body = answer.read()
+                raise self._refusal(Answer(answer.status, body, answer.headers, operation))
+            yield answer.stream(CHUNK, decode_content=True)
+        except HTTPError as error:
+            raise self._unreachable(error, url, operation) from error
+        finally:
+            # what is left of it is not read, so the connection is of no use any more
+            answer.close()
 
     def pages(
         self,
@@ -218,6 +256,10 @@ class RestClient:
         )
 
 
+def _encoded(body: Any, content_type: str) -> bytes:
+    return (urlencode(body) if content_type == FORM else json.dumps(body)).encode()
+
+
 def _host(url: str) -> str:
     return "{0.scheme}://{0.netloc}".format(urlsplit(url))
 
@@ -239,7 +281,7 @@ def pool(
     settings: dict[str, Any] = {
         "maxsize": CONNECTIONS,
         "retries": False,
-        "ssl_context": _context(ca, certificate, key),
+        "ssl_context": tls(ca, certificate, key),
         "timeout": urllib3.Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT),
         # through a proxy urllib3 leaves Nagle's algorithm on, and a body waits for the
         # acknowledgement of its headers, 40 ms late
@@ -271,7 +313,8 @@ def trusting(authorities: str, cure: str) -> ssl.SSLContext:
     return context
 
 
-def _context(ca: str | None, certificate: str | None, key: str | None) -> ssl.SSLContext:
+def tls(ca: str | None, certificate: str | None, key: str | None) -> ssl.SSLContext:
+    """What ``pool`` trusts and shows."""
     context = ssl.create_default_context(cadata=ca)
     # some clouds' authorities have no key identifiers, which Python 3.13's strict mode requires
     # (https://github.com/kubernetes-client/python/issues/2394)

@@ -32,6 +32,14 @@ class Target:
 
 
 @dataclass(frozen=True)
+class UserLogin:
+    """A user's own login somewhere: never stored, logged or shown."""
+
+    user: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class CloudConnection:
     """How to reach the cloud; empty for the real one."""
 
@@ -49,6 +57,8 @@ class CloudConnection:
     """told of each request before it leaves and after its answer; all clients report to it"""
     waiting: Told | None = field(default=None, repr=False, compare=False)
     """told before a read outside a run is retried: why, and in how many seconds"""
+    registry_login: UserLogin | None = field(default=None, repr=False, compare=False)
+    """for the registry that is no cloud's, if the profile has one"""
 
     def tell(self, exchange: Exchange) -> None:
         """Report a request or its answer to the observer, if there is one."""

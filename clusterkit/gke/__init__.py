@@ -9,6 +9,8 @@ from clusterkit.gke.access import access as access
 from clusterkit.gke.access import credential as credential
 from clusterkit.gke.access import exec_native as exec_native
 from clusterkit.gke.activation import activate as activate
+from clusterkit.gke.builds import KeySecret
+from clusterkit.gke.builds import push_access as push_access
 from clusterkit.gke.client import Clients
 from clusterkit.gke.graph import graph as graph
 from clusterkit.gke.lock import FirewallPolicyLock
@@ -19,6 +21,7 @@ from clusterkit.kube import drain
 from clusterkit.kube.kubeconfig import no_administrator
 from clusterkit.kube.manifest import Namespace
 from clusterkit.kube.storage import StorageClass
+from clusterkit.ready.registry import RegistryLogin
 
 Profile = GkeProfile
 administrator = no_administrator
@@ -54,6 +57,8 @@ KINDS: tuple[AnyKind, ...] = (
     StorageClass,
     Namespace,
     workload.ServiceAccount,
+    RegistryLogin,
+    KeySecret,
     VolumeClaims,
     drain.Ingresses,
     drain.LoadBalancerServices,

@@ -135,8 +135,8 @@ BECOMES: Table = {
         "a label, which `destroy` reads", f"{_REPOSITORY} labels.clusterkit-keep"
     ),
     "registry.push": becomes(
-        "the role artifactregistry.writer for the pods themselves (Workload Identity), or for the "
-        "nodes' service account",
+        "the role artifactregistry.writer for the pods themselves (Workload Identity), for the "
+        "nodes' service account, or for one whose key is in a Secret",
         f"{_POLICY}.members",
         f"{_POLICY}.role",
     ),
@@ -151,6 +151,16 @@ BECOMES: Table = {
     ),
     "ready.kaniko.namespace": becomes("its namespace", f"{_POLICY}.members"),
     "ready.kaniko.service_account": becomes("its name", f"{_POLICY}.members"),
+    "ready.kaniko.image": becomes("kaniko's image, in what `clusterkit kaniko` makes"),
+    "ready.kaniko.registry": becomes(
+        "the login to a registry of your own, in the Secret `regcred`", f"{_ACCOUNTS} (path)"
+    ),
+    "ready.kaniko.registry.server": becomes(
+        "its name in the Secret", f"{_ACCOUNTS} metadata.annotations.clusterkit.dev/servers"
+    ),
+    "ready.kaniko.registry.prefix": becomes(
+        "the first part of images' names, in what `clusterkit kaniko` makes"
+    ),
     "ready.jenkins_x": becomes("the service account `jx/tekton-bot`", f"{_ACCOUNTS} (path)"),
     "ready.jenkins_x.git_url": becomes("checked only"),
     "tags": becomes(

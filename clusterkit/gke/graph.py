@@ -7,6 +7,7 @@ from typing import Any
 
 from clusterkit.engine.kind import Existing, Kind
 from clusterkit.gke import network as net
+from clusterkit.gke.builds import SECRET, KeySecret
 from clusterkit.gke.cluster import Cluster
 from clusterkit.gke.fields import disk_type
 from clusterkit.gke.iam import NODE_ROLE, IamServiceAccount
@@ -17,10 +18,11 @@ from clusterkit.gke.preflight import Facts
 from clusterkit.gke.profile import GkePool, GkeProfile
 from clusterkit.gke.registry import HOSTS, GcrRepository, Repository
 from clusterkit.gke.workload import ServiceAccount, WorkloadAccess, principal, user
-from clusterkit.kube.manifest import namespace
+from clusterkit.kube.manifest import Namespace, account_content
 from clusterkit.kube.nodes import asked
 from clusterkit.kube.storage import storage_class
 from clusterkit.naming import CLUSTER, STORAGE_CLASS
+from clusterkit.ready.registry import build_namespace, docker_config
 
 AnyWish = Kind[Any, Any]
 
@@ -59,7 +61,9 @@ class _Graph:
                 tags=self.tags,
             )
         yield from self._storage()
-        yield from self._registry()
+        push = self._push_account()
+        yield from self._registry(push)
+        yield from self._builds(push)
 
     def _network(
         self,
@@ -137,14 +141,20 @@ class _Graph:
         driver = "pd.csi.storage.gke.io"
         yield storage_class(DEFAULT_CLASS, driver, parameters, cluster=self.cluster)
 
-    def _registry(self) -> Iterator[AnyWish]:
+    def _push_account(self) -> IamServiceAccount | None:
+        """The account of Google's that builds push as, if they do not as themselves."""
+        registry = self.profile.registry
+        if registry is None:
+            return None
+        by_account = registry.identity == "account" and self.profile.push_accounts
+        return IamServiceAccount(name="push") if by_account or registry.push == "secret" else None
+
+    def _registry(self, push: IamServiceAccount | None) -> Iterator[AnyWish]:
         """Repositories, and who may pull from and push to them."""
         profile, facts, registry = self.profile, self.facts, self.profile.registry
         if registry is None:
             return
         pushers, project, by_node = profile.push_accounts, facts.account, registry.push == "node"
-        by_account = pushers and registry.identity == "account"
-        push = IamServiceAccount(name="push") if by_account else None
         members = tuple(principal(project, facts.number, each) for each in pushers)
         if push:
             members = tuple(user(project, each) for each in pushers)
@@ -165,8 +175,26 @@ class _Graph:
         for holder in ([push] if push else repositories) if pushers else ():
             name = f"{holder.kind}-{holder.name}"
             yield WorkloadAccess(name=name, holder=holder, cluster=self.cluster, members=members)
-        for name in sorted({each.partition("/")[0] for each in pushers}):
-            builds = namespace(name, self.cluster)
-            for each in pushers:
-                if each.startswith(f"{name}/"):
-                    yield ServiceAccount(name=each, after=(builds,), account=push)
+
+    def _builds(self, push: IamServiceAccount | None) -> Iterator[AnyWish]:
+        """The service accounts that push, and what kaniko needs beside its own."""
+        profile, kaniko = self.profile, self.profile.ready.kaniko
+        pushers, registry = profile.push_accounts, profile.registry
+        builder = kaniko.account if kaniko else ""
+        spaces: dict[str, Namespace] = {}
+        for each in sorted({*pushers, builder} - {""}):
+            name = each.partition("/")[0]
+            within = spaces.setdefault(name, build_namespace(kaniko, name, self.cluster))
+            yield ServiceAccount(
+                name=each,
+                after=(within,),
+                account=push if each in pushers else None,
+                content=account_content(token=each != builder),
+            )
+        if kaniko is None:
+            return
+        within = spaces[kaniko.namespace]
+        # Google's registries need no docker config, the user's own does
+        yield from docker_config(kaniko, within, None)
+        if push and registry and registry.push == "secret":
+            yield KeySecret(name=f"{within.name}/{SECRET}", account=push, after=(within,))

@@ -25,7 +25,6 @@ from clusterkit.naming import CLUSTER, NAME
 
 ACT_AS = "iam.gke.io/gcp-service-account"
 """annotation that names the service account of Google's that the pods act as"""
-CONTENT = {"apiVersion": "v1", "kind": "ServiceAccount"}
 USER = "roles/iam.workloadIdentityUser"
 HOLDERS = (Repository, GcrRepository, IamServiceAccount)
 
@@ -123,7 +122,7 @@ class ServiceAccount(manifest.ServiceAccount):
     """A Kubernetes service account, whose pods may act as a service account of Google's."""
 
     account: Kind[Any, State] | None = None
-    content: Mapping[str, Any] = field(default_factory=lambda: CONTENT)
+    content: Mapping[str, Any] = field(default_factory=manifest.account_content)
 
     def body(self, env: Env[HasKube]) -> Object:
         body = super().body(env)

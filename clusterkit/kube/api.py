@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
+from urllib.parse import urlencode
 
-from clusterkit.engine.exchange import Observe
-from clusterkit.engine.rest import Answer, Refusal, RestClient, pool
+from clusterkit.engine.exchange import Exchange, Observe
+from clusterkit.engine.rest import Answer, Refusal, RestClient, pool, tls
 from clusterkit.errors import Absent, ClusterkitError, Gone, Unreachable
+from clusterkit.kube.channels import Channels, channels
 from clusterkit.kube.errors import refusal
 
 FIELD_MANAGER = "clusterkit"
@@ -127,6 +129,37 @@ class KubeApi:
             return self._call("GET", path)
         except Gone:
             return None
+
+    @contextmanager
+    def reading(self, path: str, query: Mapping[str, str]) -> Iterator[Iterator[bytes]]:
+        """An answer that goes on for long, as a log that is followed."""
+        line = self._connected()
+        try:
+            with line.rest.reading(f"GET {path}", line.url(path), query) as pieces:
+                yield pieces
+        except Unreachable:
+            self._drop(line)
+            raise
+
+    def attach(self, path: str, query: Mapping[str, str]) -> Channels:
+        """A WebSocket to a container (``…/pods/NAME/attach``)."""
+        line = self._connected()
+        access, operation = line.access, f"GET {path}"
+        url = f"{line.url(path)}?{urlencode(query)}"
+        asked = Exchange("before", "kubernetes", operation, mutating=True, method="GET", url=url)
+        self._tell(asked)
+        try:
+            context = tls(access.ca or None, access.client_certificate, access.client_key)
+            opened = channels(url, line.who(), context, access.proxy, self._refusal)
+        except ClusterkitError as error:
+            self._tell(asked.answered(None, error=error))
+            raise
+        self._tell(asked.answered(101))
+        return opened
+
+    def _tell(self, exchange: Exchange) -> None:
+        if self._observe is not None:
+            self._observe(exchange)
 
     def apply(self, path: str, body: Mapping[str, Any], *, dry_run: bool = False) -> Object:
         """Create or change one of our own objects by server-side apply; with ``dry_run`` only say

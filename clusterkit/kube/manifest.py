@@ -196,6 +196,15 @@ class ServiceAccount(Manifest):
     namespaced: ClassVar[bool] = True
 
 
+class ConfigMap(Manifest):
+    """A ConfigMap."""
+
+    kind: ClassVar[str] = "config-map"
+    group: ClassVar[str] = "/api/v1"
+    plural: ClassVar[str] = "configmaps"
+    namespaced: ClassVar[bool] = True
+
+
 def namespace(
     name: str, cluster: Kind[Any, Any] | None = None, labels: Mapping[str, str] | None = None
 ) -> Namespace:
@@ -209,8 +218,21 @@ def service_account(
     within: Namespace,
     annotations: Mapping[str, str] | None = None,
     after: tuple[Kind[Any, Any], ...] = (),
+    *,
+    token: bool = True,
 ) -> ServiceAccount:
-    """A service account in a namespace of ours; ``name`` without the namespace."""
+    """A service account in a namespace of ours; ``name`` without the namespace.
+
+    ``token``: whether its pods get one for the Kubernetes API without asking.
+    """
+    content = account_content(annotations, token=token)
+    return ServiceAccount(name=f"{within.name}/{name}", after=(within, *after), content=content)
+
+
+def account_content(
+    annotations: Mapping[str, str] | None = None, *, token: bool = True
+) -> dict[str, Any]:
+    """The content of a service account."""
     metadata = {"annotations": dict(annotations)} if annotations else {}
     content = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
-    return ServiceAccount(name=f"{within.name}/{name}", after=(within, *after), content=content)
+    return content if token else {**content, "automountServiceAccountToken": False}

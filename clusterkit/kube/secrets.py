@@ -1,26 +1,29 @@
-"""Docker config Secrets: how pods log in to a registry whose passwords do not last."""
+"""Docker config Secrets: how pods log in to registries with a user name and password."""
 
 from __future__ import annotations
 
 import base64
 import json
-from abc import abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from clusterkit.engine.dates import utc
 from clusterkit.engine.edit import Edit, edit
 from clusterkit.engine.kind import Env
 from clusterkit.engine.scope import Scope
+from clusterkit.engine.target import UserLogin
+from clusterkit.errors import UsageError
 from clusterkit.kube.api import HasKube, Object
 from clusterkit.kube.manifest import Manifest, ManifestState, selector
 
 EXPIRES = "clusterkit.dev/expires"
 """annotation: when the password expires (RFC 3339)"""
-_SERVERS = "clusterkit.dev/servers"
-_TYPE = "kubernetes.io/dockerconfigjson"
+SERVERS = "clusterkit.dev/servers"
+"""annotation: the registries it is for, and ``HOST=HELPER`` for those with a credential helper"""
+TYPE = "kubernetes.io/dockerconfigjson"
+KEY = ".dockerconfigjson"
 
 
 @dataclass(frozen=True)
@@ -30,61 +33,146 @@ class Login:
     servers: tuple[str, ...]
     user: str
     password: str = field(repr=False)
-    expires: datetime
-    """UTC"""
+    expires: datetime | None = None
+    """UTC; None: not by itself"""
 
 
 class DockerConfig(Manifest):
     """A Secret of type ``kubernetes.io/dockerconfigjson``; ``name`` is ``NAMESPACE/NAME``, and the
     namespace belongs in ``after``.
 
-    An expired password is a difference, so that each ``up`` renews it. Its content is never
-    compared, so that no password is ever shown.
+    An expired password is a difference, so that each ``up`` renews it; so is a login the user gives
+    that is not the one there. No password is ever shown, nor part of a state.
     """
 
     group: ClassVar[str] = "/api/v1"
     plural: ClassVar[str] = "secrets"
     namespaced: ClassVar[bool] = True
 
-    servers: tuple[str, ...]
+    servers: tuple[str, ...] = ()
+    """those that ``login`` is for"""
+    given: str = ""
+    """the registry whose login the user gives (``CloudConnection.registry_login``)"""
 
-    @abstractmethod
-    def login(self, env: Env[Any]) -> Login:
-        """A fresh password."""
+    def login(self, env: Env[Any]) -> Login | None:
+        """A fresh password; None where the cloud has none to give."""
+        return None
 
     def wanted(self, env: Env[Any]) -> tuple[str, ...]:
-        """The registries it is for, where the cloud tells them only once a repository exists."""
+        """The registries of ``login``, where the cloud tells them only once one exists."""
         return self.servers
+
+    def helpers(self, env: Env[Any]) -> Mapping[str, str]:
+        """Host to credential helper, of registries that need no password."""
+        return {}
 
     @classmethod
     def list(cls, scope: Scope[HasKube]) -> Iterable[ManifestState]:
         found = scope.client.kube.list(f"{cls.group}/{cls.plural}", selector(scope.cluster))
-        return [cls.state(item) for item in found if item.get("type") == _TYPE]
+        return [cls.state(item) for item in found if item.get("type") == TYPE]
 
     @classmethod
     def state(cls, item: Object) -> ManifestState:
         return super().state({key: value for key, value in item.items() if key != "data"})
 
+    def taken(self, env: Env[HasKube]) -> ManifestState | None:
+        if self.given and not _users(env):
+            raise self._no_login()
+        return super().taken(env)
+
     def body(self, env: Env[HasKube]) -> Object:
-        login = self.login(env)
-        pair = base64.b64encode(f"{login.user}:{login.password}".encode()).decode()
-        config = json.dumps({"auths": {server: {"auth": pair} for server in login.servers}})
-        whole = super().body(env)
-        whole["metadata"]["annotations"] = {
-            EXPIRES: login.expires.isoformat(timespec="seconds"),
-            _SERVERS: ",".join(login.servers),
+        logins = [login] if (login := self.login(env)) is not None else []
+        auths: dict[str, Any] = {
+            key: value for each in logins for key, value in entries(each).items()
         }
-        data = {".dockerconfigjson": base64.b64encode(config.encode()).decode()}
-        return {"apiVersion": "v1", "kind": "Secret", **whole, "type": _TYPE, "data": data}
+        if self.given:
+            auths[self.given] = self._given(env)
+        whole = super().body(env)
+        servers = tuple(server for each in logins for server in each.servers)
+        annotations = {SERVERS: ",".join(self._names(env, servers))}
+        if ends := [each.expires for each in logins if each.expires]:
+            annotations[EXPIRES] = min(ends).isoformat(timespec="seconds")
+        whole["metadata"]["annotations"] = annotations
+        data = {KEY: encoded(auths, self.helpers(env))}
+        return {"apiVersion": "v1", "kind": "Secret", **whole, "type": TYPE, "data": data}
+
+    def _names(self, env: Env[Any], servers: tuple[str, ...]) -> tuple[str, ...]:
+        given = (self.given,) if self.given else ()
+        helped = (f"{host}={helper}" for host, helper in self.helpers(env).items())
+        return (*servers, *given, *helped)
+
+    def _given(self, env: Env[HasKube]) -> Mapping[str, str]:
+        """The entry of the user's registry: what is given now, or was before."""
+        login = _users(env)
+        there = self._there(env)
+        if login is not None:
+            [entry] = entries(Login((self.given,), login.user, login.password)).values()
+            return entry
+        if there is None:
+            raise self._no_login()
+        return there
+
+    def _there(self, env: Env[HasKube]) -> Mapping[str, str] | None:
+        """The entry of the user's registry as it is in the cluster."""
+        found = env.client.kube.get(self.path(self.name)) or {}
+        auths = decoded(found).get("auths")
+        entry = auths.get(self.given) if isinstance(auths, dict) else None
+        return entry if isinstance(entry, dict) else None
+
+    def _no_login(self) -> UsageError:
+        return UsageError(
+            f"no user and password for {self.given}",
+            where=self.key,
+            hint="give --registry-user NAME and --registry-password-stdin, or set "
+            "CLUSTERKIT_REGISTRY_USER and CLUSTERKIT_REGISTRY_PASSWORD",
+        )
 
     def edits(self, env: Env[HasKube], have: ManifestState) -> Iterator[Edit]:
         annotations = have.body["metadata"].get("annotations") or {}
+        names = tuple(filter(None, annotations.get(SERVERS, "").split(",")))
 
         def renew() -> None:
             self._apply(env)
 
-        expires = utc(annotations.get(EXPIRES, ""))
-        if expires is None or expires <= datetime.now(UTC):
+        wanted = self.wanted(env)
+        if wanted and expired(annotations):
             yield Edit("password", "expired", "renewed", renew)
-        servers = tuple(filter(None, annotations.get(_SERVERS, "").split(",")))
-        yield from edit("servers", servers, self.wanted(env), renew)
+        yield from edit("servers", names, self._names(env, wanted), renew)
+        if self.given and self._given(env) != self._there(env):
+            yield Edit("login", "another", "as given", renew)
+
+
+def _users(env: Env[Any]) -> UserLogin | None:
+    found: UserLogin | None = env.client.wire.registry_login
+    return found
+
+
+def expired(annotations: Mapping[str, str], early: timedelta = timedelta()) -> bool:
+    """Whether the password of a Secret is good no longer, or will not be ``early`` before its end;
+    also if nothing says until when it is.
+    """
+    expires = utc(annotations.get(EXPIRES, ""))
+    return expires is None or expires - early <= datetime.now(UTC)
+
+
+def entries(login: Login) -> dict[str, dict[str, str]]:
+    """The entries of ``auths`` in a docker config: base64 without a newline."""
+    pair = base64.b64encode(f"{login.user}:{login.password}".encode()).decode()
+    return {server: {"auth": pair} for server in login.servers}
+
+
+def encoded(auths: Mapping[str, Any], helpers: Mapping[str, str]) -> str:
+    """A docker config as a Secret holds it."""
+    config: dict[str, Any] = {"auths": dict(auths)} if auths else {}
+    if helpers:
+        config["credHelpers"] = dict(helpers)
+    return base64.b64encode(json.dumps(config).encode()).decode()
+
+
+def decoded(secret: Mapping[str, Any]) -> dict[str, Any]:
+    """The docker config in a Secret; empty if it holds none."""
+    try:
+        found = json.loads(base64.b64decode((secret.get("data") or {}).get(KEY) or ""))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

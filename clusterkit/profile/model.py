@@ -13,7 +13,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, NamedTuple, NoReturn
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -23,17 +22,17 @@ from pydantic import (
     Tag,
     ValidationError,
     ValidationInfo,
-    WithJsonSchema,
 )
 
 from clusterkit.errors import Finding, ProfileError
 from clusterkit.profile.fields import Form, Many, Strict, choice, every, unique
 from clusterkit.profile.identity import Name
-from clusterkit.profile.labels import DnsLabel, DnsSubdomain, ServiceAccount
+from clusterkit.profile.labels import ServiceAccount
 from clusterkit.profile.messages import findings
 from clusterkit.profile.network import ANYWHERE, Endpoint, Network
 from clusterkit.profile.pool import Count, Disk, Machine, Pool, Taint, repeated_names
-from clusterkit.profile.problems import Problem, refuse, shown
+from clusterkit.profile.problems import Problem, shown
+from clusterkit.profile.ready import JenkinsX, Kaniko, OtherRegistry, Ready
 from clusterkit.profile.ssh_key import SshKey
 from clusterkit.profile.tags import own_tags
 from clusterkit.profile.yaml import Document, Fault, read
@@ -48,7 +47,9 @@ __all__ = [
     "Kaniko",
     "Machine",
     "Network",
+    "OtherRegistry",
     "Pool",
+    "Push",
     "Ready",
     "Registry",
     "Storage",
@@ -59,8 +60,16 @@ __all__ = [
 ]
 
 
-JENKINS_X_ACCOUNT = "jx/tekton-bot"
-"""the service account Jenkins X 3 runs its pipelines under"""
+Push = Annotated[
+    Annotated[Literal["node", "secret"], Tag("<way>")]
+    | Annotated[Many[ServiceAccount], unique("service account"), Tag("<accounts>")],
+    choice(
+        "must be a list of service accounts such as [builds/kaniko], or node, or secret",
+        way=str,
+        accounts=(list, tuple),
+    ),
+]
+"""who may push to a registry"""
 
 
 class Storage(Strict):
@@ -91,18 +100,11 @@ class Registry(Strict):
     keep: bool = Field(
         default=True, description="`destroy` keeps the images, which still cost storage"
     )
-    push: Annotated[
-        Annotated[Literal["node"], Tag("<node>")]
-        | Annotated[Many[ServiceAccount], unique("service account"), Tag("<accounts>")],
-        choice(
-            "must be a list of service accounts such as [builds/kaniko], or node",
-            node=str,
-            accounts=(list, tuple),
-        ),
-    ] = Field(
+    push: Push = Field(
         default=(),
         description="who may push, in addition to what `ready` sets up: service accounts "
-        "`namespace/name`, or `node` for every pod on every node",
+        "`namespace/name`; or `node` for every pod on every node; or `secret` for whoever mounts "
+        "the Secret that `ready.kaniko` gets",
     )
 
     @property
@@ -126,57 +128,6 @@ class Registry(Strict):
                     "choose another name, or set cache: false",
                     ("repositories", index),
                 )
-
-
-class Kaniko(Strict):
-    """What builds with kaniko need."""
-
-    namespace: DnsLabel = Field(default="kaniko", description="namespace of the builds")
-    service_account: DnsSubdomain = Field(
-        default="kaniko", description="service account that may push to the registry"
-    )
-
-
-def _git_url(text: str) -> str:
-    try:
-        url = urlsplit(text)
-        host, secret = url.hostname, url.username or url.password
-    except ValueError:
-        raise refuse("is not a URL", "https://github.com/OWNER/REPOSITORY") from None
-    if secret:
-        raise refuse("contains credentials, which do not belong in a profile", "remove them")
-    if url.scheme != "https" or not host or not url.path.strip("/") or re.search(r"\s", text):
-        raise refuse(
-            f"must be the https URL of a git repository, is {shown(text)}",
-            "https://github.com/OWNER/REPOSITORY",
-        )
-    return text
-
-
-class JenkinsX(Strict):
-    """What Jenkins X 3 needs."""
-
-    git_url: Annotated[
-        str,
-        AfterValidator(_git_url),
-        WithJsonSchema({"type": "string", "pattern": "^https://[^@\\s/]+/[^@\\s]+$"}),
-    ] = Field(description="https URL of the Jenkins X cluster repository")
-
-
-class Ready(Strict):
-    """What to prepare the cluster for."""
-
-    kaniko: Kaniko | None = Field(
-        default=None, description="builds with kaniko; `{}` for the defaults"
-    )
-    jenkins_x: JenkinsX | None = Field(default=None, description="Jenkins X 3")
-
-    @property
-    def pushers(self) -> tuple[str, ...]:
-        """The service accounts ``namespace/name`` that push images."""
-        kaniko = self.kaniko
-        builds = (f"{kaniko.namespace}/{kaniko.service_account}",) if kaniko else ()
-        return builds + ((JENKINS_X_ACCOUNT,) if self.jenkins_x else ())
 
 
 def _version_cure(text: str) -> str:
@@ -251,10 +202,10 @@ class BaseProfile(Strict):
     def push_accounts(self) -> tuple[str, ...]:
         """Service accounts ``namespace/name`` that may push to the registry, sorted, each once.
 
-        Those of ``registry.push`` and those ``ready`` implies; none with ``push: node`` or without
-        a registry.
+        Those of ``registry.push`` and those ``ready`` implies; none with ``push: node`` or
+        ``push: secret``, or without a registry.
         """
-        if self.registry is None or self.registry.push == "node":
+        if self.registry is None or self.registry.push in ("node", "secret"):
             return ()
         return tuple(sorted({*self.registry.push, *self.ready.pushers}))
 
@@ -272,9 +223,11 @@ class BaseProfile(Strict):
                 "increase the count of a pool without such taints, or add one",
                 ("pools",),
             )
-        if self.ready.kaniko and not self.registry:
+        kaniko = self.ready.kaniko
+        if kaniko and not self.registry and not kaniko.registry:
             what = "needs a registry to push to"
-            yield Problem(what, "add registry: to the profile", ("ready", "kaniko"))
+            hint = "add registry: to the profile, or ready.kaniko.registry"
+            yield Problem(what, hint, ("ready", "kaniko"))
         zones = self.network.zones
         for index, zone in enumerate(zones if isinstance(zones, tuple) else ()):
             if wrong := self.zone_problem(zone):

@@ -192,6 +192,9 @@ FULL_CASE = Case(
         ("abac", {"registry.abac": True}),
         ("push by node", {"registry.push": "node"}),
         ("push by others", {"registry.push": ["a/b", "c/d"]}),
+        ("kaniko", {"ready": {"kaniko": {}}}),
+        ("kaniko with a secret", {"registry.abac": False, "registry.push": "secret"}),
+        ("kaniko elsewhere", {"ready": {"kaniko": {"registry": {"prefix": "me"}}}}),
         ("long-term", {"tier": "premium", "support": "long-term"}),
     ),
 )

@@ -198,6 +198,7 @@ PERSONAL_CASE = Case(
             "its host name",
             {"registry.host": "crpi-0123456789abcdef.ap-southeast-1.personal.cr.aliyuncs.com"},
         ),
+        ("with a secret", {"registry.push": "secret"}),
     ),
 )
 

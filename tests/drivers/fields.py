@@ -116,8 +116,12 @@ class Fields:
             self.registry("keep", False, True),
             self.registry("push", [], ["a/b", "c/d"]),
             Turn(self.case, "ready.kaniko", BUILDS, {**BUILDS, "ready.kaniko": {}}),
-            self._ready("namespace", "kaniko", "builds"),
+            self._ready("namespace", "builds", "ci"),
             self._ready("service_account", "kaniko", "builder"),
+            self._ready("image", "example.test/kaniko:1", "example.test/kaniko:2"),
+            self._ready("registry", None, {"prefix": "me"}),
+            self._other("server", "https://index.docker.io/v1/", "ghcr.io"),
+            self._other("prefix", "me", "you"),
             Turn(
                 self.case, "ready.jenkins_x", BUILDS, {**BUILDS, "ready.jenkins_x.git_url": GIT}
             ),
@@ -144,6 +148,14 @@ class Fields:
     def _ready(self, field: str, here: Any, there: Any) -> Turn:
         values = ({**BUILDS, "ready": {"kaniko": {field: value}}} for value in (here, there))
         return Turn(self.case, f"ready.kaniko.{field}", *values)
+
+    def _other(self, field: str, here: Any, there: Any) -> Turn:
+        """A registry that is no cloud's."""
+        values = (
+            {"ready": {"kaniko": {"registry": {"prefix": "me", field: value}}}}
+            for value in (here, there)
+        )
+        return Turn(self.case, f"ready.kaniko.registry.{field}", *values)
 
 
 @dataclass(frozen=True)

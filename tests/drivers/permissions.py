@@ -100,6 +100,10 @@ FEATURES: Mapping[str, Sequence[Feature]] = {
             "registry.push", {"registry": {**REGISTRY, "push": ["builds/kaniko"]}},
             [{"registry.push": "node"}, {"registry.push": ["a/b"]}],
         ),
+        Feature(
+            "registry.push: secret", {"registry": REGISTRY, "ready": {"kaniko": {}}},
+            [{"registry.push": "secret"}, {"registry.push": []}],
+        ),
         Feature("network.nat", {"network": {"nat": "none"}}, _changes(eks.BARE_CASE)),
         Feature("network.existing", {}, _changes(eks.EXISTING_CASE), eks.EXISTING_CASE.prepare),
         Feature(ORPHANS, use=_kill),
@@ -160,6 +164,10 @@ FEATURES: Mapping[str, Sequence[Feature]] = {
             "registry.push", {"registry": {**REGISTRY, "push": ["builds/kaniko"]}},
             [{"registry.push": "node"}, {"registry.push": ["a/b"]},
              {"registry.identity": "account"}],
+        ),
+        Feature(
+            "registry.push: secret", {"registry": REGISTRY, "ready": {"kaniko": {}}},
+            [{"registry.push": "secret"}, {"registry.push": []}],
         ),
         Feature(
             "network.existing", {}, _changes(gke.EXISTING_CASE), gke.EXISTING_CASE.prepare,
@@ -322,7 +330,9 @@ ALSO: Mapping[str, Mapping[str, str]] = {
         "container.ingresses.delete": "there are Ingresses in Kubernetes",
         "container.namespaces.create": f"with `registry.push`: {APPLIED}",
         "container.serviceAccounts.create": f"with `registry.push`: {APPLIED}",
+        "container.secrets.create": f"with `ready.kaniko`: {APPLIED}",
         "container.storageClasses.create": f"with `storage`: {APPLIED}",
+        "iam.serviceAccountKeys.delete": "a key of `registry.push: secret` is made anew",
     },
     "aks": {
         "Microsoft.Authorization/locks/read": LOCKS,

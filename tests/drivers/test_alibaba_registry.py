@@ -20,9 +20,9 @@ from tests.drivers.world import World, edited, world
 KEY = "personal-repository/demo/app"
 
 
-def auths(found: World, namespace: str = "kaniko") -> Mapping[str, Any]:
+def auths(found: World, namespace: str = "builds") -> Mapping[str, Any]:
     """What pods of the namespace log in with."""
-    path = f"/api/v1/namespaces/{namespace}/secrets/clusterkit-registry"
+    path = f"/api/v1/namespaces/{namespace}/secrets/regcred"
     secret = found.clients().kube.get(path)
     config: Mapping[str, Any] = json.loads(base64.b64decode(secret["data"][".dockerconfigjson"]))
     return config["auths"]
@@ -40,7 +40,7 @@ def test_pods_log_in_where_the_cloud_says(tmp_path: Path) -> None:
     with world(PERSONAL_CASE, tmp_path) as found:
         found.settle(found.up())
         told = Account(found).personal("GET", "/repos/demo/app")["repo"]["repoDomainList"]
-        for namespace in ("kaniko", "jx"):
+        for namespace in ("builds", "jx"):
             assert set(auths(found, namespace)) == {told["vpc"], told["public"]}
         host = "registry-intl.ap-southeast-1.aliyuncs.com"
         named = found.load(edited(PERSONAL_CASE.profile, {"registry.host": host}))

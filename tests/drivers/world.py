@@ -27,7 +27,7 @@ from clusterkit.cluster import Outcome, Plan
 from clusterkit.engine.events import Event
 from clusterkit.engine.exchange import Exchange, Observe
 from clusterkit.engine.scope import Scope
-from clusterkit.engine.target import CloudConnection, Target
+from clusterkit.engine.target import CloudConnection, Target, UserLogin
 from clusterkit.profile.model import BaseProfile, load
 from clusterkit_sandbox.pace import Pace
 from clusterkit_sandbox.permissions import Limited
@@ -95,7 +95,7 @@ class Case:
 def edited(profile: Mapping[str, Any], edits: Edits) -> dict[str, Any]:
     """A copy of the profile with these changes."""
     found = copy.deepcopy(dict(profile))
-    for path, value in edits.items():
+    for path, value in copy.deepcopy(dict(edits)).items():
         *steps, last = path.split(".")
         node: Any = found
         for step in steps:
@@ -121,6 +121,8 @@ class World:
             (folder / name).write_text(text)
         self.profile = self.load(case.profile)
         self.events: list[Event] = []
+        self.requests: list[Exchange] = []
+        """what tests had noted of the calls"""
         self.planned: Plan | None = None
         """what the last ``up`` set out to do"""
         self.user: Limited | None = None
@@ -134,6 +136,7 @@ class World:
             environ=self.user.environment if self.user else self.sandbox.environment(),
             scale=1.0 / self.sandbox.pace.factor,
             observe=observe,
+            registry_login=LOGIN,
         )
 
     def cluster(self, name: str | None = None, observe: Observe | None = None) -> Cluster:
@@ -202,6 +205,8 @@ class World:
         assert outcome.ok, {key: repr(error) for key, error in outcome.failed.items()}
 
 
+LOGIN = UserLogin("me", "s3cr3t-of-mine")
+"""at a registry that is no cloud's"""
 _FACTS: dict[str, Any] = {}
 """what preflight found for a profile: the same in every sandbox"""
 _SANDBOXES: dict[tuple[str, Pace], Sandbox] = {}

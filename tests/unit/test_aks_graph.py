@@ -61,8 +61,10 @@ def _env(found: Mapping[str, Kind[Any, Any]]) -> Env[Any]:
         return kind(id=path.lower(), path=path, name=name, **common, **more)
 
     states = {
-        "identity/control-plane": state(IdentityState, "cp", principal="p1", client="c1"),
-        "identity/kubelet": state(IdentityState, "kl", principal="p2", client="c2"),
+        "identity/control-plane": state(
+            IdentityState, "cp", principal="p1", client="c1", tenant="t"
+        ),
+        "identity/kubelet": state(IdentityState, "kl", principal="p2", client="c2", tenant="t"),
         "public-ip/nat": state(PublicIpState, "ip", address="198.51.100.7"),
         "nat-gateway/main": state(NatGatewayState, "nat", addresses=frozenset()),
         "virtual-network/main": state(
@@ -198,11 +200,11 @@ def test_builds() -> None:
     made = [each for each in found.values() if isinstance(each, FederatedCredential)]
     chain = {each.account: [before.name for before in each.after] for each in made}
     assert chain == {
-        "ci/a": [],
+        "builds/kaniko": [],
+        "ci/a": [credential_name("builds/kaniko")],
         "ci/b": [credential_name("ci/a")],
-        "kaniko/kaniko": [credential_name("ci/b")],
     }
-    assert {"namespace/ci", "service-account/ci/a", "service-account/kaniko/kaniko"} <= {*found}
+    assert {"namespace/ci", "service-account/ci/a", "service-account/builds/kaniko"} <= {*found}
 
 
 def test_administrators_come_before_anything_in_kubernetes() -> None:

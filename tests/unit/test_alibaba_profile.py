@@ -15,12 +15,13 @@ from clusterkit.alibaba.network import VpcState, VSwitchState
 from clusterkit.alibaba.nodes import NodePool, user_data
 from clusterkit.alibaba.preflight import Facts
 from clusterkit.alibaba.profile import AlibabaProfile
-from clusterkit.alibaba.registry import RegistryLogin, servers
+from clusterkit.alibaba.registry import servers
 from clusterkit.clouds import CLOUDS, model, template
 from clusterkit.engine.kind import closure
 from clusterkit.engine.preflight import MachineType
 from clusterkit.errors import ProfileError
 from clusterkit.profile.model import load
+from clusterkit.ready.registry import RegistryLogin
 
 GOOD = """\
 cloud: alibaba
@@ -306,7 +307,7 @@ def test_who_pushes_gets_a_role_and_a_login(tmp_path: Path) -> None:
     more = "registry: {instance: cri-0123456789abcdef, name: demo, repositories: [app]}\n"
     ready = "ready: {kaniko: {}, jenkins_x: {git_url: https://github.com/a/b}}\n"
     profile = loaded(tmp_path, GOOD + more + ready)
-    assert profile.push_accounts == ("jx/tekton-bot", "kaniko/kaniko")
+    assert profile.push_accounts == ("builds/kaniko", "jx/tekton-bot")
     found = kinds(profile)
     assert [found.count(k) for k in ("repository", "role", "namespace", "service-account")] == [
         2, 1, 2, 2,
@@ -319,9 +320,9 @@ def test_without_an_instance_the_registry_is_the_personal_edition(tmp_path: Path
     resources = {r.key: r for r in closure(graph(loaded(tmp_path, GOOD + more), FACTS))}
     found = [key for key in resources if "repository" in key]
     assert sorted(found) == [f"personal-repository/demo/app{end}" for end in ("", "-cache")]
-    login = resources["registry-login/kaniko/clusterkit-registry"]
+    login = resources["registry-login/builds/regcred"]
     assert isinstance(login, RegistryLogin)
-    assert login.repository is resources["personal-repository/demo/app"]
+    assert resources["personal-repository/demo/app"] in login.after
     policy = json.loads(resources["role/push"].policy)  # type: ignore[attr-defined]
     allowed = {s["Resource"]: s["Action"] for s in policy["Statement"]}
     account = f"acs:cr:ap-southeast-1:{FACTS.account}"

@@ -102,7 +102,7 @@ def said(folder: Path, text: str) -> str:
         ),
         (
             "registry: {name: a, repositories: [b], push: nodes}",
-            "registry.push: must be 'node', is",
+            "registry.push: must be one of 'node' or 'secret', is",
         ),
         (
             "registry: {name: a, repositories: [b], push: 7}",
@@ -243,7 +243,7 @@ def test_nat(tmp_path: Path, given: str, meant: str) -> None:
     [
         ("[]", "{}", ()),
         ("[b/b, a/a]", "{}", ("a/a", "b/b")),
-        ("[kaniko/kaniko]", "{kaniko: {}}", ("kaniko/kaniko",)),
+        ("[builds/kaniko]", "{kaniko: {}}", ("builds/kaniko",)),
         (
             "[a/a]",
             "{kaniko: {namespace: ci, service_account: builder}, "
@@ -263,7 +263,7 @@ def test_the_shipped_profiles() -> None:
     jenkins_x, minimal = (load(path, lambda _: EksProfile, ["eks"]) for path in SHIPPED)
     assert isinstance(jenkins_x, EksProfile)
     assert jenkins_x.name == "jx-demo"
-    assert jenkins_x.push_accounts == ("jx/tekton-bot", "kaniko/kaniko")
+    assert jenkins_x.push_accounts == ("builds/kaniko", "jx/tekton-bot")
     assert (jenkins_x.pools[0].minimum, jenkins_x.pools[0].maximum) == (3, 5)
     assert minimal.model_fields_set == {"cloud", "name", "region", "pools"}
 
