@@ -86,6 +86,14 @@ SERVICES = (
         ("AgentPools", "ManagedClusters"),
     ),
     Service(
+        "locks",
+        "azure-mgmt-resource-locks",
+        "azure/mgmt/resource/locks",
+        ("ManagementLocks",),
+        # a resource is a scope
+        ("AtResourceLevel",),
+    ),
+    Service(
         "managedidentity",
         "azure-mgmt-msi",
         "azure/mgmt/msi/v2024_11_30",

@@ -208,11 +208,9 @@ def delete(call: Call, kind: Kind) -> object:
 
 
 def remove(store: Store, one: Resource) -> None:
-    """Remove a resource with what is in it, and the role assignments at its scope."""
-    from clusterkit_sandbox.azure.resources import RoleAssignment
-
+    """Remove a resource with what is in it and on it."""
     kind_of(one).removed(store, one)
-    for inner in [*store.contents(one.id), *store.under(RoleAssignment, one.id)]:
+    for inner in [*store.contents(one.id), *store.extensions(one.id)]:
         store.remove(inner)
     store.remove(one)
     store.linger(one)

@@ -30,7 +30,7 @@ def _create(call: Call) -> object:
     scope, name = f"/{call['scope']}", str(call["roleAssignmentName"])
     if not _GUID.fullmatch(name):
         raise refusal("InvalidRoleAssignmentId", name=name)
-    _require_scope(call, scope)
+    require_scope(call, scope)
     role, principal = str(body["roleDefinitionId"]), str(body["principalId"]).lower()
     if definition(store, role) is None:
         raise refusal("RoleDefinitionDoesNotExist", role=role.rpartition("/")[2])
@@ -79,13 +79,20 @@ def _key_of(one: RoleAssignment) -> tuple[str, str, str]:
     return _key(properties["scope"], properties["roleDefinitionId"], properties["principalId"])
 
 
-def _require_scope(call: Call, scope: str) -> None:
+def require_group(call: Call, scope: str) -> None:
+    """Refuse a scope whose group is not there."""
     place = ids.parse(scope)
     if (
         place.group
         and call.store.find(Group, ids.group_id(place.subscription, place.group)) is None
     ):
         raise no_group(place.group)
+
+
+def require_scope(call: Call, scope: str) -> None:
+    """Refuse a scope that is not there."""
+    require_group(call, scope)
+    place = ids.parse(scope)
     if place.names and call.store.any(scope) is None:
         raise refusal(
             "ResourceNotFound", namespace=place.namespace, place=place.place, group=place.group

@@ -90,7 +90,7 @@ def scope_of(asked: Asked, path: str) -> str:
     if "/providers/" in path.lower():
         above = ids.parse(path)
         if not above.names:
-            return path.lower().partition("/providers/")[0]
+            return path.lower().rpartition("/providers/")[0]
     return path.rstrip("/").rpartition("/")[0]
 
 

@@ -19,6 +19,7 @@ from clusterkit_sandbox.azure import (
     graph,
     groups,
     identities,
+    locks,
     model,
     networks,
     polling,
@@ -48,8 +49,8 @@ from clusterkit_sandbox.kit.wire import Request, respond
 from clusterkit_sandbox.permissions import Permissions
 
 OPERATIONS = (
-    assignments, clusters, compute, credentials, gateways, groups, identities, networks, polling,
-    pools, power, providers, registries, securitygroups, subscriptions,
+    assignments, clusters, compute, credentials, gateways, groups, identities, locks, networks,
+    polling, pools, power, providers, registries, securitygroups, subscriptions,
 )  # fmt: skip
 """the modules with operations; each registers its own on import"""
 _METADATA = "/metadata/endpoints"
@@ -197,7 +198,7 @@ class AzureCloud:
             store=self.store,
             clusters=self._clusters,
             asked=asked,
-            path=request.path.rstrip("/"),
+            path=model.path_of(request).rstrip("/"),
             operation=asked.operation,
             parameters=dict(asked.path),
             request_id="",

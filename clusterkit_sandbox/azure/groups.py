@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from clusterkit_sandbox.azure import ids
 from clusterkit_sandbox.azure.arm import check_location, check_tags, kind_of, view
 from clusterkit_sandbox.azure.failure import Json, no_group, refusal
-from clusterkit_sandbox.azure.resources import Group, Resource, RoleAssignment
+from clusterkit_sandbox.azure.resources import Group, Resource
 from clusterkit_sandbox.azure.service import Call, Reply, operation
 from clusterkit_sandbox.azure.store import Store
 
@@ -98,8 +98,8 @@ def empty(store: Store, group: Group) -> None:
         if store.any(one.id) is one:
             kind_of(one).removed(store, one)
             store.remove(one)
-    for assignment in store.under(RoleAssignment, group.id):
-        store.remove(assignment)
+    for one in list(store.extensions(group.id)):
+        store.remove(one)
     store.remove(group)
 
 

@@ -24,6 +24,7 @@ NAMESPACES: Mapping[str, str] = {
     "compute": "Microsoft.Compute",
     "containerregistry": "Microsoft.ContainerRegistry",
     "containerservice": "Microsoft.ContainerService",
+    "locks": "Microsoft.Authorization",
     "managedidentity": "Microsoft.ManagedIdentity",
     "network": "Microsoft.Network",
     "resources": "Microsoft.Resources",
@@ -133,10 +134,16 @@ def _routes() -> Routes[tuple[str, str, str]]:
     return routes
 
 
+def path_of(request: Request) -> str:
+    """The path without its empty parts: az joins an address that ends in a slash to a path that
+    begins with one, and asks for the locks of ``Microsoft.Network//natGateways/demo``.
+    """
+    return re.sub("/+", "/", request.path)
+
+
 def find(request: Request) -> Asked | None:
     """The operation that a request to Resource Manager asks for, if there is one."""
-    # az joins an address that ends in a slash to a path that begins with one
-    found = _routes().find(request.method, re.sub("^/+", "/", request.path))
+    found = _routes().find(request.method, path_of(request))
     if found is None:
         return None
     (service, name, template), path = found

@@ -9,17 +9,16 @@ open to changes, which its cluster may not survive.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from clusterkit_sandbox.azure import ids
+from clusterkit_sandbox.azure import ids, locks
 from clusterkit_sandbox.azure.account import Caller
 from clusterkit_sandbox.azure.authorization import client
-from clusterkit_sandbox.azure.failure import refusal
-from clusterkit_sandbox.azure.resources import Cluster
+from clusterkit_sandbox.azure.failure import not_emulated, refusal
+from clusterkit_sandbox.azure.locks import READ_ONLY
+from clusterkit_sandbox.azure.resources import Cluster, Lock
 from clusterkit_sandbox.azure.store import Store
 
-CAN_NOT_DELETE, READ_ONLY = "CanNotDelete", "ReadOnly"
 _READS = ("GET", "HEAD")
+_LOCKS = "Microsoft.Authorization/locks/"
 _DENIES = (
     "kubernetes.azure.com/{uid}: node resource group deny assignment created by Azure Kubernetes"
     " Services for nrg-lockdown, see: https://aka.ms/aks/nrg_lockdown"
@@ -31,10 +30,43 @@ def check(store: Store, caller: Caller, method: str, action: str, path: str) -> 
     if method in _READS:
         return
     _check_lockdown(store, caller, action, path)
-    locks = _locks(store.conditions.locks, method, path.lower().rstrip("/"))
-    if locks:
-        verb = "delete" if method == "DELETE" else "write"
-        raise refusal("ScopeLocked", scope=path, verb=verb, locks=", ".join(locks))
+    if not action.startswith(_LOCKS):
+        _check_locks(store, method, path)
+
+
+def _check_locks(store: Store, method: str, path: str) -> None:
+    """For a deletion the locks at the path, above it and below it are in the way, for there is no
+    deletion of a part; for everything else, those of level ``ReadOnly`` at it and above it.
+    """
+    # an action is a change of the resource (Azure/azure-sdk-for-java#2560)
+    scope = path.rpartition("/")[0] if method == "POST" else path
+    lower = scope.lower()
+    if method == "DELETE":
+        found = [*locks.at(store, lower), *locks.below(store, lower)]
+        verb = "delete"
+    else:
+        found = [one for one in locks.at(store, lower) if one.properties["level"] == READ_ONLY]
+        verb = "write"
+    if found:
+        names = ", ".join(dict.fromkeys(_written(one) for one in found))
+        raise refusal("ScopeLocked", scope=scope, verb=verb, locks=names)
+    if method == "DELETE":
+        _check_nodes(store, lower)
+
+
+def _check_nodes(store: Store, path: str) -> None:
+    """How Kubernetes Service refuses to delete a cluster whose machines are locked was not read."""
+    for cluster in store.all(Cluster):
+        if cluster.id == path or cluster.under(path):
+            name = cluster.properties["nodeResourceGroup"]
+            nodes = ids.group_id(cluster.parsed.subscription, name).lower()
+            if any(locks.at(store, nodes)) or any(locks.below(store, nodes)):
+                raise not_emulated("deleting a cluster with a lock in its node resource group")
+
+
+def _written(lock: Lock) -> str:
+    """The scope of a lock, as it was written."""
+    return str(lock.shown["id"])[: len(lock.locked)]
 
 
 def _check_lockdown(store: Store, caller: Caller, action: str, path: str) -> None:
@@ -56,17 +88,3 @@ def _check_lockdown(store: Store, caller: Caller, action: str, path: str) -> Non
             id=uid,
             place=nodes,
         )
-
-
-def _locks(locks: Mapping[str, str], method: str, path: str) -> list[str]:
-    """The locked scopes in the way: those at the path and above it, and for a deletion those below
-    it, for there is no deletion of a part.
-    """
-    found = []
-    for scope, level in locks.items():
-        where = scope.lower().rstrip("/")
-        above = path == where or path.startswith(f"{where}/")
-        below = where.startswith(f"{path}/")
-        if (method == "DELETE" and (above or below)) or (level == READ_ONLY and above):
-            found.append(scope)
-    return found

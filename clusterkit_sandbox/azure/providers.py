@@ -11,7 +11,12 @@ from clusterkit_sandbox.azure.store import ALWAYS, Store
 
 TYPES: Mapping[str, tuple[str, ...]] = {
     "Microsoft.AlertsManagement": (),
-    "Microsoft.Authorization": ("permissions", "roleAssignments", "roleDefinitions"),
+    "Microsoft.Authorization": (
+        "locks",
+        "permissions",
+        "roleAssignments",
+        "roleDefinitions",
+    ),
     "Microsoft.Compute": ("disks", "sshPublicKeys", "virtualMachineScaleSets"),
     "Microsoft.ContainerRegistry": ("registries", "registries/cacheRules"),
     "Microsoft.ContainerService": ("managedClusters", "managedClusters/agentPools"),

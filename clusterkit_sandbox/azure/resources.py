@@ -213,6 +213,19 @@ class RoleAssignment(Resource):
     """when by the clock it takes effect"""
 
 
+class Lock(Resource):
+    """A management lock."""
+
+    @property
+    def locked(self) -> str:
+        """The id of the subscription, group or resource that it is on, in lower case."""
+        return self.id[: self.id.rindex("/providers/")]
+
+    def needs(self) -> Iterable[str]:
+        """Nothing, whatever its notes say."""
+        return ()
+
+
 class RoleDefinition(Resource):
     """A role of the account's own."""
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from clusterkit_sandbox.azure.account import SUBSCRIPTIONS, Caller
 from clusterkit_sandbox.azure.catalogue import CORE_QUOTA, FAMILY_QUOTA
-from clusterkit_sandbox.azure.resources import KINDS, Group, Resource
+from clusterkit_sandbox.azure.resources import KINDS, Group, Lock, Resource, RoleAssignment
 from clusterkit_sandbox.azure.running import ArmOperations
 from clusterkit_sandbox.azure.throttling import Buckets
 from clusterkit_sandbox.azure.tokens import Tokens
@@ -60,8 +60,6 @@ class Conditions:
     """whether the login server of a new registry has a hash in it"""
     joining: bool = True
     """new machines become nodes"""
-    locks: dict[str, str] = field(default_factory=dict)
-    """id of a locked subscription, group or resource to ``CanNotDelete`` or ``ReadOnly``"""
     odd_status: str = ""
     """what operations of Kubernetes Service show while they run, where it is not ``InProgress``:
     ``ProvisionControlPlane`` (terraform-provider-azurerm#28878)
@@ -158,6 +156,11 @@ class Store(kept.Store):
         """Everything in a resource or group."""
         for kind in KINDS:
             yield from self.under(kind, place)
+
+    def extensions(self, place: str) -> Iterator[Resource]:
+        """The role assignments and locks at a scope and in it, which go along with it."""
+        yield from self.under(RoleAssignment, place)
+        yield from self.under(Lock, place)
 
     # making
 

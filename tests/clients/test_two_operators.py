@@ -85,7 +85,7 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
 
 def until_it_works(user: User, run: subprocess.Popen[str]) -> None:
     """Until a run has the lock and has begun to create things."""
-    first = (":CreateVpc", "compute.networks.insert")
+    first = (":CreateVpc", "compute.networks.insert", ":VirtualNetworks_CreateOrUpdate")
     while not any(each.operation.endswith(first) for each in daemon.requests(user.info)):
         assert run.poll() is None
         time.sleep(0.01)

@@ -12,6 +12,7 @@ import pytest
 
 from clusterkit.errors import Protected
 from clusterkit_sandbox.pace import Pace
+from tests.drivers.aks import Account
 from tests.drivers.aks_cases import MINIMAL_CASE
 from tests.drivers.test_faults import complete, nothing
 from tests.drivers.world import World, world
@@ -62,19 +63,21 @@ def test_a_whole_life(oddity: Callable[[Any], None], tmp_path: Path) -> None:
         nothing(found, before)
 
 
-def test_a_lock_protects_what_it_is_on(tmp_path: Path) -> None:
+def test_a_lock_that_comes_after_the_plan_protects_what_it_is_on(tmp_path: Path) -> None:
     """``destroy`` names it, leaves that alone, and goes on once it is gone."""
     with account(tmp_path, lambda _: None) as found:
         before = found.look()
         assert found.up().ok
-        [emulator] = found.sandbox._emulators
-        locks = emulator.store.conditions.locks  # type: ignore[attr-defined]
         [network] = [one.id for one in found.case.look(found) if one.kind == "virtual-network"]
-        locks[network] = "CanNotDelete"
-        outcome = found.destroy()
+        plan = found.destroy_plan()
+        assert not plan.blocked
+        lock = f"{network}/providers/Microsoft.Authorization/locks/stay"
+        azure = Account(found)
+        azure("PUT", lock, {"properties": {"level": "CanNotDelete"}})
+        outcome = found.cluster().apply(plan, found.events.append)
         assert not outcome.ok
         assert any(isinstance(error, Protected) for error in outcome.failed.values())
         assert [one.id for one in found.case.look(found) if one.kind == "virtual-network"]
-        locks.clear()
+        azure("DELETE", lock)
         assert found.destroy().ok
         nothing(found, before)

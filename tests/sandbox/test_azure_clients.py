@@ -202,6 +202,14 @@ def test_the_commands_of_a_network_and_identities(az: Az) -> None:
     roles = az.run("role", "assignment", "list", "--scope", scope, "--query",
                    "[].roleDefinitionName")  # fmt: skip
     assert roles == "AcrPush"
+    on = ("--resource-name", "nat", "--resource-type", "Microsoft.Network/natGateways")
+    az.run("lock", "create", *here, "-n", "stay", "-t", "CanNotDelete", *on)
+    assert az.run("lock", "list", *here, *on, "--parent", "", "--query", "[].name") == "stay"
+    said = az.run("group", "delete", "-n", "demo", "-y", good=False)
+    assert "ScopeLocked" in said
+    lock = az.run("lock", "show", *here, "-n", "stay", *on, "--query", "id")
+    az.run("lock", "delete", "--ids", lock)
+    assert az.run("lock", "list", *here, "--query", "length(@)") == "0"
     az.run("sshkey", "create", *here, "-n", "key")
     size = ("--size", "Standard_D4s_v5", "--query", "[].name")
     assert az.run("vm", "list-skus", "-l", "eastus", *size) == "Standard_D4s_v5"

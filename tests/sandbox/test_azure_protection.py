@@ -1,11 +1,9 @@
-"""What keeps from changes of the emulated Azure: locks, lockdown, power off, empty buckets."""
+"""What keeps from changes of the emulated Azure: lockdown, power off, empty buckets."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from tests.sandbox.azurecloud import (
     AKS,
@@ -25,41 +23,6 @@ __all__ = ["cloud", "shared"]
 DEMO = f"{AKS}/demo"
 NODES = f"{SUB}/resourceGroups/MC_demo_demo_eastus"
 HERE = {"location": REGION}
-
-
-@pytest.mark.parametrize("level", ["CanNotDelete", "ReadOnly"])
-@pytest.mark.parametrize("scope", [SUB, RG.upper().replace("/SUBSCRIPTIONS", "/subscriptions")])
-def test_a_lock_holds_what_is_in_it(cloud: Azure, scope: str, level: str) -> None:
-    one = f"{UAI}/one"
-    cloud("PUT", one, HERE)
-    locks = cloud.cloud.store.conditions.locks
-    locks[scope] = level
-    status, found, _ = cloud.send("DELETE", one)
-    assert (status, found["error"]["code"]) == (409, "ScopeLocked")
-    assert (
-        f"cannot perform delete operation because following scope(s) are locked: '{scope}'"
-        in (found["error"]["message"])
-    )
-    cloud("GET", one)
-    body = {**HERE, "tags": {"a": "b"}}
-    if level == "ReadOnly":
-        assert cloud.refused("PUT", one, body) == (409, "ScopeLocked")
-        refused = cloud.refused("POST", f"{DEMO}/listClusterAdminCredential")
-        assert refused == (409, "ScopeLocked")
-    else:
-        cloud("PUT", one, body)
-    locks.clear()
-    cloud("DELETE", one)
-
-
-def test_a_lock_of_one_thing_holds_its_group(cloud: Azure) -> None:
-    """There is no deletion of a part: the others stay too."""
-    for name in ("one", "two"):
-        cloud("PUT", f"{UAI}/{name}", HERE)
-    cloud.cloud.store.conditions.locks[f"{UAI}/one"] = "CanNotDelete"
-    assert cloud.refused("DELETE", RG) == (409, "ScopeLocked")
-    cloud("GET", f"{UAI}/two")
-    cloud("DELETE", f"{UAI}/two")
 
 
 def test_a_node_group_is_open_unless_it_is_locked_down(cloud: Azure) -> None:

@@ -431,7 +431,9 @@ def _write(path: Path, number: int) -> None:
         kubeconfig.remove([path], target)
 
 
-@pytest.mark.parametrize("count", [8, pytest.param(50, marks=pytest.mark.deep)])
+@pytest.mark.parametrize(
+    "count", [8, pytest.param(50, marks=[pytest.mark.deep, pytest.mark.timeout(600)])]
+)
 def test_writers_side_by_side_lose_nothing(tmp_path: Path, config: Path, count: int) -> None:
     context = multiprocessing.get_context("spawn")
     writers = [context.Process(target=_write, args=(config, number)) for number in range(count)]
