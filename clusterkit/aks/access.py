@@ -96,7 +96,7 @@ def administrator(clients: Clients, target: Target) -> Access:
     if not have.local_accounts:
         what = f"{have.name} lets no local accounts in, so it has no such administrator"
         cure = "leave --auth out, or set entra.local_accounts: true in the profile and run up"
-        raise ClusterkitError(what, where="--auth", hint=cure)
+        raise ClusterkitError(what, where="--auth admin", hint=cure)
     text = _kubeconfig(clients, have, ADMIN)
     until = datetime.now(UTC) + LIFE
     return issued.access(text, ADMIN, proxy=clients.wire.proxy, until=until)

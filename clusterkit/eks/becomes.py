@@ -68,8 +68,12 @@ BECOMES: Table = {
     "pools": becomes("managed node groups, Auto Scaling groups", f"{_GROUP} nodegroupName"),
     "pools.name": becomes("name of the node group, with a hash", f"{_GROUP} nodegroupName"),
     "pools.machine": becomes("the instance types, up to 20", f"{_GROUP} instanceTypes"),
-    "pools.machine.cpu": becomes("the smallest type that fits", f"{_GROUP} instanceTypes"),
-    "pools.machine.memory": becomes("the smallest type that fits", f"{_GROUP} instanceTypes"),
+    "pools.machine.cpu": becomes(
+        "the smallest type that fits; several of spot capacity", f"{_GROUP} instanceTypes"
+    ),
+    "pools.machine.memory": becomes(
+        "the smallest type that fits; several of spot capacity", f"{_GROUP} instanceTypes"
+    ),
     "pools.machine.arch": becomes(
         "the smallest type that fits, and its AMI", f"{_GROUP} instanceTypes", f"{_GROUP} amiType"
     ),

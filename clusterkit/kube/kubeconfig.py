@@ -71,8 +71,9 @@ def certificate(access: Access) -> dict[str, str]:
 
 def no_administrator(_: object, target: Target) -> Access:
     """For a cloud whose clusters have no administrator of their own."""
-    what = f"--auth admin: not available on {target.cloud}"
-    raise ClusterkitError(what, hint="leave --auth out: clusterkit gets a credential each time")
+    what = f"clusters on {target.cloud} have no administrator of their own"
+    hint = "leave --auth out: clusterkit gets a credential each time"
+    raise ClusterkitError(what, where="--auth admin", hint=hint)
 
 
 def _data(text: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tests.drivers import profiles
 from tests.drivers.aks import Account, inventory
-from tests.drivers.eks_cases import FILES
 from tests.drivers.world import Case, Edits, World, occupy
 
 REGION = "westeurope"
@@ -25,15 +25,7 @@ FULL: Mapping[str, Any] = {
     "tier": "standard",
     "ssh_key": "me.pub",
     "pools": [
-        {
-            "name": "build",
-            "machine": {"cpu": 4, "memory": 16},
-            "count": {"min": 1, "max": 6},
-            "spot": True,
-            "labels": {"role": "build"},
-            "taints": [{"key": "build", "value": "yes", "effect": "NoSchedule"}],
-            "disk": {"size": 120},
-        },
+        {**profiles.BUILD, "count": {"min": 1, "max": 6}},
         {"name": "small", "machine": "Standard_D2s_v5", "count": 3, "os": "ubuntu"},
     ],
     "registry": {
@@ -136,7 +128,6 @@ MINIMAL_CASE = Case(
     prepare=_activated,
     look=inventory,
     unmarked=UNMARKED,
-    files=FILES,
     twins=_twins,
     busy=occupy,
     used=("disk", "public-ip-of-nodes"),
@@ -145,25 +136,17 @@ MINIMAL_CASE = Case(
         ("network:NatGateways_CreateOrUpdate", "nat-gateway/main"),
     ),
     changes=(
-        ("count", {"pools.0.count": 3}),
-        ("scaling", {"pools.0.count": {"min": 1, "max": 4}}),
-        ("labels", {"pools.0.labels": {"a": "b"}}),
-        (
-            "another pool",
-            {"pools": [*MINIMAL["pools"], {"name": "more", "machine": "Standard_D2s_v5"}]},
-        ),
-        ("no pool more", {"pools": MINIMAL["pools"]}),
+        *profiles.SIZES,
+        *profiles.one_more(MINIMAL, "Standard_D2s_v5"),
         ("machine", {"pools.0.machine": "Standard_D8s_v5"}),
         ("system", {"pools.0.os": "ubuntu"}),
         ("tier", {"tier": "standard"}),
         ("version", {"kubernetes": "1.36"}),
         ("key", {"ssh_key": "me.pub"}),
         ("another key", {"ssh_key": "other.pub"}),
-        ("no way out of our own", {"network.nat": "none"}),
-        ("a way out", {"network.nat": "one"}),
-        ("tags", {"tags": {"team": "ops"}}),
-        ("protection", {"deletion_protection": True}),
-        ("no protection", {"deletion_protection": False}),
+        *profiles.WAY_OUT,
+        *profiles.TAGS,
+        *profiles.PROTECTION,
     ),
     refused=(
         ("cidr", {"network.cidr": "10.7.0.0/16"}, "virtual-network/"),
@@ -182,12 +165,9 @@ FULL_CASE = Case(
     prepare=_activated,
     look=inventory,
     unmarked=UNMARKED,
-    files=FILES,
     changes=(
-        ("tags", {"tags": {"team": "ops"}}),
-        ("taints", {"pools.0.taints": [{"key": "x", "effect": "NoExecute"}]}),
-        ("labels", {"pools.0.labels": {"role": "other"}}),
-        ("disk", {"pools.1.disk": {"size": 50}}),
+        *profiles.TAGS,
+        *profiles.POOLS,
         ("sku", {"registry.sku": "standard"}),
         ("abac", {"registry.abac": True}),
         ("push by node", {"registry.push": "node"}),
@@ -205,7 +185,6 @@ EXISTING_CASE = Case(
     profile={**MINIMAL, "registry": {"name": "demo", "repositories": ["app"]}},
     look=inventory,
     unmarked=UNMARKED,
-    files=FILES,
     prepare=_vnet,
     kept=("registry",),
     changes=(("count", {"pools.0.count": 3}),),

@@ -9,7 +9,7 @@ from typing import Any
 from clusterkit.naming import CLUSTER, NAME
 from tests.drivers.aks import Account
 from tests.drivers.aks_cases import FULL_CASE, MINIMAL, REGION
-from tests.drivers.near import Near, Neighbour, States
+from tests.drivers.near import Near, Neighbour, States, strip_object
 from tests.drivers.world import World
 
 RICH: Mapping[str, Any] = {
@@ -178,17 +178,10 @@ NEIGHBOURS: Mapping[str, Neighbour] = {
 
 
 def _strip(world: World, kind: str, have: Any) -> None:
-    account, kube = Account(world), world.clients().kube
-    paths = {
-        "storage-class": "/apis/storage.k8s.io/v1/storageclasses/{name}",
-        "namespace": "/api/v1/namespaces/{name}",
-        "service-account": "/api/v1/namespaces/{space}/serviceaccounts/{name}",
-    }
-    if path := paths.get(kind):
-        space, _, name = have.id.rpartition("/")
-        labels = {"metadata": {"labels": {CLUSTER: None}}}
-        kube.patch(path.format(space=space, name=name), labels)
-    elif kind == "role-assignment":
+    account = Account(world)
+    if strip_object(world, kind, have):
+        return
+    if kind == "role-assignment":
         shown = account("GET", have.path)["properties"]
         kept = ("roleDefinitionId", "principalId", "principalType")
         properties = {**{name: shown[name] for name in kept}, "description": "mine"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tests.drivers import profiles
 from tests.drivers.alibaba import Account, inventory
-from tests.drivers.eks_cases import FILES
 from tests.drivers.world import Case, Edits, World, edited, occupy
 
 REGION = "ap-southeast-1"
@@ -26,15 +26,7 @@ FULL: Mapping[str, Any] = {
     "ssh_key": "me.pub",
     "endpoint": {"allowed": ["8.8.8.0/24"]},
     "pools": [
-        {
-            "name": "build",
-            "machine": {"cpu": 4, "memory": 16},
-            "count": {"min": 1, "max": 3},
-            "spot": True,
-            "labels": {"role": "build"},
-            "taints": [{"key": "build", "value": "yes", "effect": "NoSchedule"}],
-            "disk": {"size": 120},
-        },
+        profiles.BUILD,
         {"name": "small", "machine": {"cpu": 2, "memory": 8}, "count": 1},
     ],
     "tags": {"team": "ci"},
@@ -110,27 +102,18 @@ MINIMAL_CASE = Case(
     prepare=_scaling,
     look=inventory,
     unmarked=UNMARKED,
-    files=FILES,
     twins=_twins,
     busy=occupy,
     used=("disk", "network-load-balancer"),
     terminal=(("cs:CreateCluster", "cluster/demo"), ("cs:CreateClusterNodePool", "node-pool/")),
     changes=(
-        ("count", {"pools.0.count": 3}),
-        ("scaling", {"pools.0.count": {"min": 1, "max": 4}}),
-        ("labels", {"pools.0.labels": {"a": "b"}}),
-        (
-            "another pool",
-            {"pools": [*MINIMAL["pools"], {"name": "more", "machine": "ecs.c7.xlarge"}]},
-        ),
-        ("no pool more", {"pools": MINIMAL["pools"]}),
+        *profiles.SIZES,
+        *profiles.one_more(MINIMAL, "ecs.c7.xlarge"),
         ("endpoint", {"endpoint": {"allowed": ["8.8.8.0/24"]}}),
-        ("no way out", {"network.nat": "none"}),
-        ("a way out", {"network.nat": "one"}),
+        *profiles.WAY_OUT,
         ("key", {"ssh_key": "me.pub"}),
-        ("tags", {"tags": {"team": "ops"}}),
-        ("protection", {"deletion_protection": True}),
-        ("no protection", {"deletion_protection": False}),
+        *profiles.TAGS,
+        *profiles.PROTECTION,
     ),
     refused=(
         ("cidr", {"network.cidr": "10.7.0.0/16"}, "vpc/main"),
@@ -146,12 +129,9 @@ FULL_CASE = Case(
     prepare=_activated,
     look=inventory,
     unmarked=UNMARKED,
-    files=FILES,
     changes=(
-        ("tags", {"tags": {"team": "ops"}}),
-        ("taints", {"pools.0.taints": [{"key": "x", "effect": "NoExecute"}]}),
-        ("labels", {"pools.0.labels": {"role": "other"}}),
-        ("disk", {"pools.1.disk": {"size": 50}}),
+        *profiles.TAGS,
+        *profiles.POOLS,
         ("key", {"ssh_key": "other.pub"}),
     ),
 )
@@ -162,7 +142,6 @@ EXISTING_CASE = Case(
     profile={**MINIMAL, "kubernetes": "1.34"},
     look=inventory,
     unmarked=UNMARKED,
-    files=FILES,
     prepare=_vpc,
     changes=(("count", {"pools.0.count": 3}), ("version", {"kubernetes": "1.35"})),
 )
@@ -173,7 +152,6 @@ TERWAY_CASE = Case(
     profile={**MINIMAL, "network": {"plugin": "terway"}, "edition": "standard"},
     look=inventory,
     unmarked=UNMARKED,
-    files=FILES,
     prepare=_activated,
     changes=(("labels", {"pools.0.labels": {"a": "b"}}),),
 )
@@ -187,7 +165,6 @@ PERSONAL_CASE = Case(
     profile={**MINIMAL, **BUILDS, "registry": REPOSITORIES},
     look=inventory,
     unmarked=(*UNMARKED, "policy"),
-    files=FILES,
     prepare=_activated,
     twins=_foreign_repository,
     changes=(
@@ -208,7 +185,6 @@ ENTERPRISE_CASE = Case(
     profile={**MINIMAL, **BUILDS, "registry": {**REPOSITORIES, "instance": INSTANCE}},
     look=inventory,
     unmarked=(*UNMARKED, "policy"),
-    files=FILES,
     prepare=_open_to_the_internet,
     changes=(
         ("another repository", {"registry.repositories": ["app", "job"]}),
@@ -223,32 +199,17 @@ MIRROR_CASE = Case(
     profile={**MINIMAL, "mirror": "registry.example.com/mirror"},
     look=inventory,
     unmarked=UNMARKED,
-    files=FILES,
     prepare=_activated,
     changes=(("another mirror", {"mirror": "other.example.com"}), ("no mirror", {"mirror": None})),
 )
 
-SCALING = {
-    "pools": [
-        {"name": "default", "machine": "ecs.g7.xlarge", "count": {"min": 1, "max": 3}},
-        {
-            "name": "build",
-            "machine": ["ecs.g7.xlarge", "ecs.g6.xlarge"],
-            "count": {"min": 0, "max": 4},
-            "spot": True,
-            "taints": [{"key": "build", "effect": "NoSchedule"}],
-        },
-    ]
-}
-
 SCALING_CASE = Case(
     cloud="alibaba",
     label="scaling",
-    profile={**MINIMAL, **SCALING},
+    profile={**MINIMAL, **profiles.scaling("ecs.g7.xlarge", "ecs.g7.xlarge", "ecs.g6.xlarge")},
     prepare=_scaling,
     look=inventory,
     unmarked=UNMARKED,
-    files=FILES,
     changes=(
         ("other types", {"pools.1.machine": ["ecs.g6.xlarge", "ecs.g7.xlarge"]}),
         ("fixed", {"pools.0.count": 2, "pools.1.count": 1}),

@@ -10,8 +10,8 @@ from typing import Any
 from clusterkit.naming import CLUSTER
 from tests.drivers.alibaba import Account
 from tests.drivers.alibaba_cases import BUILDS, MINIMAL, PERSONAL_CASE, REGION, REPOSITORIES
-from tests.drivers.eks_cases import KEY
-from tests.drivers.near import Near, Neighbour, States
+from tests.drivers.near import Near, Neighbour, States, strip_object
+from tests.drivers.profiles import KEY
 from tests.drivers.test_alibaba_neighbours import NEIGHBOURS as MADE
 from tests.drivers.test_alibaba_ownership import TYPES
 from tests.drivers.world import World
@@ -182,18 +182,10 @@ def _made(make: Any) -> Callable[[World, States], str]:
 
 
 def _strip(world: World, kind: str, have: Any) -> None:
-    account, kube = Account(world), world.clients().kube
-    paths = {
-        "storage-class": "/apis/storage.k8s.io/v1/storageclasses/{name}",
-        "namespace": "/api/v1/namespaces/{name}",
-        "service-account": "/api/v1/namespaces/{space}/serviceaccounts/{name}",
-        "registry-login": "/api/v1/namespaces/{space}/secrets/{name}",
-    }
-    if path := paths.get(kind):
-        space, _, name = have.id.rpartition("/")
-        labels = {"metadata": {"labels": {CLUSTER: None}}}
-        kube.patch(path.format(space=space, name=name), labels)
-    elif kind in TYPES:
+    account = Account(world)
+    if strip_object(world, kind, have):
+        return
+    if kind in TYPES:
         product, _, name = TYPES[kind].partition(":")
         action = "UnTagResources" if product == "vpc" else "UntagResources"
         wire = {"ResourceType": name, "ResourceId": [have.id], "TagKey": [CLUSTER]}

@@ -6,20 +6,16 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from tests.drivers import profiles
 from tests.drivers.aws import Account, inventory
 from tests.drivers.world import Case, Edits, World, occupy
 
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJkKd3JqBUnTc8bDqcAMFCgZpVLv0XYJXtSxZk1rN7Qm me@here"
-OTHER_KEY = (
-    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEaQ0P5zmBfFvHRmTbXoKOyK2j2v5u9lY2s0hXb0yNqd me@there"
-)
 ADMIN = "arn:aws:iam::123456789012:role/Admin"
 OTHER_ADMIN = "arn:aws:iam::123456789012:user/other"
 
 NO_ADDRESSES = "InsufficientFreeAddresses"
 """what the sandbox's failed updates say; EKS API Reference, ErrorDetail"""
 
-FILES = {"me.pub": KEY, "other.pub": OTHER_KEY}
 TRUST = json.dumps(
     {
         "Version": "2012-10-17",
@@ -49,15 +45,7 @@ FULL: Mapping[str, Any] = {
     "admins": [ADMIN],
     "logging": ["api", "audit"],
     "pools": [
-        {
-            "name": "build",
-            "machine": {"cpu": 4, "memory": 16},
-            "count": {"min": 1, "max": 3},
-            "spot": True,
-            "labels": {"role": "build"},
-            "taints": [{"key": "build", "value": "yes", "effect": "NoSchedule"}],
-            "disk": {"size": 120},
-        },
+        profiles.BUILD,
         {"name": "arm", "machine": "m7g.large", "count": 1},
     ],
     "registry": {
@@ -162,7 +150,6 @@ MINIMAL_CASE = Case(
     profile=MINIMAL,
     look=inventory,
     unmarked=UNMARKED,
-    files=FILES,
     twins=_twins,
     busy=_busy,
     used=("volume", "classic-load-balancer"),
@@ -177,16 +164,13 @@ MINIMAL_CASE = Case(
         ("eks:UpdateNodegroupConfig", {"pools.0.labels": {"a": "b"}}, "node-group/", NO_ADDRESSES),
     ),
     changes=(
-        ("count", {"pools.0.count": {"min": 1, "max": 4}}),
-        ("labels", {"pools.0.labels": {"a": "b"}}),
-        ("another pool", {"pools": [*MINIMAL["pools"], {"name": "more", "machine": "m6i.xlarge"}]}),
-        ("no pool more", {"pools": MINIMAL["pools"]}),
+        *profiles.SIZES,
+        *profiles.one_more(MINIMAL, "m6i.xlarge"),
         ("machine", {"pools.0.machine": "m6i.2xlarge"}),
         ("version", {"kubernetes": "1.35"}),
         ("endpoint", {"endpoint": {"allowed": ["8.8.8.0/24"], "private": True}}),
         ("key", {"ssh_key": "me.pub"}),
-        ("protection", {"deletion_protection": True}),
-        ("no protection", {"deletion_protection": False}),
+        *profiles.PROTECTION,
     ),
     refused=(
         ("cidr", {"network.cidr": "10.7.0.0/16"}, "vpc/main"),
@@ -206,13 +190,10 @@ FULL_CASE = Case(
     profile=FULL,
     look=inventory,
     unmarked=UNMARKED,
-    files=FILES,
     prepare=_admins,
     changes=(
-        ("tags", {"tags": {"team": "ops"}}),
-        ("taints", {"pools.0.taints": [{"key": "x", "effect": "NoExecute"}]}),
-        ("labels", {"pools.0.labels": {"role": "other"}}),
-        ("disk", {"pools.1.disk": {"size": 50}}),
+        *profiles.TAGS,
+        *profiles.POOLS,
         ("key", {"ssh_key": "other.pub"}),
         ("admins", {"admins": [OTHER_ADMIN]}),
         ("logging", {"logging": ["audit"], "log_days": 90}),
@@ -237,7 +218,6 @@ EXISTING_CASE = Case(
     profile={**MINIMAL, "registry": {"name": "demo", "repositories": ["app"]}},
     look=inventory,
     unmarked=UNMARKED,
-    files=FILES,
     prepare=_vpc,
     kept=("repository",),
     changes=(("count", {"pools.0.count": 3}),),
@@ -249,7 +229,6 @@ BARE_CASE = Case(
     profile={**MINIMAL, "network": {"nat": "none"}},
     look=inventory,
     unmarked=UNMARKED,
-    files=FILES,
     changes=(
         ("labels", {"pools.0.labels": {"a": "b"}}),
         ("zones", {"network.zones": 3}),
@@ -258,27 +237,13 @@ BARE_CASE = Case(
     ),
 )
 
-SCALING = {
-    "pools": [
-        {"name": "default", "machine": "m6i.large", "count": {"min": 1, "max": 3}},
-        {
-            "name": "build",
-            "machine": ["m6i.xlarge", "m5.xlarge"],
-            "count": {"min": 0, "max": 4},
-            "spot": True,
-            "taints": [{"key": "build", "effect": "NoSchedule"}],
-        },
-    ]
-}
-
 SCALING_CASE = Case(
     cloud="eks",
     label="scaling",
     apiece=APIECE,
-    profile={**MINIMAL, **SCALING},
+    profile={**MINIMAL, **profiles.scaling("m6i.large", "m6i.xlarge", "m5.xlarge")},
     look=inventory,
     unmarked=UNMARKED,
-    files=FILES,
     changes=(
         ("other types", {"pools.1.machine": ["m6i.xlarge", "m6a.xlarge", "m5.xlarge"]}),
         ("fixed, another version", {

@@ -8,12 +8,14 @@ from typing import Any
 
 from clusterkit.naming import CLUSTER
 from tests.drivers.aws import Account
-from tests.drivers.eks_cases import ADMIN, FULL_CASE, KEY, MINIMAL, TRUST
-from tests.drivers.near import Near, Neighbour, States
+from tests.drivers.eks_cases import ADMIN, FULL_CASE, MINIMAL, TRUST
+from tests.drivers.near import Near, Neighbour, States, strip_object
+from tests.drivers.profiles import KEY
 from tests.drivers.world import World
 
 RICH: Mapping[str, Any] = {
     **MINIMAL,
+    "pools": [{"name": "default", "machine": "m6i.large", "count": {"min": 2, "max": 3}}],
     "ssh_key": "me.pub",
     "admins": [ADMIN],
     "logging": ["audit"],
@@ -175,6 +177,8 @@ def _node_group(world: World, states: States) -> str:
         nodegroupName="theirs",
         nodeRole=states["role/node"].arn,
         subnets=[states["subnet/private-a"].id],
+        # the cluster autoscaler changes every group of the cluster that has a range
+        scalingConfig={"minSize": 2, "maxSize": 2, "desiredSize": 2},
     )
     return "theirs"
 
@@ -314,10 +318,9 @@ NEIGHBOURS: Mapping[str, Neighbour] = {
 
 def _strip(world: World, kind: str, have: Any) -> None:
     account = Account(world)
-    if kind == "storage-class":
-        path = f"/apis/storage.k8s.io/v1/storageclasses/{have.id}"
-        world.clients().kube.patch(path, {"metadata": {"labels": {CLUSTER: None}}})
-    elif kind == "role":
+    if strip_object(world, kind, have):
+        return
+    if kind == "role":
         account.iam.untag_role(RoleName=have.id, TagKeys=[CLUSTER])
     elif kind == "repository":
         account.ecr.untag_resource(resourceArn=have.arn, tagKeys=[CLUSTER])

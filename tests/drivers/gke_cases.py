@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tests.drivers.eks_cases import FILES
+from tests.drivers import profiles
 from tests.drivers.gke import Account, inventory
 from tests.drivers.world import Case, Edits, World, edited, occupy
 
@@ -28,15 +28,7 @@ FULL: Mapping[str, Any] = {
     "ssh_from": "iap",
     "endpoint": {"allowed": ["8.8.8.0/24"], "dns": True},
     "pools": [
-        {
-            "name": "build",
-            "machine": {"cpu": 4, "memory": 16},
-            "count": {"min": 1, "max": 6},
-            "spot": True,
-            "labels": {"role": "build"},
-            "taints": [{"key": "build", "value": "yes", "effect": "NoSchedule"}],
-            "disk": {"size": 120, "type": "pd-ssd"},
-        },
+        {**profiles.BUILD, "count": {"min": 1, "max": 6}, "disk": {"size": 120, "type": "pd-ssd"}},
         {"name": "small", "machine": "e2-standard-2", "count": 3},
     ],
     "storage": {"default": "ssd"},
@@ -136,7 +128,6 @@ MINIMAL_CASE = Case(
     profile=MINIMAL,
     look=inventory,
     unmarked=UNMARKED,
-    files=FILES,
     twins=_twins,
     busy=occupy,
     used=("disk", "forwarding-rule", "target-pool"),
@@ -154,25 +145,17 @@ MINIMAL_CASE = Case(
         ),
     ),
     changes=(
-        ("count", {"pools.0.count": 3}),
-        ("scaling", {"pools.0.count": {"min": 1, "max": 4}}),
-        ("labels", {"pools.0.labels": {"a": "b"}}),
-        (
-            "another pool",
-            {"pools": [*MINIMAL["pools"], {"name": "more", "machine": "n2-standard-2"}]},
-        ),
-        ("no pool more", {"pools": MINIMAL["pools"]}),
+        *profiles.SIZES,
+        *profiles.one_more(MINIMAL, "n2-standard-2"),
         ("machine", {"pools.0.machine": "e2-standard-8"}),
         ("scopes", {"pools.0.scopes": ["cloud-platform", "storage-full"]}),
         ("version", {"kubernetes": "1.36"}),
         ("endpoint", {"endpoint": {"allowed": ["8.8.8.0/24"]}}),
         ("by name", {"endpoint": {"public": False, "dns": True}}),
-        ("no way out", {"network.nat": "none"}),
-        ("a way out", {"network.nat": "one"}),
+        *profiles.WAY_OUT,
         ("key", {"ssh_key": "me.pub", "ssh_from": "iap"}),
-        ("tags", {"tags": {"team": "ops"}}),
-        ("protection", {"deletion_protection": True}),
-        ("no protection", {"deletion_protection": False}),
+        *profiles.TAGS,
+        *profiles.PROTECTION,
     ),
     refused=(
         ("cidr", {"network.cidr": "10.7.0.0/16"}, "subnetwork/"),
@@ -195,12 +178,9 @@ FULL_CASE = Case(
     profile=FULL,
     look=inventory,
     unmarked=UNMARKED,
-    files=FILES,
     changes=(
-        ("tags", {"tags": {"team": "ops"}}),
-        ("taints", {"pools.0.taints": [{"key": "x", "effect": "NoExecute"}]}),
-        ("labels", {"pools.0.labels": {"role": "other"}}),
-        ("disk", {"pools.1.disk": {"size": 50}}),
+        *profiles.TAGS,
+        *profiles.POOLS,
         ("key", {"ssh_key": "other.pub"}),
         ("from anywhere", {"ssh_from": ["0.0.0.0/0"]}),
         ("channel", {"channel": "rapid"}),
@@ -221,7 +201,6 @@ EXISTING_CASE = Case(
     profile={**MINIMAL, "registry": {"name": "demo", "repositories": ["app"]}},
     look=inventory,
     unmarked=UNMARKED,
-    files=FILES,
     prepare=_vpc,
     kept=("repository",),
     changes=(("count", {"pools.0.count": 3}),),
@@ -235,7 +214,6 @@ REGIONAL_CASE = Case(
     profile=edited(MINIMAL, REGIONAL),
     look=inventory,
     unmarked=UNMARKED,
-    files=FILES,
     changes=(("count", {"pools.0.count": 6}), ("key", {"ssh_key": "me.pub"})),
 )
 
@@ -247,7 +225,6 @@ AUTOPILOT_CASE = Case(
     profile=edited(MINIMAL, AUTOPILOT),
     look=inventory,
     unmarked=(*UNMARKED, "node-pool"),
-    files=FILES,
     changes=(
         ("endpoint", {"endpoint": {"allowed": ["8.8.8.0/24"]}}),
         ("tags", {"tags": {"a": "b"}}),
@@ -260,7 +237,6 @@ BARE_CASE = Case(
     profile={**MINIMAL, "network": {"nat": "none"}},
     look=inventory,
     unmarked=UNMARKED,
-    files=FILES,
     changes=(("labels", {"pools.0.labels": {"a": "b"}}), ("nat", {"network.nat": "one"})),
 )
 

@@ -11,7 +11,7 @@ from google.protobuf import json_format
 from clusterkit.naming import CLUSTER
 from tests.drivers.gke import Account
 from tests.drivers.gke_cases import FULL_CASE, MINIMAL, REGION, ZONES, network, repository
-from tests.drivers.near import Near, Neighbour, States
+from tests.drivers.near import Near, Neighbour, States, strip_object
 from tests.drivers.world import World
 
 RICH: Mapping[str, Any] = {
@@ -242,17 +242,10 @@ NEIGHBOURS: Mapping[str, Neighbour] = {
 
 
 def _strip(world: World, kind: str, have: Any) -> None:
-    account, kube = Account(world), world.clients().kube
-    paths = {
-        "storage-class": "/apis/storage.k8s.io/v1/storageclasses/{name}",
-        "namespace": "/api/v1/namespaces/{name}",
-        "service-account": "/api/v1/namespaces/{space}/serviceaccounts/{name}",
-    }
-    if path := paths.get(kind):
-        space, _, name = have.id.rpartition("/")
-        labels = {"metadata": {"labels": {CLUSTER: None}}}
-        kube.patch(path.format(space=space, name=name), labels)
-    elif kind == "cluster":
+    account = Account(world)
+    if strip_object(world, kind, have):
+        return
+    if kind == "cluster":
         shown = account("container", "GET", have.path)
         labels = {key: value for key, value in have.tags.items() if key != CLUSTER}
         body = {"resourceLabels": labels, "labelFingerprint": shown["labelFingerprint"]}

@@ -6,8 +6,22 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from clusterkit.naming import CLUSTER
 from tests.drivers.world import Case, World
 
+_RBAC = "/apis/rbac.authorization.k8s.io/v1"
+OBJECTS: Mapping[str, str] = {
+    "storage-class": "/apis/storage.k8s.io/v1/storageclasses/{name}",
+    "namespace": "/api/v1/namespaces/{name}",
+    "service-account": "/api/v1/namespaces/{space}/serviceaccounts/{name}",
+    "registry-login": "/api/v1/namespaces/{space}/secrets/{name}",
+    "deployment": "/apis/apps/v1/namespaces/{space}/deployments/{name}",
+    "cluster-role": f"{_RBAC}/clusterroles/{{name}}",
+    "cluster-role-binding": f"{_RBAC}/clusterrolebindings/{{name}}",
+    "namespaced-role": f"{_RBAC}/namespaces/{{space}}/roles/{{name}}",
+    "namespaced-role-binding": f"{_RBAC}/namespaces/{{space}}/rolebindings/{{name}}",
+}
+"""paths of what is ours in Kubernetes, by kind"""
 States = Mapping[str, Any]
 """key to state, of everything of ours"""
 Make = Callable[[World, States], str]
@@ -45,3 +59,13 @@ class Near:
     """kinds whose things are ours by more than a tag, and why"""
     alone: Collection[str]
     """kinds of which nothing of ours knows the id"""
+
+
+def strip_object(world: World, kind: str, have: Any) -> bool:
+    """Take the cluster's label off a thing in Kubernetes; whether it is one."""
+    if kind not in OBJECTS:
+        return False
+    space, _, name = have.id.rpartition("/")
+    path = OBJECTS[kind].format(space=space, name=name)
+    world.clients().kube.patch(path, {"metadata": {"labels": {CLUSTER: None}}})
+    return True

@@ -83,7 +83,7 @@ USED = "load balancers and claims in Kubernetes"
 
 FEATURES: Mapping[str, Sequence[Feature]] = {
     "eks": (
-        Feature("", changes=_changes(eks.MINIMAL_CASE, "key", "count")),
+        Feature("", changes=_changes(eks.MINIMAL_CASE, "key", "scaling")),
         Feature(RANGE, SCALED, UNSCALED),
         Feature("ssh_key", {"ssh_key": "me.pub"}, [{"ssh_key": "other.pub"}]),
         Feature("tags", {"tags": {"team": "ci"}}, TAGS),

@@ -22,7 +22,7 @@ from clusterkit.naming import CLUSTER, NAME
 from clusterkit_sandbox.faults import Rule
 from tests.drivers.alibaba import Account
 from tests.drivers.alibaba_cases import BUILDS, MINIMAL, MINIMAL_CASE, PERSONAL_CASE, REPOSITORIES
-from tests.drivers.eks_cases import KEY
+from tests.drivers.profiles import KEY
 from tests.drivers.world import World, world
 
 RICH: Mapping[str, Any] = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,16 @@ PATIENCE = 60.0
 """seconds; the sandbox does at once what takes minutes on the clouds"""
 
 
-def _until(done: Callable[[], bool], what: str) -> None:
+def _until(found: World, count: int, what: str) -> None:
+    """So many nodes; meanwhile nothing is to be done, also for a preflight that is asked now."""
     end = time.monotonic() + PATIENCE
-    while not done():
+    while True:
+        there = len(_nodes(found.clients().kube))
+        left = found.cluster().plan(found.profile)
+        assert left.empty, [(step.op, step.key, step.changes) for step in left.todo]
+        if there == count:
+            return
         assert time.monotonic() < end, what
-        time.sleep(0.1)
 
 
 def _nodes(kube: KubeApi) -> list[dict[str, Any]]:
@@ -50,29 +54,21 @@ def _pod(kube: KubeApi, name: str, cores: float, **where: Any) -> None:
     kube.apply(f"/api/v1/namespaces/default/pods/{name}", body)
 
 
-def _empty(found: World) -> bool:
-    """Whether nothing is to be done, also for a preflight that is asked now."""
-    return found.cluster().plan(found.profile).empty
-
-
 @each(MINIMAL)
 def test_pending_pods_bring_nodes_and_idle_nodes_go(case: Case, tmp_path: Path) -> None:
     scaling = {"pools.0.count": {"min": LEAST, "max": MOST}}
     with world(replace(case, profile=edited(case.profile, scaling)), tmp_path) as found:
         found.settle(found.up())
         kube = found.clients().kube
-        _until(lambda: len(_nodes(kube)) == LEAST, "the pool does not begin with its minimum")
-        assert _empty(found)
+        _until(found, LEAST, "the pool does not begin with its minimum")
         cores = _cores(_nodes(kube)[0])
         pods = [f"busy-{index}" for index in range(MOST + 1)]
         for name in pods:
             _pod(kube, name, cores)
-        _until(lambda: len(_nodes(kube)) == MOST, "no node came for the pods that fit none")
-        assert _empty(found)
+        _until(found, MOST, "no node came for the pods that fit none")
         for name in pods:
             kube.delete(f"/api/v1/namespaces/default/pods/{name}", grace=0)
-        _until(lambda: len(_nodes(kube)) == LEAST, "the idle nodes did not go")
-        assert _empty(found)
+        _until(found, LEAST, "the idle nodes did not go")
         found.settle(found.destroy())
         assert found.destroy_plan().empty
 
@@ -96,10 +92,8 @@ def test_an_empty_pool_gets_its_first_node_and_loses_it(case: Case, tmp_path: Pa
     with world(replace(case, profile=edited(case.profile, pools)), tmp_path) as found:
         found.settle(found.up())
         kube = found.clients().kube
-        _until(lambda: len(_nodes(kube)) == 1, "the empty pool has nodes")
+        _until(found, 1, "the empty pool has nodes")
         _pod(kube, "build", _cores(_nodes(kube)[0]), **tolerated)
-        _until(lambda: len(_nodes(kube)) == 2, "no node came to the empty pool")
-        assert _empty(found)
+        _until(found, 2, "no node came to the empty pool")
         kube.delete("/api/v1/namespaces/default/pods/build", grace=0)
-        _until(lambda: len(_nodes(kube)) == 1, "the idle node did not go")
-        assert _empty(found)
+        _until(found, 1, "the idle node did not go")

@@ -18,7 +18,8 @@ from clusterkit.naming import CLUSTER, NAME
 from clusterkit_sandbox.aws.records import Addon, Group, Record
 from clusterkit_sandbox.faults import Rule
 from tests.drivers.aws import Account
-from tests.drivers.eks_cases import ADMIN, FULL_CASE, KEY, MINIMAL, MINIMAL_CASE, TRUST
+from tests.drivers.eks_cases import ADMIN, FULL_CASE, MINIMAL, MINIMAL_CASE, TRUST
+from tests.drivers.profiles import KEY
 from tests.drivers.world import Case, World, edited, world
 
 CREATOR = "arn:aws:iam::123456789012:user/sandbox"

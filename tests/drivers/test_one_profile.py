@@ -13,7 +13,7 @@ import yaml
 from clusterkit.profile.model import BaseProfile
 from clusterkit.profile.pool import Machine
 from tests.drivers.cases import MINIMAL
-from tests.drivers.eks_cases import KEY
+from tests.drivers.profiles import KEY
 from tests.drivers.seen import SEEN, Seen, images, public_key
 from tests.drivers.world import Case, Edits, World, edited, world
 

@@ -32,6 +32,7 @@ from clusterkit.profile.model import BaseProfile, load
 from clusterkit_sandbox.pace import Pace
 from clusterkit_sandbox.permissions import Limited
 from clusterkit_sandbox.sandbox import Sandbox
+from tests.drivers.profiles import FILES
 
 Edits = Mapping[str, Any]
 """dotted path in the profile to its new value; None removes it, ``pools.0.count`` is an index"""
@@ -65,7 +66,7 @@ class Case:
     """immutable fields, and the words of the refusal"""
     kept: Sequence[str] = ()
     """kinds that destroy keeps with this profile"""
-    files: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=lambda: FILES)
     """what lies beside the profile"""
     prepare: Callable[[World], Edits] = lambda world: {}
     """what must be there before, and what the profile has to say of it"""

@@ -18,6 +18,7 @@ from clusterkit_sandbox.kube import kube_server
 from clusterkit_sandbox.kube.interfaces import KubeCluster, Node, NodeGroup, ScalingRules
 from clusterkit_sandbox.pace import Pace
 from tests.sandbox.kubes import HOST, TOKENS, Cloud, kubeconfig, node
+from tests.sandbox.workloads import Workloads, stays, until
 
 NUMBERS = itertools.count()
 
@@ -79,74 +80,19 @@ class Machines:
         self.opened.set_nodes(list(self.machines.values()))
 
 
-class Lab:
+class Lab(Workloads):
     """A cluster with an autoscaler."""
 
     def __init__(self, opened: KubeCluster, machines: Machines, cloud: Cloud, where: Path) -> None:
-        self.opened = opened
+        super().__init__(config.new_client_from_config(str(kubeconfig(opened, where))))
         self.machines = machines
         self.cloud = cloud
-        api = config.new_client_from_config(str(kubeconfig(opened, where)))
-        self.core = client.CoreV1Api(api)
-        self.apps = client.AppsV1Api(api)
-        self.policy = client.PolicyV1Api(api)
-
-    def deploy(self, name: str, replicas: int, cpu: str = "1500m", **spec: Any) -> None:
-        """A Deployment of pods that ask for this much."""
-        labels = {"app": name}
-        resources = {"requests": {"cpu": cpu}}
-        pod = {"containers": [{"name": "main", "image": "x", "resources": resources}], **spec}
-        annotations = spec.pop("annotations", {})
-        pod.pop("annotations", None)
-        body = {
-            "metadata": {"name": name},
-            "spec": {
-                "replicas": replicas,
-                "selector": {"matchLabels": labels},
-                "template": {"metadata": {"labels": labels, "annotations": annotations},
-                             "spec": pod},
-            },
-        }  # fmt: skip
-        self.apps.create_namespaced_deployment("default", body)
-
-    def scale(self, name: str, replicas: int) -> None:
-        """So many pods from now on."""
-        self.apps.patch_namespaced_deployment_scale(
-            name, "default", {"spec": {"replicas": replicas}}
-        )
-
-    def running(self) -> int:
-        """How many pods of default run."""
-        pods = self.core.list_namespaced_pod("default").items
-        return sum(pod.status.phase == "Running" for pod in pods)
-
-    def nodes(self) -> int:
-        """How many nodes there are."""
-        return len(self.core.list_node().items)
-
-    def told(self, reason: str, namespace: str = "default") -> set[str]:
-        """The messages of events with this reason."""
-        events = self.core.list_namespaced_event(namespace)
-        return {item.message for item in events.items if item.reason == reason}
+        self.policy = client.PolicyV1Api(self.api)
 
     def status(self) -> str:
         """What the autoscaler says of itself."""
         name = "cluster-autoscaler-status"
         return str(self.core.read_namespaced_config_map(name, "kube-system").data["status"])
-
-
-def until(true: Callable[[], object], what: str, seconds: float = 20.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, f"{what}: never"
-        time.sleep(0.02)
-
-
-def never(true: Callable[[], object], seconds: float = 1.0) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        assert not true()
-        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -177,7 +123,7 @@ def test_pods_bring_nodes_and_idle_nodes_go(make: Callable[..., Lab]) -> None:
     until(lambda: "cloudProviderTarget: 3" in lab.status(), "status")
     lab.scale("web", 0)
     until(lambda: lab.nodes() == 1, "idle nodes gone")
-    never(lambda: lab.nodes() != 1)
+    stays(lambda: lab.nodes() == 1)
     assert lab.told("ScaleDown") == {"node removed by cluster autoscaler"}
     assert min(lab.machines.asked) == 1
 
@@ -188,7 +134,7 @@ def test_the_maximum_is_kept(make: Callable[..., Lab]) -> None:
     reached = "pod didn't trigger scale-up: 1 max node group size reached"
     until(lambda: reached in lab.told("NotTriggerScaleUp"), "told")
     until(lambda: lab.running() == 2, "two run")
-    never(lambda: lab.nodes() > 2)
+    stays(lambda: lab.nodes() <= 2)
 
 
 @pytest.mark.parametrize(
@@ -214,7 +160,7 @@ def test_a_node_on_the_way_is_waited_for(make: Callable[..., Lab]) -> None:
     machines.joining = False
     lab.deploy("web", 2)
     until(lambda: machines.asked, "asked")
-    never(lambda: len(machines.asked) > 1, 1.5)
+    stays(lambda: len(machines.asked) <= 1, 1.5)
     assert machines.asked == [2]
 
 
@@ -236,7 +182,7 @@ def test_machines_that_become_no_nodes_are_given_up(
 
 def test_a_refused_change_is_told(make: Callable[..., Lab]) -> None:
     machines = Machines(trouble="AccessDenied: not you")
-    lab = make(machines, pace=600)
+    lab = make(machines, pace=100)
     lab.deploy("web", 2)
     failed = "FailedToScaleUpGroup"
     until(lambda: lab.told(failed, "kube-system"), "told")
@@ -301,7 +247,7 @@ def test_a_budget_keeps_a_node(make: Callable[..., Lab]) -> None:
     spread = {pod.spec.node_name for pod in lab.core.list_namespaced_pod("default").items}
     assert len(spread) == 2
     lab.scale("web", 0)
-    never(lambda: lab.nodes() != 2, 1.5)
+    stays(lambda: lab.nodes() == 2, 1.5)
 
 
 def test_idle_nodes_stay_for_ten_minutes(make: Callable[..., Lab]) -> None:

@@ -12,50 +12,59 @@ from kubernetes import client, config
 
 
 class Workloads:
-    """The official client's APIs of one cluster, through the sandbox's proxy."""
+    """The official client's APIs of one cluster."""
 
-    def __init__(self, settings: Any, proxy: str) -> None:
-        settings.proxy = proxy
-        self.api = client.ApiClient(settings)
-        self.core: Any = client.CoreV1Api(self.api)
-        self.apps: Any = client.AppsV1Api(self.api)
+    def __init__(self, api: Any) -> None:
+        self.api = api
+        self.core: Any = client.CoreV1Api(api)
+        self.apps: Any = client.AppsV1Api(api)
 
     @classmethod
     def by_token(
         cls, endpoint: str, authority: str, token: str, where: Path, proxy: str
     ) -> Workloads:
-        """With a bearer token and the cluster's authority (base64)."""
+        """With a bearer token and the cluster's authority (base64), through the sandbox's proxy."""
         ca = where / "cluster-ca.pem"
         ca.write_bytes(b64decode(authority))
         settings: Any = client.Configuration()
         settings.host, settings.ssl_ca_cert = endpoint, str(ca)
         settings.api_key = {"authorization": f"Bearer {token}"}
-        return cls(settings, proxy)
+        settings.proxy = proxy
+        return cls(client.ApiClient(settings))
 
     @classmethod
     def by_kubeconfig(cls, found: dict[str, Any], where: Path, proxy: str) -> Workloads:
-        """With a kubeconfig."""
+        """With a kubeconfig, through the sandbox's proxy."""
         settings: Any = client.Configuration()
         config.load_kube_config_from_dict(
             found, client_configuration=settings, temp_file_path=str(where)
         )
-        return cls(settings, proxy)
+        settings.proxy = proxy
+        return cls(client.ApiClient(settings))
 
     def close(self) -> None:
         """Close its connections."""
         self.api.rest_client.pool_manager.clear()
         self.api.close()
 
-    def deploy(self, name: str, replicas: int, cpu: str = "1500m", **spec: Any) -> None:
+    def deploy(
+        self,
+        name: str,
+        replicas: int,
+        cpu: str = "1500m",
+        annotations: dict[str, str] | None = None,
+        **spec: Any,
+    ) -> None:
         """A Deployment of pods that ask for this much."""
         labels, resources = {"app": name}, {"requests": {"cpu": cpu}}
+        metadata = {"labels": labels, "annotations": annotations or {}}
         pod = {"containers": [{"name": "main", "image": "x", "resources": resources}], **spec}
         body = {
             "metadata": {"name": name},
             "spec": {
                 "replicas": replicas,
                 "selector": {"matchLabels": labels},
-                "template": {"metadata": {"labels": labels}, "spec": pod},
+                "template": {"metadata": metadata, "spec": pod},
             },
         }
         self.apps.create_namespaced_deployment("default", body)

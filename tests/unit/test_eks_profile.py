@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from clusterkit.clouds import template
 from clusterkit.eks.profile import EksProfile
 from clusterkit.errors import ProfileError
 from clusterkit.profile.model import load
@@ -19,7 +18,7 @@ region: eu-west-1
 pools:
   - {name: default, machine: m7i.xlarge}
 """
-SHIPPED = sorted((Path(__file__).parents[2] / "profiles").glob("eks-*.yaml"))
+SHIPPED = Path(__file__).parents[2] / "profiles" / "eks-jenkins-x.yaml"
 
 
 def loaded(folder: Path, text: str) -> EksProfile:
@@ -258,39 +257,8 @@ def test_who_may_push(tmp_path: Path, push: str, ready: str, accounts: tuple[str
     assert loaded(tmp_path, text).push_accounts == accounts
 
 
-def test_the_shipped_profiles() -> None:
-    assert [path.name for path in SHIPPED] == ["eks-jenkins-x.yaml", "eks-minimal.yaml"]
-    jenkins_x, minimal = (load(path, lambda _: EksProfile, ["eks"]) for path in SHIPPED)
-    assert isinstance(jenkins_x, EksProfile)
+def test_the_shipped_profile_of_jenkins_x(tmp_path: Path) -> None:
+    jenkins_x = loaded(tmp_path, SHIPPED.read_text())
     assert jenkins_x.name == "jx-demo"
     assert jenkins_x.push_accounts == ("builds/kaniko", "jx/tekton-bot")
     assert (jenkins_x.pools[0].minimum, jenkins_x.pools[0].maximum) == (3, 5)
-    assert minimal.model_fields_set == {"cloud", "name", "region", "pools"}
-
-
-def test_the_starter(tmp_path: Path) -> None:
-    profile = loaded(tmp_path, template("eks", "mine", "us-east-2"))
-    assert (profile.name, profile.region) == ("mine", "us-east-2")
-    with pytest.raises(ProfileError) as error:
-        template("eks", "x\ny: 1", "eu-west-1a")
-    assert [finding.where for finding in error.value.findings] == ["name", "region"]
-
-
-def test_every_optional_line_of_the_starter_works(tmp_path: Path) -> None:
-    """Each commented field, taken alone, validates, and every field of the profile is there."""
-    (tmp_path / "id.pub").write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 43)
-    lines = template("eks", "mine", "us-east-2").splitlines()
-    named = {"cloud", "name", "region", "pools", "machine", "count"}
-    for number, line in enumerate(lines):
-        key, colon, _ = line.strip().removeprefix("# ").partition(":")
-        if not (line.strip().startswith("# ") and colon and key.replace("_", "").isalpha()):
-            continue
-        if not key.islower() or " " in key:
-            continue
-        named.add(key)
-        used = line.replace("# ", "", 1).replace("~/.ssh/id_ed25519.pub", "id.pub")
-        registry = ["registry: {name: a, repositories: [b]}"] if key == "ready" else []
-        text = "\n".join([*lines[:number], used, *lines[number + 1 :], *registry])
-        assert loaded(tmp_path, text).cloud == "eks"
-    pool_fields = set(EksProfile.model_fields["pools"].annotation.__args__[0].model_fields)  # type: ignore[union-attr]
-    assert named >= set(EksProfile.model_fields) | pool_fields

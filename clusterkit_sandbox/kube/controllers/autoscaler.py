@@ -149,9 +149,8 @@ class Autoscaler:
         ]
 
     def _idle(self) -> bool:
-        low = ScalingRules().scale_down_utilization_threshold
         return any(
-            utilization(room) < low
+            utilization(room) < self._low
             for room in taking(self._scheduler, self._runtime.state).values()
         )
 
@@ -340,8 +339,8 @@ class Autoscaler:
             )
             self._status.note(None, "Normal", "ScaleDown", told)
         else:
-            told = f"Scale-down: removing empty node {name!r}"
-            self._status.note(None, "Normal", "ScaleDownEmpty", told.replace("'", '"'))
+            told = f'Scale-down: removing empty node "{name}"'
+            self._status.note(None, "Normal", "ScaleDownEmpty", told)
         for pod in moving:
             told = "deleting pod for node scale down"
             self._runtime.events.normal(pod, "ScaleDown", told, NAME)

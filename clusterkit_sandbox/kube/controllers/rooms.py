@@ -191,7 +191,7 @@ def utilization(room: Room) -> float:
 
 
 def stays(pod: Object) -> bool:
-    """Whether a pod goes with its node: of a DaemonSet, a mirror of a static one, or over."""
+    """Whether a pod goes with its node: of a DaemonSet, or a mirror of a static one."""
     metadata = pod["metadata"]
     owners = [owner["kind"] for owner in metadata.get("ownerReferences") or ()]
     mirror = "kubernetes.io/config.mirror" in (metadata.get("annotations") or {})
