@@ -16,7 +16,7 @@ from clusterkit.cli.heartbeat import Heartbeat
 from clusterkit.cli.target import Choice, find_target
 from clusterkit.clouds import ACCOUNT_FIELDS, sandbox_directory
 from clusterkit.engine.target import Target
-from clusterkit.errors import ClusterkitError, Finding
+from clusterkit.errors import ClusterkitError, Finding, UsageError
 from clusterkit.kube import kubeconfig as files
 from clusterkit.kube.api import Credential
 
@@ -63,8 +63,8 @@ def entry(
             stanza = files.with_environ(stanza, here.cluster.connection.environ)
         tool = str(stanza["command"])
         if auth not in (tool, *tool.split("-")):  # a word of its name will do
-            raise ClusterkitError(
-                f"--auth {auth}: not available on {target.cloud}",
+            raise UsageError(
+                f"--auth {auth} is not available on {target.cloud}",
                 hint=f"use --auth clusterkit or --auth {tool}",
             )
     user = {"exec": stanza}
