@@ -295,7 +295,11 @@ def _known(name: str) -> CloudName:
     for cloud in CLOUDS:
         if cloud == name:
             return cloud
-    raise UsageError(f"unknown cloud {name!r}", hint=f"one of: {', '.join(CLOUDS)}")
+    from clusterkit.profile.problems import meant_cloud
+
+    near = meant_cloud(name, CLOUDS)
+    hint = f"did you mean {near}?" if near else f"one of: {', '.join(CLOUDS)}"
+    raise UsageError(f"unknown cloud {name!r}", hint=hint)
 
 
 def sandbox_connection(directory: Path | None = None) -> CloudConnection:

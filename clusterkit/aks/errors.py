@@ -34,7 +34,8 @@ QUOTAS = "https://portal.azure.com/#view/Microsoft_Azure_Capacity/QuotaMenuBlade
 REGISTER = "clusterkit up --activate registers what is missing"
 ROLES = (
     "the credentials need it on the subscription or the resource group: roles that have all are "
-    "Contributor and Role Based Access Control Administrator"
+    "Contributor and Role Based Access Control Administrator, or the custom role of "
+    "docs/permissions/aks.md"
 )
 IN_PROGRESS = (
     r"another .*operation|in progress|is in Provisioning State\((?!Succeeded|Failed)"

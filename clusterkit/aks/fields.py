@@ -84,7 +84,7 @@ SubnetName = Annotated[
 
 
 def _registry_cure(text: str) -> str:
-    plain = re.sub(r"[^a-z0-9]", "", text.lower())
+    plain = re.sub(r"[^a-z0-9]", "", text.lower().removesuffix(".azurecr.io"))
     return f"write {plain}" if 5 <= len(plain) <= 50 else ""
 
 
@@ -203,3 +203,19 @@ OUTDATED: Mapping[str, str] = {
     "ssh_key_value": "ssh_key: ~/.ssh/id_ed25519.pub",
 }
 """The flags of ``az aks create``, and what to write in a profile."""
+_RANGE = "count: {min: 1, max: 5}"
+POOL_OUTDATED: Mapping[str, str] = {
+    **dict.fromkeys(("vm_size", "vmSize", "node_vm_size"), "machine: Standard_D4s_v5"),
+    **dict.fromkeys(("node_count", "nodeCount"), "count: 3"),
+    **dict.fromkeys(("min_count", "max_count", "minCount", "maxCount"), _RANGE),
+    **dict.fromkeys(("enable_auto_scaling", "enableAutoScaling", "auto_scaling_enabled"), _RANGE),
+    **dict.fromkeys(("os_disk_size_gb", "osDiskSizeGB", "node_osdisk_size"), "disk: {size: 100}"),
+    **dict.fromkeys(("os_sku", "osSKU", "os_type"), "os: ubuntu"),
+    **dict.fromkeys(("node_labels", "nodeLabels"), "labels: {team: ci}"),
+    **dict.fromkeys(
+        ("node_taints", "nodeTaints"), "taints: [{key: a, value: b, effect: NoSchedule}]"
+    ),
+    **dict.fromkeys(("priority", "scaleSetPriority"), "spot: true"),
+    **dict.fromkeys(("zones", "availabilityZones"), "network.zones, for all pools"),
+}
+"""Fields of a pool in az, ARM and Terraform, and what to write in a profile."""

@@ -14,6 +14,7 @@ from pydantic import Field, Tag
 
 from clusterkit.aks.fields import (
     OUTDATED,
+    POOL_OUTDATED,
     MachineType,
     NodeRange,
     ObjectId,
@@ -59,6 +60,8 @@ class AksDisk(pool.Disk):
 
 class AksPool(pool.Pool):
     """A node pool."""
+
+    outdated: ClassVar[Mapping[str, str]] = POOL_OUTDATED
 
     machine: Annotated[
         Size
@@ -277,7 +280,7 @@ class AksProfile(model.BaseProfile):
             yield Problem("needs tier: premium", "tier: premium", ("support",))
         if all(self.mode(each) == "user" for each in self.pools):
             what = "AKS needs a system pool: at least one node, no spot capacity"
-            hint = "set mode: system on a pool, or count ≥ 1 and no spot or taints"
+            hint = "add a pool with count ≥ 1, without spot and without NoSchedule taints"
             yield Problem(what, hint, ("pools",))
         if not self.endpoint.public and ANYWHERE not in self.endpoint.allowed:
             yield Problem("applies to a public endpoint only", "remove it", ("endpoint", "allowed"))

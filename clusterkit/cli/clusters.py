@@ -254,6 +254,14 @@ class Clusters:
         with self.shown.renderer() as alone:
             yield alone.of(job.target)
 
+    def ask(self, question: str, *, expect: str | None = None) -> bool:
+        """``UI.ask``; how long the answer takes is not counted as the command's time."""
+        since = time.monotonic()
+        try:
+            return self.shown.ask(question, expect=expect)
+        finally:
+            self._began += time.monotonic() - since
+
     def check_accounts(self) -> None:
         """``UsageError`` if two profiles turn out to describe one cluster."""
         if self.several:

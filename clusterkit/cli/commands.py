@@ -102,7 +102,7 @@ def up(
         todo = [job for job in clusters.open if not job.plan.empty]
         if not shown.json:
             _show_plans(clusters, shown, todo)
-        if todo and not yes and not shown.ask(_question(clusters, todo)):
+        if todo and not yes and not clusters.ask(_question(clusters, todo)):
             shown.say("nothing was changed")
             return 1
         use = not clusters.several if use is None else use

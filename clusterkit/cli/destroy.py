@@ -91,7 +91,7 @@ def _asked(clusters: Clusters, shown: UI, todo: Sequence[Job]) -> bool:
     if not clusters.several:
         job = todo[0]
         question = (
-            f"This removes everything listed from account {job.plan.account}. "
+            f"This removes everything listed from account {job.plan.account}.\n"
             "Type the cluster's name to go on:"
         )
         return shown.ask(question, expect=job.target.name)
@@ -99,7 +99,7 @@ def _asked(clusters: Clusters, shown: UI, todo: Sequence[Job]) -> bool:
     shown.err.print("This removes everything listed of")
     summary.places(shown.err, [(job.label, job.where, f"{len(job.plan.todo)} to delete")
                                for job in todo])  # fmt: skip
-    return shown.ask(f"Type '{words}' to go on:", expect=words)
+    return clusters.ask(f"Type '{words}' to go on:", expect=words)
 
 
 def _remove(

@@ -153,7 +153,7 @@ def up(
     output: o.OutputOpt = "auto",
     debug: o.Debug = False,
 ) -> int:
-    """Create or update the cluster to match the profile, or several at the same time.
+    """Create or update clusters to match their profiles.
 
     Shows the plan, asks, applies it and writes the kubeconfig. After a failure, a Ctrl-C or a
     change of the profile, run it again: it continues from what exists.

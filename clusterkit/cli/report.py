@@ -92,12 +92,12 @@ def counts(steps: Iterable[Step]) -> str:
 def show_findings(console: Console, findings: Iterable[Finding]) -> None:
     """Warnings: what the user should know but may ignore."""
     for finding in findings:
-        _tell(console, ("warning: ", "yellow"), str(finding))
+        labelled(console, ("warning: ", "yellow"), str(finding))
         if finding.hint:
-            _tell(console, (" " * 9, ""), finding.hint, "dim")
+            labelled(console, (" " * 9, ""), finding.hint, "dim")
 
 
-def _tell(console: Console, label: tuple[str, str], text: str, style: str = "") -> None:
+def labelled(console: Console, label: tuple[str, str], text: str, style: str = "") -> None:
     """A labelled message; a terminal breaks its lines between words and under the first, what
     reads a pipe gets them whole.
     """
@@ -112,9 +112,9 @@ def _tell(console: Console, label: tuple[str, str], text: str, style: str = "") 
 def show_blocked(console: Console, blocked: Iterable[Kept]) -> None:
     """What a destroy cannot delete, why, and what it can do about it."""
     for item in blocked:
-        _tell(console, ("  stays ", "yellow"), f"{item.key}: {item.reason}")
+        labelled(console, ("  stays ", "yellow"), f"{item.key}: {item.reason}")
         if item.hint:
-            _tell(console, (" " * 8, ""), item.hint, "dim")
+            labelled(console, (" " * 8, ""), item.hint, "dim")
 
 
 def show_kept(console: Console, cluster: str, kept: Sequence[Kept]) -> None:
@@ -127,9 +127,9 @@ def show_kept(console: Console, cluster: str, kept: Sequence[Kept]) -> None:
 def show_kept_things(console: Console, kept: Sequence[Kept], of: str = "") -> None:
     """What a destroy keeps, ``of`` which cluster if there are several."""
     for item in kept:
-        _tell(console, ("  kept  ", ""), f"{f'{of}: ' if of else ''}{item.key}: {item.reason}")
+        labelled(console, ("  kept  ", ""), f"{f'{of}: ' if of else ''}{item.key}: {item.reason}")
         if item.hint:
-            _tell(console, (" " * 8, ""), item.hint, "dim")
+            labelled(console, (" " * 8, ""), item.hint, "dim")
 
 
 def show_error(console: Console, error: BaseException, *, debug: bool) -> None:
@@ -138,19 +138,19 @@ def show_error(console: Console, error: BaseException, *, debug: bool) -> None:
         console.print(Text("".join(traceback.format_exception(error))))
     if isinstance(error, ProfileError | PreflightError):
         for finding in error.findings:
-            _tell(console, ("error: ", "bold red"), str(finding))
+            labelled(console, ("error: ", "bold red"), str(finding))
             if finding.hint:
-                _tell(console, _UNDER, finding.hint)
+                labelled(console, _UNDER, finding.hint)
         return
-    _tell(console, ("error: ", "bold red"), _what(error))
+    labelled(console, ("error: ", "bold red"), _what(error))
     if isinstance(error, ClusterkitError):
         details = [getattr(error, part, "") for part in ("operation", "code")]
         request = getattr(error, "request_id", "")
         told = " ".join(d for d in details if d) + (f", request {request}" if request else "")
         if told.strip():
-            _tell(console, _UNDER, f"({told.strip()})", "dim")
+            labelled(console, _UNDER, f"({told.strip()})", "dim")
         if error.hint:
-            _tell(console, _UNDER, error.hint)
+            labelled(console, _UNDER, error.hint)
     elif not debug:
         console.print(
             Text("       this is a bug in clusterkit; run it with --debug and report the traceback")

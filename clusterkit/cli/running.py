@@ -60,7 +60,7 @@ class Running:
             case StepNoted(key, note):
                 self._note(key, note)
             case StepRetried(key, reason, _):
-                self._note(key, f"again soon: {brief(reason)}")
+                self._note(key, f"retrying: {brief(reason)}")
             case StepDone(key) | StepFailed(key) | StepStopped(key):
                 self.rows.pop(key, None)
             case RunStarted() | Warned() | RunEnded():

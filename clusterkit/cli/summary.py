@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from clusterkit.cli.format import brief, clock
+from clusterkit.cli.report import labelled
 from clusterkit.errors import Finding
 
 MOST = 8
@@ -49,7 +50,8 @@ def heading(console: Console, label: str, where: Sequence[str]) -> None:
 def places(console: Console, rows: Iterable[tuple[str, Sequence[str], str]]) -> None:
     """Where each cluster is, and what is to be done to it."""
     for label, (cloud, region, account), todo in rows:
-        console.print(Text(f"  {label}: {cloud}, {region}, account {account}: {todo}"))
+        text = f"{cloud}, {region}, account {account}: {todo}"
+        labelled(console, (f"  {label}: ", ""), text)
 
 
 def table(console: Console, rows: Sequence[Row]) -> None:
@@ -72,7 +74,7 @@ def table(console: Console, rows: Sequence[Row]) -> None:
 def summary(console: Console, verb: str, rows: Sequence[Row], seconds: float) -> None:
     """How a command ended, cluster by cluster; the counts last, where they are seen."""
     table(console, rows if len(rows) <= ROWS else [row for row in rows if row.mark == "✗"])
-    counts = Counter(row.result for row in rows)
+    counts = Counter(row.result.partition(",")[0] for row in rows)  # "deleted, 2 kept"
     told = ", ".join(f"{count} {word}" for word, count in counts.most_common())
     console.print(Text(f"{verb} of {len(rows)} clusters: {told} in {clock(seconds)}", style="bold"))
 

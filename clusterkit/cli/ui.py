@@ -85,7 +85,11 @@ class UI:
             if not answer.endswith("\n"):  # Ctrl-C or Ctrl-D: what follows has its own line
                 self.err.print()
         answer = answer.strip()
-        return answer == expect if expect else answer.lower() in ("y", "yes")
+        if expect is None:
+            return answer.lower() in ("y", "yes")
+        if answer and answer != expect:
+            self.say(f"that was not '{expect}'")
+        return answer == expect
 
     @contextmanager
     def working(self, text: str) -> Iterator[Callable[[str], None]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from ipaddress import IPv4Network
 from typing import Annotated
@@ -162,3 +162,26 @@ def _tags(tags: dict[str, str]) -> Iterator[Problem]:
 Tags = Annotated[dict[str, str], every(TagLimits(40, 128, 256, ("aws:",))), every(_tags)]
 """https://docs.aws.amazon.com/tag-editor/latest/userguide/tagging.html: of 50 tags per resource,
 ten are left to clusterkit, EKS and Kubernetes"""
+
+_RANGE = "count: {min: 1, max: 5}"
+OUTDATED: Mapping[str, str] = {
+    **dict.fromkeys(
+        ("managedNodeGroups", "nodeGroups", "node_groups", "eks_managed_node_groups"),
+        "pools: [{name: default, machine: {cpu: 4, memory: 16}}]",
+    ),
+    **dict.fromkeys(("metadata", "apiVersion", "kind"), "name: and region: alone"),
+    **dict.fromkeys(("version", "cluster_version", "kubernetes_version"), 'kubernetes: "1.35"'),
+    **dict.fromkeys(("availabilityZones", "azs"), "network: {zones: 2}"),
+}
+"""Keys of eksctl and of Terraform's module, and what to write in a profile."""
+POOL_OUTDATED: Mapping[str, str] = {
+    **dict.fromkeys(
+        ("instanceType", "instanceTypes", "instance_type", "instance_types"), "machine: m7i.xlarge"
+    ),
+    **dict.fromkeys(("desiredCapacity", "desired_size"), "count: 3"),
+    **dict.fromkeys(("minSize", "maxSize", "min_size", "max_size"), _RANGE),
+    **dict.fromkeys(("volumeSize", "disk_size"), "disk: {size: 100}"),
+    **dict.fromkeys(("capacityType", "capacity_type"), "spot: true"),
+    **dict.fromkeys(("availabilityZones", "zones"), "network.zones, for all pools"),
+}
+"""The same of a node group."""

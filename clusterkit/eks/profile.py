@@ -6,13 +6,15 @@ API model it comes from.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Network
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, Tag
 
 from clusterkit.eks.fields import (
+    OUTDATED,
+    POOL_OUTDATED,
     RESERVED_RANGES,
     EcrName,
     EksLabels,
@@ -61,6 +63,8 @@ class EksTaint(pool.Taint):
 
 class EksPool(pool.Pool):
     """A managed node group."""
+
+    outdated: ClassVar[Mapping[str, str]] = POOL_OUTDATED
 
     machine: Annotated[
         Size
@@ -166,6 +170,8 @@ class EksRegistry(model.Registry):
 
 class EksProfile(model.BaseProfile):
     """A cluster on Amazon EKS."""
+
+    outdated: ClassVar[Mapping[str, str]] = OUTDATED
 
     cloud: Literal["eks"] = Field(description="Amazon EKS")
     region: Region = Field(description="AWS region such as `eu-west-1`")

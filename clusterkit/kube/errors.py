@@ -51,7 +51,9 @@ ERRORS = ErrorTable(
         Row(Throttled, "TooManyRequests TooManyRequests/*"),
         Row(ServerError, "InternalError InternalError/* ServiceUnavailable ServerTimeout Timeout"),
     ],
-    hints={Denied: "check that the cluster's profile lists who you are under admins"},
+    hints={
+        Denied: "rights in Kubernetes come from the profile's admins (EKS) or entra.admins (AKS)"
+    },
     prefix=False,
 )
 

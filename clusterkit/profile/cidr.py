@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from typing import Annotated
 
@@ -116,14 +116,20 @@ def positions(zones: Mapping[str, str], prefix: str) -> dict[int, str]:
     }
 
 
-def overlaps(named: Sequence[tuple[str, IPv4Network | None]]) -> Iterator[Problem]:
-    """A problem for each pair of networks that share an address, at the later one."""
+def overlaps(
+    named: Sequence[tuple[str, IPv4Network | None]], written: Collection[str]
+) -> Iterator[Problem]:
+    """A problem for each pair of networks that share an address, at the later one.
+
+    ``written`` are the names that the profile has; the others are called defaults.
+    """
     given = [(name, net) for name, net in named if net is not None]
     for index, (name, net) in enumerate(given):
         for other, earlier in given[:index]:
             if net.overlaps(earlier):
+                mine, theirs = ("" if each in written else "the default " for each in (name, other))
                 yield Problem(
-                    f"{net} overlaps {other}, {earlier}",
+                    f"{mine}{net} overlaps {other}, {theirs}{earlier}",
                     "choose a range that does not overlap it",
                     place=(name,),
                 )

@@ -90,11 +90,11 @@ class Form:
 
     def check(self, text: str) -> str:
         """``text``, or ``Refused``."""
-        if len(text) > self.limit:
-            raise refuse(f"must be at most {self.limit} characters, has {len(text)}")
-        if re.fullmatch(self.pattern, text, re.ASCII) is None:
+        if re.fullmatch(self.pattern, text[: self.limit + 1], re.ASCII) is None:
             hint = self.cure(text) if self.cure else ""
             raise refuse(f"must be {self.words}, is {shown(text)}", hint)
+        if len(text) > self.limit:
+            raise refuse(f"must be at most {self.limit} characters, has {len(text)}")
         return text
 
     def __get_pydantic_core_schema__(

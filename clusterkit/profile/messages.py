@@ -84,13 +84,19 @@ def _wrong(
             yield _explained(document, details, place, model)
 
 
+_EXAMPLES: Mapping[Place, str] = {
+    ("pools",): "add pools: [{name: default, machine: {cpu: 4, memory: 16}, count: 2}]"
+}
+"""of fields whose descriptions do not tell what to write"""
+
+
 def _explained(
     document: Document, details: ErrorDetails, place: Place, model: type[BaseModel]
 ) -> _Wrong:
     kind, given, context = details["type"], details["input"], details.get("ctx", {})
     if kind == "missing":
         field = _fields(model, place[:-1]).get(str(place[-1]))
-        return _Wrong(place, "is missing", field or "", kind)
+        return _Wrong(place, "is missing", _EXAMPLES.get(place, field or ""), kind)
     if kind == "extra_forbidden":
         return _unknown(place, _fields(model, place[:-1]), _at(model, place[:-1]))
     if given is None:
@@ -110,7 +116,9 @@ def _explained(
             raw = document.raw(place)
             return _Wrong(place, f"must be a list, {is_}", f"write [{raw}]" if raw else "")
         case "dict_type" | "model_type":
-            return _Wrong(place, f"must be a mapping (keys and values), {is_}")
+            keys = ", ".join(_fields(model, place))
+            hint = f"its keys: {keys}" if keys else ""
+            return _Wrong(place, f"must be a mapping (keys and values), {is_}", hint)
         case "literal_error":
             return _literal(place, str(context["expected"]), given, is_)
         case "greater_than_equal":
@@ -142,7 +150,7 @@ def _meant(key: str) -> str:
 
 def _unknown(place: Place, known: dict[str, str], model: type[BaseModel] | None) -> _Wrong:
     if today := getattr(model, "outdated", {}).get(place[-1]):
-        return _Wrong(place, "is an outdated key", today)
+        return _Wrong(place, "is not a known key", today)
     near = difflib.get_close_matches(str(place[-1]), known, 1, cutoff=0.6)
     hint = _meant(near[0]) if near else f"known keys: {', '.join(known)}"
     return _Wrong(place, "is not a known key", hint, "extra_forbidden")

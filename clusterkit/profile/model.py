@@ -8,7 +8,6 @@ all of it.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -31,7 +30,7 @@ from clusterkit.profile.labels import ServiceAccount
 from clusterkit.profile.messages import findings
 from clusterkit.profile.network import ANYWHERE, Endpoint, Network
 from clusterkit.profile.pool import Count, Disk, Machine, Pool, Taint, repeated_names
-from clusterkit.profile.problems import Problem, shown
+from clusterkit.profile.problems import Problem, meant_cloud, shown
 from clusterkit.profile.ready import JenkinsX, Kaniko, OtherRegistry, Ready
 from clusterkit.profile.ssh_key import SshKey
 from clusterkit.profile.tags import own_tags
@@ -307,8 +306,8 @@ def _refuse_cloud(document: Document, clouds: Sequence[str]) -> NoReturn:
     if place not in {fault.place for fault in document.faults}:
         given = document.data.get("cloud")
         what = f"must be one of {', '.join(clouds)}, is {shown(given)}" if given else "is missing"
-        near = difflib.get_close_matches(str(given), clouds, 1)
-        hint = f"did you mean {near[0]}?" if near else f"cloud: {' | '.join(clouds)}"
+        near = meant_cloud(str(given), clouds)
+        hint = f"did you mean {near}?" if near else f"cloud: {' | '.join(clouds)}"
         document.faults.append(Fault(document.line(place), place, what, hint))
     raise ProfileError(findings(document, None, BaseProfile))
 

@@ -87,9 +87,8 @@ class Network(Strict):
         yield from super().problems()
         # the range of an existing network is not known offline
         cidr = None if self.existing else self.cidr
-        yield from overlaps(
-            [("cidr", cidr), ("pods", self.pod_range), ("services", self.service_range)]
-        )
+        ranges = [("cidr", cidr), ("pods", self.pod_range), ("services", self.service_range)]
+        yield from overlaps(ranges, self.model_fields_set)
         for field in ("cidr", "zones", "nat") if self.existing else ():
             if field in self.model_fields_set:
                 what = "cannot be combined with network.existing"
@@ -113,7 +112,7 @@ class Endpoint(Strict):
         if "allowed" not in self.model_fields_set:
             return
         if not self.public:
-            yield Problem("cannot be combined with public: false", place=("allowed",))
+            yield Problem("cannot be combined with public: false", "remove it", ("allowed",))
         elif not self.allowed:
             yield Problem(
                 "is an empty list",

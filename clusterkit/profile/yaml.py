@@ -150,7 +150,8 @@ def _syntax(path: Path, error: yaml.MarkedYAMLError) -> Finding:
     context = f" {error.context}" if error.context else ""
     if error.context_mark and mark and error.context_mark.line != mark.line:
         context += f" that starts on line {error.context_mark.line + 1}"
-    return Finding(f"not YAML: {problem}{context}", where)
+    hint = "check the indentation and the brackets, here and in the line before"
+    return Finding(f"not YAML: {problem}{context}", where, hint)
 
 
 class _Builder:

@@ -230,6 +230,18 @@ def test_a_summary_is_worth_reading_at_eighty_columns() -> None:
     summary.summary(console, "up", good * 100 + bad, 12.3)
     lines = out.getvalue().splitlines()
     assert len(lines) == 3, "of so many only those that need somebody"
+    out.truncate(0)
+    out.seek(0)
+    kept = [Row(f"n{i}", "eks", "eu-west-1", f"deleted, {i} kept", "", "✓") for i in (1, 2)]
+    summary.summary(console, "destroy", kept, 12.3)
+    assert "of 2 clusters: 2 deleted in" in out.getvalue(), "each line has the number it kept"
+    out.truncate(0)
+    out.seek(0)
+    where = ("aks", "westeurope", "5a6d0000-5b5c-4b0c-8a11-0000000c10cb")
+    summary.places(console, [("demo (aks)", where, "10 to delete")])
+    lines = out.getvalue().splitlines()
+    assert lines[1].startswith(" " * len("  demo (aks): "))
+    assert " ".join(out.getvalue().split()).endswith("10 to delete")
 
 
 def test_while_they_are_looked_at_the_count_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -142,6 +142,7 @@ def test_one_question_about_all_of_them(user: User) -> None:
     assert max(map(len, frames)) <= 80
     code, said = _answered(user, "destroy", folder, answer="asked")
     assert (code, "nothing was changed" in said) == (1, True)
+    assert "that was not 'destroy 2 clusters'" in said
     assert "Type 'destroy 2 clusters' to go on:" in said
     for cloud in (EKS, GKE):
         assert re.search(rf"asked \({cloud.name}\): {cloud.name}, {cloud.region}, account ", said)

@@ -46,7 +46,11 @@ def said(folder: Path, text: str) -> list[str]:
         ("network: {nat: per-zone}", "network.nat: cannot be per-zone"),
         ("network: {cidr: 10.0.0.0/28}", "network.cidr: must be between /8 and /27"),
         ("network: {cidr: 172.30.0.0/16}", "overlaps 172.30.0.0/16, which Azure keeps"),
-        ("network: {cidr: 10.244.0.0/16}", "network.pods: 10.244.0.0/16 overlaps cidr"),
+        ("network: {cidr: 10.244.0.0/16}", "network.pods: the default 10.244.0.0/16 overlaps cidr"),
+        ("network: {services: 10.0.0.0/16}", "10.0.0.0/16 overlaps cidr, the default 10.0.0.0/16"),
+        ("kubernetes: 1.35.2", 'write "1.35": the cloud chooses the patch release'),
+        ("entra: true", "its keys: admins, local_accounts"),
+        ("registry: {name: demo, repositories: [app], acr: demos.azurecr.io}", "write demos"),
         (f"network: {{existing: {{vpc: {VNET}, subnet: s}}, nat: true}}", "network.nat: cannot be"),
         ("network: {existing: {vpc: v, subnet: s}}", "must be the id of a virtual network"),
         ("support: long-term", "support: needs tier: premium"),
@@ -68,6 +72,8 @@ def test_what_azure_would_refuse(tmp_path: Path, more: str, what: str) -> None:
 @pytest.mark.parametrize(
     ("pool", "what"),
     [
+        ("vm_size: Standard_D4s_v5", "machine: Standard_D4s_v5"),
+        ("machine: Standard_D4s_v5, minCount: 1", "count: {min: 1, max: 5}"),
         ("machine: e2-standard-4", "a size such as {cpu: 4, memory: 16} works on every cloud"),
         ("machine: standard_d4s_v5", "write Standard_d4s_v5"),
         ("machine: Standard_D4s_v5, mode: system, spot: true", "cannot use spot capacity"),

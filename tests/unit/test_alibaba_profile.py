@@ -90,7 +90,7 @@ def test_the_article_of_2019_is_answered_field_by_field(tmp_path: Path) -> None:
         ("region_id", "region: ap-southeast-1"),
         ("cluster_type", "edition: pro or standard"),
     ):
-        assert "is an outdated key" in told[field]
+        assert "is not a known key" in told[field]
         assert today in told[field]
 
 
@@ -116,8 +116,11 @@ def test_an_outdated_field_in_a_profile_of_today(tmp_path: Path) -> None:
         ("network: {nat: per-zone}", "network.nat: cannot be per-zone"),
         ("network: {cidr: 172.16.0.0/12}", "network.cidr: must be between /16 and /24"),
         ("network: {cidr: 100.64.0.0/16}", "network.cidr: 100.64.0.0/16 is reserved"),
-        ("network: {cidr: 172.20.0.0/16}", "network.pods: 172.20.0.0/16 overlaps cidr"),
-        ("network: {pods: 172.21.0.0/16}", "network.services: 172.21.0.0/20 overlaps pods"),
+        ("network: {cidr: 172.20.0.0/16}", "network.pods: the default 172.20.0.0/16 overlaps cidr"),
+        (
+            "network: {pods: 172.21.0.0/16}",
+            "network.services: the default 172.21.0.0/20 overlaps pods",
+        ),
         ("network: {pods: 100.64.0.0/16}", "network.pods: 100.64.0.0/16 is not a private range"),
         ("network: {services: 172.22.0.0/25}", "network.services: must be between /16 and /24"),
         (

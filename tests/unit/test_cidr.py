@@ -85,9 +85,9 @@ def test_overlaps_name_both_ranges() -> None:
         ("pods", None),
         ("services", IPv4Network("10.0.128.0/20")),
     ]
-    (problem,) = overlaps(named)
+    (problem,) = overlaps(named, ("services",))
     assert problem.place == ("services",)
-    assert problem.what == "10.0.128.0/20 overlaps cidr, 10.0.0.0/16"
+    assert problem.what == "10.0.128.0/20 overlaps cidr, the default 10.0.0.0/16"
 
 
 @pytest.mark.parametrize("cidr", ["10.0.0.0/15", "10.0.0.0/25", "127.0.0.0/16", "224.0.0.0/16"])

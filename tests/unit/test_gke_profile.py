@@ -48,7 +48,7 @@ def said(folder: Path, text: str) -> list[str]:
         ("network: {nat: per-zone}", "network.nat: cannot be per-zone"),
         ("network: {cidr: 10.0.0.0/30}", "network.cidr: must be between /8 and /28"),
         ("network: {cidr: 169.254.0.0/16}", "network.cidr: 169.254.0.0/16 is reserved"),
-        ("network: {cidr: 172.20.0.0/16}", "network.pods: 172.20.0.0/14 overlaps cidr"),
+        ("network: {cidr: 172.20.0.0/16}", "network.pods: the default 172.20.0.0/14 overlaps cidr"),
         ("network: {pods: 172.21.0.0/22}", "network.pods: must be between /9 and /21"),
         ("network: {zones: 3}", "2 nodes cannot be spread evenly over 3 zones | count: 3"),
         ("endpoint: {private: false}", "endpoint.private: cannot be false on GKE"),

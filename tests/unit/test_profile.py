@@ -96,9 +96,11 @@ tags: [team]
         "14: pools[1].count.min: min 5 is greater than max 1 | ",
         "15: pools[1].taints[0].effect: must be one of 'NoSchedule', 'PreferNoSchedule' or "
         "'NoExecute', is 'NoSchedul' | did you mean NoSchedule?",
-        "16: pools[2]: must be a mapping (keys and values), is the number 7 | ",
+        "16: pools[2]: must be a mapping (keys and values), is the number 7 | its keys: name, "
+        "machine, count, disk, spot, labels, taints, max_unavailable",
         "17: endpoint: is empty | set a value, or remove the key",
-        "18: storage: must be a mapping (keys and values), is 'ssd' | ",
+        "18: storage: must be a mapping (keys and values), is 'ssd' | its keys: default, "
+        "keep_volumes",
         "19: logging: must be a list, is 'api' | write [api]",
         "20: tags: must be a mapping (keys and values), is a list | ",
     ]
@@ -135,7 +137,7 @@ pools: [{name: a, machine: {cpu: 2, memory: 8}, disk: {encrypted: true}}]
             "kubernetes: v1.35",
             'kubernetes: must be a version such as "1.35", is \'v1.35\' | write "1.35"',
         ),
-        ('kubernetes: "1.35.2"', "kubernetes: must be at most 5 characters"),
+        ('kubernetes: "1.35.2"', "is '1.35.2' | write \"1.35\": the cloud"),
         ("kubernetes: 1.36.1", "kubernetes: must be"),
         (
             "endpoint: {public: false, private: false}",
@@ -153,7 +155,7 @@ pools: [{name: a, machine: {cpu: 2, memory: 8}, disk: {encrypted: true}}]
         ("endpoint: {public: maybe}", "endpoint.public: must be true or false, is 'maybe'"),
         (
             "network: {services: 10.0.4.0/22}",
-            "network.services: 10.0.4.0/22 overlaps cidr, 10.0.0.0/16",
+            "network.services: 10.0.4.0/22 overlaps cidr, the default 10.0.0.0/16",
         ),
         ("network: {zones: []}", "network.zones: needs at least 1, has 0"),
         ("network: {zones: true}", "network.zones: must be a number of zones, or a list"),
@@ -241,6 +243,7 @@ def test_cluster_dns_needs_a_node(tmp_path: Path, more: str) -> None:
             "name: x\ncloud: ekss\n",
             "2: cloud: must be one of eks, gke, is 'ekss' | did you mean eks?",
         ),
+        ("cloud: AWS\n", "1: cloud: must be one of eks, gke, is 'AWS' | did you mean eks?"),
         ("cloud: [eks]\n", "1: cloud: must be one of eks, gke"),
         ("cloud: no\n", "1: cloud: YAML reads no as false"),
     ],
@@ -261,7 +264,10 @@ def test_no_pool_at_all(tmp_path: Path) -> None:
     (found,) = said(tmp_path, GOOD.partition("pools")[0] + "pools: []\n")
     assert found == "4: pools: needs at least 1, has 0 | "
     (found,) = said(tmp_path, GOOD.partition("pools")[0])
-    assert found == "1: pools: is missing | managed node groups"
+    assert found == (
+        "1: pools: is missing | "
+        "add pools: [{name: default, machine: {cpu: 4, memory: 16}, count: 2}]"
+    )
 
 
 def test_an_ssh_key_is_looked_for_beside_the_profile(tmp_path: Path) -> None:
