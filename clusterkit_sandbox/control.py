@@ -21,7 +21,7 @@ from dataclasses import asdict
 from http import HTTPStatus
 from typing import Protocol
 
-from clusterkit_sandbox.emulator import Environ, StartResponse
+from clusterkit_sandbox.answer import Environ, StartResponse
 from clusterkit_sandbox.faults import Faults
 from clusterkit_sandbox.permissions import Limited
 from clusterkit_sandbox.requestlog import RequestLog

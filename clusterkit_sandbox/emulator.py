@@ -7,12 +7,13 @@ clusterkit's drivers. What it shares with the rest of the sandbox is in its ``Sa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from clusterkit_sandbox.answer import Answer, Environ, StartResponse
 from clusterkit_sandbox.content import Content
 from clusterkit_sandbox.fault_targets import Operations
 
@@ -23,19 +24,6 @@ if TYPE_CHECKING:
     from clusterkit_sandbox.permissions import Permissions
     from clusterkit_sandbox.registry.service import Service
     from clusterkit_sandbox.requestlog import RequestLog
-
-Environ = dict[str, Any]
-StartResponse = Callable[..., Any]
-Wsgi = Callable[[Environ, StartResponse], Iterable[bytes]]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A complete HTTP response."""
-
-    status: int
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
 
 
 @dataclass(frozen=True)

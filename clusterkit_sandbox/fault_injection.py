@@ -10,7 +10,8 @@ import logging
 import time
 from collections.abc import Iterable
 
-from clusterkit_sandbox.emulator import Answer, Emulator, Environ, StartResponse
+from clusterkit_sandbox.answer import Answer, Environ, StartResponse
+from clusterkit_sandbox.emulator import Emulator
 from clusterkit_sandbox.faults import Faults, Rule
 from clusterkit_sandbox.kit.wire import status_line
 from clusterkit_sandbox.requestlog import RequestLog

@@ -20,8 +20,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
+from clusterkit_sandbox.answer import Wsgi
 from clusterkit_sandbox.ca import Authority
-from clusterkit_sandbox.emulator import Wsgi
 from clusterkit_sandbox.relay import relay
 from clusterkit_sandbox.wsgi import HttpConnection
 

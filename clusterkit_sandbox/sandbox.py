@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Self
 
 from clusterkit_sandbox import control
+from clusterkit_sandbox.answer import Wsgi
 from clusterkit_sandbox.ca import Authority
-from clusterkit_sandbox.emulator import Emulator, SandboxContext, Wsgi
+from clusterkit_sandbox.emulator import Emulator, SandboxContext
 from clusterkit_sandbox.fault_injection import FaultInjection
 from clusterkit_sandbox.fault_targets import Operations
 from clusterkit_sandbox.faults import Faults

@@ -20,7 +20,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from clusterkit_sandbox.emulator import Environ, Wsgi
+from clusterkit_sandbox.answer import Environ, Wsgi
 
 IDLE = 300.0
 """Seconds without a request after which a connection is closed."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 
-from clusterkit_sandbox.emulator import Answer
+from clusterkit_sandbox.answer import Answer
 
 GATEWAY_CODES = (
     "IncompleteSignature",

@@ -57,7 +57,8 @@ from clusterkit_sandbox.alibaba.request import Request, host_parts
 from clusterkit_sandbox.alibaba.service import HANDLERS, Accepted, Call
 from clusterkit_sandbox.alibaba.signature import AccessKey
 from clusterkit_sandbox.alibaba.store import Store
-from clusterkit_sandbox.emulator import Answer, Environ, SandboxContext, StartResponse
+from clusterkit_sandbox.answer import Answer, Environ, StartResponse
+from clusterkit_sandbox.emulator import SandboxContext
 from clusterkit_sandbox.fault_targets import Operations
 from clusterkit_sandbox.faults import Rule
 from clusterkit_sandbox.kit.calls import Service

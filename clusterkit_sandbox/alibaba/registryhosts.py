@@ -22,8 +22,8 @@ from clusterkit_sandbox.alibaba.personal import own_id
 from clusterkit_sandbox.alibaba.registry import USER, content_key
 from clusterkit_sandbox.alibaba.signature import AccessKey
 from clusterkit_sandbox.alibaba.store import Store
+from clusterkit_sandbox.answer import Answer
 from clusterkit_sandbox.content import Content, Manifest
-from clusterkit_sandbox.emulator import Answer
 from clusterkit_sandbox.kit.wire import Request
 from clusterkit_sandbox.registry.bearer import (
     Granted,

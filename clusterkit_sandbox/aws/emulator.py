@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl
 
+from clusterkit_sandbox.answer import Answer, Environ, StartResponse, Wsgi
 from clusterkit_sandbox.aws import (
     access,
     addons,
@@ -37,7 +38,7 @@ from clusterkit_sandbox.aws.refusals import Refusal
 from clusterkit_sandbox.aws.registry import TOKEN, EcrRegistry
 from clusterkit_sandbox.aws.service import Eks
 from clusterkit_sandbox.aws.signature import Scope, Unsigned, check, scope_of
-from clusterkit_sandbox.emulator import Answer, Environ, SandboxContext, StartResponse, Wsgi
+from clusterkit_sandbox.emulator import SandboxContext
 from clusterkit_sandbox.fault_targets import Operations
 from clusterkit_sandbox.faults import Rule
 from clusterkit_sandbox.kit.calls import Tokens

@@ -15,8 +15,8 @@ from typing import Any
 from urllib.parse import parse_qsl
 from xml.etree import ElementTree
 
+from clusterkit_sandbox.answer import Answer
 from clusterkit_sandbox.aws.refusals import Refusal
-from clusterkit_sandbox.emulator import Answer
 from clusterkit_sandbox.faults import Faults
 
 _READS = ("Describe", "Get", "List")

@@ -17,8 +17,8 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 from xml.etree import ElementTree
 
+from clusterkit_sandbox.answer import Answer
 from clusterkit_sandbox.aws.refusals import Refusal
-from clusterkit_sandbox.emulator import Answer
 
 OURS = "sandbox-page-"
 _CUT = ("LaunchTemplates", "LaunchTemplateVersions")

@@ -13,9 +13,9 @@ import threading
 from typing import Any
 from urllib.parse import parse_qsl
 
+from clusterkit_sandbox.answer import Environ
 from clusterkit_sandbox.aws import paging
 from clusterkit_sandbox.aws.refusals import Refusal
-from clusterkit_sandbox.emulator import Environ
 from clusterkit_sandbox.kit.shape import expression
 
 COMMON = {"Action", "Version"}

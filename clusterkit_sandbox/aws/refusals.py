@@ -11,7 +11,7 @@ import json
 from uuid import uuid4
 from xml.sax.saxutils import escape
 
-from clusterkit_sandbox.emulator import Answer
+from clusterkit_sandbox.answer import Answer
 
 JSON = "application/json"
 

@@ -18,11 +18,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from clusterkit_sandbox.answer import Answer
 from clusterkit_sandbox.aws import policies, sessions
 from clusterkit_sandbox.aws.account import ACCOUNT
 from clusterkit_sandbox.aws.service import Eks
 from clusterkit_sandbox.content import Content, Manifest, digest_of
-from clusterkit_sandbox.emulator import Answer
 from clusterkit_sandbox.kit.wire import Request
 from clusterkit_sandbox.registry.bearer import Granted, basic
 from clusterkit_sandbox.registry.service import Asked, Refusal, place

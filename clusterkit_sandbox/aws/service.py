@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+from clusterkit_sandbox.answer import Environ, StartResponse, Wsgi
 from clusterkit_sandbox.aws.account import ACCOUNT, Account
 from clusterkit_sandbox.aws.description import Description
 from clusterkit_sandbox.aws.records import KINDS, ClusterRecord, Record, Shown, Update
 from clusterkit_sandbox.aws.refusals import Refusal, in_use, invalid, not_found
-from clusterkit_sandbox.emulator import Environ, SandboxContext, StartResponse, Wsgi
+from clusterkit_sandbox.emulator import SandboxContext
 from clusterkit_sandbox.kit.calls import Handlers, Tokens, cut, page_start, page_token
 from clusterkit_sandbox.kit.cluster import Endpoints
 from clusterkit_sandbox.kit.life import Clock, Life

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import parse_qsl
 
+from clusterkit_sandbox.answer import Answer
 from clusterkit_sandbox.aws.refusals import Refusal
-from clusterkit_sandbox.emulator import Answer
 from clusterkit_sandbox.kit.calls import Tokens
 
 

@@ -13,13 +13,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from clusterkit_sandbox.answer import Answer
 from clusterkit_sandbox.azure.account import DOMAIN, TENANT, Caller
 from clusterkit_sandbox.azure.failure import json_answer
 from clusterkit_sandbox.azure.model import GRAPH, LOGIN, MANAGER
 from clusterkit_sandbox.azure.resources import FederatedCredential, Identity
 from clusterkit_sandbox.azure.store import Store
 from clusterkit_sandbox.azure.tokens import LIFE, trace_id, unsigned
-from clusterkit_sandbox.emulator import Answer
 from clusterkit_sandbox.kit.wire import Request
 
 KUBERNETES = "6dae42f8-4368-4678-94ff-3960e28e3630"

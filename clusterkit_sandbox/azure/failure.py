@@ -12,8 +12,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from clusterkit_sandbox.answer import Answer
 from clusterkit_sandbox.azure.tables import table
-from clusterkit_sandbox.emulator import Answer
 
 Json = dict[str, Any]
 FRONT = frozenset(

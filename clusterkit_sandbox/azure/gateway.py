@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache, cached_property
 
+from clusterkit_sandbox.answer import Answer, Environ, StartResponse
 from clusterkit_sandbox.azure import (
     account,
     arm,
@@ -41,7 +42,7 @@ from clusterkit_sandbox.azure.registry import AcrRegistry
 from clusterkit_sandbox.azure.running import retry_after
 from clusterkit_sandbox.azure.service import HANDLERS, Call, Handler, Reply
 from clusterkit_sandbox.azure.store import Store
-from clusterkit_sandbox.emulator import Answer, Environ, SandboxContext, StartResponse
+from clusterkit_sandbox.emulator import SandboxContext
 from clusterkit_sandbox.fault_targets import Operations
 from clusterkit_sandbox.faults import Rule
 from clusterkit_sandbox.kit.calls import Service

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from clusterkit_sandbox.answer import Answer
 from clusterkit_sandbox.azure.account import GROUP, Caller
 from clusterkit_sandbox.azure.failure import json_answer
 from clusterkit_sandbox.azure.store import Store
-from clusterkit_sandbox.emulator import Answer
 from clusterkit_sandbox.kit.wire import Request, parsed
 
 READ = "graph:Read"

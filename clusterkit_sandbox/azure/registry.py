@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote, urlencode
 
+from clusterkit_sandbox.answer import Answer
 from clusterkit_sandbox.azure import registrytokens
 from clusterkit_sandbox.azure.failure import json_answer
 from clusterkit_sandbox.azure.resources import Registry
 from clusterkit_sandbox.azure.store import Store
 from clusterkit_sandbox.content import Content, Manifest
-from clusterkit_sandbox.emulator import Answer
 from clusterkit_sandbox.kit.wire import Request
 from clusterkit_sandbox.registry.bearer import Scope, basic, challenge, credentials
 from clusterkit_sandbox.registry.manifests import INDEXES

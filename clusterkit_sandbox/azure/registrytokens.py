@@ -16,13 +16,13 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from clusterkit_sandbox.answer import Answer
 from clusterkit_sandbox.azure.account import Caller
 from clusterkit_sandbox.azure.authorization import may
 from clusterkit_sandbox.azure.failure import json_answer
 from clusterkit_sandbox.azure.registries import ABAC
 from clusterkit_sandbox.azure.resources import Registry, RoleAssignment
 from clusterkit_sandbox.azure.store import Store
-from clusterkit_sandbox.emulator import Answer
 from clusterkit_sandbox.kit.wire import Request
 from clusterkit_sandbox.registry.bearer import Scope, basic, narrowed, scopes
 from clusterkit_sandbox.registry.service import VERSION, Refusal

@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from clusterkit_sandbox.emulator import Answer
+from clusterkit_sandbox.answer import Answer
 from clusterkit_sandbox.google.tables import table
 
 Json = dict[str, Any]

@@ -12,7 +12,7 @@ import json
 import re
 from typing import Any
 
-from clusterkit_sandbox.emulator import Answer
+from clusterkit_sandbox.answer import Answer
 from clusterkit_sandbox.google import account
 from clusterkit_sandbox.google.clusterlife import ClusterLife
 from clusterkit_sandbox.google.failure import json_answer

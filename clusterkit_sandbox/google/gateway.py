@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from importlib import import_module
 
-from clusterkit_sandbox.emulator import Answer, Environ, SandboxContext, StartResponse
+from clusterkit_sandbox.answer import Answer, Environ, StartResponse
+from clusterkit_sandbox.emulator import SandboxContext
 from clusterkit_sandbox.fault_targets import Operations
 from clusterkit_sandbox.faults import Rule
 from clusterkit_sandbox.google import access, account, authorization, federation, model, reach

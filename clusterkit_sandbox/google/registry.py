@@ -14,8 +14,8 @@ import binascii
 import re
 from collections.abc import Mapping
 
+from clusterkit_sandbox.answer import Answer
 from clusterkit_sandbox.content import Content, Manifest
-from clusterkit_sandbox.emulator import Answer
 from clusterkit_sandbox.google import account
 from clusterkit_sandbox.google.authorization import may
 from clusterkit_sandbox.google.repositories import Repository, new

@@ -21,7 +21,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from clusterkit_sandbox.emulator import Answer
+from clusterkit_sandbox.answer import Answer
 from clusterkit_sandbox.google.failure import Failure, error_info, json_answer, rpc
 from clusterkit_sandbox.google.model import TOKENS, hosts
 from clusterkit_sandbox.kit.wire import Request

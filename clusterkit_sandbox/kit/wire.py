@@ -18,7 +18,7 @@ from http import HTTPStatus
 from typing import Any, Generic, Self, TypeVar
 from urllib.parse import parse_qs, parse_qsl, unquote
 
-from clusterkit_sandbox.emulator import Answer, Environ, StartResponse
+from clusterkit_sandbox.answer import Answer, Environ, StartResponse
 from clusterkit_sandbox.kit.shape import Operation, Problem, Shape
 
 T = TypeVar("T")

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 from urllib.parse import quote, unquote, urlencode
 
+from clusterkit_sandbox.answer import Environ
 from clusterkit_sandbox.content import DIGEST, PART, Content
-from clusterkit_sandbox.emulator import Environ
 from clusterkit_sandbox.kit.wire import Request
 from clusterkit_sandbox.registry.manifests import LARGEST, OCI_INDEX, check_accepted, read
 from clusterkit_sandbox.registry.service import (

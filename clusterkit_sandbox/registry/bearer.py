@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
-from clusterkit_sandbox.emulator import Answer
+from clusterkit_sandbox.answer import Answer
 from clusterkit_sandbox.kit.wire import Request
 from clusterkit_sandbox.registry.service import DELETE, PULL, PUSH, VERSION, Asked, Refusal
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 import os
 import secrets
 
+from clusterkit_sandbox.answer import Answer
 from clusterkit_sandbox.content import Content, Manifest
-from clusterkit_sandbox.emulator import Answer
 from clusterkit_sandbox.kit.wire import Request
 from clusterkit_sandbox.registry.bearer import (
     Granted,

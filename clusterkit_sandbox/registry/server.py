@@ -10,8 +10,8 @@ import logging
 import time
 from collections.abc import Collection, Iterable, Sequence
 
+from clusterkit_sandbox.answer import Answer, Environ, StartResponse
 from clusterkit_sandbox.content import Content
-from clusterkit_sandbox.emulator import Answer, Environ, StartResponse
 from clusterkit_sandbox.fault_injection import AnswerLost
 from clusterkit_sandbox.faults import Faults, Rule
 from clusterkit_sandbox.kit.wire import Request, status_line

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from clusterkit_sandbox.answer import Answer
 from clusterkit_sandbox.content import Manifest
-from clusterkit_sandbox.emulator import Answer
 from clusterkit_sandbox.kit.wire import Request
 
 VERSION = {"Docker-Distribution-Api-Version": "registry/2.0"}

@@ -31,7 +31,8 @@ from clusterkit_sandbox.alibaba import model
 from clusterkit_sandbox.alibaba.gateway import AlibabaCloud
 from clusterkit_sandbox.alibaba.request import Request
 from clusterkit_sandbox.alibaba.store import Conditions
-from clusterkit_sandbox.emulator import Answer, SandboxContext
+from clusterkit_sandbox.answer import Answer
+from clusterkit_sandbox.emulator import SandboxContext
 from clusterkit_sandbox.kit.shape import Operation, Reader
 from clusterkit_sandbox.pace import Pace
 from clusterkit_sandbox.sandbox import Sandbox

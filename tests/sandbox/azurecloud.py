@@ -20,11 +20,12 @@ import pytest
 import urllib3
 import yaml
 
+from clusterkit_sandbox.answer import Answer
 from clusterkit_sandbox.azure import model
 from clusterkit_sandbox.azure.account import SUBSCRIPTION, TENANT
 from clusterkit_sandbox.azure.gateway import AzureCloud
 from clusterkit_sandbox.azure.store import Conditions
-from clusterkit_sandbox.emulator import Answer, SandboxContext
+from clusterkit_sandbox.emulator import SandboxContext
 from clusterkit_sandbox.kit.shape import Reader
 from clusterkit_sandbox.kit.wire import Request
 from clusterkit_sandbox.pace import Pace

@@ -6,7 +6,8 @@ import json
 import threading
 from collections.abc import Iterable, Mapping
 
-from clusterkit_sandbox.emulator import Answer, Environ, SandboxContext, StartResponse
+from clusterkit_sandbox.answer import Answer, Environ, StartResponse
+from clusterkit_sandbox.emulator import SandboxContext
 from clusterkit_sandbox.faults import Rule
 from clusterkit_sandbox.permissions import Permissions
 

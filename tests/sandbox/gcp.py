@@ -19,7 +19,8 @@ import urllib3
 from google.auth.transport.requests import Request as Transport
 from google.oauth2 import service_account
 
-from clusterkit_sandbox.emulator import Answer, SandboxContext
+from clusterkit_sandbox.answer import Answer
+from clusterkit_sandbox.emulator import SandboxContext
 from clusterkit_sandbox.google import access, model
 from clusterkit_sandbox.google.gateway import GoogleCloud
 from clusterkit_sandbox.google.store import Conditions

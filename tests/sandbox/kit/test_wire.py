@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from clusterkit_sandbox.emulator import Answer
+from clusterkit_sandbox.answer import Answer
 from clusterkit_sandbox.kit.shape import Field, Operation, Problem, Shape
 from clusterkit_sandbox.kit.wire import (
     Request,
