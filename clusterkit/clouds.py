@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 
 CloudName = Literal["alibaba", "eks", "gke", "aks"]
 CLOUDS: tuple[CloudName, ...] = get_args(CloudName)
+KNOWN_AS: Mapping[str, CloudName] = {
+    **dict.fromkeys(("aws", "amazon", "ec2"), "eks"),
+    **dict.fromkeys(("google", "gcp", "gcloud"), "gke"),
+    **dict.fromkeys(("azure", "az", "azurerm"), "aks"),
+    **dict.fromkeys(("ack", "aliyun", "alicloud", "alibabacloud"), "alibaba"),
+}
+"""other words for a cloud, in lower case"""
 ACCOUNT_FIELDS: Mapping[str, str] = {"aks": "subscription", "gke": "project"}
 """the profile's field that chooses among the accounts which the credentials reach, by cloud"""
 HOME_FIELDS: Mapping[str, str] = {"aks": "resource_group"}
@@ -295,10 +302,11 @@ def _known(name: str) -> CloudName:
     for cloud in CLOUDS:
         if cloud == name:
             return cloud
-    from clusterkit.profile.problems import meant_cloud
+    import difflib
 
-    near = meant_cloud(name, CLOUDS)
-    hint = f"did you mean {near}?" if near else f"one of: {', '.join(CLOUDS)}"
+    word = name.strip().lower()
+    near = [KNOWN_AS[word]] if word in KNOWN_AS else difflib.get_close_matches(word, CLOUDS, 1)
+    hint = f"did you mean {near[0]}?" if near else f"one of: {', '.join(CLOUDS)}"
     raise UsageError(f"unknown cloud {name!r}", hint=hint)
 
 

@@ -51,9 +51,7 @@ ERRORS = ErrorTable(
         Row(Throttled, "TooManyRequests TooManyRequests/*"),
         Row(ServerError, "InternalError InternalError/* ServiceUnavailable ServerTimeout Timeout"),
     ],
-    hints={
-        Denied: "rights in Kubernetes come from the profile's admins (EKS) or entra.admins (AKS)"
-    },
+    hints={Denied: "rights in Kubernetes come from the profile: admins, or entra.admins"},
     prefix=False,
 )
 

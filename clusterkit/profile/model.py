@@ -23,14 +23,14 @@ from pydantic import (
     ValidationInfo,
 )
 
-from clusterkit.errors import Finding, ProfileError
+from clusterkit.errors import Finding, ProfileError, UsageError
 from clusterkit.profile.fields import Form, Many, Strict, choice, every, unique
 from clusterkit.profile.identity import Name
 from clusterkit.profile.labels import ServiceAccount
 from clusterkit.profile.messages import findings
 from clusterkit.profile.network import ANYWHERE, Endpoint, Network
 from clusterkit.profile.pool import Count, Disk, Machine, Pool, Taint, repeated_names
-from clusterkit.profile.problems import Problem, meant_cloud, shown
+from clusterkit.profile.problems import Problem, shown
 from clusterkit.profile.ready import JenkinsX, Kaniko, OtherRegistry, Ready
 from clusterkit.profile.ssh_key import SshKey
 from clusterkit.profile.tags import own_tags
@@ -286,7 +286,7 @@ def load(
     document = read(path)
     cloud = document.data.get("cloud") or _guess(document, models, clouds)
     if not isinstance(cloud, str) or cloud not in clouds:
-        _refuse_cloud(document, clouds)
+        _refuse_cloud(document, models, clouds)
     model = models(cloud)
     profile, error = None, None
     try:
@@ -300,14 +300,20 @@ def load(
     return profile
 
 
-def _refuse_cloud(document: Document, clouds: Sequence[str]) -> NoReturn:
+def _refuse_cloud(
+    document: Document, models: Callable[[str], type[BaseProfile]], clouds: Sequence[str]
+) -> NoReturn:
     """Report a missing or unknown cloud; without it no other field can be checked."""
     place = ("cloud",)
     if place not in {fault.place for fault in document.faults}:
         given = document.data.get("cloud")
         what = f"must be one of {', '.join(clouds)}, is {shown(given)}" if given else "is missing"
-        near = meant_cloud(str(given), clouds)
-        hint = f"did you mean {near}?" if near else f"cloud: {' | '.join(clouds)}"
+        hint = f"cloud: {' | '.join(clouds)}"
+        if isinstance(given, str):
+            try:
+                models(given)
+            except UsageError as error:  # it may know whose cloud that is
+                hint = error.hint
         document.faults.append(Fault(document.line(place), place, what, hint))
     raise ProfileError(findings(document, None, BaseProfile))
 

@@ -8,7 +8,6 @@ own hint, so that one cross-check can report everything it finds.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -42,23 +41,6 @@ def shown(value: object) -> str:
     """A value of the profile as an error shows it: at most 60 characters, one line."""
     text = str(value).partition("\n")[0]
     return f"'{text[:59]}…'" if len(text) > 60 or text != str(value) else f"'{text}'"
-
-
-_KNOWN_AS = {
-    **dict.fromkeys(("aws", "amazon", "ec2"), "eks"),
-    **dict.fromkeys(("google", "gcp", "gcloud"), "gke"),
-    **dict.fromkeys(("azure", "az", "azurerm"), "aks"),
-    **dict.fromkeys(("ack", "aliyun", "alicloud", "alibabacloud"), "alibaba"),
-}
-
-
-def meant_cloud(given: str, clouds: Iterable[str]) -> str | None:
-    """The cloud that is meant by a wrong name of one: ``aks`` by ``azure`` or ``AKS``."""
-    text = given.strip().lower()
-    clouds = list(clouds)
-    if (known := _KNOWN_AS.get(text)) in clouds:
-        return known
-    return next(iter(difflib.get_close_matches(text, clouds, 1)), None)
 
 
 def seen_again(values: Iterable[Hashable]) -> Iterator[int]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from clusterkit import clouds
+from clusterkit.clouds import model
 from clusterkit.eks.profile import EksProfile
 from clusterkit.errors import Finding, ProfileError
 from clusterkit.profile.model import BaseProfile, load, load_identity
@@ -23,8 +24,7 @@ pools:
 
 
 def models(cloud: str) -> type[BaseProfile]:
-    assert cloud in CLOUDS
-    return EksProfile
+    return EksProfile if cloud in CLOUDS else model(cloud)
 
 
 def write(folder: Path, text: str) -> Path:
