@@ -18,7 +18,8 @@ import yaml
 
 from clusterkit.aks import ids
 from clusterkit.aks.client import KUBERNETES, Clients
-from clusterkit.aks.cluster import STOPPED, ClusterState, owned
+from clusterkit.aks.cluster import owned
+from clusterkit.aks.clusterstate import STOPPED, ClusterState
 from clusterkit.aks.iam import ROLES, RoleAssignment
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.target import Target

@@ -18,16 +18,16 @@ from typing import Any, ClassVar
 
 from clusterkit.aks import containerservice, ids, locks
 from clusterkit.aks.client import Clients
+from clusterkit.aks.clusterstate import PROTECT, STOPPED, ClusterState, state
 from clusterkit.aks.containerservice import MISSING
-from clusterkit.aks.errors import ERRORS, told
-from clusterkit.aks.group import home_name, nodes_home, nodes_name
+from clusterkit.aks.group import check_home, home_name, nodes_home, nodes_name
 from clusterkit.aks.iam import IdentityState
 from clusterkit.aks.keypair import NOBODY, nobodys_key, same_key, ssh
-from clusterkit.aks.network import BALANCED, PublicIpState, VirtualNetworkState
+from clusterkit.aks.network import PublicIpState, VirtualNetworkState
 from clusterkit.aks.pools import PoolSettings, foreign
-from clusterkit.aks.tags import REPLACE, ArmState, here, within, write_tags
+from clusterkit.aks.tags import BROKEN, REPLACE, ArmState, here, within, write_tags
 from clusterkit.engine.edit import Edit, edit, fixed
-from clusterkit.engine.kind import Durations, Env, Kind, Occupant, Record, Tags
+from clusterkit.engine.kind import Durations, Env, Kind, Occupant, Tags
 from clusterkit.engine.operation import Operation
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.versions import upgrade
@@ -37,57 +37,8 @@ from clusterkit.profile.network import ANYWHERE
 
 JSON = dict[str, Any]
 
-PROTECT = "clusterkit-protect"
-"""tag of a cluster that destroy refuses to touch"""
 TIERS = {"free": "Free", "standard": "Standard", "premium": "Premium"}
-SUPPORT = {"standard": "KubernetesOfficial", "long-term": "AKSLongTermSupport"}
-BROKEN = ("Failed", "Canceled")
-STOPPED = "Stopped"
-VERSIONS = ("currentKubernetesVersion", "kubernetesVersion")
 BEGIN = "managed_clusters.begin_create_or_update"
-
-
-class ClusterState(Record):
-    """A cluster as ``managedClusters`` shows it."""
-
-    id: str
-    """in lower case"""
-    path: str
-    name: str
-    status: str
-    """``provisioningState``; ``Stopped`` for one that was stopped"""
-    tags: Tags
-    version: str
-    tier: str
-    support: str
-    subnet: str
-    """key of the subnet of its pools"""
-    pods: str
-    services: str
-    outbound: str
-    private: bool
-    allowed: frozenset[IPv4Network]
-    identity: str
-    """key of the control plane's identity"""
-    kubelet: str
-    issuer: str
-    workload_identity: bool
-    entra: bool
-    azure_rbac: bool
-    local_accounts: bool
-    ssh_user: str
-    ssh_keys: frozenset[str]
-    reason: str = ""
-    pools: tuple[Mapping[str, Any], ...] = ()
-    """its pools as they are shown"""
-
-    @property
-    def protected(self) -> bool:
-        return self.tags.get(PROTECT) == "true"
-
-    @property
-    def hint(self) -> str:
-        return ERRORS.cure(self.reason)
 
 
 class Cluster(Kind[Clients, ClusterState]):
@@ -133,7 +84,8 @@ class Cluster(Kind[Clients, ClusterState]):
 
     @classmethod
     def list(cls, scope: Scope[Clients]) -> Iterable[ClusterState]:
-        """Ours, and ``NotOurs`` for another of its name in the group."""
+        """Ours, and ``NotOurs`` for another of its name, in the group or elsewhere."""
+        check_home(scope)
         for have in clusters(scope):
             if have.tags.get(CLUSTER) == scope.cluster:
                 yield have
@@ -151,7 +103,7 @@ class Cluster(Kind[Clients, ClusterState]):
         return env.client.aks_begin(BEGIN, *where, self._body(env), etag=MISSING)
 
     def _body(self, env: Env[Clients]) -> JSON:
-        subnet, kubelet = env[self.network].subnet, env[self.kubelet]
+        subnet = env[self.network].subnet
         properties = {
             **self._changeable(env),
             "kubernetesVersion": self.version,
@@ -162,13 +114,7 @@ class Cluster(Kind[Clients, ClusterState]):
                 {"name": each.name, **each.body(self._pool_marks(env, each), subnet)}
                 for each in self.pools
             ],
-            "identityProfile": {
-                "kubeletidentity": {
-                    "resourceId": kubelet.path,
-                    "clientId": kubelet.client,
-                    "objectId": kubelet.principal,
-                }
-            },
+            **_kubelet(env[self.kubelet]),
             # patches of a minor version come by themselves, as on every cloud
             "autoUpgradeProfile": {
                 "upgradeChannel": "patch",
@@ -272,6 +218,13 @@ class Cluster(Kind[Clients, ClusterState]):
         elif have.ssh_keys:
             nobody = changing(env, have, {"linuxProfile": ssh(nobodys_key())})
             yield from edit("SSH key", have.ssh_keys, frozenset({NOBODY}), nobody)
+        # AKS goes on with an identity that was deleted, although another has its name
+        # (Azure/AKS#4561); az aks update --assign-kubelet-identity changes it (azure-cli#22467)
+        principal, kubelet = env[self.identity].principal, env[self.kubelet]
+        if have.principal:
+            yield from edit("identity", have.principal, principal, change)
+        known = changing(env, have, _kubelet(kubelet))
+        yield from edit("kubelet identity", have.kubelet_client, kubelet.client, known)
         if have.status in BROKEN:
             yield Edit("state", have.status, "Succeeded", change)
 
@@ -302,6 +255,16 @@ class Cluster(Kind[Clients, ClusterState]):
         return {**within(have.id), "virtual-network": network}
 
 
+def _kubelet(identity: IdentityState) -> JSON:
+    """The kubelets' identity, as a cluster knows it."""
+    who = {
+        "resourceId": identity.path,
+        "clientId": identity.client,
+        "objectId": identity.principal,
+    }
+    return {"identityProfile": {"kubeletidentity": who}}
+
+
 def changing(
     env: Env[Clients], have: ArmState | ClusterState, wanted: JSON, tier: str = ""
 ) -> Callable[[], Operation[Clients] | None]:
@@ -328,73 +291,20 @@ def merge(into: JSON, wanted: Mapping[str, Any]) -> None:
             into[name] = value
 
 
-def clusters(scope: Scope[Clients]) -> list[ClusterState]:
-    """Every cluster in the group and region."""
+def listed(scope: Scope[Clients]) -> list[Mapping[str, Any]]:
+    """Every cluster in the group as it is shown, of whatever region."""
     try:
         found = scope.client.aks("managed_clusters.list_by_resource_group", home_name(scope))
     except Gone:  # there is no such group
         return []
-    return [_state(shown) for shown in found["value"] if here(scope, shown)]
+    return [*found["value"]]
+
+
+def clusters(scope: Scope[Clients]) -> list[ClusterState]:
+    """Every cluster in the group and region."""
+    return [state(shown) for shown in listed(scope) if here(scope, shown)]
 
 
 def owned(scope: Scope[Clients]) -> list[ClusterState]:
     """The clusters of this name that carry our tag; more than one are twins."""
     return [have for have in clusters(scope) if have.tags.get(CLUSTER) == scope.cluster]
-
-
-def why(shown: Mapping[str, Any]) -> str:
-    """What AKS says is wrong with a cluster or a pool."""
-    error = (shown.get("status") or {}).get("provisioningError")
-    return told(error)[1] if error else ""
-
-
-def _status(properties: Mapping[str, Any]) -> str:
-    """Stopped is no state of provisioning (``powerState``)."""
-    state = str(properties.get("provisioningState") or "")
-    power = (properties.get("powerState") or {}).get("code")
-    return STOPPED if power == STOPPED and state in ("Succeeded", *BROKEN) else state
-
-
-def _state(shown: Mapping[str, Any]) -> ClusterState:
-    properties = shown.get("properties") or {}
-    network, aad = properties.get("networkProfile") or {}, properties.get("aadProfile") or {}
-    access = properties.get("apiServerAccessProfile") or {}
-    pools = tuple(properties.get("agentPoolProfiles") or ())
-    kubelet = (properties.get("identityProfile") or {}).get("kubeletidentity") or {}
-    linux, issuer = properties.get("linuxProfile") or {}, properties.get("oidcIssuerProfile") or {}
-    workload = (properties.get("securityProfile") or {}).get("workloadIdentity") or {}
-    ranges = access.get("authorizedIPRanges") or ()
-    return ClusterState(
-        id=ids.key(shown["id"]),
-        path=shown["id"],
-        name=shown["name"],
-        status=_status(properties),
-        tags=shown.get("tags") or {},
-        version=next(filter(None, map(properties.get, VERSIONS)), ""),
-        tier=(shown.get("sku") or {}).get("tier") or "",
-        support=properties.get("supportPlan") or SUPPORT["standard"],
-        subnet=next((ids.key(pool.get("vnetSubnetID")) for pool in pools), ""),
-        pods=network.get("podCidr") or "",
-        services=network.get("serviceCidr") or "",
-        outbound=network.get("outboundType") or BALANCED,
-        private=bool(access.get("enablePrivateCluster")),
-        allowed=frozenset(IPv4Network(each, strict=False) for each in ranges),
-        identity=next(map(ids.key, _identities(shown)), ""),
-        kubelet=ids.key(kubelet.get("resourceId")),
-        issuer=(issuer.get("issuerURL") or "") if issuer.get("enabled") else "",
-        workload_identity=bool(workload.get("enabled")),
-        entra=bool(aad.get("managed")),
-        azure_rbac=bool(aad.get("enableAzureRBAC")),
-        local_accounts=not properties.get("disableLocalAccounts"),
-        ssh_user=linux.get("adminUsername") or "",
-        ssh_keys=frozenset(
-            same_key(each.get("keyData") or "")
-            for each in (linux.get("ssh") or {}).get("publicKeys") or ()
-        ),
-        reason=why(properties),
-        pools=pools,
-    )
-
-
-def _identities(shown: Mapping[str, Any]) -> Iterable[str]:
-    return (shown.get("identity") or {}).get("userAssignedIdentities") or {}

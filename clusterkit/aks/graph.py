@@ -8,7 +8,8 @@ from typing import Any
 
 from clusterkit.aks import network
 from clusterkit.aks.builds import access_of
-from clusterkit.aks.cluster import SUPPORT, TIERS, Cluster
+from clusterkit.aks.cluster import TIERS, Cluster
+from clusterkit.aks.clusterstate import SUPPORT
 from clusterkit.aks.group import MAIN, ResourceGroup, own_name
 from clusterkit.aks.iam import CONTROL_PLANE, KUBELET, PUSH, Identity, RoleAssignment
 from clusterkit.aks.keypair import SshPublicKey

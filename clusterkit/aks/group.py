@@ -8,19 +8,37 @@ that is not this cluster's; lists show what was deleted for up to ten minutes lo
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 from clusterkit.aks import ids, locks
 from clusterkit.aks.client import Clients, known
 from clusterkit.engine.cloud_lock import PREFIX
+from clusterkit.engine.edit import Edit
 from clusterkit.engine.kind import Durations, Env, Kind, Occupant, Record, Tags
 from clusterkit.engine.operation import Operation
 from clusterkit.engine.scope import Scope
-from clusterkit.errors import Exists, Gone, InUse, Rejected
+from clusterkit.errors import Denied, Exists, Gone, InUse, NotOurs, Rejected
 from clusterkit.naming import CLUSTER
 
 MAIN = "main"
 MOST_NAMED = 5
+OF_CLUSTERS = (
+    "microsoft.compute/disks",
+    "microsoft.compute/sshpublickeys",
+    "microsoft.containerregistry/registries",
+    "microsoft.containerservice/managedclusters",
+    "microsoft.managedidentity/userassignedidentities",
+    "microsoft.network/natgateways",
+    "microsoft.network/publicipaddresses",
+    "microsoft.network/virtualnetworks",
+)
+"""types of what carries a cluster's tag in its group"""
+OF_ONE = (
+    "microsoft.containerservice/managedclusters",
+    "microsoft.managedidentity/userassignedidentities",
+)
+"""types of which every cluster has some, and that destroy never keeps"""
 
 
 def own_name(cluster: str, region: str) -> str:
@@ -54,17 +72,51 @@ def home_name(scope: Scope[Clients]) -> str:
 
 
 def _look(scope: Scope[Clients], own: str) -> str:
-    path = f"{scope.client.path}/resources"
-    filtered = {"$filter": f"tagName eq '{CLUSTER}' and tagValue eq '{scope.cluster}'"}
-    groups = {
-        ids.part(shown["id"], "resourceGroups")
-        for shown in scope.client.pages(path, **filtered)
-        if str(shown.get("location") or "").lower() == scope.region
-    }
-    groups -= {own, nodes_name(scope.cluster, scope.region)}
+    groups = {ids.part(each, "resourceGroups") for each in _tagged(scope)} - {own}
     # what was deleted may be listed still
     found = sorted(name for name in groups if named(scope.client, name))
     return own if not found or named(scope.client, own) else found[0]
+
+
+def _tagged(scope: Scope[Clients]) -> list[str]:
+    """The ids of what carries the cluster's tag in its region, but for what is the nodes'."""
+
+    def ask() -> str:
+        filtered = {"$filter": f"tagName eq '{CLUSTER}' and tagValue eq '{scope.cluster}'"}
+        shown = scope.client.pages(f"{scope.client.path}/resources", **filtered)
+        here = (each for each in shown if str(each.get("location") or "").lower() == scope.region)
+        return "\n".join(each["id"] for each in here)
+
+    nodes = nodes_name(scope.cluster, scope.region)
+    found = scope.client.remembered("tagged", ask).splitlines()
+    return [each for each in found if ids.part(each, "resourceGroups").lower() != nodes]
+
+
+def check_home(scope: Scope[Clients]) -> None:
+    """``NotOurs`` if a cluster of this name lies in another group of the region: roles are found by
+    region and name alone, and those of one would be taken from the other.
+    """
+    here = home_name(scope)
+    try:
+        tagged = _tagged(scope)
+    except Denied:  # credentials for one group know no other
+        return
+    for each in tagged:
+        group = ids.part(each, "resourceGroups")
+        if ids.type_of(each).lower() in OF_ONE and group.lower() != here.lower():
+            if not _there(scope, {"id": each}):
+                continue
+            what = (
+                f"{each} is of a cluster {scope.cluster} in {scope.region} too, and not in {here}"
+            )
+            cure = (
+                f"choose another name, or set resource_group: {group} (a cluster cannot be moved)"
+            )
+            if group.lower() == own_name(scope.cluster, scope.region):
+                cure = (
+                    "choose another name, or leave resource_group out (a cluster cannot be moved)"
+                )
+            raise NotOurs(what, where="resource_group", hint=cure)
 
 
 class GroupState(Record):
@@ -128,6 +180,12 @@ class ResourceGroup(Kind[Clients, GroupState]):
     def taken(self, env: Env[Clients]) -> GroupState | None:
         return named(env.client, own_name(env.cluster, env.region))
 
+    def edits(self, env: Env[Clients], have: GroupState) -> Iterator[Edit]:
+        if PREFIX in have.tags:  # the lock made it, and may not remove it any more
+            tags = {key: value for key, value in have.tags.items() if key != PREFIX}
+            keep = partial(env.client.call, "PATCH", have.path, {"tags": tags})
+            yield Edit("use", "the lock alone", "the cluster", keep)
+
     @classmethod
     def occupants(cls, scope: Scope[Clients], have: GroupState) -> Iterator[Occupant]:
         yield from locks.on(scope, have.id)
@@ -151,6 +209,11 @@ class ResourceGroup(Kind[Clients, GroupState]):
         scope.client.call("PATCH", identifier, body)
 
 
+def empty(scope: Scope[Clients], have: GroupState) -> bool:
+    """Whether there is nothing in a group but the lock."""
+    return not any(True for _ in _listed(scope, have))
+
+
 def provide(scope: Scope[Clients], tags: Tags) -> None:
     """Make the cluster's own group."""
     path = f"{scope.client.path}/resourceGroups/{own_name(scope.cluster, scope.region)}"
@@ -165,9 +228,12 @@ def _listed(scope: Scope[Clients], have: GroupState) -> Iterator[Mapping[str, An
 
 
 def _foreign(scope: Scope[Clients], have: GroupState) -> Iterator[Mapping[str, Any]]:
-    """What is listed in the group and does not carry the cluster's tag."""
+    """What is listed in the group and does not carry the cluster's tag, or is of a type that no
+    cluster has: a policy may hand the group's tags on to all in it.
+    """
     for shown in _listed(scope, have):
-        if (shown.get("tags") or {}).get(CLUSTER) != scope.cluster:
+        ours = (shown.get("tags") or {}).get(CLUSTER) == scope.cluster
+        if not ours or ids.type_of(shown["id"]).lower() not in OF_CLUSTERS:
             yield shown
 
 

@@ -67,4 +67,5 @@ class SshPublicKey(Resource[SshPublicKeyState]):
         def change() -> None:
             env.client.call("PATCH", have.path, {"properties": {"publicKey": self.public_key}})
 
+        yield from super().edits(env, have)
         yield from edit("public key", have.public_key, same_key(self.public_key), change)

@@ -14,7 +14,7 @@ from typing import Any
 
 from clusterkit.aks import ids, locks
 from clusterkit.aks.client import Clients
-from clusterkit.aks.cluster import clusters
+from clusterkit.aks.cluster import listed
 from clusterkit.aks.errors import CLUSTERS
 from clusterkit.aks.group import home, nodes_name
 from clusterkit.aks.iam import keeps_volumes
@@ -87,12 +87,14 @@ def _refuse(_: Scope[Clients], have: Found) -> None:
 
 
 def _node_groups(scope: Scope[Clients]) -> Iterator[Found]:
-    """The group of the nodes whose cluster is gone: ``managedBy`` says whose it is."""
+    """The group of the nodes whose cluster is gone: ``managedBy`` says whose it is. A cluster of
+    another region may have the same name in the same group.
+    """
     owner = ids.key(f"{home(scope)}/providers/{CLUSTERS}/{scope.cluster}")
-    if any(have.name == scope.cluster for have in clusters(scope)):
+    if any(ids.key(shown["id"]) == owner for shown in listed(scope)):
         return
     for shown in scope.client.pages(f"{scope.client.path}/resourcegroups"):
-        if ids.key(shown.get("managedBy")) == owner:
+        if ids.key(shown.get("managedBy")) == owner and here(scope, shown):
             yield Found(shown["id"], str(shown["properties"].get("provisioningState") or ""))
 
 

@@ -7,6 +7,9 @@ set in flexible orchestration mode needs no description of a machine
 (https://learn.microsoft.com/azure/virtual-machine-scale-sets/flexible-virtual-machine-scale-sets),
 and one without machines costs nothing. Its name is unique in the resource group, which is made
 first; its ``uniqueId`` tells one life from the next.
+
+A group that was made for the lock goes with it, unless ``up`` has begun to use it. Where the group
+of the profile is gone, what is left of the cluster elsewhere needs a lock all the same.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from clusterkit.aks.client import Clients
 from clusterkit.aks.tags import found, resource_name
 from clusterkit.engine.cloud_lock import PREFIX, CloudLock, Held
 from clusterkit.engine.kind import Tags
+from clusterkit.engine.operation import Operation
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Gone
 from clusterkit.naming import CLUSTER, NAME
@@ -36,8 +40,10 @@ class ScaleSetLock(CloudLock[Clients]):
         return Held(_id(shown), shown.get("tags") or {})
 
     def take(self, scope: Scope[Clients], tags: Tags) -> None:
-        if not scope.client.target.home and not group.named(scope.client, group.home_name(scope)):
-            group.provide(scope, {CLUSTER: scope.cluster, NAME: group.MAIN})
+        own = group.own_name(scope.cluster, scope.region)
+        if _home(scope) == own and not group.named(scope.client, own):
+            made_for_it = {PREFIX: scope.cluster}
+            group.provide(scope, {CLUSTER: scope.cluster, NAME: group.MAIN, **made_for_it})
         body = {"location": scope.region, "tags": dict(tags), "properties": EMPTY}
         scope.client.call("PUT", _path(scope), body, {"If-None-Match": "*"})
 
@@ -46,14 +52,31 @@ class ScaleSetLock(CloudLock[Clients]):
         body = {"tags": {**(shown.get("tags") or {}), **tags}}
         scope.client.call("PATCH", _path(scope), body, {"If-Match": str(shown.get("etag") or "*")})
 
-    def release(self, scope: Scope[Clients], identifier: str) -> None:
+    def release(self, scope: Scope[Clients], identifier: str) -> Operation[Clients] | None:
         _same(scope, identifier)
+        have = group.named(scope.client, group.own_name(scope.cluster, scope.region))
+        if have and PREFIX in have.tags and group.empty(scope, have):
+            # the lock in it is held until it is gone
+            return scope.client.begin("DELETE", have.path)
         scope.client.call("DELETE", _path(scope))
+        return None
 
 
 def _path(scope: Scope[Clients]) -> str:
     name = resource_name(scope, f"{PREFIX}-{scope.region}")
-    return f"{group.home(scope)}/providers/Microsoft.Compute/virtualMachineScaleSets/{name}"
+    place = f"{scope.client.path}/resourceGroups/{_home(scope)}"
+    return f"{place}/providers/Microsoft.Compute/virtualMachineScaleSets/{name}"
+
+
+def _home(scope: Scope[Clients]) -> str:
+    """The name of the group that the lock lies in: the cluster's, if it exists, or its own."""
+
+    def look() -> str:
+        name = group.home_name(scope)
+        known = not scope.client.target.home or group.named(scope.client, name)
+        return name if known else group.own_name(scope.cluster, scope.region)
+
+    return scope.client.remembered("lock", look)
 
 
 def _state(shown: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ from clusterkit.aks import ids
 from clusterkit.aks.client import Clients
 from clusterkit.aks.group import nodes_name
 from clusterkit.aks.profile import AksProfile
-from clusterkit.aks.tags import REPLACE, ArmState, Resource, found, here
+from clusterkit.aks.tags import BROKEN, REPLACE, ArmState, Resource, found, here
 from clusterkit.engine.edit import Edit, edit, fixed
 from clusterkit.engine.kind import Durations, Env, Kind, Occupant, Record
 from clusterkit.engine.operation import Operation
@@ -99,6 +99,7 @@ class NatGateway(Resource[NatGatewayState]):
             body = {"location": env.region, "tags": dict(have.tags), **self._body(env)}
             return env.client.begin("PUT", have.path, body)
 
+        yield from super().edits(env, have)
         yield from edit("addresses", have.addresses, frozenset({env[self.address].id}), change)
 
 
@@ -110,6 +111,7 @@ class VirtualNetworkState(ArmState):
     """the subnet's id as the service writes it; empty if there is none"""
     range: str = ""
     """the subnet's"""
+    subnet_status: str = ""
     nat: str = ""
     """key of the subnet's NAT gateway"""
     routes: str = ""
@@ -150,6 +152,7 @@ class VirtualNetwork(Resource[VirtualNetworkState]):
             path = f"{have.path}/subnets/{SUBNET}"
             return env.client.begin("PUT", path, {"properties": self._subnet(env)})
 
+        yield from super().edits(env, have)
         yield from fixed("cidr", have.cidr, self.cidr, REPLACE)
         wanted = env[self.nat].id if self.nat else ""
         if not have.subnet:
@@ -157,6 +160,8 @@ class VirtualNetwork(Resource[VirtualNetworkState]):
         else:
             yield from fixed("subnet", have.range, self.cidr, REPLACE)
             yield from edit("NAT gateway", ids.last(have.nat), ids.last(wanted), subnet)
+            if have.subnet_status in BROKEN:  # AKS takes no such subnet
+                yield Edit("subnet's state", have.subnet_status, "Succeeded", subnet)
 
     @classmethod
     def occupants(cls, scope: Scope[Clients], have: VirtualNetworkState) -> Iterator[Occupant]:
@@ -191,6 +196,7 @@ def with_subnet(shown: Mapping[str, Any], name: str) -> VirtualNetworkState:
         **Resource.shown(shown),
         cidr=", ".join(prefixes),
         subnet=str(ours.get("id") or ""),
+        subnet_status=str(of_subnet.get("provisioningState") or ""),
         range=str(of_subnet.get("addressPrefix") or several[0]),
         nat=ids.key((of_subnet.get("natGateway") or {}).get("id")),
         routes=ids.key((of_subnet.get("routeTable") or {}).get("id")),

@@ -12,11 +12,13 @@ from typing import Any, ClassVar
 
 from clusterkit.aks import containerservice, ids
 from clusterkit.aks.client import Clients
-from clusterkit.aks.cluster import BROKEN, ClusterState, merge, owned, why
+from clusterkit.aks.cluster import merge, owned
+from clusterkit.aks.clusterstate import ClusterState, why
 from clusterkit.aks.containerservice import MISSING
 from clusterkit.aks.errors import ERRORS
 from clusterkit.aks.network import VirtualNetworkState
 from clusterkit.aks.pools import OF_AKS, PoolSettings, taints
+from clusterkit.aks.tags import BROKEN
 from clusterkit.engine.edit import Edit, edit
 from clusterkit.engine.kind import Durations, Env, Kind, Record, Tags
 from clusterkit.engine.operation import Operation

@@ -15,7 +15,8 @@ from typing import Any
 
 from clusterkit.aks import activation, group, ids, locks, network
 from clusterkit.aks.client import RESOURCES, Clients
-from clusterkit.aks.cluster import SUPPORT, ClusterState, owned
+from clusterkit.aks.cluster import owned
+from clusterkit.aks.clusterstate import SUPPORT, ClusterState
 from clusterkit.aks.credentials import claims
 from clusterkit.aks.errors import QUOTAS, ROLES
 from clusterkit.aks.group import GroupState
@@ -338,8 +339,12 @@ def _registry(profile: AksProfile, scope: Scope[Clients], report: Report) -> str
     client = scope.client
     made = registry_name(client.subscription, profile.region, profile.name)
     name = profile.registry.acr or made
-    there = any(have.name.lower() == name for have in Registry.there(scope))
-    if not there and (why := available(client, name)):
+
+    def there() -> bool:
+        return any(have.name.lower() == name for have in Registry.there(scope))
+
+    # another run may make it between the two questions
+    if not there() and (why := available(client, name)) and not there():
         hint = "set registry.acr to a name that nobody in Azure has"
         report.error(f"the registry cannot be called {name}: {why}", "registry.acr", hint)
     return name

@@ -88,6 +88,7 @@ class Registry(Resource[RegistryState]):
             body = {"sku": {"name": self.sku}, "properties": self._properties()}
             return env.client.begin("PATCH", have.path, body)
 
+        yield from super().edits(env, have)
         yield from edit("sku", have.sku, self.sku, change)
         yield from edit("permissions", have.mode, self.mode, change)
         yield from edit("tokens of Resource Manager", have.arm_tokens, True, change)

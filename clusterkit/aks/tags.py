@@ -7,18 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
+from functools import partial
 from typing import Any, ClassVar
 
 from clusterkit.aks import ids, locks
 from clusterkit.aks.client import Clients
 from clusterkit.aks.group import home
+from clusterkit.engine.edit import Edit
 from clusterkit.engine.kind import Env, Kind, Occupant, Record, S, Tags
 from clusterkit.engine.operation import Operation
 from clusterkit.engine.scope import Scope
-from clusterkit.errors import Exists, Gone, Propagating
+from clusterkit.errors import Exists, Gone, NotOurs, Propagating
 from clusterkit.naming import safe
 
 REPLACE = "destroy the cluster and run up again, or change the profile back"
+BROKEN = ("Failed", "Canceled")
+"""states in which a change has left something, which may be in use: the next change that succeeds
+ends them (https://learn.microsoft.com/azure/networking/troubleshoot-failed-state)"""
+WRITTEN = ("location", "tags", "sku", "zones", "properties")
+"""what a PUT says of a thing"""
 LONGEST_NAME = 80
 """characters of a name of Microsoft.Network, the shortest limit of those used here
 (https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules)"""
@@ -63,8 +70,7 @@ class ArmState(Record):
 class Resource(Kind[Clients, S]):
     """A kind of Resource Manager: listed in the cluster's group, marked by tags."""
 
-    usable: ClassVar[frozenset[str]] = frozenset({"", "Succeeded"})
-    failed: ClassVar[frozenset[str]] = frozenset({"Failed", "Canceled"})
+    usable: ClassVar[frozenset[str]] = frozenset({"", "Succeeded", *BROKEN})
     leaving: ClassVar[frozenset[str]] = frozenset({"Deleting"})
     uses: ClassVar[tuple[str, ...]] = ("resource-group",)
     type: ClassVar[str]
@@ -116,6 +122,13 @@ class Resource(Kind[Clients, S]):
         whole = {"location": env.region, "tags": self.marks(env), **body}
         return env.client.begin("PUT", path, whole)
 
+    def edits(self, env: Env[Clients], have: Any) -> Iterator[Edit]:
+        """What a change that failed has left is never removed: a network has machines in it, a
+        registry has images.
+        """
+        if have.status in BROKEN:
+            yield Edit("state", have.status, "Succeeded", partial(again, env, have.path))
+
     @classmethod
     def delete(cls, scope: Scope[Clients], have: Any) -> Operation[Clients] | None:
         return scope.client.begin("DELETE", have.path)
@@ -129,13 +142,26 @@ class Resource(Kind[Clients, S]):
         write_tags(scope.client, identifier, labels)
 
     def taken(self, env: Env[Clients]) -> Any:
-        """The one that has the name."""
+        """The one that has the name. ``NotOurs`` for one in another region, whatever its tags:
+        a cluster of the same name may share an existing group.
+        """
         there = found(env.client, self.path(env))
+        if there and not here(env, there):
+            what = f"{there['id']} lies in {there.get('location')}, not in {env.region}"
+            cure = "choose another name or resource_group: a group has one thing of a type and name"
+            raise NotOurs(what, where=self.key, hint=cure)
         return self.state(there) if there else None
 
     @classmethod
     def within(cls, have: Any) -> Mapping[str, str]:
         return within(have.id)
+
+
+def again(scope: Scope[Clients], path: str) -> Operation[Clients] | None:
+    """Write a thing once more as it is shown."""
+    shown = scope.client.call("GET", path)
+    body = {name: shown[name] for name in WRITTEN if name in shown}
+    return scope.client.begin("PUT", path, body)
 
 
 def refuse_taken(env: Env[Clients], path: str) -> None:

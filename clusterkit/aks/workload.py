@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from clusterkit.aks import ids
 from clusterkit.aks.client import Clients
-from clusterkit.aks.cluster import ClusterState
+from clusterkit.aks.clusterstate import ClusterState
 from clusterkit.aks.iam import Identity, IdentityState
 from clusterkit.engine.edit import Edit, edit
 from clusterkit.engine.kind import Durations, Env, Kind, Record, Tags

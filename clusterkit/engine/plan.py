@@ -134,7 +134,9 @@ def plan(
         raise ownership.all_of(errors)
     keys = frozenset(step.key for step in steps)
     kept = ownership.strangers(seen.found) if destroy else []
-    surplus = removal.surplus(looked, seen.found, keys, kept)
+    # what could not be compared is left out, and wanted all the same
+    wanted_keys = frozenset(each.key for each in wanted)
+    surplus = removal.surplus(looked, seen.found, wanted_keys, kept)
     if not (destroy or prune):
         surplus = {kind: [] for kind in looked}
     surplus, blocked, verdict = removal.blocked(

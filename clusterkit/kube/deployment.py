@@ -21,6 +21,8 @@ class Deployment(Manifest):
     group: ClassVar[str] = "/apis/apps/v1"
     plural: ClassVar[str] = "deployments"
     namespaced: ClassVar[bool] = True
+    replaceable: ClassVar[bool] = True
+    """an adopted one may have another selector, which cannot be changed"""
     usable: ClassVar[frozenset[str]] = frozenset({AVAILABLE})
     unhealthy: ClassVar[frozenset[str]] = frozenset({STALLED})
     patience: ClassVar[float] = 900.0

@@ -132,7 +132,7 @@ def node(cluster: Cluster, pool: AgentPool, machines: ScaleSet, machine: Machine
     labels = {
         "agentpool": pool.name,
         "kubernetes.azure.com/agentpool": pool.name,
-        "kubernetes.azure.com/cluster": cluster.properties["nodeResourceGroup"],
+        "kubernetes.azure.com/cluster": _label(cluster.properties["nodeResourceGroup"]),
         "kubernetes.azure.com/mode": properties["mode"].lower(),
         "kubernetes.azure.com/node-image-version": properties["nodeImageVersion"],
         "kubernetes.azure.com/os-sku": properties["osSKU"],
@@ -189,3 +189,11 @@ def nodes(store: Store, cluster: Cluster) -> list[Node]:
 def kubernetes_version(cluster: Cluster) -> str:
     """The minor version that the API server serves."""
     return minor(cluster.properties["currentKubernetesVersion"])
+
+
+def _label(group: str) -> str:
+    """The name of a resource group as a label's value: 63 characters at most, and none at the end
+    that a label cannot end with (Azure/AgentBaker, ``normalizeResourceGroupNameForLabel``).
+    """
+    plain = group.replace("(", "-").replace(")", "-")[:63]
+    return f"{plain[:62]}z" if plain.endswith(("-", "_", ".")) else plain

@@ -341,14 +341,16 @@ ALSO: Mapping[str, Mapping[str, str]] = {
         f"{AKS}/managedClusters/listClusterAdminCredential/action": "`kubeconfig --auth admin`",
         "Microsoft.ContainerRegistry/register/action": "`up --activate` with `registry`",
         f"{FEDERATED}/delete": "`registry.push` loses a service account",
-        "Microsoft.Resources/subscriptions/resources/read": "`destroy --name` of a cluster in an "
-        "existing resource group",
         f"{AKS}/managedClusters/start/action": "the cluster was stopped",
         "Microsoft.Network/routeTables/read": "`network.existing` with a subnet that has a route "
         "table",
     },
 }
 """actions of cases that are not measured, and when they are needed"""
+ELSEWHERE = (
+    "without it, a cluster of the same name in another resource group is not noticed, and "
+    "`destroy --name` does not find one in an existing group"
+)
 LOST = "without it, nothing is said of roles and policies that lost their tags"
 OPTIONAL: Mapping[str, Mapping[str, str]] = {
     "eks": {
@@ -383,6 +385,7 @@ OPTIONAL: Mapping[str, Mapping[str, str]] = {
         "compute.routes.list": WARNING,
     },
     "aks": {
+        "Microsoft.Resources/subscriptions/resources/read": ELSEWHERE,
         "Microsoft.Authorization/locks/read": LOCKS,
         "Microsoft.Authorization/permissions/read": "without it, preflight does not say what is "
         "lacking",

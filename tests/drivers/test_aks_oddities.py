@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from clusterkit.errors import Protected
+from clusterkit_sandbox.faults import Rule
 from clusterkit_sandbox.pace import Pace
 from tests.drivers.aks import Account
 from tests.drivers.aks_cases import MINIMAL_CASE
 from tests.drivers.test_faults import complete, nothing
-from tests.drivers.world import World, world
+from tests.drivers.world import World, edited, world
 
 
 @contextmanager
@@ -81,3 +82,35 @@ def test_a_lock_that_comes_after_the_plan_protects_what_it_is_on(tmp_path: Path)
         azure("DELETE", lock)
         assert found.destroy().ok
         nothing(found, before)
+
+
+def test_a_subnet_whose_change_failed_is_written_again(tmp_path: Path) -> None:
+    """AKS takes no subnet in the state ``Failed``."""
+    with account(tmp_path, lambda _: None) as found:
+        found.settle(found.up())
+        without = found.load(edited(found.case.profile, {"network.nat": "none"}))
+        found.facts(without)
+        found.sandbox.faults.set([Rule("network:Subnets_CreateOrUpdate", "terminal")])
+        assert "virtual-network/main" in found.up(without).failed
+        found.sandbox.faults.clear()
+        found.settle(found.up(without))
+        assert found.plan(without).empty
+
+
+@pytest.mark.parametrize("kind", ["virtual-network", "nat-gateway", "public-ip", "registry"])
+def test_what_is_in_use_is_never_removed_for_a_failed_change(kind: str, tmp_path: Path) -> None:
+    """Not a network with machines in it, nor a registry with images: it is written again."""
+    registry = {"registry": {"name": "demo", "repositories": ["app"]}}
+    case = replace(MINIMAL_CASE, profile=edited(MINIMAL_CASE.profile, registry))
+    with world(case, tmp_path) as found:
+        found.settle(found.up())
+        [one] = [one for one in found.case.look(found) if one.kind == kind]
+        [emulator] = found.sandbox._emulators
+        before = emulator.store.any(one.id)  # type: ignore[attr-defined]
+        before.properties["provisioningState"] = "Failed"
+        [step] = found.plan().todo
+        assert step.op == "update"
+        found.settle(found.up())
+        assert emulator.store.any(one.id) is before  # type: ignore[attr-defined]
+        assert before.properties["provisioningState"] == "Succeeded"
+        assert found.plan().empty

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from clusterkit import Cluster
 from clusterkit.aks.storage import LATE
+from clusterkit.engine.exchange import Exchange
 from clusterkit.errors import ClusterkitError, NotOurs
 from clusterkit.kube.api import KubeApi
 from clusterkit_sandbox.pace import Pace
@@ -177,3 +179,139 @@ def test_the_administrators_certificate_where_the_cluster_allows_it(tmp_path: Pa
         assert access.client_certificate
         assert access.token is None
         assert KubeApi(lambda: access).list("/api/v1/namespaces")
+
+
+def test_a_cluster_of_the_same_name_in_another_region_is_left_alone(tmp_path: Path) -> None:
+    """They share an existing group, where names are unique whatever the region."""
+    with world(EXISTING_CASE, tmp_path) as found:
+        found.settle(found.up())
+        before = found.things()
+        profile = edited(found.case.profile, {"region": "northeurope", "network": {}})
+        found.profile = found.load(profile)
+        with pytest.raises(NotOurs, match="lies in westeurope, not in northeurope"):
+            found.plan()
+        assert found.destroy_plan().empty
+        assert found.things() == before
+
+
+@pytest.mark.parametrize("name", ["control-plane", "kubelet"])
+def test_an_identity_deleted_by_hand_is_made_known_to_the_cluster(
+    name: str, tmp_path: Path
+) -> None:
+    """The new one has the same id, but is somebody else for Azure."""
+    with world(MINIMAL_CASE, tmp_path) as found:
+        found.settle(found.up())
+        account = Account(found)
+        things = found.things().values()
+        [old] = [one for one in things if one.kind == "identity" and one.id.endswith(name)]
+        account("DELETE", old.id)
+        found.settle(found.up())
+        new = account("GET", old.id)["properties"]
+        assert new["clientId"] != old.shown["properties"]["clientId"]
+        [cluster] = [one.shown for one in found.things().values() if one.kind == "cluster"]
+        control = cluster["identity"]["userAssignedIdentities"].values()
+        known = [*control, *cluster["properties"]["identityProfile"].values()]
+        assert new["clientId"] in [one["clientId"] for one in known]
+        assert found.plan().empty
+
+
+@pytest.mark.parametrize("knows", [True, False], ids=["profile", "name only"])
+def test_what_is_elsewhere_goes_though_the_group_is_gone(knows: bool, tmp_path: Path) -> None:
+    """A role on the network of somebody else; the group that the lock needs goes with it."""
+    with world(EXISTING_CASE, tmp_path) as found:
+        found.settle(found.up())
+        account = Account(found)
+        account("DELETE", f"{account.path}/resourceGroups/home")
+        left = found.look()
+        assert left["role-assignment"]
+        target = found.target() if knows else replace(found.target(), home=None)
+        cluster = Cluster(target, found.connection())
+        found.settle(cluster.apply(cluster.plan_destroy(), found.events.append))
+        assert left - found.look() == {"role-assignment": 1}
+        assert not found.look() - left
+
+
+def test_a_group_made_for_the_lock_alone_goes_with_it(tmp_path: Path) -> None:
+    with world(MINIMAL_CASE, tmp_path) as found:
+        before = found.look()
+        with found.cluster().lock(lambda _: None):
+            assert found.look() - before == {"resource-group": 1, "scale-set": 1}
+        assert found.look() == before
+        found.settle(found.up())
+        with found.cluster().lock(lambda _: None):
+            pass
+        assert found.plan().empty
+
+
+def test_a_long_name_has_nodes(tmp_path: Path) -> None:
+    """AKS labels them with the name of their group, which may be longer than a label."""
+    long = replace(MINIMAL_CASE, profile=edited(MINIMAL_CASE.profile, {"name": "a" * 40}))
+    with world(long, tmp_path) as found:
+        found.settle(found.up())
+        nodes = found.clients(found.profile.name).kube.list("/api/v1/nodes")
+        assert len([*nodes]) == found.profile.pools[0].minimum
+        found.settle(found.destroy())
+
+
+@pytest.mark.parametrize("first", [None, "home"])
+@pytest.mark.parametrize("second", [None, "other"])
+def test_a_cluster_is_not_moved_to_another_group(
+    first: str | None, second: str | None, tmp_path: Path
+) -> None:
+    """Roles are found by region and name: those of the first would be taken from it."""
+    with world(MINIMAL_CASE, tmp_path) as found:
+        account = Account(found)
+        for name in ("home", "other"):
+            body = {"location": account.region}
+            account("PUT", f"{account.path}/resourceGroups/{name}", body)
+        found.profile = found.load(edited(found.case.profile, {"resource_group": first}))
+        found.settle(found.up())
+        before = found.things().keys()
+        same = found.profile
+        if first != second:
+            found.profile = found.load(edited(found.case.profile, {"resource_group": second}))
+            with pytest.raises(NotOurs, match="in westeurope too, and not in"):
+                found.plan()
+            with pytest.raises(NotOurs, match="in westeurope too, and not in"):
+                found.destroy_plan()
+        found.profile = same
+        assert found.things().keys() == before
+        assert found.plan().empty
+        cluster = Cluster(replace(found.target(), home=None), found.connection())
+        found.settle(cluster.apply(cluster.plan_destroy(), found.events.append))
+        assert found.look() == {"resource-group": 2}
+
+
+def test_a_registry_that_another_run_makes_meanwhile_is_ours(tmp_path: Path) -> None:
+    registry = {"registry": {"name": "demo", "repositories": ["app"], "acr": "demo12345"}}
+    with world(replace(MINIMAL_CASE, profile=edited(MINIMAL_CASE.profile, registry)), tmp_path) as (
+        found
+    ):
+        account = Account(found)
+        group = f"{account.path}/resourceGroups/clusterkit-demo-westeurope"
+        made: list[str] = []
+
+        def meanwhile(seen: Exchange) -> None:
+            if "checkNameAvailability" in seen.operation and not made:
+                made.append("demo12345")
+                account("PUT", group, {"location": account.region})
+                path = f"{group}/providers/Microsoft.ContainerRegistry/registries/demo12345"
+                account("PUT", path, {"location": account.region, "sku": {"name": "Basic"}})
+
+        assert found.cluster(observe=meanwhile).preflight(found.profile)
+        assert made
+
+
+def test_a_tag_that_a_policy_hands_on_makes_nothing_ours(tmp_path: Path) -> None:
+    """Azure's policy "Inherit a tag from the resource group" puts them on all in it."""
+    with world(MINIMAL_CASE, tmp_path) as found:
+        found.settle(found.up())
+        account = Account(found)
+        group = f"{account.path}/resourceGroups/clusterkit-demo-westeurope"
+        tags = account("GET", group)["tags"]
+        path = f"{group}/providers/{NETWORK}/networkSecurityGroups/theirs"
+        account("PUT", path, {"location": account.region, "tags": tags})
+        blocked = {each.key: each.reason for each in found.destroy_plan().blocked}
+        assert "networksecuritygroups/theirs" in blocked["resource-group/main"]
+        found.settle(found.destroy())
+        assert account("GET", path)

@@ -599,6 +599,31 @@ def test_an_optional_kind_that_cannot_be_reached_is_left_out() -> None:
     assert set(cloud.things) == {"ground/g", "wall/w", "roof/r"}
 
 
+def test_what_cannot_be_compared_is_left_alone() -> None:
+    """It is left out of the plan, not removed as something that nobody wants."""
+
+    class Odd(Item):
+        kind = "odd"
+        optional = True
+        there: ClassVar[list[str]] = []
+
+        def edits(self, env: Env[DictCloud], have: Seen) -> Iterator[Edit]:
+            if self.there:
+                raise Rejected("the selector cannot be changed")
+            yield from super().edits(env, have)
+
+    cloud = DictCloud()
+    assert up(cloud, Odd(name="o"), kinds=(Odd,)).ok
+    Odd.there.append("now")
+    found = planned(cloud, Odd(name="o"), kinds=(Odd,))
+    assert [w.what for w in found.warnings] == [
+        "left out of this plan: the selector cannot be changed"
+    ]
+    assert found.empty
+    assert run(cloud, found).ok
+    assert set(cloud.things) == {"odd/o"}
+
+
 @pytest.mark.parametrize("early", [True, False])
 def test_an_optional_kind_that_is_too_early_is_waited_for(
     early: bool, monkeypatch: pytest.MonkeyPatch
