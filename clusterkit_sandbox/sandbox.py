@@ -25,6 +25,7 @@ from clusterkit_sandbox.emulator import Emulator, SandboxContext
 from clusterkit_sandbox.fault_injection import FaultInjection
 from clusterkit_sandbox.fault_targets import Operations
 from clusterkit_sandbox.faults import Faults
+from clusterkit_sandbox.kaniko.container import Door
 from clusterkit_sandbox.kube.interfaces import KubeServer
 from clusterkit_sandbox.kube.operations import KubeOperations
 from clusterkit_sandbox.pace import Pace
@@ -119,7 +120,14 @@ class Sandbox:
             known = any(emulator.certified(host) for emulator in self._emulators)
             return authority.context(host) if known else None
 
-        self._server = kube_server(self.kube, self.pace, self._directory, self.faults, public)
+        self._server = kube_server(
+            self.kube,
+            self.pace,
+            self._directory,
+            self.faults,
+            public,
+            lambda: Door(self.proxy, self.ca_file),
+        )
         context = SandboxContext(
             self.pace, self.faults, self.requests, self._server, self._directory
         )

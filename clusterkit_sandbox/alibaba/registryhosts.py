@@ -143,7 +143,8 @@ class AliyunRegistry:
         needed = _ACTIONS.get(action)
         if needed is None or (key.permissions and key.permissions.missing((needed,))):
             return False
-        return repository is not None or (action == PUSH and namespace.auto_create)
+        # who pushes to a repository that his push is to make looks first what is there
+        return repository is not None or (PUSH in scope.actions and namespace.auto_create)
 
     def _find(self, edition: _Edition, name: str) -> tuple[Namespace | None, Repository | None]:
         """The namespace and the repository that a name means, as far as they are there."""

@@ -9,13 +9,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from clusterkit_sandbox.answer import Answer
 from clusterkit_sandbox.aws.catalog import EBS_ADDON, EBS_DRIVER
 from clusterkit_sandbox.aws.moto_lifecycle import settle
+from clusterkit_sandbox.aws.podcredentials import PodCredentials
 from clusterkit_sandbox.aws.records import Addon, ClusterRecord
 from clusterkit_sandbox.aws.scaler import PodScaling
 from clusterkit_sandbox.aws.service import Eks
 from clusterkit_sandbox.kit.cluster import Controllers, balancer_name
-from clusterkit_sandbox.kube.interfaces import ScalerPod, Scaling, VolumeRequest
+from clusterkit_sandbox.kube.interfaces import (
+    Injected,
+    RunningPod,
+    ScalerPod,
+    Scaling,
+    VolumeRequest,
+)
 
 
 class ClusterControllers(Controllers[Any]):
@@ -27,6 +35,7 @@ class ClusterControllers(Controllers[Any]):
         self._region = region
         self._cluster = cluster
         self._vpc = vpc
+        self._credentials = PodCredentials(eks, region, cluster)
 
     @property
     def _owned(self) -> dict[str, str]:
@@ -100,6 +109,16 @@ class ClusterControllers(Controllers[Any]):
         with self._eks.account.lock:
             record = self._eks.store.get(ClusterRecord, self._cluster, self._region)
         return PodScaling(self._eks, record, pod) if record is not None else None
+
+    def injected(self, pod: RunningPod) -> Injected | None:
+        """What EKS's webhook adds."""
+        return self._credentials.injected(pod)
+
+    def nearby(
+        self, pod: RunningPod, method: str, url: str, headers: Mapping[str, str]
+    ) -> Answer | None:
+        """EKS Pod Identity's agent and the instance metadata service."""
+        return self._credentials.nearby(pod, method, url, headers)
 
     def provisioners(self) -> Sequence[str]:
         """The EBS CSI driver, once its add-on is active."""

@@ -212,5 +212,16 @@ def shown(session: Session) -> bytes:
     ).encode()
 
 
+def of_role(eks: Eks, arn: str, name: str) -> Session | None:
+    """A session of a role, as the instance metadata service has one; None if the role is gone."""
+    role = _role(eks, arn)
+    return None if role is None else _session(eks, role, name)
+
+
+def expiry() -> str:
+    """When a session that begins now ends."""
+    return _expires().strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def _expires() -> datetime:
     return datetime.now(UTC) + timedelta(hours=1)

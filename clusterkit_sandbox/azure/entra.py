@@ -123,7 +123,7 @@ def _token(store: Store, request: Request, issuer: Issuer) -> Answer:
     if wrong is not None:
         return wrong
     scope = form.get("scope") or form.get("resource", "")
-    audience = _audience(scope)
+    audience = audience_of(scope)
     if audience is None:
         text = (
             f"The resource principal named {scope.removesuffix('/.default')} was not found in the"
@@ -140,7 +140,8 @@ def _token(store: Store, request: Request, issuer: Issuer) -> Answer:
     return json_answer(200, body, {"Cache-Control": "no-store, no-cache"})
 
 
-def _audience(scope: str) -> str | None:
+def audience_of(scope: str) -> str | None:
+    """The audience of a token for a scope or a resource; None for an unknown one."""
     text = scope.split(" ")[0].removesuffix("/.default").rstrip("/")
     text = text.removeprefix("https://").removeprefix("api://").partition("/")[0]
     return _AUDIENCES.get(text.lower())

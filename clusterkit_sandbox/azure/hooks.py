@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from clusterkit_sandbox.azure import ids, networks, noderesources
+from clusterkit_sandbox.answer import Answer
+from clusterkit_sandbox.azure import ids, networks, noderesources, podidentity
 from clusterkit_sandbox.azure.authorization import may
 from clusterkit_sandbox.azure.clusterrules import control_plane
 from clusterkit_sandbox.azure.failure import Json
@@ -19,7 +20,13 @@ from clusterkit_sandbox.azure.scaler import PoolScaling, scales
 from clusterkit_sandbox.azure.store import Store
 from clusterkit_sandbox.azure.tables import table
 from clusterkit_sandbox.kit.cluster import Controllers, balancer_name
-from clusterkit_sandbox.kube.interfaces import ScalerPod, Scaling, VolumeRequest
+from clusterkit_sandbox.kube.interfaces import (
+    Injected,
+    RunningPod,
+    ScalerPod,
+    Scaling,
+    VolumeRequest,
+)
 
 PROVISIONER = "disk.csi.azure.com"
 _INTERNAL = "service.beta.kubernetes.io/azure-load-balancer-internal"
@@ -80,6 +87,19 @@ class ClusterControllers(Controllers[tuple[LoadBalancer, Json]]):
             if not any(map(scales, self._store.under(AgentPool, self._id))):
                 return None
             return PoolScaling(self._store, self._pools, cluster)
+
+    def injected(self, pod: RunningPod) -> Injected | None:
+        """What the webhook of workload identity adds."""
+        with self._lock:
+            return podidentity.injected(self._store.get(Cluster, self._id), pod)
+
+    def nearby(
+        self, pod: RunningPod, method: str, url: str, headers: Mapping[str, str]
+    ) -> Answer | None:
+        """The instance metadata service."""
+        with self._lock:
+            cluster = self._store.get(Cluster, self._id)
+        return podidentity.nearby(self._store, cluster, method, url, headers)
 
     def balancer(self, uid: str) -> tuple[LoadBalancer, Json] | None:
         """The front end with the Service's name."""

@@ -12,6 +12,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
+from clusterkit_sandbox.answer import Answer
+from clusterkit_sandbox.google import metadata
 from clusterkit_sandbox.google.addresses import private_address, public_address
 from clusterkit_sandbox.google.balancing import (
     FORWARDING_RULES,
@@ -43,7 +45,13 @@ from clusterkit_sandbox.google.resources import (
 from clusterkit_sandbox.google.scaler import PoolScaling, scales
 from clusterkit_sandbox.google.store import Store
 from clusterkit_sandbox.kit.cluster import Controllers, balancer_name
-from clusterkit_sandbox.kube.interfaces import ScalerPod, Scaling, Volume, VolumeRequest
+from clusterkit_sandbox.kube.interfaces import (
+    RunningPod,
+    ScalerPod,
+    Scaling,
+    Volume,
+    VolumeRequest,
+)
 
 _DRIVER = "pd.csi.storage.gke.io"
 _IN_TREE = "kubernetes.io/gce-pd"
@@ -82,6 +90,14 @@ class ClusterControllers(Controllers[ForwardingRule]):
                 return None
             scaled = any(scales(pool) for pool in pools_of(self._store, cluster))
             return PoolScaling(self._store, self._pools, cluster) if scaled else None
+
+    def nearby(
+        self, pod: RunningPod, method: str, url: str, headers: Mapping[str, str]
+    ) -> Answer | None:
+        """The metadata server."""
+        with self._lock:
+            cluster = self._store.get(Cluster, self._cluster, self._scope)
+        return metadata.nearby(self._store, cluster, pod, url, headers)
 
     # -- load balancers --------------------------------------------------------------------------
 

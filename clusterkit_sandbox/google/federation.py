@@ -17,7 +17,8 @@ from clusterkit_sandbox.google import account
 from clusterkit_sandbox.google.clusterlife import ClusterLife
 from clusterkit_sandbox.google.failure import json_answer
 from clusterkit_sandbox.google.store import Store
-from clusterkit_sandbox.google.tokens import LIFE, Caller
+from clusterkit_sandbox.google.tokens import LIFE
+from clusterkit_sandbox.google.workloads import federated
 from clusterkit_sandbox.kit.wire import Request
 
 _AUDIENCE = re.compile(
@@ -47,15 +48,7 @@ def exchange(store: Store, clusters: ClusterLife, request: Request) -> Answer:
     user = _USER.fullmatch(who)
     if user is None:
         return _refused("invalid_grant", "ID Token could not be verified by the cluster.")
-    number = account.PROJECTS[found["project"]]
-    pool = f"iam.googleapis.com/projects/{number}/locations/global/workloadIdentityPools"
-    principals = (
-        f"principal://{pool}/{found['pool']}/subject/ns/{user['namespace']}/sa/{user['name']}",
-        f"serviceAccount:{found['pool']}[{user['namespace']}/{user['name']}]",
-        f"principalSet://{pool}/{found['pool']}/namespace/{user['namespace']}",
-    )
-    caller = Caller(f"{found['pool']}[{user['namespace']}/{user['name']}]", "",
-                    principals=principals)  # fmt: skip
+    caller = federated(found["pool"], user["namespace"], user["name"])
     body = {
         "access_token": store.tokens.grant(caller),
         "issued_token_type": _ACCESS,

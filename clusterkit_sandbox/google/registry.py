@@ -93,7 +93,8 @@ class GoogleRegistry:
             return self._tokens.read(value) or self._store.tokens.caller(value)
         user, secret = basic(request) or ("", "")
         match user:
-            case "oauth2accesstoken":
+            # the second is what go-containerregistry sends (pkg/v1/google/auth.go)
+            case "oauth2accesstoken" | "_token":
                 return self._store.tokens.caller(secret)
             case "_json_key_base64":
                 try:

@@ -17,11 +17,14 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from clusterkit_sandbox.kit.drain import Drainer
 
 if TYPE_CHECKING:
+    from clusterkit_sandbox.answer import Answer
     from clusterkit_sandbox.kube.interfaces import (
         CloudHooks,
+        Injected,
         KubeCluster,
         KubeServer,
         Node,
+        RunningPod,
         ScalerPod,
         Scaling,
         TokenReview,
@@ -186,6 +189,16 @@ class Controllers(ABC, Generic[B]):
         """Delete it, if it exists."""
         with self._lock:
             self.remove_balancer(uid)
+
+    def injected(self, pod: RunningPod) -> Injected | None:
+        """Nothing, where a cloud has no webhook for identities."""
+        return None
+
+    def nearby(
+        self, pod: RunningPod, method: str, url: str, headers: Mapping[str, str]
+    ) -> Answer | None:
+        """Nothing answers."""
+        return None
 
     def scaling(self, pod: ScalerPod | None) -> Scaling | None:
         """Nothing, where a cloud has no autoscaler or this one is not on."""

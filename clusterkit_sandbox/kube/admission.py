@@ -1,9 +1,9 @@
 """The admission controllers and create strategies a cluster has switched on by default.
 
 Kubernetes documentation, "Admission Control": NamespaceLifecycle, ServiceAccount, Priority,
-DefaultStorageClass, StorageObjectInUseProtection, PersistentVolumeClaimResize; and what the API
-server itself allocates: cluster IPs, node ports, the selectors of Jobs. Webhooks, quotas and limit
-ranges are stored but not enforced.
+DefaultStorageClass, StorageObjectInUseProtection, PersistentVolumeClaimResize, PodSecurity; and
+what the API server itself allocates: cluster IPs, node ports, the selectors of Jobs. Webhooks,
+quotas and limit ranges are stored but not enforced.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Mapping
 
+from clusterkit_sandbox.kube import podsecurity
 from clusterkit_sandbox.kube.kinds import GroupPlural, Object, Resource
 from clusterkit_sandbox.kube.ownership import now
 from clusterkit_sandbox.kube.quantities import parse
@@ -127,6 +128,9 @@ def _pod(state: ClusterState, resource: Resource, new: Object, old: Object | Non
             why = f"no PriorityClass with name {wanted} was found"
             raise forbidden(resource, metadata.get("name"), why)
         spec["priority"] = found["value"]
+    why = podsecurity.forbidden(state, new)
+    if why:
+        raise forbidden(resource, metadata.get("name"), why)
 
 
 def _service(state: ClusterState, resource: Resource, new: Object, old: Object | None) -> None:

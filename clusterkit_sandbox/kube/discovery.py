@@ -22,12 +22,14 @@ _AGGREGATED = re.compile(
 )
 _REF = "#/components/schemas/"
 _SUBRESOURCE_KINDS = {
+    "attach": ("", "v1", "PodAttachOptions"),
     "scale": ("autoscaling", "v1", "Scale"),
     "token": ("authentication.k8s.io", "v1", "TokenRequest"),
     "eviction": ("policy", "v1", "Eviction"),
     "binding": ("", "v1", "Binding"),
 }
 _SUBRESOURCE_VERBS = {
+    "attach": ["create", "get"],
     "binding": ["create"],
     "eviction": ["create"],
     "log": ["get"],

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from clusterkit_sandbox.faults import Faults
+from clusterkit_sandbox.kaniko.container import Door
 from clusterkit_sandbox.kube.accounts import ISSUER, TokenIssuer
 from clusterkit_sandbox.kube.bootstrap import populate
 from clusterkit_sandbox.kube.certificates import ClusterAuthority
@@ -24,6 +25,7 @@ from clusterkit_sandbox.kube.controllers import (
     workloads,
 )
 from clusterkit_sandbox.kube.controllers.autoscaler import Autoscaler
+from clusterkit_sandbox.kube.controllers.builds import Builds
 from clusterkit_sandbox.kube.controllers.nodes import NodeController
 from clusterkit_sandbox.kube.controllers.runtime import Runtime
 from clusterkit_sandbox.kube.controllers.scheduler import Scheduler
@@ -44,9 +46,15 @@ class EmbeddedKube:
     """The clusters of one sandbox."""
 
     def __init__(
-        self, pace: Pace, directory: Path, faults: Faults, public: Public | None = None
+        self,
+        pace: Pace,
+        directory: Path,
+        faults: Faults,
+        public: Public | None = None,
+        door: Callable[[], Door] | None = None,
     ) -> None:
         """``directory`` is private to the sandbox; keys pass through it."""
+        self._door = door
         self._pace = pace
         self._faults = faults
         self._directory = directory
@@ -82,6 +90,7 @@ class EmbeddedKube:
                     lambda state, writer: Runtime(state, writer, self._pace, hooks, self._threads),
                     lambda state, writer: populate(state, writer, admins, objects),
                     issuer,
+                    self._door,
                 )
             )
             self._clusters[key] = cluster
@@ -143,6 +152,7 @@ class EmbeddedCluster:
         runtime: Callable[[ClusterState, Writer], Runtime],
         fill: Callable[[ClusterState, Writer], None],
         issuer_name: str,
+        door: Callable[[], Door] | None,
     ) -> None:
         """Fill the cluster and listen; on the event loop."""
         writer = Writer(state)
@@ -150,6 +160,7 @@ class EmbeddedCluster:
         self._runtime = runtime(state, writer)
         self._nodes = NodeController(self._runtime)
         scheduler = Scheduler(self._runtime)
+        self._builds = Builds(self._runtime, issuer, door)
         self._autoscaler = Autoscaler(self._runtime, scheduler, issuer)
         fill(state, writer)
         self._runtime.start(
@@ -160,7 +171,7 @@ class EmbeddedCluster:
                 garbage.GarbageCollector(self._runtime),
                 self._nodes,
                 scheduler,
-                pods.Kubelet(self._runtime),
+                pods.Kubelet(self._runtime, self._builds),
                 volumes.ClaimController(self._runtime),
                 volumes.VolumeController(self._runtime),
                 balancers.BalancerController(self._runtime),
@@ -172,7 +183,7 @@ class EmbeddedCluster:
                 self._autoscaler,
             ]
         )
-        self._endpoint = Endpoint(state, writer, issuer, review, _BOOKMARK_SECONDS)
+        self._endpoint = Endpoint(state, writer, issuer, review, _BOOKMARK_SECONDS, self._builds)
         await self.listener.start(self._endpoint.application())
 
     def set_nodes(self, nodes: Sequence[Node]) -> None:
@@ -203,6 +214,7 @@ class EmbeddedCluster:
         self._forget()
 
         async def work() -> None:
+            self._builds.close()
             self._runtime.close()
             self._endpoint.close()
             await self.listener.close()

@@ -15,12 +15,14 @@ from clusterkit_sandbox.kube import discovery, request_info, reviews
 from clusterkit_sandbox.kube.accounts import TokenIssuer
 from clusterkit_sandbox.kube.authentication import Authenticator
 from clusterkit_sandbox.kube.changing import Changer, Outcome
+from clusterkit_sandbox.kube.controllers.builds import Builds
 from clusterkit_sandbox.kube.interfaces import TokenReview
 from clusterkit_sandbox.kube.rbac import Attributes, Authorizer, denied
 from clusterkit_sandbox.kube.reading import Reader
 from clusterkit_sandbox.kube.refusals import Refusal, forbidden_path, no_such_path
 from clusterkit_sandbox.kube.request_info import Call
 from clusterkit_sandbox.kube.state import ClusterState
+from clusterkit_sandbox.kube.streams import Streams
 from clusterkit_sandbox.kube.subresources import Subresources, scale
 from clusterkit_sandbox.kube.write_options import WriteOptions
 from clusterkit_sandbox.kube.writes import Writer
@@ -41,6 +43,7 @@ class Endpoint:
         issuer: TokenIssuer,
         review: TokenReview,
         bookmark_seconds: float,
+        builds: Builds,
     ) -> None:
         self._state = state
         self._issuer = issuer
@@ -51,6 +54,7 @@ class Endpoint:
         self._changer = Changer(state, writer, self._reader, self._authorizer)
         self._reviewer = reviews.Reviewer(self._authenticator, self._authorizer)
         self._subresources = Subresources(state, writer, issuer)
+        self._streams = Streams(state, builds)
 
     def application(self) -> web.Application:
         """The aiohttp application."""
@@ -59,7 +63,8 @@ class Endpoint:
         return found
 
     def close(self) -> None:
-        """End all watches."""
+        """End all watches, logs and connections to containers."""
+        self._streams.close()
         self._reader.close()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
@@ -100,7 +105,13 @@ class Endpoint:
             case "list":
                 return _json(self._reader.list(call))
             case "get":
+                if call.subresource == "log":
+                    return await self._streams.log(call)
+                if call.subresource == "attach":
+                    return await self._streams.attach(call)
                 return self._get(call)
+            case "create" if call.subresource == "attach":
+                return await self._streams.attach(call)
             case "create" if call.subresource in _POSTED:
                 body, code = await self._subresources.post(call)
                 return _json(body, code)
@@ -121,8 +132,6 @@ class Endpoint:
                 return _json(call.shape.one(call.resource, self._reader.get(call)))
             case "scale":
                 return _json(scale(call.resource, self._reader.get(call)))
-            case "log":
-                return web.Response(text=self._subresources.log(call))
             case "status":
                 return _json(call.shape.one(call.resource, self._reader.get(call)))
             case _:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from clusterkit_sandbox.answer import Answer
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -96,6 +98,34 @@ class ScalerPod:
 
 
 @dataclass(frozen=True)
+class RunningPod:
+    """A pod whose program runs, as the cloud and its machine see it."""
+
+    namespace: str
+    name: str
+    labels: Mapping[str, str]
+    account: str
+    """its ServiceAccount's name"""
+    annotations: Mapping[str, str]
+    """the ServiceAccount's"""
+    machine: str
+    """the provider id of its node"""
+    host_network: bool
+    token: Callable[[str], str]
+    """a token of the ServiceAccount for an audience"""
+
+
+@dataclass(frozen=True)
+class Injected:
+    """What a cloud's admission webhook adds to the containers of a pod."""
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """a variable that the container has already is kept"""
+    tokens: Mapping[str, str] = field(default_factory=dict)
+    """path to the audience of the ServiceAccount's token that is there"""
+
+
+@dataclass(frozen=True)
 class ScalingRules:
     """How an autoscaler goes about it: the defaults of the cluster autoscaler's flags of these
     names (kubernetes/autoscaler, cluster-autoscaler/FAQ.md, "What are the parameters to CA?").
@@ -177,6 +207,16 @@ class CloudHooks(Protocol):
 
     def delete_volume(self, volume: str) -> None:
         """Delete it, if it exists."""
+
+    def injected(self, pod: RunningPod) -> Injected | None:
+        """What the pod's containers get besides what its spec says, if anything."""
+
+    def nearby(
+        self, pod: RunningPod, method: str, url: str, headers: Mapping[str, str]
+    ) -> Answer | None:
+        """The answer of an address that only machines of the cloud reach: its metadata service,
+        an agent on the node. None if nothing answers the pod there.
+        """
 
     def scaling(self, pod: ScalerPod | None) -> Scaling | None:
         """What scales the cluster's nodes: the cloud's own autoscaler, or the one that runs in this

@@ -104,6 +104,10 @@ def _data() -> dict[str, Any]:
     return found
 
 
+_STREAMED: Mapping[str, frozenset[str]] = {"pods": frozenset(("attach",))}
+"""the subresources without objects that are served; the data has those with objects"""
+
+
 @functools.cache
 def definitions() -> Mapping[str, Schema]:
     """Every OpenAPI definition by its long name."""
@@ -127,7 +131,7 @@ def built_in() -> tuple[Resource, ...]:
             list_kind=row["kind"] + "List",
             short=tuple(row["short"]),
             categories=tuple(row["categories"]),
-            subresources=frozenset(row["subresources"]),
+            subresources=frozenset(row["subresources"]) | _STREAMED.get(row["plural"], frozenset()),
         )
         for row in _data()["resources"]
     )

@@ -21,7 +21,7 @@ from clusterkit_sandbox.kube.refusals import (
 from clusterkit_sandbox.kube.write_options import WriteOptions
 
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
-_STREAMS = ("attach", "exec", "portforward", "proxy")
+_STREAMS = ("exec", "portforward", "proxy")
 _VALIDATIONS = ("", "Ignore", "Warn", "Strict")
 _MANAGER_LENGTH = 128  # apimachinery, FieldManagerMaxLength
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from clusterkit_sandbox.kube.kinds import Catalogue, GroupPlural, Object, Resource
 from clusterkit_sandbox.kube.refusals import not_found
@@ -19,6 +22,17 @@ _LINES = 1000
 """of a pod's log that are kept"""
 
 
+@dataclass(frozen=True)
+class Line:
+    """A line of a container's log."""
+
+    number: int
+    """in the order in which they were written"""
+    at: int
+    """Unix time in nanoseconds"""
+    text: str
+
+
 class ClusterState:
     """Objects, kinds and version of one cluster."""
 
@@ -29,15 +43,22 @@ class ClusterState:
         self.store = Store()
         self.catalogue = Catalogue()
         self.store.listen(self._definitions)
-        self._logs: dict[str, deque[str]] = {}
+        self._logs: dict[tuple[str, str], deque[Line]] = {}
+        self._count = itertools.count(1)
 
-    def log(self, pod: Object, line: str) -> None:
-        """Write a line to a pod's log."""
-        self._logs.setdefault(pod["metadata"]["uid"], deque(maxlen=_LINES)).append(line)
+    def log(self, pod: Object, line: str, container: str = "") -> None:
+        """Write a line to the log of a pod's container, else of its first."""
+        key = self._log(pod, container)
+        written = Line(next(self._count), time.time_ns(), line)
+        self._logs.setdefault(key, deque(maxlen=_LINES)).append(written)
 
-    def logged(self, pod: Object) -> str:
-        """A pod's log: the latest lines."""
-        return "".join(f"{line}\n" for line in self._logs.get(pod["metadata"]["uid"], ()))
+    def logged(self, pod: Object, container: str = "") -> Sequence[Line]:
+        """The log of a pod's container: the latest lines."""
+        return tuple(self._logs.get(self._log(pod, container), ()))
+
+    @staticmethod
+    def _log(pod: Object, container: str) -> tuple[str, str]:
+        return pod["metadata"]["uid"], container or pod["spec"]["containers"][0]["name"]
 
     def get(self, key: GroupPlural, namespace: str, name: str) -> Object | None:
         """One object."""

@@ -1,4 +1,4 @@
-"""Subresources: scale, log, eviction, binding, token."""
+"""Subresources: scale, eviction, binding, token."""
 
 from __future__ import annotations
 
@@ -71,19 +71,6 @@ class Subresources:
         self._state = state
         self._writer = writer
         self._issuer = issuer
-
-    def log(self, call: Call) -> str:
-        """``pods/log``: what the sandbox itself wrote, as no container runs here."""
-        pod = self._state.need(call.resource, call.namespace, call.name)
-        names = [item["name"] for item in pod["spec"]["containers"]]
-        wanted = call.query("container") or names[0]
-        if wanted not in names:
-            raise bad_request(f"container {wanted} is not valid for pod {call.name}")
-        if dig(pod, "status.phase") == "Pending":
-            raise bad_request(
-                f'container "{wanted}" in pod "{call.name}" is waiting to start: ContainerCreating'
-            )
-        return self._state.logged(pod)
 
     async def post(self, call: Call) -> tuple[Object, int]:
         """``eviction``, ``binding`` and ``token``"""

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from clusterkit_sandbox.kube import admission, defaults, rules
+from clusterkit_sandbox.kube import admission, defaults, podsecurity, rules
 from clusterkit_sandbox.kube.apply import applied
 from clusterkit_sandbox.kube.decoding import Decoder, typed
 from clusterkit_sandbox.kube.kinds import GroupPlural, Object, Resource, clone
@@ -58,6 +58,7 @@ class Writer:
         # what admission adds belongs to nobody
         managed = updated(resource, new, None, options.manager)
         self._complete(resource, new, None)
+        options.warnings += podsecurity.warnings(self._state, resource.key, new)
         name = new["metadata"]["name"]
         if self._state.get(resource.key, new["metadata"].get("namespace", ""), name):
             raise already_exists(resource, name)
@@ -106,6 +107,7 @@ class Writer:
         if old is None:
             self._prepare(resource, namespace, new)
             self._complete(resource, new, None)
+            options.warnings += podsecurity.warnings(self._state, resource.key, new)
             return self._commit(resource, new, merged.managed, options), True
         if "resourceVersion" not in wanted["metadata"]:
             new["metadata"].pop("resourceVersion", None)

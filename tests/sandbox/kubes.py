@@ -7,10 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from clusterkit_sandbox.answer import Answer
 from clusterkit_sandbox.kube.interfaces import (
     Identity,
+    Injected,
     KubeCluster,
     Node,
+    RunningPod,
     ScalerPod,
     Scaling,
     VolumeRequest,
@@ -74,6 +77,14 @@ class Cloud:
     def delete_volume(self, volume: str) -> None:
         self._check()
         self.volumes.pop(volume, None)
+
+    def injected(self, pod: RunningPod) -> Injected | None:
+        return None
+
+    def nearby(
+        self, pod: RunningPod, method: str, url: str, headers: Mapping[str, str]
+    ) -> Answer | None:
+        return None
 
     def scaling(self, pod: ScalerPod | None) -> Scaling | None:
         self._check()

@@ -675,7 +675,7 @@ def test_a_job_completes(lab: Lab, spec: dict[str, Any], succeeded: int) -> None
 
 
 def test_a_job_expires(lab: Lab) -> None:
-    lab.batch.create_namespaced_job("default", job(ttlSecondsAfterFinished=60))
+    lab.batch.create_namespaced_job("default", job(ttlSecondsAfterFinished=1))
     until(lambda: gone(lab.batch.read_namespaced_job, "build", "default"), "expired")
     until(lambda: not lab.pods(), "its pods too")
 

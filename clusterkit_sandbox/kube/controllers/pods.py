@@ -1,9 +1,10 @@
 """The kubelet of every node: pods start, run, complete and stop (Kubernetes documentation, "Pod
 Lifecycle").
 
-No container really runs. A pod that is to run once (``restartPolicy`` Never or OnFailure) succeeds
-after a while; every other runs until it is deleted. A pod waits for the Secrets and ConfigMaps it
-mounts or reads its environment from, as on a real node.
+No container really runs, except for kaniko's (``builds.py``). A pod that is to run once
+(``restartPolicy`` Never or OnFailure) succeeds after a while; every other runs until it is deleted.
+A pod waits for the Secrets and ConfigMaps it mounts or reads its environment from, as on a real
+node.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import ipaddress
 from collections.abc import Iterable
 from typing import Any
 
+from clusterkit_sandbox.kube.controllers.builds import Build, Builds
 from clusterkit_sandbox.kube.controllers.nodes import NODES
 from clusterkit_sandbox.kube.controllers.runtime import Ref, Runtime, ref_of
 from clusterkit_sandbox.kube.controllers.scheduler import PODS, ended
@@ -22,6 +24,8 @@ from clusterkit_sandbox.kube.selectors import dig
 from clusterkit_sandbox.kube.store import Change
 
 _KUBELET = "kubelet"
+_BACK_OFF, _LONGEST_BACK_OFF = 10, 300
+"""seconds before a container runs again (Kubernetes documentation, "Pod Lifecycle")"""
 _PODS_NETWORK = ipaddress.IPv4Network("100.64.0.0/10")
 """where pods get addresses: shared address space (RFC 6598), which no VPC of a test uses"""
 
@@ -29,8 +33,9 @@ _PODS_NETWORK = ipaddress.IPv4Network("100.64.0.0/10")
 class Kubelet:
     """Runs the pods of one cluster."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, builds: Builds) -> None:
         self._runtime = runtime
+        self._builds = builds
         self._addresses = _PODS_NETWORK.hosts()
 
     def concerns(self, change: Change) -> Iterable[Ref]:
@@ -38,6 +43,8 @@ class Kubelet:
         if change.key == PODS:
             if change.type != "DELETED" and dig(change.object, "spec.nodeName"):
                 yield ref_of(PODS, change.object)
+            elif change.type == "DELETED":
+                self._builds.forget(change.object["metadata"]["uid"])
         elif change.key == NODES and change.type == "DELETED":
             name = change.object["metadata"]["name"]
             for pod in self._runtime.state.store.list(PODS):
@@ -101,6 +108,8 @@ class Kubelet:
         for container in pod["spec"]["containers"]:
             told = f"Started container {container['name']}"
             runtime.events.normal(pod, "Started", told, _KUBELET)
+        ref = ref_of(PODS, pod)
+        self._builds.start(pod, lambda: runtime.enqueue(self, ref))
         return None
 
     def _waiting(self, pod: Object) -> None:
@@ -128,7 +137,81 @@ class Kubelet:
             self._runtime.events.warning(pod, "Failed", f"Error: {problem}", _KUBELET)
         self._runtime.writer.set_status(PODS, pod, _KUBELET, containerStatuses=statuses)
 
+    def _built(self, pod: Object, builds: dict[str, Build]) -> float | None:
+        """What has become of a pod whose programs run; None once it has ended."""
+        policy, specs = pod["spec"].get("restartPolicy"), pod["spec"]["containers"]
+        known = {one["name"]: one for one in dig(pod, "status.containerStatuses") or ()}
+        statuses: list[Object] = []
+        again: float | None = None
+        codes: list[int | None] = []
+        for spec in specs:
+            name = spec["name"]
+            status, build = dict(known[name]), builds.get(name)
+            if build is None or build.code is None:
+                statuses.append(status)
+                if build is not None:
+                    codes.append(None)
+                continue
+            over = build.terminated(spec)
+            if policy == "Always" or (policy == "OnFailure" and build.code):
+                status, left = self._restarted(pod, spec, status, over)
+                again = left if again is None or left is None else min(again, left)
+                codes.append(None)
+            else:
+                status |= {"state": {"terminated": over}, "ready": False, "started": False}
+                codes.append(build.code)
+            statuses.append(status)
+        if None not in codes:
+            self._end(pod, statuses, failed=any(codes))
+        elif statuses != dig(pod, "status.containerStatuses"):
+            self._runtime.writer.set_status(PODS, pod, _KUBELET, containerStatuses=statuses)
+        return again
+
+    def _restarted(
+        self, pod: Object, spec: Object, status: Object, over: Object
+    ) -> tuple[Object, float | None]:
+        """A container that is to run again, after a while that doubles each time."""
+        runtime, name = self._runtime, spec["name"]
+        count = int(status.get("restartCount", 0))
+        wait = min(_BACK_OFF * 2**count, _LONGEST_BACK_OFF)
+        left = runtime.left_of(
+            ("restart", pod["metadata"]["uid"], name, count), runtime.pace.scaled(wait)
+        )
+        if left:
+            told = (
+                f"back-off {wait}s restarting failed container={name}"
+                f" pod={pod['metadata']['name']}_{pod['metadata']['namespace']}"
+                f"({pod['metadata']['uid']})"
+            )
+            state: Object = {"waiting": {"reason": "CrashLoopBackOff", "message": told}}
+            new = {"state": state, "lastState": {"terminated": over}, "ready": False}
+            return {**status, **new, "started": False}, left
+        ref = ref_of(PODS, pod)
+        self._builds.start(pod, lambda: runtime.enqueue(self, ref), name)
+        new = {"state": {"running": {"startedAt": now()}}, "lastState": {"terminated": over}}
+        return {**status, **new, "ready": True, "started": True, "restartCount": count + 1}, None
+
+    def _end(self, pod: Object, statuses: list[Object], *, failed: bool) -> None:
+        """Every program has ended; what does not really run ends with them."""
+        time = now()
+        for status in statuses:
+            if "terminated" not in status["state"]:
+                over = {"exitCode": 0, "reason": "Completed", "finishedAt": time}
+                status |= {"state": {"terminated": over}, "ready": False, "started": False}
+        reason = "PodFailed" if failed else "PodCompleted"
+        self._runtime.writer.set_status(
+            PODS,
+            pod,
+            _KUBELET,
+            phase="Failed" if failed else "Succeeded",
+            conditions=_conditions(pod, ready=False, reason=reason),
+            containerStatuses=statuses,
+        )
+
     def _complete(self, pod: Object) -> float | None:
+        builds = self._builds.of_pod(pod)
+        if builds:
+            return self._built(pod, builds)
         if pod["spec"].get("restartPolicy") == "Always":
             return None
         left = self._runtime.left(("complete", pod["metadata"]["uid"]), "kube/pod/complete")

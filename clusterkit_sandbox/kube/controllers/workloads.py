@@ -17,6 +17,7 @@ from clusterkit_sandbox.kube.controllers.scheduler import PODS, ended
 from clusterkit_sandbox.kube.deletion import delete
 from clusterkit_sandbox.kube.kinds import GroupPlural, Object, clone
 from clusterkit_sandbox.kube.ownership import now
+from clusterkit_sandbox.kube.refusals import Refusal
 from clusterkit_sandbox.kube.selectors import dig
 from clusterkit_sandbox.kube.store import Change
 from clusterkit_sandbox.kube.write_options import WriteOptions
@@ -77,7 +78,14 @@ class Owning(ABC):
         body["metadata"]["ownerReferences"] = [reference(owner)]
         resource = self.runtime.state.catalogue.current(key)
         namespace = owner["metadata"]["namespace"]
-        return self.runtime.writer.create(resource, namespace, body, WriteOptions(_MANAGER))
+        try:
+            return self.runtime.writer.create(resource, namespace, body, WriteOptions(_MANAGER))
+        except Refusal as refusal:
+            kind = str(owner["kind"])
+            told = f"Error creating: {refusal}"
+            source = f"{kind.lower()}-controller"
+            self.runtime.events.warning(owner, "FailedCreate", told, source)
+            raise
 
     def pod(self, owner: Object, labels: dict[str, str], **names: str) -> Object:
         """A pod from the template of a workload."""
