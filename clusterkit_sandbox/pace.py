@@ -62,7 +62,7 @@ RECORDED: Mapping[str, Recorded] = MappingProxyType(
             243, "logs: 4m3s (github.com/sassoftware/viya4-iac-azure#108), up to 492 s"
         ),
         "azure/cluster/update": Recorded(90, "estimate; a reconciliation of the control plane"),
-        "azure/cluster/stop": Recorded(600, "docs: about 10 minutes (facts/durations.tsv)"),
+        "azure/cluster/stop": Recorded(600, "estimate: about 10 minutes (facts/durations.tsv)"),
         "azure/cluster/start": Recorded(240, "estimate: like a create"),
         "azure/agentpool/create": Recorded(150, "estimate: like a node group of EKS"),
         "azure/agentpool/update": Recorded(60, "estimate; without the time of draining"),

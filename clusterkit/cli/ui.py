@@ -26,6 +26,7 @@ from clusterkit.engine.target import Target
 from clusterkit.errors import ClusterkitError, Interrupted
 
 Renderer = Live | Plain | JsonLines | Board
+FILES = "raise the limit on open files: ulimit -n 1024"
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,9 @@ def told(error: BaseException) -> BaseException:
     if isinstance(error, MemoryError | SystemError):  # the latter: without memory for the former
         return threads.out_of_memory()
     if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
-        return ClusterkitError(str(error), hint="raise the limit on open files: ulimit -n 1024")
+        return ClusterkitError(str(error), hint=FILES)
+    if isinstance(error, ClusterkitError) and os.strerror(errno.EMFILE) in str(error):
+        error.hint = FILES  # an SDK has told it as a connection that failed
     return error
 
 

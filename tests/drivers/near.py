@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from clusterkit.engine.kind import Leftover
+from clusterkit.kube.manifest import Manifest
 from clusterkit.naming import CLUSTER
 from tests.drivers.world import Case, World
 
@@ -14,6 +16,7 @@ OBJECTS: Mapping[str, str] = {
     "storage-class": "/apis/storage.k8s.io/v1/storageclasses/{name}",
     "namespace": "/api/v1/namespaces/{name}",
     "service-account": "/api/v1/namespaces/{space}/serviceaccounts/{name}",
+    "config-map": "/api/v1/namespaces/{space}/configmaps/{name}",
     "registry-login": "/api/v1/namespaces/{space}/secrets/{name}",
     "deployment": "/apis/apps/v1/namespaces/{space}/deployments/{name}",
     "cluster-role": f"{_RBAC}/clusterroles/{{name}}",
@@ -69,3 +72,10 @@ def strip_object(world: World, kind: str, have: Any) -> bool:
     path = OBJECTS[kind].format(space=space, name=name)
     world.clients().kube.patch(path, {"metadata": {"labels": {CLUSTER: None}}})
     return True
+
+
+def of_the_cloud(found: World) -> set[str]:
+    """The kinds of ours that are no objects of Kubernetes."""
+    kinds: Any = found.cloud.KINDS
+    rows = [kind for kind in kinds if not isinstance(kind, Leftover)]
+    return {kind.kind for kind in rows if not issubclass(kind, Manifest)}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,6 +19,7 @@ from clusterkit_sandbox.sandbox import Sandbox
 from tests.drivers.gke import Account
 from tests.drivers.gke_cases import MINIMAL, MINIMAL_CASE, REGION, ZONES
 from tests.drivers.gke_near import NEAR, OURS
+from tests.drivers.near import of_the_cloud
 from tests.drivers.world import AT_ONCE, World, edited, world
 
 
@@ -39,11 +39,8 @@ def test_what_lost_its_mark_is_named_and_can_be_adopted(tmp_path: Path) -> None:
         found.settle(found.up())
         states = found.plan().snapshot.states
         one_each = {key.partition("/")[0]: key for key in sorted(states, reverse=True)}
-        kinds: Any = found.cloud.KINDS
-        of_ours = {kind.kind for kind in kinds if not isinstance(kind, Leftover)}
-        assert one_each.keys() == of_ours
-        kubernetes = {"namespace", "service-account", "storage-class"}
-        for kind in one_each.keys() - NEAR.sure.keys() - kubernetes:
+        assert one_each.keys() >= of_the_cloud(found)
+        for kind in of_the_cloud(found) - NEAR.sure.keys():
             key = one_each[kind]
             NEAR.strip(found, kind, states[key])
             error = refusal(found.plan)

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from clusterkit.aks import LOCK, connect, locks
+from clusterkit.aks import LOCK, connect, lock, locks
 from clusterkit.aks.client import ARM, KUBERNETES, Clients, version
 from clusterkit.aks.credentials import claims
 from clusterkit.aks.operations import LOST, ArmOperation, begun
@@ -352,7 +352,11 @@ def shown(identifier: str = "u1", **more: Any) -> dict[str, Any]:
 
 
 def locking(server: Loopback) -> Scope[Clients]:
-    return Scope(clients(server, home="g"), "demo", "westeurope")
+    """In the resource group ``g``, which is there."""
+    server.answer = says(200, {"value": [{"id": GROUP, "name": "g", "location": "westeurope"}]})
+    scope = Scope(clients(server, home="g"), "demo", "westeurope")
+    assert lock._home(scope) == "g"
+    return scope
 
 
 def test_the_lock_is_made_only_if_there_is_none(server: Loopback) -> None:
@@ -386,10 +390,11 @@ def test_the_lock_is_changed_only_by_who_has_read_it(server: Loopback) -> None:
 
 
 def test_a_lock_that_goes_is_held_by_nobody(server: Loopback) -> None:
+    scope = locking(server)
     server.answer = says(200, shown(provisioningState="Deleting"))
-    assert LOCK.read(locking(server)) is None
+    assert LOCK.read(scope) is None
     server.answer = says(404, {"error": {"code": "ResourceNotFound"}})
-    assert LOCK.read(locking(server)) is None
+    assert LOCK.read(scope) is None
 
 
 def test_the_lock_brings_the_clusters_own_group(server: Loopback) -> None:
@@ -401,5 +406,6 @@ def test_the_lock_brings_the_clusters_own_group(server: Loopback) -> None:
     LOCK.take(Scope(clients(server, home=""), "demo", "westeurope"), TAGS)
     group, lock = [heard for heard in server.heard if heard.method == "PUT"]
     assert group.path.partition("?")[0].endswith("/clusterkit-demo-westeurope")
-    assert json.loads(group.body)["tags"] == {CLUSTER: "demo", NAME: "main"}
+    made_for_it = {"clusterkit-lock": "demo"}
+    assert json.loads(group.body)["tags"] == {CLUSTER: "demo", NAME: "main", **made_for_it}
     assert "/clusterkit-demo-westeurope/providers/Microsoft.Compute/" in lock.path
