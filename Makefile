@@ -44,8 +44,8 @@ counts: $(READY)  ## record how many tests there are: the number may not fall
 cover: $(READY)  ## the tests, with the coverage printed
 	$(PYTEST) -m "not deep" --cov --cov-report term:skip-covered
 
-pythons: $(READY)  ## every Python that pyproject.toml names, and the wheel; all tests: make pythons WHOLE=1
-	$(BIN)/python tools/try_pythons.py $(if $(WHOLE),--whole)
+pythons: $(READY)  ## every Python that pyproject.toml names, and the wheel; one: ONLY=3.13; all tests: WHOLE=1
+	$(BIN)/python tools/try_pythons.py $(if $(WHOLE),--whole) $(ONLY)
 
 check: $(READY)  ## style, types, import rules, file lengths, generated documents, test counts
 	$(BIN)/ruff check -q
