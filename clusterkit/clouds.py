@@ -298,6 +298,19 @@ def check_target(target: Target) -> None:
     check(target.name, target.region, regions(target.cloud))
 
 
+def check_minutes(name: str, allowed: range | None, minutes: int | None) -> None:
+    """``UsageError`` unless a cloud with these ``Cloud.MINUTES`` issues credentials that live so
+    long; None is the driver's own choice.
+    """
+    if minutes is None or (allowed is not None and minutes in allowed):
+        return
+    if allowed is None:
+        what = f"{name} sets the lifetime of credentials itself"
+        raise UsageError(what, where="--minutes", hint="leave it out")
+    what = f"must be {allowed[0]} to {allowed[-1]} on {name}, is {minutes}"
+    raise UsageError(what, where="--minutes")
+
+
 def _known(name: str) -> CloudName:
     for cloud in CLOUDS:
         if cloud == name:

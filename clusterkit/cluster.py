@@ -11,13 +11,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
-from clusterkit.clouds import CLOUDS, Facts, check_target, load, model
+from clusterkit.clouds import CLOUDS, Facts, check_minutes, check_target, load, model
 from clusterkit.engine import ownership
 from clusterkit.engine import plan as engine
 from clusterkit.engine.background import Background
@@ -38,11 +38,11 @@ from clusterkit.errors import (
     Absent,
     CloudError,
     ClusterkitError,
-    Finding,
     Interrupted,
     UsageError,
     WrongAccount,
 )
+from clusterkit.plan import Plan, unfinished
 
 if TYPE_CHECKING:
     from clusterkit.kube.api import Access, Credential, KubeApi
@@ -52,15 +52,6 @@ if TYPE_CHECKING:
 __all__ = ["Cluster", "Edit", "Kept", "Observation", "Outcome", "Plan", "Seen", "Step"]
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Plan(engine.Plan):
-    """The steps ``apply`` will take, for which account, and what preflight found."""
-
-    account: str = ""
-    facts: Facts | None = None
-    """None for a plan to destroy"""
 
 
 class Cluster:
@@ -159,14 +150,7 @@ class Cluster:
 
     def check_minutes(self, minutes: int | None) -> None:
         """``UsageError`` unless the cloud issues credentials with this lifetime."""
-        allowed = self._cloud.MINUTES
-        if minutes is None or (allowed is not None and minutes in allowed):
-            return
-        if allowed is None:
-            what = f"{self.target.cloud} sets the lifetime of credentials itself"
-            raise UsageError(what, where="--minutes", hint="leave it out")
-        what = f"must be {allowed[0]} to {allowed[-1]} on {self.target.cloud}, is {minutes}"
-        raise UsageError(what, where="--minutes")
+        check_minutes(self.target.cloud, self._cloud.MINUTES, minutes)
 
     def exec_native(self) -> Mapping[str, Any]:
         """The kubeconfig ``exec`` stanza of the vendor's own tool, if it has one."""
@@ -241,8 +225,8 @@ class Cluster:
                 found.result()  # preflight's findings say more than the look that failed for them
                 raise
         known: Facts = found.result()
-        warnings = (*known.warnings, *steps.warnings, *_unfinished(profile))
-        return _plan(replace(steps, warnings=warnings), account, known)
+        warnings = (*known.warnings, *steps.warnings, *unfinished(profile))
+        return Plan.of(replace(steps, warnings=warnings), account, known)
 
     def plan_destroy(self, adopt: Sequence[str] = ()) -> Plan:
         """What ``destroy`` would remove: everything that carries the cluster's tags. ``adopt``
@@ -253,7 +237,7 @@ class Cluster:
         if adopt:
             self._check_account(account)
             self._adopt_all(adopt)
-        return _plan(self._compare([], clients, destroy=True), account, None)
+        return Plan.of(self._compare([], clients, destroy=True), account)
 
     # -- the run ----------------------------------------------------------------------------------
 
@@ -413,14 +397,3 @@ class Cluster:
         operation = ownership.adopt(wanted, self._kinds, scope, uuid4())
         if operation is not None:
             self._retry(partial(ended, operation, scope))
-
-
-def _plan(steps: engine.Plan, account: str, facts: Facts | None) -> Plan:
-    parts = {part.name: getattr(steps, part.name) for part in fields(steps)}
-    return Plan(**parts, account=account, facts=facts)
-
-
-def _unfinished(profile: BaseProfile) -> Iterator[Finding]:
-    """Parts of the profile that are validated but have no effect yet."""
-    if profile.ready.jenkins_x is not None:
-        yield Finding("checked only, not set up yet", where="ready.jenkins_x")
