@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
 from urllib.parse import parse_qs, parse_qsl
 
 from clusterkit_sandbox.answer import Answer, Environ, StartResponse, Wsgi
@@ -32,6 +30,7 @@ from clusterkit_sandbox.aws import (
 from clusterkit_sandbox.aws.account import REGION, Account, Session, write_profile
 from clusterkit_sandbox.aws.description import Description
 from clusterkit_sandbox.aws.late import Late
+from clusterkit_sandbox.aws.moto_answers import ask_moto
 from clusterkit_sandbox.aws.operations import AwsOperations, published_statuses
 from clusterkit_sandbox.aws.parameters import Parameters
 from clusterkit_sandbox.aws.refusals import Refusal
@@ -237,7 +236,7 @@ class AwsEmulator:
             asked = late.pairs(body)
 
             def ask() -> Answer:
-                made = _ask_moto(application, environ, inner, service)
+                made = ask_moto(application, environ, inner, service)
                 self._late.made(operation, scope.region, asked, made)
                 self.registry.follow(operation, scope.region, body, made)
                 return made
@@ -371,31 +370,3 @@ def _identity(account: Account, scope: Scope) -> Answer:
         "</GetCallerIdentityResponse>"
     )
     return Answer(200, (("Content-Type", "text/xml"),), body.encode())
-
-
-def _ask_moto(application: Wsgi, environ: Environ, body: bytes, service: str) -> Answer:
-    """Moto's response; 501 in the service's format for what moto does not implement."""
-    inner = {
-        **environ,
-        "wsgi.input": io.BytesIO(body),
-        "CONTENT_LENGTH": str(len(body)),
-    }
-    got: list[Any] = []
-
-    def start(status: str, headers: list[tuple[str, str]], _: Any = None) -> None:
-        got[:] = [int(status.split()[0]), headers]
-
-    try:
-        chunks = application(inner, start)
-        data = b"".join(chunks)
-    except NotImplementedError as error:
-        return refusals.answer(service, "NotImplemented", f"not in the sandbox: {error}", 501)
-    status, headers = got
-    html = any(k.lower() == "content-type" and "html" in v for k, v in headers)
-    if status == 500 or (html and status >= 400 and data.lstrip()[:1] != b"{"):
-        text = re.sub(rb"<[^>]+>|\s+", b" ", data).decode(errors="replace").strip()[:300]
-        # clients do not retry a 501; exceptions of moto are logged by fault_injection
-        _LOG.error("moto answered %s to %s: %s", status, service, text)
-        return refusals.answer(service, "NotImplemented", f"not in the sandbox: {text}", 501)
-    kept = tuple((k, v) for k, v in headers if k.lower() not in ("content-length", "connection"))
-    return Answer(status, kept, data)

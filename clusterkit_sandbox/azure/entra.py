@@ -241,9 +241,3 @@ def refused(status: int, error: str, code: int, text: str) -> Answer:
         "error_uri": f"https://{LOGIN}/error?code={code}",
     }
     return json_answer(status, body)
-
-
-def principal_of(store: Store, identity: str) -> Caller | None:
-    """The principal of a managed identity, by its id."""
-    found = store.find(Identity, identity)
-    return None if found is None else store.tokens.principal(found.properties["principalId"])
