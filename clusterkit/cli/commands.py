@@ -244,7 +244,7 @@ def status(choices: Choices, shown: UI) -> int:
             things = len(found.things)
             job.result = Result("there", detail=f"{things} thing{'s' if things > 1 else ''}")
             if not things:
-                job.result = Result("without anything", 1)
+                job.result = Result("not there", 1)
         return clusters.end("status")
 
 
