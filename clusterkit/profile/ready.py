@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, WithJsonSchema
@@ -115,6 +115,41 @@ class JenkinsX(Strict):
         AfterValidator(_git_url),
         WithJsonSchema({"type": "string", "pattern": "^https://[^@\\s/]+/[^@\\s]+$"}),
     ] = Field(description="https URL of the Jenkins X cluster repository")
+    secrets: Literal["local", "vault", "cloud"] | None = Field(
+        default=None,
+        description="where Jenkins X keeps its secrets: in Kubernetes, in Vault, or in the cloud's "
+        "own service; default: what the template repository of the cloud has",
+    )
+    storage: bool = Field(
+        default=True, description="create buckets for logs, reports and artifacts"
+    )
+    keep_storage: bool = Field(
+        default=True, description="`destroy` keeps these buckets, which still cost storage"
+    )
+    domain: (
+        Annotated[
+            str,
+            Form(
+                r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}",
+                "a domain such as apps.example.com",
+                253,
+            ),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="domain of the Ingresses, in a DNS zone of the same account; default: one of "
+        "nip.io by the load balancer's address",
+    )
+    tls_email: str | None = Field(
+        default=None, description="address for Let's Encrypt; TLS needs a domain of your own"
+    )
+
+
+class Jenkins(Strict):
+    """What the chart of Jenkins needs to build with kaniko."""
+
+    namespace: DnsLabel = Field(default="jenkins", description="namespace of Jenkins")
 
 
 class Ready(Strict):
@@ -124,6 +159,9 @@ class Ready(Strict):
         default=None, description="builds with kaniko; `{}` for the defaults"
     )
     jenkins_x: JenkinsX | None = Field(default=None, description="Jenkins X 3")
+    jenkins: Jenkins | None = Field(
+        default=None, description="Jenkins with kaniko agents; `{}` for the defaults"
+    )
 
     @property
     def pushers(self) -> tuple[str, ...]:

@@ -1,0 +1,48 @@
+"""What ``clusterkit verify`` asks of a cluster: checks with an id, and what they found.
+
+A check is a question that is already closed over whom it asks, so the same list runs for a cluster
+of clusterkit's and for any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Level = Literal["static", "dry-run", "probe"]
+"""only reads; asks the API server what it would do; creates something and removes it again"""
+Status = Literal["passed", "warned", "failed", "skipped"]
+Purpose = Literal["any", "kaniko", "jenkins-x", "jenkins", "progressive-delivery"]
+"""what a check is for; ``any``: for every cluster"""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a check found, of one thing."""
+
+    status: Status
+    what: str
+    """what is so, or why it was skipped"""
+    where: str = ""
+    """``storageclass/gp2``, ``pool default``"""
+    seen: str = ""
+    """the message that users see otherwise, in the words of who prints it"""
+    cure: str = ""
+    """what to do next: a command or a line of the profile"""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question."""
+
+    id: str
+    """``K3``, ``E2``"""
+    title: str
+    """what is expected: ``exactly one default StorageClass``"""
+    level: Level
+    run: Callable[[], Iterable[Result]]
+    """no result: passed. A ``ClusterkitError`` fails the check with the error's own words; a
+    ``Denied`` skips it, naming the permission
+    """
+    purpose: Purpose = "any"
