@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from clusterkit_sandbox.kube import roles
 from clusterkit_sandbox.kube.admission import SERVICES
 from clusterkit_sandbox.kube.kinds import Object, clone
+from clusterkit_sandbox.kube.roles import born
 from clusterkit_sandbox.kube.state import ClusterState
 from clusterkit_sandbox.kube.write_options import WriteOptions
 from clusterkit_sandbox.kube.writes import Writer
@@ -34,8 +34,7 @@ def populate(
 def _own(admins: tuple[str, ...]) -> Iterator[Object]:
     for name in _NAMESPACES:
         yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-    yield from roles.cluster_roles()
-    yield from roles.cluster_role_bindings(admins)
+    yield from born(admins)
     for name, value in _PRIORITIES.items():
         yield {
             "apiVersion": "scheduling.k8s.io/v1",

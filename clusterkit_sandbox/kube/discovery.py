@@ -7,6 +7,7 @@ kubectl needs it up to 1.28 only.
 
 from __future__ import annotations
 
+import base64
 import functools
 import hashlib
 import json
@@ -21,21 +22,7 @@ _AGGREGATED = re.compile(
     r"application/json;g=apidiscovery\.k8s\.io;v=(v2|v2beta1);as=APIGroupDiscoveryList"
 )
 _REF = "#/components/schemas/"
-_SUBRESOURCE_KINDS = {
-    "attach": ("", "v1", "PodAttachOptions"),
-    "scale": ("autoscaling", "v1", "Scale"),
-    "token": ("authentication.k8s.io", "v1", "TokenRequest"),
-    "eviction": ("policy", "v1", "Eviction"),
-    "binding": ("", "v1", "Binding"),
-}
-_SUBRESOURCE_VERBS = {
-    "attach": ["create", "get"],
-    "binding": ["create"],
-    "eviction": ["create"],
-    "log": ["get"],
-    "finalize": ["update"],
-    "token": ["create"],
-}
+_SCALE = {"group": "autoscaling", "version": "v1", "kind": "Scale"}
 _PARAMETERS = ("dryRun", "fieldManager", "fieldValidation", "force", "pretty")
 
 
@@ -145,36 +132,29 @@ def _names(resource: Resource) -> Object:
     return found
 
 
-def _kind(resource: Resource, subresource: str) -> tuple[str, str, str]:
-    own = (resource.group, resource.version, resource.kind)
-    return _SUBRESOURCE_KINDS.get(subresource, own)
-
-
-def _verbs(subresource: str) -> list[str]:
-    return _SUBRESOURCE_VERBS.get(subresource, ["get", "patch", "update"])
-
-
 def _aggregated(resources: Iterable[Resource]) -> list[Object]:
-    found = []
-    for resource in resources:
-        subresources = []
-        for name in sorted(resource.subresources):
-            group, served, kind = _kind(resource, name)
-            response = {"group": group, "version": served, "kind": kind}
-            subresources.append(
-                {"subresource": name, "responseKind": response, "verbs": _verbs(name)}
-            )
-        response = {"group": resource.group, "version": resource.version, "kind": resource.kind}
-        entry = {
-            "resource": resource.plural,
-            "responseKind": response,
-            "scope": "Namespaced" if resource.namespaced else "Cluster",
-            "singularResource": resource.singular,
-            "verbs": list(resource.verbs),
+    return [dict(resource.discovered or _custom(resource)) for resource in resources]
+
+
+def _custom(resource: Resource) -> Object:
+    own = {"group": resource.group, "version": resource.version, "kind": resource.kind}
+    entry = {
+        "resource": resource.plural,
+        "responseKind": own,
+        "scope": "Namespaced" if resource.namespaced else "Cluster",
+        "singularResource": resource.singular,
+        "verbs": list(resource.verbs),
+        **_names(resource),
+    }
+    subresources = [
+        {
+            "subresource": name,
+            "responseKind": _SCALE if name == "scale" else own,
+            "verbs": ["get", "patch", "update"],
         }
-        entry |= _names(resource)
-        found.append(entry | ({"subresources": subresources} if subresources else {}))
-    return found
+        for name in sorted(resource.subresources)
+    ]
+    return entry | ({"subresources": subresources} if subresources else {})
 
 
 def _group(group: str, versions: Iterable[str]) -> Object:
@@ -182,31 +162,39 @@ def _group(group: str, versions: Iterable[str]) -> Object:
     return {"name": group, "versions": served, "preferredVersion": served[0]}
 
 
+def _storage_hash(resource: Resource) -> str:
+    """apiserver ``pkg/endpoints/discovery``, ``StorageVersionHash``."""
+    text = f"{resource.group}/{resource.version}/{resource.kind}"
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()[:8]).decode()
+
+
 def _resource_list(group_version: str, resources: Iterable[Resource]) -> Object:
     found = []
     for resource in resources:
-        found.append(
-            {
-                "name": resource.plural,
-                "singularName": resource.singular,
-                "namespaced": resource.namespaced,
-                "kind": resource.kind,
-                "verbs": list(resource.verbs),
-            }
-            | _names(resource)
-        )
-        for name in sorted(resource.subresources):
-            group, served, kind = _kind(resource, name)
-            entry: Object = {
-                "name": f"{resource.plural}/{name}",
-                "singularName": "",
-                "namespaced": resource.namespaced,
-                "kind": kind,
-                "verbs": _verbs(name),
-            }
-            if name in _SUBRESOURCE_KINDS:
-                entry |= {"group": group, "version": served}
-            found.append(entry)
+        entry: Object = {
+            "name": resource.plural,
+            "singularName": resource.singular,
+            "namespaced": resource.namespaced,
+            "kind": resource.kind,
+            "verbs": list(resource.verbs),
+            **_names(resource),
+        }
+        if "list" in resource.verbs:
+            entry["storageVersionHash"] = _storage_hash(resource)
+        found.append(entry)
+        for part in _aggregated([resource])[0].get("subresources", ()):
+            kind = part["responseKind"]
+            more = kind if kind["group"] and kind["group"] != resource.group else {}
+            found.append(
+                {
+                    "name": f"{resource.plural}/{part['subresource']}",
+                    "singularName": "",
+                    "namespaced": resource.namespaced,
+                    **{name: more[name] for name in ("group", "version") if more},
+                    "kind": kind["kind"],
+                    "verbs": part["verbs"],
+                }
+            )
     return {
         "kind": "APIResourceList",
         "apiVersion": "v1",

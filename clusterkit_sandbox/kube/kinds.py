@@ -1,8 +1,9 @@
 """The kinds the endpoint serves: Kubernetes' own, shared by all clusters, and a cluster's custom
 ones.
 
-The data (resources and OpenAPI definitions of Kubernetes 1.36) is packed by
-``tools/gen_kube_schema.py``; it is read once per process.
+The data is read once per process: OpenAPI definitions of Kubernetes 1.36, packed by
+``tools/gen_kube_schema.py``, and what a real API server of that version told about itself, packed
+by ``tools/gen_kube_recorded.py``.
 """
 
 from __future__ import annotations
@@ -70,11 +71,14 @@ class Resource:
     """the ``scale`` subresource of a custom kind: ``specReplicasPath``, ``statusReplicasPath``"""
     selectable: tuple[str, ...] = ()
     """``selectableFields`` of a custom kind, as paths without the leading dot"""
+    discovered: Mapping[str, Any] = field(default_factory=dict)
+    """its entry in aggregated discovery; none of a custom kind"""
 
     @property
     def key(self) -> GroupPlural:
         """Where its objects are stored."""
-        return self.group, self.plural
+        found = self.group, self.plural
+        return _STORED_AS.get(found, found)
 
     @property
     def group_version(self) -> str:
@@ -97,44 +101,64 @@ class Resource:
         return self.key == ("", "namespaces")
 
 
-@functools.cache
-def _data() -> dict[str, Any]:
-    packed = resources.files(__package__).joinpath("data/kubernetes.json.xz").read_bytes()
+_STORED_AS: Mapping[GroupPlural, GroupPlural] = {("events.k8s.io", "events"): ("", "events")}
+
+
+def _packed(name: str) -> dict[str, Any]:
+    packed = resources.files(__package__).joinpath(f"data/{name}.json.xz").read_bytes()
     found: dict[str, Any] = json.loads(lzma.decompress(packed))
     return found
 
 
-_STREAMED: Mapping[str, frozenset[str]] = {"pods": frozenset(("attach",))}
-"""the subresources without objects that are served; the data has those with objects"""
+@functools.cache
+def recorded() -> dict[str, Any]:
+    """What a real server told: ``discovery``, ``columns`` by path, ``roles``."""
+    return _packed("recorded")
 
 
 @functools.cache
 def definitions() -> Mapping[str, Schema]:
     """Every OpenAPI definition by its long name."""
-    found: Mapping[str, Schema] = _data()["definitions"]
+    found: Mapping[str, Schema] = _packed("kubernetes")["definitions"]
     return found
 
 
 @functools.cache
 def built_in() -> tuple[Resource, ...]:
     """Kubernetes' own stable resources."""
+    schemas = {
+        (kind["group"], kind["version"], kind["kind"]): name
+        for name, body in definitions().items()
+        for kind in body.get("x-kubernetes-group-version-kind", ())
+    }
     return tuple(
         Resource(
-            group=row["group"],
-            version=row["version"],
-            kind=row["kind"],
-            plural=row["plural"],
-            namespaced=row["namespaced"],
+            group=group,
+            version=version,
+            kind=kind,
+            plural=row["resource"],
+            namespaced=row["scope"] == "Namespaced",
             verbs=tuple(row["verbs"]),
-            schema={"$ref": _REF + row["schema"]},
-            singular=row["kind"].lower(),
-            list_kind=row["kind"] + "List",
-            short=tuple(row["short"]),
-            categories=tuple(row["categories"]),
-            subresources=frozenset(row["subresources"]) | _STREAMED.get(row["plural"], frozenset()),
+            schema={"$ref": _REF + schemas[group, version, kind]},
+            singular=row["singularResource"],
+            list_kind=kind + "List",
+            short=tuple(row.get("shortNames", ())),
+            categories=tuple(row.get("categories", ())),
+            subresources=frozenset(each["subresource"] for each in row.get("subresources", ())),
+            discovered=row,
         )
-        for row in _data()["resources"]
+        for group, version, row in discovered()
+        if (kind := row["responseKind"]["kind"])
     )
+
+
+def discovered() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Group, version and entry of every resource in the recorded discovery, in its order."""
+    for document in recorded()["discovery"].values():
+        for group in document["items"]:
+            for version in group["versions"]:
+                for row in version["resources"]:
+                    yield group["metadata"].get("name", ""), version["version"], row
 
 
 def definition_name(ref: str) -> str:

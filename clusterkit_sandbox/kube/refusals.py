@@ -75,7 +75,7 @@ class Cause:
     @classmethod
     def unsupported(cls, field: str, value: Any, choices: Sequence[str]) -> Cause:
         """A field whose value is not one of those allowed."""
-        allowed = ", ".join(f'"{choice}"' for choice in sorted(choices))
+        allowed = ", ".join(f'"{choice}"' for choice in choices)
         return cls(
             field,
             "FieldValueNotSupported",

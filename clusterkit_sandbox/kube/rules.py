@@ -1,48 +1,67 @@
-"""What Kubernetes demands of its own kinds beyond their schema, and what may not change.
+"""What Kubernetes demands of its own kinds beyond their schema.
 
 From the validation functions of Kubernetes (``pkg/apis/*/validation``), for the kinds clusters are
-built of.
+built of; causes come in the order in which those find them.
 """
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from clusterkit_sandbox.kube import quantities
+from clusterkit_sandbox.kube.immutable import changes
 from clusterkit_sandbox.kube.kinds import GroupPlural, Object, Resource
 from clusterkit_sandbox.kube.refusals import Cause
 from clusterkit_sandbox.kube.selectors import dig, matches
+from clusterkit_sandbox.kube.validation import key_problem, subdomain_problem
 
-_IMMUTABLE = "field is immutable"
-_ACCESS_MODES = ("ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod")
-_SERVICE_TYPES = ("ClusterIP", "NodePort", "LoadBalancer", "ExternalName")
-_POD_CHANGES = (
-    "pod updates may not change fields other than `spec.containers[*].image`,"
-    "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions"
-    " to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it"
-    " was previously negative)"
-)
-_CLAIM_CHANGES = (
-    "spec is immutable after creation except resources.requests and volumeAttributesClassName for"
-    " bound claims"
-)
+_ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
+_SERVICE_TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
+_PROTOCOLS = ("SCTP", "TCP", "UDP")
+_PORT = "must be between 1 and 65535, inclusive"
+_NOT_NEGATIVE = "must be greater than or equal to 0"
+_HIGHEST_PRIORITY = 1_000_000_000
+_LARGEST_DATA = 1024 * 1024
 
 
 def causes(resource: Resource, new: Object, old: Object | None) -> list[Cause]:
     """Everything wrong with a create (``old`` is None) or an update."""
     if resource.custom:
         return []
-    found: list[Cause] = []
     rule = _RULES.get(resource.key)
-    if rule:
-        found += rule(new)
+    found = list(rule(new)) if rule else []
     if old is not None:
-        found += _changes(resource.key, new, old)
+        found += changes(resource.key, new, old)
     return found
 
 
-def _pod_spec(spec: Object, path: str) -> Iterator[Cause]:
-    volumes = {volume.get("name") for volume in spec.get("volumes") or []}
+def _not_negative(spec: Object, path: str, *fields: str) -> Iterator[Cause]:
+    for field in fields:
+        value = spec.get(field)
+        if isinstance(value, int) and value < 0:
+            yield Cause.invalid(f"{path}.{field}", value, _NOT_NEGATIVE)
+
+
+def _choice(found: Object, path: str, choices: tuple[str, ...]) -> Iterator[Cause]:
+    """A field that must be one of ``choices``; one that is absent has a default."""
+    *steps, field = path.split(".")
+    value = (dig(found, ".".join(steps)) if steps else found).get(field)
+    if value is not None and value not in choices:
+        yield Cause.unsupported(path, value, choices)
+
+
+def _port(value: Any, path: str) -> Iterator[Cause]:
+    """A number; names of ports are not looked at."""
+    if isinstance(value, int) and not 0 < value < 65536:
+        yield Cause.invalid(path, value, _PORT)
+
+
+def _pod_spec(
+    spec: Object, path: str, policies: tuple[str, ...], claims: frozenset[str] = frozenset()
+) -> Iterator[Cause]:
+    volumes = {volume.get("name") for volume in spec.get("volumes") or []} | claims
     if not spec.get("containers"):
         yield Cause.required(f"{path}.containers")
     seen = set()
@@ -57,22 +76,19 @@ def _pod_spec(spec: Object, path: str) -> Iterator[Cause]:
             for number, mount in enumerate(container.get("volumeMounts") or []):
                 if mount.get("name") not in volumes:
                     yield Cause.not_found(f"{at}.volumeMounts[{number}].name", mount.get("name"))
-    if spec.get("restartPolicy") not in ("Always", "OnFailure", "Never"):
-        choices = ("Always", "Never", "OnFailure")
-        yield Cause.unsupported(f"{path}.restartPolicy", spec.get("restartPolicy"), choices)
+    if spec.get("restartPolicy") not in policies:
+        yield Cause.unsupported(f"{path}.restartPolicy", spec.get("restartPolicy"), policies)
 
 
 def _pod(new: Object) -> Iterator[Cause]:
-    yield from _pod_spec(new.get("spec") or {}, "spec")
+    yield from _pod_spec(new.get("spec") or {}, "spec", ("Always", "Never", "OnFailure"))
 
 
 def _workload(new: Object) -> Iterator[Cause]:
     spec = new.get("spec") or {}
     template = spec.get("template") or {}
     selector = spec.get("selector")
-    if isinstance(spec.get("replicas"), int) and spec["replicas"] < 0:
-        detail = "must be greater than or equal to 0"
-        yield Cause.invalid("spec.replicas", spec["replicas"], detail)
+    yield from _not_negative(spec, "spec", "replicas")
     labels = (template.get("metadata") or {}).get("labels") or {}
     if selector is not None:
         if not selector.get("matchLabels") and not selector.get("matchExpressions"):
@@ -82,20 +98,46 @@ def _workload(new: Object) -> Iterator[Cause]:
             detail = "`selector` does not match template `labels`"
             yield Cause.invalid("spec.template.metadata.labels", labels, detail)
     if template.get("spec") is not None:
-        yield from _pod_spec(template["spec"], "spec.template.spec")
-        policy = template["spec"].get("restartPolicy")
-        if policy in ("OnFailure", "Never"):
-            yield Cause.unsupported("spec.template.spec.restartPolicy", policy, ("Always",))
+        claims = frozenset(
+            claim["metadata"]["name"] for claim in spec.get("volumeClaimTemplates") or []
+        )
+        yield from _pod_spec(template["spec"], "spec.template.spec", ("Always",), claims)
+    rolling = dig(spec, "strategy.rollingUpdate") or {}
+    if {_none(rolling.get("maxSurge")), _none(rolling.get("maxUnavailable"))} == {True}:
+        at = "spec.strategy.rollingUpdate.maxUnavailable"
+        yield Cause.invalid(at, rolling["maxUnavailable"], "may not be 0 when `maxSurge` is 0")
+
+
+def _none(value: Any) -> bool:
+    return value in (0, "0%")
+
+
+def _job_spec(spec: Object, path: str) -> Iterator[Cause]:
+    yield from _not_negative(spec, path, "parallelism", "completions", "backoffLimit")
+    pods = dig(spec, "template.spec")
+    if pods is not None:
+        at = f"{path}.template.spec"
+        policy = pods.get("restartPolicy")
+        yield from _pod_spec(pods, at, ("Always", "Never", "OnFailure"))
+        if policy not in ("OnFailure", "Never"):
+            yield Cause.required(f"{at}.restartPolicy", 'valid values: "OnFailure", "Never"')
 
 
 def _job(new: Object) -> Iterator[Cause]:
-    template = dig(new, "spec.template.spec")
-    if template is None:
-        return
-    yield from _pod_spec(template, "spec.template.spec")
-    if template.get("restartPolicy") not in ("OnFailure", "Never"):
-        detail = 'valid values: "OnFailure", "Never"'
-        yield Cause.required("spec.template.spec.restartPolicy", detail)
+    yield from _job_spec(new.get("spec") or {}, "spec")
+
+
+def _cron_job(new: Object) -> Iterator[Cause]:
+    spec = new.get("spec") or {}
+    schedule = spec.get("schedule") or ""
+    fields = schedule.split()
+    if not schedule:
+        yield Cause.required("spec.schedule")
+    elif not schedule.startswith("@") and len(fields) != 5:
+        detail = f"expected exactly 5 fields, found {len(fields)}: [{' '.join(fields)}]"
+        yield Cause.invalid("spec.schedule", schedule, detail)
+    yield from _choice(new, "spec.concurrencyPolicy", ("Allow", "Forbid", "Replace"))
+    yield from _job_spec(dig(spec, "jobTemplate.spec") or {}, "spec.jobTemplate.spec")
 
 
 def _claim(new: Object) -> Iterator[Cause]:
@@ -105,8 +147,11 @@ def _claim(new: Object) -> Iterator[Cause]:
     for mode in spec.get("accessModes") or []:
         if mode not in _ACCESS_MODES:
             yield Cause.unsupported("spec.accessModes", mode, _ACCESS_MODES)
-    if not dig(spec, "resources.requests.storage"):
+    size = dig(spec, "resources.requests.storage")
+    if not size:
         yield Cause.required("spec.resources[storage]")
+    elif quantities.parse(size) <= 0:
+        yield Cause.invalid("spec.resources[storage]", size, "must be greater than zero")
 
 
 def _volume(new: Object) -> Iterator[Cause]:
@@ -119,8 +164,6 @@ def _volume(new: Object) -> Iterator[Cause]:
 
 def _service(new: Object) -> Iterator[Cause]:
     spec = new.get("spec") or {}
-    if spec.get("type") not in _SERVICE_TYPES:
-        yield Cause.unsupported("spec.type", spec.get("type"), _SERVICE_TYPES)
     ports = spec.get("ports") or []
     if spec.get("type") == "ExternalName":
         if not spec.get("externalName"):
@@ -129,25 +172,98 @@ def _service(new: Object) -> Iterator[Cause]:
         yield Cause.required("spec.ports")
     for index, port in enumerate(ports):
         at = f"spec.ports[{index}]"
-        if not isinstance(port.get("port"), int) or not 0 < port["port"] < 65536:
-            detail = "must be between 1 and 65535, inclusive"
-            yield Cause.invalid(f"{at}.port", port.get("port"), detail)
         if len(ports) > 1 and not port.get("name"):
             yield Cause.required(f"{at}.name")
+        yield from _port(port.get("port"), f"{at}.port")
+        if port.get("protocol", "TCP") not in _PROTOCOLS:
+            yield Cause.unsupported(f"{at}.protocol", port["protocol"], _PROTOCOLS)
+        yield from _port(port.get("targetPort"), f"{at}.targetPort")
+    yield from _choice(new, "spec.type", _SERVICE_TYPES)
+
+
+def _ingress(new: Object) -> Iterator[Cause]:
+    for index, rule in enumerate(dig(new, "spec.rules") or []):
+        at = f"spec.rules[{index}]"
+        host = rule.get("host")
+        if host and not host.startswith("*.") and (wrong := subdomain_problem(host)):
+            yield Cause.invalid(f"{at}.host", host, wrong)
+        for number, path in enumerate(dig(rule, "http.paths") or []):
+            here = f"{at}.http.paths[{number}]"
+            if path.get("pathType") is None:
+                yield Cause.required(f"{here}.pathType", "pathType must be specified")
+            elif path["pathType"] != "ImplementationSpecific":
+                if not (path.get("path") or "").startswith("/"):
+                    detail = "must be an absolute path"
+                    yield Cause.invalid(f"{here}.path", path.get("path", ""), detail)
+            port = dig(path, "backend.service.port") or {}
+            if dig(path, "backend.service") is not None and not port:
+                yield Cause.required(f"{here}.backend", "port name or number is required")
+
+
+def _policy(new: Object) -> Iterator[Cause]:
+    spec = new.get("spec") or {}
+    for way, peers in (("ingress", "from"), ("egress", "to")):
+        for index, rule in enumerate(spec.get(way) or []):
+            at = f"spec.{way}[{index}]"
+            for number, port in enumerate(rule.get("ports") or []):
+                yield from _port(port.get("port"), f"{at}.ports[{number}].port")
+            for number, peer in enumerate(rule.get(peers) or []):
+                cidr = dig(peer, "ipBlock.cidr")
+                if cidr is not None and not _is_cidr(cidr):
+                    detail = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
+                    yield Cause.invalid(f"{at}.{peers}[{number}].ipBlock.cidr", cidr, detail)
+    for index, word in enumerate(spec.get("policyTypes") or []):
+        if word not in ("Ingress", "Egress"):
+            yield Cause.unsupported(f"spec.policyTypes[{index}]", word, ("Ingress", "Egress"))
+
+
+def _is_cidr(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return "/" in text
+
+
+def _class(new: Object) -> Iterator[Cause]:
+    provisioner = new.get("provisioner") or ""
+    if not provisioner:
+        yield Cause.required("provisioner")
+    elif wrong := key_problem(provisioner.lower()):
+        yield Cause.invalid("provisioner", provisioner, wrong)
+    yield from _choice(new, "reclaimPolicy", ("Delete", "Retain"))
+    yield from _choice(new, "volumeBindingMode", ("Immediate", "WaitForFirstConsumer"))
+
+
+def _priority(new: Object) -> Iterator[Cause]:
+    own = new["metadata"].get("name", "").startswith("system-")
+    if not own and (new.get("value") or 0) > _HIGHEST_PRIORITY:
+        detail = f"maximum allowed value of a user defined priority is {_HIGHEST_PRIORITY}"
+        yield Cause.forbidden("value", detail)
+
+
+def _data(new: Object) -> Iterator[Cause]:
+    size = sum(len(value) for value in (new.get("data") or {}).values())
+    size += sum(len(value) * 3 // 4 for value in (new.get("binaryData") or {}).values())
+    if size > _LARGEST_DATA:
+        detail = f"Too long: may not be more than {_LARGEST_DATA} bytes"
+        yield Cause("[]", "FieldValueTooLong", detail)
 
 
 def _binding(new: Object) -> Iterator[Cause]:
-    kind = (new.get("roleRef") or {}).get("kind")
-    choices = ("ClusterRole",) if new["kind"] == "ClusterRoleBinding" else ("ClusterRole", "Role")
-    if kind not in choices:
-        yield Cause.unsupported("roleRef.kind", kind, choices)
+    role = new.get("roleRef") or {}
+    choices = ("ClusterRole",) if new["kind"] == "ClusterRoleBinding" else ("Role", "ClusterRole")
+    if role.get("kind") not in choices:
+        yield Cause.unsupported("roleRef.kind", role.get("kind"), choices)
+    if not role.get("name"):
+        yield Cause.required("roleRef.name")
     for index, subject in enumerate(new.get("subjects") or []):
         at = f"subjects[{index}]"
         if subject.get("kind") == "ServiceAccount":
             if not subject.get("namespace"):
                 yield Cause.required(f"{at}.namespace")
         elif subject.get("kind") not in ("User", "Group"):
-            allowed = ("Group", "ServiceAccount", "User")
+            allowed = ("ServiceAccount", "User", "Group")
             yield Cause.unsupported(f"{at}.kind", subject.get("kind"), allowed)
 
 
@@ -156,7 +272,7 @@ def _definition(new: Object) -> Iterator[Cause]:
     names = spec.get("names") or {}
     wanted = f"{names.get('plural')}.{spec.get('group')}"
     if new["metadata"].get("name") != wanted:
-        detail = f'must be spec.names.plural+"."+spec.group: {wanted}'
+        detail = 'must be spec.names.plural+"."+spec.group'
         yield Cause.invalid("metadata.name", new["metadata"].get("name"), detail)
     if spec.get("scope") not in ("Namespaced", "Cluster"):
         yield Cause.unsupported("spec.scope", spec.get("scope"), ("Cluster", "Namespaced"))
@@ -166,97 +282,27 @@ def _definition(new: Object) -> Iterator[Cause]:
         yield Cause.invalid("spec.versions", [v.get("name") for v in versions], detail)
     for index, version in enumerate(versions):
         if not dig(version, "schema.openAPIV3Schema"):
-            at = f"spec.versions[{index}].schema.openAPIV3Schema"
-            yield Cause.required(at, "schemas are required")
+            yield Cause.required(f"spec.versions[{index}].schema.openAPIV3Schema")
 
-
-def _changes(key: GroupPlural, new: Object, old: Object) -> Iterator[Cause]:
-    for path in _FIXED.get(key, ()):
-        before, after = dig(old, path), dig(new, path)
-        if before != after:
-            detail = "cannot change roleRef" if path == "roleRef" else _IMMUTABLE
-            value = after
-            if path == "roleRef" and isinstance(after, dict):
-                value = {
-                    "APIGroup": after.get("apiGroup", ""),
-                    "Kind": after.get("kind", ""),
-                    "Name": after.get("name", ""),
-                }
-            yield Cause.invalid(path, value, detail)
-    if key == ("", "pods") and _fixed_of_pod(new) != _fixed_of_pod(old):
-        yield Cause.forbidden("spec", _POD_CHANGES)
-    if key == ("", "persistentvolumeclaims") and _fixed_of_claim(new, old) != _fixed_of_claim(
-        old, old
-    ):
-        yield Cause.forbidden("spec", _CLAIM_CHANGES)
-    if key in (("", "secrets"), ("", "configmaps")) and old.get("immutable"):
-        for name in ("data", "binaryData"):
-            if old.get(name) != new.get(name):
-                yield Cause.forbidden(name, "field is immutable when `immutable` is set")
-    before, after = dig(old, "spec.clusterIP"), dig(new, "spec.clusterIP")
-    if key == ("", "services") and before and after and before != after:
-        yield Cause.invalid("spec.clusterIPs[0]", after, "may not change once set")
-
-
-def _fixed_of_pod(found: Object) -> Any:
-    spec = {
-        name: value
-        for name, value in (found.get("spec") or {}).items()
-        if name not in ("activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds")
-    }
-    for kind in ("containers", "initContainers"):
-        spec[kind] = [
-            {name: value for name, value in container.items() if name != "image"}
-            for container in spec.get(kind) or []
-        ]
-    # the scheduler's binding sets it once
-    spec.pop("nodeName", None)
-    return spec
-
-
-def _fixed_of_claim(found: Object, old: Object) -> Any:
-    skip = {"volumeAttributesClassName"}
-    if dig(old, "status.phase") == "Bound":
-        skip.add("resources")
-    if not dig(old, "spec.volumeName"):
-        skip.add("volumeName")
-    spec = found.get("spec") or {}
-    if old["spec"].get("storageClassName") is None:
-        # a claim from before there was a default class may get it later
-        skip.add("storageClassName")
-    return {name: value for name, value in spec.items() if name not in skip}
-
-
-_FIXED: Mapping[GroupPlural, tuple[str, ...]] = {
-    ("", "secrets"): ("type",),
-    ("apps", "daemonsets"): ("spec.selector",),
-    ("apps", "deployments"): ("spec.selector",),
-    ("apps", "replicasets"): ("spec.selector",),
-    ("apps", "statefulsets"): ("spec.selector", "spec.serviceName", "spec.volumeClaimTemplates"),
-    ("batch", "jobs"): ("spec.selector", "spec.template", "spec.completionMode"),
-    ("networking.k8s.io", "ingressclasses"): ("spec.controller",),
-    ("rbac.authorization.k8s.io", "clusterrolebindings"): ("roleRef",),
-    ("rbac.authorization.k8s.io", "rolebindings"): ("roleRef",),
-    ("scheduling.k8s.io", "priorityclasses"): ("value",),
-    ("storage.k8s.io", "storageclasses"): (
-        "provisioner",
-        "parameters",
-        "reclaimPolicy",
-        "volumeBindingMode",
-    ),
-}
 
 _RULES: Mapping[GroupPlural, Callable[[Object], Iterator[Cause]]] = {
+    ("", "configmaps"): _data,
     ("", "persistentvolumeclaims"): _claim,
     ("", "persistentvolumes"): _volume,
     ("", "pods"): _pod,
+    ("", "secrets"): _data,
     ("", "services"): _service,
     ("apiextensions.k8s.io", "customresourcedefinitions"): _definition,
     ("apps", "daemonsets"): _workload,
     ("apps", "deployments"): _workload,
     ("apps", "replicasets"): _workload,
     ("apps", "statefulsets"): _workload,
+    ("batch", "cronjobs"): _cron_job,
     ("batch", "jobs"): _job,
+    ("networking.k8s.io", "ingresses"): _ingress,
+    ("networking.k8s.io", "networkpolicies"): _policy,
     ("rbac.authorization.k8s.io", "clusterrolebindings"): _binding,
     ("rbac.authorization.k8s.io", "rolebindings"): _binding,
+    ("scheduling.k8s.io", "priorityclasses"): _priority,
+    ("storage.k8s.io", "storageclasses"): _class,
 }

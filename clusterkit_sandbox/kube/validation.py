@@ -15,7 +15,6 @@ from clusterkit_sandbox.kube.kinds import Object, Resource, Schema, clone, membe
 from clusterkit_sandbox.kube.refusals import Cause
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_LABEL_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _QUALIFIED = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
 _VALUE = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?")
@@ -23,11 +22,6 @@ _LABEL_RULE = (
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must"
     " start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for"
     " validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
-)
-_LABEL_1035_RULE = (
-    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an"
-    " alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123',"
-    " regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')"
 )
 _SUBDOMAIN_RULE = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.',"
@@ -60,7 +54,7 @@ def metadata_causes(resource: Resource, found: Object) -> list[Cause]:
     elif wrong := _name_problem(resource, name):
         causes.append(Cause.invalid("metadata.name", name, wrong))
     for key, value in (metadata.get("labels") or {}).items():
-        if wrong := _key_problem(key):
+        if wrong := key_problem(key):
             causes.append(Cause.invalid("metadata.labels", key, wrong))
         if wrong := _value_problem(value):
             causes.append(Cause.invalid("metadata.labels", value, wrong))
@@ -68,7 +62,7 @@ def metadata_causes(resource: Resource, found: Object) -> list[Cause]:
     causes += [
         Cause.invalid("metadata.annotations", key, wrong)
         for key in annotations
-        if (wrong := _key_problem(key.lower()))
+        if (wrong := key_problem(key.lower()))
     ]
     if sum(len(key) + len(value) for key, value in annotations.items()) > _ANNOTATIONS_SIZE:
         detail = f"may not be more than {_ANNOTATIONS_SIZE} bytes"
@@ -81,11 +75,13 @@ def _name_problem(resource: Resource, name: str) -> str:
         if name in (".", "..") or "/" in name or "%" in name:
             return "may not be '.' or '..', nor contain '/' or '%'"
         return ""
-    if resource.key == ("", "services"):
-        return _dns(name, _LABEL_1035, _LABEL_1035_RULE, _LABEL_LENGTH)
-    if resource.key in (("", "namespaces"), ("networking.k8s.io", "servicecidrs")):
+    if resource.key in (
+        ("", "namespaces"),
+        ("", "services"),
+        ("networking.k8s.io", "servicecidrs"),
+    ):
         return _dns(name, _LABEL, _LABEL_RULE, _LABEL_LENGTH)
-    return _dns(name, _SUBDOMAIN, _SUBDOMAIN_RULE, _SUBDOMAIN_LENGTH)
+    return subdomain_problem(name)
 
 
 def _dns(name: str, pattern: re.Pattern[str], rule: str, longest: int) -> str:
@@ -94,13 +90,19 @@ def _dns(name: str, pattern: re.Pattern[str], rule: str, longest: int) -> str:
     return "" if pattern.fullmatch(name) else rule
 
 
-def _key_problem(key: str) -> str:
+def key_problem(key: str) -> str:
+    """What is wrong with a qualified name; empty for nothing."""
     prefix, slash, name = key.rpartition("/")
     if slash and not _SUBDOMAIN.fullmatch(prefix):
         return f"prefix part {_SUBDOMAIN_RULE}"
     if not name or not _QUALIFIED.fullmatch(name):
         return _KEY_RULE
     return "name part must be no more than 63 characters" if len(name) > _LABEL_LENGTH else ""
+
+
+def subdomain_problem(name: str) -> str:
+    """What is wrong with a DNS name; empty for nothing."""
+    return _dns(name, _SUBDOMAIN, _SUBDOMAIN_RULE, _SUBDOMAIN_LENGTH)
 
 
 def _value_problem(value: str) -> str:

@@ -266,8 +266,9 @@ class Writer:
             admission.admit(self._state, resource, new, old)
         if subresource == "status" and not resource.custom:
             return
-        found = metadata_causes(resource, new) + schema_causes(resource, new)
-        found += rules.causes(resource, new, old)
+        found = metadata_causes(resource, new) + rules.causes(resource, new, old)
+        told = {cause.field for cause in found}
+        found += [cause for cause in schema_causes(resource, new) if cause.field not in told]
         if found:
             raise invalid(resource, new["metadata"].get("name", ""), found)
 
