@@ -20,6 +20,7 @@ from clusterkit_sandbox.kube.refusals import (
 )
 from clusterkit_sandbox.kube.request_info import Call
 from clusterkit_sandbox.kube.state import ClusterState
+from clusterkit_sandbox.kube.versions import shown
 from clusterkit_sandbox.kube.write_options import WriteOptions
 from clusterkit_sandbox.kube.writes import Writer
 
@@ -75,7 +76,7 @@ class Changer:
         if call.subresource == "scale":
             patched = self._patched(call, subresources.scale(call.resource, current), kind, body)
             return self._scaled(call, patched, options), 200, options
-        base = clone(current)
+        base = clone(shown(call.resource, current))
         # a patch that does not mention the version is meant for the present one
         base["metadata"].pop("resourceVersion", None)
         if _mentions_version(body):

@@ -14,6 +14,8 @@ from clusterkit_sandbox.kube.poddefaults import fill_pod, missing, pod_spec, tem
 from clusterkit_sandbox.kube.validation import fill_defaults
 
 _RBAC = "rbac.authorization.k8s.io"
+_UTILIZATION = 80
+"""per cent of the CPU asked for (autoscaling, ``DefaultCPUUtilization``)"""
 
 
 def fill(resource: Resource, found: Object) -> None:
@@ -39,6 +41,21 @@ def _deployment(found: Object) -> None:
 def _replica_set(found: Object) -> None:
     template(found)
     missing(found.setdefault("spec", {}), replicas=1)
+    _status(found, replicas=0)
+
+
+def _replication_controller(found: Object) -> None:
+    _replica_set(found)
+    spec, metadata = found["spec"], found["metadata"]
+    labels = ((spec.get("template") or {}).get("metadata") or {}).get("labels")
+    if labels:
+        missing(spec, selector=dict(labels))
+        missing(metadata, labels=dict(labels))
+
+
+def _status(found: Object, **zeros: object) -> None:
+    """Fields of the status that are written even if they are zero (no ``omitempty`` in Go)."""
+    missing(found.setdefault("status", {}), **zeros)
 
 
 def _daemon_set(found: Object) -> None:
@@ -46,6 +63,10 @@ def _daemon_set(found: Object) -> None:
     spec = found.setdefault("spec", {})
     missing(spec, revisionHistoryLimit=10, updateStrategy={})
     missing(spec["updateStrategy"], type="RollingUpdate")
+    annotations = found["metadata"].setdefault("annotations", {})
+    missing(annotations, **{"deprecated.daemonset.template.generation": "1"})
+    numbers = ("currentNumberScheduled", "desiredNumberScheduled", "numberMisscheduled")
+    _status(found, **dict.fromkeys((*numbers, "numberReady"), 0))
     if spec["updateStrategy"]["type"] == "RollingUpdate":
         missing(spec["updateStrategy"], rollingUpdate={})
         missing(spec["updateStrategy"]["rollingUpdate"], maxSurge=0, maxUnavailable=1)
@@ -64,6 +85,7 @@ def _stateful_set(found: Object) -> None:
     missing(spec, updateStrategy={"type": "RollingUpdate", "rollingUpdate": {"partition": 0}})
     retention = {"whenDeleted": "Retain", "whenScaled": "Retain"}
     missing(spec, persistentVolumeClaimRetentionPolicy=retention)
+    _status(found, replicas=0, availableReplicas=0)
     for claim in spec.get("volumeClaimTemplates") or []:
         claim.setdefault("apiVersion", "v1")
         claim.setdefault("kind", "PersistentVolumeClaim")
@@ -95,8 +117,12 @@ def _cron_job(found: Object) -> None:
         successfulJobsHistoryLimit=3,
         failedJobsHistoryLimit=1,
     )
-    inner = (spec.get("jobTemplate") or {}).get("spec", {}).get("template") or {}
+    found.setdefault("status", {})
+    job = spec.get("jobTemplate") or {}
+    inner = job.get("spec", {}).get("template") or {}
     if isinstance(inner.get("spec"), dict):
+        for part in (job, inner):
+            part.setdefault("metadata", {})
         pod_spec(inner["spec"])
 
 
@@ -108,7 +134,14 @@ def _claim(found: Object) -> None:
 def _volume(found: Object) -> None:
     spec = found.setdefault("spec", {})
     missing(spec, volumeMode="Filesystem", persistentVolumeReclaimPolicy="Retain")
-    missing(found.setdefault("status", {}), phase="Pending")
+    _status(found, phase="Pending")
+    if found["metadata"].get("creationTimestamp"):
+        missing(found["status"], lastPhaseTransitionTime=found["metadata"]["creationTimestamp"])
+
+
+def _budget(found: Object) -> None:
+    numbers = ("currentHealthy", "desiredHealthy", "disruptionsAllowed", "expectedPods")
+    _status(found, **dict.fromkeys(numbers, 0))
 
 
 def _service(found: Object) -> None:
@@ -167,6 +200,7 @@ def _csi_driver(found: Object) -> None:
         fsGroupPolicy="ReadWriteOnceWithFSType",
         storageCapacity=False,
         requiresRepublish=False,
+        seLinuxMount=False,
         volumeLifecycleModes=["Persistent"],
     )
 
@@ -176,7 +210,12 @@ def _priority_class(found: Object) -> None:
 
 
 def _autoscaler(found: Object) -> None:
-    missing(found.setdefault("spec", {}), minReplicas=1)
+    target = {"type": "Utilization", "averageUtilization": _UTILIZATION}
+    metric = {"type": "Resource", "resource": {"name": "cpu", "target": target}}
+    missing(found.setdefault("spec", {}), minReplicas=1, metrics=[metric])
+    status = found.setdefault("status", {})
+    status.setdefault("currentMetrics", None)
+    missing(status, desiredReplicas=0)
 
 
 def _definition(found: Object) -> None:
@@ -191,7 +230,7 @@ _FILLERS: Mapping[GroupPlural, Callable[[Object], None]] = {
     ("", "persistentvolumeclaims"): _claim,
     ("", "persistentvolumes"): _volume,
     ("", "pods"): fill_pod,
-    ("", "replicationcontrollers"): _replica_set,
+    ("", "replicationcontrollers"): _replication_controller,
     ("", "secrets"): _secret,
     ("", "services"): _service,
     ("apiextensions.k8s.io", "customresourcedefinitions"): _definition,
@@ -203,6 +242,7 @@ _FILLERS: Mapping[GroupPlural, Callable[[Object], None]] = {
     ("batch", "cronjobs"): _cron_job,
     ("batch", "jobs"): _job,
     ("networking.k8s.io", "ingresses"): _ingress,
+    ("policy", "poddisruptionbudgets"): _budget,
     (_RBAC, "clusterrolebindings"): _binding,
     (_RBAC, "rolebindings"): _binding,
     ("scheduling.k8s.io", "priorityclasses"): _priority_class,

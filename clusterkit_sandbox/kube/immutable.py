@@ -20,6 +20,20 @@ _POD_CHANGES = (
     " to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it"
     " was previously negative)"
 )
+_SET_MAY_CHANGE = (
+    "replicas",
+    "ordinals",
+    "template",
+    "updateStrategy",
+    "revisionHistoryLimit",
+    "persistentVolumeClaimRetentionPolicy",
+    "minReadySeconds",
+)
+_SET_CHANGES = (
+    "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template',"
+    " 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and"
+    " 'minReadySeconds' are forbidden"
+)
 _CLAIM_CHANGES = (
     "spec is immutable after creation except resources.requests and volumeAttributesClassName for"
     " bound claims"
@@ -52,7 +66,16 @@ def changes(key: GroupPlural, new: Object, old: Object) -> Iterator[Cause]:
                 yield Cause.forbidden(name, "field is immutable when `immutable` is set")
     before, after = dig(old, "spec.clusterIP"), dig(new, "spec.clusterIP")
     if key == ("", "services") and before and after and before != after:
-        yield Cause.invalid("spec.clusterIPs[0]", after, "may not change once set")
+        yield Cause.invalid("spec.clusterIPs[0]", [after], "may not change once set")
+    if key == ("scheduling.k8s.io", "priorityclasses") and old.get("value") != new.get("value"):
+        yield Cause.forbidden("value", "may not be changed in an update.")
+    if key == ("apps", "statefulsets") and _fixed_of_set(new) != _fixed_of_set(old):
+        yield Cause.forbidden("spec", _SET_CHANGES)
+
+
+def _fixed_of_set(found: Object) -> Any:
+    spec = found.get("spec") or {}
+    return {name: value for name, value in spec.items() if name not in _SET_MAY_CHANGE}
 
 
 def _fixed_of_pod(found: Object) -> Any:
@@ -89,12 +112,10 @@ _FIXED: Mapping[GroupPlural, tuple[str, ...]] = {
     ("apps", "daemonsets"): ("spec.selector",),
     ("apps", "deployments"): ("spec.selector",),
     ("apps", "replicasets"): ("spec.selector",),
-    ("apps", "statefulsets"): ("spec.selector", "spec.serviceName", "spec.volumeClaimTemplates"),
     ("batch", "jobs"): ("spec.selector", "spec.template", "spec.completionMode"),
     ("networking.k8s.io", "ingressclasses"): ("spec.controller",),
     ("rbac.authorization.k8s.io", "clusterrolebindings"): ("roleRef",),
     ("rbac.authorization.k8s.io", "rolebindings"): ("roleRef",),
-    ("scheduling.k8s.io", "priorityclasses"): ("value",),
     ("storage.k8s.io", "storageclasses"): (
         "provisioner",
         "parameters",

@@ -20,13 +20,14 @@ _DROP = "$deleteFromPrimitiveList/"
 def json_patch(current: Any, operations: Any) -> Any:
     """The patched copy; ``Refusal`` 422 if an operation does not fit."""
     if not isinstance(operations, list):
-        raise bad_request("error decoding patch: json: cannot unmarshal object into Go value")
+        wrong = "json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp"
+        raise bad_request(f"error decoding patch: {wrong}")
     try:
         return jsonpatch.apply_patch(current, operations)
     except jsonpatch.JsonPatchTestFailed as error:
-        raise patch_failed("testing value failed") from error
+        raise patch_failed() from error
     except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
-        raise patch_failed(str(error)) from error
+        raise patch_failed() from error
 
 
 def merge_patch(current: Any, patch: Any) -> Any:

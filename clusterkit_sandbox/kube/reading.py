@@ -15,7 +15,7 @@ from typing import Any
 from aiohttp import web
 
 from clusterkit_sandbox.kube.kinds import Object
-from clusterkit_sandbox.kube.printers.table import Shape, at_version
+from clusterkit_sandbox.kube.printers.table import Shape
 from clusterkit_sandbox.kube.refusals import Refusal, bad_request, expired
 from clusterkit_sandbox.kube.request_info import Call
 from clusterkit_sandbox.kube.selectors import Match, selected
@@ -200,7 +200,7 @@ class _Stream:
             metadata["annotations"] = {"k8s.io/initial-events-end": "true"}
         resource = self._call.resource
         body = {"kind": resource.kind, "apiVersion": resource.group_version, "metadata": metadata}
-        await self.send("BOOKMARK", at_version(resource, body))
+        await self.send("BOOKMARK", body)
 
     async def _shaped(self, kind: str, found: Object) -> None:
         body = self._shape.event(self._call.resource, found, first=self._first)

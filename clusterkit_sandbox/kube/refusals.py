@@ -201,10 +201,10 @@ def invalid(resource: Resource, name: str, causes: Sequence[Cause]) -> Refusal:
     return Refusal(422, "Invalid", f'{kind} "{name}" is invalid: {text}', details)
 
 
-def patch_failed(why: str) -> Refusal:
+def patch_failed() -> Refusal:
     """422: a JSON patch that does not fit the object."""
     message = "the server rejected our request due to an error in our request"
-    return Refusal(422, "Invalid", message + (f": {why}" if why else ""), {})
+    return Refusal(422, "Invalid", message, {})
 
 
 def not_implemented(what: str) -> Refusal:

@@ -163,7 +163,7 @@ def _parse_fields(resource: Resource, text: str) -> list[Callable[[_Lookup], boo
             raise bad_request(f'invalid selector: "{text}"; can\'t understand "{part}"')
         path, value = (side.strip() for side in part.split(sign, 1))
         if path not in known:
-            raise _unknown_field(resource, text, path)
+            raise _unknown_field(resource, path)
         tests.append(_field_test(path, value, sign == "!="))
     return tests
 
@@ -172,9 +172,8 @@ def _field_test(path: str, value: str, unequal: bool) -> Callable[[_Lookup], boo
     return lambda get: (get(path) != value) is unequal
 
 
-def _unknown_field(resource: Resource, text: str, path: str) -> Refusal:
-    group_version = resource.group_version if resource.group else f"/{resource.version}"
-    return bad_request(
-        f'Unable to find "{group_version}, Resource={resource.plural}" that match label selector'
-        f' "", field selector "{text}": field label not supported: {path}'
-    )
+def _unknown_field(resource: Resource, path: str) -> Refusal:
+    if resource.custom or resource.key in SELECTABLE:
+        return bad_request(f"field label not supported: {path}")
+    only = '"metadata.name", "metadata.namespace"'
+    return bad_request(f'"{path}" is not a known field selector: only {only}')

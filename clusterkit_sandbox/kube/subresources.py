@@ -11,13 +11,22 @@ from clusterkit_sandbox.kube.decoding import parse
 from clusterkit_sandbox.kube.deletion import delete
 from clusterkit_sandbox.kube.kinds import Object, Resource, clone
 from clusterkit_sandbox.kube.ownership import now
-from clusterkit_sandbox.kube.refusals import bad_request, conflict, modified, no_such_path
+from clusterkit_sandbox.kube.refusals import (
+    Cause,
+    Refusal,
+    bad_request,
+    conflict,
+    modified,
+    no_such_path,
+)
 from clusterkit_sandbox.kube.request_info import Call
 from clusterkit_sandbox.kube.selectors import dig
 from clusterkit_sandbox.kube.state import ClusterState
 from clusterkit_sandbox.kube.writes import Writer
 
 _PODS = ("", "pods")
+_SHORTEST = 600
+"""seconds a token lives at least (authentication, ``ValidateTokenRequest``)"""
 _SUCCESS = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 
 
@@ -110,6 +119,15 @@ class Subresources:
         account = self._state.need(call.resource, call.namespace, call.name)
         spec = body.get("spec") or {}
         seconds = spec.get("expirationSeconds") or 3600
+        if seconds < _SHORTEST:
+            cause = Cause.invalid(
+                "spec.expirationSeconds",
+                seconds,
+                "may not specify a duration less than 10 minutes",
+            )
+            told = f"{cause.field}: {cause.message}"
+            kind = 'TokenRequest.authentication.k8s.io ""'
+            raise Refusal(422, "Invalid", f"{kind} is invalid: {told}", {"kind": "TokenRequest"})
         audiences = spec.get("audiences") or [ISSUER]
         bound = spec.get("boundObjectRef")
         token, expires = self._issuer.issue(account, audiences, seconds, bound)

@@ -14,7 +14,9 @@ _COUNTED_GROUPS = {
     "flowcontrol.apiserver.k8s.io",
     "networking.k8s.io",
     "policy",
+    "scheduling.k8s.io",
 }
+_COUNTED = ("pods", "replicationcontrollers")
 
 
 @dataclass
@@ -31,7 +33,7 @@ class WriteOptions:
 
 
 def counted(resource: Resource) -> bool:
-    return resource.custom or resource.group in _COUNTED_GROUPS or resource.key == ("", "pods")
+    return resource.custom or resource.group in _COUNTED_GROUPS or resource.plural in _COUNTED
 
 
 def wish(found: Object) -> Object:

@@ -26,6 +26,7 @@ from clusterkit_sandbox.kube.refusals import (
 )
 from clusterkit_sandbox.kube.state import ClusterState
 from clusterkit_sandbox.kube.validation import metadata_causes, schema_causes
+from clusterkit_sandbox.kube.versions import stored
 from clusterkit_sandbox.kube.write_options import WriteOptions, counted, may_go, wish, without_times
 
 _NAME_LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # apimachinery's pkg/util/rand: no vowels, no words
@@ -53,6 +54,8 @@ class Writer:
     ) -> Object:
         """Store a new object; ``body`` is not changed. ``Refusal`` if it may not be."""
         new = self._decode(resource, typed(body, resource), options)
+        current = self._state.catalogue.current(resource.key)
+        new, resource = stored(resource, current, new), resource if resource.custom else current
         self._prepare(resource, namespace, new)
         defaults.fill(resource, new)
         # what admission adds belongs to nobody
@@ -70,6 +73,8 @@ class Writer:
         """Replace an object, or its status; the answer is the old one if nothing changes."""
         old = self._state.need(resource, namespace, name)
         new = self._decode(resource, body, options)
+        current = self._state.catalogue.current(resource.key)
+        new, resource = stored(resource, current, new), resource if resource.custom else current
         self._match(resource, new, old)
         new = self._part(resource, new, old, options.subresource)
         if not options.subresource:

@@ -11,6 +11,8 @@ from clusterkit_sandbox.kube.kinds import Object
 from clusterkit_sandbox.kube.selectors import dig
 
 NONE = "<none>"
+_SHOWN = 3
+"""addresses and ports of a service"""
 
 Cell = Callable[[Object], Any]
 
@@ -217,3 +219,99 @@ def involved(found: Object) -> str:
 
 def seen(*names: str) -> Cell:
     return lambda found: since(next((found[name] for name in names if found.get(name)), None))
+
+
+def count(path: str) -> Cell:
+    return lambda found: len(dig(found, path) or ())
+
+
+def _shortened(found: list[str], nothing: str) -> str:
+    more = f" + {len(found) - _SHOWN} more..." if len(found) > _SHOWN else ""
+    return ",".join(found[:_SHOWN]) + more if found else nothing
+
+
+def endpoints(found: Object) -> str:
+    return _shortened(
+        [
+            f"{address['ip']}:{port['port']}"
+            for subset in found.get("subsets") or ()
+            for port in subset.get("ports") or ()
+            for address in subset.get("addresses") or ()
+        ],
+        NONE,
+    )
+
+
+def slice_endpoints(found: Object) -> str:
+    parts = found.get("endpoints") or ()
+    return _shortened([one for part in parts for one in part["addresses"]], "<unset>")
+
+
+def slice_ports(found: Object) -> str:
+    return _shortened([str(port["port"]) for port in found.get("ports") or ()], "<unset>")
+
+
+def quota(*, limits: bool) -> Cell:
+    def cell(found: Object) -> str:
+        hard = dig(found, "status.hard") or dig(found, "spec.hard") or {}
+        used = dig(found, "status.used") or {}
+        names = sorted(name for name in hard if name.startswith("limits") is limits)
+        return ", ".join(f"{name}: {used.get(name, '0')}/{hard[name]}" for name in names)
+
+    return cell
+
+
+def condition(found: Object, kind: str) -> str:
+    conditions = dig(found, "status.conditions") or ()
+    return next((str(each["status"]) for each in conditions if each["type"] == kind), "")
+
+
+def service_reference(found: Object) -> str:
+    service = dig(found, "spec.service")
+    return f"{service['namespace']}/{service['name']}" if service else ""
+
+
+def controller(found: Object) -> str:
+    for owner in found["metadata"].get("ownerReferences") or ():
+        if owner.get("controller"):
+            group = owner["apiVersion"].rpartition("/")[0]
+            return f"{owner['kind'].lower()}{'.' if group else ''}{group}/{owner['name']}"
+    return NONE
+
+
+def scale_target(found: Object) -> str:
+    target = found["spec"]["scaleTargetRef"]
+    return f"{target['kind']}/{target['name']}"
+
+
+def scale_metrics(found: Object) -> str:
+    shown = []
+    for metric in found["spec"].get("metrics") or ():
+        part = metric.get(metric["type"][0].lower() + metric["type"][1:]) or {}
+        name, target = part.get("name") or dig(part, "metric.name"), part.get("target") or {}
+        share = target.get("averageUtilization")
+        wanted = target.get("averageValue", target.get("value")) if share is None else f"{share}%"
+        shown.append(f"{name}: <unknown>/{wanted}")
+    return ", ".join(shown) or NONE
+
+
+def requested_duration(found: Object) -> str:
+    seconds = dig(found, "spec.expirationSeconds")
+    return NONE if seconds is None else duration(int(seconds))
+
+
+def csr_conditions(found: Object) -> str:
+    told = [each["type"] for each in dig(found, "status.conditions") or ()]
+    issued = ["Issued"] if dig(found, "status.certificate") else []
+    return ",".join(told + issued) or "Pending"
+
+
+def parent(found: Object) -> str:
+    of = dig(found, "spec.parentRef") or {}
+    words = (of.get("resource"), of.get("group"), of.get("namespace"), of.get("name"))
+    return "/".join(filter(None, words))
+
+
+def claim_state(found: Object) -> str:
+    words = ["allocated"] if dig(found, "status.allocation") else ["pending"]
+    return ",".join(words + (["reserved"] if dig(found, "status.reservedFor") else []))

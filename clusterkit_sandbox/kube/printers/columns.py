@@ -1,14 +1,17 @@
 """The columns ``kubectl get`` shows: the API server prints them, kubectl only lays them out.
 
-Names, order and priorities (1 is ``-o wide``) as in Kubernetes' ``pkg/printers/internalversion``.
+Which columns there are, a real server told; what stands in them is Kubernetes'
+``pkg/printers/internalversion``.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from clusterkit_sandbox.kube.kinds import GroupPlural
+from clusterkit_sandbox.kube.kinds import GroupPlural, Resource, recorded
 from clusterkit_sandbox.kube.podstatus import pod_restarts, pod_status
 from clusterkit_sandbox.kube.printers import cells
 from clusterkit_sandbox.kube.printers.cells import Cell
@@ -19,196 +22,245 @@ from clusterkit_sandbox.kube.selectors import dig
 class Column:
     """One column and how an object's cell is made."""
 
-    name: str
+    definition: Mapping[str, Any]
+    """``name``, ``type``, ``format``, ``priority`` (1 is ``-o wide``), ``description``"""
     cell: Cell
-    priority: int = 0
-    type: str = "string"
 
 
-_NAME = Column("Name", cells.at("metadata.name"))
-_AGE = Column("Age", cells.age)
-_CREATED = Column("Created At", cells.at("metadata.creationTimestamp"))
-_TEMPLATE = (
-    Column("Containers", cells.containers("name"), 1),
-    Column("Images", cells.containers("image"), 1),
-    Column("Selector", cells.selector("spec.selector.matchLabels"), 1),
-)
-_BINDING = (
-    _NAME,
-    Column("Role", cells.role),
-    _AGE,
-    Column("Users", cells.subjects("User"), 1),
-    Column("Groups", cells.subjects("Group"), 1),
-    Column("ServiceAccounts", cells.subjects("ServiceAccount"), 1),
-)
-
-
-def _columns(*columns: tuple[str, Cell] | Column) -> tuple[Column, ...]:
-    return (_NAME, *(c if isinstance(c, Column) else Column(*c) for c in columns))
-
-
-COLUMNS: Mapping[GroupPlural, tuple[Column, ...]] = {
-    ("", "configmaps"): _columns(Column("Data", cells.data, 0, "integer"), _AGE),
-    ("", "events"): (
-        Column("Last Seen", cells.seen("lastTimestamp", "eventTime", "firstTimestamp")),
-        Column("Type", cells.at("type")),
-        Column("Reason", cells.at("reason")),
-        Column("Object", cells.involved),
-        Column("Subobject", cells.at("involvedObject.fieldPath", ""), 1),
-        Column("Source", cells.at("source.component", ""), 1),
-        Column("Message", cells.at("message")),
-        Column("First Seen", cells.seen("firstTimestamp", "eventTime"), 1),
-        Column("Count", cells.number("count"), 1),
-        Column("Name", cells.at("metadata.name"), 1),
-    ),
-    ("", "namespaces"): _columns(("Status", cells.at("status.phase")), _AGE),
-    ("", "nodes"): _columns(
-        ("Status", cells.node_status),
-        ("Roles", cells.node_roles),
-        _AGE,
-        ("Version", cells.at("status.nodeInfo.kubeletVersion")),
-        Column("Internal-IP", cells.node_address("InternalIP"), 1),
-        Column("External-IP", cells.node_address("ExternalIP"), 1),
-        Column("OS-Image", cells.at("status.nodeInfo.osImage"), 1),
-        Column("Kernel-Version", cells.at("status.nodeInfo.kernelVersion"), 1),
-        Column("Container-Runtime", cells.at("status.nodeInfo.containerRuntimeVersion"), 1),
-    ),
-    ("", "persistentvolumeclaims"): _columns(
-        ("Status", cells.phase),
-        ("Volume", cells.at("spec.volumeName", "")),
-        ("Capacity", cells.at("status.capacity.storage", "")),
-        ("Access Modes", cells.modes("status.accessModes")),
-        ("StorageClass", cells.at("spec.storageClassName", "")),
-        ("VolumeAttributesClass", cells.at("spec.volumeAttributesClassName", "<unset>")),
-        _AGE,
-        Column("VolumeMode", cells.at("spec.volumeMode"), 1),
-    ),
-    ("", "persistentvolumes"): _columns(
-        ("Capacity", cells.at("spec.capacity.storage", "")),
-        ("Access Modes", cells.modes("spec.accessModes")),
-        ("Reclaim Policy", cells.at("spec.persistentVolumeReclaimPolicy", "")),
-        ("Status", cells.phase),
-        ("Claim", cells.claim_reference),
-        ("StorageClass", cells.at("spec.storageClassName", "")),
-        ("VolumeAttributesClass", cells.at("spec.volumeAttributesClassName", "<unset>")),
-        ("Reason", cells.at("status.reason", "")),
-        _AGE,
-        Column("VolumeMode", cells.at("spec.volumeMode"), 1),
-    ),
-    ("", "pods"): _columns(
-        ("Ready", cells.pod_ready),
-        ("Status", pod_status),
-        ("Restarts", pod_restarts),
-        _AGE,
-        Column("IP", cells.at("status.podIP"), 1),
-        Column("Node", cells.at("spec.nodeName"), 1),
-        Column("Nominated Node", cells.at("status.nominatedNodeName"), 1),
-        Column("Readiness Gates", lambda _: cells.NONE, 1),
-    ),
-    ("", "secrets"): _columns(
-        ("Type", cells.at("type")), Column("Data", cells.data, 0, "integer"), _AGE
-    ),
-    ("", "services"): _columns(
-        ("Type", cells.at("spec.type")),
-        ("Cluster-IP", cells.at("spec.clusterIP")),
-        ("External-IP", cells.external),
-        ("Port(s)", cells.service_ports),
-        _AGE,
-        Column("Selector", cells.selector("spec.selector"), 1),
-    ),
-    ("apiextensions.k8s.io", "customresourcedefinitions"): (_NAME, _CREATED),
-    ("apps", "daemonsets"): _columns(
-        ("Desired", cells.number("status.desiredNumberScheduled")),
-        ("Current", cells.number("status.currentNumberScheduled")),
-        ("Ready", cells.number("status.numberReady")),
-        ("Up-to-date", cells.number("status.updatedNumberScheduled")),
-        ("Available", cells.number("status.numberAvailable")),
-        ("Node Selector", cells.selector("spec.template.spec.nodeSelector")),
-        _AGE,
-        *_TEMPLATE,
-    ),
-    ("apps", "deployments"): _columns(
-        ("Ready", cells.of("status.readyReplicas", "spec.replicas")),
-        ("Up-to-date", cells.number("status.updatedReplicas")),
-        ("Available", cells.number("status.availableReplicas")),
-        _AGE,
-        *_TEMPLATE,
-    ),
-    ("apps", "replicasets"): _columns(
-        ("Desired", cells.number("spec.replicas")),
-        ("Current", cells.number("status.replicas")),
-        ("Ready", cells.number("status.readyReplicas")),
-        _AGE,
-        *_TEMPLATE,
-    ),
-    ("apps", "statefulsets"): _columns(
-        ("Ready", cells.of("status.readyReplicas", "spec.replicas")), _AGE, *_TEMPLATE[:2]
-    ),
-    ("batch", "cronjobs"): _columns(
-        ("Schedule", cells.at("spec.schedule")),
-        ("Timezone", cells.at("spec.timeZone")),
-        ("Suspend", lambda found: str(bool(found["spec"].get("suspend")))),
-        ("Active", lambda found: len(dig(found, "status.active") or ())),
-        ("Last Schedule", cells.last_schedule),
-        _AGE,
-    ),
-    ("batch", "jobs"): _columns(
-        ("Status", cells.job_status),
-        ("Completions", cells.of("status.succeeded", "spec.completions")),
-        ("Duration", cells.job_duration),
-        _AGE,
-        *_TEMPLATE,
-    ),
-    ("coordination.k8s.io", "leases"): _columns(
-        ("Holder", cells.at("spec.holderIdentity", "")), _AGE
-    ),
-    ("networking.k8s.io", "ingressclasses"): _columns(
-        ("Controller", cells.at("spec.controller")),
-        ("Parameters", cells.at("spec.parameters.name")),
-        _AGE,
-    ),
-    ("networking.k8s.io", "ingresses"): _columns(
-        ("Class", cells.at("spec.ingressClassName")),
-        ("Hosts", cells.ingress_hosts),
-        ("Address", cells.ingress_address),
-        ("Ports", cells.ingress_ports),
-        _AGE,
-    ),
-    ("networking.k8s.io", "networkpolicies"): _columns(
-        ("Pod-Selector", cells.selector("spec.podSelector.matchLabels")), _AGE
-    ),
-    ("policy", "poddisruptionbudgets"): _columns(
-        ("Min Available", cells.at("spec.minAvailable", "N/A")),
-        ("Max Unavailable", cells.at("spec.maxUnavailable", "N/A")),
-        ("Allowed Disruptions", cells.number("status.disruptionsAllowed")),
-        _AGE,
-    ),
-    ("rbac.authorization.k8s.io", "clusterrolebindings"): _BINDING,
-    ("rbac.authorization.k8s.io", "clusterroles"): (_NAME, _CREATED),
-    ("rbac.authorization.k8s.io", "rolebindings"): _BINDING,
-    ("rbac.authorization.k8s.io", "roles"): (_NAME, _CREATED),
-    ("scheduling.k8s.io", "priorityclasses"): _columns(
-        ("Value", cells.number("value")),
-        ("Global-Default", lambda found: str(bool(found.get("globalDefault"))).lower()),
-        _AGE,
-        ("PreemptionPolicy", cells.at("preemptionPolicy")),
-    ),
-    ("storage.k8s.io", "csidrivers"): _columns(
-        ("AttachRequired", lambda found: bool(dig(found, "spec.attachRequired"))),
-        ("PodInfoOnMount", lambda found: bool(dig(found, "spec.podInfoOnMount"))),
-        ("StorageCapacity", lambda found: bool(dig(found, "spec.storageCapacity"))),
-        ("TokenRequests", lambda _: "<unset>"),
-        ("RequiresRepublish", lambda found: bool(dig(found, "spec.requiresRepublish"))),
-        ("Modes", cells.at("spec.volumeLifecycleModes")),
-        _AGE,
-    ),
-    ("storage.k8s.io", "storageclasses"): (
-        Column("Name", cells.class_name),
-        Column("Provisioner", cells.at("provisioner")),
-        Column("ReclaimPolicy", cells.at("reclaimPolicy")),
-        Column("VolumeBindingMode", cells.at("volumeBindingMode")),
-        Column("AllowVolumeExpansion", lambda found: bool(found.get("allowVolumeExpansion"))),
-        _AGE,
-    ),
+_EVERYWHERE: Mapping[str, Cell] = {
+    "Name": cells.at("metadata.name"),
+    "Age": cells.age,
+    "Created At": cells.at("metadata.creationTimestamp"),
+    "Containers": cells.containers("name"),
+    "Images": cells.containers("image"),
+    "Selector": cells.selector("spec.selector.matchLabels"),
+    "Webhooks": cells.count("webhooks"),
+    "ParamKind": cells.at("spec.paramKind.kind", "<unset>"),
+    "PolicyName": cells.at("spec.policyName"),
+    "ParamRef": cells.at("spec.paramRef.name", "<unset>"),
+    "Desired": cells.number("spec.replicas"),
+    "Current": cells.number("status.replicas"),
+    "Ready": cells.number("status.readyReplicas"),
+    "Up-to-date": cells.number("status.updatedReplicas"),
+    "Available": cells.number("status.availableReplicas"),
+    "StorageClass": cells.at("spec.storageClassName", ""),
+    "VolumeAttributesClass": cells.at("spec.volumeAttributesClassName", "<unset>"),
+    "VolumeMode": cells.at("spec.volumeMode"),
 }
-DEFAULT_COLUMNS = (_NAME, _AGE)
+"""cells of columns that mean the same wherever they are, unless a kind says otherwise"""
+_BINDING: Mapping[str, Cell] = {
+    "Role": cells.role,
+    "Users": cells.subjects("User"),
+    "Groups": cells.subjects("Group"),
+    "ServiceAccounts": cells.subjects("ServiceAccount"),
+}
+_EVENT: Mapping[str, Cell] = {
+    "Last Seen": cells.seen("lastTimestamp", "eventTime", "firstTimestamp"),
+    "Type": cells.at("type"),
+    "Reason": cells.at("reason"),
+    "Object": cells.involved,
+    "Subobject": cells.at("involvedObject.fieldPath", ""),
+    "Source": cells.at("source.component", ""),
+    "Message": cells.at("message"),
+    "First Seen": cells.seen("firstTimestamp", "eventTime"),
+    "Count": cells.number("count"),
+}
+_CELLS: Mapping[GroupPlural, Mapping[str, Cell]] = {
+    ("", "configmaps"): {"Data": cells.data},
+    ("", "endpoints"): {"Endpoints": cells.endpoints},
+    ("", "events"): _EVENT,
+    ("", "namespaces"): {"Status": cells.at("status.phase")},
+    ("", "nodes"): {
+        "Status": cells.node_status,
+        "Roles": cells.node_roles,
+        "Version": cells.at("status.nodeInfo.kubeletVersion"),
+        "Internal-IP": cells.node_address("InternalIP"),
+        "External-IP": cells.node_address("ExternalIP"),
+        "OS-Image": cells.at("status.nodeInfo.osImage"),
+        "Kernel-Version": cells.at("status.nodeInfo.kernelVersion"),
+        "Container-Runtime": cells.at("status.nodeInfo.containerRuntimeVersion"),
+    },
+    ("", "persistentvolumeclaims"): {
+        "Status": cells.phase,
+        "Volume": cells.at("spec.volumeName", ""),
+        "Capacity": cells.at("status.capacity.storage", ""),
+        "Access Modes": cells.modes("status.accessModes"),
+    },
+    ("", "persistentvolumes"): {
+        "Capacity": cells.at("spec.capacity.storage", ""),
+        "Access Modes": cells.modes("spec.accessModes"),
+        "Reclaim Policy": cells.at("spec.persistentVolumeReclaimPolicy", ""),
+        "Status": cells.phase,
+        "Claim": cells.claim_reference,
+        "Reason": cells.at("status.reason", ""),
+    },
+    ("", "pods"): {
+        "Ready": cells.pod_ready,
+        "Status": pod_status,
+        "Restarts": pod_restarts,
+        "IP": cells.at("status.podIP"),
+        "Node": cells.at("spec.nodeName"),
+        "Nominated Node": cells.at("status.nominatedNodeName"),
+        "Readiness Gates": lambda _: cells.NONE,
+    },
+    ("", "podtemplates"): {"Pod Labels": cells.selector("template.metadata.labels")},
+    ("", "replicationcontrollers"): {"Selector": cells.selector("spec.selector")},
+    ("", "resourcequotas"): {
+        "Request": cells.quota(limits=False),
+        "Limit": cells.quota(limits=True),
+    },
+    ("", "secrets"): {"Type": cells.at("type"), "Data": cells.data},
+    ("", "services"): {
+        "Type": cells.at("spec.type"),
+        "Cluster-IP": cells.at("spec.clusterIP"),
+        "External-IP": cells.external,
+        "Port(s)": cells.service_ports,
+        "Selector": cells.selector("spec.selector"),
+    },
+    ("admissionregistration.k8s.io", "mutatingadmissionpolicies"): {
+        "Mutations": cells.count("spec.mutations")
+    },
+    ("admissionregistration.k8s.io", "validatingadmissionpolicies"): {
+        "Validations": cells.count("spec.validations")
+    },
+    ("apiregistration.k8s.io", "apiservices"): {
+        "Service": lambda found: cells.service_reference(found) or "Local",
+        "Available": lambda found: cells.condition(found, "Available") or "False",
+    },
+    ("apps", "controllerrevisions"): {
+        "Controller": cells.controller,
+        "Revision": cells.number("revision"),
+    },
+    ("apps", "daemonsets"): {
+        "Desired": cells.number("status.desiredNumberScheduled"),
+        "Current": cells.number("status.currentNumberScheduled"),
+        "Ready": cells.number("status.numberReady"),
+        "Up-to-date": cells.number("status.updatedNumberScheduled"),
+        "Available": cells.number("status.numberAvailable"),
+        "Node Selector": cells.selector("spec.template.spec.nodeSelector"),
+    },
+    ("apps", "deployments"): {"Ready": cells.of("status.readyReplicas", "spec.replicas")},
+    ("apps", "statefulsets"): {"Ready": cells.of("status.readyReplicas", "spec.replicas")},
+    ("autoscaling", "horizontalpodautoscalers"): {
+        "Reference": cells.scale_target,
+        "Targets": cells.scale_metrics,
+        "MinPods": cells.at("spec.minReplicas", "<unset>"),
+        "MaxPods": cells.number("spec.maxReplicas"),
+        "Replicas": cells.number("status.currentReplicas"),
+    },
+    ("batch", "cronjobs"): {
+        "Schedule": cells.at("spec.schedule"),
+        "Timezone": cells.at("spec.timeZone"),
+        "Suspend": lambda found: str(bool(found["spec"].get("suspend"))),
+        "Active": lambda found: len(dig(found, "status.active") or ()),
+        "Last Schedule": cells.last_schedule,
+        "Containers": cells.containers("name", "spec.jobTemplate.spec.template.spec.containers"),
+        "Images": cells.containers("image", "spec.jobTemplate.spec.template.spec.containers"),
+        "Selector": cells.selector("spec.jobTemplate.spec.selector.matchLabels"),
+    },
+    ("batch", "jobs"): {
+        "Status": cells.job_status,
+        "Completions": cells.of("status.succeeded", "spec.completions"),
+        "Duration": cells.job_duration,
+    },
+    ("certificates.k8s.io", "certificatesigningrequests"): {
+        "SignerName": cells.at("spec.signerName"),
+        "Requestor": cells.at("spec.username"),
+        "RequestedDuration": cells.requested_duration,
+        "Condition": cells.csr_conditions,
+    },
+    ("coordination.k8s.io", "leases"): {"Holder": cells.at("spec.holderIdentity", "")},
+    ("discovery.k8s.io", "endpointslices"): {
+        "AddressType": cells.at("addressType"),
+        "Ports": cells.slice_ports,
+        "Endpoints": cells.slice_endpoints,
+    },
+    ("flowcontrol.apiserver.k8s.io", "flowschemas"): {
+        "PriorityLevel": cells.at("spec.priorityLevelConfiguration.name"),
+        "MatchingPrecedence": cells.number("spec.matchingPrecedence"),
+        "DistinguisherMethod": cells.at("spec.distinguisherMethod.type"),
+        "MissingPL": lambda found: cells.condition(found, "Dangling") or "?",
+    },
+    ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations"): {
+        "Type": cells.at("spec.type"),
+        "NominalConcurrencyShares": cells.at("spec.limited.nominalConcurrencyShares"),
+        "Queues": cells.at("spec.limited.limitResponse.queuing.queues"),
+        "HandSize": cells.at("spec.limited.limitResponse.queuing.handSize"),
+        "QueueLengthLimit": cells.at("spec.limited.limitResponse.queuing.queueLengthLimit"),
+    },
+    ("networking.k8s.io", "ingressclasses"): {
+        "Controller": cells.at("spec.controller"),
+        "Parameters": cells.at("spec.parameters.name"),
+    },
+    ("networking.k8s.io", "ingresses"): {
+        "Class": cells.at("spec.ingressClassName"),
+        "Hosts": cells.ingress_hosts,
+        "Address": cells.ingress_address,
+        "Ports": cells.ingress_ports,
+    },
+    ("networking.k8s.io", "ipaddresses"): {"ParentRef": cells.parent},
+    ("networking.k8s.io", "networkpolicies"): {
+        "Pod-Selector": cells.selector("spec.podSelector.matchLabels")
+    },
+    ("networking.k8s.io", "servicecidrs"): {"CIDRs": cells.at("spec.cidrs")},
+    ("node.k8s.io", "runtimeclasses"): {"Handler": cells.at("handler")},
+    ("policy", "poddisruptionbudgets"): {
+        "Min Available": cells.at("spec.minAvailable", "N/A"),
+        "Max Unavailable": cells.at("spec.maxUnavailable", "N/A"),
+        "Allowed Disruptions": cells.number("status.disruptionsAllowed"),
+    },
+    ("rbac.authorization.k8s.io", "clusterrolebindings"): _BINDING,
+    ("rbac.authorization.k8s.io", "rolebindings"): _BINDING,
+    ("resource.k8s.io", "resourceclaims"): {"State": cells.claim_state},
+    ("resource.k8s.io", "resourceslices"): {
+        "Node": cells.at("spec.nodeName"),
+        "Driver": cells.at("spec.driver"),
+        "Pool": cells.at("spec.pool.name"),
+    },
+    ("scheduling.k8s.io", "priorityclasses"): {
+        "Value": cells.number("value"),
+        "Global-Default": lambda found: str(bool(found.get("globalDefault"))).lower(),
+        "PreemptionPolicy": cells.at("preemptionPolicy"),
+    },
+    ("storage.k8s.io", "csidrivers"): {
+        "AttachRequired": lambda found: bool(dig(found, "spec.attachRequired")),
+        "PodInfoOnMount": lambda found: bool(dig(found, "spec.podInfoOnMount")),
+        "StorageCapacity": lambda found: bool(dig(found, "spec.storageCapacity")),
+        "TokenRequests": lambda _: "<unset>",
+        "RequiresRepublish": lambda found: bool(dig(found, "spec.requiresRepublish")),
+        "Modes": cells.at("spec.volumeLifecycleModes"),
+    },
+    ("storage.k8s.io", "csinodes"): {"Drivers": cells.count("spec.drivers")},
+    ("storage.k8s.io", "storageclasses"): {
+        "Name": cells.class_name,
+        "Provisioner": cells.at("provisioner"),
+        "ReclaimPolicy": cells.at("reclaimPolicy"),
+        "VolumeBindingMode": cells.at("volumeBindingMode"),
+        "AllowVolumeExpansion": lambda found: bool(found.get("allowVolumeExpansion")),
+    },
+    ("storage.k8s.io", "volumeattachments"): {
+        "Attacher": cells.at("spec.attacher"),
+        "PV": cells.at("spec.source.persistentVolumeName"),
+        "Node": cells.at("spec.nodeName"),
+        "Attached": lambda found: bool(dig(found, "status.attached")),
+    },
+    ("storage.k8s.io", "volumeattributesclasses"): {"DriverName": cells.at("driverName")},
+}
+_NAME = {"name": "Name", "type": "string", "format": "name", "description": "", "priority": 0}
+NAME = Column(_NAME, _EVERYWHERE["Name"])
+_AGE = Column({**_NAME, "name": "Age", "format": ""}, cells.age)
+
+
+@functools.cache
+def columns(resource: Resource) -> tuple[Column, ...]:
+    """The columns of a kind of Kubernetes' own."""
+    root = f"/apis/{resource.group_version}" if resource.group else f"/api/{resource.version}"
+    own = {**_EVERYWHERE, **_CELLS.get(resource.key, {})}
+    listed = recorded()["columns"].get(f"{root}/{resource.plural}")
+    if listed is None:
+        return NAME, _AGE
+    return tuple(Column(each, own.get(each["name"], _unknown)) for each in listed)
+
+
+def _unknown(_: object) -> str:
+    return "<unknown>"

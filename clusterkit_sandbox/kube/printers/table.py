@@ -12,7 +12,8 @@ from typing import Any
 
 from clusterkit_sandbox.kube.kinds import Object, Resource
 from clusterkit_sandbox.kube.printers.cells import since
-from clusterkit_sandbox.kube.printers.columns import COLUMNS, DEFAULT_COLUMNS, Column
+from clusterkit_sandbox.kube.printers.columns import NAME, Column, columns
+from clusterkit_sandbox.kube.versions import shown
 
 _STEP = re.compile(r"\.([A-Za-z0-9_-]+)|\[\?\(@\.(\w+)\s*==\s*[\"']([^\"']*)[\"']\)\]|\[([0-9]+)\]")
 _META = "meta.k8s.io/v1"
@@ -28,15 +29,13 @@ class Shape:
 
     def one(self, resource: Resource, found: Object) -> Object:
         """One object."""
-        found = at_version(resource, found)
         if self._table:
             revision = found["metadata"].get("resourceVersion", "")
             return self._as_table(resource, [found], {"resourceVersion": revision}, head=True)
-        return _partial(found) if self._partial else found
+        return _partial(found) if self._partial else shown(resource, found)
 
     def many(self, resource: Resource, found: Sequence[Object], metadata: Object) -> Object:
         """A list."""
-        found = [at_version(resource, item) for item in found]
         if self._table:
             return self._as_table(resource, found, metadata, head=True)
         if self._partial:
@@ -46,7 +45,7 @@ class Shape:
                 "metadata": metadata,
                 "items": [{"metadata": item["metadata"]} for item in found],
             }
-        items = found
+        items = [shown(resource, item) for item in found]
         if not resource.custom:
             # the items of a list of a built-in kind carry neither
             skip = ("apiVersion", "kind")
@@ -60,31 +59,21 @@ class Shape:
 
     def event(self, resource: Resource, found: Object, *, first: bool) -> Object:
         """One object of a watch; only the first table names the columns."""
-        found = at_version(resource, found)
         if self._table:
             metadata = {"resourceVersion": found["metadata"]["resourceVersion"]}
             return self._as_table(resource, [found], metadata, head=first)
-        return _partial(found) if self._partial else found
+        return _partial(found) if self._partial else shown(resource, found)
 
     def _as_table(
         self, resource: Resource, found: Sequence[Object], metadata: Object, *, head: bool
     ) -> Object:
-        columns = _columns(resource)
-        definitions = [
-            {
-                "name": column.name,
-                "type": column.type,
-                "format": "name" if column.name == "Name" else "",
-                "description": "",
-                "priority": column.priority,
-            }
-            for column in columns
-        ]
+        listed = _columns(resource)
+        definitions = [dict(column.definition) for column in listed]
         rows = []
         for item in found:
-            row: Object = {"cells": [column.cell(item) for column in columns]}
+            row: Object = {"cells": [column.cell(item) for column in listed]}
             if self._include == "Object":
-                row["object"] = item
+                row["object"] = shown(resource, item)
             elif self._include != "None":
                 row["object"] = _partial(item)
             rows.append(row)
@@ -97,21 +86,14 @@ class Shape:
         }
 
 
-def at_version(resource: Resource, found: Object) -> Object:
-    """The object at the version asked for: custom kinds have one schema under several names."""
-    if found.get("apiVersion") == resource.group_version:
-        return found
-    return {**found, "apiVersion": resource.group_version}
-
-
 def _partial(found: Object) -> Object:
     return {"kind": "PartialObjectMetadata", "apiVersion": _META, "metadata": found["metadata"]}
 
 
 def _columns(resource: Resource) -> tuple[Column, ...]:
     if not resource.columns:
-        return COLUMNS.get(resource.key, DEFAULT_COLUMNS)
-    return DEFAULT_COLUMNS[:1] + tuple(_custom(column) for column in resource.columns)
+        return columns(resource)
+    return (NAME, *(_custom(column) for column in resource.columns))
 
 
 def _custom(definition: Mapping[str, Any]) -> Column:
@@ -120,14 +102,21 @@ def _custom(definition: Mapping[str, Any]) -> Column:
     def cell(found: Object) -> Any:
         value = json_path(found, path)
         if kind == "date":
-            return since(value) if isinstance(value, str) else "<unknown>"
+            return since(value) if isinstance(value, str) else ""
         if isinstance(value, bool):
             return str(value).lower()
         if isinstance(value, dict | list):
             return str(value)
         return "" if value is None else value
 
-    return Column(definition["name"], cell, int(definition.get("priority", 0)), kind)
+    named = {
+        "name": definition["name"],
+        "type": kind,
+        "format": definition.get("format", ""),
+        "description": definition.get("description", ""),
+        "priority": int(definition.get("priority", 0)),
+    }
+    return Column(named, cell)
 
 
 def json_path(found: Any, path: str) -> Any:
