@@ -44,6 +44,9 @@ def cleaned(node: Any) -> Any:
         found["type"] = next(kind for kind in found["type"] if kind != "null")
     if isinstance(found.get("$ref"), str):
         found["$ref"] = REF + found["$ref"].rsplit("/", 1)[1]
+        if len(found) > 1:
+            # OpenAPI v3 ignores what stands beside a reference
+            found["allOf"] = [{"$ref": found.pop("$ref")}]
     return found
 
 

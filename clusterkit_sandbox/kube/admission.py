@@ -2,8 +2,8 @@
 
 Kubernetes documentation, "Admission Control": NamespaceLifecycle, ServiceAccount, Priority,
 DefaultStorageClass, StorageObjectInUseProtection, PersistentVolumeClaimResize, PodSecurity; and
-what the API server itself allocates: cluster IPs, node ports, the selectors of Jobs. Webhooks,
-quotas and limit ranges are stored but not enforced.
+LimitRanger, ResourceQuota; and what the API server itself allocates: cluster IPs, node ports, the
+selectors of Jobs. Webhooks are stored but not called.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Mapping
 
-from clusterkit_sandbox.kube import podsecurity
+from clusterkit_sandbox.kube import limits, podsecurity
 from clusterkit_sandbox.kube.kinds import GroupPlural, Object, Resource
 from clusterkit_sandbox.kube.ownership import now
 from clusterkit_sandbox.kube.quantities import parse
@@ -51,6 +51,8 @@ def admit(state: ClusterState, resource: Resource, new: Object, old: Object | No
     plugin = chosen.get(resource.key)
     if plugin:
         plugin(state, resource, new, old)
+    if old is None:
+        limits.check_quota(state, resource, new)
 
 
 def is_default_class(found: Object) -> bool:
@@ -128,6 +130,7 @@ def _pod(state: ClusterState, resource: Resource, new: Object, old: Object | Non
             why = f"no PriorityClass with name {wanted} was found"
             raise forbidden(resource, metadata.get("name"), why)
         spec["priority"] = found["value"]
+    limits.limit(state, resource, new)
     why = podsecurity.forbidden(state, new)
     if why:
         raise forbidden(resource, metadata.get("name"), why)
@@ -177,6 +180,8 @@ def _job(state: ClusterState, resource: Resource, new: Object, old: Object | Non
         labels[f"{prefix}controller-uid"] = uid
         labels[f"{prefix}job-name"] = name
     spec["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
+    if not new["metadata"].get("labels"):
+        new["metadata"]["labels"] = dict(labels)
 
 
 def _definition(state: ClusterState, resource: Resource, new: Object, old: Object | None) -> None:

@@ -23,7 +23,11 @@ def populate(
     objects: Iterable[Mapping[str, object]],
 ) -> None:
     """Store all of it; ``Refusal`` if one of ``objects`` is not valid."""
-    for body in (*_own(tuple(admins)), *(clone(dict(item)) for item in objects)):
+    for found in born(tuple(admins)):
+        kind = state.catalogue.by_kind(found["apiVersion"], found["kind"])
+        if kind is not None:
+            state.born(kind, found)
+    for body in (*_own(), *(clone(dict(item)) for item in objects)):
         resource = state.catalogue.by_kind(body["apiVersion"], body["kind"])
         if resource is None:
             raise ValueError(f"{body['apiVersion']} {body['kind']}: no such kind")
@@ -31,10 +35,9 @@ def populate(
         writer.create(resource, namespace, body, WriteOptions("kube-apiserver"))
 
 
-def _own(admins: tuple[str, ...]) -> Iterator[Object]:
+def _own() -> Iterator[Object]:
     for name in _NAMESPACES:
         yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-    yield from born(admins)
     for name, value in _PRIORITIES.items():
         yield {
             "apiVersion": "scheduling.k8s.io/v1",

@@ -17,7 +17,7 @@ from clusterkit_sandbox.kube.refusals import Refusal
 from clusterkit_sandbox.kube.selectors import dig, matches
 from clusterkit_sandbox.kube.state import ClusterState
 
-_BUDGETS: GroupPlural = ("policy", "poddisruptionbudgets")
+BUDGETS: GroupPlural = ("policy", "poddisruptionbudgets")
 _PODS: GroupPlural = ("", "pods")
 _SCALED: dict[str, GroupPlural] = {
     "ReplicaSet": ("apps", "replicasets"),
@@ -34,20 +34,26 @@ def check(state: ClusterState, pod: Object) -> None:
         return
     budgets = [
         budget
-        for budget in state.store.list(_BUDGETS, metadata["namespace"])
+        for budget in state.store.list(BUDGETS, metadata["namespace"])
         if matches(dig(budget, "spec.selector"), metadata.get("labels"))
     ]
     for budget in budgets:
-        pods = [
-            one
-            for one in state.store.list(_PODS, metadata["namespace"])
-            if matches(dig(budget, "spec.selector"), one["metadata"].get("labels"))
-        ]
-        healthy = sum(_healthy(one) for one in pods)
-        least = _least(budget, _expected(state, pods), len(pods))
+        _, healthy, least = counted(state, budget)
         # what is not up already takes nothing from the budget as long as that is kept
         if healthy - (1 if _healthy(pod) else 0) < least:
             raise _too_many(budget, healthy, least)
+
+
+def counted(state: ClusterState, budget: Object) -> tuple[int, int, int]:
+    """How many pods there are to be, how many are healthy, and how many must be."""
+    selector = dig(budget, "spec.selector")
+    pods = [
+        one
+        for one in state.store.list(_PODS, budget["metadata"]["namespace"])
+        if matches(selector, one["metadata"].get("labels"))
+    ]
+    expected = _expected(state, pods)
+    return expected, sum(_healthy(one) for one in pods), _least(budget, expected, len(pods))
 
 
 def _healthy(pod: Object) -> bool:

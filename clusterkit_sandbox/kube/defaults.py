@@ -165,6 +165,13 @@ def _ingress(found: Object) -> None:
     missing(found.setdefault("status", {}), loadBalancer={})
 
 
+def _policy(found: Object) -> None:
+    for way in ("ingress", "egress"):
+        for rule in found.get("spec", {}).get(way) or []:
+            for port in rule.get("ports") or []:
+                missing(port, protocol="TCP")
+
+
 def _namespace(found: Object) -> None:
     metadata = found["metadata"]
     labels = metadata.setdefault("labels", {})
@@ -242,6 +249,7 @@ _FILLERS: Mapping[GroupPlural, Callable[[Object], None]] = {
     ("batch", "cronjobs"): _cron_job,
     ("batch", "jobs"): _job,
     ("networking.k8s.io", "ingresses"): _ingress,
+    ("networking.k8s.io", "networkpolicies"): _policy,
     ("policy", "poddisruptionbudgets"): _budget,
     (_RBAC, "clusterrolebindings"): _binding,
     (_RBAC, "rolebindings"): _binding,

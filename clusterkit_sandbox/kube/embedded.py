@@ -15,7 +15,10 @@ from clusterkit_sandbox.kube.accounts import ISSUER, TokenIssuer
 from clusterkit_sandbox.kube.bootstrap import populate
 from clusterkit_sandbox.kube.certificates import ClusterAuthority
 from clusterkit_sandbox.kube.controllers import (
+    apiservices,
     balancers,
+    counting,
+    endpoints,
     garbage,
     jobs,
     namespaces,
@@ -175,6 +178,9 @@ class EmbeddedCluster:
                 volumes.ClaimController(self._runtime),
                 volumes.VolumeController(self._runtime),
                 balancers.BalancerController(self._runtime),
+                apiservices.ApiServiceController(self._runtime),
+                counting.CountingController(self._runtime),
+                endpoints.EndpointController(self._runtime),
                 jobs.JobController(self._runtime),
                 workloads.ReplicaSetController(self._runtime),
                 workloads.DeploymentController(self._runtime),

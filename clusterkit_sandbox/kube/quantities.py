@@ -29,3 +29,11 @@ def parse(text: str | int | float) -> Fraction:
 def gibibytes(text: str | int | float) -> int:
     """A size as whole GiB, rounded up, at least 1: what volumes are made in."""
     return max(1, -int(-parse(text) // GIB))
+
+
+def canonical(value: str | int | float | Fraction) -> str:
+    """A quantity as the API server writes one that was computed: whole, else in thousandths."""
+    amount = value if isinstance(value, Fraction) else parse(value)
+    if amount.denominator == 1:
+        return str(amount.numerator)
+    return f"{-int(-amount * 1000 // 1)}m"

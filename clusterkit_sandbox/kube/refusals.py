@@ -95,7 +95,11 @@ class Cause:
     @classmethod
     def duplicate(cls, field: str, value: Any) -> Cause:
         """A list item that is there twice."""
-        return cls(field, "FieldValueDuplicate", f"Duplicate value: {json.dumps(value)}")
+        return cls(
+            field,
+            "FieldValueDuplicate",
+            f"Duplicate value: {json.dumps(value, separators=(',', ':'))}",
+        )
 
 
 def _details(resource: Resource, name: str | None, kind: str | None = None) -> dict[str, Any]:

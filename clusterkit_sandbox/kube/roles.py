@@ -1,4 +1,4 @@
-"""The roles and bindings every cluster is born with, as a real API server of this version has them."""
+"""The roles and bindings every cluster is born with, as a real API server told them."""
 
 from __future__ import annotations
 

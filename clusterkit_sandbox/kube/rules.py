@@ -191,13 +191,17 @@ def _ingress(new: Object) -> Iterator[Cause]:
             here = f"{at}.http.paths[{number}]"
             if path.get("pathType") is None:
                 yield Cause.required(f"{here}.pathType", "pathType must be specified")
-            elif path["pathType"] != "ImplementationSpecific":
-                if not (path.get("path") or "").startswith("/"):
-                    detail = "must be an absolute path"
-                    yield Cause.invalid(f"{here}.path", path.get("path", ""), detail)
+            elif path["pathType"] in ("Exact", "Prefix") and not _absolute(path):
+                yield Cause.invalid(
+                    f"{here}.path", path.get("path", ""), "must be an absolute path"
+                )
             port = dig(path, "backend.service.port") or {}
             if dig(path, "backend.service") is not None and not port:
                 yield Cause.required(f"{here}.backend", "port name or number is required")
+
+
+def _absolute(path: Object) -> bool:
+    return str(path.get("path") or "").startswith("/")
 
 
 def _policy(new: Object) -> Iterator[Cause]:

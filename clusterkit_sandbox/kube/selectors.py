@@ -54,6 +54,10 @@ SELECTABLE: Mapping[GroupPlural, tuple[str, ...]] = {
 """
 
 
+_ELSEWHERE = {"source": "source.component", "status.successful": "status.succeeded"}
+"""fields that are not called in a selector as in the object"""
+
+
 def dig(found: Any, path: str) -> Any:
     """The value at a dotted path, None if there is none."""
     for name in path.split("."):
@@ -108,7 +112,7 @@ def requirement(item: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
 
 
 def _text(found: Object, path: str) -> str:
-    value = dig(found, "source.component" if path == "source" else path)
+    value = dig(found, _ELSEWHERE.get(path, path))
     if isinstance(value, bool):
         return "true" if value else "false"
     if value is None and path in ("spec.unschedulable", "spec.hostNetwork"):
@@ -160,7 +164,7 @@ def _parse_fields(resource: Resource, text: str) -> list[Callable[[_Lookup], boo
     for part in text.split(",") if text.strip() else ():
         sign = next((sign for sign in ("!=", "==", "=") if sign in part), None)
         if sign is None:
-            raise bad_request(f'invalid selector: "{text}"; can\'t understand "{part}"')
+            raise bad_request(f"invalid selector: '{text}'; can't understand '{part}'")
         path, value = (side.strip() for side in part.split(sign, 1))
         if path not in known:
             raise _unknown_field(resource, path)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import time
+import uuid
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from clusterkit_sandbox.kube.kinds import Catalogue, GroupPlural, Object, Resource
+from clusterkit_sandbox.kube.ownership import now
 from clusterkit_sandbox.kube.refusals import not_found
 from clusterkit_sandbox.kube.store import Change, Store
 
@@ -70,6 +72,12 @@ class ClusterState:
         if found is None:
             raise not_found(resource, name)
         return found
+
+    def born(self, resource: Resource, body: Object) -> None:
+        """Store an object the server makes itself, which is whole already."""
+        head = {"apiVersion": resource.group_version, "kind": resource.kind}
+        metadata = {**body["metadata"], "uid": str(uuid.uuid4()), "creationTimestamp": now()}
+        self.store.put(resource.key, {**head, **body, "metadata": metadata})
 
     def current(self, key: GroupPlural, found: Object) -> Object | None:
         """The latest version of an object, None if it is gone or another of that name came."""

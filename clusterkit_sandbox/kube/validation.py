@@ -7,6 +7,7 @@ are worded as k8s.io/kube-openapi and k8s.io/apimachinery ``pkg/util/validation`
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -38,7 +39,16 @@ _KEY_RULE = (
     " with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for"
     " validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
 )
+_UNCHECKED = (
+    "some validation rules were not checked because the object was invalid; correct the existing"
+    " errors to complete validation"
+)
 _LABEL_LENGTH, _SUBDOMAIN_LENGTH = 63, 253
+_FORMATS = {
+    "duration": re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h|d|w)(.*)"),
+    "date-time": re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[-+]\d\d:\d\d)"),
+}
+"""of custom kinds (k8s.io/kube-openapi ``pkg/validation/strfmt``)"""
 _MAY_BE_EMPTY = ("endpoints", "value")
 _ANNOTATIONS_SIZE = 256 * 1024  # apimachinery, TotalAnnotationSizeLimitB
 
@@ -71,7 +81,7 @@ def metadata_causes(resource: Resource, found: Object) -> list[Cause]:
 
 
 def _name_problem(resource: Resource, name: str) -> str:
-    if resource.group == "rbac.authorization.k8s.io":
+    if resource.group in ("rbac.authorization.k8s.io", "apiregistration.k8s.io"):
         if name in (".", "..") or "/" in name or "%" in name:
             return "may not be '.' or '..', nor contain '/' or '%'"
         return ""
@@ -120,13 +130,26 @@ def schema_causes(resource: Resource, found: Object) -> list[Cause]:
         if name not in ("apiVersion", "kind", "metadata", "status"):
             checker.check(value, member(schema, name), name)
     checker.required(found, schema, "")
-    return checker.causes
+    last = []
+    if checker.causes and resource.custom and _has_rules(resource.schema):
+        last = [Cause.invalid("<nil>", None, _UNCHECKED)]
+    return [*checker.causes, *checker.repeated, *last]
+
+
+def _has_rules(schema: Any) -> bool:
+    if isinstance(schema, list):
+        return any(map(_has_rules, schema))
+    if not isinstance(schema, dict):
+        return False
+    return "x-kubernetes-validations" in schema or any(map(_has_rules, schema.values()))
 
 
 class _Checker:
     def __init__(self, resource: Resource) -> None:
         self._custom = resource.custom
         self.causes: list[Cause] = []
+        self.repeated: list[Cause] = []
+        """items of lists that are maps, which are looked at last"""
 
     def check(self, value: Any, schema: Schema | None, path: str) -> None:
         schema = resolve(schema)
@@ -138,11 +161,21 @@ class _Checker:
         elif isinstance(value, list):
             for index, item in enumerate(value):
                 self.check(item, schema.get("items"), f"{path}[{index}]")
+            if self._custom and schema.get("x-kubernetes-list-type") == "map":
+                self._distinct(value, schema["x-kubernetes-list-map-keys"], path)
         else:
             choices = schema.get("enum")
             if choices and value not in choices and value != "":
                 self.causes.append(Cause.unsupported(path, value, choices))
         _check_bounds(value, schema, path, self.causes)
+
+    def _distinct(self, items: list[Any], keys: list[str], path: str) -> None:
+        seen = []
+        for index, item in enumerate(items):
+            key = {name: item.get(name) for name in keys} if isinstance(item, dict) else item
+            if key in seen:
+                self.repeated.append(Cause.duplicate(f"{path}[{index}]", key))
+            seen.append(key)
 
     def required(self, found: Object, schema: Schema, path: str) -> None:
         for name in schema.get("required", ()):
@@ -168,6 +201,10 @@ def _check_bounds(value: Any, schema: Schema, path: str, causes: list[Cause]) ->
         if name in schema and measured is not None and outside(measured, schema[name]):
             detail = f"{path} in body {words.format(schema[name])}"
             causes.append(Cause.invalid(path, value, detail))
+    form = schema.get("format")
+    if form in _FORMATS and isinstance(value, str) and not _FORMATS[form].fullmatch(value):
+        detail = f"{path} in body must be of type {form}: {json.dumps(value)}"
+        causes.append(Cause.invalid(path, value, detail))
     pattern = schema.get("pattern")
     if pattern and isinstance(value, str) and not re.search(pattern, value):
         detail = f"{path} in body should match '{pattern}'"

@@ -52,7 +52,10 @@ class JobController(Owning):
             missing = min(parallel, wanted - succeeded) - len(active)
             wait = self._back_off(found, failed) if missing > 0 else 0.0
             for _ in range(0 if wait else missing):
-                active.append(self.pod(found, {}, generateName=f"{metadata['name']}-"))
+                pod = self.pod(found, {}, generateName=f"{metadata['name']}-")
+                active.append(pod)
+                told = f"Created pod: {pod['metadata']['name']}"
+                self.runtime.events.normal(found, "SuccessfulCreate", told, "job-controller")
         time = now()
         done = succeeded >= wanted and not active
         more: Object = {}

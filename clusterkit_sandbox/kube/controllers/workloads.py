@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from clusterkit_sandbox.kube.controllers.runtime import Ref, Runtime, ref_of
 from clusterkit_sandbox.kube.controllers.scheduler import PODS, ended
@@ -139,7 +139,7 @@ class DeploymentController(Owning):
         revision = max((_revision(s) for s in older), default=0) + 1
         if newest is None:
             newest = self._make_set(found, mark, revision)
-        self._scale(newest, wanted, revision)
+        self._scale(newest, wanted, revision, _copied(found))
         ready = dig(newest, "status.readyReplicas") or 0
         if ready >= wanted or dig(found, "spec.strategy.type") == "Recreate":
             for old in older:
@@ -167,10 +167,13 @@ class DeploymentController(Owning):
         }
         return self.make(REPLICA_SETS, found, body)
 
-    def _scale(self, found: Object, replicas: int, revision: int) -> None:
+    def _scale(
+        self, found: Object, replicas: int, revision: int, more: Mapping[str, str] | None = None
+    ) -> None:
         def change(new: Object) -> None:
             new["spec"]["replicas"] = replicas
             annotations = new["metadata"].setdefault("annotations", {})
+            annotations.update(more or {})
             annotations[_REVISION] = str(max(revision, _revision(new)))
 
         self.runtime.writer.edit(REPLICA_SETS, found, change, _MANAGER)
@@ -269,6 +272,15 @@ def _condition(found: Object, kind: str, true: bool, reason: str, message: str) 
         "lastTransitionTime": now(),
         "lastUpdateTime": now(),
     }
+
+
+def _copied(found: Object) -> dict[str, str]:
+    """The annotations that a Deployment gives its newest ReplicaSet
+    (``pkg/controller/deployment/util``, ``skipCopyAnnotation``).
+    """
+    have = found["metadata"].get("annotations") or {}
+    kept = ("kubectl.kubernetes.io/last-applied-configuration", _REVISION)
+    return {key: value for key, value in have.items() if key not in kept}
 
 
 def _revision(found: Object) -> int:

@@ -1,0 +1,73 @@
+"""APIServices: one for each group and version that the server itself serves (kube-aggregator
+``pkg/controllers/autoregister``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from clusterkit_sandbox.kube.controllers.runtime import Ref, Runtime
+from clusterkit_sandbox.kube.kinds import GroupPlural, Object
+from clusterkit_sandbox.kube.ownership import now
+from clusterkit_sandbox.kube.state import CRDS
+from clusterkit_sandbox.kube.store import Change
+
+_SERVICES: GroupPlural = ("apiregistration.k8s.io", "apiservices")
+_PRIORITY = {"": (18000, 1)}
+"""of the core group; of the others what custom groups have"""
+_USUAL = (1000, 100)
+
+
+class ApiServiceController:
+    """Keeps them as the catalogue is."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._sync()
+
+    def concerns(self, change: Change) -> Iterable[Ref]:
+        """Custom kinds."""
+        if change.key == CRDS:
+            yield CRDS, "", change.object["metadata"]["name"]
+
+    def reconcile(self, ref: Ref) -> float | None:
+        """Add and remove."""
+        self._sync()
+        return None
+
+    def _sync(self) -> None:
+        state = self._runtime.state
+        wanted = {
+            f"{version}.{group}": (group, version)
+            for group, versions in state.catalogue.groups().items()
+            for version in versions
+            if group != _SERVICES[0]
+        }
+        there = {found["metadata"]["name"]: found for found in state.store.list(_SERVICES)}
+        for name in wanted.keys() - there.keys():
+            self._make(name, *wanted[name])
+        for name in there.keys() - wanted.keys():
+            if not there[name]["spec"].get("service"):
+                state.store.remove(_SERVICES, there[name])
+
+    def _make(self, name: str, group: str, version: str) -> None:
+        state = self._runtime.state
+        first, second = _PRIORITY.get(group, _USUAL)
+        spec: Object = {"version": version, "versionPriority": second}
+        spec["groupPriorityMinimum"] = first
+        told = {
+            "type": "Available",
+            "status": "True",
+            "reason": "Local",
+            "message": "Local APIServices are always available",
+            "lastTransitionTime": now(),
+        }
+        labels = {"kube-aggregator.kubernetes.io/automanaged": "true" if group else "onstart"}
+        state.born(
+            state.catalogue.current(_SERVICES),
+            {
+                "metadata": {"name": name, "labels": labels},
+                "spec": {**spec, **({"group": group} if group else {})},
+                "status": {"conditions": [told]},
+            },
+        )
