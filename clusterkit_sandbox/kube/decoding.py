@@ -185,9 +185,10 @@ class Decoder:
             right = value.is_integer()
         if not right:
             got = _JSON_NAMES.get(type(value), "object")
+            place = re.sub(r"\[[0-9]+\]", "", path)
             raise self._wrong(
                 f"json: cannot unmarshal {got} into Go struct field"
-                f" {struct}.{re.sub(r'[[][0-9]+[]]', '', path)} of type {_go_type(schema, wanted)}"
+                f" {struct}.{place} of type {_go_type(schema, wanted)}"
             )
 
     def _quantity(self, value: Any) -> Any:

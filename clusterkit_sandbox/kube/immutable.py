@@ -54,8 +54,12 @@ def changes(key: GroupPlural, new: Object, old: Object) -> Iterator[Cause]:
                     "Name": after.get("name", ""),
                 }
             yield Cause.invalid(path, value, detail)
-    if key == ("", "pods") and _fixed_of_pod(new) != _fixed_of_pod(old):
-        yield Cause.forbidden("spec", _POD_CHANGES)
+    if key == ("", "pods"):
+        before, after = _fixed_of_pod(old), _fixed_of_pod(new)
+        if "nodeName" not in before:  # the scheduler's binding sets it, once
+            after.pop("nodeName", None)
+        if before != after:
+            yield Cause.forbidden("spec", _POD_CHANGES)
     if key == ("", "persistentvolumeclaims") and _fixed_of_claim(new, old) != _fixed_of_claim(
         old, old
     ):
@@ -89,8 +93,6 @@ def _fixed_of_pod(found: Object) -> Any:
             {name: value for name, value in container.items() if name != "image"}
             for container in spec.get(kind) or []
         ]
-    # the scheduler's binding sets it once
-    spec.pop("nodeName", None)
     return spec
 
 
