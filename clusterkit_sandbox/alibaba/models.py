@@ -45,6 +45,7 @@ class Vpc(Thing):
     cidr: IPv4Network
     router: str
     route_table: str
+    secondary: list[IPv4Network] = field(default_factory=list)
 
 
 @dataclass(kw_only=True)

@@ -24,6 +24,8 @@ from clusterkit_sandbox.alibaba.service import (
 
 RESOURCE_GROUP = "rg-acfmsandbox00000"
 """The default resource group."""
+_SECONDARY = 5
+"""How many blocks a VPC has besides its first (vendor: AssociateVpcCidrBlock)."""
 RESERVED = tuple(
     IPv4Network(block)
     for block in ("100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4")
@@ -100,6 +102,7 @@ def _vpc_fields(call: Call, vpc: Vpc) -> Json:
         "ResourceGroupId": RESOURCE_GROUP,
         "VSwitchIds": {"VSwitchId": [v.id for v in call.here(VSwitch) if v.vpc == vpc.id]},
         "Tags": {"Tag": key_value(vpc.tags)},
+        "SecondaryCidrBlocks": {"SecondaryCidrBlock": [str(one) for one in vpc.secondary]},
     }
 
 
@@ -144,6 +147,37 @@ def _modify_vpc(call: Call) -> object:
         raise not_emulated("a change of a VPC's CIDR block")
     vpc.name = valid_name(call, "VpcName", "InvalidVpcName.Malformed") or vpc.name
     vpc.description = call.get("Description", vpc.description)
+    return {}
+
+
+def _secondary(call: Call) -> IPv4Network:
+    if call.get("SecondaryCidrBlock") is None:
+        raise not_emulated("a block of IPv6, or one out of a pool")
+    return network(call["SecondaryCidrBlock"], "InvalidCidrBlock", 16, 28)
+
+
+@operation("vpc:AssociateVpcCidrBlock")
+def _associate(call: Call) -> object:
+    """What it refuses is the vendor's; the codes are those of CreateVpc, which are published."""
+    vpc, cidr = find_vpc(call), _secondary(call)
+    taken = (*RESERVED, vpc.cidr, *vpc.secondary)
+    if any(cidr.overlaps(block) for block in taken):
+        raise bad("InvalidCidrBlock", "Specified CIDR block is not valid.")
+    if len(vpc.secondary) >= _SECONDARY:
+        raise bad("QuotaExceeded.Vpc", f"A VPC has {_SECONDARY} secondary CIDR blocks.")
+    vpc.secondary.append(cidr)
+    return {}
+
+
+@operation("vpc:UnassociateVpcCidrBlock")
+def _unassociate(call: Call) -> object:
+    vpc, cidr = find_vpc(call), _secondary(call)
+    if cidr not in vpc.secondary:
+        raise bad("InvalidCidrBlock", "Specified CIDR block is not valid.")
+    for vswitch in call.store.users(vpc.id, VSwitch):
+        if vswitch.cidr.subnet_of(cidr):
+            raise bad("DependencyViolation.VSwitch", "Specified object has dependent resources.")
+    vpc.secondary.remove(cidr)
     return {}
 
 

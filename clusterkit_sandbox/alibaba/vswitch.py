@@ -77,7 +77,7 @@ def _vswitch_cidr(call: Call, vpc: Vpc, taken: list[IPv4Network]) -> IPv4Network
             raise bad("InvalidCidrBlock.Overlapped", "The VPC has no free CIDR block of this size.")
         return found
     cidr = network(text, "InvalidCidrBlock.Malformed", 16, 29)
-    if not cidr.subnet_of(vpc.cidr):
+    if not any(cidr.subnet_of(block) for block in (vpc.cidr, *vpc.secondary)):
         raise bad("InvalidCidrBlock", "Specified CIDR block is not in the CIDR block of the VPC.")
     if any(map(cidr.overlaps, taken)):
         raise bad(

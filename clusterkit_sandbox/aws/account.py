@@ -16,6 +16,8 @@ from clusterkit_sandbox.aws.refusals import Refusal, invalid
 from clusterkit_sandbox.permissions import Permissions
 
 ACCOUNT = "123456789012"
+NEIGHBOUR = "210987654321"
+"""another account, which has buckets only: their names are taken for everybody"""
 REGION = "eu-west-1"
 """what ``sandbox env`` sets; every region works"""
 
@@ -46,7 +48,13 @@ class Account:
         self.key, self.secret = _key()
         self.other_key, self.other_secret = _key()
         """the key of a second user, who has no access to any cluster"""
-        self.secrets = {self.key: self.secret, self.other_key: self.other_secret}
+        self.neighbour_key, self.neighbour_secret = _key()
+        """the key of the user of another account"""
+        self.secrets = {
+            self.key: self.secret,
+            self.other_key: self.other_secret,
+            self.neighbour_key: self.neighbour_secret,
+        }
         """access key id to secret key"""
         self.permissions: dict[str, Permissions] = {}
         """access key id to what its user may do; everything, if it is not here"""
@@ -69,8 +77,14 @@ class Account:
         self.secrets = {**self.secrets, session.key: session.secret}
         return session
 
+    def account_of(self, key: str) -> str:
+        """The account that a key belongs to."""
+        return NEIGHBOUR if key == self.neighbour_key else ACCOUNT
+
     def arn_of(self, key: str) -> str:
         """The ARN of the IAM user, or of the assumed role, that a key belongs to."""
+        if key == self.neighbour_key:
+            return f"arn:aws:iam::{NEIGHBOUR}:user/neighbour"
         if key in self.sessions:
             return self.sessions[key].arn
         names = {self.key: "sandbox", self.other_key: "outsider"}
@@ -130,9 +144,11 @@ class Account:
         from moto.elbv2.models import elbv2_backends
         from moto.iam.models import iam_backends
         from moto.logs.models import logs_backends
+        from moto.s3.models import s3_backends
 
         for backends in (
-            ec2_backends, ecr_backends, elb_backends, elbv2_backends, iam_backends, logs_backends
+            ec2_backends, ecr_backends, elb_backends, elbv2_backends, iam_backends, logs_backends,
+            s3_backends,
         ):  # fmt: skip
             if isinstance(backends, BackendDict):
                 backends.reset()
@@ -221,10 +237,15 @@ def write_profile(
     credentials = directory / f"aws-credentials{suffix}"
     for file in (config, credentials):
         file.touch(mode=0o600)
-    config.write_text(f"[default]\nregion = {REGION}\n\n[profile outsider]\nregion = {REGION}\n")
+    others = "".join(
+        f"\n[profile {name}]\nregion = {REGION}\n" for name in ("outsider", "neighbour")
+    )
+    config.write_text(f"[default]\nregion = {REGION}\n{others}")
     credentials.write_text(
         f"[default]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n"
         f"\n[outsider]\naws_access_key_id = {account.other_key}\n"
         f"aws_secret_access_key = {account.other_secret}\n"
+        f"\n[neighbour]\naws_access_key_id = {account.neighbour_key}\n"
+        f"aws_secret_access_key = {account.neighbour_secret}\n"
     )
     return config, credentials

@@ -34,14 +34,14 @@ _PREFIXES = {"elb": "elasticloadbalancing", "elbv2": "elasticloadbalancing"}
 _FREE = ("sts:GetCallerIdentity",)
 _TAGGING = {
     "ec2": ("TagSpecification.", "ec2:CreateTags"),
-    "iam": ("Tags.member.", "iam:TagRole"),
+    "iam": ("Tags.member.", "iam:Tag{}"),
     "elb": ("Tags.member.", "elasticloadbalancing:AddTags"),
     "elbv2": ("Tags.member.", "elasticloadbalancing:AddTags"),
     "ecr": ("tags", "ecr:TagResource"),
     "eks": ("tags", "eks:TagResource"),
     "logs": ("tags", "logs:TagResource"),
 }
-"""by service: where a create has its tags, and what they need"""
+"""by service: where a create has its tags, and what they need; ``{}`` is what it creates"""
 LAUNCH = "ec2:RunInstances"
 PASS = "iam:PassRole"
 _CODES = {
@@ -62,7 +62,7 @@ def needed(operation: str, body: bytes) -> Iterator[str]:
     where, tagging = _TAGGING.get(service, ("", ""))
     makes = name.startswith(("Allocate", "Create", "Import")) and name != "CreateTags"
     if where and makes and _has(given, where):
-        yield tagging
+        yield tagging.format(name.removeprefix("Create"))
     if service == "eks":
         if any(_roles(given)):
             yield PASS
@@ -107,7 +107,8 @@ def denial(service: str, action: str, arn: str, resource: str = "*") -> Refusal:
         text = "You are not authorized to launch instances with this launch template."
         return Refusal("InvalidRequestException", text, 400)
     code, status = _CODES.get(service, ("AccessDenied", 403))
-    where = "" if resource == "*" else f" on resource: {resource}"
+    shown = f'"{resource}"' if service == "s3" else resource
+    where = "" if resource == "*" else f" on resource: {shown}"
     text = (
         f"User: {arn} is not authorized to perform: {action}{where} because no identity-based"
         f" policy allows the {action} action"

@@ -19,15 +19,18 @@ from clusterkit_sandbox.aws import (
     generic,
     groups,
     identities,
+    issuers,
     late,
     moto_checks,
     moto_lifecycle,
     policies,
     refusals,
+    s3_requests,
+    s3_rights,
     sessions,
     tokens,
 )
-from clusterkit_sandbox.aws.account import REGION, Account, Session, write_profile
+from clusterkit_sandbox.aws.account import ACCOUNT, NEIGHBOUR, REGION, Account, write_profile
 from clusterkit_sandbox.aws.description import Description
 from clusterkit_sandbox.aws.late import Late
 from clusterkit_sandbox.aws.moto_answers import ask_moto
@@ -35,6 +38,7 @@ from clusterkit_sandbox.aws.operations import AwsOperations, published_statuses
 from clusterkit_sandbox.aws.parameters import Parameters
 from clusterkit_sandbox.aws.refusals import Refusal
 from clusterkit_sandbox.aws.registry import TOKEN, EcrRegistry
+from clusterkit_sandbox.aws.s3 import S3
 from clusterkit_sandbox.aws.service import Eks
 from clusterkit_sandbox.aws.signature import Scope, Unsigned, check, scope_of
 from clusterkit_sandbox.emulator import SandboxContext
@@ -62,9 +66,14 @@ _HOST = re.compile(
     rf"(?:{'|'.join(map(re.escape, SERVICES))})(?:\.[a-z]{{2}}(?:-[a-z]+)+-\d)?"
     r"\.(?:amazonaws\.com|api\.aws)"
 )
+_ISSUER = "oidc:Get"
+_CALLER = "sts:GetCallerIdentity"
 _WEB_IDENTITY = "AssumeRoleWithWebIdentity"
 _V2 = "2015-12-01"
 """the API version of application and network load balancers"""
+
+_Needed = tuple[list[tuple[str, str]], policies.Context]
+"""actions, each with the ARN of what it is about, and condition keys"""
 
 OPERATIONS = (access, addons, changes, clusters, fargate, generic, groups, identities)
 """the modules with EKS operations; each registers its own on import"""
@@ -83,14 +92,15 @@ class AwsEmulator:
         self._parameters = Parameters()
         self._tokens = Tokens()
         self._late = Late(context.faults)
+        self._s3 = S3(self._account, context.faults, self._late)
         self._moto: Wsgi | None = None
         self._environment = self._variables(self._account.key, self._account.secret)
         self._eks.door = self
         self.registry = EcrRegistry(self._eks, context.content, self._application)
 
     def claims(self, host: str) -> bool:
-        """The endpoints of the emulated services, in every region."""
-        return _HOST.fullmatch(host) is not None
+        """The endpoints of the emulated services in every region, buckets and clusters' issuers."""
+        return any(one.fullmatch(host) for one in (_HOST, s3_requests.HOST, issuers.HOST))
 
     def certified(self, _: str) -> bool:
         """Clusters sign for themselves."""
@@ -163,10 +173,16 @@ class AwsEmulator:
         """``ec2:CreateVpc``; ``?`` for unknown parts."""
         scope = scope_of(environ)
         service = scope.service if scope else "?"
+        if s3_requests.is_s3(environ):
+            service = "s3"
         if service in ("eks", "eks-auth"):
             description = self._description(service)
             found = description.match(environ["REQUEST_METHOD"], target(environ)[0])
             return found[0].name if found else f"{service}:?"
+        if issuers.is_issuer(environ):
+            return _ISSUER
+        if service == "s3":
+            return f"s3:{s3_requests.read(environ).operation or '?'}"
         if named := environ.get("HTTP_X_AMZ_TARGET"):
             return f"{service}:{named.rpartition('.')[2]}"
         asked = parse_qs(body.decode(errors="replace"))
@@ -197,22 +213,30 @@ class AwsEmulator:
         path, query = target(environ)
         service = _service(environ)
         raw = f"{path}?{query}" if query else path
-        if self.operation(environ, body).endswith(f":{_WEB_IDENTITY}"):
+        operation = self.operation(environ, body)
+        if operation == _ISSUER:
+            with self._account.lock:
+                return issuers.answer(self._eks, environ)
+        if operation.endswith(f":{_WEB_IDENTITY}"):
             return self._web_identity(body)
         try:
             scope = check(environ, raw, body, self._account.secrets)
             self._check_session(environ, scope)
         except Unsigned as error:
-            return _unsigned(service, error)
+            return refusals.unsigned(service, error.code, str(error))
         if not self._account.knows(scope.region):
             what = f"The sandbox has no region {scope.region}; check its name."
             return refusals.answer(service, "NotImplemented", what, 501)
         if denied := self._denied(scope, environ, body):
             return denied
+        if service == "s3":
+            return self._ask_s3(environ, scope, body)
+        if self._account.account_of(scope.key) != ACCOUNT and operation != _CALLER:
+            what = f"The sandbox has only buckets of account {NEIGHBOUR}."
+            return refusals.answer(service, "NotImplemented", what, 501)
         if service in ("eks", "eks-auth"):
             return self._ask_eks(environ, scope, path, query, body)
         try:
-            operation = self.operation(environ, body)
             forced = self._context.faults.page_size
             page, inner = self._parameters.check(operation, environ, body, forced)
         except Refusal as error:
@@ -229,7 +253,7 @@ class AwsEmulator:
                     return refusals.answer(service, error.code, error.message, error.status)
                 answer = Answer(200, (("Content-Type", "text/xml"),), told)
                 return page.cut(answer) if page is not None else answer
-            if operation == "sts:GetCallerIdentity":
+            if operation == _CALLER:
                 return _identity(self._account, scope)
             if operation == TOKEN:
                 return self.registry.token(scope.key, scope.region, body)
@@ -270,34 +294,51 @@ class AwsEmulator:
             return refusals.answer("sts", error.code, error.message, error.status)
         return Answer(200, (("Content-Type", "text/xml"),), sessions.shown(made))
 
-    def _denied_role(
-        self, session: Session, scope: Scope, environ: Environ, body: bytes
-    ) -> Answer | None:
-        """Whether the role's policies allow the call."""
+    def _needed(self, scope: Scope, environ: Environ, body: bytes) -> _Needed:
+        """The rights that a call needs."""
+        if scope.service == "s3":
+            asked = s3_requests.read(environ)
+            return list(s3_rights.needed(asked, body)), s3_rights.context(asked)
         with self._account.lock:
             place = target(environ)[0]
             resource, context = authorization.resource_of(self._eks, scope, place, body)
-            documents = list(sessions.documents(self._eks, session))
-        for action in authorization.needed(self.operation(environ, body), body):
-            if not policies.allows(documents, action, resource, context):
-                error = authorization.denial(scope.service, action, session.arn, resource)
+        actions = authorization.needed(self.operation(environ, body), body)
+        return [(action, resource) for action in actions], context
+
+    def _may(self, key: str, action: str, resource: str, context: policies.Context) -> bool:
+        """Whether the policies of who has this key allow it."""
+        session = self._account.sessions.get(key)
+        if session is not None:
+            with self._account.lock:
+                documents = list(sessions.documents(self._eks, session))
+            return policies.allows(documents, action, resource, context)
+        permissions = self._account.permissions.get(key)
+        return permissions is None or permissions.missing((action,)) is None
+
+    def _denied(self, scope: Scope, environ: Environ, body: bytes) -> Answer | None:
+        key = scope.key
+        if key not in self._account.sessions and key not in self._account.permissions:
+            return None
+        needed, context = self._needed(scope, environ, body)
+        for action, resource in needed:
+            if not self._may(key, action, resource, context):
+                session = key in self._account.sessions
+                shown = resource if session or scope.service == "s3" else "*"
+                who = self._account.arn_of(key)
+                error = authorization.denial(scope.service, action, who, shown)
                 return refusals.answer(scope.service, error.code, error.message, error.status)
         return None
 
-    def _denied(self, scope: Scope, environ: Environ, body: bytes) -> Answer | None:
-        session = self._account.sessions.get(scope.key)
-        if session is not None:
-            return self._denied_role(session, scope, environ, body)
-        permissions = self._account.permissions.get(scope.key)
-        if permissions is None:
-            return None
-        needed = authorization.needed(self.operation(environ, body), body)
-        action = permissions.missing(needed)
-        if action is None:
-            return None
-        arn = self._account.arn_of(scope.key)
-        error = authorization.denial(scope.service, action, arn)
-        return refusals.answer(scope.service, error.code, error.message, error.status)
+    def _ask_s3(self, environ: Environ, scope: Scope, body: bytes) -> Answer:
+        with self._account.lock:
+            application = self._application()
+            return self._s3.answer(
+                environ,
+                body,
+                scope,
+                application,
+                lambda action, resource: self._may(scope.key, action, resource, {}),
+            )
 
     def _ask_eks(
         self, environ: Environ, scope: Scope, path: str, query: str, body: bytes
@@ -332,30 +373,12 @@ class AwsEmulator:
 
 
 _EKS_HEADERS = (("Content-Type", refusals.JSON), ("x-amzn-RequestId", "sandbox"))
-_JSON_CODES = {
-    "InvalidClientTokenId": "UnrecognizedClientException",
-    "SignatureDoesNotMatch": "InvalidSignatureException",
-    "RequestExpired": "InvalidSignatureException",
-    "MissingAuthenticationToken": "MissingAuthenticationTokenException",
-    "IncompleteSignature": "IncompleteSignatureException",
-}
-_EC2_CODES = {"InvalidClientTokenId": "AuthFailure", "SignatureDoesNotMatch": "AuthFailure"}
-_QUERY_CODES = {"RequestExpired": "SignatureDoesNotMatch"}
-
-
-def _unsigned(service: str, error: Unsigned) -> Answer:
-    """Refuse a request with an invalid signature, with the service's own code."""
-    if service == "ec2":
-        # only EC2 distinguishes an expired request from a wrong signature
-        status = 400 if error.code == "RequestExpired" else 401
-        text = "Request has expired." if error.code == "RequestExpired" else str(error)
-        return refusals.answer(service, _EC2_CODES.get(error.code, error.code), text, status)
-    codes = _JSON_CODES if service in refusals.PROTOCOLS else _QUERY_CODES
-    return refusals.answer(service, codes.get(error.code, error.code), str(error), 403)
 
 
 def _service(environ: Environ) -> str:
     """The service of the signature, else of the host name."""
+    if s3_requests.is_s3(environ):
+        return "s3"
     scope = scope_of(environ)
     return scope.service if scope else str(environ.get("HTTP_HOST", "")).partition(".")[0]
 

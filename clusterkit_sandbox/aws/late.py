@@ -19,7 +19,7 @@ from clusterkit_sandbox.answer import Answer
 from clusterkit_sandbox.aws.refusals import Refusal
 from clusterkit_sandbox.faults import Faults
 
-_READS = ("Describe", "Get", "List")
+_READS = ("Describe", "Get", "Head", "List")
 Pairs = Collection[tuple[str, str]]
 """the parameters of a request; a list is as many pairs, each with the list's name"""
 
@@ -99,6 +99,11 @@ KINDS: Mapping[str, Kind] = {
         "RoleName", ("RoleName",), "ListRoles", "RoleName", "NoSuchEntity",
         "The role with name {} cannot be found.", 404,
     ),
+    # IAM API reference, GetOpenIDConnectProvider
+    "iam:CreateOpenIDConnectProvider": Kind(
+        "OpenIDConnectProviderArn", ("OpenIDConnectProviderArn",), "ListOpenIDConnectProviders",
+        "Arn", "NoSuchEntity", "OpenIDConnect Provider not found for arn {}", 404,
+    ),
     # ECR API reference, DescribeRepositories
     "ecr:CreateRepository": Kind(
         "repositoryName", ("repositoryName", "repositoryNames"), "DescribeRepositories",
@@ -109,6 +114,11 @@ KINDS: Mapping[str, Kind] = {
     "logs:CreateLogGroup": Kind(
         "logGroupName", ("logGroupName",), "DescribeLogGroups", "logGroupName",
         "ResourceNotFoundException", "The specified log group does not exist.",
+    ),
+    # S3 User Guide, "Amazon S3 data consistency model" (of buckets)
+    "s3:CreateBucket": Kind(
+        "Bucket", ("Bucket",), "ListBuckets", "Name", "NoSuchBucket",
+        "The specified bucket does not exist", 404,
     ),
     # EKS API reference, DescribeCluster and the others
     "eks:CreateCluster": _eks("name", "ListClusters", "cluster", "clusterName"),

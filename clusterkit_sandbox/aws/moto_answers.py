@@ -11,6 +11,7 @@ from clusterkit_sandbox.answer import Answer, Environ, Wsgi
 from clusterkit_sandbox.aws import refusals
 
 _LOG = logging.getLogger(__name__)
+_LENGTH = "content-length"
 
 
 def ask_moto(application: Wsgi, environ: Environ, body: bytes, service: str) -> Answer:
@@ -32,10 +33,12 @@ def ask_moto(application: Wsgi, environ: Environ, body: bytes, service: str) -> 
         return refusals.answer(service, "NotImplemented", f"not in the sandbox: {error}", 501)
     status, headers = got
     html = any(k.lower() == "content-type" and "html" in v for k, v in headers)
-    if status == 500 or (html and status >= 400 and data.lstrip()[:1] != b"{"):
+    if status == 500 or (html and status >= 400 and data.lstrip()[:1] not in (b"", b"{")):
         text = re.sub(rb"<[^>]+>|\s+", b" ", data).decode(errors="replace").strip()[:300]
         # clients do not retry a 501; exceptions of moto are logged by fault_injection
         _LOG.error("moto answered %s to %s: %s", status, service, text)
         return refusals.answer(service, "NotImplemented", f"not in the sandbox: {text}", 501)
-    kept = tuple((k, v) for k, v in headers if k.lower() not in ("content-length", "connection"))
+    # the answer to HEAD tells the length of what it leaves out
+    dropped = {"connection"} if environ["REQUEST_METHOD"] == "HEAD" else {"connection", _LENGTH}
+    kept = tuple((k, v) for k, v in headers if k.lower() not in dropped)
     return Answer(status, kept, data)

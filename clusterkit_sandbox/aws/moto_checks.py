@@ -21,6 +21,7 @@ from clusterkit_sandbox.aws.moto_fixes import (
     machines_end,
     own_tags_apart,
     policies_once,
+    providers_of_identities,
     roles_end_somewhere,
     trust_policies,
 )
@@ -99,6 +100,7 @@ def _install() -> None:
     roles_end_somewhere()
     images_are_whole()
     policies_once()
+    providers_of_identities()
     trust_policies()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
@@ -217,3 +218,45 @@ def trust_policies() -> None:
         return inner(self, role_name, assume_role_policy_document, *a, **k)
 
     IAMBackend.create_role = create_role  # type: ignore[method-assign]
+
+
+def providers_of_identities() -> None:
+    """A provider's clients can be added and removed, and IAM finds the thumbprint of an issuer for
+    itself (IAM API Reference, AddClientIDToOpenIDConnectProvider, CreateOpenIDConnectProvider).
+    """
+    from moto.core.responses import EmptyResult
+    from moto.iam.exceptions import EntityAlreadyExists
+    from moto.iam.models import IAMBackend
+    from moto.iam.responses import IamResponse
+
+    inner = IAMBackend.create_open_id_connect_provider
+
+    def create(self: Any, url: str, thumbprint_list: Any, *a: Any, **k: Any) -> Any:
+        found = thumbprint_list or [hashlib.sha1(url.encode(), usedforsecurity=False).hexdigest()]
+        try:
+            return inner(self, url, found, *a, **k)
+        except EntityAlreadyExists:
+            raise EntityAlreadyExists(f"Provider with url {url} already exists.") from None
+
+    def add(self: Any) -> Any:
+        provider, client = _provider(self)
+        if client not in provider.client_id_list:
+            provider.client_id_list.append(client)
+        return EmptyResult()
+
+    def remove(self: Any) -> Any:
+        provider, client = _provider(self)
+        if client in provider.client_id_list:
+            provider.client_id_list.remove(client)
+        return EmptyResult()
+
+    IAMBackend.create_open_id_connect_provider = create  # type: ignore[method-assign]
+    IamResponse.add_client_id_to_open_id_connect_provider = add  # type: ignore[attr-defined]
+    IamResponse.remove_client_id_from_open_id_connect_provider = remove  # type: ignore[attr-defined]
+
+
+def _provider(response: Any) -> tuple[Any, str]:
+    """The provider that a call names, and the client."""
+    arn = response._get_param("OpenIDConnectProviderArn")
+    client: str = response._get_param("ClientID")
+    return response.backend.get_open_id_connect_provider(arn), client

@@ -8,7 +8,9 @@ from typing import Any
 
 from clusterkit_sandbox.aws.late import KINDS
 
-SERVICES = ("autoscaling", "ec2", "ecr", "eks", "eks-auth", "elb", "elbv2", "iam", "logs", "sts")
+SERVICES = (
+    "autoscaling", "ec2", "ecr", "eks", "eks-auth", "elb", "elbv2", "iam", "logs", "s3", "sts",
+)  # fmt: skip
 TERMINAL = (
     "ec2:CreateNatGateway",
     "eks:CreateAddon",

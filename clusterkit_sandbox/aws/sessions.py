@@ -137,6 +137,12 @@ def of_token(eks: Eks, token: str, arn: str, name: str) -> Session:
     audience = next((one for one in audiences if one in known.client_id_list), "")
     if not audience:
         raise Refusal("InvalidIdentityToken", "Incorrect token audience")
+    now, ends = int(datetime.now(UTC).timestamp()), claims.get("exp")
+    if isinstance(ends, int) and ends <= now:
+        raise Refusal(
+            "ExpiredTokenException",
+            f"Token expired: current date/time {now} must be before the expiration date/time{ends}",
+        )
     subject = _verified(eks, issuer, token, audience)
     if not subject:
         raise Refusal("InvalidIdentityToken", "Couldn't verify the token's signature")

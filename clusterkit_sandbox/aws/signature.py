@@ -13,10 +13,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 SKEW = 900
 """seconds that a request's date may differ from the clock; also the life of EKS tokens"""
+S3 = "s3"
+"""the service that signs paths as they are, and a hash of the body that a header names"""
 TOKEN_PREFIX = "k8s-aws-v1."
 CLUSTER_HEADER = "x-k8s-aws-id"
 _STAMP = "%Y%m%dT%H%M%SZ"
@@ -70,6 +72,9 @@ def check(
     _fresh(stamp)
     path, _, query = raw_path.partition("?")
     names = match["headers"].split(";")
+    hashed = hashlib.sha256(body).hexdigest()
+    if scope.service == S3:  # its body is checked apart
+        hashed, path = str(environ.get("HTTP_X_AMZ_CONTENT_SHA256", "")), unquote(path)
     canonical = "\n".join(
         [
             environ["REQUEST_METHOD"],
@@ -78,7 +83,7 @@ def check(
             _query(parse_qsl(query, keep_blank_values=True)),
             "".join(f"{name}:{_header(environ, name)}\n" for name in names),
             match["headers"],
-            hashlib.sha256(body).hexdigest(),
+            hashed,
         ]
     )
     wanted = _sign(secrets[scope.key], scope, stamp, canonical)
@@ -165,10 +170,15 @@ def _header(environ: Mapping[str, Any], name: str) -> str:
 
 
 def _sign(secret: str, scope: Scope, stamp: str, canonical: str) -> str:
-    where = f"{scope.date}/{scope.region}/{scope.service}/aws4_request"
     digest = hashlib.sha256(canonical.encode()).hexdigest()
+    return signed(secret, scope, f"AWS4-HMAC-SHA256\n{stamp}", digest)
+
+
+def signed(secret: str, scope: Scope, head: str, rest: str) -> str:
+    """The signature of a text that begins with the algorithm and the date."""
+    where = f"{scope.date}/{scope.region}/{scope.service}/aws4_request"
     key = ("AWS4" + secret).encode()
     for part in where.split("/"):
         key = hmac.new(key, part.encode(), hashlib.sha256).digest()
-    text = f"AWS4-HMAC-SHA256\n{stamp}\n{where}\n{digest}"
+    text = f"{head}\n{where}\n{rest}"
     return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()

@@ -38,6 +38,7 @@ ANY_AWS = (
     ("eks", "DescribeCluster"),
     ("iam", "GetRole"),
     ("ecr", "DescribeRepositories"),
+    ("s3", "CreateBucket"),
 )
 ANY_ALIBABA = (("vpc", "DescribeVpcs"), ("ecs", "DescribeDisks"), ("cs", "DescribeClusterDetail"))
 REST = {"cs": "CS"}
@@ -72,7 +73,7 @@ def _aws(fact: Fact, service: str, name: str) -> ClusterkitError:
     answer = {
         "body": _body(protocol, fact).encode(),
         "headers": HeadersDict(
-            {"x-amzn-requestid": REQUEST}
+            {"x-amzn-requestid": REQUEST, "x-amz-request-id": REQUEST}
             | ({"x-amzn-errortype": fact.code} if protocol == "rest-json" else {})
         ),
         "status_code": fact.status or 400,
@@ -94,6 +95,9 @@ def _body(protocol: str, fact: Fact) -> str:
                 f"<ErrorResponse><Error>{error}</Error>"
                 f"<RequestId>{REQUEST}</RequestId></ErrorResponse>"
             )
+        case "rest-xml":
+            said = f"<Code>{code}</Code><Message>{message}</Message>"
+            return f"<Error>{said}<RequestId>{REQUEST}</RequestId></Error>"
         case "json":
             kind = f"com.amazonaws#{fact.code}"
             return json.dumps({"__type": kind, "message": fact.message or WORDS})

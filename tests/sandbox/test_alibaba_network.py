@@ -569,3 +569,27 @@ def test_tags_of_roles(cloud: Aliyun) -> None:
     cloud("ram:UntagResources", **kind, TagKeys=["a"])
     found = cloud("ram:ListTagResources", **kind)["TagResources"]
     assert [(t["TagKey"], t["TagValue"]) for t in found] == [("c", "d")]
+
+
+def test_a_vpc_has_more_blocks(cloud: Aliyun) -> None:
+    vpc, _ = cloud.network()
+    block = here(VpcId=vpc, SecondaryCidrBlock="172.21.0.0/20")
+    with refused("InvalidVpcID.NotFound", 404):
+        cloud("vpc:AssociateVpcCidrBlock", **block | {"VpcId": "vpc-none"})
+    cloud("vpc:AssociateVpcCidrBlock", **block)
+    [found] = cloud("vpc:DescribeVpcs", **here(VpcId=vpc))["Vpcs"]["Vpc"]
+    assert found["SecondaryCidrBlocks"] == {"SecondaryCidrBlock": ["172.21.0.0/20"]}
+    for wrong in ("172.21.8.0/24", "10.0.0.0/29", "100.64.0.0/16"):
+        with refused("InvalidCidrBlock"):
+            cloud("vpc:AssociateVpcCidrBlock", **block | {"SecondaryCidrBlock": wrong})
+    made = cloud(
+        "vpc:CreateVSwitch", **here(VpcId=vpc, ZoneId=ZONES[0], CidrBlock="172.21.1.0/24")
+    )["VSwitchId"]
+    eventually(lambda: cloud("vpc:DescribeVSwitchAttributes", **here(VSwitchId=made))["Status"]
+               == "Available")  # fmt: skip
+    with refused("DependencyViolation.VSwitch"):
+        cloud("vpc:UnassociateVpcCidrBlock", **block)
+    cloud("vpc:DeleteVSwitch", **here(VSwitchId=made))
+    cloud("vpc:UnassociateVpcCidrBlock", **block)
+    with refused("InvalidCidrBlock"):
+        cloud("vpc:UnassociateVpcCidrBlock", **block)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import Any
 
 import boto3
 import pytest
+import urllib3
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -153,6 +155,11 @@ def test_who_may_not_assume_a_role(world: World) -> None:
     world.provide()
     assert refusal(world, role, "x.y.z")[:2] == ("InvalidIdentityToken", 400)
     assert refusal(world, role, world.token("other"))[:2] == ("InvalidIdentityToken", 400)
+    old = {"iss": world.issuer, "aud": ["sts.amazonaws.com"], "exp": 1}
+    claims = base64.urlsafe_b64encode(json.dumps(old).encode()).decode()
+    assert refusal(world, role, f"x.{claims}.z")[:2] == ("ExpiredTokenException", 400)
+    forged = claims.replace(claims[-8:], "")
+    assert refusal(world, role, f"x.{forged}.z")[:2] == ("InvalidIdentityToken", 400)
     denied = ("AccessDenied", 403, "Not authorized to perform sts:AssumeRoleWithWebIdentity")
     assert refusal(world, f"arn:aws:iam::{ACCOUNT}:role/none", token) == denied
     world.assume(role, token)
@@ -176,3 +183,39 @@ def test_temporary_keys_need_their_token(world: World) -> None:
     found = world.assume(world.role(*PUSH), world.token())
     wrong = world.session(found, token="x")
     refused("UnrecognizedClientException", wrong.ecr.get_authorization_token)
+
+
+def test_anybody_can_check_a_token(world: World) -> None:
+    door = urllib3.ProxyManager(
+        world.sandbox.proxy, ca_certs=str(world.sandbox.ca_file), retries=False
+    )
+    found = door.request("GET", f"{world.issuer}/.well-known/openid-configuration").json()
+    assert (found["issuer"], found["jwks_uri"]) == (world.issuer, f"{world.issuer}/keys")
+    keys = door.request("GET", found["jwks_uri"]).json()["keys"]
+    head = json.loads(base64.urlsafe_b64decode(world.token().split(".")[0] + "=="))
+    assert head["kid"] in [one["kid"] for one in keys]
+    other = world.issuer[:-1] + ("0" if world.issuer[-1] != "0" else "1")
+    assert door.request("GET", f"{other}/keys").status == 404
+
+
+def test_a_pod_writes_its_own_bucket_only(world: World) -> None:
+    """As Jenkins X stores its logs."""
+    world.provide()
+    role = world.role(*PUSH)
+    for name in ("logs-demo", "logs-other"):
+        world.aws.s3.create_bucket(
+            Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION}
+        )
+    allow = [
+        {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::logs-demo"},
+        {"Effect": "Allow", "Action": "s3:*Object", "Resource": "arn:aws:s3:::logs-demo/*"},
+    ]
+    document = json.dumps({"Version": "2012-10-17", "Statement": allow})
+    world.aws.iam.put_role_policy(RoleName="push", PolicyName="s3", PolicyDocument=document)
+    bot = world.session(world.assume(role, world.token())).s3
+    bot.put_object(Bucket="logs-demo", Key="jenkins-x/logs/1.log", Body=b"done")
+    assert bot.list_objects_v2(Bucket="logs-demo")["KeyCount"] == 1
+    text = refused("AccessDenied", bot.put_object, Bucket="logs-other", Key="1.log", Body=b"")
+    assert 's3:PutObject on resource: "arn:aws:s3:::logs-other/1.log"' in text
+    refused("AccessDenied", bot.get_bucket_tagging, Bucket="logs-demo")
+    refused("AccessDenied", bot.delete_bucket, Bucket="logs-demo")

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox.builds import NAMESPACE, Builder, docker
+from tests.sandbox.builds import NAMESPACE, Builder, archive, docker
 from tests.sandbox.oci import files
 from tests.sandbox.test_eks_autoscaler import token
 from tests.sandbox.test_eks_registry import APP, HOST, PULL, PUSH, login
-from tests.sandbox.test_eks_service import ACCOUNT, Aws, shared
+from tests.sandbox.test_eks_service import ACCOUNT, REGION, Aws, shared
 from tests.sandbox.workloads import Workloads, until
 
 __all__ = ["shared"]
@@ -170,3 +170,23 @@ def test_by_the_role_of_the_node(
     until(lambda: builder.core.list_node().items, "the node")
     code, message = build(builder)
     assert (code, "401 Unauthorized" in message) == ((0, False) if limit == 2 else (1, True))
+
+
+def test_a_context_in_a_bucket(aws: Aws, cluster: dict[str, Any], builder: Builder) -> None:
+    nodes(aws, cluster)
+    aws.ecr.create_repository(repositoryName=APP)
+    associated(aws, *PUSH, *PULL, "s3:GetObject")
+    builder.account()
+    aws.s3.create_bucket(
+        Bucket="contexts", CreateBucketConfiguration={"LocationConstraint": REGION}
+    )
+    text = archive(Dockerfile="FROM scratch", hello="bucket")
+    aws.s3.put_object(Bucket="contexts", Key="app.tar.gz", Body=text)
+    code, digest = build(builder, "--context=s3://contexts/app.tar.gz")
+    assert code == 0, builder.log()
+    (layer,) = login(aws).pull(APP, digest)
+    assert files(layer)["hello"] == "bucket"
+    code, message = build(builder, "--context=s3://contexts/none.tar.gz", name="second")
+    assert code == 1
+    assert "error resolving source context" in message
+    assert "s3:GetObject" not in message
