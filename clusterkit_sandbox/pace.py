@@ -92,6 +92,14 @@ RECORDED: Mapping[str, Recorded] = MappingProxyType(
         "azure/registry/create": Recorded(28, "logs: 28 to 60 s (facts/durations.tsv)"),
         "azure/registry/update": Recorded(5, "estimate"),
         "azure/registry/delete": Recorded(10, "estimate"),
+        "azure/container/delete": Recorded(
+            30, "vendor: Delete Container, remarks: at least 30 s; until then its name is taken"
+        ),
+        "azure/storage/create": Recorded(23, "logs: 18 to 69 s (facts/durations.tsv)"),
+        "azure/vault/create": Recorded(
+            10, "estimate; Terraform's 127 to 186 s wait for resolvers (facts/durations.tsv)"
+        ),
+        "azure/vault/purge": Recorded(10, "estimate"),
         "azure/identity/replication": Recorded(
             30, "estimate; Terraform's provider repeats for 30 minutes (facts/azure.tsv)"
         ),

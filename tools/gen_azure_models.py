@@ -85,6 +85,15 @@ SERVICES = (
         "azure/mgmt/containerservice",
         ("AgentPools", "ManagedClusters"),
     ),
+    Service("dns", "azure-mgmt-dns", "azure/mgmt/dns", ("Zones",)),
+    Service(
+        "keyvault",
+        "azure-mgmt-keyvault",
+        "azure/mgmt/keyvault",
+        ("Vaults",),
+        # Resource Manager's own list of resources
+        ("Vaults_List",),
+    ),
     Service(
         "locks",
         "azure-mgmt-resource-locks",
@@ -131,6 +140,23 @@ SERVICES = (
             "Resources_Delete",
             "Resources_Get",
             "Resources_Update",
+        ),
+    ),
+    Service(
+        "storage",
+        "azure-mgmt-storage",
+        "azure/mgmt/storage",
+        ("BlobContainers", "BlobServices", "StorageAccounts"),
+        (
+            "Failover",
+            "ImmutabilityPolicy",
+            "LegalHold",
+            "Migration",
+            "Sas",
+            "_Lease",
+            "_ObjectLevelWorm",
+            "_RestoreBlobRanges",
+            "_RevokeUserDelegationKeys",
         ),
     ),
     Service(
@@ -317,7 +343,7 @@ class Package:
             versions.add(request.version)
             if group in self.service.groups and not called.endswith(self.service.but or ("\0",)):
                 wanted[called] = self.operation(request, nodes)
-            elif group and not re.match("/{|.*{parentResourcePath}", request.path):
+            elif group and not re.match("/{|.*{parentResourcePath}|.*/resources$", request.path):
                 others[called] = [request.method, request.path]
         return {
             "service": self.service.name,

@@ -75,6 +75,7 @@ WANTED: Mapping[str, tuple[str, ...]] = {
     "iam.v1": ("permissions", "projects.roles", "projects.serviceAccounts", "roles"),
     "iamcredentials.v1": (),
     "serviceusage.v1": (),
+    "storage.v1": ("buckets", "managedFolders", "objects", "projects"),
     "sts.v1": (),
 }
 """Document to the resources that are wanted; none: all of them."""

@@ -54,6 +54,8 @@ class Kind:
     """what is changed by one operation at a time"""
     located: bool = True
     """whether it has a location of its own"""
+    worldwide: bool = False
+    """whether that is ``global``"""
 
 
 KINDS: dict[str, Kind] = {}
@@ -305,7 +307,10 @@ def envelope(call: Call, kind: Kind, group: Group, old: Resource | None) -> Json
         "type": kind.name,
     }
     if kind.located:
-        shown["location"] = check_location(str(body.get("location", "")), "ResourceType")
+        given = str(body.get("location", ""))
+        if not kind.worldwide or given != "global":
+            given = check_location(given, "ResourceType")
+        shown["location"] = given
         shown["tags"] = {}
         if old is not None and old.location != shown["location"]:
             raise refusal(

@@ -29,9 +29,13 @@ _OTHERS: Mapping[str, str] = {
     "containerregistry:Registries_CheckNameAvailability": (
         "Microsoft.ContainerRegistry/checkNameAvailability/read"
     ),
+    "keyvault:Vaults_CheckNameAvailability": "Microsoft.KeyVault/checkNameAvailability/read",
     "resources:Providers_Get": "Microsoft.Resources/subscriptions/providers/read",
     "resources:Providers_List": "Microsoft.Resources/subscriptions/providers/read",
     "resources:Resources_List": "Microsoft.Resources/subscriptions/resources/read",
+    "storage:StorageAccounts_CheckNameAvailability": (
+        "Microsoft.Storage/checknameavailability/read"
+    ),
     "subscriptions:Subscriptions_CheckZonePeers": "Microsoft.Resources/checkZonePeers/action",
 }
 _FREE = frozenset(

@@ -15,6 +15,7 @@ from clusterkit_sandbox.azure import (
     clusters,
     compute,
     credentials,
+    dnszones,
     entra,
     gateways,
     graph,
@@ -30,7 +31,9 @@ from clusterkit_sandbox.azure import (
     providers,
     registries,
     securitygroups,
+    storageaccounts,
     subscriptions,
+    vaults,
 )
 from clusterkit_sandbox.azure.account import Caller
 from clusterkit_sandbox.azure.clusterlife import ClusterLife
@@ -50,8 +53,9 @@ from clusterkit_sandbox.kit.wire import Request, respond
 from clusterkit_sandbox.permissions import Permissions
 
 OPERATIONS = (
-    assignments, clusters, compute, credentials, gateways, groups, identities, locks, networks,
-    polling, pools, power, providers, registries, securitygroups, subscriptions,
+    assignments, clusters, compute, credentials, dnszones, gateways, groups, identities, locks,
+    networks, polling, pools, power, providers, registries, securitygroups, storageaccounts,
+    subscriptions, vaults,
 )  # fmt: skip
 """the modules with operations; each registers its own on import"""
 _METADATA = "/metadata/endpoints"

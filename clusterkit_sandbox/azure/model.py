@@ -24,10 +24,13 @@ NAMESPACES: Mapping[str, str] = {
     "compute": "Microsoft.Compute",
     "containerregistry": "Microsoft.ContainerRegistry",
     "containerservice": "Microsoft.ContainerService",
+    "keyvault": "Microsoft.KeyVault",
     "locks": "Microsoft.Authorization",
     "managedidentity": "Microsoft.ManagedIdentity",
     "network": "Microsoft.Network",
+    "dns": "Microsoft.Network",
     "resources": "Microsoft.Resources",
+    "storage": "Microsoft.Storage",
     "subscriptions": "Microsoft.Resources",
 }
 """Service to the namespace of its resource provider."""

@@ -18,7 +18,9 @@ from clusterkit_sandbox.azure.resources import (
     PublicIp,
     Registry,
     RoleAssignment,
+    StorageAccount,
     Subnet,
+    Vault,
     VirtualNetwork,
 )
 from clusterkit_sandbox.kit.store import Kept
@@ -45,7 +47,9 @@ LATE: Mapping[str, type[Kept]] = {
     "network:PublicIPAddresses_CreateOrUpdate": PublicIp,
     "network:Subnets_CreateOrUpdate": Subnet,
     "network:VirtualNetworks_CreateOrUpdate": VirtualNetwork,
+    "keyvault:Vaults_CreateOrUpdate": Vault,
     "resources:ResourceGroups_CreateOrUpdate": Group,
+    "storage:StorageAccounts_Create": StorageAccount,
 }
 """what the fault ``late`` hides from reads, by the operation that makes it"""
 _OTHERS: Mapping[str, tuple[str, ...]] = {

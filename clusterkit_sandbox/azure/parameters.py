@@ -21,7 +21,12 @@ from clusterkit_sandbox.kit import wire
 from clusterkit_sandbox.kit.shape import Operation, Problem, Reader, Shape
 
 _VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(-(preview|alpha|beta|privatepreview))?")
-_LENIENT = frozenset({"authorization", "containerregistry", "locks", "managedidentity"})
+_LENIENT = frozenset(
+    {
+        "authorization", "containerregistry", "dns", "keyvault", "locks", "managedidentity",
+        "storage",
+    }
+)  # fmt: skip
 _INT = re.compile(r"-?[0-9]{1,19}")
 _GO: Mapping[str, str] = {
     "array": "[]string",

@@ -21,14 +21,20 @@ TYPES: Mapping[str, tuple[str, ...]] = {
     "Microsoft.ContainerRegistry": ("registries", "registries/cacheRules"),
     "Microsoft.ContainerService": ("managedClusters", "managedClusters/agentPools"),
     "Microsoft.Insights": (),
-    "Microsoft.KeyVault": ("vaults",),
+    "Microsoft.KeyVault": ("deletedVaults", "vaults"),
     "Microsoft.ManagedIdentity": ("userAssignedIdentities",),
-    "Microsoft.Network": ("loadBalancers", "natGateways", "publicIPAddresses", "virtualNetworks"),
+    "Microsoft.Network": (
+        "dnszones",
+        "loadBalancers",
+        "natGateways",
+        "publicIPAddresses",
+        "virtualNetworks",
+    ),
     "Microsoft.OperationalInsights": (),
     "Microsoft.OperationsManagement": (),
     "Microsoft.PolicyInsights": (),
     "Microsoft.Resources": ("resourceGroups", "subscriptions", "tags"),
-    "Microsoft.Storage": ("storageAccounts",),
+    "Microsoft.Storage": ("storageAccounts", "storageAccounts/blobServices"),
 }
 """Namespace to the types that are named of it."""
 

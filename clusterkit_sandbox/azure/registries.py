@@ -69,7 +69,9 @@ def _prepare(call: Call, new: Resource, old: Resource | None) -> None:
 
 
 def _tagged(call: Call, one: Resource) -> None:
-    one.properties.update(call.body.get("properties") or {})
+    given = dict(call.body.get("properties") or {})
+    kept = {**one.properties["policies"], **(given.pop("policies", None) or {})}
+    one.properties.update(given, policies=kept)
     if call.body.get("sku"):
         one.shown["sku"] = {**call.body["sku"], "tier": call.body["sku"]["name"]}
 

@@ -206,6 +206,50 @@ class CredentialSet(Resource):
 
 
 @dataclass
+class StorageAccount(Resource):
+    """A storage account; its blob service and its containers are resources of their own."""
+
+    keys: tuple[str, ...] = ()
+    """in base64"""
+
+    def needs(self) -> Iterable[str]:
+        """Nothing: whom its rules of access name may go."""
+        return ()
+
+
+class BlobService(Resource):
+    """The blob service of a storage account."""
+
+
+class BlobContainer(Resource):
+    """A container of blobs."""
+
+
+class Vault(Resource):
+    """A key vault."""
+
+    def needs(self) -> Iterable[str]:
+        """Nothing: whom its rules of access name may go."""
+        return ()
+
+
+@dataclass
+class DeletedVault(Resource):
+    """A key vault that was deleted, and may be restored until it is purged."""
+
+    vault: Vault = field(default_factory=lambda: Vault({}))
+
+    @property
+    def group(self) -> str:
+        """The resource group that it was in, by its id in lower case."""
+        return ids.parent(self.vault.id)
+
+
+class DnsZone(Resource):
+    """A DNS zone."""
+
+
+@dataclass
 class RoleAssignment(Resource):
     """A role that a principal has at a scope."""
 
@@ -233,10 +277,13 @@ class RoleDefinition(Resource):
 KINDS: tuple[type[Resource], ...] = (
     AgentPool,
     ApplicationSecurityGroup,
+    BlobContainer,
+    BlobService,
     CacheRule,
     Cluster,
     CredentialSet,
     Disk,
+    DnsZone,
     FederatedCredential,
     Identity,
     IpGroup,
@@ -249,7 +296,9 @@ KINDS: tuple[type[Resource], ...] = (
     SecurityGroup,
     SecurityRule,
     SshPublicKey,
+    StorageAccount,
     Subnet,
+    Vault,
     VirtualNetwork,
 )
 """What a resource group may have in it."""

@@ -55,7 +55,7 @@ class Conditions:
     disallowed: set[str] = field(default_factory=set)
     """types of resources that a policy of the organisation does not allow, in lower case"""
     taken: set[str] = field(default_factory=set)
-    """names of registries that others have, in lower case"""
+    """names of registries, storage accounts and key vaults that others have, in lower case"""
     labelled: bool = False
     """whether the login server of a new registry has a hash in it"""
     joining: bool = True
@@ -98,6 +98,8 @@ class Store(kept.Store):
         """managed identity whose federated credentials are being written, and until when"""
         self.born: dict[str, float] = {}
         """object id of a managed identity, and when by the clock the directory has it everywhere"""
+        self.leaving: dict[str, float] = {}
+        """container that was deleted, by its id in lower case, and until when its name is taken"""
         self._random = random.Random()
         self.furnish()
 
@@ -118,6 +120,7 @@ class Store(kept.Store):
             self.ghosts.clear()
             self.writing.clear()
             self.born.clear()
+            self.leaving.clear()
             self.furnish()
 
     # finding

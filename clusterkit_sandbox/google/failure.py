@@ -25,8 +25,12 @@ _REASONS: Mapping[str, int] = _ERRORS["reasons"]
 ANSWERS: Mapping[str, tuple[int, str]] = _ERRORS["operations"]
 """Code in a failed operation of Compute Engine to what it would have been as an answer."""
 TITLES: Mapping[str, str] = _ERRORS["titles"]
+_STORAGE: Mapping[str, int] = _ERRORS["storage"]
+"""Cloud Storage's reasons to HTTP status."""
 PLAIN = ("artifactregistry", "iamcredentials", "sts")
 """The services whose errors have no ``errors``."""
+OLDER = ("compute", "storage")
+"""The services whose own refusals have no canonical code."""
 
 
 class Failure(Exception):
@@ -61,6 +65,11 @@ def compute(reason: str, message: str, status: int = 0) -> Failure:
     """A refusal of Compute Engine's own: ``resourceNotReady``."""
     known = _REASONS.get(reason) or _by_reason(reason)[0]
     return Failure(status or known, message, reason=reason)
+
+
+def storage(reason: str, message: str) -> Failure:
+    """A refusal of Cloud Storage, which has no canonical codes: ``conflict``."""
+    return Failure(_STORAGE[reason], message, reason=reason)
 
 
 def invalid(field: str, value: object, why: str) -> Failure:
@@ -109,12 +118,13 @@ def asked_for(code: str, status: int | None, message: str, service: str) -> Fail
     if code in STATUSES:
         return Failure(status or STATUSES[code][0], message, code=code)
     usual, canonical = _by_reason(code)
-    details = [] if canonical or code in _REASONS else [error_info(code)]
+    details = [] if canonical or code in {**_REASONS, **_STORAGE} else [error_info(code)]
     if code == "accessNotConfigured":
         canonical, details = "PERMISSION_DENIED", [error_info("SERVICE_DISABLED")]
-    elif service == "compute":
+    elif service in OLDER:
         canonical = ""
-    usual = status or _REASONS.get(code, usual)
+    table = _STORAGE if service == "storage" else _REASONS
+    usual = status or table.get(code, usual)
     return Failure(usual, message, code=canonical, reason=code, details=details)
 
 
@@ -131,9 +141,9 @@ def rendered(failure: Failure, service: str) -> Answer:
     if service not in PLAIN and failure.reason:
         one = {"message": failure.message, "domain": failure.domain, "reason": failure.reason}
         error["errors"] = [one]
-    if failure.code:
+    if failure.code and service != "storage":
         error["status"] = failure.code
-    details = list(failure.details)
+    details = [] if service == "storage" else list(failure.details)
     if service == "container":
         # every refusal has one: terraform-provider-google#15205, #15579, rancher/gke-operator#509
         kind = "type.googleapis.com/google.rpc.RequestInfo"

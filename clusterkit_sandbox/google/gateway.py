@@ -12,7 +12,17 @@ from clusterkit_sandbox.answer import Answer, Environ, StartResponse
 from clusterkit_sandbox.emulator import SandboxContext
 from clusterkit_sandbox.fault_targets import Operations
 from clusterkit_sandbox.faults import Rule
-from clusterkit_sandbox.google import access, account, authorization, federation, model, reach
+from clusterkit_sandbox.google import (
+    access,
+    account,
+    authorization,
+    buckets,
+    downloads,
+    federation,
+    model,
+    reach,
+    uploads,
+)
 from clusterkit_sandbox.google.clusterlife import ClusterLife
 from clusterkit_sandbox.google.failure import (
     TITLES,
@@ -25,6 +35,7 @@ from clusterkit_sandbox.google.failure import (
     not_found,
     rendered,
     rpc,
+    storage,
 )
 from clusterkit_sandbox.google.operations import LATE, TOKEN, GoogleOperations
 from clusterkit_sandbox.google.parameters import read
@@ -39,9 +50,10 @@ from clusterkit_sandbox.permissions import Permissions
 
 _LOG = logging.getLogger(__name__)
 METHODS = (
-    "addresses", "balancing", "changes", "clusterchanges", "clusters", "disks", "dockerimages",
-    "firewallpolicies", "impersonation", "locations", "longrunning", "machines", "networks",
-    "nodepools", "projects", "repositories", "routers", "serviceaccounts", "services",
+    "addresses", "balancing", "buckets", "changes", "clusterchanges", "clusters", "disks",
+    "dockerimages", "firewallpolicies", "impersonation", "locations", "longrunning", "machines",
+    "networks", "nodepools", "objects", "projects", "repositories", "routers", "serviceaccounts",
+    "services",
     "subnetworks",
 )  # fmt: skip
 """the modules with methods; each registers its own on import"""
@@ -118,8 +130,8 @@ class GoogleCloud:
         request = Request.read(environ, body)
         if _wants_token(request):
             return TOKEN
-        asked = model.find(request)
-        return asked.method if asked is not None else f"{model.service(request.host)}.?"
+        asked = model.find(downloads.meant(request) or request)
+        return asked.method if asked is not None else f"{model.service(request)}.?"
 
     def refusal(self, environ: Environ, body: bytes, kind: str) -> Answer:
         """The service's response for an injected fault."""
@@ -128,7 +140,7 @@ class GoogleCloud:
             error = {"throttle": (429, "rate_limit_exceeded"), "error": (503, "internal_failure")}
             status, code = error.get(kind, (501, "unsupported"))
             return json_answer(status, {"error": code, "error_description": "It is injected."})
-        service = model.service(request.host)
+        service = model.service(request)
         return rendered(_injected(service, kind), service)
 
     def refused(self, environ: Environ, body: bytes, rule: Rule) -> Answer:
@@ -137,7 +149,7 @@ class GoogleCloud:
         if _wants_token(request):
             error = {"error": rule.code, "error_description": rule.text}
             return json_answer(rule.status or 400, error)
-        service = model.service(request.host)
+        service = model.service(request)
         return rendered(asked_for(rule.code, rule.status, rule.text, service), service)
 
     # -- requests --------------------------------------------------------------------------------
@@ -153,14 +165,21 @@ class GoogleCloud:
             return self.store.tokens.exchange(request)
         if (request.host, request.path) == _FEDERATION:
             return federation.exchange(self.store, self._clusters, request)
+        short = downloads.meant(request)
         try:
-            return self._run(request)
+            return self._run(short or request)
         except Failure as failure:
-            return rendered(failure, model.service(request.host))
+            if short is not None:
+                return downloads.refused(failure)
+            return rendered(failure, model.service(request))
 
     def _run(self, request: Request) -> Answer:
         asked = model.find(request)
-        service = asked.api.name if asked is not None else model.service(request.host)
+        service = asked.api.name if asked is not None else model.service(request)
+        unpacked = uploads.unpacked(request, self.store.uploads)
+        if isinstance(unpacked, Answer):
+            return unpacked
+        request, content = unpacked
         caller = self.store.tokens.verify(request, service, asked.method if asked else "")
         if asked is None:
             raise rpc("NOT_FOUND", "Method not found.")
@@ -177,6 +196,8 @@ class GoogleCloud:
             version=asked.api.version,
             caller=caller,
             clusters=self._clusters,
+            request=request,
+            content=content,
         )
         self._admit(call, service, model.path(request).removeprefix(asked.api.path).strip("/"))
         if asked.method not in HANDLERS:
@@ -186,7 +207,7 @@ class GoogleCloud:
             for name in deprecated(parameters["body"], shape, asked.api.names):
                 _LOG.info("%s: the field %s is deprecated", asked.method, name)
         found = self._served(call, reading=request.method == "GET" or asked.method.endswith(_READS))
-        return json_answer(200, found)
+        return found if isinstance(found, Answer) else json_answer(200, found)
 
     def _served(self, call: Call, *, reading: bool) -> object:
         """What the handler answers; ``wait`` of an operation asks again until it has ended."""
@@ -211,6 +232,10 @@ class GoogleCloud:
             usable = service == "sts" or self.store.usable(consumer, service)
         if not usable:
             raise _disabled(service, account.PROJECTS[consumer])
+        if service == "storage":
+            with self.store.lock:
+                buckets.check(call)
+            return
         made = call.body.get("name") if call.operation.endswith(".insert") else None
         resource = f"{path}/{made}" if made else path.removeprefix(f"{call.version}/")
         resource = resource.partition(":")[0]
@@ -228,7 +253,12 @@ def _injected(service: str, kind: str) -> Failure:
     if kind == "error":
         if service == "compute":
             return compute("backendError", "Internal error. Please try again.", 503)
+        if service == "storage":
+            return storage("backendError", "Backend Error")
         return rpc("UNAVAILABLE", "The service is currently unavailable.")
+    if service == "storage":
+        text = "The project exceeded the rate limit for creating and deleting buckets."
+        return storage("rateLimitExceeded", text)
     host, number = f"{service}.googleapis.com", account.PROJECTS[account.PROJECT]
     text = (
         "Quota exceeded for quota metric 'Queries' and limit 'Queries per minute' of service"
@@ -246,6 +276,8 @@ def _no_project(service: str, project: str) -> Failure:
     """Sources: facts/gcp.tsv (PROJECT_NOT_FOUND; Resource Manager tells nobody what exists)."""
     if service == "compute":
         return not_found(f"projects/{project}")
+    if service == "storage":
+        return storage("invalid", f"Unknown project id: {project}")
     if service == "cloudresourcemanager":
         return rpc("PERMISSION_DENIED", "The caller does not have permission")
     detail = error_info("CONSUMER_INVALID", consumer=f"projects/{project}")

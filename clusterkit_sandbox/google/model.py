@@ -14,6 +14,7 @@ from importlib import resources
 from typing import Any
 from urllib.parse import urlsplit
 
+from clusterkit_sandbox.google import uploads
 from clusterkit_sandbox.kit import published
 from clusterkit_sandbox.kit.shape import Operation, Shape
 from clusterkit_sandbox.kit.wire import Request, Routes
@@ -22,7 +23,7 @@ _FOLDER = resources.files("clusterkit_sandbox.google") / "data"
 _FILES = tuple(sorted(one.name for one in _FOLDER.iterdir() if one.name.endswith(".json.xz")))
 SERVICES = tuple(sorted({name.partition(".")[0] for name in _FILES}))
 OLD_HOST = "www.googleapis.com"
-"""Where older clients still find the API that has a service path."""
+"""Where older clients still find the APIs that have a service path."""
 TOKENS = "oauth2.googleapis.com"
 """Where access tokens come from."""
 
@@ -92,12 +93,11 @@ def load() -> Mapping[str, Routes[tuple[Api, str]]]:
     """What serves a path, by host."""
     found: dict[str, Routes[tuple[Api, str]]] = {}
     for api in apis():
-        routes = found.setdefault(api.host, Routes())
-        for method, verb, path, patterns in api.routes:
-            inner = {name: one.strip("^$") for name, one in patterns.items()}
-            routes.add(verb, f"{api.path}{path}", (api, method), inner)
-        if api.path != "/":
-            found[OLD_HOST] = routes
+        hosts = (api.host,) if api.path == "/" else (api.host, OLD_HOST)
+        for routes in [found.setdefault(host, Routes()) for host in hosts]:
+            for method, verb, path, patterns in api.routes:
+                inner = {name: one.strip("^$") for name, one in patterns.items()}
+                routes.add(verb, f"{api.path}{path}", (api, method), inner)
     return found
 
 
@@ -109,7 +109,9 @@ def hosts() -> frozenset[str]:
 def find(request: Request) -> Asked | None:
     """The method that a request asks for, if there is one."""
     routes = load().get(request.host)
-    found = routes.find(request.method, path(request)) if routes is not None else None
+    # the parts of an object that is sent in parts belong to the method that began that
+    verb = "POST" if request.method == "PUT" and uploads.is_upload(request) else request.method
+    found = routes.find(verb, path(request)) if routes is not None else None
     return Asked(*found[0], found[1]) if found is not None else None
 
 
@@ -120,9 +122,12 @@ def path(request: Request) -> str:
     if request.host == "artifactregistry.googleapis.com":
         # gcloud asks the older version, which is alike, for the locations of repositories
         return re.sub("^/v1beta2/", "/v1/", found)
-    return found
+    # objects are sent and fetched at addresses of their own (the document's ``mediaUpload``)
+    return re.sub("^(/resumable)?/(upload|download)/storage/v1/", "/storage/v1/", found)
 
 
-def service(host: str) -> str:
-    """The service that a host belongs to: ``compute``."""
-    return "compute" if host == OLD_HOST else host.partition(".")[0]
+def service(request: Request) -> str:
+    """The service that a request is meant for: ``compute``."""
+    if request.host == OLD_HOST:
+        return "storage" if "storage" in request.path.split("/")[1:4] else "compute"
+    return request.host.partition(".")[0]

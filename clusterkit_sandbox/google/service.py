@@ -15,6 +15,7 @@ from clusterkit_sandbox.google.store import Store
 from clusterkit_sandbox.google.tokens import Caller
 from clusterkit_sandbox.kit import calls
 from clusterkit_sandbox.kit.calls import Handlers, cut, page_start, page_token
+from clusterkit_sandbox.kit.wire import Request
 
 Item = TypeVar("Item")
 _PROJECT = re.compile(r"projects/([^/]+)")
@@ -33,6 +34,9 @@ class Call(calls.Call):
     caller: Caller
     clusters: Any
     """``ClusterLife``, which stands on this module"""
+    request: Request
+    content: bytes | None = None
+    """of an object that is sent"""
 
     @property
     def asked_project(self) -> str:

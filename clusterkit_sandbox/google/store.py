@@ -13,6 +13,7 @@ from clusterkit_sandbox.google.account import HOST_PROJECT, PROJECT, PROJECTS
 from clusterkit_sandbox.google.catalogue import PROJECT_QUOTAS, REGION_QUOTAS
 from clusterkit_sandbox.google.resources import Change
 from clusterkit_sandbox.google.tokens import Caller, Tokens
+from clusterkit_sandbox.google.uploads import Sessions
 from clusterkit_sandbox.kit import calls
 from clusterkit_sandbox.kit import store as kept
 from clusterkit_sandbox.kit.life import Clock
@@ -41,6 +42,8 @@ class Conditions:
     """the second project's networks are shared with the first; read by ``reset``"""
     joining: bool = True
     """new machines become nodes"""
+    taken_buckets: set[str] = field(default_factory=set)
+    """the names of buckets that belong to somebody else"""
     own_upgrade: bool = False
     """Kubernetes Engine begins an upgrade of its own when a cluster has come up
     (hashicorp/terraform-provider-google#1643)
@@ -69,6 +72,8 @@ class Store(kept.Store):
         """whether its roles give a caller a permission on a resource, by its path"""
         self.principal: Callable[[str], Caller | None] = lambda _: None
         """the service account with this address"""
+        self.uploads: Sessions = {}
+        """objects that are being sent to Cloud Storage in parts"""
         self._random = random.Random()
         self.furnish()
 
@@ -89,6 +94,7 @@ class Store(kept.Store):
             self.requests.clear()
             self.enabled.clear()
             self.shared.clear()
+            self.uploads.clear()
             self.furnish()
 
     def usable(self, project: str, service: str) -> bool:

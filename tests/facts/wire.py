@@ -175,6 +175,8 @@ ANY_GCP = (
     ("cloudresourcemanager", "projects.get"),
     ("artifactregistry", "projects.locations.repositories.create"),
     ("serviceusage", "services.batchEnable"),
+    ("storage", "buckets.insert"),
+    ("storage", "buckets.get"),
 )
 STATUSES = {
     "INVALID_ARGUMENT": 3,

@@ -39,6 +39,8 @@ SUBNET = f"{NET}/virtualNetworks/demo/subnets/nodes"
 AKS = f"{RG}/providers/Microsoft.ContainerService/managedClusters"
 UAI = f"{RG}/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
 ACR = f"{RG}/providers/Microsoft.ContainerRegistry/registries"
+STORAGE = f"{RG}/providers/Microsoft.Storage/storageAccounts"
+VAULTS = f"{RG}/providers/Microsoft.KeyVault/vaults"
 ROLES = {
     "AcrPull": "7f951dda-4ed3-4680-a7ca-43fe172d538d",
     "AcrPush": "8311e382-0749-4cb8-b61a-304f252e45ec",
@@ -47,6 +49,7 @@ ROLES = {
     "Identity Operator": "f1a07417-d97a-45cb-824c-7a7467783830",
     "Network Contributor": "4d97b98b-1d4f-4787-a291-c67834d212e7",
     "Reader": "acdd72a7-3385-48ef-bd42-f606fba81ae7",
+    "Blob Contributor": "ba92f5b4-2d11-453d-a403-e96b0029c9fe",
     "Repository Writer": "2a1e307c-b015-4ebd-883e-5b7698a07328",
     "User Access Administrator": "18d7d88d-d35e-4fb5-a5c3-7773c20a72d9",
 }

@@ -50,7 +50,9 @@ class Judged(GoogleCloud):
     def _answer(self, request: Request) -> Answer:
         answer = super()._answer(request)
         asked = model.find(request)
-        if answer.status < 300 and asked is not None and "fields" not in dict(request.query):
+        query = dict(request.query)
+        told = answer.status < 300 and answer.body and query.get("alt") != "media"
+        if told and asked is not None and "fields" not in query:
             operation = asked.api.operation(asked.method)
             if operation.answer is not None:
                 reader = Reader(asked.api.names, answer=True)

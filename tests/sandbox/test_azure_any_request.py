@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pytest
 
 from clusterkit_sandbox.azure import model
-from clusterkit_sandbox.azure.account import SUBSCRIPTION
+from clusterkit_sandbox.azure.account import SUBSCRIPTION, TENANT
 from clusterkit_sandbox.azure.failure import Failure
 from clusterkit_sandbox.azure.gateway import handlers
 from clusterkit_sandbox.azure.resources import KINDS
@@ -24,8 +24,10 @@ from tests.sandbox.azurecloud import (
     NET,
     REGION,
     RG,
+    STORAGE,
     SUB,
     UAI,
+    VAULTS,
     Azure,
     cloud,
     shared,
@@ -41,7 +43,12 @@ TEXTS = [
     "system:serviceaccount:a:b", "https://oidc.example.com/", "api://AzureADTokenExchange",
     "ssh-rsa AAAA", f"{SUB}/resourceGroups/none", f"{NET}/natGateways/none", "Merge", "Delete",
 ]  # fmt: skip
-REFUSALS = (400, 403, 404, 409, 412, 429, 501)
+LOCAL = {"name": "Standard_LRS"}
+FURNISHED = {
+    "BlobContainer", "Cluster", "DnsZone", "Group", "Identity", "Registry", "StorageAccount",
+    "Subnet", "Vault",
+}  # fmt: skip
+REFUSALS = (400, 403, 404, 405, 409, 412, 429, 501)
 
 
 def furnish(cloud: Azure) -> None:
@@ -63,6 +70,14 @@ def furnish(cloud: Azure) -> None:
     cloud.done("PUT", f"{compute}/virtualMachineScaleSets/demo", {"location": REGION})
     cloud.done("PUT", f"{compute}/disks/demo", {"location": REGION})
     cloud.cluster()
+    cloud.done("PUT", f"{STORAGE}/demo", {**body, "kind": "StorageV2", "sku": LOCAL})
+    cloud("PUT", f"{STORAGE}/demo/blobServices/default/containers/demo", {})
+    cloud.cloud.store.registered[SUBSCRIPTION, "microsoft.keyvault"] = "Registered"
+    vault = {"tenantId": TENANT, "sku": {"family": "A", "name": "standard"}}
+    for name in ("demo", "gone"):
+        cloud("PUT", f"{VAULTS}/{name}", {"location": REGION, "properties": vault})
+    cloud("DELETE", f"{VAULTS}/gone")
+    cloud("PUT", f"{NET}/dnsZones/example.com", {"location": "global"})
 
 
 def known(cloud: Azure) -> list[str]:
@@ -165,7 +180,7 @@ def ask_everything(cloud: Azure, service: str, times: int) -> None:
     for name in operations(service):
         for _ in range(times):
             counts = cloud.cloud.store.counts()
-            if not counts.keys() >= {"Cluster", "Group", "Identity", "Subnet", "Registry"}:
+            if not counts.keys() >= FURNISHED:
                 furnish(cloud)
             send(cloud, service, name, dice)
 

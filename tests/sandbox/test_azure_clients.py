@@ -19,8 +19,10 @@ from azure.core.exceptions import (
 )
 from azure.identity import ClientSecretCredential
 from azure.mgmt.containerservice import ContainerServiceClient
+from azure.mgmt.keyvault import KeyVaultManagementClient
+from azure.mgmt.storage import StorageManagementClient
 
-from clusterkit_sandbox.azure.account import SUBSCRIPTION
+from clusterkit_sandbox.azure.account import SUBSCRIPTION, TENANT
 from tests.sandbox.azurecloud import Azure, cloud, shared
 
 __all__ = ["cloud", "shared"]
@@ -66,6 +68,48 @@ def test_the_life_of_a_cluster(cloud: Azure, aks: Any) -> None:
     aks.managed_clusters.begin_delete("demo", "demo").result()
     with pytest.raises(ResourceNotFoundError):
         aks.managed_clusters.get("demo", "demo")
+
+
+def settings(cloud: Azure) -> dict[str, Any]:
+    return {
+        "proxies": {"https": cloud.sandbox.proxy},
+        "connection_verify": str(cloud.sandbox.ca_file),
+        "polling_interval": 0.05,
+    }
+
+
+def test_a_storage_account_with_a_container(cloud: Azure) -> None:
+    login = credential(cloud)
+    with StorageManagementClient(login, SUBSCRIPTION, **settings(cloud)) as storage:
+        body: Any = {"location": "eastus", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
+        made = storage.storage_accounts.begin_create("demo", "demologs", body).result()
+        assert made.primary_endpoints.blob == "https://demologs.blob.core.windows.net/"
+        container: Any = {"properties": {"publicAccess": "None"}}
+        storage.blob_containers.create("demo", "demologs", "logs", container)
+        assert [one.name for one in storage.blob_containers.list("demo", "demologs")] == ["logs"]
+        kind = "Microsoft.Storage/storageAccounts"
+        asked: Any = {"name": "demologs", "type": kind}
+        assert not storage.storage_accounts.check_name_availability(asked).name_available
+        storage.storage_accounts.delete("demo", "demologs")
+        assert list(storage.storage_accounts.list()) == []
+
+
+def test_a_vault_that_is_deleted_and_recovered(cloud: Azure) -> None:
+    cloud.cloud.store.registered[SUBSCRIPTION, "microsoft.keyvault"] = "Registered"
+    login = credential(cloud)
+    with KeyVaultManagementClient(login, SUBSCRIPTION, **settings(cloud)) as keyvault:
+        properties = {"tenantId": TENANT, "sku": {"family": "A", "name": "standard"}}
+        body: Any = {"location": "eastus", "properties": properties}
+        made = keyvault.vaults.begin_create_or_update("demo", "demo-vault", body).result()
+        assert made.properties.provisioning_state == "Succeeded"
+        assert made.properties.enable_rbac_authorization
+        keyvault.vaults.delete("demo", "demo-vault")
+        assert [one.name for one in keyvault.vaults.list_deleted()] == ["demo-vault"]
+        again: Any = {**body, "properties": {**properties, "createMode": "recover"}}
+        keyvault.vaults.begin_create_or_update("demo", "demo-vault", again).result()
+        keyvault.vaults.delete("demo", "demo-vault")
+        keyvault.vaults.begin_purge_deleted("demo-vault", "eastus").result()
+        assert list(keyvault.vaults.list_deleted()) == []
 
 
 def test_errors_of_the_sdk(cloud: Azure, aks: Any) -> None:

@@ -39,6 +39,8 @@ TEXTS = [
     "serviceAccount:x@example.com", "compute.googleapis.com", "https://www.googleapis.com/auth/x",
     "name=demo", "name eq d.*", "1", "0", "-1", "null", "[]", "5s", "description", "DOCKER", "é/ ",
 ]  # fmt: skip
+STORAGE = "storage.googleapis.com/storage/v1"
+UPLOAD = "?uploadType=media&name=demo"
 REFUSALS = (400, 403, 404, 409, 412, 429, 501)
 
 
@@ -57,6 +59,8 @@ def furnish(cloud: Gcp) -> None:
     cloud.compute("POST", "global/firewalls", {"name": "demo", "network": "global/networks/demo"})
     parent = f"artifactregistry.googleapis.com/v1/projects/{PROJECT}/locations/{REGION}"
     cloud("POST", f"{parent}/repositories?repositoryId=demo", {"format": "DOCKER"})
+    cloud("POST", f"{STORAGE}/b?project={PROJECT}", {"name": "demo"})
+    cloud.raw("POST", f"storage.googleapis.com/upload/storage/v1/b/demo/o{UPLOAD}", b"text")
 
 
 def texts(value: Any) -> Iterator[str]:
@@ -162,7 +166,7 @@ def send(cloud: Gcp, api: model.Api, name: str, dice: random.Random) -> None:
         found = model.find(asked)
         if found is not None and (shape := found.api.operation(found.method).answer) is not None:
             reader = Reader(found.api.names, answer=True)
-            reader.read(json.loads(answer.body), shape)
+            reader.read(json.loads(answer.body or b"{}"), shape)
             free = ("response.", "metadata.")
             wrong = [one for one in reader.problems if not one.place.startswith(free)]
     assert not wrong, (what, wrong)
@@ -176,7 +180,7 @@ def ask_everything(cloud: Gcp, service: str, times: int) -> None:
             continue
         for _ in range(times):
             counts = cloud.cloud.store.counts()
-            if not counts.keys() >= {"Cluster", "NodePool", "Router", "Repository"}:
+            if not counts.keys() >= {"Bucket", "Cluster", "NodePool", "Router", "Repository"}:
                 furnish(cloud)
             send(cloud, api, name, dice)
 

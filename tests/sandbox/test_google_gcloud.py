@@ -61,3 +61,20 @@ def test_firewall_rules(shell: Shell) -> None:
     shell.run(*rules, "create", "ssh", "--network=net", "--allow=tcp:22")
     found = shell.json(*rules, "list", "--format=json")
     assert [one["sourceRanges"] for one in found] == [["0.0.0.0/0"]]
+
+
+def test_buckets(shell: Shell, tmp_path: Path) -> None:
+    storage = ("gcloud", "storage")
+    name = "gs://demo-logs"
+    shell.run(*storage, "buckets", "create", name, f"--location={REGION}",
+              "--uniform-bucket-level-access")  # fmt: skip
+    shell.run(*storage, "buckets", "update", name, "--update-labels=team=ci")
+    found = shell.json(*storage, "buckets", "list", "--format=json")
+    assert [(one["name"], one["labels"]) for one in found] == [("demo-logs", {"team": "ci"})]
+    file = tmp_path / "1.log"
+    file.write_text("all is well\n")
+    shell.run(*storage, "cp", str(file), f"{name}/jx/1.log")
+    assert shell.run(*storage, "cat", f"{name}/jx/1.log") == "all is well\n"
+    shell.run(*storage, "buckets", "delete", name, good=1)
+    shell.run(*storage, "rm", "-r", name)
+    assert shell.json(*storage, "buckets", "list", "--format=json") == []

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +87,34 @@ def test_by_an_account_of_google(cloud: Gcp, builder: Builder) -> None:
     cloud.iam("POST", f"serviceAccounts/{email}:setIamPolicy", body)
     code, _ = build(builder)
     assert code == 0, builder.log()
+
+
+def test_a_context_in_a_bucket(cloud: Gcp, builder: Builder) -> None:
+    grant(cloud, WRITER, PRINCIPAL)
+    make = f"storage.googleapis.com/storage/v1/b?project={PROJECT}"
+    uniform = {"uniformBucketLevelAccess": {"enabled": True}}
+    cloud("POST", make, {"name": "contexts", "iamConfiguration": uniform})
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for name, text in {"Dockerfile": "FROM scratch\n", "hello": "bucket"}.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(text)
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    upload = "storage.googleapis.com/upload/storage/v1/b/contexts/o?uploadType=media&name=c.tar.gz"
+    assert cloud.raw("POST", upload, packed.getvalue())[0] == 200
+    asked = ("--context=gs://contexts/c.tar.gz", TO)
+    pod = {"serviceAccountName": "kaniko"}
+    code, message = builder.built(*asked, name="early", pod=pod)
+    assert code == 1
+    assert "403" in message
+    iam = "storage.googleapis.com/storage/v1/b/contexts/iam"
+    policy = cloud("GET", iam)
+    policy["bindings"].append({"role": "roles/storage.objectViewer", "members": [PRINCIPAL]})
+    cloud("PUT", iam, policy)
+    code, digest = builder.built(*asked, pod=pod)
+    assert code == 0, builder.log()
+    (layer,) = Client(cloud.sandbox, HOST, "oauth2accesstoken", cloud.token).pull(APP, digest)
+    assert files(layer)["hello"] == "bucket"
 
 
 def test_by_a_key(cloud: Gcp, builder: Builder) -> None:
