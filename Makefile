@@ -74,7 +74,7 @@ bench: $(READY)  ## measure, against Terraform where it is installed
 	-$(BIN)/python bench/chain.py
 	-$(BIN)/python bench/terraform.py
 
-docs: $(READY)  ## write the generated pages: docs/profile.md, portability.md and cli.md
+docs: $(READY)  ## write the generated pages: docs/profile.md, portability.md, cli.md, verify.md
 	$(BIN)/python tools/gen_docs.py
 
 permissions: $(READY)  ## measure in the sandbox and write docs/permissions (minutes)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from clusterkit.profile.fields import Form
     from clusterkit.profile.model import BaseProfile
     from clusterkit.profile.portability import Table
+    from clusterkit.ready.checks import Check
+    from clusterkit.ready.jenkinsx import Platform
     from clusterkit.ready.registry import PushAccess
 
 CloudName = Literal["alibaba", "eks", "gke", "aks"]
@@ -71,7 +73,7 @@ class Examples:
 
     @property
     def builds(self) -> str:
-        """The path of one whose cluster builds images."""
+        """The path of one whose cluster builds images, with Jenkins X and Jenkins."""
         return f"profiles/{self.cloud}-jenkins-x.yaml"
 
 
@@ -151,6 +153,15 @@ class Cloud(Protocol[L]):
         from elsewhere, or None; the cloud is asked only for what neither tells. ``Absent`` while
         the registry does not exist.
         """
+
+    def platform(self, profile: Any, clients: L, account: str | None) -> Platform:
+        """What Jenkins X is told of the cluster of a profile with ``ready.jenkins_x``, as it names
+        things. ``account`` as above. ``Absent`` while something that has to be named does not
+        exist.
+        """
+
+    def checks(self, profile: Any, clients: L) -> Sequence[Check]:
+        """What ``verify`` asks of the cloud for this profile; no call before a check is run."""
 
     def administrator(self, clients: L, target: Target) -> Access:
         """The access of the cluster's own administrator, by a certificate that outlives all tokens;

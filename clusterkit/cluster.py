@@ -42,12 +42,14 @@ from clusterkit.errors import (
     UsageError,
     WrongAccount,
 )
-from clusterkit.plan import Plan, unfinished
+from clusterkit.plan import Plan
 
 if TYPE_CHECKING:
     from clusterkit.kube.api import Access, Credential, KubeApi
     from clusterkit.profile.model import BaseProfile
+    from clusterkit.ready.jenkinsx import Platform
     from clusterkit.ready.registry import PushAccess
+    from clusterkit.ready.verify import Verdict, Wanted
 
 __all__ = ["Cluster", "Edit", "Kept", "Observation", "Outcome", "Plan", "Seen", "Step"]
 
@@ -166,14 +168,13 @@ class Cluster:
     def push_access(
         self, profile: BaseProfile | None = None, account: str | None = None
     ) -> PushAccess:
-        """How builds push, by ``ready.kaniko``. The cloud is asked only for what neither the
-        profile nor ``account`` tells. ``UsageError`` for a profile without it.
+        """How builds push, by ``ready.kaniko`` and ``ready.jenkins``. The cloud is asked only for
+        what neither the profile nor ``account`` tells. ``UsageError`` for a profile without them.
         """
         from clusterkit.ready.registry import with_other
 
-        profile = self._wanted(profile)
-        kaniko, snapshot = profile.ready.kaniko, self._snapshot()
-        if kaniko is None:
+        profile, snapshot = self._wanted(profile), self._snapshot()
+        if not profile.ready.builders:
             what = "the profile does not prepare the cluster for kaniko"
             raise UsageError(what, where=self.target.name, hint="add ready: {kaniko: {}}, run up")
         try:
@@ -181,7 +182,42 @@ class Cluster:
         except Absent:
             what = f"there is no registry in {self.target.region} yet"
             raise ClusterkitError(what, where=self.target.name, hint="clusterkit up") from None
-        return with_other(found, kaniko.registry)
+        return with_other(found, profile.ready.builders[0].registry)
+
+    def platform(self, profile: BaseProfile | None = None, account: str | None = None) -> Platform:
+        """The cluster as Jenkins X names it, by ``ready.jenkins_x``. ``account`` as above.
+        ``UsageError`` for a profile without it, ``ClusterkitError`` before ``up``.
+        """
+        from clusterkit.ready.jenkinsx import with_other
+
+        profile, snapshot = self._wanted(profile), self._snapshot()
+        if profile.ready.jenkins_x is None:
+            what = "the profile does not prepare the cluster for Jenkins X"
+            hint = "add ready: {jenkins_x: {git_url: …}}, run up"
+            raise UsageError(what, where=self.target.name, hint=hint)
+        found = self._running(lambda: self._cloud.platform(profile, snapshot, account))
+        return with_other(found, profile.ready)
+
+    def verify(
+        self,
+        profile: BaseProfile | None = None,
+        wanted: Wanted | None = None,
+        stop: threading.Event | None = None,
+        kube: KubeApi | None = None,
+    ) -> tuple[Verdict, ...]:
+        """What is ready and what is not, by the checks of docs/verify.md. ``Interrupted`` once
+        ``stop`` is set and what probes have made is removed; ``UsageError`` for an unknown id.
+        ``kube``: another way to the cluster's API.
+        """
+        from clusterkit.ready.verify import Wanted, subject_of, verify
+
+        profile, snapshot = self._wanted(profile), self._snapshot()
+        if kube is None:
+            self._running(lambda: self._cloud.access(snapshot, self.target))
+        push = (lambda: self.push_access(profile)) if profile.ready.builders else None
+        wanted, scale = wanted or Wanted(), self.connection.scale
+        subject = subject_of(kube or self.kube, wanted, profile, push, stop=stop, scale=scale)
+        return verify(subject, wanted, self._cloud.checks(profile, snapshot))
 
     # -- plans ------------------------------------------------------------------------------------
 
@@ -225,7 +261,7 @@ class Cluster:
                 found.result()  # preflight's findings say more than the look that failed for them
                 raise
         known: Facts = found.result()
-        warnings = (*known.warnings, *steps.warnings, *unfinished(profile))
+        warnings = (*known.warnings, *steps.warnings)
         return Plan.of(replace(steps, warnings=warnings), account, known)
 
     def plan_destroy(self, adopt: Sequence[str] = ()) -> Plan:

@@ -1,24 +1,32 @@
-"""docs/profile.md, docs/portability.md and docs/cli.md, made from models, drivers and commands;
-``--check`` only compares.
+"""docs/profile.md, docs/portability.md, docs/cli.md and the tables of docs/verify.md, made from
+models, drivers, commands and checks; ``--check`` only compares.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from clusterkit.cli.main import app
-from clusterkit.clouds import CLOUDS, becomes, model
+from clusterkit.clouds import CLOUDS, becomes, load, model
+from clusterkit.engine.target import CloudConnection, Target
+from clusterkit.kube.api import Access, KubeApi
+from clusterkit.profile.model import BaseProfile
+from clusterkit.profile.model import load as load_profile
 from clusterkit.profile.portability import page as portability
 from clusterkit.profile.schema import markdown
+from clusterkit.ready.checks import Check
+from clusterkit.ready.subject import Subject
+from clusterkit.ready.verify import every, ordered
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
+BEGIN, END = "<!-- checks: begin -->", "<!-- checks: end -->"
 EXAMPLE = ROOT / "profiles" / "portable.yaml"
 
 
@@ -47,6 +55,56 @@ def cli() -> str:
     return "\n".join(parts)
 
 
+def checks_of(cloud: str) -> tuple[Check, ...]:
+    """Every check of a cloud's own that one of its profiles has; no network."""
+    driver = load(cloud)
+    found: dict[str, Check] = {}
+    for path in sorted((ROOT / "profiles").glob(f"{cloud}-*.yaml")):
+        profile = load_profile(path, model, CLOUDS)
+        where = (profile.cloud, profile.name, profile.region)
+        target = Target(*where, account=profile.account, home=profile.home)
+        clients = driver.connect(target, CloudConnection())
+        for each in (profile, *pushing(profile)):
+            found |= {check.id: check for check in driver.checks(each, clients)}
+    return ordered(found.values())
+
+
+def pushing(profile: BaseProfile) -> Iterator[BaseProfile]:
+    """The profile with each way to push, on which checks depend."""
+    if registry := profile.registry:
+        for way in ("node", "secret"):
+            yield profile.model_copy(update={"registry": registry.model_copy(update={"push": way})})
+
+
+def nobody() -> Access:
+    """Checks are made without asking anybody."""
+    raise NotImplementedError
+
+
+def table(checks: Iterable[Check]) -> str:
+    """One row for each check."""
+    rows = [
+        "| id | is it so that | level | for | otherwise people see | what to do |",
+        "|---|---|---|---|---|---|",
+    ]
+    for check in checks:
+        seen = f"`{check.seen}`" if check.seen else ""
+        cells = (check.id, check.title, check.level, check.purpose, seen, check.cure)
+        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(rows)
+
+
+def verify(text: str) -> str:
+    """docs/verify.md with the tables of all checks."""
+    before, _, rest = text.partition(BEGIN)
+    parts = ["### Every cluster", table(every(Subject(KubeApi(nobody))))]
+    for cloud in CLOUDS:
+        if checks := checks_of(cloud):
+            parts += [f"### {cloud}", table(checks)]
+    inner = "\n\n".join(parts)
+    return f"{before}{BEGIN}\n{inner}\n{END}{rest.partition(END)[2]}"
+
+
 def main() -> int:
     """Write the pages, or say which is behind."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -58,6 +116,7 @@ def main() -> int:
         DOCS / "profile.md": markdown(models),
         DOCS / "portability.md": portability(models, tables, EXAMPLE.read_text()),
         DOCS / "cli.md": cli(),
+        DOCS / "verify.md": verify((DOCS / "verify.md").read_text()),
     }
     behind = [p for p, text in pages.items() if not p.exists() or p.read_text() != text]
     for page in behind:

@@ -9,11 +9,13 @@ from clusterkit.aks.access import credential as credential
 from clusterkit.aks.access import exec_native as exec_native
 from clusterkit.aks.activation import activate as activate
 from clusterkit.aks.builds import push_access as push_access
+from clusterkit.aks.checks import checks as checks
 from clusterkit.aks.client import Clients
 from clusterkit.aks.cluster import Cluster
 from clusterkit.aks.graph import graph as graph
 from clusterkit.aks.group import ResourceGroup
 from clusterkit.aks.iam import Identity, RoleAssignment, keeps_volumes
+from clusterkit.aks.jenkinsx import platform as platform
 from clusterkit.aks.keypair import SshPublicKey
 from clusterkit.aks.lock import ScaleSetLock
 from clusterkit.aks.network import NatGateway, PublicIp, VirtualNetwork
@@ -27,8 +29,9 @@ from clusterkit.aks.workload import FederatedCredential, ServiceAccount
 from clusterkit.engine.kind import AnyKind
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.kube import drain
-from clusterkit.kube.manifest import Namespace
-from clusterkit.ready.registry import DockerConfigMap, RegistryLogin
+from clusterkit.kube.manifest import ConfigMap, Namespace
+from clusterkit.ready.jenkinsx import RegistryAuth
+from clusterkit.ready.registry import RegistryLogin
 
 Profile = AksProfile
 
@@ -51,8 +54,9 @@ KINDS: tuple[AnyKind, ...] = (
     StorageClass,
     Namespace,
     ServiceAccount,
-    DockerConfigMap,
+    ConfigMap,
     RegistryLogin,
+    RegistryAuth,
     VolumeClaims,
     drain.Ingresses,
     drain.LoadBalancerServices,

@@ -14,13 +14,11 @@ from datetime import UTC, datetime
 from functools import partial
 
 from clusterkit.aks.client import Clients
-from clusterkit.aks.iam import KUBELET, Identity
+from clusterkit.aks.iam import kubelet_of
 from clusterkit.aks.profile import AksProfile, AksRegistry
-from clusterkit.aks.registry import Registry
+from clusterkit.aks.registry import server_of
 from clusterkit.engine.scope import Scope
-from clusterkit.errors import Absent
 from clusterkit.kube.secrets import Login
-from clusterkit.naming import CLUSTER, NAME
 from clusterkit.ready.registry import REGCRED, PushAccess
 
 USE = "azure.workload.identity/use"
@@ -70,13 +68,5 @@ def push_access(profile: AksProfile, clients: Clients, _: str | None) -> PushAcc
     if wanted is None:
         return None
     scope = Scope(clients, profile.name, profile.region)
-    ours = (have for have in Registry.there(scope) if have.tags.get(CLUSTER) == profile.name)
-    server = next((have.server for have in ours if have.server), "")
-    if not server:
-        raise Absent("registry")
-    kubelet = ""
-    if wanted.push == "node":
-        tags = {CLUSTER: profile.name, NAME: KUBELET}
-        named = (have for have in Identity.there(scope) if tags.items() <= have.tags.items())
-        kubelet = next((have.client for have in named), "")
-    return access_of(wanted, server, kubelet, clients)
+    kubelet = kubelet_of(scope) if wanted.push == "node" else ""
+    return access_of(wanted, server_of(scope), kubelet, clients)

@@ -12,6 +12,7 @@ from clusterkit.aks.cluster import TIERS, Cluster
 from clusterkit.aks.clusterstate import SUPPORT
 from clusterkit.aks.group import MAIN, ResourceGroup, own_name
 from clusterkit.aks.iam import CONTROL_PLANE, KUBELET, PUSH, Identity, RoleAssignment
+from clusterkit.aks.jenkinsx import platform_of
 from clusterkit.aks.keypair import SshPublicKey
 from clusterkit.aks.network import BALANCED, GATEWAY, PublicIpState, VirtualNetworkState
 from clusterkit.aks.nodes import NodePool
@@ -28,7 +29,8 @@ from clusterkit.kube.manifest import Namespace
 from clusterkit.kube.nodes import asked
 from clusterkit.naming import CLUSTER, STORAGE_CLASS, digest
 from clusterkit.profile.ssh_key import fingerprint
-from clusterkit.ready.registry import PushAccess, Way, build_namespace, docker_config
+from clusterkit.ready import jenkinsx
+from clusterkit.ready.registry import Finds, PushAccess, Way, build_namespace, docker_config
 
 AnyWish = Kind[Any, Any]
 DEFAULT_CLASS = "clusterkit-ssd"
@@ -80,6 +82,7 @@ class _Graph:
         yield self._storage()
         yield from self._pushers()
         yield from self._builds()
+        yield from self._jenkins_x()
 
     def _group(self) -> Kind[Any, Any]:
         if self.facts.group is not None:
@@ -213,27 +216,44 @@ class _Graph:
             before = (made,)
 
     def _builds(self) -> Iterator[AnyWish]:
-        """The service accounts that push, and what kaniko needs beside its own."""
-        kaniko, pushers = self.profile.ready.kaniko, self.profile.push_accounts
-        builder = kaniko.account if kaniko else ""
+        """The service accounts that push, and what builders need beside their own."""
+        ready, pushers = self.profile.ready, self.profile.push_accounts
+        builders = {each.account for each in ready.builders}
         spaces: dict[str, Namespace] = {}
-        for each in sorted({*pushers, builder} - {""}):
+        for each in self.profile.build_accounts:
             space, _, name = each.partition("/")
             if space not in spaces:
-                made = build_namespace(kaniko, space, self.cluster)
+                made = build_namespace(ready, space, self.cluster)
                 spaces[space] = replace(made, after=self.admins)
             identity = self.pusher if each in pushers else None
-            yield service_account(name, spaces[space], identity, token=each != builder)
-        if kaniko is None:
-            return
-        wanted, registry, within = self.profile.registry, self.registry, spaces[kaniko.namespace]
+            yield service_account(name, spaces[space], identity, token=each not in builders)
+        found = self._finds()
+        needs = (self.registry, self.kubelet) if self.registry else ()
+        by_secret = self.profile.registry is not None and self.profile.registry.push == "secret"
+        way: Way = "secret" if by_secret else "helper"
+        for kaniko in ready.builders:
+            yield from docker_config(kaniko, spaces[kaniko.namespace], found, *needs, way=way)
+
+    def _finds(self) -> Finds | None:
+        """How builds push to the registry, if there is one."""
+        wanted, registry = self.profile.registry, self.registry
         if wanted is None or registry is None:
-            yield from docker_config(kaniko, within, None)
-            return
+            return None
 
         def access(env: Env[Any]) -> PushAccess:
             server, kubelet = env[registry].server, env[self.kubelet].client
             return access_of(wanted, server, kubelet, env.client)
 
-        way: Way = "secret" if wanted.push == "secret" else "helper"
-        yield from docker_config(kaniko, within, access, registry, self.kubelet, way=way)
+        return access
+
+    def _jenkins_x(self) -> Iterator[AnyWish]:
+        """What Jenkins X is told of the cluster."""
+        registry, kubelet = self.registry, self.kubelet
+
+        def describes(env: Env[Any]) -> jenkinsx.Platform:
+            server = env[registry].server if registry else ""
+            return platform_of(self.profile, server, env[kubelet].client)
+
+        needs = (registry, kubelet) if registry else (kubelet,)
+        for made in jenkinsx.prepared(self.profile.ready, self.cluster, describes, *needs):
+            yield replace(made, after=(*made.after, *self.admins))

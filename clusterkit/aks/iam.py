@@ -90,6 +90,13 @@ def keeps_volumes(scope: Scope[Clients]) -> bool | None:
     return None
 
 
+def kubelet_of(scope: Scope[Clients]) -> str:
+    """The client id of the kubelets' identity; empty if it does not exist."""
+    tags = {CLUSTER: scope.cluster, NAME: KUBELET}
+    named = (have for have in Identity.there(scope) if tags.items() <= have.tags.items())
+    return next((have.client for have in named), "")
+
+
 class RoleAssignmentState(Record):
     """A role assignment."""
 

@@ -18,7 +18,8 @@ from clusterkit.engine.edit import Edit, edit
 from clusterkit.engine.kind import Durations, Env, Tags
 from clusterkit.engine.operation import Operation
 from clusterkit.engine.scope import Scope
-from clusterkit.naming import KEEP, digest
+from clusterkit.errors import Absent
+from clusterkit.naming import CLUSTER, KEEP, digest
 
 LEGACY, ABAC = "LegacyRegistryPermissions", "AbacRepositoryPermissions"
 PULL = {LEGACY: "AcrPull", ABAC: "Container Registry Repository Reader"}
@@ -98,6 +99,14 @@ class Registry(Resource[RegistryState]):
     def kept(cls, have: RegistryState) -> str | None:
         why = "the profile keeps the registry (registry.keep); it costs by the day"
         return why if have.tags.get(KEEP) == "true" else None
+
+
+def server_of(scope: Scope[Clients]) -> str:
+    """The login server of the cluster's registry; ``Absent`` while there is none."""
+    for have in Registry.there(scope):
+        if have.tags.get(CLUSTER) == scope.cluster and have.server:
+            return str(have.server)
+    raise Absent("registry")
 
 
 def available(clients: Clients, name: str) -> str | None:

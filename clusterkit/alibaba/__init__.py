@@ -9,10 +9,12 @@ from clusterkit.alibaba.access import exec_native as exec_native
 from clusterkit.alibaba.access_list import AccessList
 from clusterkit.alibaba.activation import activate as activate
 from clusterkit.alibaba.builds import push_access as push_access
+from clusterkit.alibaba.checks import checks as checks
 from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.cluster import Cluster
 from clusterkit.alibaba.graph import graph as graph
 from clusterkit.alibaba.iam import Role
+from clusterkit.alibaba.jenkinsx import platform as platform
 from clusterkit.alibaba.keypair import KeyPair
 from clusterkit.alibaba.lock import KeyPairLock
 from clusterkit.alibaba.namesakes import Namesakes
@@ -27,8 +29,9 @@ from clusterkit.engine.kind import AnyKind
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.kube import drain
 from clusterkit.kube.kubeconfig import no_administrator
-from clusterkit.kube.manifest import Namespace, ServiceAccount
+from clusterkit.kube.manifest import ConfigMap, Namespace, ServiceAccount
 from clusterkit.kube.storage import StorageClass
+from clusterkit.ready.jenkinsx import RegistryAuth
 from clusterkit.ready.registry import RegistryLogin
 
 Profile = AlibabaProfile
@@ -60,7 +63,9 @@ KINDS: tuple[AnyKind, ...] = (
     StorageClass,
     Namespace,
     ServiceAccount,
+    ConfigMap,
     RegistryLogin,
+    RegistryAuth,
     VolumeClaims,
     drain.Ingresses,
     drain.LoadBalancerServices,

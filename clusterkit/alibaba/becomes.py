@@ -11,6 +11,7 @@ _NODES = f"{_POOL} kubernetes_config"
 _PERSONAL = "CR:CreateRepo Repo"
 _ACCOUNTS = "kubernetes:PATCH /api/v1/namespaces"
 _CLASS = "kubernetes:PATCH /apis/storage.k8s.io/v1/storageclasses"
+_REQUIREMENTS = f"{_ACCOUNTS} data.jx-requirements.yml"
 _ROLE = "RAM:CreateRole AssumeRolePolicyDocument"
 
 BECOMES: Table = {
@@ -132,8 +133,26 @@ BECOMES: Table = {
     "ready.kaniko.registry.prefix": becomes(
         "the first part of images' names, in what `clusterkit kaniko` makes"
     ),
-    "ready.jenkins_x": becomes("the service account `jx/tekton-bot`", _ROLE, f"{_ACCOUNTS} (path)"),
-    "ready.jenkins_x.git_url": becomes("checked only"),
+    "ready.jenkins_x": becomes(
+        "a ConfigMap that tells Jenkins X of the cluster, the Secret `jx/container-registry-auth`, "
+        "and a role for `jx/tekton-bot`",
+        _ROLE,
+        f"{_ACCOUNTS} (path)",
+    ),
+    "ready.jenkins_x.git_url": becomes(
+        "the cluster repository, in what `clusterkit ready jenkins-x` prints"
+    ),
+    "ready.jenkins_x.secrets": becomes("a word in the ConfigMap", _REQUIREMENTS),
+    "ready.jenkins_x.storage": becomes("nothing: Jenkins X has no use for buckets of OSS"),
+    "ready.jenkins_x.keep_storage": becomes("nothing: there are no buckets"),
+    "ready.jenkins_x.domain": becomes(
+        "the domain, in the ConfigMap; its records are yours to make", _REQUIREMENTS
+    ),
+    "ready.jenkins_x.tls_email": becomes("the address, in the ConfigMap", _REQUIREMENTS),
+    "ready.jenkins": becomes(
+        "a service account of the agents, and the Secret `regcred`", _ROLE, f"{_ACCOUNTS} (path)"
+    ),
+    "ready.jenkins.namespace": becomes("their namespace", _ROLE, f"{_ACCOUNTS} (path)"),
     "mirror": becomes("containerd's mirrors, in the user data of the nodes", f"{_NODES}.user_data"),
     "tags": becomes(
         "tags of everything, the nodes' machines and disks too; roles and repositories have none",

@@ -49,15 +49,21 @@ def login(registry: AlibabaRegistry, hosts: tuple[str, ...], clients: Clients) -
 def push_access(profile: AlibabaProfile, clients: Clients, _: str | None) -> PushAccess | None:
     """``Cloud.push_access``: the host names are read, unless the profile names one."""
     registry = profile.registry
+    return access_of(registry, hosts_of(profile, clients), clients) if registry else None
+
+
+def hosts_of(profile: AlibabaProfile, clients: Clients) -> tuple[str, ...]:
+    """The registry's host names, the one inside the VPC first; none without a registry. ``Absent``
+    before the first repository of the Personal Edition.
+    """
+    registry = profile.registry
     if registry is None:
-        return None
+        return ()
     if registry.instance:
-        hosts = domains(clients, registry.instance)
-    elif registry.host:
-        hosts = servers(profile.region, registry.host)
-    else:
-        hosts = personal_hosts(Scope(clients, profile.name, profile.region))
-    return access_of(registry, hosts, clients)
+        return domains(clients, registry.instance)
+    if registry.host:
+        return servers(profile.region, registry.host)
+    return personal_hosts(Scope(clients, profile.name, profile.region))
 
 
 def personal_hosts(scope: Scope[Clients]) -> tuple[str, ...]:

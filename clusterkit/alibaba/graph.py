@@ -10,6 +10,7 @@ from clusterkit.alibaba.access_list import AccessList
 from clusterkit.alibaba.builds import access_of
 from clusterkit.alibaba.cluster import SPECS, Cluster
 from clusterkit.alibaba.iam import Role, push_policy, role_name
+from clusterkit.alibaba.jenkinsx import platform_of
 from clusterkit.alibaba.keypair import KeyPair
 from clusterkit.alibaba.nat import Eip, NatGateway
 from clusterkit.alibaba.network import SecurityGroup, Vpc, VpcState, VSwitch, VSwitchState
@@ -26,7 +27,8 @@ from clusterkit.profile.cidr import slots
 from clusterkit.profile.network import ANYWHERE
 from clusterkit.profile.ready import Kaniko
 from clusterkit.profile.ssh_key import fingerprint
-from clusterkit.ready.registry import Finds, PushAccess, build_namespace, docker_config
+from clusterkit.ready import jenkinsx
+from clusterkit.ready.registry import Finds, build_namespace, docker_config
 
 AnyWish = Kind[Any, Any]
 Tags = tuple[tuple[str, str], ...]
@@ -140,7 +142,7 @@ def graph(profile: AlibabaProfile, facts: Facts) -> list[AnyWish]:
             cluster=cluster,
         )
     )
-    return out + _registry(profile, facts, cluster, tags)
+    return [*out, *_registry(profile, facts, cluster, tags)]
 
 
 def _made(profile: AlibabaProfile, facts: Facts, tags: Tags) -> _Network:
@@ -210,28 +212,36 @@ def _builds(
     repositories: list[AnyWish],
 ) -> Iterator[AnyWish]:
     """The service accounts that push, and what they log in with."""
-    kaniko, registry, pushers = profile.ready.kaniko, profile.registry, profile.push_accounts
-    builder = kaniko.account if kaniko else ""
+    ready, registry, pushers = profile.ready, profile.registry, profile.push_accounts
+    builders = {each.account for each in ready.builders}
     assumed = {ROLE_NAME: role_name(profile.region, profile.name, PUSH)}
     spaces: dict[str, Namespace] = {}
-    for each in sorted({*pushers, builder} - {""}):
+    for each in profile.build_accounts:
         space, _, name = each.partition("/")
         if space not in spaces:
             inject = dict((INJECT,)) if any(p.startswith(f"{space}/") for p in pushers) else {}
-            spaces[space] = build_namespace(kaniko, space, cluster, inject)
+            spaces[space] = build_namespace(ready, space, cluster, inject)
         whose, after = (assumed, (role,)) if role and each in pushers else ({}, ())
-        yield service_account(name, spaces[space], whose, after, token=each != builder)
+        yield service_account(name, spaces[space], whose, after, token=each not in builders)
     # the Personal Edition's repositories tell its host names
     needs = repositories[:1] if registry and not registry.instance else []
 
-    def finds(registry: AlibabaRegistry) -> Finds:
-        def access(env: Env[Any]) -> PushAccess:
-            told = facts.registry or env[repositories[0]].servers or servers(env.region, None)
-            return access_of(registry, told, env.client)
+    def hosts(env: Env[Any]) -> tuple[str, ...]:
+        if facts.registry or not repositories:
+            return facts.registry
+        told: tuple[str, ...] = env[repositories[0]].servers
+        return told or servers(env.region, None)
 
-        return access
+    def finds(registry: AlibabaRegistry) -> Finds:
+        return lambda env: access_of(registry, hosts(env), env.client)
 
     found = finds(registry) if registry else None
+    by_space = {each.namespace: each for each in ready.builders}
     for name, within in spaces.items():
-        for_kaniko = kaniko if kaniko and kaniko.namespace == name else Kaniko(namespace=name)
-        yield from docker_config(for_kaniko, within, found, *needs, way="secret")
+        kaniko = by_space.get(name) or Kaniko(namespace=name)
+        yield from docker_config(kaniko, within, found, *needs, way="secret")
+
+    def describes(env: Env[Any]) -> jenkinsx.Platform:
+        return platform_of(profile, hosts(env))
+
+    yield from jenkinsx.prepared(ready, cluster, describes, *needs, access=found)

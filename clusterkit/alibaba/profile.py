@@ -234,6 +234,9 @@ class AlibabaProfile(model.BaseProfile):
         if not self.endpoint.private:
             hint = "remove it: nodes reach the API server inside the VPC"
             yield Problem("cannot be false on ACK", hint, ("endpoint", "private"))
+        if self.ready.jenkins_x and self.ready.jenkins_x.secrets == "cloud":
+            what = "cannot be cloud: Jenkins X knows no service for secrets of Alibaba Cloud's"
+            yield Problem(what, "secrets: local, or vault", ("ready", "jenkins_x", "secrets"))
         nodes = sum(pool.maximum for pool in self.pools)
         if self.edition == "standard" and nodes > 10:
             what = f"standard clusters have at most 10 nodes, but the pools ask for {nodes}"

@@ -13,8 +13,10 @@ import typer
 
 from clusterkit.cli import options as o
 from clusterkit.cli.kaniko import app as kaniko_app
+from clusterkit.cli.ready import app as ready_app
 from clusterkit.cli.sandbox import app as sandbox_app
 from clusterkit.cli.streams import unwritable
+from clusterkit.cli.verify import verify
 from clusterkit.clouds import CLOUDS, EXAMPLES
 
 app = typer.Typer(
@@ -27,6 +29,7 @@ app = typer.Typer(
 )
 app.add_typer(sandbox_app, name="sandbox")
 app.add_typer(kaniko_app, name="kaniko")
+app.add_typer(ready_app, name="ready")
 
 INTERRUPTED = 130
 """what ``app`` returns after Ctrl-C outside a run (typer.core, ``except KeyboardInterrupt``)"""
@@ -395,3 +398,6 @@ def token(
 
     choice = Choice(profile, cloud, region, name, cloud_profile, account, sandbox, trace)
     return contexts.token(choice, minutes=minutes)
+
+
+app.command(epilog=f"Example: clusterkit verify {EXAMPLES.profile} --sandbox")(verify)

@@ -148,6 +148,11 @@ def profile_path(choice: Choice, environ: Mapping[str, str] = os.environ) -> Pat
     return HERE if HERE.exists() else None
 
 
+def find_profile(choice: Choice) -> Path | None:
+    """The same, or the profile of the only receipt."""
+    return profile_path(choice) or _receipt_profile(choice)
+
+
 def command(verb: str, choice: Choice) -> str:
     """The command line that does ``verb`` to this cluster."""
     words = ["clusterkit", verb]

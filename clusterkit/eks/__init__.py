@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from clusterkit.eks import addons, cluster, iam, keypair, leftovers, network, nodes, registry
+from clusterkit.eks import (
+    addons,
+    cluster,
+    iam,
+    irsa,
+    keypair,
+    leftovers,
+    network,
+    nodes,
+    registry,
+    storage,
+)
 from clusterkit.eks.access import access as access
 from clusterkit.eks.access import credential as credential
 from clusterkit.eks.access import exec_native as exec_native
 from clusterkit.eks.builds import push_access as push_access
+from clusterkit.eks.checks import checks as checks
 from clusterkit.eks.client import Clients
 from clusterkit.eks.graph import graph as graph
+from clusterkit.eks.jenkinsx import platform as platform
 from clusterkit.eks.lock import LaunchTemplateLock
 from clusterkit.eks.preflight import account as account
 from clusterkit.eks.preflight import preflight as preflight
@@ -20,7 +33,7 @@ from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.kube import drain
 from clusterkit.kube.deployment import Deployment
 from clusterkit.kube.kubeconfig import no_administrator
-from clusterkit.kube.manifest import Namespace, ServiceAccount
+from clusterkit.kube.manifest import ConfigMap, Namespace, ServiceAccount
 from clusterkit.kube.rbac import (
     ClusterRole,
     ClusterRoleBinding,
@@ -28,7 +41,8 @@ from clusterkit.kube.rbac import (
     NamespacedRoleBinding,
 )
 from clusterkit.kube.storage import StorageClass
-from clusterkit.ready.registry import DockerConfigMap, RegistryLogin
+from clusterkit.ready.jenkinsx import RegistryAuth
+from clusterkit.ready.registry import RegistryLogin
 
 Profile = EksProfile
 administrator = no_administrator
@@ -41,6 +55,7 @@ KINDS: tuple[AnyKind, ...] = (
     keypair.KeyPair,
     iam.Role,
     registry.Repository,
+    storage.Bucket,
     registry.LogGroup,
     network.Vpc,
     network.InternetGateway,
@@ -60,6 +75,8 @@ KINDS: tuple[AnyKind, ...] = (
     leftovers.Instances,
     cluster.Cluster,
     cluster.AccessEntry,
+    irsa.OidcProvider,
+    irsa.PodRole,
     addons.PodIdentity,
     addons.Addon,
     nodes.NodeGroup,
@@ -71,8 +88,9 @@ KINDS: tuple[AnyKind, ...] = (
     NamespacedRole,
     NamespacedRoleBinding,
     Deployment,
-    DockerConfigMap,
+    ConfigMap,
     RegistryLogin,
+    RegistryAuth,
     VolumeClaims,
     drain.Ingresses,
     drain.LoadBalancerServices,

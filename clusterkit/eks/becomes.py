@@ -139,9 +139,38 @@ BECOMES: Table = {
         "the first part of images' names, in what `clusterkit kaniko` makes"
     ),
     "ready.jenkins_x": becomes(
-        "a Pod Identity association of `jx/tekton-bot`", f"{_POD_IDENTITY} serviceAccount"
+        "the cluster's issuer as an identity provider, roles for the service accounts of Jenkins "
+        "X, and a ConfigMap",
+        "iam:CreateOpenIDConnectProvider Url",
+        f"{_ROLE} AssumeRolePolicyDocument",
+        f"{_OBJECTS} (path)",
     ),
-    "ready.jenkins_x.git_url": becomes("checked only"),
+    "ready.jenkins_x.git_url": becomes(
+        "the cluster repository, in what `clusterkit ready jenkins-x` prints"
+    ),
+    "ready.jenkins_x.secrets": becomes(
+        "a role for Secrets Manager; without it a word in the ConfigMap", f"{_ROLE} RoleName"
+    ),
+    "ready.jenkins_x.storage": becomes(
+        "S3 buckets `logs-…`, `reports-…` and `repository-…`, and roles that use them",
+        "s3:CreateBucket (path)",
+        "iam:PutRolePolicy PolicyDocument",
+    ),
+    "ready.jenkins_x.keep_storage": becomes(
+        "a tag, which `destroy` reads", "s3:CreateBucket Tags.Tag.Value"
+    ),
+    "ready.jenkins_x.domain": becomes(
+        "roles that may change records of the domain in Route 53", f"{_ROLE} RoleName"
+    ),
+    "ready.jenkins_x.tls_email": becomes(
+        "a role for cert-manager, and the address in the ConfigMap", f"{_ROLE} RoleName"
+    ),
+    "ready.jenkins": becomes(
+        "a service account of the agents that may push, with its Pod Identity association",
+        f"{_OBJECTS} (path)",
+        f"{_POD_IDENTITY} serviceAccount",
+    ),
+    "ready.jenkins.namespace": becomes("their namespace", f"{_POD_IDENTITY} namespace"),
     "tags": becomes(
         "tags of everything, the nodes' machines and disks too",
         f"{_CLUSTER} tags",

@@ -26,8 +26,7 @@ DOMAINS: Mapping[str, str] = {
 
 def access_of(registry: EksRegistry, account: str, clients: Clients) -> PushAccess:
     """How pods push; only its ``login`` asks the cloud."""
-    region, domain = clients.target.region, DOMAINS.get(clients.partition, "amazonaws.com")
-    host = f"{account}.dkr.ecr.{region}.{domain}"
+    region, host = clients.target.region, registry_host(account, clients)
     by_secret = registry.push == "secret"
     # the helper's cache is a file, and the home of kaniko's user is part of the image it builds
     env = {"AWS_REGION": region, "AWS_SDK_LOAD_CONFIG": "true"}
@@ -43,6 +42,12 @@ def access_of(registry: EksRegistry, account: str, clients: Clients) -> PushAcce
         servers=(host,) if by_secret else (),
         login=partial(login, clients, host) if by_secret else None,
     )
+
+
+def registry_host(account: str, clients: Clients) -> str:
+    """Of an account's registry in the clients' region."""
+    domain = DOMAINS.get(clients.partition, "amazonaws.com")
+    return f"{account}.dkr.ecr.{clients.target.region}.{domain}"
 
 
 def login(clients: Clients, host: str) -> Login:

@@ -196,6 +196,7 @@ class Clients(CloudClients):
     """application and network load balancers"""
     iam: Service[IAMClient] = Service("iam")
     logs: Service[CloudWatchLogsClient] = Service("logs")
+    s3: Service[Any] = Service("s3")
     sts: Service[STSClient] = Service("sts")
 
     def __init__(

@@ -74,6 +74,8 @@ class ClusterState(Ec2State):
     logging: frozenset[str]
     support: str
     protected: bool
+    issuer: str
+    """of the tokens of its service accounts, without ``https://``"""
 
 
 class Cluster(Tagged[ClusterState]):
@@ -308,6 +310,7 @@ def _state(shown: Any) -> ClusterState:
         logging=frozenset(on),
         support=shown.get("upgradePolicy", {}).get("supportType", ""),
         protected=bool(shown.get("deletionProtection")),
+        issuer=shown.get("identity", {}).get("oidc", {}).get("issuer", "").removeprefix("https://"),
         reason=issues(shown),
         tags=shown.get("tags") or {},
     )

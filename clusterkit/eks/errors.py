@@ -136,13 +136,18 @@ ERRORS = ErrorTable(
         Row(
             errors.Busy,
             "IncorrectState IncorrectInstanceState ConcurrentModification "
-            "ConcurrentMutationLimitExceeded OperationAbortedException",
+            "ConcurrentMutationLimitExceeded OperationAborted OperationAbortedException",
         ),
-        Row(errors.InUse, "DependencyViolation ResourceInUse VolumeInUse *.InUse DeleteConflict"),
+        Row(
+            errors.InUse,
+            "DependencyViolation ResourceInUse VolumeInUse *.InUse DeleteConflict BucketNotEmpty",
+        ),
         Row(errors.AlreadyDone, "InvalidPermission.Duplicate"),
         Row(errors.Exists, "InvalidSubnet.Conflict", hint=SAME_RANGE),
         Row(
-            errors.Exists, "*AlreadyExists *AlreadyExistsException *.Duplicate *.AlreadyAssociated"
+            errors.Exists,
+            "*AlreadyExists *AlreadyExistsException *.Duplicate *.AlreadyAssociated "
+            "BucketAlreadyOwnedByYou",
         ),
         Row(
             errors.Denied, "AccessDenied AccessDeniedException UnauthorizedOperation AuthFailure.*"
@@ -176,12 +181,13 @@ ERRORS = ErrorTable(
         Row(
             errors.CredentialsError,
             "AuthFailure InvalidClientTokenId UnrecognizedClientException SignatureDoesNotMatch "
-            "InvalidSignatureException IncompleteSignature MissingAuthenticationToken",
+            "InvalidSignatureException IncompleteSignature MissingAuthenticationToken "
+            "InvalidAccessKeyId InvalidToken RequestTimeTooSkewed",
         ),
         Row(
             errors.QuotaExceeded,
             "*LimitExceeded *LimitExceededException ServiceQuotaExceededException "
-            "MaxSpotInstanceCountExceeded TooManyTagsException",
+            "MaxSpotInstanceCountExceeded TooManyBuckets TooManyTagsException",
         ),
         Row(errors.OutOfStock, "InsufficientInstanceCapacity"),
         Row(
@@ -190,7 +196,11 @@ ERRORS = ErrorTable(
             "ServerException ServiceFailure ServiceUnavailable ServiceUnavailableException "
             "Unavailable RequestTimeout RequestTimeoutException",
         ),
-        Row(errors.Gone, "*NotFound *NotFoundException NoSuchEntity Gateway.NotAttached"),
+        Row(
+            errors.Gone,
+            "*NotFound *NotFoundException NoSuchEntity Gateway.NotAttached NoSuchBucket "
+            "NoSuchPublicAccessBlockConfiguration NoSuchTagSet NoSuchUpload",
+        ),
         Row(errors.Rejected, "UnsupportedAvailabilityZoneException", hint=OTHER_ZONES),
         Row(errors.Rejected, "Unsupported", hint=OTHER_MACHINE),
     ],

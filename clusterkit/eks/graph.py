@@ -10,7 +10,9 @@ from clusterkit.eks.autoscaler import autoscaler
 from clusterkit.eks.builds import access_of
 from clusterkit.eks.client import Clients
 from clusterkit.eks.cluster import AccessEntry, Cluster
-from clusterkit.eks.iam import CLUSTER_ROLE, KEEP_VOLUMES, Role, push_policy
+from clusterkit.eks.iam import CLUSTER_ROLE, KEEP_VOLUMES, Role, policy, push_statements
+from clusterkit.eks.irsa import OidcProvider, PodRole
+from clusterkit.eks.jenkinsx import grants, platform_of
 from clusterkit.eks.keypair import KeyPair
 from clusterkit.eks.network import (
     ElasticIp,
@@ -23,8 +25,9 @@ from clusterkit.eks.network import (
 )
 from clusterkit.eks.nodes import AMI, LaunchTemplate, NodeGroup
 from clusterkit.eks.preflight import Facts
-from clusterkit.eks.profile import EksProfile, ExistingNetwork
+from clusterkit.eks.profile import EksProfile, EksRegistry, ExistingNetwork
 from clusterkit.eks.registry import LogGroup, Repository
+from clusterkit.eks.storage import PURPOSES, Bucket
 from clusterkit.eks.tags import Ec2State
 from clusterkit.engine.kind import Env, Existing, Kind
 from clusterkit.kube.manifest import service_account
@@ -32,8 +35,10 @@ from clusterkit.kube.nodes import asked
 from clusterkit.kube.storage import storage_class
 from clusterkit.naming import HOME, STORAGE_CLASS, digest
 from clusterkit.profile.cidr import slots
+from clusterkit.profile.ready import JENKINS_X_ACCOUNT
 from clusterkit.profile.ssh_key import fingerprint
-from clusterkit.ready.registry import PushAccess, Way, build_namespace, docker_config
+from clusterkit.ready import jenkinsx
+from clusterkit.ready.registry import Finds, Way, build_namespace, docker_config
 
 Any_ = Kind[Any, Any]
 AnySubnet = Kind[Clients, SubnetState]
@@ -103,6 +108,7 @@ class _Graph:
         yield from self._autoscaler((first[0], groups[0]))
         yield from self._registry()
         yield from self._builds()
+        yield from self._jenkins_x()
 
     def _cluster(self) -> Cluster:
         profile, tags = self.profile, self.tags
@@ -261,26 +267,51 @@ class _Graph:
         for name, cached in registry.full_names:
             days = registry.cache_days if cached else None
             yield Repository(name=name, keep=registry.keep, expires=days, tags=tags)
-        policy = push_policy(facts.partition, profile.region, facts.account, registry.name)
-        role = Role(name="push", service=PODS, inline=(("ecr-push", policy),), tags=tags)
+        pushes = push_statements(facts.partition, profile.region, facts.account, registry.name)
+        own = (("ecr-push", policy(*pushes)),)
+        role = Role(name="push", service=PODS, inline=own, tags=tags)
         for who in profile.push_accounts:
+            if profile.ready.jenkins_x and who == JENKINS_X_ACCOUNT:
+                continue  # its charts give it a role of its own
             key = digest(who)
             yield PodIdentity(name=key, account=who, role=role, cluster=self.cluster, tags=tags)
 
     def _builds(self) -> Iterator[Any_]:
         """What kaniko needs in Kubernetes; its identity is the association with the push role."""
-        kaniko, registry = self.profile.ready.kaniko, self.profile.registry
-        if kaniko is None:
+        ready, registry = self.profile.ready, self.profile.registry
+
+        def finds(registry: EksRegistry) -> Finds:
+            return lambda env: access_of(registry, self.facts.account, env.client)
+
+        way: Way = "secret" if registry and registry.push == "secret" else "helper"
+        for kaniko in ready.builders:
+            within = build_namespace(ready, kaniko.namespace, self.cluster)
+            yield service_account(kaniko.service_account, within, token=False)
+            yield from docker_config(kaniko, within, finds(registry) if registry else None, way=way)
+
+    def _jenkins_x(self) -> Iterator[Any_]:
+        """Roles and buckets for Jenkins X, and what it is told of them."""
+        profile, facts, tags = self.profile, self.facts, self.tags
+        wanted = profile.ready.jenkins_x
+        if wanted is None:
             return
-        within = build_namespace(kaniko, kaniko.namespace, self.cluster)
-        yield service_account(kaniko.service_account, within, token=False)
+        provider = OidcProvider(name="cluster", cluster=self.cluster, tags=tags)
+        needs: list[Any_] = [
+            PodRole(
+                name=grant.role,
+                provider=provider,
+                accounts=grant.accounts,
+                inline=(("jenkins-x", policy(*grant.statements)),),
+                tags=tags,
+            )
+            for grant in grants(profile, facts.partition, facts.account)
+        ]
+        for purpose in PURPOSES if wanted.storage else ():
+            keep = wanted.keep_storage
+            needs.append(Bucket(name=purpose, account=facts.account, keep=keep, tags=tags))
+        yield from needs
 
-        if registry is None:
-            yield from docker_config(kaniko, within, None)
-            return
+        def describes(env: Env[Any]) -> jenkinsx.Platform:
+            return platform_of(profile, facts.account, env.client)
 
-        def access(env: Env[Any]) -> PushAccess:
-            return access_of(registry, self.facts.account, env.client)
-
-        way: Way = "secret" if registry.push == "secret" else "helper"
-        yield from docker_config(kaniko, within, access, way=way)
+        yield from jenkinsx.prepared(profile.ready, self.cluster, describes, *needs)

@@ -2,15 +2,17 @@
 
 IAM is global and cannot list by tag: a role is ours by its path,
 ``/clusterkit/REGION/CLUSTER/NAME/``, and ListRoles takes a path prefix. Role names are unique in
-the account whatever the path.
+the account whatever the path. Roles whose ARN others prescribe have none (``irsa.py``).
 """
 
 from __future__ import annotations
 
 import json
 import re
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
+from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import unquote
@@ -62,21 +64,26 @@ class RoleState(AwsState):
     inline: Mapping[str, Document] = field(default_factory=dict)
 
 
-class Role(Tagged[RoleState]):
-    """What a service, a node or a pod may do."""
+class AnyRole(Tagged[RoleState]):
+    """A role: whom it trusts, its policies, and what keeps it from being deleted."""
 
-    kind: ClassVar[str] = "role"
-    service: str
-    """who may assume it: ``eks.amazonaws.com``"""
     managed: tuple[str, ...] = ()
     """names of AWS managed policies, with their path: ``service-role/AmazonEBSCSIDriverPolicy``"""
     inline: tuple[tuple[str, str], ...] = ()
     """(name, JSON) of policies of its own"""
 
+    @abstractmethod
+    def place(self, scope: Scope[Clients]) -> tuple[str, str]:
+        """Its path, and its name in the account."""
+
+    @abstractmethod
+    def trusts(self, env: Env[Clients]) -> Document:
+        """The trust policy."""
+
     @classmethod
-    def list(cls, scope: Scope[Clients]) -> Iterable[Found]:
-        found = pages(scope.client.iam, "list_roles", "Roles", PathPrefix=path(scope))
-        return [Found(role["RoleName"]) for role in found]
+    @abstractmethod
+    def owned(cls, scope: Scope[Clients], role: Any) -> dict[str, str]:
+        """The tags of a role as IAM shows it; the cluster's only if it is this cluster's."""
 
     @classmethod
     def read(cls, scope: Scope[Clients], found: Found) -> RoleState:
@@ -88,22 +95,22 @@ class Role(Tagged[RoleState]):
         return RoleState(
             id=name,
             arn=role["Arn"],
-            trust=_document(role["AssumeRolePolicyDocument"]),
-            tags=_tags(scope, role),
+            trust=document(role["AssumeRolePolicyDocument"]),
+            tags=cls.owned(scope, role),
             managed=frozenset(policy["PolicyArn"] for policy in attached),
-            inline={each["PolicyName"]: _document(each["PolicyDocument"]) for each in shown},
+            inline={each["PolicyName"]: document(each["PolicyDocument"]) for each in shown},
         )
 
     def create(self, env: Env[Clients]) -> RoleState:
-        name, document = role_name(env, self.name), trust(self.service)
+        (where, name), trusts = self.place(env), self.trusts(env)
         made = env.client.iam.create_role(
-            Path=path(env, self.name),
+            Path=where,
             RoleName=name,
-            AssumeRolePolicyDocument=json.dumps(document),
+            AssumeRolePolicyDocument=json.dumps(trusts),
             Description=f"{env.cluster} in {env.region}, made by clusterkit",
             Tags=write_tags(self.marks(env)),
         )
-        return RoleState(id=name, arn=made["Role"]["Arn"], trust=document, tags=self.marks(env))
+        return RoleState(id=name, arn=made["Role"]["Arn"], trust=trusts, tags=self.marks(env))
 
     def edits(self, env: Env[Clients], have: RoleState) -> Iterator[Edit]:
         iam, name = env.client.iam, have.id
@@ -125,11 +132,11 @@ class Role(Tagged[RoleState]):
             for policy in there.keys() - inline.keys():
                 iam.delete_role_policy(RoleName=name, PolicyName=policy)
 
-        document = json.dumps(trust(self.service))
-        entrust = partial(iam.update_assume_role_policy, RoleName=name, PolicyDocument=document)
+        trusts, entrust = self.trusts(env), partial(iam.update_assume_role_policy, RoleName=name)
+        entrust = partial(entrust, PolicyDocument=json.dumps(trusts))
         yield from edit("policies", have.managed, managed, attach)
         yield from edit("own policies", there, inline, put)
-        yield from edit("trust", have.trust, trust(self.service), entrust)
+        yield from edit("trust", have.trust, trusts, entrust)
 
     @classmethod
     def delete(cls, scope: Scope[Clients], have: RoleState) -> None:
@@ -159,6 +166,31 @@ class Role(Tagged[RoleState]):
                 cure = "aws iam remove-role-from-instance-profile "
                 cure += f"--instance-profile-name {name} --role-name {have.id}"
                 yield Occupant("instance profile", name, cure=cure)
+
+
+class Role(AnyRole):
+    """What a service, a node or a pod may do."""
+
+    kind: ClassVar[str] = "role"
+    service: str
+    """who may assume it: ``eks.amazonaws.com``"""
+
+    def place(self, scope: Scope[Clients]) -> tuple[str, str]:
+        return path(scope, self.name), role_name(scope, self.name)
+
+    def trusts(self, env: Env[Clients]) -> Document:
+        return trust(self.service)
+
+    @classmethod
+    def owned(cls, scope: Scope[Clients], role: Any) -> dict[str, str]:
+        """Its path decides whose it is, and its name."""
+        name = role["Path"].rstrip("/").rpartition("/")[2]
+        return {**read_tags(role.get("Tags")), CLUSTER: scope.cluster, NAME: name}
+
+    @classmethod
+    def list(cls, scope: Scope[Clients]) -> Iterable[Found]:
+        found = pages(scope.client.iam, "list_roles", "Roles", PathPrefix=path(scope))
+        return [Found(role["RoleName"]) for role in found]
 
     @classmethod
     def label(cls, scope: Scope[Clients], identifier: str, labels: Tags) -> None:
@@ -197,13 +229,7 @@ def _check(scope: Scope[Any], role: Any) -> None:
         )
 
 
-def _tags(scope: Scope[Any], role: Any) -> dict[str, str]:
-    """A role's tags; its path decides whose it is, and its name."""
-    name = role["Path"].rstrip("/").rpartition("/")[2]
-    return {**read_tags(role.get("Tags")), CLUSTER: scope.cluster, NAME: name}
-
-
-def _document(value: Any) -> Document:
+def document(value: Any) -> Document:
     """boto3 decodes policy documents; AWS sends them URL-encoded."""
     found: Document = value if isinstance(value, dict) else json.loads(unquote(value))
     return found
@@ -224,20 +250,57 @@ def keeps_volumes(scope: Scope[Clients]) -> bool | None:
     return None if role is None else read_tags(role.get("Tags")).get(KEEP_VOLUMES) == "true"
 
 
-def push_policy(partition: str, region: str, account: str, prefix: str) -> str:
-    """Least that kaniko and Jenkins X need to push to ``PREFIX/…`` and read the layer cache.
+PUSH = (
+    "BatchCheckLayerAvailability BatchGetImage CompleteLayerUpload DescribeImages "
+    "DescribeRepositories GetDownloadUrlForLayer InitiateLayerUpload ListImages PutImage "
+    "UploadLayerPart"
+)
+"""least that kaniko and Jenkins X need to push and to read the layer cache
+(https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html)"""
 
-    https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html
-    """
-    repositories = f"arn:{partition}:ecr:{region}:{account}:repository/{prefix}/*"
-    actions = (
-        "BatchCheckLayerAvailability BatchGetImage CompleteLayerUpload DescribeImages "
-        "DescribeRepositories GetDownloadUrlForLayer InitiateLayerUpload ListImages PutImage "
-        "UploadLayerPart"
-    )
-    push = [f"ecr:{action}" for action in actions.split()]
-    statements = [
-        {"Effect": "Allow", "Action": ["ecr:GetAuthorizationToken"], "Resource": "*"},
-        {"Effect": "Allow", "Action": push, "Resource": repositories},
-    ]
+
+def policy(*statements: Document) -> str:
+    """A policy document."""
     return json.dumps({"Version": "2012-10-17", "Statement": statements})
+
+
+def allow(service: str, actions: str, *resources: str) -> Document:
+    """A statement that allows the service's actions, separated by spaces."""
+    named = [f"{service}:{action}" for action in actions.split()]
+    on = resources[0] if len(resources) == 1 else [*resources]
+    return {"Effect": "Allow", "Action": named, "Resource": on}
+
+
+def push_statements(
+    partition: str, region: str, account: str, prefix: str, more: str = ""
+) -> tuple[Document, Document]:
+    """What may log in to ECR and push to ``PREFIX/…``; ``more``: further actions there."""
+    repositories = f"arn:{partition}:ecr:{region}:{account}:repository/{prefix}/*"
+    login = allow("ecr", "GetAuthorizationToken", "*")
+    return login, allow("ecr", f"{PUSH} {more}", repositories)
+
+
+def allows(documents: Iterable[Document], action: str, resource: str) -> bool:
+    """Whether these policies allow an action on a thing with this ARN, without conditions and for
+    want of others: a deny of one of them wins
+    (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html).
+    """
+    statements = [each for found in documents for each in _several(found["Statement"])]
+    fitting = [
+        each["Effect"]
+        for each in statements
+        if _fits(action.lower(), each.get("Action"), fold=True)
+        and _fits(resource, each.get("Resource"))
+        and (each["Effect"] == "Deny" or "Condition" not in each)
+    ]
+    return "Allow" in fitting and "Deny" not in fitting
+
+
+def _several(value: Any) -> Any:
+    """A policy has one of a thing, or a list of it."""
+    return value if isinstance(value, list) else [value]
+
+
+def _fits(text: str, patterns: Any, *, fold: bool = False) -> bool:
+    wanted = [] if patterns is None else _several(patterns)
+    return any(fnmatchcase(text, each.lower() if fold else each) for each in wanted)

@@ -29,6 +29,7 @@ from clusterkit.eks.fields import (
     VpcRange,
     zone_problem,
 )
+from clusterkit.errors import Finding
 from clusterkit.profile import model, network, pool
 from clusterkit.profile.cidr import SLOTS, Cidr, private
 from clusterkit.profile.fields import Many, every, unique
@@ -41,6 +42,15 @@ MOST_TYPES = 20
 MOST_RANGES = 40
 """ranges that may connect to a cluster's public endpoint
 (https://docs.aws.amazon.com/eks/latest/userguide/service-quotas.html)"""
+
+
+MOST_WITH_JENKINS_X = 35
+"""characters of the name of a cluster with Jenkins X, as its Terraform module takes
+(jenkins-x/terraform-aws-eks-jx, ``modules/cluster/local.tf``)"""
+MOST_WITH_SECRETS = 31
+"""the same where the role ``NAME-external-secrets-secrets-manager`` has to fit into IAM's 64"""
+OTHER_PARTITIONS = ("cn-", "us-gov-", "us-iso", "eu-isoe-", "eusc-")
+"""how regions begin whose ARNs do not begin with ``arn:aws:`` (botocore, ``partitions.json``)"""
 
 
 class EksDisk(pool.Disk):
@@ -202,3 +212,20 @@ class EksProfile(model.BaseProfile):
 
     def zone_problem(self, zone: str) -> str | None:
         return zone_problem(zone, self.region)
+
+    def problems(self) -> Iterator[Problem]:
+        yield from super().problems()
+        if wanted := self.ready.jenkins_x:
+            cloud = wanted.secrets in (None, "cloud")
+            most = MOST_WITH_SECRETS if cloud else MOST_WITH_JENKINS_X
+            if len(self.name) > most:
+                what = f"has {len(self.name)} characters; the roles for Jenkins X are called after "
+                what += f"it, and their names have room for {most}"
+                yield Problem(what, "choose a shorter name", ("name",))
+
+    def warnings(self) -> Iterator[Finding]:
+        yield from super().warnings()
+        if self.ready.jenkins_x and self.region.startswith(OTHER_PARTITIONS):
+            what = "Jenkins X finds no role in this region: its charts write arn:aws: before each"
+            hint = "set the annotations of its service accounts in your cluster repository"
+            yield Finding(what, "ready.jenkins_x", hint)

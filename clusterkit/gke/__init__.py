@@ -11,16 +11,19 @@ from clusterkit.gke.access import exec_native as exec_native
 from clusterkit.gke.activation import activate as activate
 from clusterkit.gke.builds import KeySecret
 from clusterkit.gke.builds import push_access as push_access
+from clusterkit.gke.checks import checks as checks
 from clusterkit.gke.client import Clients
 from clusterkit.gke.graph import graph as graph
+from clusterkit.gke.jenkinsx import platform as platform
 from clusterkit.gke.lock import FirewallPolicyLock
 from clusterkit.gke.preflight import account as account
 from clusterkit.gke.preflight import preflight as preflight
 from clusterkit.gke.profile import GkeProfile
 from clusterkit.kube import drain
 from clusterkit.kube.kubeconfig import no_administrator
-from clusterkit.kube.manifest import Namespace
+from clusterkit.kube.manifest import ConfigMap, Namespace
 from clusterkit.kube.storage import StorageClass
+from clusterkit.ready.jenkinsx import RegistryAuth
 from clusterkit.ready.registry import RegistryLogin
 
 Profile = GkeProfile
@@ -57,7 +60,9 @@ KINDS: tuple[AnyKind, ...] = (
     StorageClass,
     Namespace,
     workload.ServiceAccount,
+    ConfigMap,
     RegistryLogin,
+    RegistryAuth,
     KeySecret,
     VolumeClaims,
     drain.Ingresses,

@@ -163,6 +163,10 @@ BECOMES: Table = {
     ),
     "ready.jenkins_x": becomes("the service account `jx/tekton-bot`", f"{_ACCOUNTS} (path)"),
     "ready.jenkins_x.git_url": becomes("checked only"),
+    "ready.jenkins": becomes(
+        "a service account of the agents that may push", f"{_ACCOUNTS} (path)", f"{_POLICY}.members"
+    ),
+    "ready.jenkins.namespace": becomes("their namespace", f"{_POLICY}.members"),
     "tags": becomes(
         "labels of the cluster, of node pools and their machines and disks, and of repositories; "
         "networks and service accounts have none. Lower-case letters, digits, `-` and `_` only",

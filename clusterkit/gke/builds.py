@@ -63,7 +63,7 @@ class KeySecret(Manifest):
     @classmethod
     def list(cls, scope: Scope[HasKube]) -> Iterable[ManifestState]:
         found = scope.client.kube.list(f"{cls.group}/{cls.plural}", selector(scope.cluster))
-        return [cls.state(item) for item in found if item.get("type") == "Opaque"]
+        return [cls.state(item) for item in found if item["metadata"]["name"] == SECRET]
 
     @classmethod
     def state(cls, item: Object) -> ManifestState:

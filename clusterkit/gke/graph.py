@@ -11,6 +11,7 @@ from clusterkit.gke.builds import SECRET, KeySecret
 from clusterkit.gke.cluster import Cluster
 from clusterkit.gke.fields import disk_type
 from clusterkit.gke.iam import NODE_ROLE, IamServiceAccount
+from clusterkit.gke.jenkinsx import platform_of
 from clusterkit.gke.network import NetworkState, SubnetworkState
 from clusterkit.gke.nodes import NodePool
 from clusterkit.gke.pools import Body, pool_body
@@ -22,6 +23,7 @@ from clusterkit.kube.manifest import Namespace, account_content
 from clusterkit.kube.nodes import asked
 from clusterkit.kube.storage import storage_class
 from clusterkit.naming import CLUSTER, STORAGE_CLASS
+from clusterkit.ready import jenkinsx
 from clusterkit.ready.registry import build_namespace, docker_config
 
 AnyWish = Kind[Any, Any]
@@ -41,6 +43,7 @@ class _Graph:
     def __init__(self, profile: GkeProfile, facts: Facts) -> None:
         self.profile, self.facts = profile, facts
         self.tags = tuple(sorted(profile.tags.items()))
+        self.builders = profile.ready.builders
         keep = profile.storage.keep_volumes
         self.nodes = IamServiceAccount(name="nodes", roles=(NODE_ROLE,), keep=keep)
         self.bodies = [self._body(pool) for pool in profile.pools]
@@ -61,9 +64,10 @@ class _Graph:
                 tags=self.tags,
             )
         yield from self._storage()
-        push = self._push_account()
+        push = self._push_accounts()
         yield from self._registry(push)
         yield from self._builds(push)
+        yield from self._jenkins_x()
 
     def _network(
         self,
@@ -141,15 +145,20 @@ class _Graph:
         driver = "pd.csi.storage.gke.io"
         yield storage_class(DEFAULT_CLASS, driver, parameters, cluster=self.cluster)
 
-    def _push_account(self) -> IamServiceAccount | None:
-        """The account of Google's that builds push as, if they do not as themselves."""
-        registry = self.profile.registry
+    def _push_accounts(self) -> tuple[IamServiceAccount, ...]:
+        """The accounts of Google's that builds push as, if they do not as themselves: one for all,
+        or one for each namespace with a key, of which an account has only one.
+        """
+        profile = self.profile
+        registry, names = profile.registry, ("push", "agent")
         if registry is None:
-            return None
-        by_account = registry.identity == "account" and self.profile.push_accounts
-        return IamServiceAccount(name="push") if by_account or registry.push == "secret" else None
+            return ()
+        if registry.push == "secret":
+            return tuple(IamServiceAccount(name=each) for each in names[: len(self.builders)])
+        by_account = registry.identity == "account" and profile.push_accounts
+        return (IamServiceAccount(name=names[0]),) if by_account else ()
 
-    def _registry(self, push: IamServiceAccount | None) -> Iterator[AnyWish]:
+    def _registry(self, push: tuple[IamServiceAccount, ...]) -> Iterator[AnyWish]:
         """Repositories, and who may pull from and push to them."""
         profile, facts, registry = self.profile, self.facts, self.profile.registry
         if registry is None:
@@ -161,7 +170,7 @@ class _Graph:
         made: dict[str, Any] = {
             "keep": registry.keep,
             "readers": () if by_node else (self.nodes,),
-            "writers": (self.nodes,) if by_node else (push,) if push else (),
+            "writers": (self.nodes,) if by_node else push,
             "members": () if push else members,
             "tags": self.tags,
         }
@@ -172,29 +181,35 @@ class _Graph:
             name, where = host.replace(".", "-"), HOSTS[host]
             repositories.append(GcrRepository(name=name, repository=host, place=where, **made))
         yield from repositories
-        for holder in ([push] if push else repositories) if pushers else ():
+        for holder in (push or repositories) if pushers else ():
             name = f"{holder.kind}-{holder.name}"
             yield WorkloadAccess(name=name, holder=holder, cluster=self.cluster, members=members)
 
-    def _builds(self, push: IamServiceAccount | None) -> Iterator[AnyWish]:
-        """The service accounts that push, and what kaniko needs beside its own."""
-        profile, kaniko = self.profile, self.profile.ready.kaniko
-        pushers, registry = profile.push_accounts, profile.registry
-        builder = kaniko.account if kaniko else ""
+    def _builds(self, push: tuple[IamServiceAccount, ...]) -> Iterator[AnyWish]:
+        """The service accounts that push, and what builders need beside their own."""
+        profile, pushers = self.profile, self.profile.push_accounts
+        accounts = {each.account for each in self.builders}
         spaces: dict[str, Namespace] = {}
-        for each in sorted({*pushers, builder} - {""}):
+        for each in profile.build_accounts:
             name = each.partition("/")[0]
-            within = spaces.setdefault(name, build_namespace(kaniko, name, self.cluster))
+            within = spaces.setdefault(name, build_namespace(profile.ready, name, self.cluster))
             yield ServiceAccount(
                 name=each,
                 after=(within,),
-                account=push if each in pushers else None,
-                content=account_content(token=each != builder),
+                account=push[0] if push and each in pushers else None,
+                content=account_content(token=each not in accounts),
             )
-        if kaniko is None:
-            return
-        within = spaces[kaniko.namespace]
-        # Google's registries need no docker config, the user's own does
-        yield from docker_config(kaniko, within, None)
-        if push and registry and registry.push == "secret":
-            yield KeySecret(name=f"{within.name}/{SECRET}", account=push, after=(within,))
+        by_key = profile.registry is not None and profile.registry.push == "secret"
+        for index, kaniko in enumerate(self.builders):
+            within = spaces[kaniko.namespace]
+            # Google's registries need no docker config, the user's own does
+            yield from docker_config(kaniko, within, None)
+            if by_key:
+                name = f"{within.name}/{SECRET}"
+                yield KeySecret(name=name, account=push[index], after=(within,))
+
+    def _jenkins_x(self) -> Iterator[AnyWish]:
+        """What Jenkins X is told of the cluster."""
+        facts = self.facts
+        known = platform_of(self.profile, facts.account, facts.location)
+        yield from jenkinsx.prepared(self.profile.ready, self.cluster, lambda _: known)

@@ -6,7 +6,7 @@ return one. An object's name here is ``NAME``, or ``NAMESPACE/NAME``, its identi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -197,12 +197,17 @@ class ServiceAccount(Manifest):
 
 
 class ConfigMap(Manifest):
-    """A ConfigMap."""
+    """A ConfigMap, of things that may not exist yet."""
 
     kind: ClassVar[str] = "config-map"
     group: ClassVar[str] = "/api/v1"
     plural: ClassVar[str] = "configmaps"
     namespaced: ClassVar[bool] = True
+    data: Callable[[Env[Any]], Mapping[str, str]]
+
+    def body(self, env: Env[HasKube]) -> Object:
+        data = dict(self.data(env))
+        return {"apiVersion": "v1", "kind": "ConfigMap", **super().body(env), "data": data}
 
 
 def namespace(

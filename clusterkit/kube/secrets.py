@@ -76,8 +76,8 @@ class DockerConfig(Manifest):
         return super().state({key: value for key, value in item.items() if key != "data"})
 
     def taken(self, env: Env[HasKube]) -> ManifestState | None:
-        if self.given and not _users(env):
-            raise self._no_login()
+        if self.given and not given_login(env):
+            raise no_login(self.given, self.key)
         return super().taken(env)
 
     def body(self, env: Env[HasKube]) -> Object:
@@ -103,13 +103,13 @@ class DockerConfig(Manifest):
 
     def _given(self, env: Env[HasKube]) -> Mapping[str, str]:
         """The entry of the user's registry: what is given now, or was before."""
-        login = _users(env)
+        login = given_login(env)
         there = self._there(env)
         if login is not None:
             [entry] = entries(Login((self.given,), login.user, login.password)).values()
             return entry
         if there is None:
-            raise self._no_login()
+            raise no_login(self.given, self.key)
         return there
 
     def _there(self, env: Env[HasKube]) -> Mapping[str, str] | None:
@@ -118,14 +118,6 @@ class DockerConfig(Manifest):
         auths = decoded(found).get("auths")
         entry = auths.get(self.given) if isinstance(auths, dict) else None
         return entry if isinstance(entry, dict) else None
-
-    def _no_login(self) -> UsageError:
-        return UsageError(
-            f"no user and password for {self.given}",
-            where=self.key,
-            hint="give --registry-user NAME and --registry-password-stdin, or set "
-            "CLUSTERKIT_REGISTRY_USER and CLUSTERKIT_REGISTRY_PASSWORD",
-        )
 
     def edits(self, env: Env[HasKube], have: ManifestState) -> Iterator[Edit]:
         annotations = have.body["metadata"].get("annotations") or {}
@@ -142,9 +134,20 @@ class DockerConfig(Manifest):
             yield Edit("login", "another", "as given", renew)
 
 
-def _users(env: Env[Any]) -> UserLogin | None:
+def given_login(env: Env[Any]) -> UserLogin | None:
+    """The login to a registry that the user gives to this run."""
     found: UserLogin | None = env.client.wire.registry_login
     return found
+
+
+def no_login(server: str, where: str) -> UsageError:
+    """That the user has to give one."""
+    return UsageError(
+        f"no user and password for {server}",
+        where=where,
+        hint="give --registry-user NAME and --registry-password-stdin, or set "
+        "CLUSTERKIT_REGISTRY_USER and CLUSTERKIT_REGISTRY_PASSWORD",
+    )
 
 
 def expired(annotations: Mapping[str, str], early: timedelta = timedelta()) -> bool:
@@ -176,3 +179,11 @@ def decoded(secret: Mapping[str, Any]) -> dict[str, Any]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def text(secret: Mapping[str, Any], key: str) -> str:
+    """One key of a Secret; empty if it has none, or what is no text."""
+    try:
+        return base64.b64decode((secret.get("data") or {}).get(key) or "").decode()
+    except ValueError:
+        return ""

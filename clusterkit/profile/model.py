@@ -31,7 +31,7 @@ from clusterkit.profile.messages import findings
 from clusterkit.profile.network import ANYWHERE, Endpoint, Network
 from clusterkit.profile.pool import Count, Disk, Machine, Pool, Taint, repeated_names
 from clusterkit.profile.problems import Problem, shown
-from clusterkit.profile.ready import JenkinsX, Kaniko, OtherRegistry, Ready
+from clusterkit.profile.ready import JENKINS_X_ACCOUNT, JenkinsX, Kaniko, OtherRegistry, Ready
 from clusterkit.profile.ssh_key import SshKey
 from clusterkit.profile.tags import own_tags
 from clusterkit.profile.yaml import Document, Fault, read
@@ -209,6 +209,15 @@ class BaseProfile(Strict):
         return tuple(sorted({*self.registry.push, *self.ready.pushers}))
 
     @property
+    def build_accounts(self) -> tuple[str, ...]:
+        """The service accounts ``namespace/name`` that ``up`` makes, sorted: the builders, whether
+        they push as themselves or not. Jenkins X makes its own.
+        """
+        builders = {each.account for each in self.ready.builders}
+        own = {JENKINS_X_ACCOUNT} if self.ready.jenkins_x else set()
+        return tuple(sorted({*self.push_accounts, *builders} - own))
+
+    @property
     def ssh_public_key(self) -> str | None:
         """``<algorithm> <base64>`` of the key at ``ssh_key``, without a comment."""
         return self.ssh_key.text if self.ssh_key else None
@@ -222,11 +231,12 @@ class BaseProfile(Strict):
                 "increase the count of a pool without such taints, or add one",
                 ("pools",),
             )
-        kaniko = self.ready.kaniko
-        if kaniko and not self.registry and not kaniko.registry:
+        if not self.registry and not (self.ready.kaniko and self.ready.kaniko.registry):
             what = "needs a registry to push to"
             hint = "add registry: to the profile, or ready.kaniko.registry"
-            yield Problem(what, hint, ("ready", "kaniko"))
+            for purpose in ("kaniko", "jenkins_x", "jenkins"):
+                if getattr(self.ready, purpose) is not None:
+                    yield Problem(what, hint, ("ready", purpose))
         zones = self.network.zones
         for index, zone in enumerate(zones if isinstance(zones, tuple) else ()):
             if wrong := self.zone_problem(zone):

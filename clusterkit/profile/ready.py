@@ -117,8 +117,9 @@ class JenkinsX(Strict):
     ] = Field(description="https URL of the Jenkins X cluster repository")
     secrets: Literal["local", "vault", "cloud"] | None = Field(
         default=None,
-        description="where Jenkins X keeps its secrets: in Kubernetes, in Vault, or in the cloud's "
-        "own service; default: what the template repository of the cloud has",
+        description="where Jenkins X keeps its secrets: in Kubernetes, in a Vault that you run in "
+        "the namespace `jx-vault`, or in the cloud's own service; default: `cloud`, or `local` "
+        "where Jenkins X knows none",
     )
     storage: bool = Field(
         default=True, description="create buckets for logs, reports and artifacts"
@@ -141,9 +142,22 @@ class JenkinsX(Strict):
         description="domain of the Ingresses, in a DNS zone of the same account; default: one of "
         "nip.io by the load balancer's address",
     )
-    tls_email: str | None = Field(
-        default=None, description="address for Let's Encrypt; TLS needs a domain of your own"
-    )
+    tls_email: (
+        Annotated[str, Form(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an address such as me@example.com", 254)]
+        | None
+    ) = Field(default=None, description="address for Let's Encrypt; TLS needs a domain of your own")
+
+    @property
+    def cloud_secrets(self) -> bool:
+        """Whether Jenkins X keeps its secrets in the cloud's own service, where it knows that."""
+        return self.secrets in (None, "cloud")
+
+    def problems(self) -> Iterator[Problem]:
+        yield from super().problems()
+        if self.tls_email and not self.domain:
+            # jx-verify ``pkg/cmd/tls``: no certificate for nip.io
+            what = "needs a domain: there are no certificates for names of nip.io"
+            yield Problem(what, "set domain", ("tls_email",))
 
 
 class Jenkins(Strict):
@@ -164,7 +178,23 @@ class Ready(Strict):
     )
 
     @property
+    def agents(self) -> Kaniko | None:
+        """The builds of Jenkins: as ``kaniko``, in the namespace of Jenkins."""
+        if self.jenkins is None:
+            return None
+        kaniko, namespace = self.kaniko or Kaniko(), self.jenkins.namespace
+        if kaniko.namespace == namespace:
+            return kaniko
+        return kaniko.model_copy(update={"namespace": namespace, "service_account": "kaniko"})
+
+    @property
+    def builders(self) -> tuple[Kaniko, ...]:
+        """Whatever builds with kaniko, each in a namespace of its own."""
+        found = (each for each in (self.kaniko, self.agents) if each)
+        return tuple({each.namespace: each for each in found}.values())
+
+    @property
     def pushers(self) -> tuple[str, ...]:
         """The service accounts ``namespace/name`` that push images."""
-        builds = (self.kaniko.account,) if self.kaniko else ()
+        builds = tuple(each.account for each in self.builders)
         return builds + ((JENKINS_X_ACCOUNT,) if self.jenkins_x else ())

@@ -46,3 +46,7 @@ class Check:
     ``Denied`` skips it, naming the permission
     """
     purpose: Purpose = "any"
+    seen: str = ""
+    """how users know the failure; of results that do not say it themselves"""
+    cure: str = ""
+    """the same for what to do next"""

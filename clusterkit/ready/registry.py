@@ -16,10 +16,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
 from clusterkit.engine.kind import Env, Kind
-from clusterkit.kube.api import HasKube, Object
 from clusterkit.kube.manifest import ConfigMap, Namespace, namespace
 from clusterkit.kube.secrets import DockerConfig, Login
-from clusterkit.profile.ready import Kaniko, OtherRegistry
+from clusterkit.profile.ready import Kaniko, OtherRegistry, Ready
 
 CONFIG_MAP = "docker-config"
 REGCRED = "regcred"
@@ -136,17 +135,6 @@ Finds = Callable[[Env[Any]], PushAccess]
 """called once what the access needs exists; ``Absent`` before"""
 
 
-class DockerConfigMap(ConfigMap):
-    """A docker config without passwords, for a registry that may not exist yet."""
-
-    access: Finds
-
-    def body(self, env: Env[HasKube]) -> Object:
-        config = {"credHelpers": dict(self.access(env).helpers)}
-        data = {"config.json": json.dumps(config, indent=2) + "\n"}
-        return {"apiVersion": "v1", "kind": "ConfigMap", **super().body(env), "data": data}
-
-
 class RegistryLogin(DockerConfig):
     """A docker config with the passwords that pushing needs, the cloud's and the user's."""
 
@@ -165,13 +153,13 @@ class RegistryLogin(DockerConfig):
 
 
 def build_namespace(
-    kaniko: Kaniko | None,
+    ready: Ready,
     name: str,
     cluster: Kind[Any, Any],
     labels: Mapping[str, str] | None = None,
 ) -> Namespace:
-    """A namespace for builds; that of kaniko's with the Pod Security level they need."""
-    baseline = BASELINE if kaniko is not None and kaniko.namespace == name else {}
+    """A namespace for builds; those of kaniko with the Pod Security level they need."""
+    baseline = BASELINE if any(each.namespace == name for each in ready.builders) else {}
     return namespace(name, cluster, {**(labels or {}), **baseline})
 
 
@@ -193,8 +181,12 @@ def docker_config(
     def whole(env: Env[Any]) -> PushAccess:
         return with_other(access(env) if access else None, other)
 
+    def helpers(env: Env[Any]) -> Mapping[str, str]:
+        config = {"credHelpers": dict(whole(env).helpers)}
+        return {"config.json": json.dumps(config, indent=2) + "\n"}
+
     if other is None and way == "helper":
-        yield DockerConfigMap(name=f"{within.name}/{CONFIG_MAP}", access=whole, after=after)
+        yield ConfigMap(name=f"{within.name}/{CONFIG_MAP}", data=helpers, after=after)
     else:
         given = other.key if other else ""
         name = f"{within.name}/{REGCRED}"

@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import posixpath
+import re
 import tarfile
 import time
 from collections.abc import Callable
@@ -29,6 +30,7 @@ _OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
 _OCI_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 _USAGE = "Usage:\n  executor [flags]\n  executor [command]\n"
+_INSTRUCTION = re.compile(r"^[ \t]*([A-Za-z]+)[ \t]", re.MULTILINE)
 NOTE = (
     "This is the clusterkit sandbox: no Dockerfile was executed."
     " The image has one layer, which holds the build context"
@@ -59,17 +61,33 @@ def run(container: Container, write: Callable[[str], None], version: str = "v1.2
     return 0
 
 
-def _dockerfile(container: Container, flags: Flags, folder: str) -> None:
-    """That the Dockerfile is there."""
+def _dockerfile(container: Container, flags: Flags, folder: str) -> str:
+    """Its text; empty for one of another host."""
     wanted = flags.text("dockerfile", "Dockerfile")
     if wanted.startswith(("https://", "http://")):
-        return
-    paths = (posixpath.join("/", wanted), posixpath.join(folder, wanted))
-    if not any(posixpath.normpath(path) in container.files for path in paths):
-        raise UsageFailure(
-            "error resolving dockerfile path: please provide a valid path to a Dockerfile within"
-            " the build context with --dockerfile"
-        )
+        return ""
+    for path in (posixpath.join("/", wanted), posixpath.join(folder, wanted)):
+        text = container.files.get(posixpath.normpath(path))
+        if text is not None:
+            return text.decode(errors="replace")
+    raise UsageFailure(
+        "error resolving dockerfile path: please provide a valid path to a Dockerfile within"
+        " the build context with --dockerfile"
+    )
+
+
+def _cacheable(container: Container, flags: Flags, folder: str) -> bool:
+    """Whether the Dockerfile makes a layer that is cached: RUN and WORKDIR do unless
+    ``--cache-run-layers`` is off, COPY and ADD if ``--cache-copy-layers`` is on
+    (pkg/commands/commands.go, GetCommand).
+    """
+    text = _dockerfile(container, flags, folder).replace("\\\n", " ")
+    if not text:
+        return True
+    found = {word.upper() for word in _INSTRUCTION.findall(text)}
+    running = flags.text("cache-run-layers", "true") != "false"
+    copying = flags.on("cache-copy-layers")
+    return bool((running and found & {"RUN", "WORKDIR"}) or (copying and found & {"COPY", "ADD"}))
 
 
 def _build(container: Container, flags: Flags, folder: str, log: Log, version: str) -> None:
@@ -98,7 +116,7 @@ def _build(container: Container, flags: Flags, folder: str, log: Log, version: s
         raise Failure(f"error checking push permissions: {failure}") from None
     log.caution(NOTE)
     layer, plain = _layer(container, folder)
-    if flags.on("cache") and not flags.on("no-push-cache"):
+    if flags.on("cache") and not flags.on("no-push-cache") and _cacheable(container, flags, folder):
         _cache(flags, layer, plain, remote, log)
     try:
         _push(container, flags, layer, plain, remote, log)

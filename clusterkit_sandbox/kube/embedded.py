@@ -29,6 +29,7 @@ from clusterkit_sandbox.kube.controllers import (
 )
 from clusterkit_sandbox.kube.controllers.autoscaler import Autoscaler
 from clusterkit_sandbox.kube.controllers.builds import Builds
+from clusterkit_sandbox.kube.controllers.drivers import Drivers
 from clusterkit_sandbox.kube.controllers.nodes import NodeController
 from clusterkit_sandbox.kube.controllers.runtime import Runtime
 from clusterkit_sandbox.kube.controllers.scheduler import Scheduler
@@ -90,7 +91,9 @@ class EmbeddedKube:
                 cluster.start(
                     ClusterState(version, authority.pem),
                     review,
-                    lambda state, writer: Runtime(state, writer, self._pace, hooks, self._threads),
+                    lambda state, writer: Runtime(
+                        state, writer, self._pace, hooks, self._threads, self._faults
+                    ),
                     lambda state, writer: populate(state, writer, admins, objects),
                     issuer,
                     self._door,
@@ -189,7 +192,10 @@ class EmbeddedCluster:
                 self._autoscaler,
             ]
         )
-        self._endpoint = Endpoint(state, writer, issuer, review, _BOOKMARK_SECONDS, self._builds)
+        drivers = Drivers(self._runtime)
+        self._endpoint = Endpoint(
+            state, writer, issuer, review, _BOOKMARK_SECONDS, self._builds, drivers
+        )
         await self.listener.start(self._endpoint.application())
 
     def set_nodes(self, nodes: Sequence[Node]) -> None:

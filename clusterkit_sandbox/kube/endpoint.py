@@ -16,6 +16,7 @@ from clusterkit_sandbox.kube.accounts import TokenIssuer
 from clusterkit_sandbox.kube.authentication import Authenticator
 from clusterkit_sandbox.kube.changing import Changer, Outcome
 from clusterkit_sandbox.kube.controllers.builds import Builds
+from clusterkit_sandbox.kube.controllers.drivers import DRIVERS, Drivers
 from clusterkit_sandbox.kube.interfaces import TokenReview
 from clusterkit_sandbox.kube.rbac import Attributes, Authorizer, denied
 from clusterkit_sandbox.kube.reading import Reader
@@ -44,6 +45,7 @@ class Endpoint:
         review: TokenReview,
         bookmark_seconds: float,
         builds: Builds,
+        drivers: Drivers,
     ) -> None:
         self._state = state
         self._issuer = issuer
@@ -55,6 +57,7 @@ class Endpoint:
         self._reviewer = reviews.Reviewer(self._authenticator, self._authorizer)
         self._subresources = Subresources(state, writer, issuer)
         self._streams = Streams(state, builds)
+        self._drivers = drivers
 
     def application(self) -> web.Application:
         """The aiohttp application."""
@@ -99,6 +102,8 @@ class Endpoint:
         return await self._resource(call)
 
     async def _resource(self, call: Call) -> web.StreamResponse:
+        if call.resource.key == DRIVERS:
+            await self._drivers.look()
         match call.verb:
             case "watch":
                 return await self._reader.watch(call)

@@ -2,7 +2,8 @@
 
 A name is ``kube:VERB/RESOURCE[.GROUP][/SUBRESOURCE]``, in the words of RBAC (Kubernetes
 documentation, "Determine the Request Verb"), as in ``kube:patch/deployments.apps/scale``; what is
-not a resource is named by its path: ``kube:get/version``.
+not a resource is named by its path: ``kube:get/version``. ``kube:pull/quay.io`` is what a node does
+for an image of that registry.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ _VERB = "create|delete|deletecollection|get|list|patch|update|watch"
 _CUSTOM = re.compile(
     rf"kube:(?:{_VERB}|\*)/[a-z0-9*-]+\.(?P<group>[a-z0-9-]+(?:\.[a-z0-9-]+)+)(?:/[a-z*]+)?"
 )
+PULL = "kube:pull/"
+_PULL = re.compile(r"kube:pull/[a-z0-9.*:-]+")
 _PATHS = ("api", "apis", "healthz", "livez", "openapi/v3", "readyz", "version")
 
 
@@ -60,6 +63,8 @@ class KubeOperations:
         return found
 
     def other(self, pattern: str) -> bool:
-        """Custom resources: ``kube:get/certificates.cert-manager.io``."""
+        """Custom resources: ``kube:get/certificates.cert-manager.io``; registries."""
+        if _PULL.fullmatch(pattern):
+            return True
         found = _CUSTOM.fullmatch(pattern)
         return found is not None and found["group"] not in {one.group for one in built_in()}

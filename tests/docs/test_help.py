@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent.parent
 BIN = Path(sys.executable).parent
 ORDER = (
     "sandbox start", "sandbox status", "sandbox env", "schema", "validate", "init", "plan", "up",
-    "status", "kubeconfig", "token", "kaniko manifest", "sandbox requests", "destroy",
+    "status", "verify", "kubeconfig", "token", "kaniko manifest", "sandbox requests", "destroy",
     "sandbox faults", "sandbox reset", "sandbox stop",
 )  # fmt: skip
 ELSEWHERE = {"kaniko build"}

@@ -29,7 +29,9 @@ def _existing(world: World) -> tuple[str, list[str]]:
 HOST = f"crpi-0123456789abcdef.{REGION}.personal.cr.aliyuncs.com"
 FIELDS = Fields(CASE, {"cpu": 4, "memory": 16, "arch": "amd64"})
 TURNS = (
-    *FIELDS.shared(),
+    *(turn for turn in FIELDS.shared() if turn.field != "ready.jenkins_x.secrets"),
+    FIELDS.jenkins_x("secrets", "local", "vault"),
+    FIELDS.jenkins_x("secrets", "local", "cloud", invalid=("ready.jenkins_x.secrets", "cloud")),
     *Subnets(CASE, _existing, "vswitches", "pod_vswitches", TERWAY_CASE).turns(),
     FIELDS.turn("cloud", "alibaba", "azure", invalid=("alibaba", "azure")),
     FIELDS.turn("region", REGION, "eu-central-1", refused=(REGION, "eu-central-1")),

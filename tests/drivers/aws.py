@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import boto3
@@ -49,7 +50,7 @@ class Account:
 def inventory(world: World) -> list[Thing]:
     """Everything but what AWS itself puts into a new account."""
     account = Account(world)
-    return [*_ec2(account), *_iam(account), *_eks(account), *_rest(account)]
+    return [*_ec2(account), *_iam(account), *_eks(account), *_s3(account), *_rest(account)]
 
 
 def _tags(found: Mapping[str, Any]) -> dict[str, str]:
@@ -108,6 +109,9 @@ def _iam(account: Account) -> Iterator[Thing]:
             "inline": iam.list_role_policies(RoleName=name)["PolicyNames"],
         }
         yield Thing("role", name, _tags(iam.get_role(RoleName=name)["Role"]), shown)
+    for each in iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]:
+        shown = iam.get_open_id_connect_provider(OpenIDConnectProviderArn=each["Arn"])
+        yield Thing("oidc-provider", each["Arn"], _tags(shown), shown)
 
 
 def _eks(account: Account) -> Iterator[Thing]:
@@ -133,6 +137,15 @@ def _eks(account: Account) -> Iterator[Thing]:
             if found.get("ownerArn"):
                 continue  # part of an add-on
             yield Thing("pod-identity", link["associationId"], found.get("tags") or {}, found)
+
+
+def _s3(account: Account) -> Iterator[Thing]:
+    s3 = account.s3
+    for bucket in s3.list_buckets()["Buckets"]:
+        name, tags = bucket["Name"], {}
+        with suppress(s3.exceptions.ClientError):  # NoSuchTagSet
+            tags = _tags(s3.get_bucket_tagging(Bucket=name))
+        yield Thing("bucket", name, tags, bucket)
 
 
 def _rest(account: Account) -> Iterator[Thing]:

@@ -99,6 +99,9 @@ def _twins(world: World) -> None:
     account.iam.create_role(RoleName="demo-cluster", AssumeRolePolicyDocument=TRUST)
     account.ecr.create_repository(repositoryName="demo-app")
     account.logs.create_log_group(logGroupName="/aws/eks/demo2/cluster")
+    account.s3.create_bucket(
+        Bucket="logs-demo-12345678", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+    )
 
 
 def _busy(world: World) -> None:
@@ -130,6 +133,9 @@ UNMARKED = ("security-group", "network-interface", "access-entry")
 """the cluster's own group and interfaces, the entries of its maker and of its nodes"""
 
 APIECE = (
+    "s3:GetBucketTagging",
+    "s3:GetPublicAccessBlock",
+    "iam:GetOpenIDConnectProvider",
     "ec2:DescribeInstanceTypes",
     "ecr:GetLifecyclePolicy",
     "ecr:ListTagsForResource",
@@ -253,4 +259,29 @@ SCALING_CASE = Case(
     ),
 )  # fmt: skip
 
-CASES = (MINIMAL_CASE, FULL_CASE, EXISTING_CASE, BARE_CASE, SCALING_CASE)
+JENKINS_X: Mapping[str, Any] = {"git_url": "https://github.com/a/b", "keep_storage": False}
+JENKINS_X_CASE = Case(
+    cloud="eks",
+    label="jenkins-x",
+    apiece=APIECE,
+    profile={
+        **MINIMAL,
+        "registry": {"name": "demo", "repositories": ["app"], "keep": False},
+        "ready": {"jenkins_x": JENKINS_X},
+    },
+    look=inventory,
+    unmarked=UNMARKED,
+    kept=("bucket",),
+    changes=(
+        ("tags", {"tags": {"team": "ops"}}),
+        ("domain", {"ready.jenkins_x.domain": "apps.example.com"}),
+        ("TLS", {"ready.jenkins_x.tls_email": "me@example.com"}),
+        ("local secrets", {"ready.jenkins_x.secrets": "local"}),
+        ("registry", {"registry.name": "other"}),
+        ("no storage", {"ready.jenkins_x.storage": False}),
+        ("kaniko alone", {"ready": {"kaniko": {}}}),
+        ("storage that stays", {"ready.jenkins_x": {**JENKINS_X, "keep_storage": True}}),
+    ),
+)
+
+CASES = (MINIMAL_CASE, FULL_CASE, EXISTING_CASE, BARE_CASE, SCALING_CASE, JENKINS_X_CASE)

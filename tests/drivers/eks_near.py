@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from clusterkit.naming import CLUSTER
+from clusterkit.naming import CLUSTER, digest
 from tests.drivers.aws import Account
-from tests.drivers.eks_cases import ADMIN, FULL_CASE, MINIMAL, TRUST
+from tests.drivers.eks_cases import ADMIN, FULL_CASE, JENKINS_X, MINIMAL, TRUST
 from tests.drivers.near import Near, Neighbour, States, strip_object
 from tests.drivers.profiles import KEY
 from tests.drivers.world import World
@@ -20,6 +20,7 @@ RICH: Mapping[str, Any] = {
     "admins": [ADMIN],
     "logging": ["audit"],
     "registry": {"name": "demo", "repositories": ["app"], "push": ["a/b"], "keep": False},
+    "ready": {"jenkins_x": JENKINS_X},
 }
 TAGS = [{"Key": "Name", "Value": "theirs"}]
 
@@ -50,6 +51,19 @@ def _role(world: World, name: str) -> str:
     role = f"clusterkit-eu-west-1-demo-{name}"
     Account(world).iam.create_role(RoleName=role, AssumeRolePolicyDocument=TRUST)
     return role
+
+
+def _pod_role(world: World, name: str) -> str:
+    role = f"demo-{name}"
+    Account(world).iam.create_role(RoleName=role, AssumeRolePolicyDocument=TRUST)
+    return role
+
+
+def _bucket(world: World, name: str) -> str:
+    bucket = f"{name}-demo-{digest('123456789012', 'eu-west-1', 'demo')}"
+    setup: Any = {"LocationConstraint": "eu-west-1"}
+    Account(world).s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=setup)
+    return bucket
 
 
 def _log_group(world: World, name: str) -> str:
@@ -320,8 +334,14 @@ def _strip(world: World, kind: str, have: Any) -> None:
     account = Account(world)
     if strip_object(world, kind, have):
         return
-    if kind == "role":
+    if kind in ("role", "pod-role"):
         account.iam.untag_role(RoleName=have.id, TagKeys=[CLUSTER])
+    elif kind == "oidc-provider":
+        of = {"OpenIDConnectProviderArn": have.arn, "TagKeys": [CLUSTER]}
+        account.iam.untag_open_id_connect_provider(**of)
+    elif kind == "bucket":
+        rest = [{"Key": k, "Value": v} for k, v in have.tags.items() if k != CLUSTER]
+        account.s3.put_bucket_tagging(Bucket=have.id, Tagging={"TagSet": rest})
     elif kind == "repository":
         account.ecr.untag_resource(resourceArn=have.arn, tagKeys=[CLUSTER])
     elif kind == "log-group":
@@ -335,10 +355,12 @@ def _strip(world: World, kind: str, have: Any) -> None:
 NEAR = Near(
     rich=replace(FULL_CASE, label="rich", profile=RICH),
     twins={
+        "bucket": _bucket,
         "cluster": _cluster,
         "key-pair": _key_pair,
         "launch-template": _launch_template,
         "log-group": _log_group,
+        "pod-role": _pod_role,
         "repository": _repository,
         "role": _role,
     },
@@ -346,5 +368,14 @@ NEAR = Near(
     neighbours=NEIGHBOURS,
     strip=_strip,
     sure={"role": "its path is the cluster's"},
-    alone=("elastic-ip", "key-pair", "launch-template", "log-group", "repository"),
+    alone=(
+        "bucket",
+        "elastic-ip",
+        "key-pair",
+        "launch-template",
+        "log-group",
+        "oidc-provider",
+        "pod-role",
+        "repository",
+    ),
 )

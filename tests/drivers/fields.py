@@ -125,7 +125,22 @@ class Fields:
             Turn(
                 self.case, "ready.jenkins_x", BUILDS, {**BUILDS, "ready.jenkins_x.git_url": GIT}
             ),
-            self.turn("ready.jenkins_x.git_url", GIT, OTHER_GIT),
+            Turn(
+                self.case, "ready.jenkins_x.git_url",
+                {**BUILDS, "ready.jenkins_x.git_url": GIT},
+                {**BUILDS, "ready.jenkins_x.git_url": OTHER_GIT},
+            ),
+            self.jenkins_x("secrets", "cloud", "local"),
+            self.jenkins_x("storage", True, False),
+            self.jenkins_x("keep_storage", False, True),
+            self.jenkins_x("domain", None, "apps.example.com"),
+            self.jenkins_x("tls_email", None, "me@example.com", domain="apps.example.com"),
+            Turn(self.case, "ready.jenkins", BUILDS, {**BUILDS, "ready.jenkins": {}}),
+            Turn(
+                self.case, "ready.jenkins.namespace",
+                {**BUILDS, "ready.jenkins": {"namespace": "jenkins"}},
+                {**BUILDS, "ready.jenkins": {"namespace": "ci"}},
+            ),
             self.turn("tags", {}, {"team": "ci"}, quick=True),
             self.turn("tags", {"team": "ci", "a": "b"}, {"team": "ops", "c": "d"}),
             self.turn("deletion_protection", False, True),
@@ -148,6 +163,17 @@ class Fields:
     def _ready(self, field: str, here: Any, there: Any) -> Turn:
         values = ({**BUILDS, "ready": {"kaniko": {field: value}}} for value in (here, there))
         return Turn(self.case, f"ready.kaniko.{field}", *values)
+
+    def jenkins_x(
+        self, field: str, here: Any, there: Any, invalid: Sequence[str] = (), **more: Any
+    ) -> Turn:
+        """Of a field of ``ready.jenkins_x``, beside others of it."""
+        base = {"git_url": GIT, **more}
+        values = (
+            {**BUILDS, "ready.jenkins_x": base | ({} if value is None else {field: value})}
+            for value in (here, there)
+        )
+        return Turn(self.case, f"ready.jenkins_x.{field}", *values, invalid=invalid)
 
     def _other(self, field: str, here: Any, there: Any) -> Turn:
         """A registry that is no cloud's."""

@@ -18,6 +18,7 @@ OBJECTS: Mapping[str, str] = {
     "service-account": "/api/v1/namespaces/{space}/serviceaccounts/{name}",
     "config-map": "/api/v1/namespaces/{space}/configmaps/{name}",
     "registry-login": "/api/v1/namespaces/{space}/secrets/{name}",
+    "registry-auth": "/api/v1/namespaces/{space}/secrets/{name}",
     "deployment": "/apis/apps/v1/namespaces/{space}/deployments/{name}",
     "cluster-role": f"{_RBAC}/clusterroles/{{name}}",
     "cluster-role-binding": f"{_RBAC}/clusterrolebindings/{{name}}",

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlsplit
+from xml.etree import ElementTree
 
 from clusterkit.engine.exchange import Exchange
 from tests.drivers.fields import Turn
@@ -23,15 +24,22 @@ PATH = "(path)"
 _RANDOM = re.compile(
     r"(?<!roleDefinitions/)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
     r"|\b(?:acl|eip|eipalloc|eni|igw|key|lb|lt|nat|ngw|rtb|sg|stb|subnet|vpc|vsw)-[0-9a-z]{8,}"
-    r"|\b[0-9]{15,}\b|\bc?[0-9a-f]{32,}\b|(?<=-)[0-9a-f]{6}\b"
+    r"|\b[0-9]{15,}\b|\bc?[0-9a-f]{32,}\b|\b[0-9A-F]{32}\b|(?<=-)[0-9a-f]{6}\b"
 )
-_IGNORED = ("ClientToken", "SnatIp", "clientRequestToken", "client_token")
+_IGNORED = (
+    *("ClientToken", "SnatIp", "clientRequestToken", "client_token"),
+    # passwords that the cloud makes, and their end
+    *("dockerconfigjson", "password", "dev/expires"),
+)
+"""ends of the names of fields that are different each time"""
 
 
 def fields(value: Any, within: str = "") -> Iterator[tuple[str, str]]:
     """Every value of a body or of parameters, with its place: ``spec.ports.port``, ``80``."""
     if isinstance(value, bytes | bytearray):
         value = bytes(value).decode()
+    if isinstance(value, str) and not within and value.startswith("<"):
+        value = _elements(ElementTree.fromstring(value))
     if isinstance(value, str) and not within:
         value = json.loads(value) if value[:1] in ("{", "[") else dict(parse_qsl(value))
     if isinstance(value, Mapping):
@@ -45,6 +53,14 @@ def fields(value: Any, within: str = "") -> Iterator[tuple[str, str]]:
             yield from fields(inner, within)
     elif value is not None and within.rpartition(".")[2] not in _IGNORED:
         yield within, str(value)
+
+
+def _elements(found: ElementTree.Element) -> Any:
+    """An element of XML as a mapping of its own elements, those of one name as a list."""
+    inner: dict[str, Any] = {}
+    for each in found:
+        inner.setdefault(each.tag.rpartition("}")[2], []).append(_elements(each))
+    return inner or found.text
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -48,7 +48,7 @@ def builder(aws: Aws, cluster: dict[str, Any], tmp_path: Path) -> Iterator[Build
         aws.sandbox.proxy,
     )  # fmt: skip
     made = Builder(found.api.configuration)
-    made.context(hello="world")
+    made.context(hello="world", Dockerfile="FROM scratch\nCOPY . /\nRUN true\n")
     made.config_map("docker-config", config__json=CONFIG)
     yield made
     found.close()

@@ -156,9 +156,37 @@ def test_what_the_executor_does_not_take(
     assert builder.log().splitlines()[0] == message
 
 
-def test_the_cache_repository_is_not_asked_before(sandbox: Sandbox, builder: Builder) -> None:
+RUNS = "FROM scratch\nCOPY . /\nRUN true\n"
+
+
+def test_only_what_runs_is_cached(sandbox: Sandbox, builder: Builder) -> None:
     login(builder, sandbox)
     builder.context()
+    cache = ("--cache=true", "--cache-repo=docker.io/sandbox/app-cache")
+    assert build(builder, TO, *cache)[0] == 0, builder.log()
+    tags = "/v2/sandbox/app-cache/tags/list"
+    assert pulling(sandbox)("GET", tags).status != 200
+    assert build(builder, TO, *cache, "--cache-copy-layers=true", name="copied")[0] == 0
+    assert len(pulling(sandbox)("GET", tags).json["tags"]) == 1
+
+
+def test_whether_a_repository_takes_a_push_is_asked_without_one(
+    sandbox: Sandbox, builder: Builder
+) -> None:
+    login(builder, sandbox)
+    builder.context()
+    asking = ("--no-push", "--cache=true")
+    code, _ = build(builder, *asking, "--cache-repo=docker.io/sandbox/app")
+    assert code == 0, builder.log()
+    assert pulling(sandbox)("GET", "/v2/sandbox/app/tags/list").status != 200
+    code, message = build(builder, *asking, "--cache-repo=docker.io/other/app", name="other")
+    assert code == 1
+    assert 'checking push permission for "index.docker.io/other/app:latest": POST' in message
+
+
+def test_the_cache_repository_is_not_asked_before(sandbox: Sandbox, builder: Builder) -> None:
+    login(builder, sandbox)
+    builder.context(Dockerfile=RUNS)
     code, _ = build(builder, TO, "--cache=true", "--cache-repo=docker.io/other/cache")
     assert code == 0
     (line,) = [one for one in builder.log().splitlines() if "Error uploading layer" in one]

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from clusterkit_sandbox.kube.controllers.builds import Build, Builds
+from clusterkit_sandbox.kube.controllers.images import BACK_OFF, unpulled
 from clusterkit_sandbox.kube.controllers.nodes import NODES
 from clusterkit_sandbox.kube.controllers.runtime import Ref, Runtime, ref_of
 from clusterkit_sandbox.kube.controllers.scheduler import PODS, ended
@@ -26,6 +27,8 @@ from clusterkit_sandbox.kube.store import Change
 _KUBELET = "kubelet"
 _BACK_OFF, _LONGEST_BACK_OFF = 10, 300
 """seconds before a container runs again (Kubernetes documentation, "Pod Lifecycle")"""
+_SHORTEST_BACK_OFF = 0.2
+"""real seconds"""
 _PODS_NETWORK = ipaddress.IPv4Network("100.64.0.0/10")
 """where pods get addresses: shared address space (RFC 6598), which no VPC of a test uses"""
 
@@ -91,6 +94,10 @@ class Kubelet:
         left = runtime.left(("start", pod["metadata"]["uid"]), "kube/pod/start")
         if left:
             return left
+        problems = unpulled(runtime.faults, pod)
+        if any(problems):
+            self._unpulled(pod, problems)
+            return max(_SHORTEST_BACK_OFF, runtime.pace.scaled(BACK_OFF))
         time = now()
         address = str(next(self._addresses))
         runtime.writer.set_status(
@@ -136,6 +143,15 @@ class Kubelet:
         for problem in filter(None, problems):
             self._runtime.events.warning(pod, "Failed", f"Error: {problem}", _KUBELET)
         self._runtime.writer.set_status(PODS, pod, _KUBELET, containerStatuses=statuses)
+
+    def _unpulled(self, pod: Object, problems: list[str | None]) -> None:
+        statuses = _statuses(pod, {"waiting": {"reason": "ContainerCreating"}}, ready=False)
+        for status, problem in zip(statuses, problems, strict=True):
+            if problem:
+                status["state"] = {"waiting": {"reason": "ErrImagePull", "message": problem}}
+                self._runtime.events.warning(pod, "Failed", f"Error: {problem}", _KUBELET)
+        if statuses != dig(pod, "status.containerStatuses"):
+            self._runtime.writer.set_status(PODS, pod, _KUBELET, containerStatuses=statuses)
 
     def _built(self, pod: Object, builds: dict[str, Build]) -> float | None:
         """What has become of a pod whose programs run; None once it has ended."""

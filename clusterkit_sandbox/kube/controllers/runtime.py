@@ -13,6 +13,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import Executor
 from typing import Protocol, TypeVar
 
+from clusterkit_sandbox.faults import Faults
 from clusterkit_sandbox.kube.controllers.events import Recorder
 from clusterkit_sandbox.kube.interfaces import CloudHooks
 from clusterkit_sandbox.kube.kinds import GroupPlural, Object
@@ -59,7 +60,9 @@ class Runtime:
         pace: Pace,
         hooks: CloudHooks,
         threads: Executor,
+        faults: Faults,
     ) -> None:
+        self.faults = faults
         self.state = state
         self.writer = writer
         self.pace = pace
@@ -157,6 +160,10 @@ class Runtime:
                 failed(str(error))
 
         future.add_done_callback(finished)
+
+    async def ask(self, work: Callable[[], T]) -> T:
+        """What the cloud says; asked on a thread."""
+        return await self._loop.run_in_executor(self._threads, work)
 
     def _changed(self, change: Change) -> None:
         for controller in self._controllers:

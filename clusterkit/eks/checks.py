@@ -1,0 +1,317 @@
+"""What ``clusterkit verify`` asks of Amazon EKS beyond the cluster's own API.
+
+Words of users: awslabs/amazon-ecr-credential-helper and kaniko for pushes,
+kubernetes-sigs/aws-ebs-csi-driver for volumes, kubernetes-sigs/aws-load-balancer-controller for
+subnets, kubectl for access.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from clusterkit.eks.addons import Addon, PodIdentity
+from clusterkit.eks.client import Clients, pages
+from clusterkit.eks.cluster import AccessEntry, Cluster, ClusterState
+from clusterkit.eks.iam import Role, RoleState, allows, role_name, trust
+from clusterkit.eks.irsa import AUDIENCE, OidcProvider, PodRole
+from clusterkit.eks.jenkinsx import grants
+from clusterkit.eks.nodes import NodeGroup
+from clusterkit.eks.preflight import account as account_of
+from clusterkit.eks.profile import EksProfile
+from clusterkit.eks.tags import where
+from clusterkit.engine.kind import Found
+from clusterkit.engine.scope import Scope
+from clusterkit.errors import Absent, Gone
+from clusterkit.profile.ready import JENKINS_X_ACCOUNT
+from clusterkit.ready.checks import Check, Purpose, Result
+
+LAYERS = (
+    "BatchCheckLayerAvailability",
+    "BatchGetImage",
+    "CompleteLayerUpload",
+    "GetDownloadUrlForLayer",
+    "InitiateLayerUpload",
+    "PutImage",
+    "UploadLayerPart",
+)
+"""what a push calls, besides the login
+(https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html)"""
+LEAST_HOPS = 2
+"""from a pod to the metadata service of its node
+(https://docs.aws.amazon.com/eks/latest/userguide/al2023.html)"""
+DRIVER = "aws-ebs-csi-driver"
+PODS = "pods.eks.amazonaws.com"
+BALANCED = "kubernetes.io/role/elb"
+UP = "clusterkit up"
+DENIED = (
+    "error checking push permissions: … POST …/blobs/uploads/: unexpected status code 401 "
+    "Unauthorized: Not Authorized"
+)
+ASSUMED = re.compile(r"arn:[a-z-]+:sts::\d{12}:assumed-role/([^/]+)/.+")
+Ask = Callable[["Account"], Iterator[Result]]
+
+
+def checks(profile: EksProfile, clients: Clients) -> Sequence[Check]:
+    """E1 to E8, as far as the profile has what they are about."""
+    account = Account(profile, clients)
+    registry, jenkins_x = profile.registry, profile.ready.jenkins_x
+    found: list[tuple[str, str, Ask, Purpose]] = []
+    if registry is not None:
+        found.append(("E1", "the repositories exist, with their caches", _repositories, "any"))
+        if profile.push_accounts:
+            found.append(("E2", "what builds images may push them", _pushes, "any"))
+    if jenkins_x is not None:
+        title = "IAM knows the issuer of the cluster's tokens"
+        found.append(("E3", title, _provider, "jenkins-x"))
+    if registry is not None and registry.push == "node":
+        found.append(("E4", "pods may push as their node", _nodes, "any"))
+    found.append(("E5", "volumes: the EBS CSI driver works and has a role", _driver, "any"))
+    found.append(("E6", "subnets are tagged for load balancers", _subnets, "any"))
+    if jenkins_x is not None:
+        title = "the roles are where Jenkins X expects them"
+        found.append(("E7", title, _roles, "jenkins-x"))
+    found.append(("E8", "whoever asks is known to the cluster", _access, "any"))
+    return [
+        Check(id, title, "static", partial(ask, account), purpose)
+        for id, title, ask, purpose in found
+    ]
+
+
+class Account:
+    """What the checks read of the account."""
+
+    def __init__(self, profile: EksProfile, clients: Clients) -> None:
+        self.profile, self.clients = profile, clients
+        self.scope = Scope(clients, profile.name, profile.region)
+
+    def cluster(self) -> ClusterState:
+        """Ours, or ``Absent``."""
+        for have in Cluster.list(self.scope):
+            return have
+        raise Absent(self.profile.name)
+
+    def role(self, kind: type[Role | PodRole], name: str) -> RoleState | None:
+        """The role of this name in the account."""
+        try:
+            return kind.read(self.scope, Found(name))
+        except Gone:
+            return None
+
+    def push_targets(self) -> list[str]:
+        """ARNs of the profile's repositories."""
+        registry, region = self.profile.registry, self.profile.region
+        base = f"arn:{self.clients.partition}:ecr:{region}:{account_of(self.clients)}:repository"
+        return [f"{base}/{name}" for name, _ in registry.full_names] if registry else []
+
+    def lacks(self, role: RoleState) -> list[str]:
+        """What the role does not allow of a push, ``action on repository``."""
+        documents = [*role.inline.values()]
+        out = []
+        if not allows(documents, "ecr:GetAuthorizationToken", "*"):
+            out.append("ecr:GetAuthorizationToken")
+        for arn in self.push_targets():
+            missing = [each for each in LAYERS if not allows(documents, f"ecr:{each}", arn)]
+            out += [f"ecr:{each} on {arn.partition('repository/')[2]}" for each in missing]
+        return out
+
+
+def _repositories(account: Account) -> Iterator[Result]:
+    registry = account.profile.registry
+    listed = pages(account.clients.ecr, "describe_repositories", "repositories")
+    there = {each["repositoryName"] for each in listed}
+    for name, cached in registry.full_names if registry else ():
+        if name in there:
+            yield Result("passed", "exists", f"repository/{name}")
+            continue
+        seen = f"NAME_UNKNOWN: The repository with name '{name}' does not exist in the registry"
+        if cached:
+            seen = f"WARN Error uploading layer to cache: … {seen}"
+        yield Result("failed", "does not exist", f"repository/{name}", seen, UP)
+
+
+def _pushes(account: Account) -> Iterator[Result]:
+    profile = account.profile
+    linked = _associations(account)
+    for who in profile.push_accounts:
+        place = f"serviceaccount/{who}"
+        irsa = profile.ready.jenkins_x is not None and who == JENKINS_X_ACCOUNT
+        name = f"{profile.name}-tekton-bot" if irsa else linked.get(who, "")
+        role = account.role(PodRole if irsa else Role, name) if name else None
+        if role is None:
+            what = f"the role {name} does not exist" if name else "has no role by Pod Identity"
+            yield Result("failed", what, place, DENIED, UP)
+        elif not irsa and role.trust != trust(PODS):
+            what = f"the role {name} does not trust EKS Pod Identity"
+            yield Result("failed", what, place, DENIED, UP)
+        elif missing := account.lacks(role):
+            what = f"the role {name} does not allow {', '.join(missing)}"
+            yield Result("failed", what, place, DENIED, UP)
+        else:
+            yield Result("passed", f"may push as {name}", place)
+
+
+def _associations(account: Account) -> dict[str, str]:
+    """Service account to the name of its role."""
+    found = {}
+    for each in PodIdentity.list(account.scope):
+        shown = PodIdentity.shown(account.scope, each.id)
+        who = f"{shown['namespace']}/{shown['serviceAccount']}"
+        found[who] = str(shown["roleArn"]).rpartition("/")[2]
+    return found
+
+
+def _provider(account: Account) -> Iterator[Result]:
+    issuer = account.cluster().issuer
+    seen = "InvalidIdentityToken: No OpenIDConnect provider found in your account for "
+    seen += f"https://{issuer}"
+    for each in OidcProvider.list(account.scope):
+        if each.id.endswith(f":oidc-provider/{issuer}"):
+            have = OidcProvider.read(account.scope, each)
+            if AUDIENCE in have.audiences:
+                yield Result("passed", "is a provider for STS", f"oidc-provider/{issuer}")
+                return
+            what, seen = f"does not know the audience {AUDIENCE}", "Incorrect token audience"
+            yield Result("failed", what, f"oidc-provider/{issuer}", seen, UP)
+            return
+    yield Result("failed", "does not exist", f"oidc-provider/{issuer}", seen, UP)
+
+
+def _nodes(account: Account) -> Iterator[Result]:
+    scope, seen = account.scope, "no EC2 IMDS role found, operation error ec2imds: GetMetadata"
+    role = account.role(Role, role_name(scope, "node"))
+    power = [arn for arn in role.managed if "ContainerRegistryPowerUser" in arn] if role else []
+    if role is None or not (power or not account.lacks(role)):
+        yield Result("failed", "the nodes' role may not push", "role/node", DENIED, UP)
+    for group in NodeGroup.list(scope):
+        template = NodeGroup.shown(scope, group.id).get("launchTemplate") or {}
+        hops = _hops(account, template)
+        place = f"node-group/{group.id}"
+        if hops < LEAST_HOPS:
+            what = f"pods cannot reach the node's credentials: the hop limit is {hops}"
+            cure = f"a launch template with HttpPutResponseHopLimit: {LEAST_HOPS}, as {UP} makes"
+            yield Result("failed", what, place, seen, cure)
+        else:
+            yield Result("passed", f"the hop limit is {hops}", place)
+
+
+def _hops(account: Account, template: Any) -> int:
+    """The hop limit of a node group's machines; 1 without a template (AL2023)."""
+    if not template:
+        return 1
+    shown = account.clients.ec2.describe_launch_template_versions(
+        LaunchTemplateId=template["id"], Versions=[str(template["version"])]
+    )
+    data: Any = shown["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+    return int(data.get("MetadataOptions", {}).get("HttpPutResponseHopLimit", 1))
+
+
+def _driver(account: Account) -> Iterator[Result]:
+    place, waiting = f"addon/{DRIVER}", "Waiting for a volume to be created either by the external "
+    waiting += "provisioner 'ebs.csi.aws.com' or manually by the system administrator"
+    refused = "could not create volume in EC2: UnauthorizedOperation"
+    try:
+        shown: Any = Addon.shown(account.scope, DRIVER)
+    except Gone:
+        yield Result("failed", "is not installed", place, waiting, UP)
+        return
+    if shown["status"] != "ACTIVE":
+        yield Result("failed", f"is {shown['status']}", place, waiting, UP)
+    elif not (shown.get("podIdentityAssociations") or shown.get("serviceAccountRoleArn")):
+        cure = f"clusterkit destroy and up, or: aws eks update-addon --addon-name {DRIVER} "
+        cure += f"--cluster-name {account.profile.name} --pod-identity-associations "
+        cure += "serviceAccount=ebs-csi-controller-sa,roleArn=…"
+        yield Result("failed", "has no role", place, refused, cure)
+    else:
+        yield Result("passed", "is active and has a role", place)
+
+
+def _subnets(account: Account) -> Iterator[Result]:
+    cluster = account.cluster()
+    listed = pages(
+        account.clients.ec2, "describe_subnets", "Subnets", Filters=[where("vpc-id", cluster.vpc)]
+    )
+    tagged = [
+        each["SubnetId"]
+        for each in listed
+        if any(tag["Key"] == BALANCED for tag in each.get("Tags", ()))
+    ]
+    if tagged:
+        yield Result("passed", f"{len(tagged)} for those on the internet", f"vpc/{cluster.vpc}")
+        return
+    given = account.profile.network.existing is not None
+    cure = f"aws ec2 create-tags --resources SUBNET --tags Key={BALANCED},Value=1"
+    yield Result(
+        "warned" if given else "failed",
+        f"no subnet has the tag {BALANCED}",
+        f"vpc/{cluster.vpc}",
+        "couldn't auto-discover subnets: unable to resolve at least one subnet",
+        cure if given else UP,
+    )
+
+
+def _roles(account: Account) -> Iterator[Result]:
+    profile, clients = account.profile, account.clients
+    if clients.partition != "aws":
+        what = "the charts write arn:aws: before every role, which is another partition"
+        cure = "set the annotations in the values of your cluster repository"
+        yield Result("failed", what, f"partition {clients.partition}", "AccessDenied", cure)
+    issuer = account.cluster().issuer
+    for grant in grants(profile, clients.partition, account_of(clients)):
+        name, denied = f"{profile.name}-{grant.role}", "Not authorized to perform "
+        denied += "sts:AssumeRoleWithWebIdentity"
+        role = account.role(PodRole, name)
+        wrong = "does not exist"
+        if role is not None:
+            wrong = _wrong(role, issuer, grant.accounts)
+        if wrong:
+            yield Result("failed", wrong, f"role/{name}", denied, UP)
+        else:
+            yield Result("passed", f"is for {', '.join(grant.accounts)}", f"role/{name}")
+
+
+def _wrong(role: RoleState, issuer: str, accounts: Iterable[str]) -> str:
+    """Why pods with these service accounts cannot assume the role."""
+    if not role.arn.endswith(f":role/{role.id}"):
+        return f"lies under a path: {role.arn}"
+    wanted = {f"system:serviceaccount:{who.replace('/', ':')}" for who in accounts}
+    for statement in role.trust["Statement"]:
+        federated = statement.get("Principal", {}).get("Federated", "")
+        equal = statement.get("Condition", {}).get("StringEquals", {})
+        subjects = equal.get(f"{issuer}:sub", [])
+        subjects = {subjects} if isinstance(subjects, str) else {*subjects}
+        audience = equal.get(f"{issuer}:aud")
+        known = federated.endswith(f":oidc-provider/{issuer}") and audience == AUDIENCE
+        if known and wanted <= subjects and statement["Effect"] == "Allow":
+            return ""
+    return f"does not trust {', '.join(accounts)} of this cluster"
+
+
+def _access(account: Account) -> Iterator[Result]:
+    clients, scope = account.clients, account.scope
+    arn = clients.sts.get_caller_identity()["Arn"]
+    if session := ASSUMED.fullmatch(arn):
+        # the name is unique in the account, whatever the path, and an entry has the path too
+        arn = clients.iam.get_role(RoleName=session[1])["Role"]["Arn"]
+    account.cluster()
+    place = f"access-entry/{arn}"
+    if arn not in {each.id for each in AccessEntry.list(scope)}:
+        what, seen = "there is none for these credentials", "You must be logged in to the server"
+        cure = f"whoever may: add {arn} to admins in the profile, then {UP}"
+        yield Result("failed", what, place, seen, cure)
+        return
+    shown = AccessEntry.shown(scope, arn)
+    of = {"clusterName": scope.cluster, "principalArn": arn}
+    policies = pages(
+        clients.eks, "list_associated_access_policies", "associatedAccessPolicies", **of
+    )
+    names = [str(each["policyArn"]).rpartition("/")[2] for each in policies]
+    rights = [*names, *shown.get("kubernetesGroups", ())]
+    if rights:
+        yield Result("passed", ", ".join(rights), place)
+    else:
+        seen = "Error from server (Forbidden)"
+        cure = f"whoever may: add {arn} to admins in the profile, then {UP}"
+        yield Result("failed", "gives no rights", place, seen, cure)
