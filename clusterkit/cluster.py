@@ -186,7 +186,8 @@ class Cluster:
 
     def platform(self, profile: BaseProfile | None = None, account: str | None = None) -> Platform:
         """The cluster as Jenkins X names it, by ``ready.jenkins_x``. ``account`` as above.
-        ``UsageError`` for a profile without it, ``ClusterkitError`` before ``up``.
+        ``UsageError`` for a profile without it, ``ClusterkitError`` while something that has to be
+        named does not exist.
         """
         from clusterkit.ready.jenkinsx import with_other
 

@@ -217,6 +217,11 @@ class AlibabaProfile(model.BaseProfile):
         default_factory=dict, description="added to everything that can be tagged, at most 12"
     )
 
+    @property
+    def login_for(self) -> str | None:
+        own = f"Container Registry in {self.region}" if self.ready.jenkins_x else None
+        return super().login_for or own
+
     def zone_problem(self, zone: str) -> str | None:
         return zone_problem(zone, self.region)
 

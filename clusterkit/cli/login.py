@@ -43,9 +43,8 @@ def registry_login(
 
 def check_one_registry(profiles: Iterable[BaseProfile], login: UserLogin | None) -> None:
     """``UsageError`` if the login would be given to several registries."""
-    found = [profile.ready.kaniko for profile in profiles]
-    servers = {kaniko.registry.key for kaniko in found if kaniko and kaniko.registry}
+    servers = {profile.login_for for profile in profiles} - {None}
     if login is not None and len(servers) > 1:
-        what = f"is for one registry, and the profiles have {', '.join(sorted(servers))}"
+        what = f"is for one registry, and the profiles have {', '.join(sorted(map(str, servers)))}"
         hint = "run it for the profiles of each registry by themselves"
         raise UsageError(what, where="--registry-user", hint=hint)

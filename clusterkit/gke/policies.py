@@ -105,7 +105,7 @@ def is_account(scope: Scope[Clients], member: str, name: str = "") -> bool:
     """Whether a member of a policy, or an email address, may be an account of this name of the
     cluster, any if left out; of one that was deleted too.
     """
-    names = f"{account_id(scope, name or '(nodes|push)')}[0-9a-f]{{{END}}}"
+    names = f"{account_id(scope, name or '(nodes|push|agent)')}[0-9a-f]{{{END}}}"
     host = re.escape(f"@{scope.client.project}.iam.gserviceaccount.com")
     pattern = rf"(deleted:)?(serviceAccount:)?{names}{host}(\?uid=\d+)?"
     return re.fullmatch(pattern, member) is not None

@@ -218,6 +218,12 @@ class BaseProfile(Strict):
         return tuple(sorted({*self.push_accounts, *builders} - own))
 
     @property
+    def login_for(self) -> str | None:
+        """The registry that a login given to ``up`` is for, as users know it; None: for none."""
+        kaniko = self.ready.kaniko
+        return kaniko.registry.key if kaniko and kaniko.registry else None
+
+    @property
     def ssh_public_key(self) -> str | None:
         """``<algorithm> <base64>`` of the key at ``ssh_key``, without a comment."""
         return self.ssh_key.text if self.ssh_key else None

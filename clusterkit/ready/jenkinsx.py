@@ -116,25 +116,22 @@ def requirements(platform: Platform, wanted: JenkinsX) -> dict[str, Any]:
         "dockerRegistryOrg": platform.organization,
         **platform.cluster_extra,
     }
-    ingress: dict[str, Any] = {"domain": wanted.domain or "", "namespaceSubDomain": "-jx."}
-    if wanted.domain:
-        # or the address of the load balancer would replace it (jx-verify ``pkg/cmd/ingress``)
-        ingress |= {"ignoreLoadBalancer": True, "externalDNS": platform.external_dns}
-    if wanted.domain and wanted.tls_email:
-        ingress["tls"] = {"enabled": True, "email": wanted.tls_email, "production": True}
     spec: dict[str, Any] = {
         "terraform": True,
         "cluster": {key: value for key, value in cluster.items() if value},
-        "ingress": ingress,
         "secretStorage": platform.secret_storage,
     }
+    if wanted.domain:
+        # or the address of the load balancer would replace it (jx-verify ``pkg/cmd/ingress``)
+        ingress: dict[str, Any] = {"domain": wanted.domain, "ignoreLoadBalancer": True}
+        ingress["externalDNS"] = platform.external_dns
+        if wanted.tls_email:
+            ingress["tls"] = {"enabled": True, "email": wanted.tls_email, "production": True}
+        spec["ingress"] = ingress
     if platform.vault:
         spec["vault"] = dict(platform.vault)
     if platform.storage:
         spec["storage"] = [{"name": name, "url": url} for name, url in platform.storage.items()]
-    if "repository" in platform.storage:
-        # what keeps its artifacts in a bucket; Nexus has a volume
-        spec["repository"] = "bucketrepo"
     return {"apiVersion": "core.jenkins-x.io/v4beta1", "kind": "Requirements", "spec": spec}
 
 

@@ -44,6 +44,12 @@ HUB = (
     + POOL % "Standard_D4s_v5"
     + "ready: {kaniko: {registry: {prefix: me}}}\n"
 )
+ACK = (
+    "cloud: alibaba\nname: demo\nregion: ap-southeast-1\n"
+    + POOL % "ecs.g7.xlarge"
+    + "registry: {name: demo, repositories: [app]}\n"
+    + "ready: {jenkins_x: {git_url: 'https://github.com/a/b'}}\n"
+)
 GIT = "--context=git://github.com/a/b"
 
 
@@ -247,6 +253,10 @@ def test_a_login_is_for_one_registry(desk: Desk) -> None:
     check_one_registry([hub, other], None)
     with pytest.raises(UsageError, match=r"https://index.docker.io/v1/, ghcr.io|ghcr.io, https"):
         check_one_registry([hub, other], login)
+    ack = loaded(ACK)
+    check_one_registry([ack, loaded(GKE)], login)
+    with pytest.raises(UsageError, match="Container Registry in ap-southeast-1, https://index"):
+        check_one_registry([hub, ack], login)
 
 
 def test_a_password_is_no_argument(desk: Desk) -> None:

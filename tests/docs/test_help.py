@@ -20,8 +20,9 @@ ROOT = Path(__file__).parent.parent.parent
 BIN = Path(sys.executable).parent
 ORDER = (
     "sandbox start", "sandbox status", "sandbox env", "schema", "validate", "init", "plan", "up",
-    "status", "verify", "kubeconfig", "token", "kaniko manifest", "sandbox requests", "destroy",
-    "sandbox faults", "sandbox reset", "sandbox stop",
+    "status", "verify", "kubeconfig", "token", "kaniko manifest", "ready jenkins-x",
+    "ready jenkins", "sandbox requests", "destroy", "sandbox faults", "sandbox reset",
+    "sandbox stop",
 )  # fmt: skip
 ELSEWHERE = {"kaniko build"}
 """needs a cluster in which containers run (tests/cli/test_kaniko.py)"""

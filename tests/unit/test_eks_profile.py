@@ -260,5 +260,6 @@ def test_who_may_push(tmp_path: Path, push: str, ready: str, accounts: tuple[str
 def test_the_shipped_profile_of_jenkins_x(tmp_path: Path) -> None:
     jenkins_x = loaded(tmp_path, SHIPPED.read_text())
     assert jenkins_x.name == "jx-demo"
-    assert jenkins_x.push_accounts == ("builds/kaniko", "jx/tekton-bot")
+    assert jenkins_x.push_accounts == ("builds/kaniko", "jenkins/kaniko", "jx/tekton-bot")
+    assert jenkins_x.build_accounts == ("builds/kaniko", "jenkins/kaniko")
     assert (jenkins_x.pools[0].minimum, jenkins_x.pools[0].maximum) == (3, 5)

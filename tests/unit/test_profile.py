@@ -165,6 +165,15 @@ pools: [{name: a, machine: {cpu: 2, memory: 8}, disk: {encrypted: true}}]
         ("ready: {jenkins_x: {}}", "ready.jenkins_x.git_url: is missing | https URL"),
         ("ready: {jenkins_x: {git_url: git@github.com:a/b}}", "must be the https URL"),
         ("ready: {jenkins_x: {git_url: 'https://[x'}}", "git_url: is not a URL"),
+        (
+            "ready: {jenkins_x: {git_url: 'https://github.com/a/b'}}",
+            "ready.jenkins_x: needs a registry to push to",
+        ),
+        ("ready: {jenkins: {}}", "ready.jenkins: needs a registry to push to"),
+        (
+            "ready: {jenkins_x: {git_url: 'https://github.com/a/b', tls_email: a@b.io}}",
+            "ready.jenkins_x.tls_email: needs a domain",
+        ),
         ("tags: {clusterkit-name: x}", "tags.clusterkit-name: the prefix clusterkit- is reserved"),
         ("tags: {cost: 12}", 'tags.cost: must be text, is the number 12 | write "12", in quotes'),
         ("registry: {name: demo, repositories: []}", "registry.repositories: needs at least 1"),
