@@ -18,6 +18,10 @@ from clusterkit.engine.edit import Edit, edit
 from clusterkit.engine.kind import Durations, Env, Found, Kind
 from clusterkit.engine.scope import Scope
 
+EBS_ACCOUNT = "ebs-csi-controller-sa"
+"""the service account of the EBS CSI driver
+(https://docs.aws.amazon.com/eks/latest/userguide/ebs-csi.html)"""
+
 
 class AddonState(AwsState):
     """An add-on as DescribeAddon shows it; ``id`` is its name."""

@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
-from clusterkit.eks.addons import Addon, PodIdentity
+from clusterkit.eks.addons import EBS_ACCOUNT, Addon, PodIdentity
 from clusterkit.eks.client import Clients, pages
-from clusterkit.eks.cluster import AccessEntry, Cluster, ClusterState
+from clusterkit.eks.cluster import AccessEntry, Cluster, ClusterState, issues
 from clusterkit.eks.iam import Role, RoleState, allows, role_name, trust
 from clusterkit.eks.irsa import AUDIENCE, OidcProvider, PodRole
 from clusterkit.eks.jenkinsx import grants
@@ -51,32 +51,32 @@ DENIED = (
     "Unauthorized: Not Authorized"
 )
 ASSUMED = re.compile(r"arn:[a-z-]+:sts::\d{12}:assumed-role/([^/]+)/.+")
-Ask = Callable[["Account"], Iterator[Result]]
+HOPS = "no EC2 IMDS role found, operation error ec2imds: GetMetadata"
+NO_PROVIDER = "InvalidIdentityToken: No OpenIDConnect provider found in your account"
+WAITING = (
+    "Waiting for a volume to be created either by the external provisioner 'ebs.csi.aws.com' or "
+    "manually by the system administrator"
+)
+NO_SUBNET = "couldn't auto-discover subnets: unable to resolve at least one subnet"
+NOT_ASSUMED = "Not authorized to perform sts:AssumeRoleWithWebIdentity"
+UNKNOWN = "You must be logged in to the server"
+NO_JENKINS_X = "the profile has no ready.jenkins_x"
 
 
 def checks(profile: EksProfile, clients: Clients) -> Sequence[Check]:
-    """E1 to E8, as far as the profile has what they are about."""
+    """E1 to E8."""
     account = Account(profile, clients)
-    registry, jenkins_x = profile.registry, profile.ready.jenkins_x
-    found: list[tuple[str, str, Ask, Purpose]] = []
-    if registry is not None:
-        found.append(("E1", "the repositories exist, with their caches", _repositories, "any"))
-        if profile.push_accounts:
-            found.append(("E2", "what builds images may push them", _pushes, "any"))
-    if jenkins_x is not None:
-        title = "IAM knows the issuer of the cluster's tokens"
-        found.append(("E3", title, _provider, "jenkins-x"))
-    if registry is not None and registry.push == "node":
-        found.append(("E4", "pods may push as their node", _nodes, "any"))
-    found.append(("E5", "volumes: the EBS CSI driver works and has a role", _driver, "any"))
-    found.append(("E6", "subnets are tagged for load balancers", _subnets, "any"))
-    if jenkins_x is not None:
-        title = "the roles are where Jenkins X expects them"
-        found.append(("E7", title, _roles, "jenkins-x"))
-    found.append(("E8", "whoever asks is known to the cluster", _access, "any"))
     return [
-        Check(id, title, "static", partial(ask, account), purpose)
-        for id, title, ask, purpose in found
+        Check(
+            f"E{number}",
+            row.title,
+            "static",
+            partial(row.ask, account),
+            row.purpose,
+            row.seen,
+            row.cure,
+        )
+        for number, row in enumerate(ROWS, 1)
     ]
 
 
@@ -120,9 +120,12 @@ class Account:
 
 def _repositories(account: Account) -> Iterator[Result]:
     registry = account.profile.registry
+    if registry is None:
+        yield Result("skipped", "the profile has no registry")
+        return
     listed = pages(account.clients.ecr, "describe_repositories", "repositories")
     there = {each["repositoryName"] for each in listed}
-    for name, cached in registry.full_names if registry else ():
+    for name, cached in registry.full_names:
         if name in there:
             yield Result("passed", "exists", f"repository/{name}")
             continue
@@ -134,10 +137,15 @@ def _repositories(account: Account) -> Iterator[Result]:
 
 def _pushes(account: Account) -> Iterator[Result]:
     profile = account.profile
+    by_role = {JENKINS_X_ACCOUNT} if profile.registry and profile.ready.jenkins_x else set()
+    pushers = sorted({*profile.push_accounts, *by_role})
+    if not pushers:
+        yield Result("skipped", "no service account pushes as itself")
+        return
     linked = _associations(account)
-    for who in profile.push_accounts:
+    for who in pushers:
         place = f"serviceaccount/{who}"
-        irsa = profile.ready.jenkins_x is not None and who == JENKINS_X_ACCOUNT
+        irsa = who in by_role
         name = f"{profile.name}-tekton-bot" if irsa else linked.get(who, "")
         role = account.role(PodRole if irsa else Role, name) if name else None
         if role is None:
@@ -164,9 +172,11 @@ def _associations(account: Account) -> dict[str, str]:
 
 
 def _provider(account: Account) -> Iterator[Result]:
+    if account.profile.ready.jenkins_x is None:
+        yield Result("skipped", NO_JENKINS_X)
+        return
     issuer = account.cluster().issuer
-    seen = "InvalidIdentityToken: No OpenIDConnect provider found in your account for "
-    seen += f"https://{issuer}"
+    seen = f"{NO_PROVIDER} for https://{issuer}"
     for each in OidcProvider.list(account.scope):
         if each.id.endswith(f":oidc-provider/{issuer}"):
             have = OidcProvider.read(account.scope, each)
@@ -180,7 +190,11 @@ def _provider(account: Account) -> Iterator[Result]:
 
 
 def _nodes(account: Account) -> Iterator[Result]:
-    scope, seen = account.scope, "no EC2 IMDS role found, operation error ec2imds: GetMetadata"
+    registry = account.profile.registry
+    if registry is None or registry.push != "node":
+        yield Result("skipped", "pods do not push as their node")
+        return
+    scope = account.scope
     role = account.role(Role, role_name(scope, "node"))
     power = [arn for arn in role.managed if "ContainerRegistryPowerUser" in arn] if role else []
     if role is None or not (power or not account.lacks(role)):
@@ -192,7 +206,7 @@ def _nodes(account: Account) -> Iterator[Result]:
         if hops < LEAST_HOPS:
             what = f"pods cannot reach the node's credentials: the hop limit is {hops}"
             cure = f"a launch template with HttpPutResponseHopLimit: {LEAST_HOPS}, as {UP} makes"
-            yield Result("failed", what, place, seen, cure)
+            yield Result("failed", what, place, HOPS, cure)
         else:
             yield Result("passed", f"the hop limit is {hops}", place)
 
@@ -209,21 +223,28 @@ def _hops(account: Account, template: Any) -> int:
 
 
 def _driver(account: Account) -> Iterator[Result]:
-    place, waiting = f"addon/{DRIVER}", "Waiting for a volume to be created either by the external "
-    waiting += "provisioner 'ebs.csi.aws.com' or manually by the system administrator"
-    refused = "could not create volume in EC2: UnauthorizedOperation"
+    place = f"addon/{DRIVER}"
     try:
         shown: Any = Addon.shown(account.scope, DRIVER)
     except Gone:
-        yield Result("failed", "is not installed", place, waiting, UP)
+        yield Result("failed", "is not installed", place, WAITING, UP)
         return
-    if shown["status"] != "ACTIVE":
-        yield Result("failed", f"is {shown['status']}", place, waiting, UP)
-    elif not (shown.get("podIdentityAssociations") or shown.get("serviceAccountRoleArn")):
-        cure = f"clusterkit destroy and up, or: aws eks update-addon --addon-name {DRIVER} "
-        cure += f"--cluster-name {account.profile.name} --pod-identity-associations "
-        cure += "serviceAccount=ebs-csi-controller-sa,roleArn=…"
-        yield Result("failed", "has no role", place, refused, cure)
+    if not (shown.get("podIdentityAssociations") or shown.get("serviceAccountRoleArn")):
+        role = role_name(account.scope, "ebs-csi")
+        cure = f"aws eks update-addon --cluster-name {account.profile.name} --addon-name {DRIVER} "
+        cure += f"--pod-identity-associations serviceAccount={EBS_ACCOUNT},roleArn=ARN with the "
+        cure += f"ARN of the role {role}"
+        yield Result(
+            "failed",
+            "has no role",
+            place,
+            "could not create volume in EC2: UnauthorizedOperation",
+            cure,
+        )
+    elif shown["status"] != "ACTIVE":
+        cure = f"aws eks describe-addon --cluster-name {account.profile.name} --addon-name "
+        cure += f"{DRIVER} --query addon.health says why"
+        yield Result("failed", f"is {shown['status']}: {issues(shown)}", place, WAITING, cure)
     else:
         yield Result("passed", "is active and has a role", place)
 
@@ -247,27 +268,29 @@ def _subnets(account: Account) -> Iterator[Result]:
         "warned" if given else "failed",
         f"no subnet has the tag {BALANCED}",
         f"vpc/{cluster.vpc}",
-        "couldn't auto-discover subnets: unable to resolve at least one subnet",
+        NO_SUBNET,
         cure if given else UP,
     )
 
 
 def _roles(account: Account) -> Iterator[Result]:
     profile, clients = account.profile, account.clients
+    if profile.ready.jenkins_x is None:
+        yield Result("skipped", NO_JENKINS_X)
+        return
     if clients.partition != "aws":
         what = "the charts write arn:aws: before every role, which is another partition"
         cure = "set the annotations in the values of your cluster repository"
         yield Result("failed", what, f"partition {clients.partition}", "AccessDenied", cure)
     issuer = account.cluster().issuer
     for grant in grants(profile, clients.partition, account_of(clients)):
-        name, denied = f"{profile.name}-{grant.role}", "Not authorized to perform "
-        denied += "sts:AssumeRoleWithWebIdentity"
+        name = f"{profile.name}-{grant.role}"
         role = account.role(PodRole, name)
         wrong = "does not exist"
         if role is not None:
             wrong = _wrong(role, issuer, grant.accounts)
         if wrong:
-            yield Result("failed", wrong, f"role/{name}", denied, UP)
+            yield Result("failed", wrong, f"role/{name}", NOT_ASSUMED, UP)
         else:
             yield Result("passed", f"is for {', '.join(grant.accounts)}", f"role/{name}")
 
@@ -298,9 +321,9 @@ def _access(account: Account) -> Iterator[Result]:
     account.cluster()
     place = f"access-entry/{arn}"
     if arn not in {each.id for each in AccessEntry.list(scope)}:
-        what, seen = "there is none for these credentials", "You must be logged in to the server"
         cure = f"whoever may: add {arn} to admins in the profile, then {UP}"
-        yield Result("failed", what, place, seen, cure)
+        what = "there is none for these credentials"
+        yield Result("failed", what, place, UNKNOWN, cure)
         return
     shown = AccessEntry.shown(scope, arn)
     of = {"clusterName": scope.cluster, "principalArn": arn}
@@ -315,3 +338,30 @@ def _access(account: Account) -> Iterator[Result]:
         seen = "Error from server (Forbidden)"
         cure = f"whoever may: add {arn} to admins in the profile, then {UP}"
         yield Result("failed", "gives no rights", place, seen, cure)
+
+
+class Row(NamedTuple):
+    """One check."""
+
+    title: str
+    ask: Callable[[Account], Iterator[Result]]
+    seen: str
+    cure: str = UP
+    purpose: Purpose = "any"
+
+
+ROWS = (
+    Row("the repositories exist, with their caches", _repositories, "NAME_UNKNOWN: The repository"),
+    Row("what builds images may push them", _pushes, DENIED),
+    Row("IAM knows the issuer of the cluster's tokens", _provider, NO_PROVIDER, UP, "jenkins-x"),
+    Row("pods may push as their node", _nodes, HOPS),
+    Row("volumes: the EBS CSI driver works and has a role", _driver, WAITING),
+    Row("subnets are tagged for load balancers", _subnets, NO_SUBNET),
+    Row("the roles are where Jenkins X expects them", _roles, NOT_ASSUMED, UP, "jenkins-x"),
+    Row(
+        "whoever asks is known to the cluster",
+        _access,
+        UNKNOWN,
+        f"whoever may: add the ARN to admins in the profile, then {UP}",
+    ),
+)

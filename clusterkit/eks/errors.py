@@ -122,6 +122,7 @@ ERRORS = ErrorTable(
             "AttachRolePolicy PutRolePolicy TagRole UpdateAssumeRolePolicy",
         ),
         Row(errors.Propagating, "OpenIdIdpCommunicationError"),
+        Row(errors.Propagating, "NoSuchBucket", "*BucketTagging *PublicAccessBlock"),
         Row(errors.Protected, "OperationNotPermitted", "DeleteLoadBalancer"),
         Row(errors.Denied, "OperationNotPermitted", "*NetworkInterface", hint=SERVICE_OWNED),
         Row(errors.Protected, "RepositoryNotEmptyException", hint=IMAGES),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from clusterkit.eks.addons import Addon, PodIdentity
+from clusterkit.eks.addons import EBS_ACCOUNT, Addon, PodIdentity
 from clusterkit.eks.autoscaler import autoscaler
 from clusterkit.eks.builds import access_of
 from clusterkit.eks.client import Clients
@@ -52,7 +52,6 @@ NODE_POLICIES = (
 """https://docs.aws.amazon.com/eks/latest/userguide/create-node-role.html"""
 PUSH_POLICY = "AmazonEC2ContainerRegistryPowerUser"
 EBS_POLICY = "service-role/AmazonEBSCSIDriverPolicy"
-EBS_ACCOUNT = "ebs-csi-controller-sa"
 DEFAULT_CLASS = "gp3"
 EKS = "eks.amazonaws.com"
 PODS = "pods.eks.amazonaws.com"
@@ -299,10 +298,11 @@ class _Graph:
         needs: list[Any_] = [
             PodRole(
                 name=grant.role,
-                provider=provider,
+                cluster=self.cluster,
                 accounts=grant.accounts,
                 inline=(("jenkins-x", policy(*grant.statements)),),
                 tags=tags,
+                after=(provider,),
             )
             for grant in grants(profile, facts.partition, facts.account)
         ]

@@ -97,10 +97,13 @@ class OidcProvider(Tagged[ProviderState]):
         tag(OpenIDConnectProviderArn=identifier, Tags=write_tags(labels))
 
     def taken(self, env: Env[Clients]) -> ProviderState:
-        cluster = env[self.cluster]
-        account = cluster.arn.split(":")[4]
-        arn = f"arn:{env.client.partition}:iam::{account}:oidc-provider/{cluster.issuer}"
-        return _shown(env, arn)
+        return _shown(env, provider_arn(env[self.cluster]))
+
+
+def provider_arn(cluster: ClusterState) -> str:
+    """What IAM calls the provider of a cluster's issuer."""
+    partition, account = cluster.arn.split(":")[1::3]
+    return f"arn:{partition}:iam::{account}:oidc-provider/{cluster.issuer}"
 
 
 def _shown(scope: Scope[Clients], arn: str) -> ProviderState:
@@ -134,7 +137,8 @@ class PodRole(AnyRole):
         )
     )
     """all there can be (``jenkinsx.grants``)"""
-    provider: Kind[Clients, ProviderState]
+    cluster: Kind[Clients, ClusterState]
+    """not the provider, which may still be that of an earlier cluster"""
     accounts: tuple[str, ...]
     """``namespace/name``"""
 
@@ -145,15 +149,15 @@ class PodRole(AnyRole):
         return {**super().marks(env), REGION: env.region}
 
     def trusts(self, env: Env[Clients]) -> Document:
-        provider = env[self.provider]
+        cluster = env[self.cluster]
         subjects = [f"system:serviceaccount:{who.replace('/', ':')}" for who in self.accounts]
         equal = {
-            f"{provider.issuer}:aud": AUDIENCE,
-            f"{provider.issuer}:sub": subjects[0] if len(subjects) == 1 else subjects,
+            f"{cluster.issuer}:aud": AUDIENCE,
+            f"{cluster.issuer}:sub": subjects[0] if len(subjects) == 1 else subjects,
         }
         statement = {
             "Effect": "Allow",
-            "Principal": {"Federated": provider.arn},
+            "Principal": {"Federated": provider_arn(cluster)},
             "Action": "sts:AssumeRoleWithWebIdentity",
             "Condition": {"StringEquals": equal},
         }

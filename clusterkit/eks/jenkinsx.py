@@ -120,7 +120,6 @@ def platform_of(profile: EksProfile, account: str, clients: Clients) -> Platform
         project=account,
         secret_storage=secrets,
         storage={each: f"s3://{bucket_name(each, *named)}" for each in purposes},
-        external_dns=bool(wanted and wanted.domain),
         boot_annotations=boot,
     )
 

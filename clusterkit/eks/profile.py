@@ -216,8 +216,7 @@ class EksProfile(model.BaseProfile):
     def problems(self) -> Iterator[Problem]:
         yield from super().problems()
         if wanted := self.ready.jenkins_x:
-            cloud = wanted.secrets in (None, "cloud")
-            most = MOST_WITH_SECRETS if cloud else MOST_WITH_JENKINS_X
+            most = MOST_WITH_SECRETS if wanted.cloud_secrets else MOST_WITH_JENKINS_X
             if len(self.name) > most:
                 what = f"has {len(self.name)} characters; the roles for Jenkins X are called after "
                 what += f"it, and their names have room for {most}"

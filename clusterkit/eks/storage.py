@@ -86,9 +86,9 @@ class Bucket(Tagged[BucketState]):
         try:
             env.client.s3.create_bucket(Bucket=name, CreateBucketConfiguration=setup)
         except Exists as error:
-            if error.code != "BucketAlreadyExists":
+            if error.code == "BucketAlreadyOwnedByYou":
                 raise
-            what = f"the bucket {name} exists in another account"
+            what = f"the bucket {name} exists in another account or region"
             raise NotOurs(what, hint="choose another name for the cluster") from error
 
     def edits(self, env: Env[Clients], have: BucketState) -> Iterator[Edit]:
@@ -132,18 +132,14 @@ def _listed(scope: Scope[Clients]) -> Sequence[BucketState]:
 def _tags(scope: Scope[Clients], name: str) -> dict[str, str]:
     try:
         return read_tags(scope.client.s3.get_bucket_tagging(Bucket=name)["TagSet"])
-    except Gone as error:
-        if error.code != "NoSuchTagSet":
-            raise
+    except Gone:
         return {}
 
 
 def _private(scope: Scope[Clients], name: str) -> bool:
     try:
         shown = scope.client.s3.get_public_access_block(Bucket=name)
-    except Gone as error:
-        if error.code == "NoSuchBucket":
-            raise
+    except Gone:
         return False
     return all(shown["PublicAccessBlockConfiguration"].get(each) for each in PRIVATE)
 

@@ -108,9 +108,11 @@ def _iam(account: Account) -> Iterator[Thing]:
             "attached": iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"],
             "inline": iam.list_role_policies(RoleName=name)["PolicyNames"],
         }
-        yield Thing("role", name, _tags(iam.get_role(RoleName=name)["Role"]), shown)
+        kind = "pod-role" if role["Path"] == "/" else "role"
+        yield Thing(kind, name, _tags(iam.get_role(RoleName=name)["Role"]), shown)
     for each in iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]:
         shown = iam.get_open_id_connect_provider(OpenIDConnectProviderArn=each["Arn"])
+        del shown["ResponseMetadata"]
         yield Thing("oidc-provider", each["Arn"], _tags(shown), shown)
 
 

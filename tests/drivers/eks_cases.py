@@ -37,6 +37,8 @@ MINIMAL: Mapping[str, Any] = {
     "pools": [{"name": "default", "machine": "m6i.large"}],
 }
 
+JENKINS_X: Mapping[str, Any] = {"git_url": "https://github.com/a/b", "keep_storage": False}
+
 FULL: Mapping[str, Any] = {
     **MINIMAL,
     "network": {"cidr": "10.20.0.0/16", "zones": 3, "nat": "per-zone"},
@@ -147,6 +149,7 @@ APIECE = (
     "iam:ListAttachedRolePolicies",
     "iam:ListRolePolicies",
     "iam:GetRole",
+    "iam:ListRoles",  # those under our path, and those without one
 )
 
 MINIMAL_CASE = Case(
@@ -259,7 +262,6 @@ SCALING_CASE = Case(
     ),
 )  # fmt: skip
 
-JENKINS_X: Mapping[str, Any] = {"git_url": "https://github.com/a/b", "keep_storage": False}
 JENKINS_X_CASE = Case(
     cloud="eks",
     label="jenkins-x",

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from clusterkit.cluster import Plan
+from clusterkit.eks.irsa import PodRole
 from tests.drivers import aks_cases as aks
 from tests.drivers import alibaba_cases as ack
 from tests.drivers import eks_cases as eks
@@ -103,6 +104,10 @@ FEATURES: Mapping[str, Sequence[Feature]] = {
         Feature(
             "registry.push: secret", {"registry": REGISTRY, "ready": {"kaniko": {}}},
             [{"registry.push": "secret"}, {"registry.push": []}],
+        ),
+        Feature(
+            "ready.jenkins_x", {"registry": REGISTRY, "ready": {"jenkins_x": eks.JENKINS_X}},
+            [{"ready.jenkins_x.secrets": "local"}, *TAGS],
         ),
         Feature("network.nat", {"network": {"nat": "none"}}, _changes(eks.BARE_CASE)),
         Feature("network.existing", {}, _changes(eks.EXISTING_CASE), eks.EXISTING_CASE.prepare),
@@ -276,6 +281,7 @@ WARNING = "a warning without it"
 AKS = "Microsoft.ContainerService"
 FEDERATED = "Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials"
 LOCKS = "without it, a lock is not named before it stops a delete"
+OBJECTS, UPLOADS = "objects in it", "unfinished uploads in it"
 ALSO: Mapping[str, Mapping[str, str]] = {
     "eks": {
         "ec2:DeleteNetworkInterface": "a network interface that Kubernetes left behind",
@@ -290,7 +296,13 @@ ALSO: Mapping[str, Mapping[str, str]] = {
         '"Using service-linked roles")',
         "iam:ListInstanceProfilesForRole": "somebody uses a role of the cluster",
         "iam:RemoveRoleFromInstanceProfile": "somebody uses a role of the cluster",
+        "iam:AddClientIDToOpenIDConnectProvider": "an audience of the identity provider was "
+        "removed by hand",
         "iam:UpdateAssumeRolePolicy": "a role's trust was changed by hand",
+        "s3:AbortMultipartUpload": f"a bucket that goes has {UPLOADS}",
+        "s3:DeleteObject": f"a bucket that goes has {OBJECTS}",
+        "s3:DeleteObjectVersion": f"a bucket that goes has {OBJECTS}",
+        "s3:PutBucketPublicAccessBlock": "public access to a bucket was not blocked any more",
     },
     "alibaba": {
         "alb:DeleteLoadBalancer": "an Ingress left an application load balancer behind",
@@ -363,7 +375,9 @@ OPTIONAL: Mapping[str, Mapping[str, str]] = {
         "eks:ListAccessEntries": WARNING,
         "eks:ListPodIdentityAssociations": WARNING,
         "eks:ListFargateProfiles": WARNING,
+        "iam:ListOpenIDConnectProviders": WARNING,
         "logs:DescribeLogGroups": WARNING,
+        "s3:ListAllMyBuckets": WARNING,
     },
     "alibaba": {
         "cr:ListInstance": WARNING,
@@ -457,8 +471,9 @@ NAMES = {
 WORDS = {
     "eks": """Besides these, `sts:GetCallerIdentity` is called, which needs no permission.
 
-Roles are made, passed and deleted under the path `/clusterkit/` only, and the policy says so; in
-China and GovCloud its ARN begins with `arn:aws-cn:` and `arn:aws-us-gov:`. All else holds for all
+Roles are made, passed and deleted under the path `/clusterkit/` only, and with `ready.jenkins_x`
+under the names that its charts make of the cluster's; the policy says so. In China and GovCloud
+these ARNs begin with `arn:aws-cn:` and `arn:aws-us-gov:`. All else holds for all
 resources: a condition on the tag `clusterkit-cluster` would fit calls of EC2 that change or delete
 something, but none that lists or creates. The sandbox evaluates actions only.
 """,
@@ -488,15 +503,19 @@ Without `entra:` Kubernetes is reached with the cluster's own certificate; with 
 }
 
 
-ROLES = "arn:aws:iam::*:role/clusterkit/*"
-"""every role of the driver (``eks.iam.path``)"""
-_ANYWHERE = ("iam:CreateServiceLinkedRole", "iam:RemoveRoleFromInstanceProfile")
+ROLES = (
+    "arn:aws:iam::*:role/clusterkit/*",
+    *(f"arn:aws:iam::*:role/*-{name}" for name in sorted(PodRole.names)),
+)
+"""every role of the driver (``eks.iam.path``, ``eks.irsa.PodRole``)"""
+_ANYWHERE = ("CreateServiceLinkedRole", "RemoveRoleFromInstanceProfile", "OpenIDConnectProvider")
+"""how actions of IAM end that are about no role"""
 
 
 def _statement(cloud: str, row: Row) -> str:
     if row.reads:
         return "Read"
-    ours = cloud == "eks" and row.action.startswith("iam:") and row.action not in _ANYWHERE
+    ours = cloud == "eks" and row.action.startswith("iam:") and not row.action.endswith(_ANYWHERE)
     return "Roles" if ours else "Change"
 
 
@@ -513,7 +532,8 @@ def policy(cloud: str, found: Sequence[Row]) -> str:
     version, statements = VERSIONS[cloud], []
     for sid, resource in (("Read", "*"), ("Change", "*"), ("Roles", ROLES)):
         actions = [row.action for row in found if _statement(cloud, row) == sid]
-        one = {"Effect": "Allow", "Action": actions, "Resource": resource}
+        on = resource if isinstance(resource, str) else [*resource]
+        one = {"Effect": "Allow", "Action": actions, "Resource": on}
         if actions:
             statements.append({"Sid": sid, **one} if cloud == "eks" else one)
     return json.dumps({"Version": version, "Statement": statements}, indent=2) + "\n"

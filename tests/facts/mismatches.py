@@ -23,6 +23,7 @@ REASONS = {
     "ec2:AssociateAddress": NOT_CALLED,
     "ec2:DisassociateAddress": NOT_CALLED,
     "ec2:TerminateInstances": NOT_CALLED,
+    "s3:CreateBucket": "of the global endpoint; the regional one answers BucketAlreadyOwnedByYou",
     "vpc:DeleteRouteEntry": NOT_CALLED,
 }
 """by operation, or by message"""
