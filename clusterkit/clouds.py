@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from clusterkit.ready.checks import Check
     from clusterkit.ready.jenkinsx import Platform
     from clusterkit.ready.registry import PushAccess
+    from clusterkit.ready.repair import Repair
 
 CloudName = Literal["alibaba", "eks", "gke", "aks"]
 CLOUDS: tuple[CloudName, ...] = get_args(CloudName)
@@ -122,6 +123,10 @@ class Cloud(Protocol[L]):
         """The lifetimes a Kubernetes credential may have, in minutes; None where the cloud sets it
         itself.
         """
+
+    @property
+    def REPAIR(self) -> Repair:
+        """What ``repair registry-auth`` sets right."""
 
     def connect(self, target: Target, wire: CloudConnection) -> L:
         """The clients; no network."""

@@ -220,6 +220,16 @@ class Cluster:
         subject = subject_of(kube or self.kube, wanted, profile, push, stop=stop, scale=scale)
         return verify(subject, wanted, self._cloud.checks(profile, snapshot))
 
+    def why_refused(self, profile: BaseProfile | None = None) -> tuple[Verdict, ...]:
+        """What the cloud's own checks find wrong with how pods push to the registry."""
+        from clusterkit.ready import verify
+
+        profile, wanted = self._wanted(profile), verify.Wanted()
+        every, ids = self._cloud.checks(profile, self._snapshot()), self._cloud.REPAIR.checks
+        found = [check for check in verify.ordered(every) if check.id in ids]
+        subject = verify.subject_of(self.kube, wanted, profile, scale=self.connection.scale)
+        return verify.run(found, subject, wanted)
+
     # -- plans ------------------------------------------------------------------------------------
 
     def plan(
@@ -264,6 +274,12 @@ class Cluster:
         known: Facts = found.result()
         warnings = (*known.warnings, *steps.warnings)
         return Plan.of(replace(steps, warnings=warnings), account, known)
+
+    def plan_repair(self, profile: BaseProfile | None = None) -> Plan:
+        """The part of ``plan`` by which pods log in to the registry: nothing else of the cluster
+        is changed, and nothing is removed.
+        """
+        return self.plan(profile, prune=False).repairing(self._cloud.REPAIR)
 
     def plan_destroy(self, adopt: Sequence[str] = ()) -> Plan:
         """What ``destroy`` would remove: everything that carries the cluster's tags. ``adopt``

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from clusterkit.clouds import Facts
 from clusterkit.engine import plan as engine
+from clusterkit.errors import ClusterkitError
+from clusterkit.ready.repair import Repair
 
 
 @dataclass(frozen=True)
@@ -21,3 +23,19 @@ class Plan(engine.Plan):
         """These steps in this account."""
         parts = {part.name: getattr(steps, part.name) for part in fields(steps)}
         return cls(**parts, account=account, facts=facts)
+
+    def repairing(self, repair: Repair) -> Plan:
+        """The steps among these by which pods log in to the registry; ``ClusterkitError`` if one
+        needs what is not there.
+        """
+        steps = tuple(
+            step
+            for step in self.steps
+            if step.kind.kind in repair.kinds and step.key not in repair.besides and step.wish
+        )
+        there = self.snapshot.states.keys() | {step.key for step in steps}
+        for step in steps:
+            if step.op != "keep" and (missing := sorted(step.deps - there)):
+                what = f"needs {', '.join(missing)}, which does not exist"
+                raise ClusterkitError(what, where=step.key, hint="clusterkit up makes it")
+        return replace(self, steps=steps, kept=(), blocked=(), barriers={})

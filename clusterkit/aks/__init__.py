@@ -32,6 +32,7 @@ from clusterkit.kube import drain
 from clusterkit.kube.manifest import ConfigMap, Namespace
 from clusterkit.ready.jenkinsx import RegistryAuth
 from clusterkit.ready.registry import RegistryLogin
+from clusterkit.ready.repair import Repair
 
 Profile = AksProfile
 
@@ -62,6 +63,21 @@ KINDS: tuple[AnyKind, ...] = (
     drain.LoadBalancerServices,
     leftovers.DisksToKeep,
     leftovers.DoomedVolumes,
+)
+REPAIR = Repair(
+    kinds=frozenset(
+        {
+            "config-map",
+            "federated-credential",
+            "identity",
+            "namespace",
+            "registry-auth",
+            "registry-login",
+            "role-assignment",
+            "service-account",
+        }
+    ),
+    checks=frozenset({"Z1", "Z2", "Z3", "Z4", "Z6"}),
 )
 LOCK = ScaleSetLock()
 MINUTES = None

@@ -33,6 +33,7 @@ from clusterkit.kube.manifest import ConfigMap, Namespace, ServiceAccount
 from clusterkit.kube.storage import StorageClass
 from clusterkit.ready.jenkinsx import RegistryAuth
 from clusterkit.ready.registry import RegistryLogin
+from clusterkit.ready.repair import Repair
 
 Profile = AlibabaProfile
 administrator = no_administrator
@@ -70,6 +71,20 @@ KINDS: tuple[AnyKind, ...] = (
     drain.Ingresses,
     drain.LoadBalancerServices,
     leftovers.DisksToKeep,
+)
+REPAIR = Repair(
+    kinds=frozenset(
+        {
+            "config-map",
+            "namespace",
+            "personal-repository",
+            "registry-auth",
+            "registry-login",
+            "repository",
+            "service-account",
+        }
+    ),
+    checks=frozenset({"A7"}),
 )
 LOCK = KeyPairLock()
 MINUTES = range(15, 4321)

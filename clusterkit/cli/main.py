@@ -14,6 +14,7 @@ import typer
 from clusterkit.cli import options as o
 from clusterkit.cli.kaniko import app as kaniko_app
 from clusterkit.cli.ready import app as ready_app
+from clusterkit.cli.repair import app as repair_app
 from clusterkit.cli.sandbox import app as sandbox_app
 from clusterkit.cli.streams import unwritable
 from clusterkit.cli.verify import verify
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 app.add_typer(sandbox_app, name="sandbox")
 app.add_typer(kaniko_app, name="kaniko")
+app.add_typer(repair_app, name="repair")
 app.add_typer(ready_app, name="ready")
 
 INTERRUPTED = 130

@@ -43,6 +43,7 @@ from clusterkit.kube.rbac import (
 from clusterkit.kube.storage import StorageClass
 from clusterkit.ready.jenkinsx import RegistryAuth
 from clusterkit.ready.registry import RegistryLogin
+from clusterkit.ready.repair import Repair
 
 Profile = EksProfile
 administrator = no_administrator
@@ -98,6 +99,23 @@ KINDS: tuple[AnyKind, ...] = (
 )
 
 
+REPAIR = Repair(
+    kinds=frozenset(
+        {
+            "config-map",
+            "namespace",
+            "oidc-provider",
+            "pod-identity",
+            "pod-role",
+            "registry-auth",
+            "registry-login",
+            "repository",
+            "role",
+            "service-account",
+        }
+    ),
+    checks=frozenset({"E1", "E2", "E3", "E4"}),
+)
 LOCK = LaunchTemplateLock()
 
 MINUTES = None

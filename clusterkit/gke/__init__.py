@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from clusterkit.engine.kind import AnyKind
 from clusterkit.engine.target import CloudConnection, Target
-from clusterkit.gke import cluster, iam, leftovers, network, nodes, registry, workload
+from clusterkit.gke import cluster, iam, leftovers, network, nodes, registry, storage, workload
 from clusterkit.gke.access import access as access
 from clusterkit.gke.access import credential as credential
 from clusterkit.gke.access import exec_native as exec_native
@@ -25,6 +25,7 @@ from clusterkit.kube.manifest import ConfigMap, Namespace
 from clusterkit.kube.storage import StorageClass
 from clusterkit.ready.jenkinsx import RegistryAuth
 from clusterkit.ready.registry import RegistryLogin
+from clusterkit.ready.repair import Repair
 
 Profile = GkeProfile
 administrator = no_administrator
@@ -33,9 +34,11 @@ VolumeClaims = drain.volume_claims(lambda scope: leftovers.keeps_volumes(scope) 
 
 KINDS: tuple[AnyKind, ...] = (
     iam.Unmarked,
+    storage.Unmarked,
     iam.IamServiceAccount,
     registry.Repository,
     registry.GcrRepository,
+    storage.Bucket,
     network.Network,
     network.Subnetwork,
     network.Router,
@@ -68,6 +71,25 @@ KINDS: tuple[AnyKind, ...] = (
     drain.Ingresses,
     drain.LoadBalancerServices,
     leftovers.DisksToKeep,
+)
+REPAIR = Repair(
+    kinds=frozenset(
+        {
+            "bucket",
+            "gcr-repository",
+            "iam-service-account",
+            "key-secret",
+            "namespace",
+            "registry-auth",
+            "registry-login",
+            "repository",
+            "service-account",
+            "workload-access",
+        }
+    ),
+    # pools keep the account that they are made with
+    besides=frozenset({"iam-service-account/nodes"}),
+    checks=frozenset({"G1", "G2", "G3", "G4", "G5", "G7"}),
 )
 LOCK = FirewallPolicyLock()
 MINUTES = None

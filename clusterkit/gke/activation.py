@@ -11,6 +11,7 @@ from clusterkit.engine.retry import Retry
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Finding
 from clusterkit.gke.client import Clients
+from clusterkit.gke.identities import BOOT, identities
 from clusterkit.gke.operations import long_running
 from clusterkit.gke.profile import GkeProfile
 
@@ -22,7 +23,11 @@ PATIENCE = 300.0
 
 def wanted(profile: GkeProfile) -> tuple[str, ...]:
     """The APIs this cluster needs, as Service Usage calls them."""
-    names = (*ALWAYS, *PUSH) if profile.registry else ALWAYS
+    names = [*ALWAYS, *(PUSH if profile.registry else ())]
+    if wanted := profile.ready.jenkins_x:
+        names += ["iamcredentials"] * (not profile.registry) + ["storage"] * wanted.storage
+        names += ["secretmanager"] * (BOOT in identities(profile))
+        names += ["dns"] * bool(wanted.domain)
     return tuple(f"{name}.googleapis.com" for name in names)
 
 

@@ -161,15 +161,49 @@ BECOMES: Table = {
     "ready.kaniko.registry.prefix": becomes(
         "the first part of images' names, in what `clusterkit kaniko` makes"
     ),
-    "ready.jenkins_x": becomes("the service account `jx/tekton-bot`", f"{_ACCOUNTS} (path)"),
-    "ready.jenkins_x.git_url": becomes("checked only"),
+    "ready.jenkins_x": becomes(
+        "service accounts of Google's by the names that Jenkins X makes of the cluster's, such as "
+        "`NAME-tekton`, which its own act as, and the ConfigMap that tells it of the cluster",
+        f"{_ACCOUNT} accountId",
+        "iam:projects.serviceAccounts.setIamPolicy policy.bindings.members",
+        f"{_ACCOUNTS} data.jx-requirements.yml",
+    ),
+    "ready.jenkins_x.git_url": becomes(
+        "the cluster repository, in what `clusterkit ready jenkins-x` prints"
+    ),
+    "ready.jenkins_x.secrets": becomes(
+        "`cloud`: Secret Manager, for the service accounts `NAME-boot` and `NAME-sm`",
+        f"{_ACCOUNT} accountId",
+        "cloudresourcemanager:projects.setIamPolicy policy.bindings.role",
+        f"{_ACCOUNTS} data.jx-requirements.yml",
+    ),
+    "ready.jenkins_x.storage": becomes(
+        "buckets of Cloud Storage, for logs, reports and artifacts",
+        "storage:buckets.insert name",
+        "storage:buckets.setIamPolicy bindings.members",
+        f"{_ACCOUNTS} data.jx-requirements.yml",
+    ),
+    "ready.jenkins_x.keep_storage": becomes(
+        "a label of the buckets, which `destroy` reads",
+        "storage:buckets.insert labels.clusterkit-keep",
+    ),
+    "ready.jenkins_x.domain": becomes(
+        "the domain, and the service account `NAME-dn` that writes into its zone",
+        f"{_ACCOUNT} accountId",
+        "cloudresourcemanager:projects.setIamPolicy policy.bindings.role",
+        f"{_ACCOUNTS} data.jx-requirements.yml",
+    ),
+    "ready.jenkins_x.tls_email": becomes(
+        "the address, in the ConfigMap", f"{_ACCOUNTS} data.jx-requirements.yml"
+    ),
     "ready.jenkins": becomes(
         "a service account of the agents that may push", f"{_ACCOUNTS} (path)", f"{_POLICY}.members"
     ),
     "ready.jenkins.namespace": becomes("their namespace", f"{_POLICY}.members"),
     "tags": becomes(
-        "labels of the cluster, of node pools and their machines and disks, and of repositories; "
-        "networks and service accounts have none. Lower-case letters, digits, `-` and `_` only",
+        "labels of the cluster, of node pools and their machines and disks, of repositories and "
+        "buckets; networks and service accounts have none. Lower-case letters, digits, `-` and `_` "
+        "only",
         f"{_CLUSTER}.resourceLabels",
         f"{_POOL_CONFIG}.resourceLabels",
     ),

@@ -36,6 +36,7 @@ VERSIONS = {
     "compute": "compute/v1",
     "iam": "v1",
     "serviceusage": "v1",
+    "storage": "storage/v1",
 }
 """the path of each API's version, after its host ``SERVICE.googleapis.com``"""
 

@@ -53,6 +53,8 @@ EARLY = "failedPrecondition FAILED_PRECONDITION"
 RATES = "RESOURCE_EXHAUSTED rateLimitExceeded"
 NONE = "notFound NOT_FOUND"
 POLICIES = "*.setIamPolicy *.getIamPolicy"
+BUCKETS = "storage.buckets"
+HELD = "remove the bucket's retention policy and the objects' holds, then run destroy again"
 ACCOUNTS = "iam.projects.serviceAccounts.*IamPolicy iam.projects.serviceAccounts.keys.*"
 
 ERRORS = ErrorTable(
@@ -67,6 +69,10 @@ ERRORS = ErrorTable(
         Row(errors.Busy, "*", "compute.*", message="resource '.*' is not ready"),
         Row(errors.Busy, EARLY, "container.*.delete"),
         Row(errors.Exists, "*", "compute.*.insert", message="already exists"),
+        Row(errors.Exists, "conflict", f"{BUCKETS}.insert"),
+        Row(errors.InUse, "conflict", f"{BUCKETS}.delete"),
+        Row(errors.Protected, "retentionPolicyNotMet", "storage.objects.delete", hint=HELD),
+        Row(errors.Propagating, "invalid", f"{BUCKETS}.setIamPolicy", message="not exist"),
         Row(errors.Denied, BAD, "container.*", message="access to service account", hint=ACT_AS),
         Row(errors.QuotaExceeded, f"{FORBIDDEN} RESOURCE_EXHAUSTED", message=NO_QUOTA),
         Row(errors.Denied, "*", message="constraints/", hint=POLICY),

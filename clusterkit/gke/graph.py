@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from clusterkit.engine.kind import Existing, Kind
+from clusterkit.engine.kind import Env, Existing, Kind
 from clusterkit.gke import network as net
 from clusterkit.gke.builds import SECRET, KeySecret
 from clusterkit.gke.cluster import Cluster
 from clusterkit.gke.fields import disk_type
 from clusterkit.gke.iam import NODE_ROLE, IamServiceAccount
+from clusterkit.gke.identities import BUCKETS, PIPELINES, READERS, WRITERS, Identity, identities
 from clusterkit.gke.jenkinsx import platform_of
 from clusterkit.gke.network import NetworkState, SubnetworkState
 from clusterkit.gke.nodes import NodePool
+from clusterkit.gke.policies import PUSHERS
 from clusterkit.gke.pools import Body, pool_body
 from clusterkit.gke.preflight import Facts
 from clusterkit.gke.profile import GkePool, GkeProfile
 from clusterkit.gke.registry import HOSTS, GcrRepository, Repository
+from clusterkit.gke.storage import Bucket
 from clusterkit.gke.workload import ServiceAccount, WorkloadAccess, principal, user
 from clusterkit.kube.manifest import Namespace, account_content
 from clusterkit.kube.nodes import asked
 from clusterkit.kube.storage import storage_class
 from clusterkit.naming import CLUSTER, STORAGE_CLASS
 from clusterkit.ready import jenkinsx
+from clusterkit.ready.jenkinsx import Platform
 from clusterkit.ready.registry import build_namespace, docker_config
 
 AnyWish = Kind[Any, Any]
@@ -46,6 +50,10 @@ class _Graph:
         self.builders = profile.ready.builders
         keep = profile.storage.keep_volumes
         self.nodes = IamServiceAccount(name="nodes", roles=(NODE_ROLE,), keep=keep)
+        self.identities = {
+            each: IamServiceAccount(name=each.name, roles=each.roles, exact=True)
+            for each in identities(profile)
+        }
         self.bodies = [self._body(pool) for pool in profile.pools]
         self.network, self.subnetwork, self.ways = self._network()
         self.cluster = self._cluster()
@@ -150,12 +158,12 @@ class _Graph:
         or one for each namespace with a key, of which an account has only one.
         """
         profile = self.profile
-        registry, names = profile.registry, ("push", "agent")
+        registry, names = profile.registry, PUSHERS
         if registry is None:
             return ()
         if registry.push == "secret":
             return tuple(IamServiceAccount(name=each) for each in names[: len(self.builders)])
-        by_account = registry.identity == "account" and profile.push_accounts
+        by_account = registry.identity == "account" and profile.pushers
         return (IamServiceAccount(name=names[0]),) if by_account else ()
 
     def _registry(self, push: tuple[IamServiceAccount, ...]) -> Iterator[AnyWish]:
@@ -163,14 +171,15 @@ class _Graph:
         profile, facts, registry = self.profile, self.facts, self.profile.registry
         if registry is None:
             return
-        pushers, project, by_node = profile.push_accounts, facts.account, registry.push == "node"
+        pushers, project, by_node = profile.pushers, facts.account, registry.push == "node"
         members = tuple(principal(project, facts.number, each) for each in pushers)
         if push:
             members = tuple(user(project, each) for each in pushers)
+        pipelines = tuple(self._accounts((PIPELINES,)))
         made: dict[str, Any] = {
             "keep": registry.keep,
             "readers": () if by_node else (self.nodes,),
-            "writers": (self.nodes,) if by_node else push,
+            "writers": ((self.nodes,) if by_node else push) + pipelines,
             "members": () if push else members,
             "tags": self.tags,
         }
@@ -182,12 +191,19 @@ class _Graph:
             repositories.append(GcrRepository(name=name, repository=host, place=where, **made))
         yield from repositories
         for holder in (push or repositories) if pushers else ():
-            name = f"{holder.kind}-{holder.name}"
-            yield WorkloadAccess(name=name, holder=holder, cluster=self.cluster, members=members)
+            yield self._access(holder, members)
+
+    def _accounts(self, wanted: Iterable[Identity]) -> Iterator[IamServiceAccount]:
+        """The accounts that Jenkins X has of these."""
+        return (self.identities[each] for each in wanted if each in self.identities)
+
+    def _access(self, holder: AnyWish, members: tuple[str, ...]) -> WorkloadAccess:
+        name = f"{holder.kind}-{holder.name}"
+        return WorkloadAccess(name=name, holder=holder, cluster=self.cluster, members=members)
 
     def _builds(self, push: tuple[IamServiceAccount, ...]) -> Iterator[AnyWish]:
         """The service accounts that push, and what builders need beside their own."""
-        profile, pushers = self.profile, self.profile.push_accounts
+        profile, pushers = self.profile, self.profile.pushers
         accounts = {each.account for each in self.builders}
         spaces: dict[str, Namespace] = {}
         for each in profile.build_accounts:
@@ -209,7 +225,25 @@ class _Graph:
                 yield KeySecret(name=name, account=push[index], after=(within,))
 
     def _jenkins_x(self) -> Iterator[AnyWish]:
-        """What Jenkins X is told of the cluster."""
-        facts = self.facts
-        known = platform_of(self.profile, facts.account, facts.location)
-        yield from jenkinsx.prepared(self.profile.ready, self.cluster, lambda _: known)
+        """The accounts that Jenkins X acts as, its buckets, and what it is told of the cluster."""
+        facts, wanted, ready = self.facts, self.profile.ready.jenkins_x, self.profile.ready
+        for identity, account in self.identities.items():
+            yield account
+            users = tuple(user(facts.account, each) for each in identity.users)
+            yield self._access(account, users)
+        buckets: tuple[Bucket, ...] = ()
+        if wanted and wanted.storage:
+            made: dict[str, Any] = {
+                "keep": wanted.keep_storage,
+                "writers": tuple(self._accounts(WRITERS)),
+                "readers": tuple(self._accounts(READERS)),
+                "tags": self.tags,
+            }
+            buckets = tuple(Bucket(name=name, **made) for name in BUCKETS)
+        yield from buckets
+
+        def known(env: Env[Any]) -> Platform:
+            urls = {each.name: env[each].url for each in buckets}
+            return platform_of(self.profile, facts.account, facts.location, urls)
+
+        yield from jenkinsx.prepared(ready, self.cluster, known, *buckets)

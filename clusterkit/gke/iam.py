@@ -6,6 +6,9 @@ account's number, and those of the old one look right and give nothing
 has a name of its own with a random end, and the account is found by the mark in its description.
 Before it is deleted its bindings are removed everywhere and reads confirm that; what an account
 deleted by others left in the project's policy (``deleted:serviceAccount:…``) ``up`` sweeps.
+
+Jenkins X makes the names of its accounts from the cluster's. What somebody left of an account of
+such a name is removed before it is created again, while every binding of the name is a dead one's.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from clusterkit.engine.kind import Durations, Env, Kind, Leftover, Record, Tags
 from clusterkit.engine.operation import Operation
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Busy
-from clusterkit.gke import policies, registry
+from clusterkit.gke import policies, registry, storage
 from clusterkit.gke.client import Clients
 from clusterkit.gke.policies import Confirmed, Grant, Holder, account_id, changed, is_account
 from clusterkit.naming import CLUSTER, NAME, digest, mark, read_mark
@@ -46,13 +49,17 @@ class ServiceAccountState(Record):
 
 
 class IamServiceAccount(Kind[Clients, ServiceAccountState]):
-    """What something of the cluster's may do in the project; ``name`` has at most five letters."""
+    """What something of the cluster's may do in the project; ``name`` has at most five letters,
+    unless it is ``exact``.
+    """
 
     kind: ClassVar[str] = "iam-service-account"
     taggable: ClassVar[bool] = False
     takes: ClassVar[Durations] = Durations(create=10)
     roles: tuple[str, ...] = ()
     """in the project"""
+    exact: bool = False
+    """its id is ``CLUSTER-NAME``, which others know"""
     keep: bool | None = None
     """whether destroy leaves the volumes of claims; the nodes' account, which goes last, tells"""
 
@@ -73,10 +80,15 @@ class IamServiceAccount(Kind[Clients, ServiceAccountState]):
         )
 
     def create(self, env: Env[Clients]) -> Operation[Clients]:
-        end = digest(env.token(self), length=policies.END)
+        identifier = f"{env.cluster}-{self.name}"
+        if self.exact:
+            _unbind(env, f"{identifier}@{env.client.project}.iam.gserviceaccount.com")
+        else:
+            end = digest(env.token(self), length=policies.END)
+            identifier = account_id(env, self.name) + end
         words = mark(env.region, env.cluster, self.name, self.keep)
         account = {"description": words, "displayName": f"{self.name} of {env.cluster}"}
-        body = {"accountId": account_id(env, self.name) + end, "serviceAccount": account}
+        body = {"accountId": identifier, "serviceAccount": account}
         path = f"projects/{env.client.project}/serviceAccounts"
         made = env.client.call("iam", "projects.serviceAccounts.create", "POST", path, body)
         email = str(made["email"])
@@ -84,8 +96,11 @@ class IamServiceAccount(Kind[Clients, ServiceAccountState]):
         return Confirmed(f"the account {email}", lambda _: bool(get(f"{path}/{email}")))
 
     def taken(self, env: Env[Clients]) -> ServiceAccountState | None:
-        """One of its name without a mark: this cluster's, as far as anybody can tell."""
-        return next((have for have in _unmarked(env) if is_account(env, have.id, self.name)), None)
+        """One of its name without a mark: this cluster's, as far as anybody can tell. Of an exact
+        name there is only one.
+        """
+        every = (_state(env, shown) for shown in _listed(env)) if self.exact else _unmarked(env)
+        return next((have for have in every if is_account(env, have.id, self.name)), None)
 
     def edits(self, env: Env[Clients], have: ServiceAccountState) -> Iterator[Edit]:
         roles, member = frozenset(self.roles), f"serviceAccount:{have.id}"
@@ -95,7 +110,7 @@ class IamServiceAccount(Kind[Clients, ServiceAccountState]):
             return grant in have.left or (grant.member == member and grant not in wanted)
 
         def grant() -> Operation[Clients]:
-            # GKE takes longer to make a node than they to have an effect
+            # GKE takes longer to make a node, or a cluster for pods, than they to have an effect
             return changed(env, policies.project(env.client), wanted, unwanted, effect=0.0)
 
         def tell() -> None:
@@ -110,11 +125,8 @@ class IamServiceAccount(Kind[Clients, ServiceAccountState]):
     @classmethod
     def delete(cls, scope: Scope[Clients], have: ServiceAccountState) -> None:
         """Its bindings first, and only when no read shows one any more the account."""
-        client, member = scope.client, f"serviceAccount:{have.id}"
-        holders = [policies.project(client), *map(policies.repository, _repositories(scope))]
-        removed = [holder.change(client, drop=lambda g: g.member == member) for holder in holders]
-        if any(removed) or _bound(client, holders, member):
-            raise Busy(f"IAM still shows roles of {have.id}, which have been taken from it")
+        _unbind(scope, have.id)
+        client = scope.client
         path = f"projects/{client.project}/serviceAccounts/{have.id}"
         client.call("iam", "projects.serviceAccounts.delete", "DELETE", path)
 
@@ -140,11 +152,20 @@ def _state(scope: Scope[Clients], shown: Any) -> ServiceAccountState:
 
 
 def _unmarked(scope: Scope[Clients]) -> Iterator[ServiceAccountState]:
-    """Accounts with a name of this cluster's and the mark of none, of this region or another."""
-    for shown in _listed(scope):
-        marked = str(shown.get("description") or "").startswith(policies.MARK)
-        if not marked and is_account(scope, str(shown["email"])):
-            yield _state(scope, shown)
+    """Accounts with a name of this cluster's and the mark of none, of this region or another. A
+    name that Jenkins X makes is anybody's, unless the cluster has others of them.
+    """
+    every = [*_listed(scope)]
+    named = {str(each["email"]) for each in every if is_account(scope, str(each["email"]))}
+    marked = {str(each["email"]) for each in every if _is_marked(each)}
+    exact = {email for email in named if policies.of_jenkins_x(scope, email)}
+    if not any(_state(scope, each).tags for each in every if each["email"] in exact):
+        named -= exact
+    yield from (_state(scope, each) for each in every if each["email"] in named - marked)
+
+
+def _is_marked(shown: Any) -> bool:
+    return str(shown.get("description") or "").startswith(policies.MARK)
 
 
 def _why(have: ServiceAccountState) -> str:
@@ -158,17 +179,28 @@ Unmarked = Leftover[Clients](
 """Accounts that are named and left, because nothing else tells of them when the cluster is gone."""
 
 
-def _repositories(scope: Scope[Clients]) -> list[str]:
-    """The cluster's repositories, which ``destroy`` may keep."""
-    found = (*registry.owned(scope), *registry.GcrRepository.list(scope))
-    return [state.id for state in found if (state.tags or {}).get(CLUSTER) == scope.cluster]
+def holders(scope: Scope[Clients], email: str) -> Iterator[Holder]:
+    """The policies that may name an account of the cluster: the project's, and those of its
+    repositories and buckets, which ``destroy`` may keep.
+    """
+    yield policies.project(scope.client)
+    for repository in (*registry.owned(scope), *registry.GcrRepository.list(scope)):
+        if (repository.tags or {}).get(CLUSTER) == scope.cluster:
+            yield policies.repository(repository.id)
+    for bucket in storage.owned(scope) if policies.of_jenkins_x(scope, email) else ():
+        yield policies.bucket(bucket.id)
 
 
-def _bound(client: Clients, holders: Iterable[Holder], member: str) -> bool:
-    """Whether one of several reads still shows a binding."""
-    return any(
-        grant.member == member
-        for holder in holders
-        for _ in range(policies.READS - 1)
-        for grant in holder.grants(client)
-    )
+def _unbind(scope: Scope[Clients], email: str) -> None:
+    """Take all roles from an account that is to go or to come, and from those of its name that are
+    no more; ``Busy`` until no read shows one.
+    """
+    client, where = scope.client, [*holders(scope, email)]
+
+    def its(grant: Grant) -> bool:
+        return policies.email_of(grant.member) == email
+
+    removed = [holder.change(client, drop=its) for holder in where]
+    again = (holder.grants(client) for holder in where for _ in range(policies.READS - 1))
+    if any(removed) or any(its(grant) for there in again for grant in there):
+        raise Busy(f"IAM still shows roles of {email}, which have been taken from it")

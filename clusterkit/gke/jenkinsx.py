@@ -6,16 +6,26 @@ cluster's name (https://github.com/jenkins-x/jx3-versions, ``charts/*/*/values.y
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from clusterkit.engine.scope import Scope
 from clusterkit.errors import Absent
 from clusterkit.gke.builds import access_of
 from clusterkit.gke.client import Clients
 from clusterkit.gke.cluster import owned
+from clusterkit.gke.identities import BOOT, BUCKETS, SECRETS, address, identities
 from clusterkit.gke.profile import GkeProfile
+from clusterkit.gke.storage import owned as buckets
+from clusterkit.gke.workload import ACT_AS
+from clusterkit.naming import NAME
 from clusterkit.ready.jenkinsx import Platform, secret_storage
 
 
-def platform_of(profile: GkeProfile, project: str, location: str) -> Platform:
-    """The cluster as Jenkins X names it; ``location`` is that of the control plane.
+def platform_of(
+    profile: GkeProfile, project: str, location: str, storage: Mapping[str, str]
+) -> Platform:
+    """The cluster as Jenkins X names it; ``location`` is that of the control plane, ``storage``
+    what the buckets are for, to their URLs.
 
     External Secrets looks for the cluster in what Jenkins X calls its region
     (``charts/external-secrets-operator/external-secrets/values.yaml.gotmpl``), so that is the
@@ -23,6 +33,8 @@ def platform_of(profile: GkeProfile, project: str, location: str) -> Platform:
     """
     registry = profile.registry
     access = access_of(registry, profile.region, project) if registry else None
+    boots = BOOT in identities(profile)
+    wanted = profile.ready.jenkins_x
     return Platform(
         provider="gke",
         cluster=profile.name,
@@ -31,13 +43,23 @@ def platform_of(profile: GkeProfile, project: str, location: str) -> Platform:
         region=location,
         zone="" if location == profile.region else location,
         project=project,
-        secret_storage=secret_storage(profile.ready, "gsm"),
+        secret_storage=secret_storage(profile.ready, SECRETS),
+        storage=storage,
+        boot_annotations={ACT_AS: address(profile.name, project, BOOT)} if boots else {},
+        external_dns=bool(wanted and wanted.domain),
     )
 
 
 def platform(profile: GkeProfile, clients: Clients, account: str | None) -> Platform:
-    """``Cloud.platform``: the control plane's location is read."""
+    """``Cloud.platform``: the control plane's location and the buckets' names are read."""
+    wanted, storage = profile.ready.jenkins_x, dict[str, str]()
+    if wanted and wanted.storage:
+        found = buckets(Scope(clients, profile.name, profile.region))
+        there = {have.tags.get(NAME): have.url for have in found}
+        if missing := [name for name in BUCKETS if name not in there]:
+            raise Absent(f"bucket/{missing[0]}")
+        storage = {name: there[name] for name in BUCKETS}
     for have in owned(clients, profile.name):
         project = profile.project or account or clients.project
-        return platform_of(profile, project, have.location)
+        return platform_of(profile, project, have.location, storage)
     raise Absent(profile.name)

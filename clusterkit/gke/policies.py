@@ -37,6 +37,12 @@ MARK = "clusterkit "
 """how the description begins of an account that a cluster has marked"""
 EFFECT = 120.0
 """seconds until a grant has its effect (facts/durations.tsv, "policy change effective")"""
+PUSHERS = ("push", "agent")
+"""accounts that builds push as: of all, or of each namespace with a key of its own"""
+OWN = f"({'|'.join(('nodes', *PUSHERS))})"
+JENKINS_X = ("tekton", "bc", "jxui", "boot", "sm", "dn")
+"""what the ids of the accounts that Jenkins X expects end with, after the cluster's name
+(``identities.py``)"""
 READS = 3
 """terraform-provider-google waits for as many (``resource_google_service_account.go``)"""
 
@@ -61,6 +67,9 @@ class Holder(NamedTuple):
         """The policy as it is shown now."""
         operation, path = f"{self.collection}.getIamPolicy", f"{self.path}:getIamPolicy"
         version = {"options.requestedPolicyVersion": VERSION}
+        if self.service == "storage":
+            asked = {"optionsRequestedPolicyVersion": VERSION}
+            return client.call(self.service, operation, "GET", f"{self.path}/iam", **asked)
         if self.service == "cloudresourcemanager":
             options = {"options": {"requestedPolicyVersion": VERSION}}
             return client.call(self.service, operation, "POST", path, options)
@@ -85,7 +94,10 @@ class Holder(NamedTuple):
         if grants(want) == grants(have):
             return False
         operation, path = f"{self.collection}.setIamPolicy", f"{self.path}:setIamPolicy"
-        client.call(self.service, operation, "POST", path, {"policy": want})
+        if self.service == "storage":
+            client.call(self.service, operation, "PUT", f"{self.path}/iam", want)
+        else:
+            client.call(self.service, operation, "POST", path, {"policy": want})
         return True
 
 
@@ -105,24 +117,43 @@ def is_account(scope: Scope[Clients], member: str, name: str = "") -> bool:
     """Whether a member of a policy, or an email address, may be an account of this name of the
     cluster, any if left out; of one that was deleted too.
     """
-    names = f"{account_id(scope, name or '(nodes|push|agent)')}[0-9a-f]{{{END}}}"
+    by_chance = f"{account_id(scope, name or OWN)}[0-9a-f]{{{END}}}"
+    exact = f"{re.escape(scope.cluster)}-({name or '|'.join(JENKINS_X)})"
+    names = f"({by_chance}|{exact})"
+    if name:
+        names = exact if name in JENKINS_X else by_chance
     host = re.escape(f"@{scope.client.project}.iam.gserviceaccount.com")
     pattern = rf"(deleted:)?(serviceAccount:)?{names}{host}(\?uid=\d+)?"
     return re.fullmatch(pattern, member) is not None
 
 
-def of_others(scope: Scope[Clients]) -> frozenset[str]:
-    """Living accounts that other clusters have marked, as members of policies: ids hold a part of
-    the cluster's name only, and no region.
+def of_jenkins_x(scope: Scope[Clients], email: str) -> bool:
+    """Whether an address is one that Jenkins X makes from the cluster's name."""
+    return any(is_account(scope, email, name) for name in JENKINS_X)
+
+
+def email_of(member: str) -> str:
+    """The address of a service account, living or deleted, as a member of policies."""
+    return member.removeprefix("deleted:").removeprefix("serviceAccount:").partition("?")[0]
+
+
+def without_others(scope: Scope[Clients], found: Collection[Grant]) -> frozenset[Grant]:
+    """The grants but for those of accounts that other clusters or people have: ids hold a part of
+    the cluster's name only, and no region, and anybody may have made one of Jenkins X's.
     """
     where = f"projects/{scope.client.project}/serviceAccounts"
-    shown = scope.client.pages("iam", "projects.serviceAccounts.list", where, "accounts")
-    marked = (each for each in shown if str(each.get("description") or "").startswith(MARK))
-    return frozenset(
-        f"serviceAccount:{each['email']}"
-        for each in marked
-        if read_mark(each["description"], scope.region)[0].get(CLUSTER) != scope.cluster
-    )
+    ours: set[str] = set()
+    marked: set[str] = set()
+    for each in scope.client.pages("iam", "projects.serviceAccounts.list", where, "accounts"):
+        words = str(each.get("description") or "")
+        mine = read_mark(words, scope.region)[0].get(CLUSTER) == scope.cluster
+        if words.startswith(MARK):
+            (ours if mine else marked).add(str(each["email"]))
+
+    def is_theirs(email: str) -> bool:
+        return email in marked or (of_jenkins_x(scope, email) and email not in ours)
+
+    return frozenset(each for each in found if not is_theirs(email_of(each.member)))
 
 
 def project(client: Clients) -> Holder:
@@ -133,6 +164,11 @@ def project(client: Clients) -> Holder:
 def repository(path: str) -> Holder:
     """The policy of a repository of Artifact Registry."""
     return Holder("artifactregistry", "projects.locations.repositories", path)
+
+
+def bucket(name: str) -> Holder:
+    """The policy of a bucket of Cloud Storage."""
+    return Holder("storage", "buckets", f"b/{name}")
 
 
 def grants(policy: Policy) -> frozenset[Grant]:

@@ -42,10 +42,11 @@ PERMISSIONS = (
 NETWORK = ("compute.networks.", "compute.routers.", "compute.subnetworks.")
 """permissions that an existing network needs on its own project"""
 REGISTRY = "artifactregistry.repositories.create artifactregistry.repositories.setIamPolicy"
+BUCKETS = "storage.buckets.create storage.buckets.setIamPolicy"
 ROLES = (
     "roles/container.admin, roles/compute.networkAdmin, roles/compute.securityAdmin, "
     "roles/iam.serviceAccountAdmin, roles/iam.serviceAccountUser, "
-    "roles/resourcemanager.projectIamAdmin and roles/artifactregistry.admin"
+    "roles/resourcemanager.projectIamAdmin, roles/artifactregistry.admin and roles/storage.admin"
 )
 SPOT = "PREEMPTIBLE_CPUS"
 Quotas = Mapping[str, Mapping[str, Any]]
@@ -143,6 +144,8 @@ def preflight(profile: GkeProfile, clients: Clients) -> Facts:
 def check_permissions(profile: GkeProfile, clients: Clients, report: Report) -> None:
     """Whether the credentials may do what ``up`` does."""
     wanted = [*PERMISSIONS.split(), *(REGISTRY.split() if profile.registry else ())]
+    if profile.ready.jenkins_x and profile.ready.jenkins_x.storage:
+        wanted += BUCKETS.split()
     if profile.network.existing:
         wanted = [name for name in wanted if not name.startswith(NETWORK)]
     path, body = f"projects/{clients.project}:testIamPermissions", {"permissions": wanted}

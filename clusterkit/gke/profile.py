@@ -6,6 +6,7 @@ the discovery documents of container v1 and compute v1.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Network
 from typing import Annotated, ClassVar, Literal
@@ -35,6 +36,7 @@ from clusterkit.profile.fields import ImageName, Many, choice, every, unique
 from clusterkit.profile.network import Nat, Zones, zone_count
 from clusterkit.profile.pool import Size, repeated_names, several, size_or
 from clusterkit.profile.problems import Problem, shown
+from clusterkit.profile.ready import JENKINS_X_ACCOUNT, JenkinsX
 
 PODS = IPv4Network("172.20.0.0/14")
 SERVICES = IPv4Network("172.24.0.0/20")
@@ -45,6 +47,11 @@ NODE_PREFIX = 24
 IAP = IPv4Network("35.235.240.0/20")
 """from which Identity-Aware Proxy forwards SSH
 (https://cloud.google.com/iap/docs/using-tcp-forwarding)"""
+LONGEST, SHORTEST = 23, 3
+"""characters of a name from which Jenkins X makes ``NAME-tekton`` and ``NAME-bc``, ids of accounts,
+which have 6 to 30 (iam v1, ``CreateServiceAccountRequest``)"""
+GOOGLE = re.compile("g[o0][o0]g[l1]e")
+"""what is in no bucket's name (https://cloud.google.com/storage/docs/buckets#naming)"""
 MOST_RANGES = 100
 """authorized networks of a cluster
 (https://cloud.google.com/kubernetes-engine/docs/how-to/authorized-networks)"""
@@ -259,6 +266,14 @@ class GkeProfile(model.BaseProfile):
         return self.location is None and self.network.zone_number > 1
 
     @property
+    def pushers(self) -> tuple[str, ...]:
+        """Service accounts that push as ``registry.identity`` says, with ``push_accounts``' form;
+        that of Jenkins X's pipelines acts as an account of its own.
+        """
+        own = (JENKINS_X_ACCOUNT,) if self.ready.jenkins_x else ()
+        return tuple(each for each in self.push_accounts if each not in own)
+
+    @property
     def ssh_ranges(self) -> tuple[IPv4Network, ...]:
         """From where SSH is let in."""
         return (IAP,) if self.ssh_from == "iap" else tuple(self.ssh_from)
@@ -296,6 +311,23 @@ class GkeProfile(model.BaseProfile):
             if not name[0].isalpha():
                 yield Problem(f"must begin with a letter, is {shown(name)}", "", place)
         yield from self._counts()
+        if wanted := self.ready.jenkins_x:
+            yield from self._jenkins_x(wanted)
+
+    def _jenkins_x(self, wanted: JenkinsX) -> Iterator[Problem]:
+        """Jenkins X names accounts and buckets after the cluster."""
+        if not SHORTEST <= len(self.name) <= LONGEST:
+            what = f"must have {SHORTEST} to {LONGEST} characters for Jenkins X, which names "
+            what += f"service accounts after it, has {len(self.name)}"
+            yield Problem(what, "choose another name", ("name",))
+        if wanted.storage and GOOGLE.search(self.name):
+            what = "cannot be in the names of buckets, as Google's own name cannot"
+            yield Problem(what, "choose another name, or ready.jenkins_x.storage: false", ("name",))
+        if self.registry and self.registry.push == "node":
+            what = (
+                "cannot be combined with ready.jenkins_x, whose pods act as accounts of their own"
+            )
+            yield Problem(what, "leave it out", ("registry", "push"))
 
     def _counts(self) -> Iterator[Problem]:
         """GKE takes the number of nodes per zone, and a range of pods for each node."""

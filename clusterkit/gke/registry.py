@@ -79,10 +79,7 @@ class Repository(Kind[Clients, RepositoryState]):
     def read(cls, scope: Scope[Clients], found: RepositoryState) -> RepositoryState:
         there = policies.repository(found.id).grants(scope.client)
         ours = frozenset(grant for grant in there if _ours(scope, grant))
-        if ours:
-            theirs = policies.of_others(scope)
-            ours = frozenset(grant for grant in ours if grant.member not in theirs)
-        return replace(found, grants=ours)
+        return replace(found, grants=policies.without_others(scope, ours) if ours else ours)
 
     def create(self, env: Env[Clients]) -> Operation[Clients]:
         words = f"images of {env.cluster}, made by clusterkit"

@@ -21,8 +21,8 @@ BIN = Path(sys.executable).parent
 ORDER = (
     "sandbox start", "sandbox status", "sandbox env", "schema", "validate", "init", "plan", "up",
     "status", "verify", "kubeconfig", "token", "kaniko manifest", "ready jenkins-x",
-    "ready jenkins", "sandbox requests", "destroy", "sandbox faults", "sandbox reset",
-    "sandbox stop",
+    "ready jenkins", "repair registry-auth",
+    "sandbox requests", "destroy", "sandbox faults", "sandbox reset", "sandbox stop",
 )  # fmt: skip
 ELSEWHERE = {"kaniko build"}
 """needs a cluster in which containers run (tests/cli/test_kaniko.py)"""

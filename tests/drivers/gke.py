@@ -31,6 +31,7 @@ VERSIONS = {
     "iam": "v1",
     "iamcredentials": "v1",
     "serviceusage": "v1",
+    "storage": "storage/v1",
 }
 COMPUTE = {
     "address": "addresses",
@@ -137,7 +138,7 @@ class Account:
         if not answer.ok:
             refused = Disabled if "SERVICE_DISABLED" in answer.text else Refused
             raise refused(f"{method} {url}: {answer.status_code} {answer.text}")
-        return answer.json()
+        return answer.json() if answer.content else {}
 
     def compute(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
         """A call to Compute Engine; ``path`` begins after the project."""
@@ -166,11 +167,15 @@ class Account:
                 return
 
     def policy(self, resource: str = "") -> Mapping[str, set[str]]:
-        """Role to members: of the project, or of a repository or service account by its name."""
+        """Role to members: of the project, or of a repository, service account or bucket by its
+        name (``b/NAME``).
+        """
         if not resource:
             options = {"options": {"requestedPolicyVersion": 3}}
             path = f"projects/{self.project}:getIamPolicy"
             found = self("cloudresourcemanager", "POST", path, options)
+        elif resource.startswith("b/"):
+            found = self("storage", "GET", f"{resource}/iam", optionsRequestedPolicyVersion=3)
         elif "/repositories/" in resource:
             found = self("artifactregistry", "GET", f"{resource}:getIamPolicy")
         else:
@@ -208,7 +213,7 @@ def inventory(world: World) -> list[Thing]:
     """Everything but what Google Cloud itself puts into a project."""
     account = Account(world)
     found: list[Thing] = []
-    for part in (_compute, _iam, _policy, _registry, _clusters):
+    for part in (_compute, _iam, _policy, _registry, _storage, _clusters):
         with suppress(Disabled):
             found += part(account)
     return found
@@ -264,6 +269,12 @@ def _registry(account: Account) -> Iterator[Thing]:
             marks, users = item.get("labels") or {}, account.policy(item["name"])
             yield Thing(kind, item["name"], marks, (item, users))
             yield from _pods(item["name"], marks, users)
+
+
+def _storage(account: Account) -> Iterator[Thing]:
+    for item in account.every("storage", "b", "items", project=account.project):
+        users = account.policy(f"b/{item['name']}")
+        yield Thing("bucket", item["name"], item.get("labels") or {}, (item, users))
 
 
 def _clusters(account: Account) -> Iterator[Thing]:

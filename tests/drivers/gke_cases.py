@@ -99,6 +99,8 @@ def _twins(world: World) -> None:
     body = {"accountId": "ck-demo-nodes", "serviceAccount": {"displayName": "nodes of demo"}}
     account("iam", "POST", f"projects/{account.project}/serviceAccounts", body)
     repository(account, "clusterkit-demo")
+    bucket = {"name": "logs-demo-123456", "location": REGION}
+    account("storage", "POST", "b", bucket, project=account.project)
 
 
 def repository(account: Account, name: str, place: str = REGION) -> str:
@@ -118,6 +120,7 @@ APIECE = (
     # one location at a time: ours, and those behind the hosts of Container Registry
     "artifactregistry.projects.locations.repositories.list",
     "iam.projects.serviceAccounts.getIamPolicy",
+    "storage.buckets.getIamPolicy",
 )
 
 MINIMAL_CASE = Case(
@@ -240,6 +243,45 @@ BARE_CASE = Case(
     changes=(("labels", {"pools.0.labels": {"a": "b"}}), ("nat", {"network.nat": "one"})),
 )
 
+DOMAIN = {"ready.jenkins_x.domain": "apps.example.com"}
+JENKINS_X: Mapping[str, Any] = {
+    **MINIMAL,
+    "registry": {"name": "demo", "repositories": ["app"], "keep": False},
+    "ready": {
+        "kaniko": {},
+        "jenkins_x": {"git_url": "https://github.com/a/b", "keep_storage": False},
+    },
+}
+
+
+def activated(world: World) -> Edits:
+    """A project with the APIs of all that Jenkins X may have."""
+    world.cloud.activate(world.load(edited(world.case.profile, DOMAIN)), world.clients())
+    return {}
+
+
+JENKINS_X_CASE = Case(
+    cloud="gke",
+    label="jenkins-x",
+    apiece=APIECE,
+    calls=3,
+    profile=JENKINS_X,
+    look=inventory,
+    unmarked=UNMARKED,
+    kept=("bucket",),
+    prepare=activated,
+    changes=(
+        ("tags", {"tags": {"team": "ops"}}),
+        ("domain", DOMAIN),
+        ("TLS", {"ready.jenkins_x.tls_email": "me@example.com"}),
+        ("local secrets", {"ready.jenkins_x.secrets": "local"}),
+        ("registry", {"registry.name": "other"}),
+        ("as an account", {"registry.identity": "account"}),
+        ("no storage", {"ready.jenkins_x.storage": False}),
+        ("storage", {"ready.jenkins_x.storage": True, "ready.jenkins_x.keep_storage": True}),
+    ),
+)
+
 CASES = (
     MINIMAL_CASE,
     FULL_CASE,
@@ -247,4 +289,5 @@ CASES = (
     REGIONAL_CASE,
     AUTOPILOT_CASE,
     BARE_CASE,
+    JENKINS_X_CASE,
 )

@@ -9,6 +9,7 @@ from typing import Any
 from google.protobuf import json_format
 
 from clusterkit.naming import CLUSTER
+from tests.drivers.fields import GIT
 from tests.drivers.gke import Account
 from tests.drivers.gke_cases import FULL_CASE, MINIMAL, REGION, ZONES, network, repository
 from tests.drivers.near import Near, Neighbour, States, strip_object
@@ -27,6 +28,8 @@ RICH: Mapping[str, Any] = {
         "hosts": ["gcr.io", "asia.gcr.io"],
         "keep": False,
     },
+    # Secret Manager would have to be enabled
+    "ready": {"jenkins_x": {"git_url": GIT, "secrets": "local", "keep_storage": False}},
 }
 OURS = f"clusterkit-demo-{REGION}"
 """what the network is called, and how the names of what is in it begin"""
@@ -257,6 +260,8 @@ def _strip(world: World, kind: str, have: Any) -> None:
         path = f"projects/{account.project}/serviceAccounts/{have.id}"
         body = {"serviceAccount": {"description": "mine"}, "updateMask": "description"}
         account("iam", "PATCH", path, body)
+    elif kind == "bucket":
+        account("storage", "PATCH", f"b/{have.id}", {"labels": {CLUSTER: None}})
     elif kind.endswith("repository"):
         labels = {key: value for key, value in have.tags.items() if key != CLUSTER}
         account("artifactregistry", "PATCH", have.id, {"labels": labels}, updateMask="labels")
@@ -287,5 +292,5 @@ NEAR = Near(
         "subnetwork": UNCHANGING,
         "workload-access": "it is a part of the policy of what is ours",
     },
-    alone=("gcr-repository", "iam-service-account", "repository"),
+    alone=("bucket", "gcr-repository", "iam-service-account", "repository"),
 )

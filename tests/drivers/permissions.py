@@ -175,6 +175,12 @@ FEATURES: Mapping[str, Sequence[Feature]] = {
             [{"registry.push": "secret"}, {"registry.push": []}],
         ),
         Feature(
+            "ready.jenkins_x", {"registry": REGISTRY, "ready": gke.JENKINS_X["ready"]},
+            [gke.DOMAIN, {"ready.jenkins_x.keep_storage": True},
+             {"ready.jenkins_x.keep_storage": False}, *TAGS],
+            gke.activated,
+        ),
+        Feature(
             "network.existing", {}, _changes(gke.EXISTING_CASE), gke.EXISTING_CASE.prepare,
         ),
         Feature(
@@ -334,12 +340,15 @@ ALSO: Mapping[str, Mapping[str, str]] = {
         "compute.routers.update": "the Cloud NAT was changed by hand",
         "compute.subnetworks.expandIpCidrRange": "`network.cidr` becomes larger",
         "compute.subnetworks.setPrivateIpGoogleAccess": "private Google access was switched off",
+        "storage.objects.delete": "a bucket that the profile does not keep holds objects",
+        "storage.objects.list": "a bucket that the profile does not keep holds objects",
         "compute.subnetworks.update": "a secondary range was removed by hand",
         "compute.targetHttpProxies.delete": "an Ingress left a load balancer behind",
         "compute.targetHttpsProxies.delete": "an Ingress left a load balancer behind",
         "compute.urlMaps.delete": "an Ingress left a load balancer behind",
         "compute.zoneOperations.get": "something is deleted that Kubernetes left in a zone",
         "container.ingresses.delete": "there are Ingresses in Kubernetes",
+        "container.configMaps.create": f"with `ready.jenkins_x`: {APPLIED}",
         "container.namespaces.create": f"with `registry.push`: {APPLIED}",
         "container.serviceAccounts.create": f"with `registry.push`: {APPLIED}",
         "container.secrets.create": f"with `ready.kaniko`: {APPLIED}",

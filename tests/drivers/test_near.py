@@ -214,8 +214,8 @@ def test_destroy_says_what_lost_its_tag_and_leaves_others_alone(
         now = found.things()
         left = {thing for thing in now if thing not in neighbours}
         if kind in near.alone:
-            # a role's policy, an account's roles
-            assert {each for each, _ in left} <= {kind, "policy", "binding"}
+            # a role's policy, an account's roles, the pods that may act as it
+            assert {each for each, _ in left} <= {kind, "policy", "binding", "workload-access"}
         elif left:
             assert have.id in said
             assert not outcome.ok or plan.blocked or plan.kept or plan.warnings

@@ -74,6 +74,31 @@ def test_what_google_cloud_would_refuse(tmp_path: Path, more: str, what: str) ->
     assert any(what in line for line in said(tmp_path, f"{GOOD}{more}\n"))
 
 
+JENKINS_X = """\
+registry: {name: demo, repositories: [app]}
+ready: {jenkins_x: {git_url: "https://github.com/a/b"}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ("name: demo\n", "name: ab\n", "name: must have 3 to 23 characters for Jenkins X"),
+        ("name: demo\n", f"name: {'a' * 24}\n", "after it, has 24"),
+        ("name: demo\n", "name: my-g00gle\n", "name: cannot be in the names of buckets"),
+        ("[app]}", "[app], push: node}", "registry.push: cannot be combined with ready.jenkins_x"),
+    ],
+)
+def test_what_jenkins_x_cannot_have(tmp_path: Path, old: str, new: str, what: str) -> None:
+    good = GOOD + JENKINS_X
+    loaded(tmp_path, good)
+    assert any(what in line for line in said(tmp_path, good.replace(old, new)))
+
+
+def test_a_cluster_without_jenkins_x_may_have_a_longer_name(tmp_path: Path) -> None:
+    assert loaded(tmp_path, GOOD.replace("demo", "g00gle-" + "a" * 24)).name[-1] == "a"
+
+
 def test_names_begin_with_a_letter(tmp_path: Path) -> None:
     text = GOOD.replace("name: demo", "name: 1demo").replace("name: default", "name: 2x")
     assert said(tmp_path, text) == [
