@@ -8,6 +8,7 @@ from clusterkit.aks.access import administrator as administrator
 from clusterkit.aks.access import credential as credential
 from clusterkit.aks.access import exec_native as exec_native
 from clusterkit.aks.activation import activate as activate
+from clusterkit.aks.blobs import StorageAccount
 from clusterkit.aks.builds import push_access as push_access
 from clusterkit.aks.checks import checks as checks
 from clusterkit.aks.client import Clients
@@ -17,6 +18,7 @@ from clusterkit.aks.group import ResourceGroup
 from clusterkit.aks.iam import Identity, RoleAssignment, keeps_volumes
 from clusterkit.aks.jenkinsx import platform as platform
 from clusterkit.aks.keypair import SshPublicKey
+from clusterkit.aks.keyvault import KeyVault
 from clusterkit.aks.lock import ScaleSetLock
 from clusterkit.aks.network import NatGateway, PublicIp, VirtualNetwork
 from clusterkit.aks.nodes import NodePool
@@ -42,6 +44,8 @@ KINDS: tuple[AnyKind, ...] = (
     ResourceGroup,
     SshPublicKey,
     Registry,
+    StorageAccount,
+    KeyVault,
     Identity,
     PublicIp,
     NatGateway,

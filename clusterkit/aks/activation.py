@@ -22,7 +22,13 @@ GOES_ON = "Registering"
 
 def wanted(profile: AksProfile) -> tuple[str, ...]:
     """The providers this cluster needs."""
-    names = (*ALWAYS, "ContainerRegistry") if profile.registry else ALWAYS
+    names = [*ALWAYS]
+    if profile.registry:
+        names.append("ContainerRegistry")
+    if profile.keeps_files:
+        names.append("Storage")
+    if profile.keeps_secrets:
+        names.append("KeyVault")
     return tuple(f"Microsoft.{name}" for name in names)
 
 

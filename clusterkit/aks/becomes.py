@@ -13,6 +13,8 @@ _RIGHT = "arm:Microsoft.Authorization/roleAssignments PUT"
 _IDENTITY = "arm:Microsoft.ManagedIdentity/userAssignedIdentities"
 _CREDENTIAL = f"{_IDENTITY}/federatedIdentityCredentials PUT"
 _ACCOUNTS = "kubernetes:PATCH /api/v1/namespaces"
+_REQUIREMENTS = f"{_ACCOUNTS} data.jx-requirements.yml"
+_FILES = "arm:Microsoft.Storage/storageAccounts PUT"
 _CLASS = "kubernetes:PATCH /apis/storage.k8s.io/v1/storageclasses"
 
 BECOMES: Table = {
@@ -125,8 +127,37 @@ BECOMES: Table = {
     "ready.kaniko.registry.prefix": becomes(
         "the first part of images' names, in what `clusterkit kaniko` makes"
     ),
-    "ready.jenkins_x": becomes("the service account `jx/tekton-bot`", f"{_ACCOUNTS} (path)"),
-    "ready.jenkins_x.git_url": becomes("checked only"),
+    "ready.jenkins_x": becomes(
+        "the ConfigMap `default/terraform-jx-requirements`; the kubelets' identity may push",
+        f"{_ACCOUNTS} (path)",
+        f"{_RIGHT} properties.roleDefinitionId",
+    ),
+    "ready.jenkins_x.git_url": becomes("the repository, in what `clusterkit ready` makes"),
+    "ready.jenkins_x.secrets": becomes(
+        "a key vault with the role Key Vault Secrets Officer (`cloud`, the default), or none",
+        "arm:Microsoft.KeyVault/vaults PUT (path)",
+        _REQUIREMENTS,
+    ),
+    "ready.jenkins_x.storage": becomes(
+        "a storage account with three containers, and the role Storage Blob Data Contributor",
+        f"{_FILES} (path)",
+        _REQUIREMENTS,
+    ),
+    "ready.jenkins_x.keep_storage": becomes(
+        "a tag, which `destroy` reads", f"{_FILES} tags.clusterkit-keep"
+    ),
+    "ready.jenkins_x.domain": becomes(
+        "the role DNS Zone Contributor on its zone, if the subscription has it",
+        f"{_RIGHT} properties.roleDefinitionId",
+        _REQUIREMENTS,
+    ),
+    "ready.jenkins_x.tls_email": becomes("an address in the ConfigMap", _REQUIREMENTS),
+    "ready.jenkins": becomes(
+        "the agents' service account, which may push",
+        f"{_ACCOUNTS} (path)",
+        f"{_CREDENTIAL} (path)",
+    ),
+    "ready.jenkins.namespace": becomes("its namespace", f"{_CREDENTIAL} properties.subject"),
     "tags": becomes(
         "tags of everything, node pools and scale sets too",
         f"{_CLUSTER} tags",

@@ -52,14 +52,17 @@ def login(clients: Clients, server: str) -> Login:
     ``az acr login --expose-token`` shows.
     """
     token = clients.exchange(server)
-    return Login((server,), NOBODY, token, _expires(token))
+    return Login((server,), NOBODY, token, expires(token))
 
 
-def _expires(token: str) -> datetime:
-    """The end of a JSON web token (RFC 7519, ``exp``)."""
-    payload = token.split(".")[1]
-    claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    return datetime.fromtimestamp(claims["exp"], UTC)
+def expires(token: str) -> datetime | None:
+    """The end of a JSON web token (RFC 7519, ``exp``); None if it is none."""
+    try:
+        payload = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        return datetime.fromtimestamp(claims["exp"], UTC)
+    except (IndexError, KeyError, TypeError, ValueError):
+        return None
 
 
 def push_access(profile: AksProfile, clients: Clients, _: str | None) -> PushAccess | None:

@@ -43,10 +43,13 @@ VERSIONS: Mapping[str, str] = {
     "Microsoft.Compute/skus": "2021-07-01",
     "Microsoft.ContainerRegistry": "2025-11-01",
     "Microsoft.ContainerService": containerservice.VERSION,
+    "Microsoft.KeyVault": "2026-05-15",
     "Microsoft.ManagedIdentity": "2024-11-30",
     "Microsoft.Network": "2026-03-01",
+    "Microsoft.Network/dnszones": "2018-05-01",
     "Microsoft.Resources": "2025-04-01",
     "Microsoft.Resources/subscriptions": "2022-12-01",
+    "Microsoft.Storage": "2026-09-01",
 }
 """``api-version`` of a type, or of all types of a provider"""
 
@@ -164,6 +167,11 @@ class Clients(CloudClients):
         """``/subscriptions/S``"""
         return f"/subscriptions/{self.subscription}"
 
+    @property
+    def tenant(self) -> str:
+        """The id of the subscription's directory."""
+        return str(self.call("GET", self.path)["tenantId"])
+
     def bearer(self, scope: str = RESOURCES) -> Bearer:
         """An access token, good for ``LEAST`` at least."""
         return self._connections.bearer(scope)
@@ -230,11 +238,10 @@ class Clients(CloudClients):
         """A refresh token of a registry's for our token of Resource Manager's
         (https://github.com/Azure/acr/blob/main/docs/AAD-OAuth.md).
         """
-        tenant = str(self.call("GET", self.path)["tenantId"])
         form = {
             "grant_type": "access_token",
             "service": server,
-            "tenant": tenant,
+            "tenant": self.tenant,
             "access_token": self.bearer().token,
         }
         answer = self._connections.registry(server).call(

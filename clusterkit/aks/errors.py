@@ -41,6 +41,7 @@ IN_PROGRESS = (
     r"another .*operation|in progress|is in Provisioning State\((?!Succeeded|Failed)"
     r"|overr?id+en .*by a later operation"
 )
+UNREGISTERED = "MissingSubscriptionRegistration"
 CLUSTERS = "Microsoft.ContainerService/managedClusters"
 ASSIGNMENTS = "Microsoft.Authorization/roleAssignments"
 SUBCODE = re.compile(r"SubCode:\s*([A-Za-z_]\w+)|Code=\"(\w+)\"")
@@ -71,6 +72,9 @@ ERRORS = ErrorTable(
             message=r"AADSTS\d+|ServicePrincipalValidationClientError|InvalidClientSecret",
         ),
         Row(errors.Exists, "*", "*/federatedIdentityCredentials?PUT", "already exists"),
+        Row(errors.Exists, "ConflictError", message="already exists in deleted state"),
+        Row(errors.Busy, "ContainerOperationFailure", message="is being deleted"),
+        Row(errors.Propagating, "ContainerOperationFailure", message="does not exist"),
         Row(errors.Exists, "PreconditionFailed", "Microsoft.Compute/virtualMachineScaleSets?PUT"),
         Row(errors.Propagating, "LinkedAuthorizationFailed", f"{CLUSTERS}* {ASSIGNMENTS}*"),
         Row(errors.Propagating, "ResourceGroupNotFound", "Microsoft.Resources/resourceGroups?GET"),
@@ -94,10 +98,11 @@ ERRORS = ErrorTable(
         ),
         Row(
             errors.Busy,
-            "AKSOperationPreempted AnotherOperationInProgress Canceled Conflict EtagMismatch "
-            "ConcurrentFederatedIdentityCredentialsWritesForSingleManagedIdentity "
+            "AKSOperationPreempted AnotherOperationInProgress Canceled Conflict ConflictError "
+            "ConcurrentFederatedIdentityCredentialsWritesForSingleManagedIdentity EtagMismatch "
             "PreconditionFailed ReferencedResourceNotProvisioned ResourceGroupBeingDeleted "
-            "VirtualNetworkNotInSucceededState",
+            "StorageAccountBeingCreated StorageAccountIsNotProvisioned "
+            "StorageAccountOperationInProgress VirtualNetworkNotInSucceededState",
         ),
         Row(
             errors.InUse,
@@ -105,7 +110,11 @@ ERRORS = ErrorTable(
             "UnsatisfiablePDB UpgradeFailed",
         ),
         Row(errors.Protected, "ScopeLocked", hint="az lock list shows the lock, az lock delete"),
-        Row(errors.Exists, "AlreadyInUse RoleAssignmentExists"),
+        Row(
+            errors.Exists,
+            "AlreadyInUse RoleAssignmentExists StorageAccountAlready* "
+            "StorageAccountInAnotherResourceGroup VaultAlreadyExists",
+        ),
         Row(errors.Propagating, "InvalidResourceReference"),
         Row(
             errors.QuotaExceeded,
@@ -122,7 +131,7 @@ ERRORS = ErrorTable(
             hint=OTHER_ZONES,
         ),
         Row(errors.PaymentRequired, "ReadOnlyDisabledSubscription"),
-        Row(errors.Denied, "MissingSubscriptionRegistration", hint=REGISTER),
+        Row(errors.Denied, UNREGISTERED, hint=REGISTER),
         Row(
             errors.Denied,
             "RequestDisallowedBy*",

@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from clusterkit.aks import network
+from clusterkit.aks import ids, network
+from clusterkit.aks import jenkinsx as jx
+from clusterkit.aks.blobs import StorageAccount
 from clusterkit.aks.builds import access_of
 from clusterkit.aks.cluster import TIERS, Cluster
 from clusterkit.aks.clusterstate import SUPPORT
 from clusterkit.aks.group import MAIN, ResourceGroup, own_name
 from clusterkit.aks.iam import CONTROL_PLANE, KUBELET, PUSH, Identity, RoleAssignment
-from clusterkit.aks.jenkinsx import platform_of
 from clusterkit.aks.keypair import SshPublicKey
+from clusterkit.aks.keyvault import KeyVault
 from clusterkit.aks.network import BALANCED, GATEWAY, PublicIpState, VirtualNetworkState
 from clusterkit.aks.nodes import NodePool
 from clusterkit.aks.pools import MODES, OS, PoolSettings, pool_name
@@ -23,7 +25,9 @@ from clusterkit.aks.registry import ABAC, LEGACY, Registry
 from clusterkit.aks.registry import PULL as PULLS
 from clusterkit.aks.registry import PUSH as PUSHES
 from clusterkit.aks.storage import storage_class
+from clusterkit.aks.tags import ArmState
 from clusterkit.aks.workload import FederatedCredential, credential_name, service_account
+from clusterkit.aks.zones import ZoneState
 from clusterkit.engine.kind import Env, Existing, Kind
 from clusterkit.kube.manifest import Namespace
 from clusterkit.kube.nodes import asked
@@ -57,6 +61,7 @@ class _Graph:
         self.pusher = self._identity(PUSH)
         self.network, self.address = self._network()
         self.registry = self._registry()
+        self.files, self.vault = self._files(), self._vault()
         self.settings = [self._settings(pool) for pool in profile.pools]
         # rights take effect late, so they are given before anything needs them
         self.rights = [*self._rights()]
@@ -118,6 +123,23 @@ class _Graph:
             tags=self.tags,
         )
 
+    def _files(self) -> StorageAccount | None:
+        wanted = self.profile.ready.jenkins_x
+        if wanted is None or not self.facts.storage:
+            return None
+        return StorageAccount(
+            name=self.facts.storage,
+            group=self.group,
+            containers=jx.CONTAINERS,
+            keep=wanted.keep_storage,
+            tags=self.tags,
+        )
+
+    def _vault(self) -> KeyVault | None:
+        if not self.facts.vault:
+            return None
+        return KeyVault(name=self.facts.vault, group=self.group, tags=self.tags)
+
     def _rights(self) -> Iterator[RoleAssignment]:
         def give(name: str, role: str, on: AnyWish, who: Identity, **more: Any) -> RoleAssignment:
             return RoleAssignment(name=name, role=role, on=on, identity=who, **more)
@@ -129,8 +151,22 @@ class _Graph:
         yield give("disks", "Virtual Machine Contributor", self.group, control)
         if self.registry is not None:
             yield give("pull", PULLS[self.registry.mode], self.registry, kubelet)
-            if self.profile.registry and self.profile.registry.push == "node":
+            if self.profile.node_pushes:
                 yield give("push", PUSHES[self.registry.mode], self.registry, kubelet)
+        if self.files is not None:
+            yield give("files", "Storage Blob Data Contributor", self.files, kubelet)
+        if self.vault is not None:
+            yield give("secrets", "Key Vault Secrets Officer", self.vault, kubelet)
+        if zone := self.facts.zone:
+            domain = Existing(name=zone.id, state=zone)
+            yield give("records", "DNS Zone Contributor", domain, kubelet)
+            yield give("zones", "Reader", self._group_of(zone), kubelet)
+
+    def _group_of(self, zone: ZoneState) -> AnyWish:
+        group = ArmState(id=ids.key(zone.group_path), path=zone.group_path, name=zone.group)
+        there = self.facts.group
+        same = there is not None and there.id == group.id
+        return self.group if same else Existing(name=group.id, state=group)
 
     def _settings(self, pool: AksPool) -> PoolSettings:
         facts, size = self.facts, self.facts.pools[pool.name].name
@@ -248,12 +284,18 @@ class _Graph:
 
     def _jenkins_x(self) -> Iterator[AnyWish]:
         """What Jenkins X is told of the cluster."""
-        registry, kubelet = self.registry, self.kubelet
+        registry, files, vault, kubelet = self.registry, self.files, self.vault, self.kubelet
 
         def describes(env: Env[Any]) -> jenkinsx.Platform:
-            server = env[registry].server if registry else ""
-            return platform_of(self.profile, server, env[kubelet].client)
+            named = jx.Named(
+                kubelet=env[kubelet].client,
+                server=env[registry].server if registry else "",
+                storage=env[files].name if files else "",
+                vault=env[vault].name if vault else "",
+                zone=self.facts.zone,
+            )
+            return jx.platform_of(self.profile, env.client, named)
 
-        needs = (registry, kubelet) if registry else (kubelet,)
+        needs: tuple[AnyWish, ...] = tuple(filter(None, (registry, files, vault, kubelet)))
         for made in jenkinsx.prepared(self.profile.ready, self.cluster, describes, *needs):
             yield replace(made, after=(*made.after, *self.admins))

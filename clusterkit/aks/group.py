@@ -28,10 +28,12 @@ OF_CLUSTERS = (
     "microsoft.compute/sshpublickeys",
     "microsoft.containerregistry/registries",
     "microsoft.containerservice/managedclusters",
+    "microsoft.keyvault/vaults",
     "microsoft.managedidentity/userassignedidentities",
     "microsoft.network/natgateways",
     "microsoft.network/publicipaddresses",
     "microsoft.network/virtualnetworks",
+    "microsoft.storage/storageaccounts",
 )
 """types of what carries a cluster's tag in its group"""
 OF_ONE = (

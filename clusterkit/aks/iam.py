@@ -34,8 +34,12 @@ ROLES: Mapping[str, str] = {
     "Azure Kubernetes Service RBAC Cluster Admin": "b1ff04bb-8a4e-4dc4-8eb5-8693973ce19b",
     "Container Registry Repository Reader": "b93aa761-3e63-49ed-ac28-beffa264f7ac",
     "Container Registry Repository Writer": "2a1e307c-b015-4ebd-883e-5b7698a07328",
+    "DNS Zone Contributor": "befefa01-2a29-4197-83a8-272ff33ce314",
+    "Key Vault Secrets Officer": "b86a8fe4-44ce-4948-aee5-eccb2c155cd7",
     "Managed Identity Operator": "f1a07417-d97a-45cb-824c-7a7467783830",
     "Network Contributor": "4d97b98b-1d4f-4787-a291-c67834d212e7",
+    "Reader": "acdd72a7-3385-48ef-bd42-f606fba81ae7",
+    "Storage Blob Data Contributor": "ba92f5b4-2d11-453d-a403-e96b0029c9fe",
     "Virtual Machine Contributor": "9980e02c-c2be-4d73-94e8-173b1dc7cf3c",
 }
 """built-in roles, the same everywhere
@@ -123,6 +127,8 @@ class RoleAssignment(Kind[Clients, RoleAssignmentState]):
     takes: ClassVar[Durations] = Durations(create=25, delete=5)
     uses: ClassVar[tuple[str, ...]] = (
         "registry",
+        "storage-account",
+        "key-vault",
         "identity",
         "virtual-network",
         "resource-group",
@@ -138,7 +144,7 @@ class RoleAssignment(Kind[Clients, RoleAssignmentState]):
 
     @classmethod
     def list(cls, scope: Scope[Clients]) -> Iterable[RoleAssignmentState]:
-        return (have for have in _assignments(scope) if have.tags.get(CLUSTER) == scope.cluster)
+        return (have for have in assignments(scope) if have.tags.get(CLUSTER) == scope.cluster)
 
     def _wanted(self, env: Env[Clients]) -> tuple[str, str]:
         """Scope and principal."""
@@ -178,7 +184,7 @@ class RoleAssignment(Kind[Clients, RoleAssignmentState]):
         """The assignment of this role to this principal at this scope, under whatever name."""
         scope, principal = self._wanted(env)
         wanted = (ROLES[self.role], principal.lower(), ids.key(scope))
-        for have in _assignments(env):
+        for have in assignments(env):
             if (have.role, have.principal, have.scope) == wanted:
                 return have
         return None
@@ -201,8 +207,8 @@ class RoleAssignment(Kind[Clients, RoleAssignmentState]):
         scope.client.call("DELETE", have.path)
 
 
-def _assignments(scope: Scope[Clients]) -> Iterator[RoleAssignmentState]:
-    """Every assignment in the subscription and below it."""
+def assignments(scope: Scope[Clients]) -> Iterator[RoleAssignmentState]:
+    """Every assignment in the subscription and below it, ours or not."""
     path = f"{scope.client.path}/providers/Microsoft.Authorization/roleAssignments"
     for shown in scope.client.pages(path):
         yield _state(scope, shown)

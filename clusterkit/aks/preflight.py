@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from clusterkit.aks import activation, group, ids, locks, network
+from clusterkit.aks import activation, group, ids, locks, network, taken
 from clusterkit.aks.client import RESOURCES, Clients
 from clusterkit.aks.cluster import owned
 from clusterkit.aks.clusterstate import SUPPORT, ClusterState
@@ -23,7 +23,7 @@ from clusterkit.aks.group import GroupState
 from clusterkit.aks.machine_types import LEAST_OF_SYSTEM, NO_ZONE, Offer, offers, usages
 from clusterkit.aks.pools import HASH, ours, shown_name
 from clusterkit.aks.profile import AksPool, AksProfile
-from clusterkit.aks.registry import Registry, available, registry_name
+from clusterkit.aks.zones import ZoneState, zone_of
 from clusterkit.engine.background import Background
 from clusterkit.engine.preflight import Choice, Known, MachineType, Offers, Report, choose
 from clusterkit.engine.scope import Scope
@@ -50,6 +50,8 @@ NETWORK = (JOIN, "Microsoft.Network/virtualNetworks/write")
 GATEWAY = ("Microsoft.Network/natGateways/write", "Microsoft.Network/publicIPAddresses/write")
 OWN_GROUP = "Microsoft.Resources/subscriptions/resourceGroups/write"
 REGISTRY = "Microsoft.ContainerRegistry/registries/write"
+FILES = "Microsoft.Storage/storageAccounts/write"
+SECRETS = "Microsoft.KeyVault/vaults/write"
 BUILDS = "Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials/write"
 SPOT = "lowPriorityCores"
 MORE = f"ask for more at {QUOTAS}"
@@ -72,6 +74,12 @@ class Facts:
     """that of ``network.existing``"""
     registry: str = ""
     """the registry's name in Azure"""
+    storage: str = ""
+    """the storage account's"""
+    vault: str = ""
+    """the key vault's"""
+    zone: ZoneState | None = None
+    """that of ``ready.jenkins_x.domain``, if Azure hosts it"""
     warnings: tuple[Finding, ...] = ()
 
 
@@ -104,7 +112,10 @@ def preflight(profile: AksProfile, clients: Clients) -> Facts:
         versions = background(
             lambda: clients.aks("managed_clusters.list_kubernetes_versions", profile.region)
         )
-        registry = background(lambda: _registry(profile, scope, report))
+        registry = background(lambda: taken.registry_name(profile, scope, report))
+        storage = background(lambda: taken.storage_name(profile, scope, report))
+        vault = background(lambda: taken.vault_name(profile, scope, report))
+        zone = background(lambda: _zone(profile, clients, report))
         cluster = next(iter(clusters.result()), None)
         version = choose_version(profile, cluster, versions.result().get("values") or (), report)
         pools = _pools(cluster, profile.name) if cluster else []
@@ -121,6 +132,9 @@ def preflight(profile: AksProfile, clients: Clients) -> Facts:
         group=given_group.result(),
         existing=there.result(),
         registry=registry.result(),
+        storage=storage.result(),
+        vault=vault.result(),
+        zone=zone.result(),
         warnings=(*report.warnings, *profile.warnings()),
     )
 
@@ -144,6 +158,10 @@ def check_permissions(profile: AksProfile, clients: Clients, report: Report) -> 
         wanted.add(REGISTRY)
     if profile.push_accounts:
         wanted.add(BUILDS)
+    if profile.keeps_files:
+        wanted.add(FILES)
+    if profile.keeps_secrets:
+        wanted.add(SECRETS)
     if there is None:
         wanted |= {*NETWORK, *(GATEWAY if profile.network.nat != "none" else ())}
     if profile.resource_group is None:
@@ -332,19 +350,17 @@ def check_quota(
             report.too_many_cpus(more, name, there, str(most), MORE)
 
 
-def _registry(profile: AksProfile, scope: Scope[Clients], report: Report) -> str:
-    """The registry's name; an error if somebody else has it."""
-    if profile.registry is None:
-        return ""
-    client = scope.client
-    made = registry_name(client.subscription, profile.region, profile.name)
-    name = profile.registry.acr or made
-
-    def there() -> bool:
-        return any(have.name.lower() == name for have in Registry.there(scope))
-
-    # another run may make it between the two questions
-    if not there() and (why := available(client, name)) and not there():
-        hint = "set registry.acr to a name that nobody in Azure has"
-        report.error(f"the registry cannot be called {name}: {why}", "registry.acr", hint)
-    return name
+def _zone(profile: AksProfile, clients: Clients, report: Report) -> ZoneState | None:
+    """The DNS zone of Jenkins X's domain, a warning if the subscription has none."""
+    wanted = profile.ready.jenkins_x
+    if wanted is None or wanted.domain is None:
+        return None
+    try:
+        zone = zone_of(wanted.domain, clients)
+    except Denied:
+        zone = None
+    if zone is None:
+        what = f"no DNS zone of {wanted.domain} is found in the subscription"
+        hint = "az network dns zone create, or create the records of the domain yourself"
+        report.warn(what, "ready.jenkins_x.domain", hint)
+    return zone

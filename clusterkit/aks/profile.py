@@ -36,6 +36,7 @@ from clusterkit.profile.fields import ImageName, Many, Strict, every, unique
 from clusterkit.profile.network import ANYWHERE, Nat, Zones, zone_count
 from clusterkit.profile.pool import Size, repeated_names, several, size_or
 from clusterkit.profile.problems import Problem
+from clusterkit.profile.ready import JENKINS_X_ACCOUNT
 
 PODS = IPv4Network("10.244.0.0/16")
 SERVICES = IPv4Network("10.240.0.0/16")
@@ -253,6 +254,35 @@ class AksProfile(model.BaseProfile):
     @property
     def home(self) -> str:
         return self.resource_group or ""
+
+    @property
+    def push_accounts(self) -> tuple[str, ...]:
+        """Without Jenkins X's own, whose pods push as their node (``node_pushes``)."""
+        named = self.registry.push if self.registry else ()
+        return tuple(
+            each for each in super().push_accounts if each != JENKINS_X_ACCOUNT or each in named
+        )
+
+    @property
+    def node_pushes(self) -> bool:
+        """Whether every pod may push, as its node: Jenkins X on Azure knows no other way
+        (https://github.com/jenkins-x/jx3-versions, ``charts/jxgh/jxboot-helmfile-resources``).
+        """
+        kaniko, wanted = self.ready.kaniko, self.registry
+        elsewhere = kaniko is not None and kaniko.registry is not None
+        by_node = self.ready.jenkins_x is not None and not elsewhere
+        return wanted is not None and (by_node or wanted.push == "node")
+
+    @property
+    def keeps_files(self) -> bool:
+        """Whether there is a storage account."""
+        return self.ready.jenkins_x is not None and self.ready.jenkins_x.storage
+
+    @property
+    def keeps_secrets(self) -> bool:
+        """Whether there is a key vault."""
+        wanted = self.ready.jenkins_x
+        return wanted is not None and wanted.secrets in (None, "cloud")
 
     def mode(self, pool: AksPool) -> Mode:
         """What a pool is for."""

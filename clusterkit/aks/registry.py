@@ -8,30 +8,30 @@ The login server may have a hash in its name, so it is read, never made up.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from clusterkit.aks.client import Clients
+from clusterkit.aks.names import availability, made_up
 from clusterkit.aks.tags import ArmState, Resource
 from clusterkit.engine.edit import Edit, edit
 from clusterkit.engine.kind import Durations, Env, Tags
 from clusterkit.engine.operation import Operation
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Absent
-from clusterkit.naming import CLUSTER, KEEP, digest
+from clusterkit.naming import CLUSTER, KEEP
 
 LEGACY, ABAC = "LegacyRegistryPermissions", "AbacRepositoryPermissions"
 PULL = {LEGACY: "AcrPull", ABAC: "Container Registry Repository Reader"}
 PUSH = {LEGACY: "AcrPush", ABAC: "Container Registry Repository Writer"}
-LONGEST = 30
-"""characters of the cluster's name in a registry's, which has at most 50"""
+LONGEST = 42
+"""characters of a name made up; a registry's has at most 50"""
+TYPE = "Microsoft.ContainerRegistry/registries"
 
 
 def registry_name(subscription: str, region: str, cluster: str) -> str:
     """A name that nobody else in Azure has."""
-    plain = re.sub(r"[^a-z0-9]", "", cluster)[:LONGEST]
-    return f"{plain}{digest(subscription, region, cluster, length=12)}"
+    return made_up(cluster, subscription, region, longest=LONGEST)
 
 
 class RegistryState(ArmState):
@@ -51,7 +51,7 @@ class Registry(Resource[RegistryState]):
     """A registry; ``name`` is the one that is unique in Azure."""
 
     kind: ClassVar[str] = "registry"
-    type: ClassVar[str] = "Microsoft.ContainerRegistry/registries"
+    type: ClassVar[str] = TYPE
     takes: ClassVar[Durations] = Durations(create=30, delete=10)
     sku: str
     """``Basic``, ``Standard``, ``Premium``"""
@@ -111,7 +111,4 @@ def server_of(scope: Scope[Clients]) -> str:
 
 def available(clients: Clients, name: str) -> str | None:
     """Why a new registry cannot have this name; None if it can."""
-    path = f"{clients.path}/providers/Microsoft.ContainerRegistry/checkNameAvailability"
-    body = {"name": name, "type": "Microsoft.ContainerRegistry/registries"}
-    answer = clients.call("POST", path, body)
-    return None if answer.get("nameAvailable") else str(answer.get("message") or "it is taken")
+    return availability(clients, TYPE, name)

@@ -12,12 +12,13 @@ from typing import Any, ClassVar
 
 from clusterkit.aks import ids, locks
 from clusterkit.aks.client import Clients
+from clusterkit.aks.errors import UNREGISTERED
 from clusterkit.aks.group import home
 from clusterkit.engine.edit import Edit
 from clusterkit.engine.kind import Env, Kind, Occupant, Record, S, Tags
 from clusterkit.engine.operation import Operation
 from clusterkit.engine.scope import Scope
-from clusterkit.errors import Exists, Gone, NotOurs, Propagating
+from clusterkit.errors import Denied, Exists, Gone, NotOurs, Propagating
 from clusterkit.naming import safe
 
 REPLACE = "destroy the cluster and run up again, or change the profile back"
@@ -102,6 +103,10 @@ class Resource(Kind[Clients, S]):
                     yield cls.state(shown)
         except Gone:  # there is no such group
             return
+        except Denied as error:
+            # a subscription that does not know the service has nothing of it
+            if error.code != UNREGISTERED:
+                raise
 
     @classmethod
     def list(cls, scope: Scope[Clients]) -> Iterable[Any]:

@@ -40,6 +40,7 @@ class FederatedCredentialState(Record):
     """key of its identity"""
     issuer: str
     subject: str
+    audiences: tuple[str, ...]
     status: str = ""
 
 
@@ -76,6 +77,7 @@ class FederatedCredential(Kind[Clients, FederatedCredentialState]):
                     identity=identity.id,
                     issuer=properties.get("issuer") or "",
                     subject=properties.get("subject") or "",
+                    audiences=tuple(properties.get("audiences") or ()),
                 )
 
     def _put(self, env: Env[Clients]) -> None:
@@ -83,7 +85,7 @@ class FederatedCredential(Kind[Clients, FederatedCredentialState]):
         properties = {
             # compared letter by letter with what is in the token, the slash at the end included
             "issuer": env[self.cluster].issuer,
-            "subject": _subject(self.account),
+            "subject": subject(self.account),
             "audiences": [AUDIENCE],
         }
         env.client.call("PUT", path, {"properties": properties})
@@ -98,7 +100,8 @@ class FederatedCredential(Kind[Clients, FederatedCredentialState]):
             self._put(env)
 
         yield from edit("issuer", have.issuer, env[self.cluster].issuer, put)
-        yield from edit("subject", have.subject, _subject(self.account), put)
+        yield from edit("subject", have.subject, subject(self.account), put)
+        yield from edit("audiences", have.audiences, (AUDIENCE,), put)
 
     @classmethod
     def delete(cls, scope: Scope[Clients], have: FederatedCredentialState) -> None:
@@ -114,7 +117,8 @@ def credential_name(account: str) -> str:
     return f"{safe(re.sub('[^a-z0-9]', '-', account), 100)}-{digest(account, length=6)}"
 
 
-def _subject(account: str) -> str:
+def subject(account: str) -> str:
+    """Of the tokens of ``NAMESPACE/NAME``."""
     namespace, _, name = account.partition("/")
     return f"system:serviceaccount:{namespace}:{name}"
 

@@ -21,8 +21,11 @@ VERSIONS = {
     "Microsoft.Compute/disks": "2026-03-02",
     "Microsoft.ContainerRegistry": "2025-11-01",
     "Microsoft.ContainerService": "2026-08-01",
+    "Microsoft.KeyVault": "2026-05-15",
     "Microsoft.ManagedIdentity": "2024-11-30",
     "Microsoft.Network": "2026-03-01",
+    "Microsoft.Network/dnsZones": "2018-05-01",
+    "Microsoft.Storage": "2026-09-01",
 }
 RESOURCES = "2025-04-01"
 KINDS = {
@@ -31,13 +34,16 @@ KINDS = {
     "microsoft.compute/virtualmachinescalesets": "scale-set",
     "microsoft.containerregistry/registries": "registry",
     "microsoft.containerservice/managedclusters": "cluster",
+    "microsoft.keyvault/vaults": "key-vault",
     "microsoft.managedidentity/userassignedidentities": "identity",
+    "microsoft.network/dnszones": "dns-zone",
     "microsoft.network/loadbalancers": "load-balancer",
     "microsoft.network/natgateways": "nat-gateway",
     "microsoft.network/networksecuritygroups": "network-security-group",
     "microsoft.network/publicipaddresses": "public-ip",
     "microsoft.network/routetables": "route-table",
     "microsoft.network/virtualnetworks": "virtual-network",
+    "microsoft.storage/storageaccounts": "storage-account",
 }
 _DESCRIBED = re.compile(r"clusterkit (?P<region>\S+?)/(?P<cluster>[^\s/]+)")
 """the mark of what takes no tags"""
@@ -167,6 +173,9 @@ def _resources(account: Account) -> Iterator[Thing]:
             for pool in shown["properties"]["agentPoolProfiles"]:
                 path = f"{identifier}/agentPools/{pool['name']}".lower()
                 yield Thing("node-pool", path, pool.get("tags") or {}, pool)
+        if kind == "storage-account":
+            for each in account.every(f"{identifier}/blobServices/default/containers"):
+                yield Thing("container", each["id"].lower(), marks, _settled(each))
         if kind == "identity":
             for each in account.every(f"{identifier}/federatedIdentityCredentials"):
                 yield Thing("federated-credential", each["id"].lower(), marks, each)

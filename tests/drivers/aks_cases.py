@@ -10,6 +10,7 @@ from tests.drivers.aks import Account, inventory
 from tests.drivers.world import Case, Edits, World, occupy
 
 REGION = "westeurope"
+GIT = "https://github.com/a/b"
 
 MINIMAL: Mapping[str, Any] = {
     "cloud": "aks",
@@ -34,8 +35,11 @@ FULL: Mapping[str, Any] = {
         "push": ["builds/kaniko", "builds/other"],
         "keep": False,
     },
+    "ready": {"jenkins_x": {"git_url": GIT, "keep_storage": False}},
     "tags": {"team": "ci"},
 }
+DOMAIN = "example.com"
+JENKINS_X = {"git_url": GIT, "keep_storage": False, "domain": f"apps.{DOMAIN}"}
 
 UNMARKED = (
     "node-group",
@@ -58,7 +62,14 @@ def _activated(world: World) -> Edits:
 def bare(world: World) -> Edits:
     """A subscription with none of the resource providers registered."""
     account = Account(world)
-    for name in ("Compute", "ContainerService", "ManagedIdentity", "Network"):
+    for name in (
+        "Compute",
+        "ContainerService",
+        "KeyVault",
+        "ManagedIdentity",
+        "Network",
+        "Storage",
+    ):
         account("POST", f"{account.path}/providers/Microsoft.{name}/unregister")
     return {}
 
@@ -86,6 +97,16 @@ def _vnet(world: World) -> Edits:
     account("PUT", f"{account.path}/resourceGroups/home", {"location": account.region})
     existing = {"vpc": path, "subnet": "theirs-a"}
     return {"network": {"existing": existing}, "resource_group": "home"}
+
+
+def zone(world: World) -> Edits:
+    """A DNS zone of somebody else's."""
+    _activated(world)
+    account = Account(world)
+    group = f"{account.path}/resourceGroups/names"
+    account("PUT", group, {"location": account.region})
+    account("PUT", f"{group}/providers/Microsoft.Network/dnsZones/{DOMAIN}", {"location": "global"})
+    return {}
 
 
 def administered(world: World) -> Edits:
@@ -170,6 +191,10 @@ FULL_CASE = Case(
         *profiles.POOLS,
         ("sku", {"registry.sku": "standard"}),
         ("abac", {"registry.abac": True}),
+        ("secrets elsewhere", {"ready.jenkins_x.secrets": "vault"}),
+        ("no storage", {"ready.jenkins_x.storage": False}),
+        ("secrets in Azure again", {"ready.jenkins_x": {"git_url": GIT}}),
+        ("storage goes", {"ready.jenkins_x.keep_storage": False}),
         ("push by node", {"registry.push": "node"}),
         ("push by others", {"registry.push": ["a/b", "c/d"]}),
         ("kaniko", {"ready": {"kaniko": {}}}),

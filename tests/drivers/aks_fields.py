@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tests.drivers.aks import Account
-from tests.drivers.aks_cases import MINIMAL_CASE, REGION, network
+from tests.drivers.aks_cases import JENKINS_X, MINIMAL_CASE, REGION, network, zone
 from tests.drivers.fields import OWN, Fields, Turn
 from tests.drivers.world import Edits, World
 
@@ -78,6 +78,17 @@ def _admins() -> Iterator[Turn]:
     yield turn("", lambda a, _: ({}, of(a)), back=("entra", "does not take it away"))
     yield turn(".admins", lambda a, b: (of(a), of(a, b)))
     yield turn(".local_accounts", lambda a, _: (of(a), of(a, local_accounts=True)))
+
+
+def _domain(world: World) -> tuple[Edits, Edits]:
+    """A domain whose zone Azure hosts."""
+    zone(world)
+    wanted = {key: value for key, value in JENKINS_X.items() if key != "domain"}
+    registry = {"registry": OWN}
+    return (
+        {**registry, "ready.jenkins_x": wanted},
+        {**registry, "ready.jenkins_x": JENKINS_X},
+    )
 
 
 FIELDS = Fields(MINIMAL_CASE, {"cpu": 4, "memory": 16, "arch": "amd64"})
@@ -152,4 +163,5 @@ TURNS = (
         {"registry": {**OWN, "push": ["a/b"], "abac": True}},
     ),
     FIELDS.registry("push", ["a/b"], "node"),
+    Turn(MINIMAL_CASE, "ready.jenkins_x.domain", {}, {}, prepare=_domain),
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 from clusterkit.naming import CLUSTER, NAME
 from tests.drivers.aks import Account
-from tests.drivers.aks_cases import FULL_CASE, MINIMAL, REGION
+from tests.drivers.aks_cases import FULL_CASE, GIT, MINIMAL, REGION
 from tests.drivers.near import Near, Neighbour, States, strip_object
 from tests.drivers.world import World
 
@@ -16,25 +16,35 @@ RICH: Mapping[str, Any] = {
     **MINIMAL,
     "ssh_key": "me.pub",
     "registry": {"name": "demo", "repositories": ["app"], "push": ["a/b"], "keep": False},
+    "ready": {
+        "jenkins_x": {"git_url": GIT, "keep_storage": False},
+        "kaniko": {"registry": {"prefix": "me"}},
+    },
 }
 GROUP = f"clusterkit-demo-{REGION}"
 """what the cluster's own group is called"""
 TYPES = {
     "identity": "Microsoft.ManagedIdentity/userAssignedIdentities",
+    "key-vault": "Microsoft.KeyVault/vaults",
     "nat-gateway": "Microsoft.Network/natGateways",
     "public-ip": "Microsoft.Network/publicIPAddresses",
     "registry": "Microsoft.ContainerRegistry/registries",
     "ssh-public-key": "Microsoft.Compute/sshPublicKeys",
+    "storage-account": "Microsoft.Storage/storageAccounts",
     "virtual-network": "Microsoft.Network/virtualNetworks",
 }
+UNIQUE = ("key-vault", "registry", "storage-account")
+"""what has a name that is unique in Azure"""
 STANDARD: Mapping[str, Any] = {"sku": {"name": "Standard"}}
 ADDRESS: Mapping[str, Any] = {**STANDARD, "properties": {"publicIPAllocationMethod": "Static"}}
 BODIES: Mapping[str, Mapping[str, Any]] = {
     "identity": {},
+    "key-vault": {"properties": {"sku": {"family": "A", "name": "standard"}, "accessPolicies": []}},
     "nat-gateway": STANDARD,
     "public-ip": ADDRESS,
     "registry": {"sku": {"name": "Basic"}},
     "ssh-public-key": {},
+    "storage-account": {"kind": "StorageV2", "sku": {"name": "Standard_LRS"}},
     "virtual-network": {"properties": {"addressSpace": {"addressPrefixes": ["10.0.0.0/16"]}}},
 }
 
@@ -58,9 +68,13 @@ def _twin(kind: str) -> Callable[[World, str], str]:
     def make(world: World, name: str) -> str:
         account = Account(world)
         group = _group(account, GROUP, **{CLUSTER: "demo", NAME: "main"})
-        called = name if kind == "registry" else f"clusterkit-demo-{name}"
+        called = name if kind in UNIQUE else f"clusterkit-demo-{name}"
         path = f"{group}/providers/{TYPES[kind]}/{called}"
-        account("PUT", path, {"location": account.region, **BODIES[kind]})
+        body = {"location": account.region, **BODIES[kind]}
+        if kind == "key-vault":
+            tenant = account("GET", account.path)["tenantId"]
+            body["properties"] = {**body["properties"], "tenantId": tenant}
+        account("PUT", path, body)
         return path.lower()
 
     return make
@@ -168,7 +182,10 @@ NEIGHBOURS: Mapping[str, Neighbour] = {
     "address in the group": Neighbour(_beside, _remove, _show, ("resource-group",)),
     "subnet": Neighbour(_inside, _remove, _show, HOLDS),
     "node pool": Neighbour(
-        _pool, _remove, _show, (*HOLDS, "cluster", "identity", "registry", "role-assignment")
+        _pool,
+        _remove,
+        _show,
+        (*HOLDS, *UNIQUE, "cluster", "identity", "role-assignment"),
     ),
     "role of theirs": Neighbour(_grant, _leave, _show, ()),
 }

@@ -211,6 +211,11 @@ FEATURES: Mapping[str, Sequence[Feature]] = {
             aks.MINIMAL_CASE.prepare,
         ),
         Feature(
+            "ready.jenkins_x", {"registry": REGISTRY, "ready": {"jenkins_x": aks.JENKINS_X}},
+            [{"ready.jenkins_x.secrets": "vault"}, {"ready.jenkins_x.secrets": "cloud"}, *TAGS],
+            aks.zone,
+        ),
+        Feature(
             "network.existing", {}, _changes(aks.EXISTING_CASE), aks.EXISTING_CASE.prepare,
         ),
         Feature(USED, prepare=aks.MINIMAL_CASE.prepare, use=_occupy),
@@ -361,6 +366,8 @@ ALSO: Mapping[str, Mapping[str, str]] = {
         "said Delete",
         f"{AKS}/managedClusters/listClusterAdminCredential/action": "`kubeconfig --auth admin`",
         "Microsoft.ContainerRegistry/register/action": "`up --activate` with `registry`",
+        "Microsoft.KeyVault/register/action": "`up --activate` with `ready.jenkins_x.secrets`",
+        "Microsoft.Storage/register/action": "`up --activate` with `ready.jenkins_x.storage`",
         f"{FEDERATED}/delete": "`registry.push` loses a service account",
         f"{AKS}/managedClusters/start/action": "the cluster was stopped",
         "Microsoft.Network/routeTables/read": "`network.existing` with a subnet that has a route "
