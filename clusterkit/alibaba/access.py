@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from clusterkit.alibaba.client import Clients
-from clusterkit.alibaba.cluster import owned
+from clusterkit.alibaba.cluster import REACHABLE, owned
 from clusterkit.engine.dates import utc
 from clusterkit.engine.target import Target
 from clusterkit.errors import Absent, ClusterkitError
@@ -17,8 +17,6 @@ from clusterkit.kube.api import Access, Credential
 LIFETIME = 60
 """minutes a certificate is valid, unless told otherwise"""
 EARLY = timedelta(minutes=5)
-REACHABLE = ("running", "updating", "upgrading", "scaling", "draining", "removing")
-"""states in which the API server answers"""
 
 
 def access(clients: Clients, target: Target, minutes: int = LIFETIME) -> Access:

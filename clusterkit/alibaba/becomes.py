@@ -135,8 +135,8 @@ BECOMES: Table = {
     ),
     "ready.jenkins_x": becomes(
         "a ConfigMap that tells Jenkins X of the cluster, the Secret `jx/container-registry-auth`, "
-        "and a role for `jx/tekton-bot`",
-        _ROLE,
+        "and a namespace in which a push makes repositories",
+        "CR:UpdateNamespace Namespace.AutoCreate",
         f"{_ACCOUNTS} (path)",
     ),
     "ready.jenkins_x.git_url": becomes(

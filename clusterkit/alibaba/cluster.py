@@ -33,7 +33,7 @@ from clusterkit.engine.operation import Done, Failed, Outcome, Running
 from clusterkit.engine.ownership import untagged
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.versions import upgrade
-from clusterkit.errors import CloudError
+from clusterkit.errors import Absent, CloudError
 from clusterkit.naming import CLUSTER, HOME
 
 SUCCEEDED = ("success", "Success")
@@ -119,6 +119,8 @@ BIND = (
     "ACK takes only an address of yours for it: bind one in the console (Cluster Information, API "
     "server Public Endpoint), then run up again"
 )
+REACHABLE = ("running", "updating", "upgrading", "scaling", "draining", "removing")
+"""states in which the API server answers"""
 SPECS = {"pro": "ack.pro.small", "standard": "ack.standard"}
 
 
@@ -333,6 +335,14 @@ def clusters(client: Clients) -> list[ClusterState]:
 def owned(client: Clients, name: str) -> list[ClusterState]:
     """The clusters that carry the tag of this one: at most one, unless somebody tagged another."""
     return [state for state in clusters(client) if state.tags.get(CLUSTER) == name]
+
+
+def running(client: Clients, name: str) -> ClusterState:
+    """The cluster that carries the tag of this one, in detail; ``Absent`` if there is none."""
+    for there in owned(client, name):
+        if there.status in REACHABLE:
+            return _state(client.cs("DescribeClusterDetail", "GET", f"/clusters/{there.id}"))
+    raise Absent(name)
 
 
 def _addon(name: str) -> dict[str, Any]:

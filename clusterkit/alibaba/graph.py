@@ -69,7 +69,7 @@ def graph(profile: AlibabaProfile, facts: Facts) -> list[AnyWish]:
         keep_volumes=profile.storage.keep_volumes,
         tags=tags,
     )
-    pushes = bool(profile.push_accounts)
+    pushes = bool(_assuming(profile))
     addons: tuple[str, ...] = (PLUGINS[profile.network.plugin], *ADDONS)
     addons += ((PULL_ADDON,) if profile.registry else ()) + ((IDENTITY_ADDON,) if pushes else ())
     cluster = Cluster(
@@ -185,23 +185,34 @@ def _given(facts: Facts, profile: AlibabaProfile) -> _Network:
     )
 
 
-def _repositories(registry: AlibabaRegistry) -> list[AnyWish]:
-    names, instance = [name for name, _ in registry.full_names], registry.instance
-    if instance is None:
-        return [PersonalRepository(name=name, keep=registry.keep) for name in names]
-    return [Repository(name=name, instance=instance, keep=registry.keep) for name in names]
+def _repositories(profile: AlibabaProfile, registry: AlibabaRegistry) -> Iterator[AnyWish]:
+    for index, (name, _) in enumerate(registry.full_names):
+        # one of them speaks for their namespace
+        open = profile.ready.jenkins_x is not None and index == 0
+        about: dict[str, Any] = {"name": name, "keep": registry.keep, "open": open}
+        if registry.instance:
+            yield Repository(**about, instance=registry.instance)
+        else:
+            yield PersonalRepository(**about)
 
 
 def _registry(profile: AlibabaProfile, facts: Facts, cluster: Cluster, tags: Tags) -> list[AnyWish]:
     """Repositories, who may push to them, and how."""
-    registry, accounts = profile.registry, profile.push_accounts
-    out = _repositories(registry) if registry else []
+    registry, accounts = profile.registry, _assuming(profile)
+    out = list(_repositories(profile, registry)) if registry else []
     role = None
     if registry and accounts:
         within = f"{registry.instance}/{registry.name}" if registry.instance else registry.name
         policy = push_policy(profile.region, facts.account, within)
         role = Role(name=PUSH, cluster=cluster, accounts=accounts, policy=policy, tags=tags)
     return [*out, *_builds(profile, facts, cluster, role, out)]
+
+
+def _assuming(profile: AlibabaProfile) -> tuple[str, ...]:
+    """The service accounts that assume the role. Those of Jenkins X know nothing of roles here: its
+    charts make them without annotations, and it logs in with a password.
+    """
+    return tuple(each for each in profile.push_accounts if each in profile.build_accounts)
 
 
 def _builds(
@@ -212,7 +223,7 @@ def _builds(
     repositories: list[AnyWish],
 ) -> Iterator[AnyWish]:
     """The service accounts that push, and what they log in with."""
-    ready, registry, pushers = profile.ready, profile.registry, profile.push_accounts
+    ready, registry, pushers = profile.ready, profile.registry, _assuming(profile)
     builders = {each.account for each in ready.builders}
     assumed = {ROLE_NAME: role_name(profile.region, profile.name, PUSH)}
     spaces: dict[str, Namespace] = {}

@@ -43,6 +43,21 @@ def stock(clients: Clients, disk: str, *, spot: bool) -> Stock:
     return {name: frozenset(zones) for name, zones in found.items()}
 
 
+def categories(clients: Clients, machine: str, zone: str) -> frozenset[str]:
+    """The categories of data disks that a machine of this type takes in a zone today."""
+    answer = clients.ecs(
+        "DescribeAvailableResource",
+        RegionId=clients.region,
+        ZoneId=zone,
+        DestinationResource="DataDisk",
+        InstanceChargeType="PostPaid",
+        IoOptimized="optimized",
+        InstanceType=machine,
+    )
+    zones = (answer.get("AvailableZones") or {}).get("AvailableZone") or ()
+    return frozenset(name for each in zones for name in _available(each))
+
+
 def _available(zone: Any) -> Iterator[str]:
     for resource in (zone.get("AvailableResources") or {}).get("AvailableResource") or ():
         for item in (resource.get("SupportedResources") or {}).get("SupportedResource") or ():

@@ -26,8 +26,8 @@ from clusterkit.alibaba.fields import mainland
 from clusterkit.alibaba.machine_types import Stock, machine_types, stock
 from clusterkit.alibaba.network import Vpc, VpcState, VSwitch, VSwitchState
 from clusterkit.alibaba.nodes import NodePoolState, pools, sold_out
-from clusterkit.alibaba.profile import AlibabaNetwork, AlibabaProfile
-from clusterkit.alibaba.registry import check_personal, domains, servers
+from clusterkit.alibaba.profile import AlibabaNetwork, AlibabaProfile, AlibabaRegistry
+from clusterkit.alibaba.registry import NOT_ALONE, check_personal, domains, servers, space
 from clusterkit.engine.background import Background
 from clusterkit.engine.dates import utc
 from clusterkit.engine.preflight import (
@@ -286,8 +286,12 @@ def _registry(profile: AlibabaProfile, clients: Clients, report: Report) -> tupl
     wanted, where = profile.registry, "registry.instance"
     if wanted is None:
         return ()
+    scope = Scope(clients, profile.name, profile.region)
     if wanted.instance is None:
-        report.errors += check_personal(clients)
+        if findings := list(check_personal(clients)):
+            report.errors += findings
+        else:
+            _may_open(profile, scope, wanted, report)
         return servers(profile.region, wanted.host) if wanted.host else ()
     try:
         found = domains(clients, wanted.instance)
@@ -298,7 +302,20 @@ def _registry(profile: AlibabaProfile, clients: Clients, report: Report) -> tupl
     if not found:
         hint = "enable the public or the VPC endpoint of the instance in its console"
         report.error(f"instance {wanted.instance} has no endpoint", where, hint)
+    _may_open(profile, scope, wanted, report)
     return found
+
+
+def _may_open(
+    profile: AlibabaProfile, scope: Scope[Clients], registry: AlibabaRegistry, report: Report
+) -> None:
+    """Whether the namespace is ours to open to the repositories of Jenkins X's applications."""
+    if profile.ready.jenkins_x is None:
+        return
+    there = space(scope, registry.name, registry.instance)
+    if there and there.shared and not there.open:
+        what = f"in the namespace {registry.name} a push makes no repository, which Jenkins X needs"
+        report.error(what, "registry.name", NOT_ALONE)
 
 
 def _existing(

@@ -3,7 +3,8 @@ Edition instance, and the login to either.
 
 Neither namespaces nor repositories take tags: a repository is marked in its summary, which
 CreateRepository requires anyway. A namespace cannot be marked at all, so one that is missing is
-created and none is ever changed or deleted (docs/decisions.md, 32).
+created and none is ever deleted; it is opened to repositories that a push makes, which Jenkins X
+needs, only while all repositories in it are clusterkit's (docs/decisions.md, 32 and 98).
 
 The interface of the Personal Edition is the one of 2016-06-07; the package
 ``aliyun-python-sdk-cr`` has its paths, the bodies are those of terraform-provider-alicloud
@@ -16,7 +17,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 from clusterkit.alibaba.client import Clients
 from clusterkit.engine.edit import Edit, edit, fixed
@@ -24,14 +25,27 @@ from clusterkit.engine.kind import Env, Kind, Record, Tags
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Finding, Gone, Rejected
 from clusterkit.kube.secrets import Login
-from clusterkit.naming import mark, read_mark
+from clusterkit.naming import CLUSTER, mark, read_mark
 
+NOT_ALONE = (
+    "repositories of others are in it: let it create repositories automatically in the console of "
+    "Container Registry, or choose another namespace in registry.name"
+)
 NOT_OPENED = (
     "open the Personal Edition in the console of Container Registry in this region, as the account "
     "or RAM user of these credentials, and set its password there, which no call does; or name an "
     "Enterprise Edition instance"
 )
 """https://www.alibabacloud.com/help/en/acr/user-guide/grant-ram-user-system-policy"""
+
+
+class Space(NamedTuple):
+    """A namespace of either edition."""
+
+    open: bool
+    """whether a push makes the repository that it names"""
+    shared: bool
+    """whether somebody else's repositories are in it"""
 
 
 class RepositoryState(Record):
@@ -58,14 +72,26 @@ class Summarized(Kind[Clients, RepositoryState]):
     costs: ClassVar[str]
     """what images go on costing"""
     keep: bool = True
+    open: bool = False
+    """a push to its namespace makes repositories, private ones"""
 
     @classmethod
     @abstractmethod
     def write(cls, scope: Scope[Clients], have: RepositoryState, keep: bool) -> None:
         """Write the mark."""
 
+    @classmethod
+    @abstractmethod
+    def admit(cls, scope: Scope[Clients], have: RepositoryState) -> None:
+        """Let pushes make repositories in the namespace."""
+
     def edits(self, env: Env[Clients], have: RepositoryState) -> Iterator[Edit]:
         yield from edit("keep", have.keep, self.keep, lambda: self.write(env, have, self.keep))
+        there = space(env, self.name.partition("/")[0], have.instance) if self.open else None
+        if there and there.shared:
+            yield from fixed("repositories by push", there.open, True, NOT_ALONE)
+        elif there:
+            yield from edit("repositories by push", there.open, True, lambda: self.admit(env, have))
 
     @classmethod
     def kept(cls, have: RepositoryState) -> str | None:
@@ -114,6 +140,10 @@ class PersonalRepository(Summarized):
     def write(cls, scope: Scope[Clients], have: RepositoryState, keep: bool) -> None:
         repo = {"Repo": _body(scope, keep)}
         scope.client.personal("UpdateRepo", "POST", f"/repos/{have.id}", repo)
+
+    @classmethod
+    def admit(cls, scope: Scope[Clients], have: RepositoryState) -> None:
+        _set_space(scope.client, have.name.partition("/")[0], open=True)
 
 
 def namespaces(clients: Clients) -> frozenset[str]:
@@ -167,8 +197,18 @@ def _provide(clients: Clients, namespace: str) -> None:
             f"name one of yours in registry.name ({', '.join(sorted(there)) or '-'})"
         )
         raise
-    closed = {"Namespace": {"AutoCreate": False, "DefaultVisibility": "PRIVATE"}}
-    clients.personal("UpdateNamespace", "POST", f"/namespace/{namespace}", closed)
+    _set_space(clients, namespace, open=False)
+
+
+def _set_space(clients: Clients, namespace: str, *, open: bool) -> None:
+    body = {"Namespace": {"AutoCreate": open, "DefaultVisibility": "PRIVATE"}}
+    clients.personal("UpdateNamespace", "POST", f"/namespace/{namespace}", body)
+
+
+def _shared(namespace: str, there: Iterable[RepositoryState]) -> bool:
+    """Whether a repository in it has no mark of clusterkit's."""
+    inside = (one for one in there if one.name.partition("/")[0] == namespace)
+    return any(CLUSTER not in one.tags for one in inside)
 
 
 def _body(scope: Scope[Clients], keep: bool) -> dict[str, str]:
@@ -204,12 +244,12 @@ class Repository(Summarized):
     def create(self, env: Env[Clients]) -> None:
         namespace, _, name = self.name.partition("/")
         cr = env.client.cr
-        if not _has_namespace(env, self.instance, namespace):
+        if _namespace(env, self.instance, namespace) is None:
             try:
                 wanted = {"NamespaceName": namespace, "DefaultRepoType": "PRIVATE"}
                 cr("CreateNamespace", InstanceId=self.instance, AutoCreateRepo=False, **wanted)
             except Rejected:  # created for another repository of ours in the meantime?
-                if not _has_namespace(env, self.instance, namespace):
+                if _namespace(env, self.instance, namespace) is None:
                     raise
         wanted = {"RepoNamespaceName": namespace, "RepoName": name, **_body(env, self.keep)}
         cr("CreateRepository", InstanceId=self.instance, **wanted)
@@ -228,6 +268,12 @@ class Repository(Summarized):
         repository = {"InstanceId": have.instance, "RepoId": have.id}
         scope.client.cr("UpdateRepository", **repository, **_body(scope, keep))
 
+    @classmethod
+    def admit(cls, scope: Scope[Clients], have: RepositoryState) -> None:
+        namespace = have.name.partition("/")[0]
+        wanted = {"NamespaceName": namespace, "DefaultRepoType": "PRIVATE", "AutoCreateRepo": True}
+        scope.client.cr("UpdateNamespace", InstanceId=have.instance, **wanted)
+
 
 def _repositories(scope: Scope[Clients], instance: str) -> Iterator[RepositoryState]:
     for item in scope.client.every("ListRepository", InstanceId=instance, RepoStatus="ALL"):
@@ -236,9 +282,32 @@ def _repositories(scope: Scope[Clients], instance: str) -> Iterator[RepositorySt
         yield RepositoryState(id=identifier, name=name, tags=tags, keep=keep, instance=instance)
 
 
-def _has_namespace(scope: Scope[Clients], instance: str, name: str) -> bool:
+def _namespace(scope: Scope[Clients], instance: str, name: str) -> Any:
+    """What is shown of the instance's namespace of this name; None if there is none."""
     listed = scope.client.every("ListNamespace", InstanceId=instance, NamespaceName=name)
-    return any(item["NamespaceName"] == name for item in listed)
+    return next((item for item in listed if item["NamespaceName"] == name), None)
+
+
+def space(scope: Scope[Clients], name: str, instance: str | None) -> Space | None:
+    """The namespace of this name; None if there is none. ``Rejected`` where the Personal Edition is
+    not opened.
+    """
+    if instance:
+        shown = _namespace(scope, instance, name)
+        opens = shown and shown.get("AutoCreateRepo")
+    else:
+        try:
+            answer = scope.client.personal("GetNamespace", "GET", f"/namespace/{name}")
+        except Gone:
+            return None
+        shown = answer.get("namespace")
+        opens = shown and shown.get("autoCreate")
+    return Space(bool(opens), _shared(name, repositories(scope, instance))) if shown else None
+
+
+def repositories(scope: Scope[Clients], instance: str | None) -> Iterable[RepositoryState]:
+    """Every repository of the edition, whosever."""
+    return _repositories(scope, instance) if instance else PersonalRepository.list(scope)
 
 
 def domains(clients: Clients, instance: str) -> tuple[str, ...]:

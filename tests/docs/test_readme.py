@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from clusterkit import clouds
 from clusterkit.profile.model import load
@@ -22,6 +23,7 @@ ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
 FIRST = (ROOT / "docs" / "first-real-run.md").read_text()
 ALIBABA = (ROOT / "docs" / "alibaba.md").read_text()
+POSTS = (ROOT / "docs" / "seeds.md").read_text()
 _CHANGING = (
     (re.compile(r"process \d+|127\.0\.0\.1:\d+|pace \w+"), "#"),
     (re.compile(r"ip-[\d-]+"), "ip-#"),
@@ -134,6 +136,16 @@ def test_the_profile_of_the_readme_is_valid(tmp_path: Path) -> None:
     path = tmp_path / "profile.yaml"
     path.write_text(block)
     assert load(path, clouds.model, clouds.CLOUDS).name == "demo"
+
+
+@pytest.mark.parametrize("lines", re.findall(r"```yaml\n(.*?)```", POSTS, re.DOTALL))
+def test_the_lines_for_a_post_are_valid(lines: str, tmp_path: Path) -> None:
+    given = yaml.safe_load(lines)
+    whole = yaml.safe_load((ROOT / "profiles" / f"{given['cloud']}-minimal.yaml").read_text())
+    path = tmp_path / "profile.yaml"
+    path.write_text(yaml.safe_dump(whole | given))
+    profile = load(path, clouds.model, clouds.CLOUDS)
+    assert profile.cloud == given["cloud"]
 
 
 def test_the_minutes_of_the_first_real_run_are_the_facts() -> None:

@@ -73,6 +73,8 @@ def _foreign_repository(world: World) -> None:
     """A repository of somebody else in the very namespace."""
     account = Account(world)
     account.personal("PUT", "/namespace", {"Namespace": {"Namespace": "demo"}})
+    body = {"Namespace": {"AutoCreate": True, "DefaultVisibility": "PRIVATE"}}
+    account.personal("POST", "/namespace/demo", body)
     repo = {"RepoNamespace": "demo", "RepoName": "old", "RepoType": "PRIVATE", "Summary": "mine"}
     account.personal("PUT", "/repos", {"Repo": repo})
 

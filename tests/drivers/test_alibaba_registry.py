@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,17 +13,18 @@ from uuid import uuid4
 import pytest
 
 from clusterkit.engine.ownership import adopt
-from clusterkit.errors import ClusterkitError, NotOurs
+from clusterkit.errors import ClusterkitError, Immutable, NotOurs, PreflightError
 from tests.drivers.alibaba import Account
-from tests.drivers.alibaba_cases import ENTERPRISE_CASE, PERSONAL_CASE
-from tests.drivers.world import World, edited, world
+from tests.drivers.alibaba_cases import ENTERPRISE_CASE, INSTANCE, PERSONAL_CASE
+from tests.drivers.test_builds import begins_upload
+from tests.drivers.world import Case, World, edited, world
 
 KEY = "personal-repository/demo/app"
 
 
-def auths(found: World, namespace: str = "builds") -> Mapping[str, Any]:
-    """What pods of the namespace log in with."""
-    path = f"/api/v1/namespaces/{namespace}/secrets/regcred"
+def auths(found: World) -> Mapping[str, Any]:
+    """What builds log in with."""
+    path = "/api/v1/namespaces/builds/secrets/regcred"
     secret = found.clients().kube.get(path)
     config: Mapping[str, Any] = json.loads(base64.b64decode(secret["data"][".dockerconfigjson"]))
     return config["auths"]
@@ -40,16 +42,78 @@ def test_pods_log_in_where_the_cloud_says(tmp_path: Path) -> None:
     with world(PERSONAL_CASE, tmp_path) as found:
         found.settle(found.up())
         told = Account(found).personal("GET", "/repos/demo/app")["repo"]["repoDomainList"]
-        for namespace in ("builds", "jx"):
-            assert set(auths(found, namespace)) == {told["vpc"], told["public"]}
+        assert set(auths(found)) == {told["vpc"], told["public"]}
         host = "registry-intl.ap-southeast-1.aliyuncs.com"
         named = found.load(edited(PERSONAL_CASE.profile, {"registry.host": host}))
         found.settle(found.up(named))
         assert set(auths(found)) == {host, host.replace("-intl", "-intl-vpc")}
 
 
+def opens(found: World) -> bool:
+    """Whether a push makes repositories in the profile's namespace."""
+    account = Account(found)
+    if found.case.label == PERSONAL_CASE.label:
+        return bool(account.personal("GET", "/namespace/demo")["namespace"]["autoCreate"])
+    [space] = account("cr:ListNamespace", InstanceId=INSTANCE, NamespaceName="demo")["Namespaces"]
+    return bool(space["AutoCreateRepo"])
+
+
+def close(found: World) -> None:
+    """Let a push make no repositories in it."""
+    account = Account(found)
+    if found.case.label == ENTERPRISE_CASE.label:
+        where = {"InstanceId": INSTANCE, "NamespaceName": "demo"}
+        account("cr:UpdateNamespace", **where, AutoCreateRepo=False, DefaultRepoType="PRIVATE")
+    else:
+        body = {"Namespace": {"AutoCreate": False, "DefaultVisibility": "PRIVATE"}}
+        account.personal("POST", "/namespace/demo", body)
+
+
+@pytest.mark.parametrize("case", [PERSONAL_CASE, ENTERPRISE_CASE], ids=lambda case: case.label)
+def test_jenkins_x_gets_a_namespace_that_takes_new_repositories(case: Case, tmp_path: Path) -> None:
+    with world(case, tmp_path) as found:
+        without = found.load(edited(case.profile, {"ready.jenkins_x": None}))
+        found.settle(found.up(without))
+        assert not opens(found)
+        assert found.plan(without).empty
+        found.settle(found.up())
+        assert found.planned
+        assert [step.key for step in found.planned.todo if "repository" in step.key] == [
+            f"{'personal-' if case is PERSONAL_CASE else ''}repository/demo/app"
+        ]
+        assert opens(found)
+        assert found.plan().empty
+        close(found)
+        [host, *_] = auths(found)
+        assert begins_upload(found, host, "demo/fresh") in (401, 403, 404)
+        found.settle(found.up())
+        assert opens(found)
+        assert begins_upload(found, host, "demo/fresh") == 202
+
+
+@pytest.mark.parametrize("case", [PERSONAL_CASE, ENTERPRISE_CASE], ids=lambda case: case.label)
+def test_a_namespace_with_repositories_of_others_is_not_opened(case: Case, tmp_path: Path) -> None:
+    with world(case, tmp_path) as found:
+        without = found.load(edited(case.profile, {"ready.jenkins_x": None}))
+        found.settle(found.up(without))
+        if case is PERSONAL_CASE:
+            foreign(Account(found), "old")
+        else:
+            named = {"RepoNamespaceName": "demo", "RepoName": "old", "Summary": "mine"}
+            Account(found)("cr:CreateRepository", InstanceId=INSTANCE, RepoType="PRIVATE", **named)
+        with pytest.raises(PreflightError) as caught:
+            found.cluster().plan(found.profile)
+        [finding] = caught.value.findings
+        assert finding.where == "registry.name"
+        assert "repositories of others" in finding.hint
+        with pytest.raises(Immutable, match="repositories by push"):  # they came after preflight
+            found.cluster().apply(found.cluster().plan(found.profile, found.facts(without)), print)
+        assert not opens(found)
+
+
 def test_the_namespace_is_made_closed_and_stays(tmp_path: Path) -> None:
-    with world(PERSONAL_CASE, tmp_path) as found:
+    alone = edited(PERSONAL_CASE.profile, {"ready.jenkins_x": None})
+    with world(replace(PERSONAL_CASE, profile=alone), tmp_path) as found:
         account = Account(found)
         found.settle(found.up())
         space = account.personal("GET", "/namespace/demo")["namespace"]

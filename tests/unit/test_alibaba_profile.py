@@ -11,6 +11,7 @@ import pytest
 
 from clusterkit.alibaba.fields import mainland
 from clusterkit.alibaba.graph import graph
+from clusterkit.alibaba.iam import Role
 from clusterkit.alibaba.network import VpcState, VSwitchState
 from clusterkit.alibaba.nodes import NodePool, user_data
 from clusterkit.alibaba.preflight import Facts
@@ -316,6 +317,8 @@ def test_who_pushes_gets_a_role_and_a_login(tmp_path: Path) -> None:
         2, 1, 1, 1,
     ]  # fmt: skip
     assert (found.count("registry-login"), found.count("registry-auth")) == (1, 1)
+    [role] = [each for each in closure(graph(profile, FACTS)) if isinstance(each, Role)]
+    assert role.accounts == ("builds/kaniko",)  # Jenkins X has a password
 
 
 def test_without_an_instance_the_registry_is_the_personal_edition(tmp_path: Path) -> None:
