@@ -173,9 +173,6 @@ def _resources(account: Account) -> Iterator[Thing]:
             for pool in shown["properties"]["agentPoolProfiles"]:
                 path = f"{identifier}/agentPools/{pool['name']}".lower()
                 yield Thing("node-pool", path, pool.get("tags") or {}, pool)
-        if kind == "storage-account":
-            for each in account.every(f"{identifier}/blobServices/default/containers"):
-                yield Thing("container", each["id"].lower(), marks, _settled(each))
         if kind == "identity":
             for each in account.every(f"{identifier}/federatedIdentityCredentials"):
                 yield Thing("federated-credential", each["id"].lower(), marks, each)

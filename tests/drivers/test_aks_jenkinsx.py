@@ -68,8 +68,8 @@ def test_jenkins_x_is_told_what_there_is(tmp_path: Path) -> None:
             {"name": "reports", "url": f"azblob://reports?storage_account={name}"},
             {"name": "repository", "url": f"azblob://repository?storage_account={name}"},
         ]
-        containers = {each.id.rpartition("/")[2] for each in _of(found, "container")}
-        assert containers == {"logs", "reports", "repository"}
+        containers = account.every(f"{files.id}/blobServices/default/containers")
+        assert {each["name"] for each in containers} == {"logs", "reports", "repository"}
         # who asks later is told the same
         platform = found.cloud.platform(found.profile, found.clients(), None)
         assert requirements(platform, found.profile.ready.jenkins_x) == _told(found)
