@@ -65,8 +65,10 @@ def test_what_lost_its_tags_is_named_and_can_be_adopted(tmp_path: Path) -> None:
         account = Account(found)
         states = found.plan().snapshot.states
         one_each = {key.partition("/")[0]: key for key in sorted(states, reverse=True)}
-        assert one_each.keys() >= of_the_cloud(found)
-        for kind in of_the_cloud(found) - {"role", "access-entry"}:
+        # those of Jenkins X lose theirs in test_near.py
+        kinds = of_the_cloud(found) - {"oidc-provider", "pod-role", "bucket"}
+        assert one_each.keys() >= kinds
+        for kind in kinds - {"role", "access-entry"}:
             key = one_each[kind]
             strip(account, kind, states[key])
             error = refusal(found.plan)
