@@ -9,54 +9,47 @@ sees every change made outside it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from clusterkit.clouds import CLOUDS, Facts, check_minutes, check_target, load, model
+from clusterkit.clouds import CLOUDS, Facts, model
+from clusterkit.connected import Connected
 from clusterkit.engine import ownership
 from clusterkit.engine import plan as engine
 from clusterkit.engine.background import Background
 from clusterkit.engine.cloud_lock import Times
 from clusterkit.engine.edit import Edit
 from clusterkit.engine.events import Emit, Warned
-from clusterkit.engine.kind import AnyKind, Kind
-from clusterkit.engine.lock import Fence, Lock
+from clusterkit.engine.kind import Kind
+from clusterkit.engine.lock import Lock
 from clusterkit.engine.observation import Observation, Seen, observation
 from clusterkit.engine.operation import ended
 from clusterkit.engine.outcome import Outcome
 from clusterkit.engine.retry import Retry
 from clusterkit.engine.run import Run
-from clusterkit.engine.scope import Scope
 from clusterkit.engine.step import Kept, Step
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import (
-    Absent,
     CloudError,
     ClusterkitError,
     Interrupted,
-    UsageError,
-    WrongAccount,
 )
 from clusterkit.plan import Plan
 
 if TYPE_CHECKING:
-    from clusterkit.kube.api import Access, Credential, KubeApi
+    from clusterkit.kube.api import KubeApi
     from clusterkit.profile.model import BaseProfile
-    from clusterkit.ready.jenkinsx import Platform
-    from clusterkit.ready.registry import PushAccess
     from clusterkit.ready.verify import Verdict, Wanted
 
 __all__ = ["Cluster", "Edit", "Kept", "Observation", "Outcome", "Plan", "Seen", "Step"]
 
-T = TypeVar("T")
 
-
-class Cluster:
+class Cluster(Connected):
     """One cluster in one account and region of one cloud.
 
     All methods raise ``ClusterkitError`` and nothing else: ``CredentialsError`` if there are no
@@ -64,33 +57,6 @@ class Cluster:
     expected, ``CloudError`` for what the cloud refuses. Calls that only read are retried for up to
     ``engine.retry.PATIENCE`` seconds.
     """
-
-    def __init__(
-        self,
-        target: Target,
-        connection: CloudConnection | None = None,
-        *,
-        expect_account: str | None = None,
-        locks: Path | None = None,
-    ) -> None:
-        """No network. ``expect_account``: the only account (project, subscription) in which
-        anything may be changed; left out, that of the credentials. ``locks``: the folder of this
-        machine's file locks, so that a killed run is taken over at once; left out, only the lock in
-        the cloud is held. ``ProfileError`` for a name or region that no profile may have.
-        """
-        check_target(target)
-        self.target = target
-        self.connection = connection or CloudConnection()
-        self.expect_account = expect_account
-        self.profile: BaseProfile | None = None
-        """what ``plan`` and ``preflight`` take if they are given none"""
-        self._cloud = load(target.cloud)
-        self._kinds: Sequence[AnyKind] = self._cloud.KINDS
-        # not a method of this object: what closes the clients' connections would hold it for ever
-        self._fence = Fence(self.connection.tell)
-        self._clients = self._cloud.connect(target, replace(self.connection, observe=self._fence))
-        self._locks = locks
-        self._retry = Retry(self.connection.scale, self.connection.waiting)
 
     @classmethod
     def from_profile(
@@ -117,10 +83,6 @@ class Cluster:
 
     # -- questions --------------------------------------------------------------------------------
 
-    def account(self) -> str:
-        """The account (project, subscription) of the credentials."""
-        return self._account(self._snapshot())
-
     def preflight(self, profile: BaseProfile | None = None) -> Facts:
         """What the plan needs to know of the cloud; ``PreflightError`` with all findings."""
         facts: Facts = self._cloud.preflight(self._wanted(profile), self._snapshot())
@@ -133,71 +95,6 @@ class Cluster:
         clients = self._snapshot()
         scope, scale = self._scope(clients), self.connection.scale
         return observation(self._account(clients), self._kinds, scope, scale)
-
-    def access(self) -> Access:
-        """How to reach the Kubernetes API; ``ClusterkitError`` while no cluster is running."""
-        return self._running(lambda: self._cloud.access(self._snapshot(), self.target))
-
-    def administrator(self) -> Access:
-        """The same by the certificate of the cluster's own administrator, if it has one."""
-        return self._running(lambda: self._cloud.administrator(self._snapshot(), self.target))
-
-    def credential(self, minutes: int | None = None) -> Credential:
-        """A short-lived credential for the Kubernetes API; ``minutes`` where the cloud lets one
-        choose (``check_minutes``), None for the driver's default.
-        """
-        self.check_minutes(minutes)
-        snapshot = self._snapshot()
-        return self._running(lambda: self._cloud.credential(snapshot, self.target, minutes))
-
-    def check_minutes(self, minutes: int | None) -> None:
-        """``UsageError`` unless the cloud issues credentials with this lifetime."""
-        check_minutes(self.target.cloud, self._cloud.MINUTES, minutes)
-
-    def exec_native(self) -> Mapping[str, Any]:
-        """The kubeconfig ``exec`` stanza of the vendor's own tool, if it has one."""
-        return self._cloud.exec_native(self.target)
-
-    @property
-    def kube(self) -> KubeApi:
-        """The cluster's Kubernetes API; its first call asks for ``access``."""
-        from clusterkit.kube.api import KubeApi
-
-        return KubeApi(self.access, observe=self._fence)
-
-    def push_access(
-        self, profile: BaseProfile | None = None, account: str | None = None
-    ) -> PushAccess:
-        """How builds push, by ``ready.kaniko`` and ``ready.jenkins``. The cloud is asked only for
-        what neither the profile nor ``account`` tells. ``UsageError`` for a profile without them.
-        """
-        from clusterkit.ready.registry import with_other
-
-        profile, snapshot = self._wanted(profile), self._snapshot()
-        if not profile.ready.builders:
-            what = "the profile does not prepare the cluster for kaniko"
-            raise UsageError(what, where=self.target.name, hint="add ready: {kaniko: {}}, run up")
-        try:
-            found = self._cloud.push_access(profile, snapshot, account)
-        except Absent:
-            what = f"there is no registry in {self.target.region} yet"
-            raise ClusterkitError(what, where=self.target.name, hint="clusterkit up") from None
-        return with_other(found, profile.ready.builders[0].registry)
-
-    def platform(self, profile: BaseProfile | None = None, account: str | None = None) -> Platform:
-        """The cluster as Jenkins X names it, by ``ready.jenkins_x``. ``account`` as above.
-        ``UsageError`` for a profile without it, ``ClusterkitError`` while something that has to be
-        named does not exist.
-        """
-        from clusterkit.ready.jenkinsx import with_other
-
-        profile, snapshot = self._wanted(profile), self._snapshot()
-        if profile.ready.jenkins_x is None:
-            what = "the profile does not prepare the cluster for Jenkins X"
-            hint = "add ready: {jenkins_x: {git_url: …}}, run up"
-            raise UsageError(what, where=self.target.name, hint=hint)
-        found = self._running(lambda: self._cloud.platform(profile, snapshot, account))
-        return with_other(found, profile.ready)
 
     def verify(
         self,
@@ -380,15 +277,6 @@ class Cluster:
 
     # -- the parts --------------------------------------------------------------------------------
 
-    def _snapshot(self) -> Any:
-        """Clients that ask each question once and retry it: for one plan or one question."""
-        clients = self._clients.fresh()
-        clients.share(self._retry)
-        return clients
-
-    def _scope(self, clients: Any) -> Scope[Any]:
-        return Scope(clients, self.target.name, self.target.region)
-
     def _compare(
         self,
         desired: Iterable[Kind[Any, Any]],
@@ -399,38 +287,6 @@ class Cluster:
     ) -> engine.Plan:
         scope, scale = self._scope(clients), self.connection.scale
         return engine.plan(desired, self._kinds, scope, scale=scale, destroy=destroy, prune=prune)
-
-    def _wanted(self, profile: BaseProfile | None) -> BaseProfile:
-        profile = profile or self.profile
-        if profile is None:
-            raise ClusterkitError("no profile given", where=self.target.name)
-        said = (profile.cloud, profile.name, profile.region)
-        if said != (self.target.cloud, self.target.name, self.target.region):
-            raise ClusterkitError(
-                f"the profile is of {profile.name} on {profile.cloud} in {profile.region}",
-                where=f"{self.target.name} on {self.target.cloud} in {self.target.region}",
-                hint="make a Cluster for each profile: Cluster.from_profile(profile)",
-            )
-        if profile.home and profile.home != self.target.home:
-            what, hint = f"the profile's cluster lies in {profile.home}", "name it in the Target"
-            raise ClusterkitError(what, where=self.target.name, hint=hint)
-        return profile
-
-    def _account(self, clients: Any) -> str:
-        return self._cloud.account(clients)
-
-    def _check_account(self, account: str, *expected: str | None) -> None:
-        for wanted in (self.target.account, self.expect_account, *expected):
-            if wanted is not None and account != wanted:
-                raise WrongAccount(account, wanted, where=self.target.name)
-
-    def _running(self, ask: Callable[[], T]) -> T:
-        try:
-            return ask()
-        except Absent:
-            what = f"there is no running cluster in {self.target.region}"
-            hint = "clusterkit status lists what exists, clusterkit up creates the rest"
-            raise ClusterkitError(what, where=self.target.name, hint=hint) from None
 
     def _adopt_all(self, wanted: Sequence[str]) -> None:
         """Tag what exists, while no other run works on the cluster."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
-from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, NoReturn, TextIO
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -16,7 +14,7 @@ from clusterkit.cli.kaniko import app as kaniko_app
 from clusterkit.cli.ready import app as ready_app
 from clusterkit.cli.repair import app as repair_app
 from clusterkit.cli.sandbox import app as sandbox_app
-from clusterkit.cli.streams import unwritable
+from clusterkit.cli.streams import lost, open_missing, unwritable
 from clusterkit.cli.verify import verify
 from clusterkit.clouds import CLOUDS, EXAMPLES
 
@@ -35,8 +33,6 @@ app.add_typer(ready_app, name="ready")
 
 INTERRUPTED = 130
 """what ``app`` returns after Ctrl-C outside a run (typer.core, ``except KeyboardInterrupt``)"""
-BROKEN_PIPE = 141
-"""what a shell reports of a program that SIGPIPE ended: 128 + 13"""
 
 
 def _version(value: bool) -> None:
@@ -59,13 +55,13 @@ def _main(
 
 def run() -> NoReturn:
     """The program: the only place where errors become messages and exit codes."""
-    _open_missing_streams()
+    open_missing()
     code = _run()
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except OSError as error:
-            code = _lost(stream, error)
+            code = lost(stream, error)
     sys.exit(code)
 
 
@@ -78,7 +74,7 @@ def _run() -> int:
         return stop.exit_code
     except SystemExit as stop:
         if isinstance(stop.__context__, BrokenPipeError):  # typer makes it a plain 1
-            return _lost(sys.stdout, stop.__context__)
+            return lost(sys.stdout, stop.__context__)
         return stop.code if isinstance(stop.code, int) else 1
     except BaseException as error:
         try:
@@ -88,29 +84,10 @@ def _run() -> int:
     return result if isinstance(result, int) else 0
 
 
-def _open_missing_streams() -> None:
-    """A closed descriptor would be given to the next file that is opened, and then written to."""
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
-
-
-def _lost(stream: TextIO, error: OSError) -> int:
-    """What was printed cannot be written: say so, and keep Python from trying again at its end."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    if isinstance(error, BrokenPipeError):
-        return BROKEN_PIPE
-    if stream is sys.stdout:
-        with suppress(OSError):
-            sys.stderr.write(f"error: stdout: cannot be written: {error.strerror or error}\n")
-    return 1
-
-
 def _end(error: BaseException) -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C now has nothing to say
     if isinstance(error, OSError) and unwritable(error):
-        sys.exit(_lost(sys.stdout, error))
+        sys.exit(lost(sys.stdout, error))
     show = getattr(error, "show", None)
     if callable(show):  # typer's own: a wrong option, an unknown command
         show()

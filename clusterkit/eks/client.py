@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
     from mypy_boto3_iam import IAMClient
     from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_sts import STSClient
 
 
@@ -196,7 +197,7 @@ class Clients(CloudClients):
     """application and network load balancers"""
     iam: Service[IAMClient] = Service("iam")
     logs: Service[CloudWatchLogsClient] = Service("logs")
-    s3: Service[Any] = Service("s3")
+    s3: Service[S3Client] = Service("s3")
     sts: Service[STSClient] = Service("sts")
 
     def __init__(

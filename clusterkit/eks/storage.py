@@ -79,7 +79,7 @@ class Bucket(Tagged[BucketState]):
         return replace(found, tags=tags, private=private)
 
     def create(self, env: Env[Clients]) -> None:
-        setup: dict[str, Any] = {"Tags": write_tags(self.marks(env))}
+        setup: Any = {"Tags": write_tags(self.marks(env))}
         if env.region != FIRST:
             setup["LocationConstraint"] = env.region
         name = self.bucket(env)
@@ -154,20 +154,21 @@ class Emptying:
 
     def poll(self, scope: Scope[Clients]) -> Outcome:
         """Delete some more."""
-        s3, of = scope.client.s3, {"Bucket": self.bucket}
-        for upload in pages(s3, "list_multipart_uploads", "Uploads", **of):
-            s3.abort_multipart_upload(**of, Key=upload["Key"], UploadId=upload["UploadId"])
+        s3, name = scope.client.s3, self.bucket
+        for upload in pages(s3, "list_multipart_uploads", "Uploads", Bucket=name):
+            key, number = upload["Key"], upload["UploadId"]
+            s3.abort_multipart_upload(Bucket=name, Key=key, UploadId=number)
         last = ""
         for _ in range(ROUND):
-            shown = s3.list_object_versions(**of)
+            shown = s3.list_object_versions(Bucket=name)
             there = [*shown.get("Versions", ()), *shown.get("DeleteMarkers", ())]
             if not there:
-                s3.delete_bucket(**of)
+                s3.delete_bucket(Bucket=name)
                 return Done()
-            some = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in there]
+            some: Any = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in there]
             last = some[-1]["Key"]
-            refused = s3.delete_objects(**of, Delete={"Objects": some, "Quiet": True}).get("Errors")
-            for each in refused or ():
+            done = s3.delete_objects(Bucket=name, Delete={"Objects": some, "Quiet": True})
+            for each in done.get("Errors", ()):
                 what = f"{each['Key']}: {each.get('Message', '')}"
                 raise ERRORS.classify(each.get("Code", ""), 0, what, "DeleteObjects")
         return Running(f"deleting what is in it, at {last}")

@@ -342,14 +342,6 @@ def test_a_profile_is_of_its_own_cluster_only(tmp_path: Path) -> None:
             other.plan()
 
 
-def test_what_is_not_set_up_yet_is_a_warning(tmp_path: Path) -> None:
-    with world(MINIMAL[0], tmp_path) as there:
-        ready = {"jenkins_x": {"git_url": "https://github.com/example/environment"}}
-        profile = there.load(edited(there.case.profile, {"ready": ready}))
-        warnings = [str(warning) for warning in there.cluster().plan(profile).warnings]
-        assert "ready.jenkins_x: checked only, not set up yet" in warnings
-
-
 @each(MINIMAL)
 def test_a_trace_has_every_call_and_no_secret(case: Case, tmp_path: Path) -> None:
     from clusterkit.cli.trace import Trace
