@@ -17,14 +17,16 @@ from clusterkit.eks.client import Clients, pages
 from clusterkit.eks.cluster import AccessEntry, Cluster, ClusterState, issues
 from clusterkit.eks.iam import Role, RoleState, allows, role_name, trust
 from clusterkit.eks.irsa import AUDIENCE, OidcProvider, PodRole
-from clusterkit.eks.jenkinsx import grants
+from clusterkit.eks.jenkinsx import grants, lacking
 from clusterkit.eks.nodes import NodeGroup
 from clusterkit.eks.preflight import account as account_of
 from clusterkit.eks.profile import EksProfile
+from clusterkit.eks.storage import PURPOSES, Bucket
 from clusterkit.eks.tags import where
 from clusterkit.engine.kind import Found
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Absent, Gone
+from clusterkit.naming import CLUSTER
 from clusterkit.profile.ready import JENKINS_X_ACCOUNT
 from clusterkit.ready.checks import Check, Purpose, Result
 
@@ -57,14 +59,16 @@ WAITING = (
     "Waiting for a volume to be created either by the external provisioner 'ebs.csi.aws.com' or "
     "manually by the system administrator"
 )
+UNAUTHORIZED = "could not create volume in EC2: UnauthorizedOperation"
 NO_SUBNET = "couldn't auto-discover subnets: unable to resolve at least one subnet"
+NO_BUCKET = "NoSuchBucket: The specified bucket does not exist"
 NOT_ASSUMED = "Not authorized to perform sts:AssumeRoleWithWebIdentity"
 UNKNOWN = "You must be logged in to the server"
 NO_JENKINS_X = "the profile has no ready.jenkins_x"
 
 
 def checks(profile: EksProfile, clients: Clients) -> Sequence[Check]:
-    """E1 to E8."""
+    """E1 to E9."""
     account = Account(profile, clients)
     return [
         Check(
@@ -229,8 +233,9 @@ def _driver(account: Account) -> Iterator[Result]:
     except Gone:
         yield Result("failed", "is not installed", place, WAITING, UP)
         return
+    role = role_name(account.scope, "ebs-csi")
+    have = account.role(Role, role)
     if not (shown.get("podIdentityAssociations") or shown.get("serviceAccountRoleArn")):
-        role = role_name(account.scope, "ebs-csi")
         cure = f"aws eks update-addon --cluster-name {account.profile.name} --addon-name {DRIVER} "
         cure += f"--pod-identity-associations serviceAccount={EBS_ACCOUNT},roleArn=ARN with the "
         cure += f"ARN of the role {role}"
@@ -238,9 +243,11 @@ def _driver(account: Account) -> Iterator[Result]:
             "failed",
             "has no role",
             place,
-            "could not create volume in EC2: UnauthorizedOperation",
+            UNAUTHORIZED,
             cure,
         )
+    elif have is not None and not (have.managed or have.inline):
+        yield Result("failed", "has no policy", f"role/{role}", UNAUTHORIZED, UP)
     elif shown["status"] != "ACTIVE":
         cure = f"aws eks describe-addon --cluster-name {account.profile.name} --addon-name "
         cure += f"{DRIVER} --query addon.health says why"
@@ -288,7 +295,7 @@ def _roles(account: Account) -> Iterator[Result]:
         role = account.role(PodRole, name)
         wrong = "does not exist"
         if role is not None:
-            wrong = _wrong(role, issuer, grant.accounts)
+            wrong = _wrong(role, issuer, grant.accounts) or lacking(role, grant)
         if wrong:
             yield Result("failed", wrong, f"role/{name}", NOT_ASSUMED, UP)
         else:
@@ -340,6 +347,26 @@ def _access(account: Account) -> Iterator[Result]:
         yield Result("failed", "gives no rights", place, seen, cure)
 
 
+def _buckets(account: Account) -> Iterator[Result]:
+    wanted = account.profile.ready.jenkins_x
+    if wanted is None or not wanted.storage:
+        yield Result("skipped", "the profile keeps nothing for Jenkins X (ready.jenkins_x.storage)")
+        return
+    owner = account_of(account.clients)
+    for purpose in PURPOSES:
+        bucket = Bucket(name=purpose, account=owner)
+        name, have = bucket.bucket(account.scope), bucket.found(account.scope)
+        if have is None:
+            yield Result("failed", "does not exist", f"bucket/{name}", NO_BUCKET, UP)
+        elif (have.tags or {}).get(CLUSTER) != account.profile.name:
+            cure = f"{UP} --adopt bucket/{purpose}={name} if it is the cluster's"
+            yield Result("failed", "is not the cluster's", f"bucket/{name}", "AccessDenied", cure)
+        elif not have.private:
+            yield Result("failed", "may be made public", f"bucket/{name}", "logs are public", UP)
+        else:
+            yield Result("passed", "exists", f"bucket/{name}")
+
+
 class Row(NamedTuple):
     """One check."""
 
@@ -364,4 +391,5 @@ ROWS = (
         UNKNOWN,
         f"whoever may: add the ARN to admins in the profile, then {UP}",
     ),
+    Row("Jenkins X has its buckets", _buckets, NO_BUCKET, UP, "jenkins-x"),
 )

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from clusterkit.eks.builds import registry_host
 from clusterkit.eks.client import Clients
-from clusterkit.eks.iam import Document, allow, push_statements
+from clusterkit.eks.iam import Document, RoleState, allow, allows, push_statements
 from clusterkit.eks.preflight import account as account_of
 from clusterkit.eks.profile import EksProfile
 from clusterkit.eks.storage import PURPOSES, bucket_name
@@ -69,6 +69,31 @@ def grants(profile: EksProfile, partition: str, account: str) -> Iterator[Grant]
     yield from _zone(wanted, partition)
     if secret_storage(profile.ready, CLOUD_SECRETS) == CLOUD_SECRETS:
         yield Grant(SECRETS_ROLE, SECRETS_ACCOUNTS, _secrets(partition, region, account))
+
+
+def lacking(role: RoleState, grant: Grant) -> str:
+    """What of its grant a role does not allow; empty for nothing. A right with a condition has to
+    be there word by word.
+    """
+    documents = [*role.inline.values()]
+    there = [each for found in documents for each in found["Statement"]]
+    missing: list[str] = []
+    for statement in grant.statements:
+        targets = statement["Resource"]
+        pairs = [
+            (action, target)
+            for action in statement["Action"]
+            for target in ([targets] if isinstance(targets, str) else targets)
+        ]
+        if "Condition" in statement:
+            missing += [] if statement in there else [f"{action} on {on}" for action, on in pairs]
+        else:
+            refused = [each for each in pairs if not allows(documents, *each)]
+            missing += [f"{action} on {target}" for action, target in refused]
+    if not missing:
+        return ""
+    more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+    return f"does not allow {missing[0]}{more}"
 
 
 def _secrets(partition: str, region: str, account: str) -> tuple[Document, Document]:

@@ -110,8 +110,12 @@ class Bucket(Tagged[BucketState]):
         scope.client.s3.put_bucket_tagging(Bucket=identifier, Tagging={"TagSet": write_tags(tags)})
 
     def taken(self, env: Env[Clients]) -> BucketState | None:
-        name = self.bucket(env)
-        return next((self.read(env, have) for have in _listed(env) if have.id == name), None)
+        return self.found(env)
+
+    def found(self, scope: Scope[Clients]) -> BucketState | None:
+        """What the account has of its name in this region, whoever's it is."""
+        name = self.bucket(scope)
+        return next((self.read(scope, have) for have in _listed(scope) if have.id == name), None)
 
     @classmethod
     def kept(cls, have: BucketState) -> str | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import re
 import secrets
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -18,7 +17,7 @@ from clusterkit.ready import kaniko as objects
 from clusterkit.ready.checks import Check, Result
 from clusterkit.ready.kaniko import ENDED, Build
 from clusterkit.ready.registry import CONFIG_MAP, PushAccess, untagged
-from clusterkit.ready.subject import Subject, message
+from clusterkit.ready.subject import Subject, lacks_right, message
 
 HELPERS = frozenset({"gcr", "ecr-login", "acr-env"})
 """the credential helpers in kaniko's image (osscontainertools/kaniko, ``deploy/Dockerfile``)"""
@@ -29,8 +28,6 @@ _WORKLOADS = {
 }
 NOBODY = Result("skipped", "the profile prepares no namespace for builds")
 NOWHERE = Result("skipped", "no profile says which registry the builds push to")
-_RBAC = re.compile(r'User ".*" cannot ')
-"""a right that whoever asks lacks (k8s.io/apiserver, ``handlers/responsewriters/errors.go``)"""
 
 
 def checks(subject: Subject) -> Iterator[Check]:
@@ -163,6 +160,9 @@ def _problems(config: Mapping[str, Any], access: PushAccess, where: str) -> Iter
         if helper not in HELPERS:
             seen = f'exec: "docker-credential-{helper}": executable file not found in $PATH'
             yield Result("failed", f"kaniko has no helper {helper} for {host}", where, seen)
+        elif (wanted := access.helpers.get(host, helper)) != helper:
+            seen = "unexpected status code 401 Unauthorized"
+            yield Result("failed", f"{helper} is no helper for {host}: {wanted} is", where, seen)
     needed = DOCKER_HUB if access.host == "docker.io" else access.host
     if needed not in {*auths, *helpers}:
         seen = "unexpected status code 401 Unauthorized"
@@ -229,7 +229,7 @@ def _admission(subject: Subject) -> Iterator[Result]:
         except Gone as error:
             yield Result("failed", message(error), where, message(error), UP)
         except (Denied, Rejected) as error:
-            if _RBAC.search(error.what):
+            if isinstance(error, Denied) and lacks_right(error):
                 raise
             yield Result("failed", message(error), where, message(error), _cure(error, builder))
         else:

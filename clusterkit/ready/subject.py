@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Any, TypeVar
 from clusterkit.engine import backoff
 from clusterkit.engine.cache import ReadCache
 from clusterkit.engine.retry import Retry
-from clusterkit.errors import ClusterkitError, Interrupted
+from clusterkit.errors import ClusterkitError, Denied, Interrupted
 from clusterkit.kube.api import KubeApi, Object, Objects
 from clusterkit.profile.model import BaseProfile
 from clusterkit.profile.ready import Kaniko
@@ -24,6 +25,11 @@ LEAST = 20.0
 """real seconds: a fast sandbox still runs on a slow machine"""
 SHORTEST = 0.1
 """real seconds between two looks"""
+_RBAC = re.compile(r'User ".*" cannot ')
+"""a right that whoever asks lacks (k8s.io/apiserver, ``handlers/responsewriters/errors.go``)"""
+_ADMISSION = re.compile(r"is forbidden: |denied (the )?request: ")
+"""a plugin, a webhook or a policy that refuses the object (k8s.io/apiserver, ``pkg/admission``:
+``errors.go``, ``plugin/webhook/errors/statuserror.go``, ``plugin/policy/validating``)"""
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,11 @@ class Subject:
                 return None
             if self.stop.wait(max(SHORTEST, backoff.poll(now - begun, self.scale))):
                 raise Interrupted("interrupted: what was made for the checks is removed")
+
+
+def lacks_right(error: Denied) -> bool:
+    """Whether it is who asks that is refused, and not what is asked for."""
+    return bool(_RBAC.search(error.what)) or not _ADMISSION.search(error.what)
 
 
 def message(error: ClusterkitError) -> str:

@@ -17,7 +17,7 @@ from clusterkit.profile.model import BaseProfile
 from clusterkit.ready import builds, cluster, outside, platforms, probe, pushing, storage
 from clusterkit.ready.checks import Check, Purpose, Result, Status
 from clusterkit.ready.registry import PushAccess
-from clusterkit.ready.subject import Subject
+from clusterkit.ready.subject import Subject, lacks_right, message
 
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 REACHES = "K1"
@@ -171,7 +171,11 @@ def _results(check: Check, wanted: Wanted) -> list[Result]:
     except Interrupted:
         found.append(Result("skipped", "interrupted"))
     except Denied as error:
-        found.append(Result("skipped", f"may not be asked: {error.what}", error.where))
+        if lacks_right(error):
+            found.append(Result("skipped", f"may not be asked: {error.what}", error.where))
+        else:
+            cure = "let the policy that refuses it except what builds need"
+            found.append(_complete(check, Result("failed", message(error), error.where, cure=cure)))
     except ClusterkitError as error:
         told = Result("failed", str(error.what), error.where, cure=error.hint)
         found.append(_complete(check, told))

@@ -618,6 +618,21 @@ def test_k8_fails_in_the_servers_words(any_: Any_) -> None:
     assert any_.kube.list(f"{BUILDS}/pods") == []
 
 
+def test_k7_knows_which_helper_is_the_hosts(any_: Any_) -> None:
+    place(any_)
+    text = json.dumps({"credHelpers": {HOST: "gcr"}})
+    any_.put(f"{BUILDS}/configmaps/docker-config", "ConfigMap", data={"config.json": text})
+    verdict = builds(any_, "K7", PushAccess(HOST, helpers={HOST: "ecr-login"}))
+    failed(verdict, f"gcr is no helper for {HOST}: ecr-login is")
+
+
+def test_what_a_policy_refuses_is_no_missing_right(any_: Any_) -> None:
+    place(any_, enforce="restricted")
+    verdict = builds(any_, "K11", PushAccess(HOST))
+    failed(verdict, 'violates PodSecurity "restricted:latest"')
+    assert any_.kube.list(f"{BUILDS}/configmaps") == []
+
+
 @pytest.mark.parametrize(
     ("image", "words"),
     [

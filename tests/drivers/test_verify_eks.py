@@ -107,6 +107,27 @@ def _subject(found: World) -> None:
     iam.update_assume_role_policy(RoleName="demo-build-ctrl", PolicyDocument=text)
 
 
+def _policy(found: World) -> None:
+    iam, role = Account(found).iam, "clusterkit-eu-west-1-demo-ebs-csi"
+    for each in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
+        iam.detach_role_policy(RoleName=role, PolicyArn=each["PolicyArn"])
+
+
+def _reports(found: World) -> None:
+    """Pipelines may push, and keep nothing."""
+    iam, role = Account(found).iam, "demo-tekton-bot"
+    [name] = iam.list_role_policies(RoleName=role)["PolicyNames"]
+    shown = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+    text = json.dumps(shown).replace("arn:aws:s3:::", "arn:aws:s3:::other-")
+    iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=text)
+
+
+def _bucket(found: World) -> None:
+    s3 = Account(found).s3
+    [name] = [each["Name"] for each in s3.list_buckets()["Buckets"] if "logs-" in each["Name"]]
+    s3.delete_bucket(Bucket=name)
+
+
 BREAKS: Mapping[str, tuple[str, Break, tuple[str, ...]]] = {
     "image repository": ("E1", _repository("demo/app"), ("NAME_UNKNOWN", "repository/demo/app:")),
     "cache repository": ("E1", _repository("demo/app/cache"), ("Error uploading layer to cache",)),
@@ -117,8 +138,11 @@ BREAKS: Mapping[str, tuple[str, Break, tuple[str, ...]]] = {
     "provider": ("E3", _forget, ("No OpenIDConnect provider found", "oidc.eks.eu-west-1.")),
     "audience": ("E3", _audience, ("sts.amazonaws.com", "Incorrect token audience")),
     "driver": ("E5", _addon, ("is not installed", "ebs.csi.aws.com")),
+    "its policy": ("E5", _policy, ("has no policy", "UnauthorizedOperation")),
     "tags": ("E6", _tags, ("kubernetes.io/role/elb", "couldn't auto-discover subnets")),
     "role": ("E7", _role, ("role/demo-external-dns", "AssumeRoleWithWebIdentity")),
+    "reports": ("E7", _reports, ("demo-tekton-bot: does not allow s3:", "-demo-")),
+    "bucket": ("E9", _bucket, ("bucket/logs-demo-", "NoSuchBucket")),
     "subject": ("E7", _subject, ("does not trust jx/jenkins-x-controllerbuild",)),
 }
 """what is broken, in which check that is found, and words of it; ``up`` mends all"""
@@ -129,7 +153,7 @@ def test_what_is_broken_is_found_and_up_mends_it(tmp_path: Path) -> None:
     with world(case, tmp_path) as found:
         found.profile = found.load(BUILDS)
         found.settle(found.up())
-        ids = {"E1", "E2", "E3", "E5", "E6", "E7", "E8"}
+        ids = {"E1", "E2", "E3", "E5", "E6", "E7", "E8", "E9"}
         good = asked(found, *ids)
         assert {id: v.status for id, v in good.items()} == dict.fromkeys(ids, "passed"), [
             said(v) for v in good.values()
