@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -132,16 +132,22 @@ def _telling(say: Callable[[str], None]) -> Told:
 
 @contextmanager
 def stop_on_signals(say: Callable[[str], None]) -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C (SIGINT) or SIGTERM sets; the second ends the process."""
+    """An event that the first Ctrl-C (SIGINT) or SIGTERM sets, or the terminal's end (SIGHUP,
+    unless nohup ignores it); the second Ctrl-C or SIGTERM ends the process.
+    """
     stop = threading.Event()
 
     def handle(_number: int, _frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        say("stopping: waiting for calls in flight; press Ctrl-C again to quit at once")
         stop.set()
+        with suppress(OSError):  # the terminal is gone
+            say("stopping: waiting for calls in flight; press Ctrl-C again to quit at once")
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield stop
     finally:

@@ -82,12 +82,12 @@ def verify(
     wanted = Wanted(probe, _words(purposes) if purposes else None, _words(only), _words(skip))
     shown = face("auto", debug=debug)
     name, found = _verified(choice, wanted, kubeconfig, context, shown)
-    if junit is not None:
-        verdicts.write_junit(junit, name, found)
     if output == "json":
         typer.echo(verdicts.as_json(name, found))
     else:
         verdicts.show(shown.out, name, found)
+    if junit is not None:
+        verdicts.write_junit(junit, name, found)
     return int(any(verdict.status == "failed" for verdict in found))
 
 

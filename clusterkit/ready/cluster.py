@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from clusterkit.errors import ClusterkitError
+from clusterkit.errors import ClusterkitError, Denied
 from clusterkit.kube.quantity import GIB, amount
 from clusterkit.ready.checks import Check, Result
 from clusterkit.ready.kaniko import Resources
-from clusterkit.ready.subject import Subject
+from clusterkit.ready.subject import Subject, message
 
 OLDEST, NEWEST = (1, 23), (1, 34)
 """the versions of Kubernetes that Jenkins X 3 supports, by its documentation of August 2026
@@ -19,6 +19,8 @@ OLDEST, NEWEST = (1, 23), (1, 34)
 CPU, MEMORY = 4.0, 8.0
 """cores and GiB that Jenkins X needs on all nodes together: four cores and six GiB are the least
 that its documentation gives minikube, without anything else there"""
+UNKNOWN = ("Unauthorized", "HTTP 401")
+"""who asks is nobody, so that no check has an answer (``kube.errors``)"""
 Room = Mapping[str, float]
 """resource to amount: cores, bytes"""
 
@@ -44,7 +46,16 @@ def checks(subject: Subject) -> Iterator[Check]:
 
 
 def _version(subject: Subject) -> Iterator[Result]:
-    found = subject.get("/version") or {}
+    try:
+        found = subject.get("/version") or {}
+    except Denied as error:
+        if error.code not in UNKNOWN:
+            raise
+        what = f"the cluster does not take these credentials: {message(error)}"
+        seen = "You must be logged in to the server (Unauthorized)"
+        cure = "log in again, or ask who made the cluster to let you in: admins in the profile"
+        yield Result("failed", what, "/version", seen, cure)
+        return
     name = str(found.get("gitVersion") or "")
     numbers = name.removeprefix("v").split(".")[:2]
     if len(numbers) < 2 or not all(number.isdigit() for number in numbers):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import math
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +18,9 @@ import yaml
 from typer.testing import CliRunner, Result
 
 import clusterkit_sandbox.kube as sandbox_kube
+from clusterkit.cli.connect import stop_on_signals
 from clusterkit.cli.main import app
-from clusterkit.errors import UsageError
+from clusterkit.errors import ClusterkitError, UsageError
 from clusterkit_sandbox.kube.interfaces import Identity
 from clusterkit_sandbox.pace import Pace
 from tests.sandbox.kubes import GP3, Cloud, node
@@ -113,6 +117,28 @@ def test_ci_gets_junit(config: Path, tmp_path: Path) -> None:
     assert "cure: " in (failure.text or "")
     assert cases["K3"].find("*") is not None
     assert cases["K5"].find("skipped") is not None
+
+
+def test_a_file_that_cannot_be_written_costs_no_answer(config: Path, tmp_path: Path) -> None:
+    done = run("--kubeconfig", str(config), "--only", "K3", "--junit", str(tmp_path))
+    assert isinstance(done.exception, ClusterkitError)
+    assert "K3  passed" in done.stdout
+
+
+def test_the_end_of_the_terminal_stops_a_run_as_ctrl_c_does() -> None:
+    def gone(_text: str) -> None:
+        raise OSError(errno.EIO, "the terminal is gone")
+
+    with stop_on_signals(gone) as stop:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert stop.is_set()
+    ignored = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop_on_signals(gone) as stop:  # by nohup
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not stop.is_set()
+    finally:
+        signal.signal(signal.SIGHUP, ignored)
 
 
 @pytest.mark.parametrize(

@@ -188,6 +188,14 @@ def test_k1_fails_without_an_answer(any_: Any_, monkeypatch: pytest.MonkeyPatch)
     assert "K1" in found["K3"].results[0].what
 
 
+def test_k1_fails_for_credentials_that_the_cluster_does_not_know(any_: Any_) -> None:
+    host, port = any_.cluster.address
+    stranger = Access(f"https://{host}:{port}", any_.cluster.ca_pem, lambda: "expired")
+    found = any_.verify(kube=KubeApi(lambda: stranger))
+    failed(found["K1"], "You must be logged in to the server")
+    assert found["K2"].status == "skipped"
+
+
 def test_k1_knows_what_jenkins_x_supports(server: Any) -> None:
     opened = server.open(
         f"v{next(NUMBERS)}", hosts=["c.example.test"], version="1.36", review=review, hooks=Cloud()
@@ -630,7 +638,7 @@ def test_what_a_policy_refuses_is_no_missing_right(any_: Any_) -> None:
     place(any_, enforce="restricted")
     verdict = builds(any_, "K11", PushAccess(HOST))
     failed(verdict, 'violates PodSecurity "restricted:latest"')
-    assert any_.kube.list(f"{BUILDS}/configmaps") == []
+    assert any_.kube.list(f"{BUILDS}/configmaps", {"clusterkit.dev/probe": "verify"}) == []
 
 
 @pytest.mark.parametrize(
