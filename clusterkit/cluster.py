@@ -107,14 +107,18 @@ class Cluster(Connected):
         ``stop`` is set and what probes have made is removed; ``UsageError`` for an unknown id.
         ``kube``: another way to the cluster's API.
         """
+        from clusterkit.ready.jenkinsx import requirements
         from clusterkit.ready.verify import Wanted, subject_of, verify
 
         profile, snapshot = self._wanted(profile), self._snapshot()
         if kube is None:
             self._running(lambda: self._cloud.access(snapshot, self.target))
         push = (lambda: self.push_access(profile)) if profile.ready.builders else None
-        wanted, scale = wanted or Wanted(), self.connection.scale
-        subject = subject_of(kube or self.kube, wanted, profile, push, stop=stop, scale=scale)
+        asked = profile.ready.jenkins_x
+        told = (lambda: requirements(self.platform(profile), asked)) if asked else None
+        wanted, kube, scale = wanted or Wanted(), kube or self.kube, self.connection.scale
+        more: Any = {"requirements": told, "stop": stop, "scale": scale}
+        subject = subject_of(kube, wanted, profile, push, **more)
         return verify(subject, wanted, self._cloud.checks(profile, snapshot))
 
     def why_refused(self, profile: BaseProfile | None = None) -> tuple[Verdict, ...]:

@@ -75,18 +75,28 @@ def read(path: Path, limit: int = -1) -> bytes:
         return file.read(limit)
 
 
-def replace(path: Path, content: bytes) -> None:
-    """Put a finished file, readable by its owner only, in the place of the one at ``path``.
+def replace(path: Path, content: bytes, *, secret: bool = True) -> None:
+    """Put a finished file in the place of the one at ``path``; ``secret``: readable by its owner
+    only, otherwise as the umask says.
 
     A link stays a link: what it leads to is replaced. ``OSError`` with nothing changed, also for a
     file that is not writable, although its folder is.
     """
     part = _written(path, content)
     try:
+        if not secret:
+            part.chmod(0o666 & ~_umask())
         part.replace(os.path.realpath(path))
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def _umask() -> int:
+    # it can only be read by setting it
+    now = os.umask(0o077)
+    os.umask(now)
+    return now
 
 
 def check_replaceable(path: Path, content: bytes) -> None:

@@ -151,6 +151,9 @@ def _git_login(user: str | None, *, stdin: bool) -> dict[str, str]:
     if not token:
         what, hint = "the token of the git user is missing", f"pipe it in, or set {GIT_TOKEN}"
         raise UsageError(what, where=TOKEN_OPTION, hint=hint)
+    if not token.isprintable() or " " in token:
+        what = "the token has spaces, line breaks or control characters in it"
+        raise UsageError(what, where=TOKEN_OPTION, hint="pipe in the token alone")
     if not user:
         raise UsageError("the git user is missing", where="--git-user", hint="--git-user NAME")
     if "@" in user or ":" in user:  # it becomes a part of a URL

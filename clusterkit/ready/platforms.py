@@ -92,7 +92,7 @@ def _objects(subject: Subject) -> Iterator[Result]:
     if isinstance(whole, str):
         yield Result("failed", whole, where)
         return
-    wrong = [*_cluster(subject, whole, where)]
+    wrong = [*_cluster(subject, whole, where)] or [*_told(subject, whole, where)]
     yield from wrong
     if not wrong:
         yield Result("passed", "is there", where)
@@ -111,6 +111,29 @@ def _cluster(subject: Subject, whole: Object, where: str) -> Iterator[Result]:
         what = f"spec.cluster.clusterName is {named}, and the cluster is called {profile.name}"
         seen = "AccessDenied: the names of Jenkins X's identities come from it"
         yield Result("failed", what, where, seen)
+
+
+def _told(subject: Subject, whole: Object, where: str) -> Iterator[Result]:
+    """What is not as `up` writes it."""
+    if subject.requirements is None:
+        return
+    wanted = dict(_leaves(subject.requirements()["spec"], "spec"))
+    have = dict(_leaves(whole["spec"], "spec"))
+    for path in sorted(wanted.keys() | have.keys()):
+        has, must = have.get(path, "missing"), wanted.get(path, "left out")
+        if path not in wanted or has != must:
+            yield Result("failed", f"{path} is {has}, and has to be {must}", where, cure=UP)
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _leaves(inner, f"{path}.{key}")
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _leaves(inner, f"{path}[{index}]")
+    else:
+        yield path, value
 
 
 def _registry(subject: Subject, whole: Object) -> Iterator[Result]:

@@ -42,6 +42,8 @@ class Subject:
     purposes: frozenset[Purpose] = frozenset(("any",))
     push_access: Callable[[], PushAccess] | None = None
     """how the builds of the profile push, if it has any"""
+    requirements: Callable[[], Mapping[str, Any]] | None = None
+    """what Jenkins X has to be told, by the profile"""
     stop: threading.Event = field(default_factory=threading.Event)
     scale: float = 1.0
     """how long a second of a real cluster lasts here"""

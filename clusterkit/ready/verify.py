@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from time import monotonic
-from typing import get_args
+from typing import Any, get_args
 
 from clusterkit.engine.background import Background
 from clusterkit.errors import ClusterkitError, Denied, Interrupted, UsageError
@@ -83,12 +83,13 @@ def subject_of(
     profile: BaseProfile | None = None,
     push_access: Callable[[], PushAccess] | None = None,
     *,
+    requirements: Callable[[], Mapping[str, Any]] | None = None,
     stop: threading.Event | None = None,
     scale: float = 1.0,
 ) -> Subject:
     """What the checks are about."""
-    meant = purposes(wanted.purposes, profile)
-    return Subject(kube, profile, meant, push_access, stop or threading.Event(), scale)
+    meant, stop = purposes(wanted.purposes, profile), stop or threading.Event()
+    return Subject(kube, profile, meant, push_access, requirements, stop, scale)
 
 
 def every(subject: Subject) -> tuple[Check, ...]:

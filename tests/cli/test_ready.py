@@ -122,6 +122,7 @@ def test_the_token_reaches_helm_and_nothing_else(desk: Desk) -> None:
         (["--git-user", "me"], "", "--git-token-stdin: the token of the git user is missing"),
         (["--git-user", "me", "--git-token-stdin"], "", "the token of the git user is missing"),
         (["--git-token-stdin"], "x", "--git-user: the git user is missing"),
+        (["--git-user", "me", "--git-token-stdin"], "a\nb", "line breaks"),
         (["--git-user", "me@example.com", "--git-token-stdin"], "x", "cannot use, @"),
     ],
 )

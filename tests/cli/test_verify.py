@@ -103,9 +103,16 @@ def test_programs_get_one_document(config: Path) -> None:
     assert done.return_value == 1
 
 
+def umask() -> int:
+    now = os.umask(0o077)
+    os.umask(now)
+    return now
+
+
 def test_ci_gets_junit(config: Path, tmp_path: Path) -> None:
     file = tmp_path / "verify.xml"
     run("--kubeconfig", str(config), "--for", "kaniko", "--junit", str(file))
+    assert file.stat().st_mode & 0o444 == 0o444 & ~umask()
     suite = ElementTree.parse(file).getroot()
     cases = {case.attrib["name"].split()[0]: case for case in suite}
     assert len(cases) == int(suite.attrib["tests"])

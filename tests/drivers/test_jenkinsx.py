@@ -14,7 +14,9 @@ import yaml
 
 from clusterkit.errors import UsageError
 from clusterkit.kube.secrets import EXPIRES
+from clusterkit.profile.model import BaseProfile
 from clusterkit.ready import jenkinsx
+from clusterkit.ready.verify import Wanted
 from tests.drivers.cases import MINIMAL, each
 from tests.drivers.test_builds import HUB, OTHER, PASSWORD, REGISTRY, get, reach, with_login
 from tests.drivers.world import LOGIN, Case, World, edited, world
@@ -44,6 +46,13 @@ def login(found: World) -> dict[str, str]:
     return {key: base64.b64decode(value).decode() for key, value in data.items()}
 
 
+def verdict(found: World, profile: BaseProfile) -> list[str]:
+    """What check K13 finds wrong with what Jenkins X is told."""
+    [found_] = found.cluster().verify(profile, Wanted(only=["K13"]))
+    wrong = [each for each in found_.results if each.status == "failed"]
+    return [each.what for each in wrong if each.where.startswith("configmap/")]
+
+
 @each(MINIMAL)
 def test_jenkins_x_is_told_of_the_cluster(case: Case, tmp_path: Path) -> None:
     with world(case, tmp_path) as found:
@@ -57,6 +66,14 @@ def test_jenkins_x_is_told_of_the_cluster(case: Case, tmp_path: Path) -> None:
         assert told(found)["cluster"]["provider"] == case.cloud
         assert told(found)["cluster"]["clusterName"] == profile.name
         assert told(found)["secretStorage"] == SECRETS[case.cloud]
+        assert verdict(found, profile) == []
+        path = "/api/v1/namespaces/default/configmaps/terraform-jx-requirements"
+        shown = get(found, path)["data"]["jx-requirements.yml"]
+        other = shown.replace(platform.registry, "registry.example.com")
+        found.cluster().kube.patch(path, {"data": {"jx-requirements.yml": other}})
+        [wrong] = verdict(found, profile)
+        assert wrong.startswith("spec.cluster.registry is registry.example.com, and has to be")
+        reach(found, profile)
         access = found.cluster().push_access(profile)
         said = told(found)["cluster"]
         # as its pipelines join them
