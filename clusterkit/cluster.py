@@ -178,8 +178,9 @@ class Cluster(Connected):
 
     def plan_repair(self, profile: BaseProfile | None = None) -> Plan:
         """The part of ``plan`` by which pods log in to the registry: nothing else of the cluster
-        is changed, and nothing is removed.
+        is changed, and nothing is removed. ``ClusterkitError`` without a running cluster.
         """
+        self._running(lambda: self._cloud.access(self._snapshot(), self.target))
         return self.plan(profile, prune=False).repairing(self._cloud.REPAIR)
 
     def plan_destroy(self, adopt: Sequence[str] = ()) -> Plan:

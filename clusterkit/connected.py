@@ -102,7 +102,9 @@ class Connected:
         profile, snapshot = self._wanted(profile), self._snapshot()
         if not profile.ready.builders:
             what = "the profile does not prepare the cluster for kaniko"
-            raise UsageError(what, where=self.target.name, hint="add ready: {kaniko: {}}, run up")
+            raise UsageError(
+                what, where=self.target.name, hint="add ready: {kaniko: {}} and run clusterkit up"
+            )
         try:
             found = self._cloud.push_access(profile, snapshot, account)
         except Absent:
@@ -120,7 +122,7 @@ class Connected:
         profile, snapshot = self._wanted(profile), self._snapshot()
         if profile.ready.jenkins_x is None:
             what = "the profile does not prepare the cluster for Jenkins X"
-            hint = "add ready: {jenkins_x: {git_url: …}}, run up"
+            hint = "add ready: {jenkins_x: {git_url: …}} and run clusterkit up"
             raise UsageError(what, where=self.target.name, hint=hint)
         found = self._running(lambda: self._cloud.platform(profile, snapshot, account))
         return with_other(found, profile.ready)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The main job on the sandbox: build a cluster, use it, destroy it without a trace.
+# The main story on the sandbox: build a cluster, an image in it, check it, destroy it without a trace.
 # Everything of the demo lives in a folder of its own; the user's kubeconfig and sandbox are not touched.
 set -eu
 here=$(mktemp -d "${TMPDIR:-/tmp}/clusterkit-demo.XXXXXX")
@@ -13,14 +13,17 @@ run() {
 }
 
 run clusterkit sandbox start
-run clusterkit up profiles/eks-minimal.yaml --sandbox --yes
+run cat profiles/demo.yaml
+run clusterkit up profiles/demo.yaml --sandbox --yes
 if command -v kubectl >/dev/null 2>&1; then
     run kubectl get nodes
     run kubectl get storageclass
 else
     printf '\n(kubectl is not installed; with it: kubectl get nodes)\n'
-    run clusterkit status profiles/eks-minimal.yaml --sandbox
+    run clusterkit status profiles/demo.yaml --sandbox
 fi
-run clusterkit up profiles/eks-minimal.yaml --sandbox --yes
-run clusterkit destroy profiles/eks-minimal.yaml --sandbox --yes
+run clusterkit up profiles/demo.yaml --sandbox --yes
+run clusterkit kaniko build profiles/app profiles/demo.yaml --destination app:1.0 --sandbox
+run clusterkit verify profiles/demo.yaml --probe --sandbox
+run clusterkit destroy profiles/demo.yaml --sandbox --yes
 run clusterkit sandbox stop

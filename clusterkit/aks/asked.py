@@ -37,6 +37,12 @@ NO_LOCAL = (
 )
 """hashicorp/terraform-provider-azurerm#15489"""
 
+LET_IN = "az aks get-credentials --admin works, without Entra ID"
+NO_HOST = "dial tcp: lookup NAME.azurecr.io: no such host"
+NO_CONTAINER = "ContainerNotFound: The specified container does not exist."
+NO_RIGHT = "ForbiddenByRbac, or AccessDenied: the caller has no permission on the secret"
+NO_RECORD = "DNS_PROBE_FINISHED_NXDOMAIN, or no such host"
+
 
 class Asked:
     """Whom the checks ask, and about what."""

@@ -12,7 +12,12 @@ from typing import Any, NamedTuple
 from clusterkit.aks import activation, blobs, ids, jenkinsx, keyvault
 from clusterkit.aks.asked import (
     EXPIRED,
+    LET_IN,
+    NO_CONTAINER,
+    NO_HOST,
     NO_LOCAL,
+    NO_RECORD,
+    NO_RIGHT,
     NO_TOKEN,
     NOT_REGISTERED,
     STRANGER,
@@ -48,25 +53,55 @@ def checks(profile: AksProfile, clients: Clients) -> Sequence[Check]:
         number: int,
         title: str,
         run: Callable[[Asked], Iterable[Result]],
+        seen: str,
+        cure: str = UP,
         purpose: Purpose = "any",
     ) -> Check:
-        return Check(f"Z{number}", title, "static", partial(run, asked), purpose)
+        return Check(f"Z{number}", title, "static", partial(run, asked), purpose, seen, cure)
 
     return (
-        check(1, "the registry exists and has a login server", _registry),
-        check(2, "identities have the roles that they need", _roles),
-        check(3, "the registry takes the tokens of Resource Manager's", _tokens),
-        check(4, "the builds' service accounts are known to Entra ID", _federation, "kaniko"),
-        check(5, "pods that push as themselves have Workload ID's label", _pods, "kaniko"),
-        check(6, "the builds' password has not expired", _password, "kaniko"),
-        check(7, "the subscription has registered what the cluster needs", _providers),
-        check(8, "the cluster's own certificates are let in as the profile says", _accounts),
-        check(9, "Jenkins X has a place for its logs", _files, "jenkins-x"),
-        check(10, "Jenkins X has a key vault for its secrets", _vault, "jenkins-x"),
-        check(11, "the domain has a DNS zone in the subscription", _zone, "jenkins-x"),
+        check(1, "the registry exists and has a login server", _registry, NO_HOST),
+        check(2, "identities have the roles that they need", _roles, UNAUTHORIZED),
+        check(3, "the registry takes the tokens of Resource Manager's", _tokens, EXPIRED),
+        check(
+            4,
+            "the builds' service accounts are known to Entra ID",
+            _federation,
+            STRANGER,
+            purpose="kaniko",
+        ),
+        check(
+            5,
+            "pods that push as themselves have Workload ID's label",
+            _pods,
+            NO_TOKEN,
+            LABEL,
+            "kaniko",
+        ),
+        check(6, "the builds' password has not expired", _password, EXPIRED, RENEW, "kaniko"),
+        check(
+            7,
+            "the subscription has registered what the cluster needs",
+            _providers,
+            NOT_REGISTERED,
+            f"{UP} --activate",
+        ),
+        check(
+            8, "the cluster's own certificates are let in as the profile says", _accounts, NO_LOCAL
+        ),
+        check(9, "Jenkins X has a place for its logs", _files, NO_CONTAINER, purpose="jenkins-x"),
+        check(
+            10, "Jenkins X has a key vault for its secrets", _vault, NO_RIGHT, purpose="jenkins-x"
+        ),
+        check(
+            11, "the domain has a DNS zone in the subscription", _zone, NO_RECORD, ZONE, "jenkins-x"
+        ),
     )
 
 
+LABEL = f'labels: {{{USE}: "true"}} in the metadata of the pod\'s template'
+RENEW = f"{UP} renews it, and so does clusterkit kaniko build"
+ZONE = "az network dns zone create, or create the records yourself"
 _NO_REGISTRY = Result("skipped", "the profile has no registry")
 _NOT_THERE = Result("failed", "there is no registry of this cluster", "registry", cure=UP)
 _NO_ACCOUNTS = Result("skipped", "no service account pushes as itself")
@@ -217,8 +252,7 @@ def _pods(asked: Asked) -> Iterator[Result]:
     wrong = [pod for pod in _without_label(asked) if pod.account in pushers]
     for pod in wrong:
         what = f"runs as {pod.account} without the label {USE}=true, so it is given no token"
-        cure = f'labels: {{{USE}: "true"}} in the metadata of the pod\'s template'
-        yield Result("failed", what, f"pod/{pod.name}", NO_TOKEN, cure)
+        yield Result("failed", what, f"pod/{pod.name}", NO_TOKEN, LABEL)
     if not wrong:
         yield Result("passed", f"none runs as {', '.join(pushers)} without the label {USE}")
 
@@ -265,8 +299,7 @@ def _good(token: str, server: str, where: str) -> Result:
         return Result("warned", f"the password for {server} is no token", where, cure=UP)
     if end > datetime.now(UTC):
         return Result("passed", f"its token is good until {end:%H:%M} UTC", where)
-    renew = f"{UP} renews it, and so does clusterkit kaniko build"
-    return Result("failed", f"its token expired {end:%Y-%m-%d %H:%M} UTC", where, EXPIRED, renew)
+    return Result("failed", f"its token expired {end:%Y-%m-%d %H:%M} UTC", where, EXPIRED, RENEW)
 
 
 def _token(secret: Mapping[str, Any] | None, server: str) -> str:
@@ -304,7 +337,7 @@ def _accounts(asked: Asked) -> Iterator[Result]:
         yield Result("passed", f"they are {words[wanted]}", where)
         return
     what = f"they are {words[not wanted]}, the profile says {words[wanted]}"
-    yield Result("failed", what, where, NO_LOCAL if wanted else "", UP)
+    yield Result("failed", what, where, NO_LOCAL if wanted else LET_IN, UP)
 
 
 # -- Z9 to Z11: Jenkins X -------------------------------------------------------------------------
@@ -320,8 +353,8 @@ def _files(asked: Asked) -> Iterator[Result]:
         return
     where = f"storage account {have.name}"
     if missing := [name for name in jenkinsx.CONTAINERS if name not in have.containers]:
-        seen = "ContainerNotFound: The specified container does not exist."
-        yield Result("failed", f"it has no container {', '.join(missing)}", where, seen, UP)
+        what = f"it has no container {', '.join(missing)}"
+        yield Result("failed", what, where, NO_CONTAINER, UP)
     else:
         yield Result("passed", f"it has {', '.join(jenkinsx.CONTAINERS)}", where)
 
@@ -339,9 +372,8 @@ def _vault(asked: Asked) -> Iterator[Result]:
         cure = f"{UP} brings it back with its secrets" if again else UP
         yield Result("failed", what, "key vault", cure=cure)
     elif not have.by_roles:
-        seen = "ForbiddenByRbac, or AccessDenied: the caller has no permission on the secret"
         what = "access policies decide who may read it, roles have no effect"
-        yield Result("failed", what, f"key vault {have.name}", seen, UP)
+        yield Result("failed", what, f"key vault {have.name}", NO_RIGHT, UP)
     else:
         yield Result("passed", "is there, and roles decide", f"key vault {have.name}")
 
@@ -355,5 +387,4 @@ def _zone(asked: Asked) -> Iterator[Result]:
         yield Result("passed", f"the zone {zone.name} is in the group {zone.group}", wanted.domain)
         return
     what = "no zone of it is in the subscription: nobody writes its records"
-    cure = "az network dns zone create, or create the records yourself"
-    yield Result("warned", what, wanted.domain, cure=cure)
+    yield Result("warned", what, wanted.domain, cure=ZONE)

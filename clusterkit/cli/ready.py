@@ -122,7 +122,9 @@ def jenkins(
     agents = wanted.ready.agents
     if agents is None:
         what = "the profile does not prepare the cluster for Jenkins"
-        raise UsageError(what, where=wanted.name, hint="add ready: {jenkins: {}}, run up")
+        raise UsageError(
+            what, where=wanted.name, hint="add ready: {jenkins: {}} and run clusterkit up"
+        )
     with connected(profile_target(wanted, choice), choice, _say) as here:
         access = here.cluster.push_access(wanted, here.known.account if here.known else None)
     report.show_findings(report.err(), chart.notes(agents))

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from clusterkit import localfile
+from clusterkit.cli.report import labelled
 from clusterkit.cli.terminal import clean
 from clusterkit.errors import ClusterkitError
 from clusterkit.ready.checks import Status
@@ -43,11 +44,12 @@ def show(console: Console, cluster: str, verdicts: Sequence[Verdict]) -> None:
         wrong = [result for result in verdict.results if result.status != "passed"]
         for result, after in zip(wrong, [*wrong[1:], None], strict=False):
             where = f"{result.where}: " if result.where else ""
-            console.print(Text(f"        {where}{result.what}", style=STYLES[result.status]))
+            style = STYLES[result.status]
+            labelled(console, (" " * 8, ""), f"{where}{result.what}", style)
             if result.seen:
-                console.print(Text(f"        seen as: {result.seen}", style="dim"))
+                labelled(console, ("        seen as: ", "dim"), result.seen, "dim")
             if result.cure and (after is None or after.cure != result.cure):
-                console.print(Text(f"        cure: {result.cure}", style="dim"))
+                labelled(console, ("        cure: ", "dim"), result.cure, "dim")
     console.print(Text(f"{cluster}: {counts(verdicts)}"))
 
 

@@ -307,7 +307,8 @@ def _why(pod: Object | None) -> tuple[str, bool]:
     if waiting := _state(pod).get("waiting"):
         reason, message = waiting.get("reason") or "", waiting.get("message") or ""
         told = f"{reason}: {message}" if message else reason
-        return told or "waiting for the container", reason in HOPELESS
+        hopeless = reason in HOPELESS
+        return told if hopeless or message else f"waiting for the container: {reason}", hopeless
     if status.get("phase") == "Failed":
         return f"the pod failed: {status.get('message') or status.get('reason') or ''}", True
     for condition in status.get("conditions") or ():

@@ -72,8 +72,13 @@ FAILURES = (
         f"{UP}: it renews passwords that have",
     ),
     _failure(
+        r"getting tag for destination",
+        "the destination is no name of an image",
+        "NAME:TAG, in lower case",
+    ),
+    _failure(
         r"blobs/uploads/.*(401|403|denied|unauthorized)|checking push permission",
-        "the registry lets this pod not push: no login, another one, or one without the right",
+        "the registry does not let this pod push: no login, another one, or one without the right",
         f"{UP}: it sets up who may push; a destination elsewhere needs ready.kaniko.registry",
     ),
     _failure(

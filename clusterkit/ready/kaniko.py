@@ -134,10 +134,14 @@ def notes(build: Build, kaniko: Kaniko, access: PushAccess) -> Iterator[Finding]
         for path in access.missing(image, cache=build.cache and not number):
             if cache.endswith(f"/{path}"):
                 what = f"the registry has no repository {path}: kaniko builds without a cache"
-                yield Finding(what, "--cache", "add the image to registry.repositories, run up")
+                yield Finding(
+                    what, "--cache", "add the image to registry.repositories and run clusterkit up"
+                )
             else:
                 what = f"the registry has no repository {path}, and a push does not make it"
-                yield Finding(what, "--destination", "add it to registry.repositories, run up")
+                yield Finding(
+                    what, "--destination", "add it to registry.repositories and run clusterkit up"
+                )
     image = build.image or kaniko.image
     if image.startswith(ENDED):
         what = f"{image} is no longer maintained: the last version there is v1.24.0"

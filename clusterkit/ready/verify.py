@@ -116,7 +116,7 @@ def ordered(checks: Iterable[Check]) -> tuple[Check, ...]:
 
 
 def chosen(checks: Sequence[Check], subject: Subject, wanted: Wanted) -> tuple[Check, ...]:
-    """Those that are asked for; ``UsageError`` for an id that there is not."""
+    """Those that are asked for; ``UsageError`` for an id that there is not, and for none."""
     known = {check.id for check in checks}
     for option, ids in (("--only", wanted.only), ("--skip", wanted.skip)):
         if unknown := sorted({each.upper() for each in ids} - known):
@@ -126,11 +126,14 @@ def chosen(checks: Sequence[Check], subject: Subject, wanted: Wanted) -> tuple[C
     # builds of Jenkins and of Jenkins X are kaniko's
     built = subject.purposes & {"jenkins", "jenkins-x"}
     meant = {*subject.purposes, *(("kaniko",) if built else ())}
-    return tuple(
+    left = tuple(
         check
         for check in checks
         if check.id not in skip and (check.id in only if only else check.purpose in meant)
     )
+    if not left:
+        raise UsageError("no check is left", where="--skip", hint="leave out fewer")
+    return left
 
 
 def run(checks: Sequence[Check], subject: Subject, wanted: Wanted) -> tuple[Verdict, ...]:

@@ -82,7 +82,7 @@ def test_the_token_reaches_helm_and_nothing_else(desk: Desk) -> None:
     done = desk.run(*install, "--git-token-stdin", stdin=f"{TOKEN}\n")
     assert done.returncode == 1
     assert "there is no running cluster" in done.stderr
-    assert desk.run("up", PROFILE, "--yes").returncode == 0
+    assert desk.run("up", PROFILE, "--yes", "--activate").returncode == 0
 
     done = desk.run("ready", "jenkins-x", PROFILE)
     assert done.returncode == 0, done.stderr

@@ -9,7 +9,7 @@ import time
 import pytest
 from rich.console import Console
 
-from clusterkit.cli import heartbeat
+from clusterkit.cli import heartbeat, verdicts
 from clusterkit.cli.format import brief, clock
 from clusterkit.cli.jsonl import JsonLines
 from clusterkit.cli.live import Live
@@ -28,6 +28,8 @@ from clusterkit.engine.events import (
     Warned,
 )
 from clusterkit.errors import Rejected
+from clusterkit.ready.checks import Check, Result
+from clusterkit.ready.verify import Verdict
 
 LONG = "x" * 300
 EVENTS: list[Event] = [
@@ -145,3 +147,19 @@ def test_durations_and_reasons_in_words() -> None:
     ]
     assert brief("a\n  b") == "a b"
     assert len(brief("y" * 500)) == 160
+
+
+def test_a_verdict_fits_a_terminal_and_is_whole_in_a_pipe() -> None:
+    cure = "add the charts istio, flagger and prometheus to the cluster repository, and boot again"
+    check = Check("K15", "Flagger is there", "static", lambda: ())
+    verdict = Verdict(check, (Result("failed", "Flagger is not installed", cure=cure),))
+    for terminal in (True, False):
+        out = io.StringIO()
+        console = Console(
+            file=out, force_terminal=terminal, width=80, color_system=None, soft_wrap=True
+        )
+        verdicts.show(console, "demo", [verdict])
+        lines = [line.rstrip() for line in out.getvalue().splitlines()]
+        assert (f"        cure: {cure}" in lines) is not terminal
+        assert (max(map(len, lines)) <= 80) is terminal
+        assert " ".join(out.getvalue().split()).count(cure) == 1

@@ -45,6 +45,7 @@ def test_every_id_is_there_once(pages: Any) -> None:
 
 
 def test_every_check_says_what_people_see_and_what_to_do(pages: Any) -> None:
-    for check in every(Subject(KubeApi(pages.nobody))):
+    common = every(Subject(KubeApi(pages.nobody)))
+    for check in (*common, *(check for cloud in CLOUDS for check in pages.checks_of(cloud))):
         assert check.seen, check.id
         assert check.cure, check.id

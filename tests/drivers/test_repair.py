@@ -122,6 +122,12 @@ def test_an_association_that_others_deleted_is_made_again(tmp_path: Path) -> Non
         assert found.plan().empty
 
 
+def test_without_a_cluster_nothing_is_repaired(tmp_path: Path) -> None:
+    with world(EKS, tmp_path) as found, pytest.raises(ClusterkitError) as caught:
+        found.cluster().plan_repair(found.profile)
+    assert "there is no running cluster" in str(caught.value)
+
+
 def members(found: World) -> set[str]:
     """Who is in the policy of the repository."""
     return set[str]().union(*Account(found).policy(repository(found)).values())

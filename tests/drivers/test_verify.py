@@ -170,6 +170,9 @@ def test_which_checks_run(any_: Any_) -> None:
     assert "K3" not in by_id(verify(any_.subject(wanted), wanted))
     with pytest.raises(UsageError, match="no check K99"):
         any_.verify("K99")
+    none = Wanted(only=("K3",), skip=("K3",))
+    with pytest.raises(UsageError, match="no check is left"):
+        verify(any_.subject(none, None), none)
     with pytest.raises(UsageError, match="unknown purpose 'jenkinsx'"):
         any_.verify(purposes=["jenkinsx"])
 

@@ -160,7 +160,10 @@ def test_what_a_pod_waits_for_is_told(desk: Desk, kubelet: Kubelet) -> None:
     condition = {"type": "PodScheduled", "status": "False", "message": why}
     kubelet.waiting = [{"conditions": [condition]}] * 2 + [waits("ContainerCreating")]
     desk.build()
-    assert desk.told[:2] == [f"no node yet: {why}", "ContainerCreating"]
+    assert desk.told[:2] == [
+        f"no node yet: {why}",
+        "waiting for the container: ContainerCreating",
+    ]
 
 
 def test_an_image_that_cannot_be_pulled(desk: Desk, kubelet: Kubelet) -> None:

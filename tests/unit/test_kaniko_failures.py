@@ -15,12 +15,17 @@ PUSH = 'error checking push permissions: checking push permission for "r.test/a:
         (
             PUSH + "POST https://r.test/v2/a/blobs/uploads/: unexpected status code 401 "
             "Unauthorized: Not Authorized",
-            "lets this pod not push",
+            "does not let this pod push",
         ),
         (
             PUSH + "POST https://r/v2/a/blobs/uploads/: NAME_UNKNOWN: The repository with name "
             "'a' does not exist in the registry with id '123456789012'",
             "no such repository",
+        ),
+        (
+            "error checking push permissions: getting tag for destination: repository can only "
+            "contain the characters `abcdefghijklmnopqrstuvwxyz0123456789_-./`: demo/APP",
+            "no name of an image",
         ),
         (
             "resolving authorization for r.test failed: error getting credentials - err: exec: "
