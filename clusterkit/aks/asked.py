@@ -15,11 +15,11 @@ from clusterkit.engine.kind import Kind
 from clusterkit.engine.scope import Scope
 from clusterkit.naming import CLUSTER, NAME
 
-UP = "clusterkit up"
 UNAUTHORIZED = (
     "checking push permission for …: POST …/blobs/uploads/: unexpected status code 401 Unauthorized"
 )
 """kaniko's words (osscontainertools/kaniko, v1.28.3)"""
+NO_HOST = "dial tcp: lookup ….azurecr.io: no such host"
 EXPIRED = (
     "UNAUTHORIZED: authentication required, visit https://aka.ms/acr/authorization for more "
     "information."
@@ -37,11 +37,13 @@ NO_LOCAL = (
 )
 """hashicorp/terraform-provider-azurerm#15489"""
 
-LET_IN = "az aks get-credentials --admin works, without Entra ID"
 NO_HOST = "dial tcp: lookup NAME.azurecr.io: no such host"
 NO_CONTAINER = "ContainerNotFound: The specified container does not exist."
-NO_RIGHT = "ForbiddenByRbac, or AccessDenied: the caller has no permission on the secret"
-NO_RECORD = "DNS_PROBE_FINISHED_NXDOMAIN, or no such host"
+
+
+NO_CONTAINER = "ContainerNotFound: The specified container does not exist."
+"""https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes"""
+NO_SECRETS = "ForbiddenByRbac, or AccessDenied: the caller has no permission on the secret"
 
 
 class Asked:

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, NamedTuple
 
-from clusterkit.aks import activation, blobs, ids, jenkinsx, keyvault
+from clusterkit.aks import activation, blobs, ids, keyvault
 from clusterkit.aks.asked import (
     EXPIRED,
-    LET_IN,
     NO_CONTAINER,
     NO_HOST,
     NO_LOCAL,
-    NO_RECORD,
-    NO_RIGHT,
+    NO_SECRETS,
     NO_TOKEN,
     NOT_REGISTERED,
     STRANGER,
     UNAUTHORIZED,
-    UP,
     Asked,
 )
 from clusterkit.aks.builds import USE, expires
@@ -36,90 +32,41 @@ from clusterkit.aks.iam import (
     assignments,
 )
 from clusterkit.aks.profile import AksProfile
-from clusterkit.aks.registry import ABAC, LEGACY
+from clusterkit.aks.registry import ABAC, LEGACY, RegistryState
 from clusterkit.aks.registry import PULL as PULLS
 from clusterkit.aks.registry import PUSH as PUSHES
 from clusterkit.aks.workload import AUDIENCE, FederatedCredential, subject
 from clusterkit.kube.secrets import KEY
-from clusterkit.ready.checks import Check, Purpose, Result
+from clusterkit.ready.checks import UP, Check, Result, Row, numbered
+from clusterkit.ready.jenkinsx import STORAGE
 from clusterkit.ready.registry import REGCRED
 
 
 def checks(profile: AksProfile, clients: Clients) -> Sequence[Check]:
     """Z1 to Z11."""
-    asked = Asked(profile, clients)
-
-    def check(
-        number: int,
-        title: str,
-        run: Callable[[Asked], Iterable[Result]],
-        seen: str,
-        cure: str = UP,
-        purpose: Purpose = "any",
-    ) -> Check:
-        return Check(f"Z{number}", title, "static", partial(run, asked), purpose, seen, cure)
-
-    return (
-        check(1, "the registry exists and has a login server", _registry, NO_HOST),
-        check(2, "identities have the roles that they need", _roles, UNAUTHORIZED),
-        check(3, "the registry takes the tokens of Resource Manager's", _tokens, EXPIRED),
-        check(
-            4,
-            "the builds' service accounts are known to Entra ID",
-            _federation,
-            STRANGER,
-            purpose="kaniko",
-        ),
-        check(
-            5,
-            "pods that push as themselves have Workload ID's label",
-            _pods,
-            NO_TOKEN,
-            LABEL,
-            "kaniko",
-        ),
-        check(6, "the builds' password has not expired", _password, EXPIRED, RENEW, "kaniko"),
-        check(
-            7,
-            "the subscription has registered what the cluster needs",
-            _providers,
-            NOT_REGISTERED,
-            f"{UP} --activate",
-        ),
-        check(
-            8, "the cluster's own certificates are let in as the profile says", _accounts, NO_LOCAL
-        ),
-        check(9, "Jenkins X has a place for its logs", _files, NO_CONTAINER, purpose="jenkins-x"),
-        check(
-            10, "Jenkins X has a key vault for its secrets", _vault, NO_RIGHT, purpose="jenkins-x"
-        ),
-        check(
-            11, "the domain has a DNS zone in the subscription", _zone, NO_RECORD, ZONE, "jenkins-x"
-        ),
-    )
+    return numbered("Z", ROWS, Asked(profile, clients))
 
 
-LABEL = f'labels: {{{USE}: "true"}} in the metadata of the pod\'s template'
-RENEW = f"{UP} renews it, and so does clusterkit kaniko build"
-ZONE = "az network dns zone create, or create the records yourself"
 _NO_REGISTRY = Result("skipped", "the profile has no registry")
-_NOT_THERE = Result("failed", "there is no registry of this cluster", "registry", cure=UP)
+_NOT_THERE = Result("failed", "there is no registry of this cluster", "registry", NO_HOST)
 _NO_ACCOUNTS = Result("skipped", "no service account pushes as itself")
+
+
+def _there(asked: Asked) -> RegistryState | Result:
+    """The registry, or what is to say without one."""
+    return _NO_REGISTRY if asked.profile.registry is None else asked.registry or _NOT_THERE
 
 
 # -- Z1 to Z3: the registry -----------------------------------------------------------------------
 
 
 def _registry(asked: Asked) -> Iterator[Result]:
-    if asked.profile.registry is None:
-        yield _NO_REGISTRY
-        return
-    have = asked.registry
-    if have is None:
-        yield _NOT_THERE
+    have = _there(asked)
+    if isinstance(have, Result):
+        yield have
     elif have.status not in ("", "Succeeded") or not have.server:
         what = f"its state is {have.status or 'unknown'}, its login server {have.server or 'none'}"
-        yield Result("failed", what, f"registry {have.name}", cure=UP)
+        yield Result("failed", what, f"registry {have.name}")
     else:
         yield Result("passed", f"{have.server} is there", f"registry {have.name}")
 
@@ -143,12 +90,12 @@ def _roles(asked: Asked) -> Iterator[Result]:
         have = asked.identity(right.who)
         if have is None or not right.on:
             lacking = where if have is None else right.thing
-            yield Result("failed", f"{lacking} does not exist", where, cure=UP)
+            yield Result("failed", f"{lacking} does not exist", where)
         elif not _has(have, right, given):
             what = f"lacks {right.role} on {right.thing}"
             if _mistaken(asked, have, right, given):
                 what += ", where AcrPull and AcrPush have no effect"
-            yield Result("failed", what, where, UNAUTHORIZED, UP)
+            yield Result("failed", what, where)
         else:
             yield Result("passed", f"has {right.role} on {right.thing}", where)
 
@@ -195,12 +142,9 @@ def _mistaken(
 
 
 def _tokens(asked: Asked) -> Iterator[Result]:
-    if asked.profile.registry is None:
-        yield _NO_REGISTRY
-        return
-    have = asked.registry
-    if have is None:
-        yield _NOT_THERE
+    have = _there(asked)
+    if isinstance(have, Result):
+        yield have
         return
     where = f"registry {have.name}"
     if have.arm_tokens:
@@ -208,7 +152,7 @@ def _tokens(asked: Asked) -> Iterator[Result]:
         return
     cure = f"az acr config authentication-as-arm update --registry {have.name} --status enabled"
     what = "its policy azureADAuthenticationAsArmPolicy is disabled, and helpers have no others"
-    yield Result("failed", what, where, EXPIRED, f"{UP}, or {cure}")
+    yield Result("failed", what, where, cure=f"{UP}, or {cure}")
 
 
 # -- Z4 to Z6: how builds log in ------------------------------------------------------------------
@@ -220,12 +164,12 @@ def _federation(asked: Asked) -> Iterator[Result]:
         yield _NO_ACCOUNTS
         return
     if cluster is None:
-        yield Result("failed", "there is no cluster", asked.profile.name, cure=UP)
+        yield Result("failed", "there is no cluster", asked.profile.name)
         return
     where = f"cluster {cluster.name}"
     enable = f"{UP}, or az aks update --enable-oidc-issuer --enable-workload-identity"
     if not cluster.issuer:
-        yield Result("failed", "it has no OIDC issuer", where, STRANGER, enable)
+        yield Result("failed", "it has no OIDC issuer", where, cure=enable)
         return
     if not cluster.workload_identity:
         yield Result("failed", "Workload ID is off", where, NO_TOKEN, enable)
@@ -241,7 +185,7 @@ def _federation(asked: Asked) -> Iterator[Result]:
         else:
             yield Result("passed", "has a federated credential", f"serviceaccount/{account}")
             continue
-        yield Result("failed", what, f"serviceaccount/{account}", STRANGER, UP)
+        yield Result("failed", what, f"serviceaccount/{account}")
 
 
 def _pods(asked: Asked) -> Iterator[Result]:
@@ -252,7 +196,7 @@ def _pods(asked: Asked) -> Iterator[Result]:
     wrong = [pod for pod in _without_label(asked) if pod.account in pushers]
     for pod in wrong:
         what = f"runs as {pod.account} without the label {USE}=true, so it is given no token"
-        yield Result("failed", what, f"pod/{pod.name}", NO_TOKEN, LABEL)
+        yield Result("failed", what, f"pod/{pod.name}")
     if not wrong:
         yield Result("passed", f"none runs as {', '.join(pushers)} without the label {USE}")
 
@@ -293,13 +237,14 @@ def _password(asked: Asked) -> Iterator[Result]:
 def _good(token: str, server: str, where: str) -> Result:
     """Whether a password is good still."""
     if not token:
-        return Result("failed", f"it has no login to {server}", where, EXPIRED, UP)
+        return Result("failed", f"it has no login to {server}", where)
     end = expires(token)
     if end is None:
-        return Result("warned", f"the password for {server} is no token", where, cure=UP)
+        return Result("warned", f"the password for {server} is no token", where)
     if end > datetime.now(UTC):
         return Result("passed", f"its token is good until {end:%H:%M} UTC", where)
-    return Result("failed", f"its token expired {end:%Y-%m-%d %H:%M} UTC", where, EXPIRED, RENEW)
+    renew = f"{UP} renews it, and so does clusterkit kaniko build"
+    return Result("failed", f"its token expired {end:%Y-%m-%d %H:%M} UTC", where, cure=renew)
 
 
 def _token(secret: Mapping[str, Any] | None, server: str) -> str:
@@ -321,15 +266,15 @@ def _providers(asked: Asked) -> Iterator[Result]:
         if state in ("Registered", activation.GOES_ON):
             yield Result("passed", "is registered", name)
         else:
-            cure = f"clusterkit up --activate, or az provider register --namespace {name}"
-            yield Result("failed", f"is {state or 'not known'}", name, NOT_REGISTERED, cure)
+            cure = f"{UP} --activate, or az provider register --namespace {name}"
+            yield Result("failed", f"is {state or 'not known'}", name, cure=cure)
 
 
 def _accounts(asked: Asked) -> Iterator[Result]:
     entra, cluster = asked.profile.entra, asked.cluster
     wanted = entra is None or entra.local_accounts
     if cluster is None:
-        yield Result("failed", "there is no cluster", asked.profile.name, cure=UP)
+        yield Result("failed", "there is no cluster", asked.profile.name)
         return
     where = f"cluster {cluster.name}"
     words = {True: "let in", False: "not let in"}
@@ -337,7 +282,7 @@ def _accounts(asked: Asked) -> Iterator[Result]:
         yield Result("passed", f"they are {words[wanted]}", where)
         return
     what = f"they are {words[not wanted]}, the profile says {words[wanted]}"
-    yield Result("failed", what, where, NO_LOCAL if wanted else LET_IN, UP)
+    yield Result("failed", what, where, "" if wanted else "az aks get-credentials --admin succeeds")
 
 
 # -- Z9 to Z11: Jenkins X -------------------------------------------------------------------------
@@ -349,14 +294,13 @@ def _files(asked: Asked) -> Iterator[Result]:
         return
     have = asked.ours(blobs.StorageAccount)
     if have is None:
-        yield Result("failed", "there is no storage account of this cluster", cure=UP)
+        yield Result("failed", "there is no storage account of this cluster")
         return
     where = f"storage account {have.name}"
-    if missing := [name for name in jenkinsx.CONTAINERS if name not in have.containers]:
-        what = f"it has no container {', '.join(missing)}"
-        yield Result("failed", what, where, NO_CONTAINER, UP)
+    if missing := [name for name in STORAGE if name not in have.containers]:
+        yield Result("failed", f"it has no container {', '.join(missing)}", where)
     else:
-        yield Result("passed", f"it has {', '.join(jenkinsx.CONTAINERS)}", where)
+        yield Result("passed", f"it has {', '.join(STORAGE)}", where)
 
 
 def _vault(asked: Asked) -> Iterator[Result]:
@@ -369,11 +313,11 @@ def _vault(asked: Asked) -> Iterator[Result]:
         there = keyvault.deleted(asked.scope, name)
         again = there is not None and keyvault.ours(asked.scope, there)
         what = f"{name} was deleted" if again else "there is no key vault of this cluster"
-        cure = f"{UP} brings it back with its secrets" if again else UP
-        yield Result("failed", what, "key vault", cure=cure)
+        cure = f"{UP} brings it back with its secrets" if again else ""
+        yield Result("failed", what, "key vault", "dial tcp: lookup …: no such host", cure)
     elif not have.by_roles:
         what = "access policies decide who may read it, roles have no effect"
-        yield Result("failed", what, f"key vault {have.name}", NO_RIGHT, UP)
+        yield Result("failed", what, f"key vault {have.name}")
     else:
         yield Result("passed", "is there, and roles decide", f"key vault {have.name}")
 
@@ -387,4 +331,36 @@ def _zone(asked: Asked) -> Iterator[Result]:
         yield Result("passed", f"the zone {zone.name} is in the group {zone.group}", wanted.domain)
         return
     what = "no zone of it is in the subscription: nobody writes its records"
-    yield Result("warned", what, wanted.domain, cure=ZONE)
+    yield Result("warned", what, wanted.domain)
+
+
+ROWS = (
+    Row("the registry exists and has a login server", _registry, NO_HOST),
+    Row("identities have the roles that they need", _roles, UNAUTHORIZED),
+    Row("the registry takes the tokens of Resource Manager's", _tokens, EXPIRED),
+    Row("the builds' service accounts are known to Entra ID", _federation, STRANGER, UP, "kaniko"),
+    Row(
+        "pods that push as themselves have Workload ID's label",
+        _pods,
+        NO_TOKEN,
+        f'labels: {{{USE}: "true"}} in the metadata of the pod\'s template',
+        "kaniko",
+    ),
+    Row("the builds' password has not expired", _password, EXPIRED, UP, "kaniko"),
+    Row(
+        "the subscription has registered what the cluster needs",
+        _providers,
+        NOT_REGISTERED,
+        f"{UP} --activate, or az provider register",
+    ),
+    Row("the cluster's own certificates are let in as the profile says", _accounts, NO_LOCAL),
+    Row("Jenkins X has a place for its logs", _files, NO_CONTAINER, UP, "jenkins-x"),
+    Row("Jenkins X has a key vault for its secrets", _vault, NO_SECRETS, UP, "jenkins-x"),
+    Row(
+        "the domain has a DNS zone in the subscription",
+        _zone,
+        "dial tcp: lookup …: no such host",
+        "az network dns zone create, or create the records yourself",
+        "jenkins-x",
+    ),
+)

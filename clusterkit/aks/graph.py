@@ -130,7 +130,7 @@ class _Graph:
         return StorageAccount(
             name=self.facts.storage,
             group=self.group,
-            containers=jx.CONTAINERS,
+            containers=jenkinsx.STORAGE,
             keep=wanted.keep_storage,
             tags=self.tags,
         )

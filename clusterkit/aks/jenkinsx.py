@@ -22,12 +22,7 @@ from clusterkit.aks.zones import ZoneState, zone_of
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Absent, Denied
 from clusterkit.naming import CLUSTER
-from clusterkit.ready.jenkinsx import Platform, secret_storage
-
-LOGS = "logs"
-CONTAINERS = (LOGS, "reports", "repository")
-"""as ``spec.storage`` of jx-requirements.yml has them (jenkins-x/jx-api
-``pkg/apis/core/v4beta1/requirements.go``)"""
+from clusterkit.ready.jenkinsx import LOGS, STORAGE, Platform, secret_storage
 
 
 @dataclass(frozen=True)
@@ -63,7 +58,7 @@ def platform_of(profile: AksProfile, clients: Clients, named: Named) -> Platform
         organization=registry.name if registry else "",
         region=profile.region,
         secret_storage=secret_storage(profile.ready, "azurekeyvault"),
-        storage={name: _url(name, named.storage) for name in CONTAINERS if named.storage},
+        storage={name: _url(name, named.storage) for name in STORAGE if named.storage},
         cluster_extra={"azure": azure},
         boot_env=_environment(account, named) if named.vault else {},
         external_dns=named.zone is not None,

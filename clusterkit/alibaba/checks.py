@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Network
 from itertools import combinations
 from typing import Any
@@ -22,94 +21,19 @@ from clusterkit.kube.api import Object
 from clusterkit.kube.secrets import EXPIRES
 from clusterkit.kube.storage import is_default
 from clusterkit.ready import jenkinsx
-from clusterkit.ready.checks import Check, Result
+from clusterkit.ready.checks import UP, Check, Result, Row, numbered
 
 ZONE = "topology.kubernetes.io/zone"
 MACHINE = "node.kubernetes.io/instance-type"
 SMALL = (8, 1)
 """GiB: what the charts of Jenkins and of Jenkins X claim, and that of Vault"""
-UP = "clusterkit up"
 OUR_CLASS = "set storage: {default: ssd}, and run clusterkit up"
 NO_CLASS = Result("skipped", "no default StorageClass makes disks (K3)")
 
 
 def checks(profile: AlibabaProfile, clients: Clients) -> Sequence[Check]:
     """A1 to A9; no call before one is run."""
-
-    def check(
-        name: str,
-        title: str,
-        ask: Callable[[AlibabaProfile, Clients], Iterable[Result]],
-        seen: str,
-        cure: str,
-    ) -> Check:
-        return Check(name, title, "static", partial(ask, profile, clients), seen=seen, cure=cure)
-
-    return (
-        check(
-            "A1",
-            "the ranges of pods, Services and the VPC do not overlap",
-            _ranges,
-            "dial tcp …: i/o timeout",
-            "clusters cannot change theirs: remove the VPC's range, or make another cluster",
-        ),
-        check(
-            "A2",
-            "the default StorageClass takes small claims",
-            _small_claims,
-            "all attempts failed: cloud_ssd: requested size 8GiB is less than minimum 20GiB",
-            f"{OUR_CLASS}, or give your class volumeSizeAutoAvailable",
-        ),
-        check(
-            "A3",
-            "the default StorageClass waits for the pod, or all nodes are in one zone",
-            _late,
-            "0/3 nodes are available: 3 node(s) had volume node affinity conflict",
-            OUR_CLASS,
-        ),
-        check(
-            "A4",
-            "the nodes' machines take the disks of the default StorageClass",
-            _disks,
-            "InvalidDataDiskCategory.NotSupported",
-            OUR_CLASS,
-        ),
-        check(
-            "A5",
-            "an SNAT entry for each VSwitch of the nodes",
-            _way_out,
-            'Failed to pull image "ghcr.io/…": … dial tcp …:443: i/o timeout',
-            UP,
-        ),
-        check(
-            "A6",
-            "the API server can be reached from here",
-            _endpoint,
-            "Unable to connect to the server: dial tcp …:6443: i/o timeout",
-            "endpoint: {public: true}, or run this inside the VPC",
-        ),
-        check(
-            "A7",
-            "the registry has what pods push to, by an address inside the VPC",
-            _registry,
-            "denied: requested access to the resource is denied",
-            UP,
-        ),
-        check(
-            "A8",
-            "Container Service is activated and has its roles",
-            _activation,
-            "ErrorNotEnabled, EntityNotExist.Role",
-            activation.CURE,
-        ),
-        check(
-            "A9",
-            "nodes can pull images from foreign registries",
-            _mirror,
-            'Failed to pull image "ghcr.io/…": … i/o timeout',
-            "set mirror to a registry that has them (docs/alibaba.md, Mainland China)",
-        ),
-    )
+    return numbered("A", ROWS, profile, clients)
 
 
 def _ranges(profile: AlibabaProfile, clients: Clients) -> Iterator[Result]:
@@ -316,3 +240,61 @@ def _mirror(profile: AlibabaProfile, _: Clients) -> Iterator[Result]:
 
 def _list(words: Iterable[str]) -> str:
     return ", ".join(words)
+
+
+ROWS = (
+    Row(
+        "the ranges of pods, Services and the VPC do not overlap",
+        _ranges,
+        "dial tcp …: i/o timeout",
+        "clusters cannot change theirs: remove the VPC's range, or make another cluster",
+    ),
+    Row(
+        "the default StorageClass takes small claims",
+        _small_claims,
+        "all attempts failed: cloud_ssd: requested size 8GiB is less than minimum 20GiB",
+        f"{OUR_CLASS}, or give your class volumeSizeAutoAvailable",
+    ),
+    Row(
+        "the default StorageClass waits for the pod, or all nodes are in one zone",
+        _late,
+        "0/3 nodes are available: 3 node(s) had volume node affinity conflict",
+        OUR_CLASS,
+    ),
+    Row(
+        "the nodes' machines take the disks of the default StorageClass",
+        _disks,
+        "InvalidDataDiskCategory.NotSupported",
+        OUR_CLASS,
+    ),
+    Row(
+        "an SNAT entry for each VSwitch of the nodes",
+        _way_out,
+        'Failed to pull image "ghcr.io/…": … dial tcp …:443: i/o timeout',
+        UP,
+    ),
+    Row(
+        "the API server can be reached from here",
+        _endpoint,
+        "Unable to connect to the server: dial tcp …:6443: i/o timeout",
+        "endpoint: {public: true}, or run this inside the VPC",
+    ),
+    Row(
+        "the registry has what pods push to, by an address inside the VPC",
+        _registry,
+        "denied: requested access to the resource is denied",
+        UP,
+    ),
+    Row(
+        "Container Service is activated and has its roles",
+        _activation,
+        "ErrorNotEnabled, EntityNotExist.Role",
+        activation.CURE,
+    ),
+    Row(
+        "nodes can pull images from foreign registries",
+        _mirror,
+        'Failed to pull image "ghcr.io/…": … i/o timeout',
+        "set mirror to a registry that has them (docs/alibaba.md, Mainland China)",
+    ),
+)

@@ -23,7 +23,6 @@ def platform_of(profile: AlibabaProfile, hosts: tuple[str, ...]) -> Platform:
         region=profile.region,
         secret_storage=secret_storage(profile.ready, None),
         external_dns=False,
-        registry_secret=True,
     )
 
 

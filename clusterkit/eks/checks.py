@@ -8,9 +8,8 @@ subnets, kubectl for access.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from clusterkit.eks.addons import EBS_ACCOUNT, Addon, PodIdentity
 from clusterkit.eks.client import Clients, pages
@@ -21,14 +20,15 @@ from clusterkit.eks.jenkinsx import grants, lacking
 from clusterkit.eks.nodes import NodeGroup
 from clusterkit.eks.preflight import account as account_of
 from clusterkit.eks.profile import EksProfile
-from clusterkit.eks.storage import PURPOSES, Bucket
+from clusterkit.eks.storage import Bucket
 from clusterkit.eks.tags import where
 from clusterkit.engine.kind import Found
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Absent, Gone
 from clusterkit.naming import CLUSTER
 from clusterkit.profile.ready import JENKINS_X_ACCOUNT
-from clusterkit.ready.checks import Check, Purpose, Result
+from clusterkit.ready.checks import UP, Check, Result, Row, numbered
+from clusterkit.ready.jenkinsx import STORAGE
 
 LAYERS = (
     "BatchCheckLayerAvailability",
@@ -47,7 +47,6 @@ LEAST_HOPS = 2
 DRIVER = "aws-ebs-csi-driver"
 PODS = "pods.eks.amazonaws.com"
 BALANCED = "kubernetes.io/role/elb"
-UP = "clusterkit up"
 DENIED = (
     "error checking push permissions: … POST …/blobs/uploads/: unexpected status code 401 "
     "Unauthorized: Not Authorized"
@@ -69,19 +68,7 @@ NO_JENKINS_X = "the profile has no ready.jenkins_x"
 
 def checks(profile: EksProfile, clients: Clients) -> Sequence[Check]:
     """E1 to E9."""
-    account = Account(profile, clients)
-    return [
-        Check(
-            f"E{number}",
-            row.title,
-            "static",
-            partial(row.ask, account),
-            row.purpose,
-            row.seen,
-            row.cure,
-        )
-        for number, row in enumerate(ROWS, 1)
-    ]
+    return numbered("E", ROWS, Account(profile, clients))
 
 
 class Account:
@@ -353,7 +340,7 @@ def _buckets(account: Account) -> Iterator[Result]:
         yield Result("skipped", "the profile keeps nothing for Jenkins X (ready.jenkins_x.storage)")
         return
     owner = account_of(account.clients)
-    for purpose in PURPOSES:
+    for purpose in STORAGE:
         bucket = Bucket(name=purpose, account=owner)
         name, have = bucket.bucket(account.scope), bucket.found(account.scope)
         if have is None:
@@ -365,16 +352,6 @@ def _buckets(account: Account) -> Iterator[Result]:
             yield Result("failed", "may be made public", f"bucket/{name}", "logs are public", UP)
         else:
             yield Result("passed", "exists", f"bucket/{name}")
-
-
-class Row(NamedTuple):
-    """One check."""
-
-    title: str
-    ask: Callable[[Account], Iterator[Result]]
-    seen: str
-    cure: str = UP
-    purpose: Purpose = "any"
 
 
 ROWS = (

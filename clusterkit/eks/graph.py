@@ -27,7 +27,7 @@ from clusterkit.eks.nodes import AMI, LaunchTemplate, NodeGroup
 from clusterkit.eks.preflight import Facts
 from clusterkit.eks.profile import EksProfile, EksRegistry, ExistingNetwork
 from clusterkit.eks.registry import LogGroup, Repository
-from clusterkit.eks.storage import PURPOSES, Bucket
+from clusterkit.eks.storage import Bucket
 from clusterkit.eks.tags import Ec2State
 from clusterkit.engine.kind import Env, Existing, Kind
 from clusterkit.kube.manifest import service_account
@@ -306,7 +306,7 @@ class _Graph:
             )
             for grant in grants(profile, facts.partition, facts.account)
         ]
-        for purpose in PURPOSES if wanted.storage else ():
+        for purpose in jenkinsx.STORAGE if wanted.storage else ():
             keep = wanted.keep_storage
             needs.append(Bucket(name=purpose, account=facts.account, keep=keep, tags=tags))
         yield from needs

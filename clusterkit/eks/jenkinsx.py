@@ -16,9 +16,9 @@ from clusterkit.eks.client import Clients
 from clusterkit.eks.iam import Document, RoleState, allow, allows, push_statements
 from clusterkit.eks.preflight import account as account_of
 from clusterkit.eks.profile import EksProfile
-from clusterkit.eks.storage import PURPOSES, bucket_name
+from clusterkit.eks.storage import bucket_name
 from clusterkit.profile.ready import JENKINS_X_ACCOUNT, JenkinsX
-from clusterkit.ready.jenkinsx import Platform, secret_storage
+from clusterkit.ready.jenkinsx import STORAGE, Platform, secret_storage
 
 CLOUD_SECRETS = "secretsManager"
 SECRETS_ROLE = "external-secrets-secrets-manager"
@@ -56,7 +56,7 @@ def grants(profile: EksProfile, partition: str, account: str) -> Iterator[Grant]
     if registry is not None:
         pushes = push_statements(partition, region, account, registry.name, REPOSITORIES)
     written = f"{READ} PutObject DeleteObject"
-    kept = tuple(objects(each, written) for each in PURPOSES if wanted.storage)
+    kept = tuple(objects(each, written) for each in STORAGE if wanted.storage)
     if pushes or kept:
         yield Grant("tekton-bot", (JENKINS_X_ACCOUNT,), (*pushes, *kept))
     if wanted.storage:
@@ -131,7 +131,7 @@ def _zone(wanted: JenkinsX, partition: str) -> Iterator[Grant]:
 def platform_of(profile: EksProfile, account: str, clients: Clients) -> Platform:
     """The cluster as Jenkins X names it; asks nothing."""
     registry, wanted = profile.registry, profile.ready.jenkins_x
-    purposes = PURPOSES if wanted and wanted.storage else ()
+    purposes = STORAGE if wanted and wanted.storage else ()
     named = (profile.name, account, profile.region)
     secrets = secret_storage(profile.ready, CLOUD_SECRETS)
     role = f"arn:{clients.partition}:iam::{account}:role/{profile.name}-{SECRETS_ROLE}"

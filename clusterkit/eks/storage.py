@@ -23,10 +23,8 @@ from clusterkit.engine.operation import Done, Outcome, Running
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import ClusterkitError, Exists, Gone, NotOurs
 from clusterkit.naming import CLUSTER, KEEP, digest
+from clusterkit.ready.jenkinsx import STORAGE
 
-PURPOSES = ("logs", "reports", "repository")
-"""``storage`` of jx-requirements.yml (jenkins-x/terraform-aws-eks-jx,
-``modules/cluster/storage.tf``)"""
 PRIVATE = (
     "BlockPublicAcls",
     "BlockPublicPolicy",
@@ -124,7 +122,7 @@ class Bucket(Tagged[BucketState]):
 
 
 def _form(scope: Scope[Any]) -> re.Pattern[str]:
-    return re.compile(rf"({'|'.join(PURPOSES)})-{re.escape(scope.cluster)}-[0-9a-f]{{8}}")
+    return re.compile(rf"({'|'.join(STORAGE)})-{re.escape(scope.cluster)}-[0-9a-f]{{8}}")
 
 
 def _listed(scope: Scope[Clients]) -> Sequence[BucketState]:

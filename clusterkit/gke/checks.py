@@ -14,7 +14,6 @@ from clusterkit.gke.client import Clients
 from clusterkit.gke.cluster import ClusterState, owned
 from clusterkit.gke.iam import IamServiceAccount, holders
 from clusterkit.gke.identities import (
-    BUCKETS,
     PIPELINES,
     READERS,
     WRITERS,
@@ -28,9 +27,10 @@ from clusterkit.gke.profile import GkeProfile
 from clusterkit.gke.registry import HOSTS, WRITER
 from clusterkit.gke.workload import USER, principal, user
 from clusterkit.naming import CLUSTER, NAME
-from clusterkit.ready.checks import Check, Purpose, Result
+from clusterkit.ready.checks import UP, Check, Purpose, Result
+from clusterkit.ready.jenkinsx import STORAGE
 
-UP, REPAIR = "clusterkit up", "clusterkit repair registry-auth"
+REPAIR = "clusterkit repair registry-auth"
 PUSHING = frozenset({WRITER, "roles/artifactregistry.repoAdmin", "roles/artifactregistry.admin"})
 """roles with ``artifactregistry.repositories.uploadArtifacts``
 (https://cloud.google.com/artifact-registry/docs/access-control)"""
@@ -274,7 +274,7 @@ class _Checks:
         if not wanted.storage:
             return
         found = {have.tags.get(NAME): have for have in storage.owned(self.scope)}
-        for name in BUCKETS:
+        for name in STORAGE:
             if have := found.get(name):
                 yield from self._access(have.id)
             else:

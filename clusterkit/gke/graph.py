@@ -11,7 +11,7 @@ from clusterkit.gke.builds import SECRET, KeySecret
 from clusterkit.gke.cluster import Cluster
 from clusterkit.gke.fields import disk_type
 from clusterkit.gke.iam import NODE_ROLE, IamServiceAccount
-from clusterkit.gke.identities import BUCKETS, PIPELINES, READERS, WRITERS, Identity, identities
+from clusterkit.gke.identities import PIPELINES, READERS, WRITERS, Identity, identities
 from clusterkit.gke.jenkinsx import platform_of
 from clusterkit.gke.network import NetworkState, SubnetworkState
 from clusterkit.gke.nodes import NodePool
@@ -239,7 +239,7 @@ class _Graph:
                 "readers": tuple(self._accounts(READERS)),
                 "tags": self.tags,
             }
-            buckets = tuple(Bucket(name=name, **made) for name in BUCKETS)
+            buckets = tuple(Bucket(name=name, **made) for name in jenkinsx.STORAGE)
         yield from buckets
 
         def known(env: Env[Any]) -> Platform:

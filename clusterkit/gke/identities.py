@@ -43,9 +43,7 @@ SECRET_READER = Identity(
 DNS = Identity("dn", ("cert-manager/cert-manager", "jx/external-dns"), ("roles/dns.admin",))
 
 
-BUCKETS = ("logs", "reports", "repository")
-"""what Jenkins X calls the places it stores things in (jenkins-x/jx-api v4.8.6,
-``pkg/apis/core/v4beta1/requirements.go``)"""
+EVERY = (PIPELINES, BUILDS, VIEWER, BOOT, SECRET_READER, DNS)
 WRITERS, READERS = (PIPELINES, BUILDS), (VIEWER,)
 """who has a role on the buckets"""
 

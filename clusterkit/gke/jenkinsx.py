@@ -13,12 +13,12 @@ from clusterkit.errors import Absent
 from clusterkit.gke.builds import access_of
 from clusterkit.gke.client import Clients
 from clusterkit.gke.cluster import owned
-from clusterkit.gke.identities import BOOT, BUCKETS, SECRETS, address, identities
+from clusterkit.gke.identities import BOOT, SECRETS, address, identities
 from clusterkit.gke.profile import GkeProfile
 from clusterkit.gke.storage import owned as buckets
 from clusterkit.gke.workload import ACT_AS
 from clusterkit.naming import NAME
-from clusterkit.ready.jenkinsx import Platform, secret_storage
+from clusterkit.ready.jenkinsx import STORAGE, Platform, secret_storage
 
 
 def platform_of(
@@ -56,9 +56,9 @@ def platform(profile: GkeProfile, clients: Clients, account: str | None) -> Plat
     if wanted and wanted.storage:
         found = buckets(Scope(clients, profile.name, profile.region))
         there = {have.tags.get(NAME): have.url for have in found}
-        if missing := [name for name in BUCKETS if name not in there]:
+        if missing := [name for name in STORAGE if name not in there]:
             raise Absent(f"bucket/{missing[0]}")
-        storage = {name: there[name] for name in BUCKETS}
+        storage = {name: there[name] for name in STORAGE}
     for have in owned(clients, profile.name):
         project = profile.project or account or clients.project
         return platform_of(profile, project, have.location, storage)

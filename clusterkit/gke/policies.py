@@ -13,16 +13,17 @@ when ``READS`` reads in a row show it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, NamedTuple
 
-from clusterkit.engine.kind import Env
+from clusterkit.engine.kind import Env, Kind, State
 from clusterkit.engine.operation import Done, Outcome, Running
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Denied, Gone, Propagating
 from clusterkit.gke.client import Clients
+from clusterkit.gke.identities import EVERY
 from clusterkit.naming import CLUSTER, read_mark
 
 Policy = Mapping[str, Any]
@@ -40,9 +41,8 @@ EFFECT = 120.0
 PUSHERS = ("push", "agent")
 """accounts that builds push as: of all, or of each namespace with a key of its own"""
 OWN = f"({'|'.join(('nodes', *PUSHERS))})"
-JENKINS_X = ("tekton", "bc", "jxui", "boot", "sm", "dn")
-"""what the ids of the accounts that Jenkins X expects end with, after the cluster's name
-(``identities.py``)"""
+JENKINS_X = tuple(each.name for each in EVERY)
+"""what the ids of the accounts that Jenkins X expects end with, after the cluster's name"""
 READS = 3
 """terraform-provider-google waits for as many (``resource_google_service_account.go``)"""
 
@@ -154,6 +154,15 @@ def without_others(scope: Scope[Clients], found: Collection[Grant]) -> frozenset
         return email in marked or (of_jenkins_x(scope, email) and email not in ours)
 
     return frozenset(each for each in found if not is_theirs(email_of(each.member)))
+
+
+def held(env: Env[Clients], roles: Mapping[str, Iterable[Kind[Any, State]]]) -> frozenset[Grant]:
+    """What service accounts of ours are to have, by role."""
+    return frozenset(
+        Grant(role, f"serviceAccount:{email}")
+        for role, accounts in roles.items()
+        for email in env.ids(accounts)
+    )
 
 
 def project(client: Clients) -> Holder:

@@ -21,7 +21,7 @@ from clusterkit.gke import policies
 from clusterkit.gke.client import Clients
 from clusterkit.gke.errors import DISABLED
 from clusterkit.gke.operations import long_running
-from clusterkit.gke.policies import EFFECT, Grant, changed
+from clusterkit.gke.policies import EFFECT, Grant, changed, held
 from clusterkit.naming import CLUSTER, KEEP, digest
 
 HOST = "clusterkit-gcr-"
@@ -89,7 +89,8 @@ class Repository(Kind[Clients, RepositoryState]):
         return long_running(SERVICE, answer, f"{SERVICE}.{_COLLECTION}.create")
 
     def edits(self, env: Env[Clients], have: RepositoryState) -> Iterator[Edit]:
-        wanted, holder = frozenset(self._wanted(env)), policies.repository(have.id)
+        wanted = held(env, {READER: self.readers, WRITER: self.writers})
+        holder = policies.repository(have.id)
 
         def others(grant: Grant) -> bool:
             return grant in have.grants and grant not in wanted
@@ -103,11 +104,6 @@ class Repository(Kind[Clients, RepositoryState]):
                 return changed(env, holder, wanted, others, effect=effect)
 
         yield from edit("grants", have.grants, wanted, grant)
-
-    def _wanted(self, env: Env[Clients]) -> Iterator[Grant]:
-        for role, accounts in ((READER, self.readers), (WRITER, self.writers)):
-            for email in env.ids(accounts):
-                yield Grant(role, f"serviceAccount:{email}")
 
     @classmethod
     def delete(cls, scope: Scope[Clients], have: RepositoryState) -> Operation[Clients]:

@@ -24,9 +24,9 @@ from clusterkit.errors import Denied, Gone, InUse
 from clusterkit.gke import policies
 from clusterkit.gke.client import Clients
 from clusterkit.gke.errors import DISABLED
-from clusterkit.gke.identities import BUCKETS
-from clusterkit.gke.policies import Grant, changed
+from clusterkit.gke.policies import Grant, changed, held
 from clusterkit.naming import CLUSTER, KEEP, digest
+from clusterkit.ready.jenkinsx import STORAGE
 
 SERVICE = "storage"
 WRITER = "roles/storage.objectAdmin"
@@ -94,7 +94,8 @@ class Bucket(Kind[Clients, BucketState]):
         return next((have for have in _unmarked(env) if _is_called(env, have, self.name)), None)
 
     def edits(self, env: Env[Clients], have: BucketState) -> Iterator[Edit]:
-        wanted, holder = frozenset(self._wanted(env)), policies.bucket(have.id)
+        wanted = held(env, {READER: self.readers, WRITER: self.writers})
+        holder = policies.bucket(have.id)
 
         def grant() -> Operation[Clients]:
             # pods use it long after
@@ -104,11 +105,6 @@ class Bucket(Kind[Clients, BucketState]):
         close = partial(_patch, env.client, have.id, {"iamConfiguration": CLOSED})
         yield from edit("closed to the public", have.closed, True, close)
         yield from edit("grants", have.grants, wanted, grant)
-
-    def _wanted(self, env: Env[Clients]) -> Iterator[Grant]:
-        for role, accounts in ((READER, self.readers), (WRITER, self.writers)):
-            for email in env.ids(accounts):
-                yield Grant(role, f"serviceAccount:{email}")
 
     @classmethod
     def delete(cls, scope: Scope[Clients], have: BucketState) -> Operation[Clients] | None:
@@ -179,7 +175,7 @@ def _is_called(scope: Scope[Clients], have: BucketState, name: str) -> bool:
 def _unmarked(scope: Scope[Clients]) -> Iterator[BucketState]:
     """Buckets with a name of this cluster's and the mark of none."""
     for have in _listed(scope):
-        if CLUSTER not in have.tags and _is_called(scope, have, f"({'|'.join(BUCKETS)})"):
+        if CLUSTER not in have.tags and _is_called(scope, have, f"({'|'.join(STORAGE)})"):
             yield have
 
 

@@ -14,14 +14,13 @@ from clusterkit.errors import ClusterkitError, Denied, Gone, Rejected
 from clusterkit.kube.secrets import EXPIRES, decoded, expired
 from clusterkit.profile.ready import DOCKER_HUB, Kaniko
 from clusterkit.ready import kaniko as objects
-from clusterkit.ready.checks import Check, Result
+from clusterkit.ready.checks import UP, Check, Result
 from clusterkit.ready.kaniko import ENDED, Build
 from clusterkit.ready.registry import CONFIG_MAP, PushAccess, untagged
 from clusterkit.ready.subject import Subject, lacks_right, message
 
 HELPERS = frozenset({"gcr", "ecr-login", "acr-env"})
 """the credential helpers in kaniko's image (osscontainertools/kaniko, ``deploy/Dockerfile``)"""
-UP = "clusterkit up"
 _WORKLOADS = {
     "/api/v1/pods": ("spec",),
     "/apis/batch/v1/cronjobs": ("spec", "jobTemplate", "spec", "template", "spec"),

@@ -6,10 +6,13 @@ of clusterkit's and for any other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from typing import Literal, NamedTuple
 
+UP = "clusterkit up"
+"""the cure of whatever ``up`` makes or sets right"""
 Level = Literal["static", "dry-run", "probe"]
 """only reads; asks the API server what it would do; creates something and removes it again"""
 Status = Literal["passed", "warned", "failed", "skipped"]
@@ -50,3 +53,29 @@ class Check:
     """how users know the failure; of results that do not say it themselves"""
     cure: str = ""
     """the same for what to do next"""
+
+
+class Row(NamedTuple):
+    """One of a cloud's checks, all of which only read."""
+
+    title: str
+    ask: Callable[..., Iterable[Result]]
+    seen: str
+    cure: str = UP
+    purpose: Purpose = "any"
+
+
+def numbered(letter: str, rows: Sequence[Row], *asked: object) -> list[Check]:
+    """Checks ``E1``, ``E2``, …; ``asked`` is what each row's ``ask`` is given."""
+    return [
+        Check(
+            f"{letter}{number}",
+            row.title,
+            "static",
+            partial(row.ask, *asked),
+            row.purpose,
+            row.seen,
+            row.cure,
+        )
+        for number, row in enumerate(rows, 1)
+    ]

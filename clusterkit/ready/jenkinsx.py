@@ -37,6 +37,10 @@ RELEASE = "jxgo"
 (jenkins-x-plugins/jx-admin ``pkg/cmd/operator/operator.go``)"""
 REPOSITORY = "https://jenkins-x-charts.github.io/repo"
 VERSION = "0.2.4"
+LOGS = "logs"
+STORAGE = (LOGS, "reports", "repository")
+"""what it stores, as ``spec.storage`` of jx-requirements.yml names it: a bucket, or a container,
+for each (jenkins-x/jx-api v4.8.6, ``pkg/apis/core/v4beta1/requirements.go``)"""
 TEMPLATES = "jx3-gitops-repositories"
 """who owns the template repositories"""
 
@@ -59,19 +63,15 @@ class Platform:
     secret_storage: str = "local"
     """``local``, ``vault``, ``gsm``, ``azurekeyvault``, ``secretsManager``, ``systemManager``"""
     storage: Mapping[str, str] = field(default_factory=dict)
-    """``logs``, ``reports``, ``repository`` to a URL"""
+    """what of ``STORAGE``, to a URL"""
     cluster_extra: Mapping[str, Any] = field(default_factory=dict)
     """more of ``spec.cluster``: ``azure``, ``gke``"""
     boot_annotations: Mapping[str, str] = field(default_factory=dict)
     """of the service account of the boot job"""
     boot_env: Mapping[str, str] = field(default_factory=dict)
     """variables of the boot job, none of them a secret"""
-    vault: Mapping[str, Any] = field(default_factory=dict)
-    """``spec.vault``"""
     external_dns: bool = True
     """with ``ready.jenkins_x.domain``: Jenkins X can write into its zone"""
-    registry_secret: bool = False
-    """the registry knows no identity of pods: Secret ``jx/container-registry-auth``"""
 
 
 Describes = Callable[[Env[Any]], Platform]
@@ -91,12 +91,7 @@ def with_other(platform: Platform, ready: Ready) -> Platform:
     other = ready.kaniko.registry if ready.kaniko else None
     if other is None:
         return platform
-    own: dict[str, Any] = {
-        "registry": other.host,
-        "organization": other.prefix,
-        "registry_secret": True,
-    }
-    return replace(platform, **own)
+    return replace(platform, registry=other.host, organization=other.prefix)
 
 
 def requirements(platform: Platform, wanted: JenkinsX) -> dict[str, Any]:
@@ -128,8 +123,6 @@ def requirements(platform: Platform, wanted: JenkinsX) -> dict[str, Any]:
         if wanted.tls_email:
             ingress["tls"] = {"enabled": True, "email": wanted.tls_email, "production": True}
         spec["ingress"] = ingress
-    if platform.vault:
-        spec["vault"] = dict(platform.vault)
     if platform.storage:
         spec["storage"] = [{"name": name, "url": url} for name, url in platform.storage.items()]
     return {"apiVersion": "core.jenkins-x.io/v4beta1", "kind": "Requirements", "spec": spec}

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any
 
 from clusterkit.kube.api import Object
 from clusterkit.profile.ready import KANIKO
 from clusterkit.ready.checks import Check, Result
-from clusterkit.ready.probe import PAUSE, Probe, pause
+from clusterkit.ready.probe import PAUSE, Probe, container, pause
 from clusterkit.ready.subject import Subject
 
 BALANCED = 300.0
@@ -98,7 +97,7 @@ def _egress(subject: Subject) -> Iterator[Result]:
             seen: list[str] = []
 
             def pulled(path: str = path, seen: list[str] = seen) -> bool | None:
-                state = _state(subject.kube.get(path))
+                state = container(subject.kube.get(path) or {}, "pause")
                 waiting = state.get("waiting") or {}
                 reason = str(waiting.get("reason") or "")
                 if "Pull" in reason or reason == "InvalidImageName":
@@ -121,9 +120,3 @@ def _puller(name: str, image: str) -> Object:
     body = pause(name, restartPolicy="Never")
     body["spec"]["containers"][0] |= {"image": image, "imagePullPolicy": "Always"}
     return body
-
-
-def _state(pod: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    for status in ((pod or {}).get("status") or {}).get("containerStatuses") or ():
-        return dict(status.get("state") or {})
-    return {}

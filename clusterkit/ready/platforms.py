@@ -10,8 +10,7 @@ from urllib.parse import urlsplit
 
 from clusterkit.kube.api import Object
 from clusterkit.kube.secrets import EXPIRES, expired, text
-from clusterkit.ready.checks import Check, Result
-from clusterkit.ready.failures import UP
+from clusterkit.ready.checks import UP, Check, Result
 from clusterkit.ready.jenkinsx import KEY, NAMESPACE, OPERATOR, REGISTRY_AUTH, REQUIREMENTS
 from clusterkit.ready.subject import Subject
 

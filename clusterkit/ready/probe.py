@@ -61,6 +61,14 @@ def pause(name: str, **spec: Any) -> Object:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": whole}
 
 
+def container(pod: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """The state of one of a pod's containers; empty before it has one."""
+    for status in (pod.get("status") or {}).get("containerStatuses") or ():
+        if status.get("name") == name:
+            return dict(status.get("state") or {})
+    return {}
+
+
 class Probe:
     """A context in which things are made; at its end they go."""
 

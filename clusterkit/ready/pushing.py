@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 from clusterkit.kube.api import Object
 from clusterkit.profile.ready import Kaniko
 from clusterkit.ready import kaniko as objects
-from clusterkit.ready.builds import NOBODY, NOWHERE, UP
-from clusterkit.ready.checks import Check, Result
+from clusterkit.ready.builds import NOBODY, NOWHERE
+from clusterkit.ready.checks import UP, Check, Result
 from clusterkit.ready.failures import explain
 from clusterkit.ready.kaniko import CONTAINER, Build, Resources
-from clusterkit.ready.probe import Probe
+from clusterkit.ready.probe import Probe, container
 from clusterkit.ready.registry import PushAccess
 from clusterkit.ready.subject import Subject
 
@@ -84,11 +83,11 @@ def _tried(subject: Subject, probe: Probe, builder: Kaniko, access: PushAccess) 
 
         def over(path: str = path, last: list[Object] = last) -> Object | None:
             last[:] = [subject.kube.get(path) or {}]
-            return dict(_state(last[0]).get("terminated") or {}) or None
+            return dict(container(last[0], CONTAINER).get("terminated") or {}) or None
 
         ended = subject.wait(over, end)
         if ended is None:
-            waiting = _state(last[0] if last else {}).get("waiting") or {}
+            waiting = container(last[0] if last else {}, CONTAINER).get("waiting") or {}
             told = probe.events(path.rpartition("/")[2])[-1:]
             why = waiting.get("message") or (told[0] if told else "it got no node")
             yield Result("failed", f"the pod did not run: {why}", repository)
@@ -133,10 +132,3 @@ def _pusher(
     mount = {"name": "context", "mountPath": "/workspace", "readOnly": True}
     container["volumeMounts"] = [*container["volumeMounts"], mount]
     return body
-
-
-def _state(pod: Mapping[str, Any]) -> Mapping[str, Any]:
-    for status in (pod.get("status") or {}).get("containerStatuses") or ():
-        if status.get("name") == CONTAINER:
-            return dict(status.get("state") or {})
-    return {}

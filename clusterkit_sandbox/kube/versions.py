@@ -32,12 +32,12 @@ def shown(resource: Resource, found: Object) -> Object:
     return {**to(found), "apiVersion": resource.group_version}
 
 
-def stored(resource: Resource, current: Resource, found: Object) -> Object:
-    """An object of this version in the one it is stored in."""
+def stored(resource: Resource, current: Resource, found: Object) -> tuple[Resource, Object]:
+    """The version that objects of a kind are stored in, and an object of another version in it."""
     if resource.custom or resource is current:
-        return found
+        return resource, found
     of, _ = _BOTH.get((resource.group_version, resource.kind), (_same, _same))
-    return {**of(found), "apiVersion": current.group_version}
+    return current, {**of(found), "apiVersion": current.group_version}
 
 
 def _same(found: Object) -> Object:

@@ -54,8 +54,7 @@ class Writer:
     ) -> Object:
         """Store a new object; ``body`` is not changed. ``Refusal`` if it may not be."""
         new = self._decode(resource, typed(body, resource), options)
-        current = self._state.catalogue.current(resource.key)
-        new, resource = stored(resource, current, new), resource if resource.custom else current
+        resource, new = self._stored(resource, new)
         self._prepare(resource, namespace, new)
         defaults.fill(resource, new)
         # what admission adds belongs to nobody
@@ -73,8 +72,7 @@ class Writer:
         """Replace an object, or its status; the answer is the old one if nothing changes."""
         old = self._state.need(resource, namespace, name)
         new = self._decode(resource, body, options)
-        current = self._state.catalogue.current(resource.key)
-        new, resource = stored(resource, current, new), resource if resource.custom else current
+        resource, new = self._stored(resource, new)
         self._match(resource, new, old)
         new = self._part(resource, new, old, options.subresource)
         if not options.subresource:
@@ -102,6 +100,7 @@ class Writer:
         if resource.namespaced:
             wanted["metadata"].setdefault("namespace", namespace)
         wanted = self._typed_patch(resource, wanted, namespace, name)
+        resource, wanted = self._stored(resource, wanted)
         old = self._state.get(resource.key, namespace if resource.namespaced else "", name)
         if old is None and options.subresource:
             self._state.need(resource, namespace, name)
@@ -157,6 +156,9 @@ class Writer:
             new["metadata"]["finalizers"] = kept
 
         self.edit(key, found, change, "kube-controller-manager")
+
+    def _stored(self, resource: Resource, found: Object) -> tuple[Resource, Object]:
+        return stored(resource, self._state.catalogue.current(resource.key), found)
 
     def _decode(self, resource: Resource, body: Object, options: WriteOptions) -> Object:
         decoder = Decoder(resource)

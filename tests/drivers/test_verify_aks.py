@@ -16,6 +16,8 @@ import pytest
 
 from clusterkit.aks.iam import ROLES
 from clusterkit.ready.checks import Result
+from clusterkit.ready.subject import Subject
+from clusterkit.ready.verify import Wanted, run
 from tests.drivers.aks import Account
 from tests.drivers.aks_cases import JENKINS_X, MINIMAL_CASE, administered, zone
 from tests.drivers.world import Edits, World, edited, world
@@ -33,7 +35,8 @@ def verified(found: World) -> dict[str, Sequence[Result]]:
     """What each check finds."""
     made = found.cloud.checks(found.profile, found.clients())
     assert [check.id for check in made] == ALL
-    return {check.id: tuple(check.run()) for check in made}
+    verdicts = run(made, Subject(found.clients().kube), Wanted())
+    return {verdict.check.id: verdict.results for verdict in verdicts}
 
 
 def failed(found: World) -> dict[str, str]:

@@ -6,6 +6,7 @@ import json
 import math
 import threading
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from kubernetes import client, config, dynamic, watch
 from kubernetes.client.exceptions import ApiException
 
 from clusterkit_sandbox.kube import kube_server
+from clusterkit_sandbox.kube.kinds import built_in
+from clusterkit_sandbox.kube.printers.columns import columns
 from clusterkit_sandbox.pace import Pace
 from tests.sandbox.kubes import GP3, HOST, TOKENS, Cloud, kubeconfig, node
 
@@ -269,6 +272,54 @@ def test_custom_kinds_are_served_and_checked(cluster: Cluster) -> None:
     assert refused(things.create_namespaced_custom_object, *where, thing(0)).status == 422
     stored = things.create_namespaced_custom_object(*where, thing(2))
     assert stored["spec"] == {"size": 2, "color": "blue"}
+
+
+def scaler(share: int) -> dict[str, Any]:
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"}
+    spec = {"scaleTargetRef": target, "maxReplicas": 3, "targetCPUUtilizationPercentage": share}
+    head = {"apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler"}
+    return {**head, "metadata": {"name": "a"}, "spec": spec}
+
+
+def test_an_object_has_the_shape_of_the_version_that_is_asked_for(cluster: Cluster) -> None:
+    old, new = client.AutoscalingV1Api(cluster.client()), client.AutoscalingV2Api(cluster.client())
+
+    def shares() -> set[int]:
+        """As each version shows it, alone and in a list."""
+        loads = [
+            *old.list_namespaced_horizontal_pod_autoscaler("default").items,
+            old.read_namespaced_horizontal_pod_autoscaler("a", "default"),
+        ]
+        metrics = [
+            *new.list_namespaced_horizontal_pod_autoscaler("default").items,
+            new.read_namespaced_horizontal_pod_autoscaler("a", "default"),
+        ]
+        targets = (each.spec.metrics[0].resource.target for each in metrics)
+        found = {each.spec.target_cpu_utilization_percentage for each in loads}
+        return found | {each.average_utilization for each in targets}
+
+    old.create_namespaced_horizontal_pod_autoscaler("default", scaler(70))
+    assert shares() == {70}
+    api = cluster.dynamic().resources.get(api_version="autoscaling/v1", kind=scaler(1)["kind"])
+    api.server_side_apply(
+        body=scaler(60), name="a", namespace="default", field_manager="me", force_conflicts=True
+    )
+    assert shares() == {60}
+    new.delete_namespaced_horizontal_pod_autoscaler("a", "default")
+    api.server_side_apply(body=scaler(50), name="a", namespace="default", field_manager="me")
+    assert shares() == {50}
+
+
+def test_every_cell_is_of_a_column_that_a_real_server_has() -> None:
+    asked: dict[str, set[str]] = {}
+    for one in built_in():
+        name = ".".join(filter(None, (one.plural, one.key[0])))
+        asked.setdefault(name, set()).update(each.definition["name"] for each in columns(one))
+    asked["*"] = set().union(*asked.values())
+    cells = files("clusterkit_sandbox.kube").joinpath("data/cells.tsv").read_text()
+    for line in cells.splitlines()[1:]:
+        resource, column, *_ = line.split("\t")
+        assert column in asked[resource], line
 
 
 def test_pods_run_and_wait_for_what_they_need(cluster: Cluster) -> None:

@@ -13,9 +13,10 @@ from clusterkit.eks.iam import allows, policy
 from clusterkit.eks.irsa import PodRole
 from clusterkit.eks.jenkinsx import Grant, grants
 from clusterkit.eks.profile import EksProfile
-from clusterkit.eks.storage import PURPOSES, bucket_name
+from clusterkit.eks.storage import bucket_name
 from clusterkit.errors import ProfileError
 from clusterkit.profile.model import load
+from clusterkit.ready.jenkinsx import STORAGE
 from tests.drivers.eks_cases import JENKINS_X, JENKINS_X_CASE
 
 ACCOUNT = "123456789012"
@@ -66,7 +67,7 @@ def test_names_fit(secrets: str, most: int, tmp_path: Path) -> None:
     """64 characters of a role (IAM), 63 of a bucket (S3)."""
     found = profile(tmp_path, "a" * most, secrets=secrets, **ALL)
     assert all(len(f"{found.name}-{role}") <= 64 for role in granted(found))
-    for purpose in PURPOSES:
+    for purpose in STORAGE:
         assert len(bucket_name(purpose, found.name, ACCOUNT, found.region)) <= 63
     with pytest.raises(ProfileError, match=f"have room for {most}"):
         profile(tmp_path, "a" * (most + 1), secrets=secrets, **ALL)

@@ -57,7 +57,7 @@ def test_only_what_is_known_is_told() -> None:
     assert not {"ingress", "repository", "vault", "environments"} & spec.keys()
     assert spec["secretStorage"] == "azurekeyvault"
     assert spec["storage"][0] == {"name": "logs", "url": "azblob://logs"}
-    bare = document(Platform("alibaba", "demo", "h", registry_secret=True))
+    bare = document(Platform("alibaba", "demo", "h"))
     assert not {"storage", "repository", "vault"} & bare.keys()
 
 
@@ -92,7 +92,7 @@ def test_the_users_own_registry_takes_the_clouds_place() -> None:
     other = OtherRegistry(prefix="me")
     ready = Ready(kaniko=Kaniko(registry=other), jenkins_x=JenkinsX(git_url=GIT))
     found = jenkinsx.with_other(PLATFORM, ready)
-    assert (found.registry, found.organization, found.registry_secret) == ("docker.io", "me", True)
+    assert (found.registry, found.organization) == ("docker.io", "me")
     assert jenkinsx.with_other(PLATFORM, Ready(jenkins_x=ready.jenkins_x)) is PLATFORM
 
 

@@ -13,9 +13,8 @@ from clusterkit_sandbox.kube.state import CRDS
 from clusterkit_sandbox.kube.store import Change
 
 _SERVICES: GroupPlural = ("apiregistration.k8s.io", "apiservices")
-_PRIORITY = {"": (18000, 1)}
-"""of the core group; of the others what custom groups have"""
-_USUAL = (1000, 100)
+_CORE, _USUAL = (18000, 1), (1000, 100)
+"""priorities of the core group, and of all others those of custom groups"""
 
 
 class ApiServiceController:
@@ -52,9 +51,8 @@ class ApiServiceController:
 
     def _make(self, name: str, group: str, version: str) -> None:
         state = self._runtime.state
-        first, second = _PRIORITY.get(group, _USUAL)
-        spec: Object = {"version": version, "versionPriority": second}
-        spec["groupPriorityMinimum"] = first
+        spec: Object = {"group": group} if group else {}
+        spec["groupPriorityMinimum"], spec["versionPriority"] = _USUAL if group else _CORE
         told = {
             "type": "Available",
             "status": "True",
@@ -67,7 +65,7 @@ class ApiServiceController:
             state.catalogue.current(_SERVICES),
             {
                 "metadata": {"name": name, "labels": labels},
-                "spec": {**spec, **({"group": group} if group else {})},
+                "spec": {**spec, "version": version},
                 "status": {"conditions": [told]},
             },
         )

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 
 from clusterkit_sandbox.kube.budgets import BUDGETS, counted
 from clusterkit_sandbox.kube.controllers.runtime import Ref, Runtime, ref_of
+from clusterkit_sandbox.kube.controllers.workloads import condition
 from clusterkit_sandbox.kube.kinds import GroupPlural, Object
 from clusterkit_sandbox.kube.limits import QUOTAS, usage
-from clusterkit_sandbox.kube.ownership import now
 from clusterkit_sandbox.kube.selectors import dig
 from clusterkit_sandbox.kube.state import ClusterState
 from clusterkit_sandbox.kube.store import Change
@@ -80,21 +80,9 @@ def _scaler(state: ClusterState, found: Object) -> Object:
     scaled = state.get(resource.key, namespace, target["name"]) if resource else None
     if scaled is None:
         return {}
-    told = (
-        ("AbleToScale", "True", "SucceededGetScale", _ABLE),
-        ("ScalingActive", "False", "FailedGetResourceMetric", _NO_METRICS),
-    )
-    before = {item["type"]: item for item in dig(found, "status.conditions") or ()}
     conditions = [
-        before.get(kind)
-        or {
-            "type": kind,
-            "status": status,
-            "reason": reason,
-            "message": message,
-            "lastTransitionTime": now(),
-        }
-        for kind, status, reason, message in told
+        condition(found, "AbleToScale", True, "SucceededGetScale", _ABLE),
+        condition(found, "ScalingActive", False, "FailedGetResourceMetric", _NO_METRICS),
     ]
     return {"currentReplicas": dig(scaled, "spec.replicas") or 0, "conditions": conditions}
 

@@ -197,10 +197,11 @@ class DeploymentController(Owning):
             if available
             else ("MinimumReplicasUnavailable", "Deployment does not have minimum availability.")
         )
-        conditions = [
-            _condition(found, "Available", available, *state),
-            _condition(found, "Progressing", True, *progress),
-        ]
+        told = (
+            condition(found, "Available", available, *state),
+            condition(found, "Progressing", True, *progress),
+        )
+        conditions = [{"lastUpdateTime": each["lastTransitionTime"], **each} for each in told]
         self.runtime.writer.set_status(
             DEPLOYMENTS,
             found,
@@ -259,7 +260,8 @@ def template_hash(template: Object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
-def _condition(found: Object, kind: str, true: bool, reason: str, message: str) -> Object:
+def condition(found: Object, kind: str, true: bool, reason: str, message: str) -> Object:
+    """A condition of an object's status: the one it has, or another since now."""
     status = "True" if true else "False"
     for item in dig(found, "status.conditions") or ():
         if item["type"] == kind and (item["status"], item.get("reason")) == (status, reason):
@@ -270,7 +272,6 @@ def _condition(found: Object, kind: str, true: bool, reason: str, message: str) 
         "reason": reason,
         "message": message,
         "lastTransitionTime": now(),
-        "lastUpdateTime": now(),
     }
 
 

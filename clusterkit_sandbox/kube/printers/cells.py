@@ -74,15 +74,19 @@ def number(path: str) -> Cell:
     return lambda found: dig(found, path) or 0
 
 
-def age(found: Object) -> str:
-    return since(found["metadata"].get("creationTimestamp"))
+def flag(path: str) -> Cell:
+    return lambda found: bool(dig(found, path))
+
+
+def age(path: str) -> Cell:
+    return lambda found: since(dig(found, path))
 
 
 def modes(path: str) -> Cell:
     return lambda found: ",".join(MODES.get(mode, mode) for mode in dig(found, path) or ())
 
 
-def containers(field: str, path: str = "spec.template.spec.containers") -> Cell:
+def containers(field: str, path: str) -> Cell:
     return lambda found: ",".join(item.get(field, "") for item in dig(found, path) or ())
 
 
@@ -304,14 +308,3 @@ def csr_conditions(found: Object) -> str:
     told = [each["type"] for each in dig(found, "status.conditions") or ()]
     issued = ["Issued"] if dig(found, "status.certificate") else []
     return ",".join(told + issued) or "Pending"
-
-
-def parent(found: Object) -> str:
-    of = dig(found, "spec.parentRef") or {}
-    words = (of.get("resource"), of.get("group"), of.get("namespace"), of.get("name"))
-    return "/".join(filter(None, words))
-
-
-def claim_state(found: Object) -> str:
-    words = ["allocated"] if dig(found, "status.allocation") else ["pending"]
-    return ",".join(words + (["reserved"] if dig(found, "status.reservedFor") else []))

@@ -7,7 +7,7 @@ Which columns there are, a real server told; what stands in them is Kubernetes'
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -16,7 +16,6 @@ from clusterkit_sandbox.kube.kinds import GroupPlural, Resource, recorded
 from clusterkit_sandbox.kube.podstatus import pod_restarts, pod_status
 from clusterkit_sandbox.kube.printers import cells
 from clusterkit_sandbox.kube.printers.cells import Cell
-from clusterkit_sandbox.kube.selectors import dig
 
 
 @dataclass(frozen=True)
@@ -28,14 +27,6 @@ class Column:
     cell: Cell
 
 
-_EVERYWHERE: Mapping[str, Cell] = {
-    "Age": cells.age,
-    "Containers": cells.containers("name"),
-    "Images": cells.containers("image"),
-    "Selector": cells.selector("spec.selector.matchLabels"),
-    "Webhooks": cells.count("webhooks"),
-}
-"""cells of columns that mean the same wherever they are, unless a kind says otherwise"""
 _BINDING: Mapping[str, Cell] = {
     "Role": cells.role,
     "Users": cells.subjects("User"),
@@ -57,49 +48,25 @@ _CELLS: Mapping[GroupPlural, Mapping[str, Cell]] = {
         "Internal-IP": cells.node_address("InternalIP"),
         "External-IP": cells.node_address("ExternalIP"),
     },
-    ("", "persistentvolumeclaims"): {
-        "Status": cells.phase,
-        "Access Modes": cells.modes("status.accessModes"),
-    },
-    ("", "persistentvolumes"): {
-        "Access Modes": cells.modes("spec.accessModes"),
-        "Status": cells.phase,
-        "Claim": cells.claim_reference,
-    },
+    ("", "persistentvolumeclaims"): {"Status": cells.phase},
+    ("", "persistentvolumes"): {"Status": cells.phase, "Claim": cells.claim_reference},
     ("", "pods"): {
         "Ready": cells.pod_ready,
         "Status": pod_status,
         "Restarts": pod_restarts,
         "Readiness Gates": lambda _: cells.NONE,
     },
-    ("", "podtemplates"): {"Pod Labels": cells.selector("template.metadata.labels")},
-    ("", "replicationcontrollers"): {"Selector": cells.selector("spec.selector")},
     ("", "resourcequotas"): {
         "Request": cells.quota(limits=False),
         "Limit": cells.quota(limits=True),
     },
-    ("", "secrets"): {"Type": cells.at("type"), "Data": cells.data},
-    ("", "services"): {
-        "External-IP": cells.external,
-        "Port(s)": cells.service_ports,
-        "Selector": cells.selector("spec.selector"),
-    },
-    ("admissionregistration.k8s.io", "mutatingadmissionpolicies"): {
-        "Mutations": cells.count("spec.mutations")
-    },
-    ("admissionregistration.k8s.io", "validatingadmissionpolicies"): {
-        "Validations": cells.count("spec.validations")
-    },
+    ("", "secrets"): {"Data": cells.data},
+    ("", "services"): {"External-IP": cells.external, "Port(s)": cells.service_ports},
     ("apiregistration.k8s.io", "apiservices"): {
         "Service": lambda found: cells.service_reference(found) or "Local",
         "Available": lambda found: cells.condition(found, "Available") or "False",
     },
-    ("apps", "controllerrevisions"): {
-        "Controller": cells.controller,
-    },
-    ("apps", "daemonsets"): {
-        "Node Selector": cells.selector("spec.template.spec.nodeSelector"),
-    },
+    ("apps", "controllerrevisions"): {"Controller": cells.controller},
     ("apps", "deployments"): {"Ready": cells.of("status.readyReplicas", "spec.replicas")},
     ("apps", "statefulsets"): {"Ready": cells.of("status.readyReplicas", "spec.replicas")},
     ("autoscaling", "horizontalpodautoscalers"): {
@@ -108,11 +75,7 @@ _CELLS: Mapping[GroupPlural, Mapping[str, Cell]] = {
     },
     ("batch", "cronjobs"): {
         "Suspend": lambda found: str(bool(found["spec"].get("suspend"))),
-        "Active": lambda found: len(dig(found, "status.active") or ()),
         "Last Schedule": cells.last_schedule,
-        "Containers": cells.containers("name", "spec.jobTemplate.spec.template.spec.containers"),
-        "Images": cells.containers("image", "spec.jobTemplate.spec.template.spec.containers"),
-        "Selector": cells.selector("spec.jobTemplate.spec.selector.matchLabels"),
     },
     ("batch", "jobs"): {
         "Status": cells.job_status,
@@ -135,35 +98,25 @@ _CELLS: Mapping[GroupPlural, Mapping[str, Cell]] = {
         "Address": cells.ingress_address,
         "Ports": cells.ingress_ports,
     },
-    ("networking.k8s.io", "ipaddresses"): {"ParentRef": cells.parent},
-    ("networking.k8s.io", "networkpolicies"): {
-        "Pod-Selector": cells.selector("spec.podSelector.matchLabels")
-    },
     ("rbac.authorization.k8s.io", "clusterrolebindings"): _BINDING,
     ("rbac.authorization.k8s.io", "rolebindings"): _BINDING,
-    ("resource.k8s.io", "resourceclaims"): {"State": cells.claim_state},
-    ("scheduling.k8s.io", "priorityclasses"): {
-        "Global-Default": lambda found: str(bool(found.get("globalDefault"))).lower(),
-    },
-    ("storage.k8s.io", "csidrivers"): {
-        "AttachRequired": lambda found: bool(dig(found, "spec.attachRequired")),
-        "PodInfoOnMount": lambda found: bool(dig(found, "spec.podInfoOnMount")),
-        "StorageCapacity": lambda found: bool(dig(found, "spec.storageCapacity")),
-        "TokenRequests": lambda _: "<unset>",
-        "RequiresRepublish": lambda found: bool(dig(found, "spec.requiresRepublish")),
-    },
-    ("storage.k8s.io", "csinodes"): {"Drivers": cells.count("spec.drivers")},
-    ("storage.k8s.io", "storageclasses"): {
-        "Name": cells.class_name,
-        "AllowVolumeExpansion": lambda found: bool(found.get("allowVolumeExpansion")),
-    },
-    ("storage.k8s.io", "volumeattachments"): {
-        "Attached": lambda found: bool(dig(found, "status.attached")),
-    },
+    ("storage.k8s.io", "csidrivers"): {"TokenRequests": lambda _: "<unset>"},
+    ("storage.k8s.io", "storageclasses"): {"Name": cells.class_name},
 }
 _NAME = {"name": "Name", "type": "string", "format": "name", "description": "", "priority": 0}
 NAME = Column(_NAME, cells.at("metadata.name"))
-_AGE = Column({**_NAME, "name": "Age", "format": ""}, cells.age)
+_AGE = Column({**_NAME, "name": "Age", "format": ""}, cells.age("metadata.creationTimestamp"))
+_HOW: Mapping[str, Callable[[str], Cell]] = {
+    "age": cells.age,
+    "count": cells.count,
+    "flag": cells.flag,
+    "images": functools.partial(cells.containers, "image"),
+    "labels": cells.selector,
+    "modes": cells.modes,
+    "names": functools.partial(cells.containers, "name"),
+    "number": cells.number,
+}
+"""how a field is shown, where not as it is"""
 
 
 @functools.cache
@@ -172,8 +125,8 @@ def _fields() -> Mapping[str, Mapping[str, Cell]]:
     found: dict[str, dict[str, Cell]] = {}
     text = resources.files("clusterkit_sandbox.kube").joinpath("data/cells.tsv").read_text()
     for line in text.splitlines()[1:]:
-        resource, column, field, nothing = line.split("\t")
-        cell = cells.number(field) if nothing == "0" else cells.at(field, nothing)
+        resource, column, field, how, nothing = line.split("\t")
+        cell = _HOW[how](field) if how else cells.at(field, nothing)
         found.setdefault(resource, {})[column] = cell
     return found
 
@@ -187,7 +140,7 @@ def columns(resource: Resource) -> tuple[Column, ...]:
         return NAME, _AGE
     group, plural = resource.key
     fields = _fields()
-    own = {**_EVERYWHERE, **fields["*"], **fields.get(f"{plural}.{group}".rstrip("."), {})}
+    own = {**fields["*"], **fields.get(f"{plural}.{group}".rstrip("."), {})}
     own |= _CELLS.get(resource.key, {})
     return tuple(Column(each, own.get(each["name"], _unknown)) for each in listed)
 

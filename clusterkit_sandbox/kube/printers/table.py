@@ -49,7 +49,7 @@ class Shape:
         if not resource.custom:
             # the items of a list of a built-in kind carry neither
             skip = ("apiVersion", "kind")
-            items = [{k: v for k, v in item.items() if k not in skip} for item in found]
+            items = [{k: v for k, v in item.items() if k not in skip} for item in items]
         return {
             "kind": resource.list_kind,
             "apiVersion": resource.group_version,
