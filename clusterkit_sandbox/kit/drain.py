@@ -181,6 +181,7 @@ class _Connection(http.client.HTTPSConnection):
     def connect(self) -> None:
         """Open the connection."""
         plain = socket.create_connection(self._address, _SECONDS)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock = self._tls.wrap_socket(plain, server_hostname=self.host)
 
 

@@ -40,5 +40,5 @@ def kube_server(
     if kind == "envtest":
         from clusterkit_sandbox.kube.envtest import EnvtestKube
 
-        return EnvtestKube(pace, directory, faults, public)
+        return EnvtestKube(directory, faults, public)
     raise ValueError(f"--kube {kind}: give embedded or envtest")

@@ -22,6 +22,8 @@ from clusterkit_sandbox.kube.ownership import (
 )
 from clusterkit_sandbox.kube.refusals import Refusal
 
+_KUBECTL = "kubectl"
+_LAST = "kubectl.kubernetes.io/last-applied-configuration"
 _CLIENT_SIDE = ("kubectl-client-side-apply", "Update")
 
 
@@ -62,12 +64,9 @@ def applied(
                 # then the object stays as it is, time and all
                 mine_now["time"] = item["time"]
             continue
-        if manager == "kubectl" and (item["manager"], item["operation"]) == _CLIENT_SIDE:
-            # kubectl apply --server-side takes over what kubectl apply owned
-            mine |= paths
-            continue
         clash = {path for path in paths & want.keys() if have.get(path) != want[path]}
-        if clash:
+        migrates = manager == _KUBECTL and (item["manager"], item["operation"]) == _CLIENT_SIDE
+        if clash and not migrates:
             clashes.append((item, clash))
         others |= paths - clash
         if paths - clash:
@@ -78,7 +77,18 @@ def applied(
     dropped = mine - want.keys() - others
     for path in sorted(dropped, key=lambda path: (path[-1] != ".", -len(path), path)):
         _remove(merged, path, resource.schema)
+    if manager == _KUBECTL and (merged["metadata"].get("annotations") or {}).get(_LAST):
+        merged["metadata"]["annotations"][_LAST] = _told(wanted)
     return Applied(merged, [mine_now, *kept])
+
+
+def _told(wanted: Object) -> str:
+    """What kubectl apply would note; the server keeps it up to date for kubectl alone (the same
+    page, "Upgrading from client-side apply to server-side apply").
+    """
+    noted = clone(wanted)
+    (noted["metadata"].get("annotations") or {}).pop(_LAST, None)
+    return json.dumps(noted, separators=(",", ":"), sort_keys=True) + "\n"
 
 
 def _changes_nothing(paths: set[Path], want: dict[Path, Any], have: dict[Path, Any]) -> bool:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -31,14 +32,23 @@ _PER_CONNECTION = {
 _ANONYMOUS = Identity("system:anonymous", ("system:unauthenticated",))
 
 
+@dataclass(frozen=True)
+class Server:
+    """A real API server."""
+
+    base: str
+    """its URL"""
+    session: aiohttp.ClientSession
+    """reaches it as an administrator"""
+
+
 class AuthProxy:
     """Forwards the requests of one cluster."""
 
-    def __init__(self, session: aiohttp.ClientSession, base: str, review: TokenReview) -> None:
-        """``session`` reaches the API server at ``base`` as an administrator."""
-        self._session = session
-        self._base = base
+    def __init__(self, review: TokenReview, server: Future[Server]) -> None:
+        """Requests wait for ``server``; if it fails, they are answered with its reason (503)."""
         self._review = review
+        self._server = server
 
     def application(self) -> web.Application:
         """What the listener runs."""
@@ -51,15 +61,16 @@ class AuthProxy:
             if "upgrade" in request.headers.get("Connection", "").lower():
                 message = "exec, attach and port-forward do not pass through the sandbox"
                 raise Refusal(501, "NotImplemented", message, {})
-            return await self._pass(request, await self._identify(request))
+            server = await asyncio.shield(asyncio.wrap_future(self._server))
+            return await self._pass(server, request, await self._identify(server, request))
         except Refusal as refusal:
             return web.json_response(refusal.status(), status=refusal.code)
-        except aiohttp.ClientError as error:
+        except (aiohttp.ClientError, RuntimeError, OSError) as error:
             message = f"the API server behind the sandbox does not answer: {error}"
             down = Refusal(503, "ServiceUnavailable", message, {})
             return web.json_response(down.status(), status=down.code)
 
-    async def _identify(self, request: web.Request) -> Identity:
+    async def _identify(self, server: Server, request: web.Request) -> Identity:
         certificate = request.get_extra_info("peercert") or {}
         if certificate:
             fields = [pair for name in certificate["subject"] for pair in name]
@@ -77,16 +88,16 @@ class AuthProxy:
         if found is not None and found.may is not None and found.may(*_EVERYTHING):
             # the API server behind this one knows only RBAC
             return replace(found, groups=(*found.groups, _MASTERS))
-        return found or await self._own(token.strip())
+        return found or await self._own(server, token.strip())
 
-    async def _own(self, token: str) -> Identity:
+    async def _own(self, server: Server, token: str) -> Identity:
         body = {
             "apiVersion": "authentication.k8s.io/v1",
             "kind": "TokenReview",
             "spec": {"token": token},
         }
-        url = f"{self._base}/apis/authentication.k8s.io/v1/tokenreviews"
-        async with self._session.post(url, json=body) as response:
+        url = f"{server.base}/apis/authentication.k8s.io/v1/tokenreviews"
+        async with server.session.post(url, json=body) as response:
             status: Mapping[str, Any] = (await response.json()).get("status") or {}
         if not status.get("authenticated"):
             raise unauthorized()
@@ -95,7 +106,9 @@ class AuthProxy:
         groups = tuple(user.get("groups") or ())
         return Identity(user["username"], groups, user.get("uid", ""), extra)
 
-    async def _pass(self, request: web.Request, user: Identity) -> web.StreamResponse:
+    async def _pass(
+        self, server: Server, request: web.Request, user: Identity
+    ) -> web.StreamResponse:
         headers = [
             (name, value)
             for name, value in request.headers.items()
@@ -106,9 +119,9 @@ class AuthProxy:
         elif _MASTERS not in user.groups:
             message = f'User "{user.username}" cannot impersonate through the sandbox'
             raise Refusal(403, "Forbidden", message, {})
-        url = f"{self._base}{request.raw_path}"
+        url = f"{server.base}{request.raw_path}"
         body = await request.read()
-        async with self._session.request(
+        async with server.session.request(
             # an empty body would get a Content-Type, which a real server refuses for a GET (415)
             request.method,
             url,

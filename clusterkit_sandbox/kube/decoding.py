@@ -34,6 +34,8 @@ _PYTHON_TYPES: Mapping[str, type | tuple[type, ...]] = {
     "integer": int,
     "number": (int, float),
 }
+_KEY = "\0"
+"""around the keys of maps in a path, which Go does not name when a type is wrong"""
 _JSON_NAMES = {str: "string", bool: "bool", int: "number", float: "number", list: "array"}
 
 
@@ -159,7 +161,7 @@ class Decoder:
             not properties and not isinstance(schema.get("additionalProperties"), dict)
         )
         if isinstance(value, _Duplicates):
-            self.problems += [f'duplicate field "{_join(path, name)}"' for name in value.fields]
+            self.problems += [f'duplicate field "{_shown(path, name)}"' for name in value.fields]
         found: Object = {}
         for name, inner in value.items():
             inner_schema = member(schema, name)
@@ -167,9 +169,10 @@ class Decoder:
                 if free:
                     found[name] = inner
                 else:
-                    self.problems.append(f'unknown field "{_join(path, name)}"')
+                    self.problems.append(f'unknown field "{_shown(path, name)}"')
             elif inner is not None:
-                found[name] = self._value(inner, inner_schema, _join(path, name), struct)
+                step = name if properties and name in properties else f"{_KEY}{name}{_KEY}"
+                found[name] = self._value(inner, inner_schema, _join(path, step), struct)
             elif inner_schema.get("nullable"):
                 found[name] = None
         return found
@@ -185,7 +188,7 @@ class Decoder:
             right = value.is_integer()
         if not right:
             got = _JSON_NAMES.get(type(value), "object")
-            place = re.sub(r"\[[0-9]+\]", "", path)
+            place = re.sub(rf"\[[0-9]+\]|\.{_KEY}[^{_KEY}]*{_KEY}", "", path)
             raise self._wrong(
                 f"json: cannot unmarshal {got} into Go struct field"
                 f" {struct}.{place} of type {_go_type(schema, wanted)}"
@@ -201,6 +204,10 @@ class Decoder:
 
 def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
+
+
+def _shown(path: str, name: str) -> str:
+    return _join(path, name).replace(_KEY, "")
 
 
 def _go_type(schema: Schema, wanted: str) -> str:

@@ -2,21 +2,26 @@
 
 As controller-runtime's envtest runs them (kubebuilder book, "Configuring envtest for integration
 tests"): no scheduler, no controllers, no kubelet. So nodes appear as the pools say, and nothing
-runs on them; a deleted namespace stays ``Terminating``.
+runs on them: no load balancer, volume or pod ever comes. Only deleted namespaces are emptied.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import logging
 import os
 import shutil
 import socket
 import ssl
 import subprocess
 import tempfile
+import threading
 import time
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 from cryptography.hazmat.primitives import serialization
@@ -25,30 +30,35 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from clusterkit_sandbox.faults import Faults
 from clusterkit_sandbox.kube.accounts import ISSUER
 from clusterkit_sandbox.kube.admission import SERVICES
+from clusterkit_sandbox.kube.auth_proxy import Server
 from clusterkit_sandbox.kube.certificates import ClusterAuthority
 from clusterkit_sandbox.kube.controllers.nodes import node_object, ready_conditions
 from clusterkit_sandbox.kube.interfaces import CloudHooks, Node, TokenReview
-from clusterkit_sandbox.kube.real import RealCluster, RealClusters
+from clusterkit_sandbox.kube.real import RealCluster, RealClusters, request
 from clusterkit_sandbox.kube.serving import LOOPBACK, Public
-from clusterkit_sandbox.pace import Pace
 
+_LOG = logging.getLogger(__name__)
 _ASSETS = "KUBEBUILDER_ASSETS"
 _WITHIN = 60.0
 _POLL = 0.1
 _STOP_WITHIN = 10.0
 _YEAR = 365 * 86400.0
 _RSA_BITS = 2048
+_LOOK = 1.0
+"""seconds between two looks for deleted namespaces"""
+_TIED = 'exec 3<&0; (read _ <&3 || kill -9 $$) & exec "$@" 3<&- </dev/null'
+"""runs a program that is killed when the pipe to its standard input breaks: a sandbox that is
+killed leaves none (a parent's death signal would come with the end of a thread)
+"""
+_AGGREGATED = {"Accept": "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"}
 _MERGE = {"Content-Type": "application/merge-patch+json"}
 
 
 class EnvtestKube:
     """Starts an API server for each cluster."""
 
-    def __init__(
-        self, pace: Pace, directory: Path, faults: Faults, public: Public | None = None
-    ) -> None:
+    def __init__(self, directory: Path, faults: Faults, public: Public | None = None) -> None:
         """``ValueError`` if the programs are not found."""
-        self._pace = pace
         self._directory = directory
         self._etcd, self._server = _program("etcd"), _program("kube-apiserver")
         self._clusters = RealClusters(directory, faults, public)
@@ -65,11 +75,16 @@ class EnvtestKube:
         objects: Sequence[Mapping[str, object]] = (),
         issuer: str = "",
     ) -> EnvtestCluster:
-        """Start etcd and an API server, whatever its version; ``RuntimeError`` if that fails."""
+        """Start etcd and an API server, whatever its version; requests wait until they are up."""
         home = Path(tempfile.mkdtemp(dir=self._directory, prefix="envtest-"))
         processes = _Processes(home)
-        try:
-            base, context = processes.start(self._etcd, self._server, issuer or ISSUER)
+
+        def begin() -> tuple[str, Callable[[], aiohttp.ClientSession]]:
+            try:
+                base, context = processes.start(self._etcd, self._server, issuer or ISSUER)
+            except BaseException:
+                processes.stop()
+                raise
 
             def connect() -> aiohttp.ClientSession:
                 return aiohttp.ClientSession(
@@ -78,16 +93,14 @@ class EnvtestKube:
                     auto_decompress=False,
                 )
 
-            def closed() -> None:
-                self._clusters.forget(key)
-                processes.stop()
+            return base, connect
 
-            cluster = EnvtestCluster(self._clusters, hosts, connect, base, closed)
-            cluster.pace = self._pace
-            cluster.start(review, [*objects, *_admins(admins)])
-        except BaseException:
+        def closed() -> None:
+            self._clusters.forget(key)
             processes.stop()
-            raise
+
+        cluster = EnvtestCluster(self._clusters, hosts, begin, closed)
+        cluster.start(review, [*objects, *_admins(admins)])
         self._clusters.add(key, cluster)
         return cluster
 
@@ -103,28 +116,66 @@ class EnvtestKube:
 class EnvtestCluster(RealCluster):
     """One cluster with an API server of its own."""
 
-    pace: Pace
-
     def set_nodes(self, nodes: Sequence[Node]) -> None:
         """Make the node objects be exactly these; they are Ready as soon as they are made."""
 
-        async def work() -> None:
-            version = (await self.request("GET", "/version"))["gitVersion"]
-            found = (await self.request("GET", "/api/v1/nodes"))["items"]
+        async def work(server: Server) -> None:
+            version = (await request(server, "GET", "/version"))["gitVersion"]
+            found = (await request(server, "GET", "/api/v1/nodes"))["items"]
             names = {item["metadata"]["name"] for item in found}
             for name in names - {node.name for node in nodes}:
-                await self.request("DELETE", f"/api/v1/nodes/{name}")
+                await request(server, "DELETE", f"/api/v1/nodes/{name}")
             for node in nodes:
                 if node.name in names:
                     continue
                 body = node_object(node, version)
-                status = body.pop("status") | {"conditions": ready_conditions()}
-                body["spec"]["taints"] = body["spec"]["taints"][1:]
-                await self.request("POST", "/api/v1/nodes", json=body)
-                path = f"/api/v1/nodes/{node.name}/status"
-                await self.request("PATCH", path, json={"status": status}, headers=_MERGE)
+                status = {"status": body.pop("status") | {"conditions": ready_conditions()}}
+                # admission taints every new node, whatever it registers with
+                # (TaintNodesByCondition), and the node controller would take the taint away
+                ready = {"spec": {"taints": body["spec"]["taints"][1:] or None}}
+                await request(server, "POST", "/api/v1/nodes", json=body)
+                path = f"/api/v1/nodes/{node.name}"
+                await request(server, "PATCH", f"{path}/status", json=status, headers=_MERGE)
+                await request(server, "PATCH", path, json=ready, headers=_MERGE)
 
-        self.loop.run(work())
+        self.later(work)
+
+    def controllers(self, server: Server) -> Iterable[Coroutine[Any, Any, None]]:
+        """The namespace controller's work."""
+        yield _finalize(server)
+
+
+async def _finalize(server: Server) -> None:
+    """Empty deleted namespaces and let them go (Kubernetes documentation, "Namespaces")."""
+    while True:
+        try:
+            for found in (await request(server, "GET", "/api/v1/namespaces"))["items"]:
+                if found["metadata"].get("deletionTimestamp") and await _is_empty(server, found):
+                    path = f"/api/v1/namespaces/{found['metadata']['name']}/finalize"
+                    body = {**found, "spec": {"finalizers": []}}
+                    await request(server, "PUT", path, json=body)
+        except (aiohttp.ClientError, RuntimeError) as error:
+            _LOG.info("a namespace is not finalized yet: %s", error)
+        await asyncio.sleep(_LOOK)
+
+
+async def _is_empty(server: Server, namespace: dict[str, Any]) -> bool:
+    """Whether nothing is in a namespace; what is, is deleted."""
+    empty = True
+    for root in ("/api", "/apis"):
+        for group in (await request(server, "GET", root, headers=_AGGREGATED))["items"]:
+            prefix = f"{root}/{name}" if (name := group["metadata"].get("name")) else root
+            for version in group["versions"][:1]:
+                for kind in version["resources"]:
+                    if kind["scope"] != "Namespaced" or "deletecollection" not in kind["verbs"]:
+                        continue
+                    place = f"{prefix}/{version['version']}/namespaces"
+                    path = f"{place}/{namespace['metadata']['name']}/{kind['resource']}"
+                    if (await request(server, "GET", path))["items"]:
+                        empty = False
+                        # there is no kubelet that would end a pod's grace
+                        await request(server, "DELETE", path, json={"gracePeriodSeconds": 0})
+    return empty
 
 
 class _Processes:
@@ -132,6 +183,8 @@ class _Processes:
 
     def __init__(self, home: Path) -> None:
         self._home = home
+        self._lock = threading.Lock()
+        self._stopped = False
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, etcd: str, server: str, issuer: str) -> tuple[str, ssl.SSLContext]:
@@ -189,7 +242,9 @@ class _Processes:
         return base, context
 
     def stop(self) -> None:
-        """Stop both, the API server first, and remove their files."""
+        """Stop both, the API server first, and remove their files; they do not start any more."""
+        with self._lock:
+            self._stopped = True
         for process in reversed(self._running.values()):
             process.terminate()
             try:
@@ -197,15 +252,25 @@ class _Processes:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+            if process.stdin is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    process.stdin.write(b"\n")
+                    process.stdin.close()
         self._running.clear()
         shutil.rmtree(self._home, ignore_errors=True)
 
     def _run(self, name: str, *command: str) -> None:
-        with (self._home / f"{name}.log").open("wb") as log:
-            process = subprocess.Popen(
-                command, cwd=self._home, stdout=log, stderr=log, start_new_session=True
+        with self._lock, (self._home / f"{name}.log").open("wb") as log:
+            if self._stopped:
+                raise RuntimeError("the cluster is closed")
+            self._running[name] = subprocess.Popen(
+                ("/bin/sh", "-c", _TIED, name, *command),
+                cwd=self._home,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
-        self._running[name] = process
 
     def _await(self, base: str, context: ssl.SSLContext) -> None:
         opener = urllib.request.build_opener(
@@ -213,7 +278,7 @@ class _Processes:
         )
         end = time.monotonic() + _WITHIN
         while True:
-            for name, process in self._running.items():
+            for name, process in list(self._running.items()):
                 if process.poll() is not None:
                     raise RuntimeError(f"{name} ended: {self._last_words()}")
             try:

@@ -18,6 +18,7 @@ from clusterkit_sandbox.kube.kinds import Object, Resource, Schema, member, reso
 Path = tuple[str, ...]
 
 _META = "f:metadata"
+_ENTRY = {"manager", "operation", "fieldsV1"}
 _UNOWNED: frozenset[Path] = frozenset(
     {
         ("f:apiVersion",),
@@ -135,16 +136,27 @@ def entry(
 
 
 def updated(
-    resource: Resource, new: Object, old: Object | None, manager: str, subresource: str = ""
+    resource: Resource,
+    new: Object,
+    old: Object | None,
+    given: list[Object] | None,
+    manager: str,
+    subresource: str = "",
 ) -> list[Object]:
-    """``managedFields`` after a create or an update: what it changed is now its manager's."""
+    """``managedFields`` after a create or an update: what it changed is now its manager's.
+
+    Clients may write the field (kubectl does to move from client-side to server-side apply); one
+    empty item clears it ("Server-Side Apply", "Clearing managedFields").
+    """
+    if not given or any(item and not item.keys() >= _ENTRY for item in given):
+        given = (old or {}).get("metadata", {}).get("managedFields")
     before = leaves(old, resource.schema) if old else {}
     after = leaves(new, resource.schema)
     changed = {path for path, value in after.items() if path not in before or before[path] != value}
     gone = before.keys() - after.keys()
     found = []
     mine = False
-    for have in (old or {}).get("metadata", {}).get("managedFields") or []:
+    for have in [item for item in given or () if item]:
         paths = from_fields(have["fieldsV1"]) - gone
         same = (have["manager"], have["operation"], have.get("subresource", "")) == (
             manager,

@@ -77,7 +77,8 @@ def strategic_merge_patch(current: Any, patch: Any, schema: Schema | None) -> An
         field = name.removeprefix(_ORDER)
         if name.startswith(_ORDER) and field not in patch and field in found:
             inner = resolve(member(schema, field))
-            found[field] = _sorted(found[field], order, inner.get("x-kubernetes-patch-merge-key"))
+            key = inner.get("x-kubernetes-patch-merge-key")
+            found[field] = _sorted(found[field], order, found[field], key)
     return found
 
 
@@ -89,7 +90,7 @@ def _merge_list(have: list[Any], patch: list[Any], schema: Schema, order: Any) -
     key = schema.get("x-kubernetes-patch-merge-key")
     if not key:
         found = have + [item for item in patch if item not in have]
-        return _sorted(found, order, None)
+        return _sorted(found, order or patch, have, None)
     found = list(have)
     if any(isinstance(item, dict) and item.get("$patch") == "replace" for item in patch):
         found = []
@@ -108,16 +109,27 @@ def _merge_list(have: list[Any], patch: list[Any], schema: Schema, order: Any) -
             found.append(strategic_merge_patch({}, item, schema.get("items")))
         else:
             found[at] = strategic_merge_patch(found[at], item, schema.get("items"))
-    return _sorted(found, order, key)
+    return _sorted(found, order or patch, have, key)
 
 
-def _sorted(items: list[Any], order: Any, key: str | None) -> list[Any]:
-    if not order:
-        return items
+def _sorted(items: list[Any], order: list[Any], before: list[Any], key: str | None) -> list[Any]:
+    """What the client names in its order; each other item before the first of those that it stood
+    before, else at the end (sig-api-machinery, "Preserve Order in Strategic Merge Patch").
+    """
 
     def identity(item: Any) -> Any:
         return item.get(key) if key and isinstance(item, dict) else item
 
-    places = {repr(identity(item)): place for place, item in enumerate(order)}
-    # items the client does not know keep their places behind those it does
-    return sorted(items, key=lambda item: places.get(repr(identity(item)), len(places)))
+    wanted, places = [identity(item) for item in order], [identity(item) for item in before]
+    named = sorted(
+        (item for item in items if identity(item) in wanted),
+        key=lambda item: wanted.index(identity(item)),
+    )
+    others = [item for item in items if identity(item) not in wanted]
+    found = []
+    for item in named:
+        place = places.index(identity(item)) if identity(item) in places else -1
+        while others and places.index(identity(others[0])) < place:
+            found.append(others.pop(0))
+        found.append(item)
+    return found + others

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
 from clusterkit_sandbox.faults import Faults
-from clusterkit_sandbox.kube.auth_proxy import AuthProxy
+from clusterkit_sandbox.kube.auth_proxy import AuthProxy, Server
 from clusterkit_sandbox.kube.certificates import ClusterAuthority
 from clusterkit_sandbox.kube.interfaces import TokenReview
 from clusterkit_sandbox.kube.serving import EventLoop, Listener, Public, no_public
 
+_LOG = logging.getLogger(__name__)
 _APPLY = {"Content-Type": "application/apply-patch+yaml"}
 _PLURALS = {
     "Namespace": "namespaces",
@@ -70,19 +73,21 @@ class RealCluster:
         self,
         clusters: RealClusters,
         hosts: Sequence[str],
-        connect: Callable[[], aiohttp.ClientSession],
-        base: str,
+        begin: Callable[[], tuple[str, Callable[[], aiohttp.ClientSession]]],
         closed: Callable[[], None],
     ) -> None:
-        """``connect`` makes, on the loop, the session that reaches ``base`` as administrator."""
+        """``begin`` starts the API server, on a thread; it returns its URL and what makes, on the
+        loop, the session that reaches it as administrator. ``closed`` ends it, or its start.
+        """
         self._authority = ClusterAuthority()
         self.listener = Listener(
             self._authority, hosts, clusters.directory, clusters.faults, clusters.public
         )
         self.loop = clusters.loop
-        self.base = base
-        self._connect = connect
+        self._begin = begin
         self._on_close = closed
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="sandbox-kube-start")
+        self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
 
     @property
@@ -96,37 +101,53 @@ class RealCluster:
         return self.listener.address
 
     def start(self, review: TokenReview, objects: Sequence[Mapping[str, object]]) -> None:
-        """Apply the objects, then listen; ``RuntimeError`` with the server's words."""
+        """Listen, and have a thread start the API server and apply the objects: emulators hold
+        their account's lock here, and a real server takes seconds. Requests wait for it.
+        """
 
-        async def work() -> None:
-            self.session = self._connect()
-            try:
-                for body in objects:
-                    await self._apply(dict(body))
-                proxy = AuthProxy(self.session, self.base, review)
-                await self.listener.start(proxy.application())
-            except BaseException:
-                await self.session.close()
-                raise
+        def begin() -> Server:
+            base, connect = self._begin()
+            return self.loop.run(self._fill(base, connect, objects))
 
-        self.loop.run(work())
+        self._server = self._worker.submit(begin)
+        self._server.add_done_callback(_log_failure)
+        proxy = AuthProxy(review, self._server)
+        self.loop.run(self.listener.start(proxy.application()))
 
-    async def request(self, method: str, path: str, **more: Any) -> dict[str, Any]:
-        """Ask the API server as administrator; ``RuntimeError`` with its words."""
-        async with self.session.request(method, self.base + path, **more) as response:
-            body: dict[str, Any] = await response.json(content_type=None)
-            if response.status >= 400:
-                raise RuntimeError(f"{method} {path}: {body.get('message', response.status)}")
-            return body
+    async def _fill(
+        self,
+        base: str,
+        connect: Callable[[], aiohttp.ClientSession],
+        objects: Sequence[Mapping[str, object]],
+    ) -> Server:
+        server = Server(base, connect())
+        try:
+            for body in objects:
+                await self._apply(server, dict(body))
+        except BaseException:
+            await server.session.close()
+            raise
+        self._tasks += [asyncio.ensure_future(work) for work in self.controllers(server)]
+        return server
 
-    async def _apply(self, body: dict[str, Any]) -> None:
+    def controllers(self, server: Server) -> Iterable[Coroutine[Any, Any, None]]:
+        """What runs beside the API server until the cluster is closed."""
+        return ()
+
+    def later(self, work: Callable[[Server], Coroutine[Any, Any, None]]) -> None:
+        """Do something once the API server is up, in the order of the calls."""
+        if not self._closed:
+            done = self._worker.submit(lambda: self.loop.run(work(self._server.result())))
+            done.add_done_callback(_log_failure)
+
+    async def _apply(self, server: Server, body: dict[str, Any]) -> None:
         version, metadata = body["apiVersion"], body["metadata"]
         root = f"/api/{version}" if "/" not in version else f"/apis/{version}"
         if "namespace" in metadata:
             root += f"/namespaces/{metadata['namespace']}"
         path = f"{root}/{_PLURALS[body['kind']]}/{metadata['name']}"
         query = "fieldManager=clusterkit-sandbox&force=true"
-        await self.request("PATCH", f"{path}?{query}", json=body, headers=_APPLY)
+        await request(server, "PATCH", f"{path}?{query}", json=body, headers=_APPLY)
 
     def rename(self, hosts: Sequence[str]) -> None:
         """Be reached under these names instead."""
@@ -144,10 +165,29 @@ class RealCluster:
             return
         self._closed = True
 
+        self._on_close()
+        self._worker.shutdown(cancel_futures=True)
+
         async def work() -> None:
+            for task in self._tasks:
+                task.cancel()
             await self.listener.close()
-            await self.session.close()
+            if not self._server.cancelled() and self._server.exception() is None:
+                await self._server.result().session.close()
             await asyncio.sleep(0)
 
         self.loop.run(work())
-        self._on_close()
+
+
+async def request(server: Server, method: str, path: str, **more: Any) -> dict[str, Any]:
+    """Ask the API server as administrator; ``RuntimeError`` with its words."""
+    async with server.session.request(method, server.base + path, **more) as response:
+        body: dict[str, Any] = await response.json(content_type=None)
+        if response.status >= 400:
+            raise RuntimeError(f"{method} {path}: {body.get('message', response.status)}")
+        return body
+
+
+def _log_failure(work: Future[Any]) -> None:
+    if not work.cancelled() and (error := work.exception()) is not None:
+        _LOG.error("a real API server: %s", error)

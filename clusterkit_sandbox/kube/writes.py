@@ -58,7 +58,7 @@ class Writer:
         self._prepare(resource, namespace, new)
         defaults.fill(resource, new)
         # what admission adds belongs to nobody
-        managed = updated(resource, new, None, options.manager)
+        managed = updated(resource, new, None, None, options.manager)
         self._complete(resource, new, None)
         options.warnings += podsecurity.warnings(self._state, resource.key, new)
         name = new["metadata"]["name"]
@@ -72,12 +72,13 @@ class Writer:
         """Replace an object, or its status; the answer is the old one if nothing changes."""
         old = self._state.need(resource, namespace, name)
         new = self._decode(resource, body, options)
+        given = new["metadata"].get("managedFields")
         resource, new = self._stored(resource, new)
         self._match(resource, new, old)
         new = self._part(resource, new, old, options.subresource)
         if not options.subresource:
             defaults.fill(resource, new)
-        managed = updated(resource, new, old, options.manager, options.subresource)
+        managed = updated(resource, new, old, given, options.manager, options.subresource)
         self._complete(resource, new, old, options.subresource)
         return self._replace(resource, new, old, managed, options)
 

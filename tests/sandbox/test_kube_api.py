@@ -17,6 +17,7 @@ from kubernetes.client.exceptions import ApiException
 
 from clusterkit_sandbox.kube import kube_server
 from clusterkit_sandbox.kube.kinds import built_in
+from clusterkit_sandbox.kube.patches import strategic_merge_patch
 from clusterkit_sandbox.kube.printers.columns import columns
 from clusterkit_sandbox.pace import Pace
 from tests.sandbox.kubes import GP3, HOST, TOKENS, Cloud, kubeconfig, node
@@ -144,6 +145,78 @@ def test_appliers_own_what_they_applied(cluster: Cluster) -> None:
     left = apply("one", b="1")
     assert left.data.to_dict() == {"a": "2", "b": "1"}
     assert apply("one").data.to_dict() == {"a": "2"}
+
+
+def test_applying_by_the_server_keeps_what_kubectl_noted(cluster: Cluster) -> None:
+    """kubectl apply, then kubectl apply --server-side: the requests that kubectl makes."""
+    noted = "kubectl.kubernetes.io/last-applied-configuration"
+    maps = cluster.dynamic().resources.get(api_version="v1", kind="ConfigMap")
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "s"}}
+    by_client = {
+        **body,
+        "metadata": {"name": "s", "annotations": {noted: "{}"}},
+        "data": {"a": "1", "b": "1"},
+    }
+    maps.create(by_client, namespace="default", field_manager="kubectl-client-side-apply")
+
+    def apply(**data: str) -> Any:
+        return maps.server_side_apply(
+            {**body, "data": data}, name="s", namespace="default", field_manager="kubectl"
+        )
+
+    found = apply(a="2")
+    assert found.data.to_dict() == {"a": "2", "b": "1"}
+    told = json.loads(found.metadata.annotations[noted])
+    assert (told["data"], told["metadata"]["name"]) == ({"a": "2"}, "s")
+    owners = [item.manager for item in found.metadata.managedFields]
+    assert owners == ["kubectl", "kubectl-client-side-apply"]
+    # kubectl's own move: what it owned as a client, it owns as an applier
+    fields = [item.to_dict() for item in found.metadata.managedFields]
+    fields[0]["fieldsV1"]["f:data"]["f:b"] = {}
+    moved = [{"op": "replace", "path": "/metadata/managedFields", "value": fields[:1]}]
+    patched = maps.patch(
+        moved, name="s", namespace="default", content_type="application/json-patch+json"
+    )
+    assert [item.manager for item in patched.metadata.managedFields] == ["kubectl"]
+    found = apply(a="3")
+    assert found.data.to_dict() == {"a": "3"}
+    assert json.loads(found.metadata.annotations[noted])["data"] == {"a": "3"}
+
+
+@pytest.mark.parametrize(
+    ("patch", "left"),
+    [
+        ({"ports": [{"port": 3}]}, [3, 1, 2]),
+        ({"ports": [{"port": 2}, {"port": 3}]}, [1, 2, 3]),
+        ({"ports": [{"port": 3}, {"port": 2}]}, [3, 1, 2]),
+        ({"ports": [{"port": 1, "$patch": "delete"}, {"port": 3}]}, [3, 2]),
+        ({"$setElementOrder/ports": [{"port": 2}, {"port": 1}]}, [2, 1]),
+        ({"$setElementOrder/ports": [{"port": 3}], "ports": [{"port": 3}]}, [3, 1, 2]),
+    ],
+)
+def test_a_strategic_merge_orders_lists(patch: dict[str, Any], left: list[int]) -> None:
+    schema = {
+        "properties": {
+            "ports": {
+                "type": "array",
+                "x-kubernetes-patch-strategy": "merge",
+                "x-kubernetes-patch-merge-key": "port",
+            }
+        }
+    }
+    found = strategic_merge_patch({"ports": [{"port": 1}, {"port": 2}]}, patch, schema)
+    assert [item["port"] for item in found["ports"]] == left
+
+
+def test_a_wrong_type_in_a_map_names_the_map(cluster: Cluster) -> None:
+    maps = cluster.dynamic().resources.get(api_version="v1", kind="ConfigMap")
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "s"}, "data": {"a.b": 3}}
+    with pytest.raises(dynamic.exceptions.BadRequestError) as caught:
+        maps.create(body, namespace="default")
+    assert said(caught.value) == (
+        'ConfigMap in version "v1" cannot be handled as a ConfigMap: json: cannot unmarshal number'
+        " into Go struct field ConfigMap.data of type string"
+    )
 
 
 def test_a_watch_tells_every_change_once(cluster: Cluster) -> None:

@@ -487,6 +487,15 @@ def test_a_pod_is_killed_at_once_if_asked_to(slow: Lab) -> None:
     assert gone(slow.core.read_namespaced_pod, "p", "default")
 
 
+def test_a_pod_stops_within_its_grace_at_any_pace(tmp_path: Path) -> None:
+    # at this pace a process takes 40 seconds to obey
+    for lab in opened(tmp_path, 0.05):
+        lab.opened.set_nodes([node(1)])
+        lab.pod(nodeName="node-1")
+        lab.core.delete_namespaced_pod("p", "default", grace_period_seconds=1)
+        until(lambda: gone(lab.core.read_namespaced_pod, "p", "default"), "gone", 5)  # noqa: B023
+
+
 # -- workloads ----------------------------------------------------------------------------------
 
 
@@ -672,6 +681,31 @@ def test_a_job_completes(lab: Lab, spec: dict[str, Any], succeeded: int) -> None
     assert "Complete" in {item.type for item in found.status.conditions}
     assert len(lab.pods(**{"batch.kubernetes.io/job-name": "build"})) == succeeded
     assert lab.told("build")["Completed"] == "Job completed"
+
+
+def test_a_job_fails_when_its_pod_is_told_to(lab: Lab) -> None:
+    body = job(backoffLimit=0)
+    told = {"annotations": {"sandbox.clusterkit.dev/exit-code": "3"}}
+    body["spec"]["template"].setdefault("metadata", {}).update(told)
+    lab.batch.create_namespaced_job("default", body)
+    until(lambda: lab.batch.read_namespaced_job("build", "default").status.conditions, "over")
+    found = lab.batch.read_namespaced_job("build", "default").status
+    assert {item.type for item in found.conditions} == {"FailureTarget", "Failed"}
+    [pod] = lab.pods(**{"batch.kubernetes.io/job-name": "build"})
+    assert pod.status.phase == "Failed"
+    assert pod.status.container_statuses[0].state.terminated.exit_code == 3
+
+
+def test_a_pod_told_to_fail_restarts_if_it_may(lab: Lab) -> None:
+    told = {"sandbox.clusterkit.dev/exit-code": "1"}
+    body = {"metadata": {"name": "p", "annotations": told}, "spec": pod_spec()}
+    lab.core.create_namespaced_pod("default", body)
+
+    def status() -> Any:
+        return lab.core.read_namespaced_pod("p", "default").status.container_statuses[0]
+
+    until(lambda: lab.phase() == "Running" and status().restart_count >= 2, "restarted")
+    assert status().last_state.terminated.reason == "Error"
 
 
 def test_a_job_expires(lab: Lab) -> None:

@@ -5,10 +5,15 @@ The embedded endpoint stands in for the real API server; a real one is used wher
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import shutil
 import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import aiohttp
@@ -19,10 +24,13 @@ from kubernetes.client.exceptions import ApiException
 from clusterkit_sandbox.faults import Faults
 from clusterkit_sandbox.kube import kube_server
 from clusterkit_sandbox.kube.auth_proxy import _impersonation
+from clusterkit_sandbox.kube.controllers.namespaces import NamespaceController
+from clusterkit_sandbox.kube.envtest import EnvtestCluster
 from clusterkit_sandbox.kube.interfaces import Identity
 from clusterkit_sandbox.kube.real import RealCluster, RealClusters
 from clusterkit_sandbox.pace import Pace
 from tests.sandbox.kubes import GP3, HOST, TOKENS, Cloud, kubeconfig, node
+from tests.sandbox.test_kube_controllers import gone, pod_spec, until
 
 PACE = Pace(math.inf)
 CLOUD = {
@@ -31,8 +39,12 @@ CLOUD = {
 }
 
 
-def test_the_api_server_behind_the_proxy_takes_the_clouds_tokens(tmp_path: Path) -> None:
-    own = kube_server("embedded", PACE, tmp_path)
+@contextlib.contextmanager
+def stood_in(
+    tmp_path: Path, make: type[RealCluster], pace: Pace = PACE
+) -> Iterator[tuple[RealCluster, Callable[[str], client.ApiClient]]]:
+    """A cluster of this kind before the embedded endpoint, and what makes clients of it."""
+    own = kube_server("embedded", pace, tmp_path)
     behind = own.open("own", hosts=[HOST], version="1.35", review=TOKENS.get, hooks=Cloud())
     behind.set_nodes([node(1)])
     trust = ssl.create_default_context(cadata=behind.ca_pem)
@@ -44,16 +56,33 @@ def test_the_api_server_behind_the_proxy_takes_the_clouds_tokens(tmp_path: Path)
         return aiohttp.ClientSession(connector=connector, headers=admin, auto_decompress=False)
 
     clusters = RealClusters(tmp_path, Faults())
-    base = "https://{}:{}".format(*behind.address)
-    opened = RealCluster(clusters, ["c.eks.test"], connect, base, lambda: clusters.forget("c"))
+
+    def begin() -> tuple[str, Callable[[], aiohttp.ClientSession]]:
+        time.sleep(0.3)
+        return "https://{}:{}".format(*behind.address), connect
+
+    opened = make(clusters, ["c.eks.test"], begin, lambda: clusters.forget("c"))
     clusters.add("c", opened)
+
+    def asked(token: str) -> client.ApiClient:
+        return config.new_client_from_config(str(kubeconfig(opened, tmp_path, token)))
+
     try:
+        start = time.monotonic()
         opened.start(CLOUD.get, [GP3])
+        assert time.monotonic() - start < 0.3, "whoever opens a cluster waits for its server"
         assert clusters.hosts() == {"c.eks.test": opened.address}
+        yield opened, asked
+    finally:
+        clusters.close()
+        own.close()
+
+
+def test_the_api_server_behind_the_proxy_takes_the_clouds_tokens(tmp_path: Path) -> None:
+    with stood_in(tmp_path, RealCluster) as (_, asked):
 
         def core(token: str) -> client.CoreV1Api:
-            path = kubeconfig(opened, tmp_path, token)
-            return client.CoreV1Api(config.new_client_from_config(str(path)))
+            return client.CoreV1Api(asked(token))
 
         assert [item.metadata.name for item in core("cloud-admin").list_node().items] == ["node-1"]
         admin = core("cloud-admin").api_client
@@ -74,9 +103,69 @@ def test_the_api_server_behind_the_proxy_takes_the_clouds_tokens(tmp_path: Path)
         with pytest.raises(ApiException) as caught:
             pretending.list_node()
         assert caught.value.status == 403
+
+
+def test_nodes_are_untainted_and_namespaces_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without controllers behind it, as in a real one: at this pace no node gets ready here."""
+    monkeypatch.setattr(NamespaceController, "concerns", lambda *_: ())
+    with stood_in(tmp_path, EnvtestCluster, Pace(0.001)) as (opened, asked):
+        core = client.CoreV1Api(asked("cloud-admin"))
+        taint = ("dedicated", "build", "NoSchedule")
+        opened.set_nodes([node(2, taints=(taint,)), node(3)])  # type: ignore[attr-defined]
+        until(lambda: len(core.list_node().items) == 2, "nodes")
+
+        def taints(name: str) -> list[str]:
+            return [item.key for item in core.read_node(name).spec.taints or ()]
+
+        until(lambda: not taints("node-3"), "untainted")
+        assert taints("node-2") == ["dedicated"]
+        core.create_namespace({"metadata": {"name": "jx"}})
+        core.create_namespaced_config_map("jx", {"metadata": {"name": "s"}})
+        core.create_namespaced_service_account("jx", {"metadata": {"name": "default"}})
+        pod = {"metadata": {"name": "p"}, "spec": pod_spec(nodeName="node-2")}
+        core.create_namespaced_pod("jx", pod)
+        core.delete_namespace("jx")
+        assert core.read_namespace("jx").status.phase == "Terminating"
+        until(lambda: gone(core.read_namespace, "jx"), "finalized")
+
+
+def test_a_server_that_does_not_start_is_told(tmp_path: Path) -> None:
+    clusters = RealClusters(tmp_path, Faults())
+
+    def begin() -> tuple[str, Callable[[], aiohttp.ClientSession]]:
+        raise RuntimeError("etcd ended: no space left")
+
+    opened = RealCluster(clusters, [HOST], begin, lambda: clusters.forget("c"))
+    clusters.add("c", opened)
+    try:
+        opened.start(CLOUD.get, [])
+        path = kubeconfig(opened, tmp_path, "cloud-admin")
+        with pytest.raises(ApiException) as caught:
+            client.CoreV1Api(config.new_client_from_config(str(path))).list_node()
+        assert caught.value.status == 503
+        assert "no space left" in caught.value.body
     finally:
         clusters.close()
-        own.close()
+
+
+def test_a_killed_sandbox_leaves_no_server(tmp_path: Path) -> None:
+    program = (
+        "import sys, time; from pathlib import Path\n"
+        "from clusterkit_sandbox.kube.envtest import _Processes\n"
+        "processes = _Processes(Path(sys.argv[1]))\n"
+        "processes._run('etcd', 'sleep', '600')\n"
+        "print(processes._running['etcd'].pid, flush=True); time.sleep(600)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as sandbox:
+        assert sandbox.stdout is not None
+        server = Path("/proc") / sandbox.stdout.readline().strip()
+        until(lambda: (server / "comm").read_text() == "sleep\n", "running")
+        sandbox.kill()
+    until(lambda: not server.exists() or "State:\tZ" in (server / "status").read_text(), "killed")
 
 
 def test_who_asks_is_passed_on_in_names_of_headers() -> None:
@@ -110,6 +199,7 @@ def test_a_real_api_server_under_each_cluster(tmp_path: Path) -> None:
         opened.set_nodes([node(1)])
         path = kubeconfig(opened, tmp_path, "cloud-admin")
         core = client.CoreV1Api(config.new_client_from_config(str(path)))
+        until(lambda: core.list_node().items, "nodes", 60)
         assert [item.metadata.name for item in core.list_node().items] == ["node-1"]
     finally:
         server.close()

@@ -248,6 +248,41 @@ def test_a_half_closed_tunnel_still_hears_the_answer(world: World) -> None:
     _until(lambda: len(world.threads()) == 1)
 
 
+@pytest.mark.parametrize("nodelay", [0, 1])
+def test_small_writes_do_not_wait_for_acknowledgements(world: World, nodelay: int) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    world.clusters[CLUSTER] = listener.getsockname()
+    rounds = 60
+
+    def serve() -> None:
+        plain, _ = listener.accept()
+        with plain:
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for _ in range(rounds):
+                heard = b""
+                while len(heard) < 2:
+                    heard += plain.recv(100)
+                plain.sendall(b"ok")
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    with socket.create_connection(("127.0.0.1", world.proxy.port), timeout=10) as plain:
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, nodelay)
+        plain.sendall(f"CONNECT {CLUSTER}:443 HTTP/1.1\r\n\r\n".encode())
+        assert plain.recv(4096).startswith(b"HTTP/1.1 200 ")
+        start = time.monotonic()
+        for _ in range(rounds):
+            # two writes, as a client makes that sends head and body apart
+            plain.sendall(b"a")
+            plain.sendall(b"b")
+            assert plain.recv(100) == b"ok"
+        spent = time.monotonic() - start
+    thread.join()
+    listener.close()
+    # an acknowledgement may be held back for 40 ms: 2.4 s
+    assert spent < 1.2
+
+
 def test_a_dead_cluster_is_a_bad_gateway(world: World) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         world.clusters[CLUSTER] = listener.getsockname()

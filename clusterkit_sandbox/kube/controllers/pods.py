@@ -3,6 +3,7 @@ Lifecycle").
 
 No container really runs, except for kaniko's (``builds.py``). A pod that is to run once
 (``restartPolicy`` Never or OnFailure) succeeds after a while; every other runs until it is deleted.
+The annotation ``sandbox.clusterkit.dev/exit-code`` makes one fail instead.
 A pod waits for the Secrets and ConfigMaps it mounts or reads its environment from, as on a real
 node.
 """
@@ -10,7 +11,8 @@ node.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from clusterkit_sandbox.kube.controllers.builds import Build, Builds
@@ -24,6 +26,8 @@ from clusterkit_sandbox.kube.ownership import now
 from clusterkit_sandbox.kube.selectors import dig
 from clusterkit_sandbox.kube.store import Change
 
+EXIT_CODE = "sandbox.clusterkit.dev/exit-code"
+"""Annotation of a pod that is to fail; nothing but kaniko really runs."""
 _KUBELET = "kubelet"
 _BACK_OFF, _LONGEST_BACK_OFF = 10, 300
 """seconds before a container runs again (Kubernetes documentation, "Pod Lifecycle")"""
@@ -31,6 +35,24 @@ _SHORTEST_BACK_OFF = 0.2
 """real seconds"""
 _PODS_NETWORK = ipaddress.IPv4Network("100.64.0.0/10")
 """where pods get addresses: shared address space (RFC 6598), which no VPC of a test uses"""
+
+
+class _Exit:
+    """The end of a container that its pod's annotation told to fail."""
+
+    def __init__(self, pod: Object, code: int) -> None:
+        self._pod = pod
+        self.code = code
+
+    def terminated(self, spec: Object) -> Object:
+        """The state of the container (core/v1 ContainerStateTerminated)."""
+        [known] = [
+            one for one in dig(self._pod, "status.containerStatuses") if one["name"] == spec["name"]
+        ]
+        if "waiting" in known["state"]:  # it has not run since
+            return dict(known["lastState"]["terminated"])
+        begun = known["state"]["running"]["startedAt"]
+        return {"exitCode": self.code, "reason": "Error", "startedAt": begun, "finishedAt": now()}
 
 
 class Kubelet:
@@ -153,7 +175,7 @@ class Kubelet:
         if statuses != dig(pod, "status.containerStatuses"):
             self._runtime.writer.set_status(PODS, pod, _KUBELET, containerStatuses=statuses)
 
-    def _built(self, pod: Object, builds: dict[str, Build]) -> float | None:
+    def _built(self, pod: Object, builds: Mapping[str, Build | _Exit]) -> float | None:
         """What has become of a pod whose programs run; None once it has ended."""
         policy, specs = pod["spec"].get("restartPolicy"), pod["spec"]["containers"]
         known = {one["name"]: one for one in dig(pod, "status.containerStatuses") or ()}
@@ -190,9 +212,8 @@ class Kubelet:
         runtime, name = self._runtime, spec["name"]
         count = int(status.get("restartCount", 0))
         wait = min(_BACK_OFF * 2**count, _LONGEST_BACK_OFF)
-        left = runtime.left_of(
-            ("restart", pod["metadata"]["uid"], name, count), runtime.pace.scaled(wait)
-        )
+        paced = max(_SHORTEST_BACK_OFF, runtime.pace.scaled(wait))
+        left = runtime.left_of(("restart", pod["metadata"]["uid"], name, count), paced)
         if left:
             told = (
                 f"back-off {wait}s restarting failed container={name}"
@@ -228,11 +249,16 @@ class Kubelet:
         builds = self._builds.of_pod(pod)
         if builds:
             return self._built(pod, builds)
-        if pod["spec"].get("restartPolicy") == "Always":
+        code = _told_to_fail(pod)
+        if pod["spec"].get("restartPolicy") == "Always" and not code:
             return None
         left = self._runtime.left(("complete", pod["metadata"]["uid"]), "kube/pod/complete")
         if left:
             return left
+        if code:
+            return self._built(
+                pod, {one["name"]: _Exit(pod, code) for one in pod["spec"]["containers"]}
+            )
         time = now()
         result = {
             "exitCode": 0,
@@ -255,7 +281,8 @@ class Kubelet:
         metadata = pod["metadata"]
         grace = metadata.get("deletionGracePeriodSeconds") or 0
         if grace and not ended(pod):
-            needs = min(runtime.pace.seconds("kube/pod/stop"), runtime.pace.scaled(grace))
+            # the grace is its owner's: real seconds at any pace
+            needs = min(runtime.pace.seconds("kube/pod/stop"), grace)
             left = runtime.left_of(("stop", metadata["uid"]), needs)
             if left:
                 return left
@@ -280,6 +307,12 @@ class Kubelet:
             if item["type"] == "InternalIP":
                 return str(item["address"])
         return None
+
+
+def _told_to_fail(pod: Object) -> int:
+    """The exit code that the pod's annotation asks for; 0 without, or if it is no such code."""
+    text = str((pod["metadata"].get("annotations") or {}).get(EXIT_CODE, ""))
+    return int(text) if re.fullmatch(r"\d{1,3}", text) and int(text) < 256 else 0
 
 
 def _conditions(pod: Object, *, ready: bool, reason: str | None = None) -> list[Object]:
