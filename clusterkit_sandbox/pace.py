@@ -126,6 +126,9 @@ RECORDED: Mapping[str, Recorded] = MappingProxyType(
         "eks/cluster/delete": Recorded(240, "logs: 1m09s to 8m42s in ten, half below 3m24s"),
         "eks/cluster/update": Recorded(300, "estimate; endpoint, logging and access changes"),
         "eks/nodegroup/create": Recorded(150, "logs: 1m28s to 3m21s in eight of nine"),
+        "eks/nodegroup/join": Recorded(
+            900, "vendor: machines have 15 minutes to join (facts/durations.tsv)"
+        ),
         "eks/nodegroup/update": Recorded(180, "estimate; grows with the number of nodes replaced"),
         "eks/nodegroup/scale": Recorded(60, "estimate; an instance from its launch until it joins"),
         "eks/nodegroup/delete": Recorded(

@@ -39,20 +39,29 @@ def reviewer(eks: Eks, region: str, cluster: str) -> TokenReview:
 
     def review(token: str) -> Identity | None:
         try:
-            key = check_token(token, cluster, eks.account.secrets)
+            key, session = check_token(token, cluster, eks.account.secrets)
         except Unsigned:
             return None
-        arn = eks.account.arn_of(key)
+        known = eks.account.sessions.get(key)
+        if known and (known.token != session or known.ends <= now()):
+            return None
+        arn, principal = eks.account.arn_of(key), eks.account.principal_of(key)
+        extra = {"arn": (arn,), "accessKeyId": (key,), "canonicalArn": (principal,)}
+        uid = f"aws-iam-authenticator:{ACCOUNT}:{principal}"
         with eks.account.lock:
-            entry = eks.store.get(Access, arn, f"{region}/{cluster}")
+            record = eks.store.get(ClusterRecord, cluster, region)
+            entry = eks.store.get(Access, principal, f"{region}/{cluster}")
             if entry is None:
-                return None
+                if record is None or record.creator != principal:
+                    return None
+                # a cluster without access entries knows who made it (EKS User Guide, "Grant IAM
+                # users access to Kubernetes with a ConfigMap")
+                everyone = ("system:masters", "system:authenticated")
+                return Identity("kubernetes-admin", everyone, uid, extra)
             groups = [*entry.shown["kubernetesGroups"]]
             groups += [GROUPS[p] for p in entry.policies if p in GROUPS]
-            user = entry.shown["username"]
-        extra = {"arn": (arn,), "accessKeyId": (key,), "canonicalArn": (arn,)}
-        everyone = (*groups, "system:authenticated")
-        return Identity(user, everyone, f"aws-iam-authenticator:{ACCOUNT}:{arn}", extra)
+            user = entry.shown["username"].replace("{{SessionName}}", arn.rpartition("/")[2])
+        return Identity(user, (*groups, "system:authenticated"), uid, extra)
 
     return review
 
@@ -81,13 +90,21 @@ def add_entry(
         "modifiedAt": now(),
         "tags": asked.get("tags") or {},
         "username": asked.get("username")
-        or ("system:node:{{EC2PrivateDNSName}}" if nodes else principal),
+        or ("system:node:{{EC2PrivateDNSName}}" if nodes else _username(principal)),
         "type": kind,
     }
     entry = eks.store.add(Access(shown, scope=record.key))
     for policy in policies:
         _associate(entry, policy, {"type": "cluster"})
     return shown
+
+
+def _username(principal: str) -> str:
+    """The name in Kubernetes of who has none given (EKS User Guide, "Create access entries")."""
+    if ":role/" not in principal:
+        return principal
+    name = principal.rpartition("/")[2]
+    return f"arn:aws:sts::{principal.split(':')[4]}:assumed-role/{name}/{{{{SessionName}}}}"
 
 
 def _associate(entry: Access, policy: str, scope: dict[str, Any]) -> Shown:

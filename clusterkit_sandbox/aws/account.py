@@ -8,6 +8,7 @@ import secrets
 import string
 import threading
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,15 +25,18 @@ REGION = "eu-west-1"
 
 @dataclass(frozen=True)
 class Session:
-    """A role that somebody has assumed."""
+    """A role that somebody has assumed, or a user's own temporary credentials."""
 
     key: str
     secret: str
     token: str
     arn: str
-    """``arn:aws:sts::ACCOUNT:assumed-role/ROLE/NAME``"""
+    """``arn:aws:sts::ACCOUNT:assumed-role/ROLE/NAME``, or the user's"""
     role: str
-    """the role's ARN"""
+    """the role's ARN; empty for a user"""
+    ends: datetime
+    user: str = ""
+    """the access key of the user whose credentials they are"""
 
 
 def _key() -> tuple[str, str]:
@@ -60,6 +64,8 @@ class Account:
         """access key id to what its user may do; everything, if it is not here"""
         self.sessions: dict[str, Session] = {}
         """access key id to the role that was assumed"""
+        self.users: dict[str, str] = {}
+        """access key id to the ARN of the user of IAM whose it is"""
 
     def limited(self, permissions: Permissions) -> tuple[str, str]:
         """The access key of a new user who may do only this."""
@@ -69,10 +75,18 @@ class Account:
         return key, secret
 
     def remember(self, session: Session) -> Session:
-        """Let a session's key sign; the one that there is for the same role and name, if any."""
+        """The session that there is for the same role and name, else this one, whose key signs now.
+        Machines and pods ask for theirs again and again.
+        """
+        soon = datetime.now(UTC) + timedelta(minutes=5)
         for known in self.sessions.values():
-            if (known.arn, known.role) == (session.arn, session.role):
+            same = (known.arn, known.role) == (session.arn, session.role)
+            if same and known.role and known.ends > soon:
                 return known
+        return self.admit(session)
+
+    def admit(self, session: Session) -> Session:
+        """Let a session's key sign."""
         self.sessions[session.key] = session
         self.secrets = {**self.secrets, session.key: session.secret}
         return session
@@ -81,12 +95,32 @@ class Account:
         """The account that a key belongs to."""
         return NEIGHBOUR if key == self.neighbour_key else ACCOUNT
 
+    def keys_changed(self) -> None:
+        """Let the active keys of IAM's users sign, and no others of theirs."""
+        gone = self.users
+        active = {
+            key.access_key_id: (key.secret_access_key, user.arn)
+            for user in self.iam().users.values()
+            for key in user.access_keys
+            if key.status == "Active"
+        }
+        kept = {key: one for key, one in self.secrets.items() if key not in gone}
+        self.users = {key: arn for key, (_, arn) in active.items()}
+        self.secrets = {**kept, **{key: secret for key, (secret, _) in active.items()}}
+
+    def principal_of(self, key: str) -> str:
+        """The ARN of the user or the role in IAM."""
+        session = self.sessions.get(key)
+        return session.role if session and session.role else self.arn_of(key)
+
     def arn_of(self, key: str) -> str:
         """The ARN of the IAM user, or of the assumed role, that a key belongs to."""
         if key == self.neighbour_key:
             return f"arn:aws:iam::{NEIGHBOUR}:user/neighbour"
         if key in self.sessions:
             return self.sessions[key].arn
+        if key in self.users:
+            return self.users[key]
         names = {self.key: "sandbox", self.other_key: "outsider"}
         name = names.get(key) or f"limited-{[*self.permissions].index(key) + 1}"
         return f"arn:aws:iam::{ACCOUNT}:user/{name}"
@@ -143,16 +177,18 @@ class Account:
         from moto.elb.models import elb_backends
         from moto.elbv2.models import elbv2_backends
         from moto.iam.models import iam_backends
+        from moto.kms.models import kms_backends
         from moto.logs.models import logs_backends
         from moto.s3.models import s3_backends
 
         for backends in (
-            ec2_backends, ecr_backends, elb_backends, elbv2_backends, iam_backends, logs_backends,
-            s3_backends,
+            ec2_backends, ecr_backends, elb_backends, elbv2_backends, iam_backends, kms_backends,
+            logs_backends, s3_backends,
         ):  # fmt: skip
             if isinstance(backends, BackendDict):
                 backends.reset()
-        gone, self.sessions = self.sessions, {}
+        gone = {*self.sessions, *self.users}
+        self.sessions, self.users = {}, {}
         self.secrets = {key: one for key, one in self.secrets.items() if key not in gone}
 
     # -- what EKS looks up in IAM and EC2 ----------------------------------------------------------

@@ -6,6 +6,7 @@ import json
 from typing import Any
 from uuid import uuid4
 
+from clusterkit_sandbox.aws import system
 from clusterkit_sandbox.aws.catalog import EBS_ADDON, VERSIONS, addons
 from clusterkit_sandbox.aws.identities import create_pod_identity_association
 from clusterkit_sandbox.aws.records import Addon, Association, ClusterRecord, Group, Shown
@@ -129,8 +130,16 @@ def create_addon(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
         shown["health"]["issues"].append(issue)
         eks.life.go(addon, "CREATING", "eks/addon/create", "CREATE_FAILED")
     else:
+        system.install(eks, record.key, _installed(addon, record))
         eks.life.go(addon, "CREATING", "eks/addon/create", _healthy(eks, record, addon))
     return {"addon": shown}
+
+
+def _installed(addon: Addon, record: ClusterRecord) -> list[Shown]:
+    """What the add-on has in Kubernetes."""
+    shown = addon.shown
+    role = shown.get("serviceAccountRoleArn") or ""
+    return list(system.objects(addon.id, shown["addonVersion"], record.region, role))
 
 
 def _identities(
@@ -267,6 +276,7 @@ def update_addon(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
         if asked.get("serviceAccountRoleArn"):
             shown["serviceAccountRoleArn"] = asked["serviceAccountRoleArn"]
         shown["modifiedAt"] = now()
+        system.install(eks, record.key, _installed(addon, record))
         shown["status"] = _healthy(eks, record, addon)
 
     return {"update": eks.update(record, addon, "AddonUpdate", "eks/addon/update", done)}
@@ -278,5 +288,7 @@ def delete_addon(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     if addon.status == "DELETING":
         raise in_use(f"Addon {asked['addonName']} is in DELETING state")
     _forget(eks, record, addon.shown.get("podIdentityAssociations") or [])
+    if not asked.get("preserve"):
+        system.uninstall(eks, record.key, _installed(addon, record))
     eks.life.go(addon, "DELETING", "eks/addon/delete", None, lambda: eks.store.remove(addon))
     return {"addon": addon.shown}

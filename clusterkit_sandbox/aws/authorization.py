@@ -12,8 +12,8 @@ A call needs the action of its own name (Service Authorization Reference). Besid
   InvalidRequestException with EC2's words ("You are not authorized to launch instances with this
   launch template", in public logs of CreateNodegroup).
 
-GetCallerIdentity needs none (STS API Reference). Texts and statuses: public logs of each service;
-``facts/aws.tsv`` names the codes.
+GetCallerIdentity and GetSessionToken need none (STS API Reference). Texts and statuses: public logs
+of each service; ``facts/aws.tsv`` names the codes.
 """
 
 from __future__ import annotations
@@ -30,8 +30,12 @@ from clusterkit_sandbox.aws.refusals import Refusal
 from clusterkit_sandbox.aws.service import Eks
 from clusterkit_sandbox.aws.signature import Scope
 
-_PREFIXES = {"elb": "elasticloadbalancing", "elbv2": "elasticloadbalancing"}
-_FREE = ("sts:GetCallerIdentity",)
+_PREFIXES = {
+    "elb": "elasticloadbalancing",
+    "elbv2": "elasticloadbalancing",
+    "resourcegroupstaggingapi": "tag",
+}
+_FREE = ("sts:GetCallerIdentity", "sts:GetSessionToken")
 _TAGGING = {
     "ec2": ("TagSpecification.", "ec2:CreateTags"),
     "iam": ("Tags.member.", "iam:Tag{}"),
@@ -39,6 +43,7 @@ _TAGGING = {
     "elbv2": ("Tags.member.", "elasticloadbalancing:AddTags"),
     "ecr": ("tags", "ecr:TagResource"),
     "eks": ("tags", "eks:TagResource"),
+    "kms": ("Tags", "kms:TagResource"),
     "logs": ("tags", "logs:TagResource"),
 }
 """by service: where a create has its tags, and what they need; ``{}`` is what it creates"""
@@ -48,7 +53,10 @@ _CODES = {
     "ec2": ("UnauthorizedOperation", 403),
     "eks": ("AccessDeniedException", 403),
     "ecr": ("AccessDeniedException", 400),
+    "kms": ("AccessDeniedException", 400),
     "logs": ("AccessDeniedException", 400),
+    "ssm": ("AccessDeniedException", 400),
+    "tagging": ("AccessDeniedException", 400),
 }
 
 
@@ -75,7 +83,7 @@ def resource_of(eks: Eks, scope: Scope, path: str, body: bytes) -> tuple[str, di
 
     Service Authorization Reference: SetDesiredCapacity and TerminateInstanceInAutoScalingGroup of
     Auto Scaling are about a group, the Describe calls about nothing; of EKS, a call is about the
-    node group, else the cluster, that its path names.
+    node group, else the cluster, that its path names; AssumeRole is about the role.
     """
     if scope.service == "autoscaling":
         asked = dict(parse_qsl(body.decode(errors="replace")))
@@ -84,6 +92,9 @@ def resource_of(eks: Eks, scope: Scope, path: str, body: bytes) -> tuple[str, di
             if group is not None:
                 tags = autoscaling.tags_of(group)
                 return autoscaling.arn_of(group), _tags(tags, "autoscaling")
+    if scope.service == "sts":
+        asked = dict(parse_qsl(body.decode(errors="replace")))
+        return asked.get("RoleArn", "*"), {}
     if scope.service == "eks":
         names = [unquote(part) for part in path.split("/")]
         if len(names) > 2 and names[1] == "clusters":
@@ -122,7 +133,7 @@ def denial(service: str, action: str, arn: str, resource: str = "*") -> Refusal:
 
 
 def _parameters(service: str, body: bytes) -> dict[str, Any]:
-    if service in ("ecr", "eks", "logs"):
+    if service in ("ecr", "eks", "kms", "logs"):
         try:
             found = json.loads(body or b"{}")
         except ValueError:

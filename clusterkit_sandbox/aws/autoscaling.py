@@ -8,7 +8,7 @@ Scaling API reference, and its "Troubleshoot" pages. Groups of the user's own ar
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 from uuid import NAMESPACE_URL, uuid4, uuid5
@@ -20,17 +20,12 @@ from clusterkit_sandbox.aws.refusals import Refusal
 from clusterkit_sandbox.aws.service import Eks, now
 
 _Answer = dict[str, Any]
-TAG = "k8s.io/cluster-autoscaler"
-
-
-def name_of(group: Group) -> str:
-    """``eks-NODEGROUP-UUID``"""
-    return str(group.shown["resources"]["autoScalingGroups"][0]["name"])
+_TAG = ("ResourceId", "Key", "Value", "PropagateAtLaunch")
 
 
 def arn_of(group: Group) -> str:
     """Its ARN, as policies name it."""
-    region, name = group.scope.partition("/")[0], name_of(group)
+    region, name = group.scope.partition("/")[0], group.scaling_group
     number = uuid5(NAMESPACE_URL, name)
     return (
         f"arn:aws:autoscaling:{region}:{ACCOUNT}:autoScalingGroup:{number}:"
@@ -39,28 +34,21 @@ def arn_of(group: Group) -> str:
 
 
 def tags_of(group: Group) -> dict[str, str]:
-    """The tags that EKS gives it."""
-    cluster = group.shown["clusterName"]
-    return {
-        "eks:cluster-name": cluster,
-        "eks:nodegroup-name": group.shown["nodegroupName"],
-        f"{TAG}/enabled": "true",
-        f"{TAG}/{cluster}": "owned",
-        f"kubernetes.io/cluster/{cluster}": "owned",
-    }
+    """Its tags."""
+    return {key: value for key, (value, _) in group.scaling_tags().items()}
 
 
 def groups(eks: Eks, region: str) -> list[Group]:
     """The groups of a region, by name."""
     found = [one for one in eks.store.all(Group) if one.scope.partition("/")[0] == region]
-    return sorted(found, key=name_of)
+    return sorted(found, key=lambda one: one.scaling_group)
 
 
 def group_of(eks: Eks, region: str, asked: Mapping[str, str]) -> Group | None:
     """The group that a request is about."""
     name, instance = asked.get("AutoScalingGroupName"), asked.get("InstanceId")
     for group in groups(eks, region):
-        if name_of(group) == name or (instance and instance in group.instances):
+        if group.scaling_group == name or (instance and instance in group.instances):
             return group
     return None
 
@@ -81,23 +69,23 @@ def _describe(eks: Eks, region: str, asked: dict[str, str]) -> _Answer:
     found = [
         one
         for one in groups(eks, region)
-        if (not names or name_of(one) in names) and _matches(tags_of(one), asked)
+        if (not names or one.scaling_group in names) and _matches(tags_of(one), asked)
     ]
     return {"AutoScalingGroups": [_shown(eks, one) for one in found]}
 
 
 def _shown(eks: Eks, group: Group) -> _Answer:
-    shown, name, arn = group.shown, name_of(group), arn_of(group)
+    shown, name, arn = group.shown, group.scaling_group, arn_of(group)
     scaling = _scaling(group)
     zones = sorted(
         {one.availability_zone for one in eks.account.subnets(
             group.scope.partition("/")[0], shown["subnets"], 1, frozenset())}
     )  # fmt: skip
-    template = shown.get("launchTemplate") or {}
+    template = eks.account.ec2(group.scope.partition("/")[0]).launch_templates[group.template]
     used = {
-        "LaunchTemplateId": template.get("id") or f"lt-{uuid5(NAMESPACE_URL, name).hex[:17]}",
-        "LaunchTemplateName": template.get("name") or name,
-        "Version": template.get("version") or "1",
+        "LaunchTemplateId": template.id,
+        "LaunchTemplateName": template.name,
+        "Version": str(template.latest_version_number),
     }
     spot = shown["capacityType"] == "SPOT"
     return {
@@ -124,15 +112,15 @@ def _shown(eks: Eks, group: Group) -> _Answer:
         "HealthCheckGracePeriod": 15,
         "Instances": [
             {
-                "InstanceId": one,
-                "InstanceType": group.kinds[one],
-                "AvailabilityZone": zone,
+                "InstanceId": one.id,
+                "InstanceType": one.instance_type,
+                "AvailabilityZone": one.availability_zone,
                 "LifecycleState": "InService",
                 "HealthStatus": "Healthy",
                 "LaunchTemplate": used,
                 "ProtectedFromScaleIn": False,
             }
-            for one, zone in _zoned(eks, group)
+            for one in group.machines.values()
         ],
         "CreatedTime": shown["createdAt"],
         "VPCZoneIdentifier": ",".join(shown["subnets"]),
@@ -143,23 +131,16 @@ def _shown(eks: Eks, group: Group) -> _Answer:
     }
 
 
-def _zoned(eks: Eks, group: Group) -> Iterable[tuple[str, str]]:
-    ec2 = eks.account.ec2(group.scope.partition("/")[0])
-    for instance, interface in zip(group.instances, group.interfaces, strict=True):
-        if found := ec2.enis.get(interface):
-            yield instance, str(found.subnet.availability_zone)
-
-
 def _tags(group: Group) -> list[_Answer]:
     return [
         {
-            "ResourceId": name_of(group),
+            "ResourceId": group.scaling_group,
             "ResourceType": "auto-scaling-group",
             "Key": key,
             "Value": value,
-            "PropagateAtLaunch": True,
+            "PropagateAtLaunch": propagated,
         }
-        for key, value in tags_of(group).items()
+        for key, (value, propagated) in group.scaling_tags().items()
     ]
 
 
@@ -175,21 +156,46 @@ def _describe_tags(eks: Eks, region: str, asked: dict[str, str]) -> _Answer:
     return {"Tags": found}
 
 
+def _each_tag(eks: Eks, region: str, asked: dict[str, str]) -> Iterator[tuple[Group, _Answer]]:
+    numbers = {m[1] for key in asked if (m := re.match(r"Tags\.member\.(\d+)\.", key))}
+    for number in sorted(numbers, key=int):
+        tag = {key: asked.get(f"Tags.member.{number}.{key}", "") for key in _TAG}
+        found = group_of(eks, region, {"AutoScalingGroupName": tag["ResourceId"]})
+        if found is None:
+            raise Refusal(
+                "ValidationError",
+                f"AutoScalingGroup name not found - no such group: {tag['ResourceId']}",
+            )
+        yield found, tag
+
+
+def _create_tags(eks: Eks, region: str, asked: dict[str, str]) -> _Answer:
+    for group, tag in list(_each_tag(eks, region, asked)):
+        group.given_tags[tag["Key"]] = tag["Value"], tag["PropagateAtLaunch"].lower() == "true"
+    return {}
+
+
+def _delete_tags(eks: Eks, region: str, asked: dict[str, str]) -> _Answer:
+    for group, tag in list(_each_tag(eks, region, asked)):
+        group.given_tags.pop(tag["Key"], None)
+    return {}
+
+
 def _describe_instances(eks: Eks, region: str, asked: dict[str, str]) -> _Answer:
     ids = _members(asked, "InstanceIds")
     found = [
         {
-            "InstanceId": one,
-            "InstanceType": group.kinds[one],
-            "AutoScalingGroupName": name_of(group),
-            "AvailabilityZone": zone,
+            "InstanceId": one.id,
+            "InstanceType": one.instance_type,
+            "AutoScalingGroupName": group.scaling_group,
+            "AvailabilityZone": one.availability_zone,
             "LifecycleState": "InService",
             "HealthStatus": "HEALTHY",
             "ProtectedFromScaleIn": False,
         }
         for group in groups(eks, region)
-        for one, zone in _zoned(eks, group)
-        if not ids or one in ids
+        for one in group.machines.values()
+        if not ids or one.id in ids
     ]
     return {"AutoScalingInstances": found}
 
@@ -201,7 +207,7 @@ def _activities(_eks: Eks, _region: str, _asked: dict[str, str]) -> _Answer:
 
 def _set(eks: Eks, region: str, asked: dict[str, str]) -> _Answer:
     group = _required(eks, region, asked)
-    name, scaling = name_of(group), _scaling(group)
+    name, scaling = group.scaling_group, _scaling(group)
     size = int(asked["DesiredCapacity"])
     for bound, what, wrong in (
         ("maxSize", "above max", size > scaling["maxSize"]),
@@ -241,7 +247,7 @@ def _terminate(eks: Eks, region: str, asked: dict[str, str]) -> _Answer:
     return {
         "Activity": {
             "ActivityId": str(uuid4()),
-            "AutoScalingGroupName": name_of(group),
+            "AutoScalingGroupName": group.scaling_group,
             "Description": f"Terminating EC2 instance: {instance}",
             "Cause": f"At {now():%Y-%m-%dT%H:%M:%SZ} instance {instance} was taken out of service"
             " in response to a user request.",
@@ -314,6 +320,8 @@ def _xml(name: str, answer: _Answer) -> bytes:
 
 
 _OPERATIONS: Mapping[str, Callable[[Eks, str, dict[str, str]], _Answer]] = {
+    "CreateOrUpdateTags": _create_tags,
+    "DeleteTags": _delete_tags,
     "DescribeAutoScalingGroups": _describe,
     "DescribeAutoScalingInstances": _describe_instances,
     "DescribeScalingActivities": _activities,

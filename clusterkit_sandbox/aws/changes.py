@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from clusterkit_sandbox.aws.access import add_entry
 from clusterkit_sandbox.aws.catalog import REFUSED_ZONES, VERSIONS
-from clusterkit_sandbox.aws.clusters import LOG_TYPES, MODES, groups_exist, reachable
+from clusterkit_sandbox.aws.clusters import ADMIN, LOG_TYPES, MODES, groups_exist, reachable
+from clusterkit_sandbox.aws.records import ClusterRecord
 from clusterkit_sandbox.aws.refusals import Refusal, invalid
 from clusterkit_sandbox.aws.service import Eks, operation
 
@@ -32,7 +34,8 @@ def update_cluster_config(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
             if value.keys() - {"subnetIds", "securityGroupIds"}:
                 raise invalid("Only one type of update can be specified at a time")
             if "subnetIds" in value:
-                eks.account.subnets(eks.name, value["subnetIds"], 2, REFUSED_ZONES)
+                found = eks.account.subnets(eks.name, value["subnetIds"], 2, REFUSED_ZONES)
+                _same_zones(record, {subnet.availability_zone for subnet in found})
             groups_exist(eks, value, shown["resourcesVpcConfig"]["vpcId"])
         merged = {**shown["resourcesVpcConfig"], **value}
         reachable(merged)
@@ -60,9 +63,25 @@ def update_cluster_config(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
 
     def done() -> None:
         shown[field] = new
+        if field == "accessConfig" and record.creator:
+            # the entry that was there and could not be seen (terraform-aws-modules/
+            # terraform-aws-eks, docs/faq.md)
+            add_entry(eks, record, record.creator, "STANDARD", [ADMIN])
+            record.creator = ""
         shown["status"] = "ACTIVE"
 
     return {"update": eks.update(record, record, kind, "eks/cluster/update", done)}
+
+
+def _same_zones(record: ClusterRecord, zones: set[str]) -> None:
+    """The control plane stays in its first zones (aws/containers-roadmap#2330 and #2258)."""
+    if zones != record.zones:
+        there, here = (",".join(sorted(some)) for some in (zones, record.zones))
+        raise invalid(
+            f"Provided subnets belong to the AZs '{there}'. But they should belong to the exact "
+            f"same set of AZs as originally provided: '{here}'",
+            clusterName=record.id,
+        )
 
 
 def _onwards(here: str, value: dict[str, Any]) -> None:
@@ -101,9 +120,3 @@ def update_cluster_version(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
         record.shown["status"] = "ACTIVE"
 
     return {"update": eks.update(record, record, "VersionUpdate", "eks/cluster/update", done)}
-
-
-@operation
-def list_insights(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
-    eks.cluster(asked["clusterName"])
-    return {"insights": []}

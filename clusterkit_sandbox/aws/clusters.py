@@ -9,7 +9,7 @@ import string
 from ipaddress import IPv4Address, IPv4Network, ip_network
 from typing import Any
 
-from clusterkit_sandbox.aws import instances
+from clusterkit_sandbox.aws import instances, system
 from clusterkit_sandbox.aws.access import add_entry, reviewer
 from clusterkit_sandbox.aws.catalog import DEFAULT, GP2, REFUSED_ZONES, VERSIONS
 from clusterkit_sandbox.aws.controllers import ClusterControllers
@@ -142,9 +142,13 @@ def create_cluster(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
         "selfManaged": asked.get("bootstrapSelfManagedAddons", True),
     }
     record = ClusterRecord(shown, scope=eks.name, host=host, interfaces=interfaces)
+    record.zones = {subnet.availability_zone for subnet in subnets}
     eks.store.add(record)
-    if access.get("bootstrapClusterCreatorAdminPermissions", True) and mode != "CONFIG_MAP":
-        add_entry(eks, record, eks.caller, "STANDARD", [ADMIN])
+    if access.get("bootstrapClusterCreatorAdminPermissions", True):
+        if mode == "CONFIG_MAP":
+            record.creator = eks.caller
+        else:
+            add_entry(eks, record, eks.caller, "STANDARD", [ADMIN])
     failing = eks.context.faults.terminal("eks:CreateCluster")
     if failing:
         issue = {
@@ -227,7 +231,10 @@ def _open(eks: Eks, record: ClusterRecord) -> None:
         version=shown["version"],
         review=reviewer(eks, region, shown["name"]),
         hooks=ClusterControllers(eks, region, shown["name"], shown["resourcesVpcConfig"]["vpcId"]),
-        objects=[GP2],
+        objects=[
+            GP2,
+            *(system.of_cluster(shown["version"], region) if shown["selfManaged"] else ()),
+        ],
         issuer=shown["identity"]["oidc"]["issuer"],
     )
     shown["endpoint"] = f"https://{record.host}"

@@ -2,39 +2,43 @@
 
 from __future__ import annotations
 
+import json
 import logging
-import re
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from urllib.parse import parse_qs, parse_qsl
 
 from clusterkit_sandbox.answer import Answer, Environ, StartResponse, Wsgi
 from clusterkit_sandbox.aws import (
     access,
     addons,
-    authorization,
     autoscaling,
+    cbor,
     changes,
     clusters,
     fargate,
     generic,
     groups,
     identities,
+    images,
     issuers,
     late,
     moto_checks,
     moto_lifecycle,
-    policies,
     refusals,
+    rights,
     s3_requests,
-    s3_rights,
     sessions,
+    tagged,
     tokens,
+    unserved,
 )
 from clusterkit_sandbox.aws.account import ACCOUNT, NEIGHBOUR, REGION, Account, write_profile
 from clusterkit_sandbox.aws.description import Description
 from clusterkit_sandbox.aws.late import Late
 from clusterkit_sandbox.aws.moto_answers import ask_moto
 from clusterkit_sandbox.aws.operations import AwsOperations, published_statuses
+from clusterkit_sandbox.aws.paging import Page
 from clusterkit_sandbox.aws.parameters import Parameters
 from clusterkit_sandbox.aws.refusals import Refusal
 from clusterkit_sandbox.aws.registry import TOKEN, EcrRegistry
@@ -50,30 +54,19 @@ from clusterkit_sandbox.permissions import Permissions
 
 _LOG = logging.getLogger(__name__)
 
-SERVICES = (
-    "autoscaling",
-    "ec2",
-    "eks",
-    "eks-auth",
-    "iam",
-    "sts",
-    "ecr",
-    "api.ecr",
-    "elasticloadbalancing",
-    "logs",
-)
-_HOST = re.compile(
-    rf"(?:{'|'.join(map(re.escape, SERVICES))})(?:\.[a-z]{{2}}(?:-[a-z]+)+-\d)?"
-    r"\.(?:amazonaws\.com|api\.aws)"
-)
+SERVED = frozenset({
+    "autoscaling", "ec2", "ecr", "eks", "eks-auth", "elasticloadbalancing", "iam", "kms", "logs",
+    "s3", "ssm", "sts", "tagging",
+})  # fmt: skip
+"""as signatures name them"""
+_OWN = ("autoscaling", "ssm", "tagging")
+"""those that moto does not answer, besides EKS"""
 _ISSUER = "oidc:Get"
+_KEYS = ("iam:CreateAccessKey", "iam:DeleteAccessKey", "iam:UpdateAccessKey", "iam:UpdateUser")
 _CALLER = "sts:GetCallerIdentity"
 _WEB_IDENTITY = "AssumeRoleWithWebIdentity"
 _V2 = "2015-12-01"
 """the API version of application and network load balancers"""
-
-_Needed = tuple[list[tuple[str, str]], policies.Context]
-"""actions, each with the ARN of what it is about, and condition keys"""
 
 OPERATIONS = (access, addons, changes, clusters, fargate, generic, groups, identities)
 """the modules with EKS operations; each registers its own on import"""
@@ -99,8 +92,8 @@ class AwsEmulator:
         self.registry = EcrRegistry(self._eks, context.content, self._application)
 
     def claims(self, host: str) -> bool:
-        """The endpoints of the emulated services in every region, buckets and clusters' issuers."""
-        return any(one.fullmatch(host) for one in (_HOST, s3_requests.HOST, issuers.HOST))
+        """The endpoints of all services of AWS in every region, buckets and clusters' issuers."""
+        return unserved.is_service(host)
 
     def certified(self, _: str) -> bool:
         """Clusters sign for themselves."""
@@ -183,7 +176,10 @@ class AwsEmulator:
             return _ISSUER
         if service == "s3":
             return f"s3:{s3_requests.read(environ).operation or '?'}"
-        if named := environ.get("HTTP_X_AMZ_TARGET"):
+        if service == "tagging":
+            service = "resourcegroupstaggingapi"
+        named = cbor.target_of(environ) if cbor.spoken(environ) else None
+        if named := named or environ.get("HTTP_X_AMZ_TARGET"):
             return f"{service}:{named.rpartition('.')[2]}"
         asked = parse_qs(body.decode(errors="replace"))
         if service == "elasticloadbalancing":
@@ -217,6 +213,13 @@ class AwsEmulator:
         if operation == _ISSUER:
             with self._account.lock:
                 return issuers.answer(self._eks, environ)
+        if service not in SERVED:
+            return unserved.answer(environ, service)
+        if service == "s3" and s3_requests.HOST.fullmatch(_host(environ)) is None:
+            return unserved.answer(environ, "s3control")
+        if _host(environ).endswith(".cn"):
+            what = "The sandbox has no region of the partition aws-cn."
+            return unserved.answer(environ, service, what)
         if operation.endswith(f":{_WEB_IDENTITY}"):
             return self._web_identity(body)
         try:
@@ -227,7 +230,7 @@ class AwsEmulator:
         if not self._account.knows(scope.region):
             what = f"The sandbox has no region {scope.region}; check its name."
             return refusals.answer(service, "NotImplemented", what, 501)
-        if denied := self._denied(scope, environ, body):
+        if denied := rights.denied(self._eks, scope, environ, operation, body):
             return denied
         if service == "s3":
             return self._ask_s3(environ, scope, body)
@@ -236,6 +239,22 @@ class AwsEmulator:
             return refusals.answer(service, "NotImplemented", what, 501)
         if service in ("eks", "eks-auth"):
             return self._ask_eks(environ, scope, path, query, body)
+        if cbor.spoken(environ):
+            return self._ask_rpc(environ, scope, operation, body)
+        return self._ask(environ, scope, service, operation, body)
+
+    def _ask_rpc(self, environ: Environ, scope: Scope, operation: str, body: bytes) -> Answer:
+        """A request in CBOR, answered as the same one in JSON."""
+        try:
+            inner, text = cbor.as_json(environ, body)
+        except Refusal as error:
+            return cbor.answered(400, {"__type": error.code, "message": error.message})
+        answer = self._ask(inner, scope, scope.service, operation, text)
+        return cbor.answered(answer.status, json.loads(answer.body))
+
+    def _ask(
+        self, environ: Environ, scope: Scope, service: str, operation: str, body: bytes
+    ) -> Answer:
         try:
             forced = self._context.faults.page_size
             page, inner = self._parameters.check(operation, environ, body, forced)
@@ -246,15 +265,22 @@ class AwsEmulator:
             application = self._application()
             if scope.service in ("ec2", "elasticloadbalancing"):
                 moto_lifecycle.settle(self._account.ec2(scope.region))
-            if scope.service == "autoscaling":
+            if operation == "ec2:DescribeImages":
+                images.known(self._account.ec2(scope.region))
+            if scope.service in _OWN:
                 try:
-                    told = autoscaling.run(self._eks, scope.region, operation, inner)
+                    return self._own(scope.region, operation, inner, page)
                 except Refusal as error:
                     return refusals.answer(service, error.code, error.message, error.status)
-                answer = Answer(200, (("Content-Type", "text/xml"),), told)
-                return page.cut(answer) if page is not None else answer
             if operation == _CALLER:
-                return _identity(self._account, scope)
+                told = sessions.identity(self._account, scope.key)
+                return Answer(200, (("Content-Type", "text/xml"),), told)
+            if operation in (sessions.ASSUME, sessions.GET):
+                try:
+                    told = sessions.of_caller(self._eks, scope.key, operation, inner)
+                except Refusal as error:
+                    return refusals.answer(service, error.code, error.message, error.status)
+                return Answer(200, (("Content-Type", "text/xml"),), told)
             if operation == TOKEN:
                 return self.registry.token(scope.key, scope.region, body)
             asked = late.pairs(body)
@@ -263,6 +289,10 @@ class AwsEmulator:
                 made = ask_moto(application, environ, inner, service)
                 self._late.made(operation, scope.region, asked, made)
                 self.registry.follow(operation, scope.region, body, made)
+                if operation in _KEYS:
+                    self._account.keys_changed()
+                if operation == "ec2:TerminateInstances":
+                    groups.replace_ended(self._eks, scope.region)
                 return made
 
             try:
@@ -273,12 +303,27 @@ class AwsEmulator:
             answer = self._late.without(operation, scope.region, asked, answer)
         return page.cut(answer) if page is not None else answer
 
+    def _own(self, region: str, operation: str, body: bytes, page: Page | None) -> Answer:
+        """A call of a service that is the sandbox's own; ``Refusal`` with its error."""
+        if operation.startswith("autoscaling:"):
+            told = autoscaling.run(self._eks, region, operation, body)
+            answer = Answer(200, (("Content-Type", "text/xml"),), told)
+            return page.cut(answer) if page is not None else answer
+        if operation.startswith("ssm:"):
+            told = images.run(region, operation, body)
+        else:
+            told = json.dumps(tagged.run(self._eks, region, operation, body)).encode()
+        return Answer(200, (("Content-Type", "application/x-amz-json-1.1"),), told)
+
     def _check_session(self, environ: Environ, scope: Scope) -> None:
-        """Keys of sessions need their token beside them."""
+        """Keys of sessions need their token beside them, and end."""
         session = self._account.sessions.get(scope.key)
         if session and environ.get("HTTP_X_AMZ_SECURITY_TOKEN") != session.token:
             text = "The security token included in the request is invalid."
             raise Unsigned("InvalidClientTokenId", text)
+        if session and session.ends <= datetime.now(UTC):
+            text = "The security token included in the request is expired"
+            raise Unsigned("ExpiredToken", text)
 
     def _web_identity(self, body: bytes) -> Answer:
         """STS AssumeRoleWithWebIdentity, which nobody signs."""
@@ -292,42 +337,7 @@ class AwsEmulator:
                 made = sessions.of_token(self._eks, asked["WebIdentityToken"], arn, name)
         except Refusal as error:
             return refusals.answer("sts", error.code, error.message, error.status)
-        return Answer(200, (("Content-Type", "text/xml"),), sessions.shown(made))
-
-    def _needed(self, scope: Scope, environ: Environ, body: bytes) -> _Needed:
-        """The rights that a call needs."""
-        if scope.service == "s3":
-            asked = s3_requests.read(environ)
-            return list(s3_rights.needed(asked, body)), s3_rights.context(asked)
-        with self._account.lock:
-            place = target(environ)[0]
-            resource, context = authorization.resource_of(self._eks, scope, place, body)
-        actions = authorization.needed(self.operation(environ, body), body)
-        return [(action, resource) for action in actions], context
-
-    def _may(self, key: str, action: str, resource: str, context: policies.Context) -> bool:
-        """Whether the policies of who has this key allow it."""
-        session = self._account.sessions.get(key)
-        if session is not None:
-            with self._account.lock:
-                documents = list(sessions.documents(self._eks, session))
-            return policies.allows(documents, action, resource, context)
-        permissions = self._account.permissions.get(key)
-        return permissions is None or permissions.missing((action,)) is None
-
-    def _denied(self, scope: Scope, environ: Environ, body: bytes) -> Answer | None:
-        key = scope.key
-        if key not in self._account.sessions and key not in self._account.permissions:
-            return None
-        needed, context = self._needed(scope, environ, body)
-        for action, resource in needed:
-            if not self._may(key, action, resource, context):
-                session = key in self._account.sessions
-                shown = resource if session or scope.service == "s3" else "*"
-                who = self._account.arn_of(key)
-                error = authorization.denial(scope.service, action, who, shown)
-                return refusals.answer(scope.service, error.code, error.message, error.status)
-        return None
+        return Answer(200, (("Content-Type", "text/xml"),), sessions.web_identity(made))
 
     def _ask_s3(self, environ: Environ, scope: Scope, body: bytes) -> Answer:
         with self._account.lock:
@@ -337,7 +347,7 @@ class AwsEmulator:
                 body,
                 scope,
                 application,
-                lambda action, resource: self._may(scope.key, action, resource, {}),
+                lambda action, resource: rights.may(self._eks, scope.key, action, resource, {}),
             )
 
     def _ask_eks(
@@ -353,7 +363,7 @@ class AwsEmulator:
             self._eks.clock.advance()
             with self._account.lock:
                 self._application()
-                caller = self._account.arn_of(scope.key)
+                caller = self._account.principal_of(scope.key)
                 moto_lifecycle.settle(self._account.ec2(scope.region))
                 asked = late.nested(parameters)
                 self._late.check(operation.name, scope.region, asked)
@@ -380,16 +390,8 @@ def _service(environ: Environ) -> str:
     if s3_requests.is_s3(environ):
         return "s3"
     scope = scope_of(environ)
-    return scope.service if scope else str(environ.get("HTTP_HOST", "")).partition(".")[0]
+    return scope.service if scope else _host(environ).removeprefix("api.").partition(".")[0]
 
 
-def _identity(account: Account, scope: Scope) -> Answer:
-    arn = account.arn_of(scope.key)
-    body = (
-        '<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">'
-        f"<GetCallerIdentityResult><Arn>{arn}</Arn><UserId>{scope.key}</UserId>"
-        f"<Account>{arn.split(':')[4]}</Account></GetCallerIdentityResult>"
-        "<ResponseMetadata><RequestId>sandbox</RequestId></ResponseMetadata>"
-        "</GetCallerIdentityResponse>"
-    )
-    return Answer(200, (("Content-Type", "text/xml"),), body.encode())
+def _host(environ: Environ) -> str:
+    return str(environ.get("HTTP_HOST", "")).partition(":")[0].lower()

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
-from clusterkit_sandbox.aws import instances, joining
+from clusterkit_sandbox.aws import images, instances, joining
 from clusterkit_sandbox.aws.access import add_entry
 from clusterkit_sandbox.aws.addons import look_after
 from clusterkit_sandbox.aws.records import Access, ClusterRecord, Group, Shown
 from clusterkit_sandbox.aws.refusals import Refusal, in_use, invalid, not_found
 from clusterkit_sandbox.aws.service import Eks, now, operation
 
+LOOK, PATIENCE = 0.5, 30.0
+"""real seconds between two attempts of machines to join, and how long they try at any pace: the
+tools that make what they need take real time (Terraform looks at a new NAT gateway after ten)"""
 GROUPS = 30
 """per cluster (https://docs.aws.amazon.com/eks/latest/userguide/service-quotas.html)"""
 
@@ -79,7 +82,7 @@ def create_nodegroup(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
         "nodegroupArn": eks.arn("nodegroup", cluster, name, identifier),
         "clusterName": cluster,
         "version": version,
-        "releaseVersion": asked.get("releaseVersion") or f"{version}.2-20261110",
+        "releaseVersion": asked.get("releaseVersion") or images.release(version),
         "createdAt": now(),
         "modifiedAt": now(),
         "status": "CREATING",
@@ -106,36 +109,55 @@ def create_nodegroup(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     made = eks.store.add(Group(shown, scope=record.key, security_group=own))
     if eks.store.get(Access, asked["nodeRole"], record.key) is None:
         add_entry(eks, record, asked["nodeRole"], "EC2_LINUX", [])
-    instances.add_nodes(ec2, made, subnets, group, scaling["desiredSize"])
-    if issue := joining.trouble(eks, record, shown, subnets):
-        shown["health"]["issues"].append({**issue, "resourceIds": made.instances or [name]})
+    instances.add_template(ec2, made, [group, own] if own else [group], version)
+    instances.add_nodes(ec2, made, subnets, scaling["desiredSize"])
+    if issue := joining.refused(eks, shown, subnets):
+        _failed(made, issue)
         eks.life.go(made, "CREATING", "eks/nodegroup/create", "CREATE_FAILED")
     else:
-        eks.life.go(
-            made,
-            "CREATING",
-            "eks/nodegroup/create",
-            "ACTIVE",
-            lambda: _joined(eks, record, made),
-        )
+        eks.life.show(made, "CREATING")
+        patience = max(eks.context.pace.seconds("eks/nodegroup/join"), PATIENCE)
+        _try(eks, record, made, eks.clock.now + patience)
     return {"nodegroup": shown}
 
 
-def _joined(eks: Eks, record: ClusterRecord, group: Group) -> None:
-    group.shown["status"] = "ACTIVE"
-    show_nodes(eks, record)
+def _failed(group: Group, issue: dict[str, str]) -> None:
+    found = {**issue, "resourceIds": group.instances or [group.id]}
+    group.shown["health"]["issues"].append(found)
+
+
+def _try(eks: Eks, record: ClusterRecord, group: Group, until: float) -> None:
+    """Let the machines join as soon as nothing keeps them from it: their route, or a policy of
+    their role, may come later than they.
+    """
+
+    def look() -> None:
+        with eks.account.lock:
+            if eks.store.get(Group, group.id, group.scope) is not group:
+                return
+            eks.name = record.region
+            issue = joining.trouble(eks, record, group.shown)
+            if issue is None:
+                group.shown["status"] = "ACTIVE"
+                show_nodes(eks, record)
+            elif eks.clock.now < until:
+                eks.clock.after(LOOK, look)
+            else:
+                _failed(group, issue)
+                group.shown["status"] = "CREATE_FAILED"
+
+    eks.clock.later("eks/nodegroup/create", look)
 
 
 def show_nodes(eks: Eks, record: ClusterRecord) -> None:
     """Update the node objects in Kubernetes."""
-    ec2 = eks.account.ec2(record.region)
     eks.endpoints.sync(
         record.key,
         lambda: [
             node
             for group in eks.store.all(Group, record.key)
             if group.status in ("ACTIVE", "UPDATING", "DEGRADED")
-            for node in instances.nodes_of(ec2, record.region, group)
+            for node in instances.nodes_of(record.region, group)
         ],
     )
     look_after(eks, record)
@@ -165,8 +187,8 @@ def delete_nodegroup(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     def gone() -> None:
         eks.store.remove(group)
         ec2 = eks.account.ec2(record.region)
-        for interface in group.interfaces:
-            ec2.enis.pop(interface, None)
+        instances.remove_nodes(group, group.instances)
+        instances.remove_template(ec2, group)
         if group.security_group:
             instances.remove_group(ec2, group.security_group)
 
@@ -214,11 +236,10 @@ def _settle(eks: Eks, record: ClusterRecord, group: Group) -> None:
     """Make as many instances as there are to be, or remove the newest."""
     ec2, shown = eks.account.ec2(record.region), group.shown
     wanted = shown["scalingConfig"]["desiredSize"]
-    instances.remove_nodes(ec2, group, group.instances[wanted:])
-    if (missing := wanted - len(group.instances)) > 0:
+    instances.remove_nodes(group, group.instances[wanted:])
+    if (missing := wanted - len(group.machines)) > 0:
         subnets = eks.account.subnets(record.region, shown["subnets"], 1, frozenset())
-        security = record.shown["resourcesVpcConfig"]["clusterSecurityGroupId"]
-        instances.add_nodes(ec2, group, subnets, security, missing)
+        instances.add_nodes(ec2, group, subnets, missing)
 
 
 def launch(eks: Eks, record: ClusterRecord, group: Group) -> None:
@@ -236,9 +257,21 @@ def launch(eks: Eks, record: ClusterRecord, group: Group) -> None:
     eks.clock.later("eks/nodegroup/scale", launched)
 
 
+def replace_ended(eks: Eks, region: str) -> None:
+    """Launch instances for those that somebody has terminated, as Auto Scaling does."""
+    for group in eks.store.all(Group):
+        name, _, cluster = group.scope.partition("/")
+        ended = [i for i, one in group.machines.items() if one.instance_state.name == "terminated"]
+        record = eks.store.get(ClusterRecord, cluster, region) if name == region else None
+        if ended and record is not None:
+            instances.remove_nodes(group, ended)
+            show_nodes(eks, record)
+            launch(eks, record, group)
+
+
 def remove_instance(eks: Eks, record: ClusterRecord, group: Group, instance: str) -> None:
     """Terminate one instance."""
-    instances.remove_nodes(eks.account.ec2(record.region), group, [instance])
+    instances.remove_nodes(group, [instance])
     show_nodes(eks, record)
 
 
@@ -258,9 +291,13 @@ def update_nodegroup_version(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
 
     def done() -> None:
         group.shown["version"] = version
-        group.shown["releaseVersion"] = f"{version}.2-20261110"
+        group.shown["releaseVersion"] = images.release(version)
         if template:
             group.shown["launchTemplate"] = template
+        security = [record.shown["resourcesVpcConfig"]["clusterSecurityGroupId"]]
+        if group.security_group:
+            security.append(group.security_group)
+        instances.add_template(eks.account.ec2(record.region), group, security, version)
         group.shown["status"] = "ACTIVE"
         show_nodes(eks, record)
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Mapping
+from copy import deepcopy
 from typing import Any
-from uuid import uuid4
 
+from clusterkit_sandbox.aws import images
+from clusterkit_sandbox.aws.moto_fixes import CNI
 from clusterkit_sandbox.kube.interfaces import Node
 
 DESCRIPTION = (
     "EKS created security group applied to ENI that is attached to EKS Control Plane master nodes, "
     "as well as any managed workloads."
 )
+ROOT, DISK = "/dev/xvda", 20
+"""the root volume of Amazon Linux: its name, and its size in GiB unless one is given"""
 
 
 def cluster_group(ec2: Any, cluster: str, vpc: str) -> str:
@@ -59,28 +63,102 @@ def remove_group(ec2: Any, group: str) -> None:
         ec2.delete_security_group(group_id=group)
 
 
-def add_nodes(ec2: Any, group: Any, subnets: list[Any], security_group: str, count: int) -> None:
-    """Create the interfaces of a node group's instances and name the instances."""
+def add_template(ec2: Any, group: Any, security_groups: list[str], version: str) -> None:
+    """Make the launch template by which EKS launches a group's instances: the user's, completed.
+
+    EKS User Guide, "Customize managed nodes with launch templates"; awslabs/amazon-eks-ami.
+    """
     shown = group.shown
+    used, tags = shown.get("launchTemplate") or {}, _tags(shown)
+    theirs = ec2.launch_templates.get(used.get("id"))
+    data: dict[str, Any] = {}
+    if theirs is not None:
+        number = int(used["version"])
+        data = deepcopy(next(v.data for v in theirs.versions if v.number == number))
+    data.setdefault("ImageId", images.of_group(ec2.region_name, shown["amiType"], version))
+    linked = [
+        one for card in data.get("NetworkInterfaces") or () for one in card.get("Groups") or ()
+    ]
+    data.setdefault("SecurityGroupIds", linked or security_groups)
+    data.setdefault("MetadataOptions", {"HttpPutResponseHopLimit": 2})
+    if key := (shown.get("remoteAccess") or {}).get("ec2SshKey"):
+        data["KeyName"] = key
+    if not data.get("BlockDeviceMappings"):
+        size = shown.get("diskSize") or DISK
+        disk = {"VolumeSize": size, "VolumeType": "gp3", "DeleteOnTermination": True}
+        data["BlockDeviceMappings"] = [{"DeviceName": ROOT, "Ebs": disk}]
+    name = f"eks-{shown['nodegroupArn'].rpartition('/')[2]}"
+    if ec2.launch_template_name_to_ids.get(name):
+        ec2.delete_launch_template(name, None)
+    group.template = ec2.create_launch_template(name, "", data, {"launch-template": tags}).id
+
+
+def remove_template(ec2: Any, group: Any) -> None:
+    """Delete the launch template of EKS."""
+    if group.template in ec2.launch_templates:
+        ec2.delete_launch_template(None, group.template)
+
+
+def add_nodes(ec2: Any, group: Any, subnets: list[Any], count: int) -> None:
+    """Launch instances of a node group. Each has an interface of its own, and one of the CNI."""
+    shown = group.shown
+    template = ec2.launch_templates[group.template]
+    data = template.versions[-1].data
     for _ in range(count):
         # Auto Scaling keeps the zones in balance
-        subnet = subnets[len(group.instances) % len(subnets)]
-        instance = "i-" + uuid4().hex[:17]
+        subnet = subnets[len(group.machines) % len(subnets)]
+        spot = {"MarketType": "spot"} if shown["capacityType"] == "SPOT" else None
+        [machine] = ec2.run_instances(
+            data["ImageId"],
+            1,
+            None,
+            [],
+            instance_type=_chosen(group, ec2.region_name, subnet.availability_zone),
+            is_instance_type_default=False,
+            subnet_id=subnet.id,
+            security_group_ids=list(data["SecurityGroupIds"]),
+            key_name=data.get("KeyName"),
+            region_name=ec2.region_name,
+            associate_public_ip=None,
+            metadata_options=data["MetadataOptions"],
+            block_device_mappings=[_disk(one) for one in data["BlockDeviceMappings"]],
+            instance_market_options=spot,
+            launch_template={"LaunchTemplateId": template.id, "Version": "1"},
+            tags={"instance": group.tags_of_machines(), "volume": _of_volumes(data)},
+        ).instances
         interface = ec2.create_network_interface(
-            subnet, None, group_ids=[security_group], description=f"aws-K8S-{instance}"
+            subnet,
+            None,
+            group_ids=list(data["SecurityGroupIds"]),
+            description=f"{CNI}{machine.id}",
         )
         interface.add_tags(
             {
-                "eks:cluster-name": shown["clusterName"],
-                "eks:nodegroup-name": shown["nodegroupName"],
-                "node.k8s.amazonaws.com/instance_id": instance,
+                "cluster.k8s.amazonaws.com/name": shown["clusterName"],
+                "node.k8s.amazonaws.com/instance_id": machine.id,
             }
         )
-        interface.status = "in-use"
-        zone = subnet.availability_zone
-        group.kinds[instance] = _chosen(group, ec2.region_name, zone)
-        group.instances.append(instance)
-        group.interfaces.append(interface.id)
+        machine.attach_eni(interface, 1)
+        group.machines[machine.id] = machine
+
+
+def _disk(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """A volume of a launch template, as moto takes it."""
+    disk = {"VolumeSize": DISK, "VolumeType": "gp3", **(asked.get("Ebs") or {})}
+    ends = str(disk.get("DeleteOnTermination", True)).lower() == "true"
+    crypt = str(disk.get("Encrypted", False)).lower() == "true"
+    return {**asked, "Ebs": {**disk, "DeleteOnTermination": ends, "Encrypted": crypt}}
+
+
+def _of_volumes(data: Mapping[str, Any]) -> dict[str, str]:
+    """The tags that a launch template gives to volumes."""
+    given = [one for one in data.get("TagSpecifications") or () if one["ResourceType"] == "volume"]
+    return {tag["Key"]: tag["Value"] for one in given for tag in one.get("Tags") or ()}
+
+
+def _tags(shown: Mapping[str, Any]) -> dict[str, str]:
+    names = {"eks:cluster-name": "clusterName", "eks:nodegroup-name": "nodegroupName"}
+    return {tag: shown[name] for tag, name in names.items()}
 
 
 def _chosen(group: Any, region: str, zone: str) -> str:
@@ -93,21 +171,16 @@ def _chosen(group: Any, region: str, zone: str) -> str:
     there = [one for one in types if offered(region, one, zone)] or types
     if group.shown["capacityType"] != "SPOT":
         return there[0]
-    held = list(group.kinds.values())
+    held = [machine.instance_type for machine in group.machines.values()]
     return min(there, key=held.count)
 
 
-def remove_nodes(ec2: Any, group: Any, some: Collection[str]) -> None:
-    """Terminate these instances, with their interfaces."""
-    kept = []
-    for instance, interface in zip(group.instances, group.interfaces, strict=True):
-        if instance in some:
-            ec2.enis.pop(interface, None)
-            group.kinds.pop(instance, None)
-        else:
-            kept.append((instance, interface))
-    group.instances[:] = [instance for instance, _ in kept]
-    group.interfaces[:] = [interface for _, interface in kept]
+def remove_nodes(group: Any, some: Collection[str]) -> None:
+    """Terminate these instances, with their interfaces and volumes."""
+    for instance in some:
+        machine = group.machines.pop(instance, None)
+        if machine is not None and machine.instance_state.name == "running":
+            machine.terminate()
 
 
 Taints = tuple[tuple[str, str, str], ...]
@@ -118,13 +191,13 @@ _EFFECTS = {
 }
 
 
-def labels_of(shown: Mapping[str, Any]) -> dict[str, str]:
+def labels_of(shown: Mapping[str, Any], image: str) -> dict[str, str]:
     """The labels of a node group's nodes."""
     return {
         **(shown.get("labels") or {}),
         "eks.amazonaws.com/nodegroup": shown["nodegroupName"],
         "eks.amazonaws.com/capacityType": shown["capacityType"],
-        "eks.amazonaws.com/nodegroup-image": "ami-" + "0" * 17,
+        "eks.amazonaws.com/nodegroup-image": image,
     }
 
 
@@ -149,28 +222,23 @@ def machine(kind: str, zone: str, region: str, **more: Any) -> Node:
     )
 
 
-def nodes_of(ec2: Any, region: str, group: Any) -> list[Node]:
+def nodes_of(region: str, group: Any) -> list[Node]:
     """The node objects of a group's instances."""
-    shown, found = group.shown, []
-    for instance, identifier in zip(group.instances, group.interfaces, strict=True):
-        interface = ec2.enis.get(identifier)
-        if interface is None:
-            continue
-        address = interface.private_ip_address
-        zone = interface.subnet.availability_zone
-        found.append(
-            machine(
-                group.kinds[instance],
-                zone,
-                region,
-                name=f"ip-{address.replace('.', '-')}.{region}.compute.internal",
-                provider_id=f"aws:///{zone}/{instance}",
-                internal_ip=address,
-                labels=labels_of(shown),
-                taints=taints_of(shown),
-            )
+    shown = group.shown
+    return [
+        machine(
+            one.instance_type,
+            str(one.availability_zone),
+            region,
+            name=one.private_dns_name,
+            provider_id=f"aws:///{one.availability_zone}/{one.id}",
+            internal_ip=one.private_ip,
+            labels=labels_of(shown, one.image_id),
+            taints=taints_of(shown),
         )
-    return found
+        for one in group.machines.values()
+        if one.instance_state.name == "running"
+    ]
 
 
 def instance_types() -> dict[str, Any]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from clusterkit_sandbox.aws import instances
 from clusterkit_sandbox.aws.catalog import CNI_ADDON
 from clusterkit_sandbox.aws.records import Addon, ClusterRecord, Shown
-from clusterkit_sandbox.aws.refusals import invalid
+from clusterkit_sandbox.aws.refusals import Refusal, invalid
 from clusterkit_sandbox.aws.service import Eks
 
 NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEKSWorkerNodeMinimalPolicy")
@@ -69,22 +70,35 @@ def scaling(scaling: dict[str, Any], where: dict[str, Any]) -> None:
         raise invalid(f"Desired capacity {size} can't be greater than max size {high}", **where)
 
 
-def trouble(
-    eks: Eks, record: ClusterRecord, shown: Shown, subnets: list[Any]
-) -> dict[str, str] | None:
-    """Why the nodes would not join, or None."""
-    lost = {
-        "code": "NodeCreationFailure",
-        "message": "Instances failed to join the kubernetes cluster",
-    }
+def refused(eks: Eks, shown: Shown, subnets: list[Any]) -> dict[str, str] | None:
+    """Why there are no machines, or None."""
     if eks.context.faults.terminal("eks:CreateNodegroup"):
         return {
             "code": "AsgInstanceLaunchFailures",
             "message": "Could not launch On-Demand Instances. InsufficientInstanceCapacity - We "
             "currently do not have sufficient capacity in the Availability Zone you requested.",
         }
-    role = next(r for r in eks.account.iam().roles.values() if r.arn == shown["nodeRole"])
-    names = {arn.rpartition("/")[2] for arn in role.managed_policies}
+    for subnet in subnets if shown["scalingConfig"]["desiredSize"] else ():
+        gateway = eks.account.default_route(eks.name, subnet) or ""
+        dark = str(subnet.map_public_ip_on_launch).lower() != "true"
+        if gateway.startswith("igw-") and dark:
+            return {
+                "code": "Ec2SubnetInvalidConfiguration",
+                "message": "One or more Amazon EC2 Subnets of "
+                f"[{subnet.id}] for node group {shown['nodegroupName']} does not automatically "
+                "assign public IP addresses to instances launched into it.",
+            }
+    return None
+
+
+def trouble(eks: Eks, record: ClusterRecord, shown: Shown) -> dict[str, str] | None:
+    """Why the machines do not join at the moment, or None."""
+    lost = {
+        "code": "NodeCreationFailure",
+        "message": "Instances failed to join the kubernetes cluster",
+    }
+    role = next((r for r in eks.account.iam().roles.values() if r.arn == shown["nodeRole"]), None)
+    names = {arn.rpartition("/")[2] for arn in (role.managed_policies if role else ())}
     if not names & set(NODE_POLICIES):
         return {
             "code": "AccessDenied",
@@ -98,16 +112,26 @@ def trouble(
             **lost,
             "message": "Unhealthy nodes in the kubernetes cluster: no CNI plugin",
         }
-    for subnet in subnets:
-        gateway = eks.account.default_route(eks.name, subnet)
-        if gateway is None:
-            return lost
-        public = gateway.startswith("igw-")
-        if public and str(subnet.map_public_ip_on_launch).lower() != "true":
-            return {
-                "code": "Ec2SubnetInvalidConfiguration",
-                "message": "One or more Amazon EC2 Subnets of "
-                f"[{subnet.id}] for node group {shown['nodegroupName']} does not automatically "
-                "assign public IP addresses to instances launched into it.",
-            }
-    return None
+    try:
+        subnets = eks.account.subnets(record.region, shown["subnets"], 1, frozenset())
+    except Refusal as refusal:  # somebody has deleted one meanwhile
+        return {"code": "Ec2SubnetNotFound", "message": refusal.message}
+    return None if all(_reaches(eks, record, subnet) for subnet in subnets) else lost
+
+
+def _reaches(eks: Eks, record: ClusterRecord, subnet: Any) -> bool:
+    """Whether machines of a subnet get out, and to the cluster's endpoint.
+
+    EKS User Guide, "Cluster API server endpoint": without private access the address that they have
+    outside, the NAT gateway's, has to be in the public access CIDRs.
+    """
+    gateway = eks.account.default_route(eks.name, subnet)
+    network = record.shown["resourcesVpcConfig"]
+    if gateway is None or network["endpointPrivateAccess"]:
+        return gateway is not None
+    nat = eks.account.ec2(eks.name).nat_gateways.get(gateway)
+    allowed = [ip_network(block, strict=False) for block in network["publicAccessCidrs"]]
+    if nat is None or not nat.address_set:  # an address of each machine's own
+        return any(block.prefixlen < block.max_prefixlen for block in allowed)
+    address = ip_address(nat.address_set[0]["publicIp"])
+    return any(address in block for block in allowed)

@@ -9,6 +9,9 @@ from typing import Any
 from clusterkit_sandbox.aws.moto_lifecycle import error
 from clusterkit_sandbox.content import digest_of
 
+CNI = "aws-K8S-"
+"""how the description of an interface begins that the VPC CNI has attached; it goes with its
+machine (aws/amazon-vpc-cni-k8s, ``pkg/awsutils``)"""
 POLICIES = 10
 TRUST = 2048
 """policies per role, and characters of its trust policy"""
@@ -175,8 +178,9 @@ def machines_end() -> None:
         answer = terminate(self)
         ec2 = self.ec2_backend
         for interface in self.nics.values():
-            if interface.description == "Primary network interface":
+            if interface.description.startswith(("Primary network interface", CNI)):
                 ec2.enis.pop(interface.id, None)
+                interface.subnet.del_subnet_ip(interface.private_ip_address)
         for address in ec2.addresses:
             if address.instance is self:
                 address.instance = address.eni = address.association_id = None

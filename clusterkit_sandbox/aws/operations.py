@@ -9,7 +9,8 @@ from typing import Any
 from clusterkit_sandbox.aws.late import KINDS
 
 SERVICES = (
-    "autoscaling", "ec2", "ecr", "eks", "eks-auth", "elb", "elbv2", "iam", "logs", "s3", "sts",
+    "autoscaling", "ec2", "ecr", "eks", "eks-auth", "elb", "elbv2", "iam", "kms", "logs",
+    "resourcegroupstaggingapi", "s3", "ssm", "sts",
 )  # fmt: skip
 TERMINAL = (
     "ec2:CreateNatGateway",

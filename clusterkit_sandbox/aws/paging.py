@@ -143,7 +143,7 @@ def plan(
     limit, out = rules.get("limit_key") or "MaxResults", rules["output_token"]
     if not isinstance(key, str) or key not in names or not isinstance(token, str):
         return None, body
-    flat = service not in ("ecr", "logs")
+    flat = service not in ("ecr", "kms", "logs", "resourcegroupstaggingapi", "ssm")
     sent: dict[str, Any] = (
         dict(parse_qsl(body.decode(), keep_blank_values=True)) if flat else json.loads(body or "{}")
     )

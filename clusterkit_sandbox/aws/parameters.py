@@ -36,6 +36,16 @@ TAGGED = {
 """resource types that can be tagged on creation, by operation"""
 
 
+_KMS = frozenset({
+    "CancelKeyDeletion", "CreateAlias", "CreateGrant", "CreateKey", "DeleteAlias", "DescribeKey",
+    "DisableKey", "DisableKeyRotation", "EnableKey", "EnableKeyRotation", "GetKeyPolicy",
+    "GetKeyRotationStatus", "ListAliases", "ListGrants", "ListKeys", "ListResourceTags",
+    "PutKeyPolicy", "RevokeGrant", "ScheduleKeyDeletion", "TagResource", "UntagResource",
+    "UpdateAlias", "UpdateKeyDescription",
+})  # fmt: skip
+"""what the keys of clusters and volumes need; nothing is encrypted here"""
+
+
 class Parameters:
     """Validates requests to the services that moto implements."""
 
@@ -70,7 +80,8 @@ class Parameters:
         """
         service, _, name = operation.partition(":")
         if service not in (
-            "autoscaling", "ec2", "iam", "ecr", "sts", "elb", "elbv2", "logs",
+            "autoscaling", "ec2", "iam", "ecr", "sts", "elb", "elbv2", "kms", "logs", "ssm",
+            "resourcegroupstaggingapi",
         ):  # fmt: skip
             raise Refusal("NotImplemented", f"{service} is not in the sandbox", 501)
         model = self._model(service)
@@ -79,6 +90,8 @@ class Parameters:
                 "InvalidAction" if service in ("ec2", "iam", "sts") else "UnknownOperationException"
             )
             raise Refusal(code, f"The action {name} is not valid for this web service.", 400)
+        if service == "kms" and name not in _KMS:
+            raise Refusal("NotImplemented", f"{operation} is not in the sandbox", 501)
         shape = model.operation_model(name).input_shape
         if "HTTP_X_AMZ_TARGET" in environ:
             self._check_json(shape, json.loads(body or b"{}"))

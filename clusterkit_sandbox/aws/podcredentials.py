@@ -149,7 +149,7 @@ def _json(session: Session, more: str, value: str = "") -> Answer:
         "AccessKeyId": session.key,
         "SecretAccessKey": session.secret,
         "Token": session.token,
-        "Expiration": sessions.expiry(),
+        "Expiration": sessions.shown(session.ends),
         more: value or session.arn.split(":")[4],
     }
     return Answer(200, (("Content-Type", "application/json"),), json.dumps(body).encode())

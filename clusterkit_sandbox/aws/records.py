@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from clusterkit_sandbox.kit.life import Living
 from clusterkit_sandbox.kit.operations import LongRunning
 
+SCALER_TAG = "k8s.io/cluster-autoscaler"
 Shown = dict[str, Any]
 """an API object, with the members botocore's description names"""
 
@@ -48,11 +49,44 @@ class Group(Record):
 
     name_field = "nodegroupName"
     arn_field = "nodegroupArn"
-    instances: list[str] = field(default_factory=list)
-    kinds: dict[str, str] = field(default_factory=dict)
-    """instance types, by instance"""
-    interfaces: list[str] = field(default_factory=list)
+    machines: dict[str, Any] = field(default_factory=dict)
+    """moto's instances, by id, the oldest first"""
+    template: str = ""
+    """the launch template of EKS"""
     security_group: str | None = None
+    given_tags: dict[str, tuple[str, bool]] = field(default_factory=dict)
+    """tags that others gave its Auto Scaling group, with whether instances get them"""
+
+    @property
+    def instances(self) -> list[str]:
+        """The ids of its machines."""
+        return list(self.machines)
+
+    @property
+    def scaling_group(self) -> str:
+        """The name of its Auto Scaling group, ``eks-NODEGROUP-UUID``."""
+        return str(self.shown["resources"]["autoScalingGroups"][0]["name"])
+
+    def scaling_tags(self) -> dict[str, tuple[str, bool]]:
+        """The tags of its Auto Scaling group, EKS's and others', and whether instances get them."""
+        cluster = self.shown["clusterName"]
+        own = {
+            "eks:cluster-name": cluster,
+            "eks:nodegroup-name": self.shown["nodegroupName"],
+            f"{SCALER_TAG}/enabled": "true",
+            f"{SCALER_TAG}/{cluster}": "owned",
+            f"kubernetes.io/cluster/{cluster}": "owned",
+        }
+        return {**{key: (value, True) for key, value in own.items()}, **self.given_tags}
+
+    def tags_of_machines(self) -> dict[str, str]:
+        """The tags of its instances, without those of the launch template."""
+        given = {key: value for key, (value, sent) in self.scaling_tags().items() if sent}
+        return {
+            **given,
+            "aws:autoscaling:groupName": self.scaling_group,
+            "aws:eks:cluster-name": self.shown["clusterName"],
+        }
 
 
 @dataclass
@@ -91,6 +125,10 @@ class ClusterRecord(Record):
     name_field = "name"
     arn_field = "arn"
     host: str = ""
+    zones: set[str] = field(default_factory=set)
+    """those of the subnets that it was made with"""
+    creator: str = ""
+    """the principal who made it, if it has no access entries and lets him in"""
     interfaces: list[str] = field(default_factory=list)
 
     @property

@@ -46,7 +46,10 @@ PROTOCOLS = {
     "eks": "rest-json",
     "eks-auth": "rest-json",
     "ecr": "json",
+    "kms": "json",
     "logs": "json",
+    "ssm": "json",
+    "tagging": "json",
     "ec2": "ec2",
     "s3": "rest-xml",
 }
@@ -55,8 +58,12 @@ PROTOCOLS = {
 
 def answer(service: str, code: str, message: str, status: int, **members: object) -> Answer:
     """An error in the service's format."""
+    return worded(PROTOCOLS.get(service, "query"), code, message, status, **members)
+
+
+def worded(protocol: str, code: str, message: str, status: int, **members: object) -> Answer:
+    """An error in a protocol's format."""
     request = str(uuid4())
-    protocol = PROTOCOLS.get(service, "query")
     headers = [("x-amzn-RequestId", request)]
     if protocol == "rest-json":
         headers += [("Content-Type", JSON), ("x-amzn-ErrorType", code)]
@@ -99,14 +106,20 @@ THROTTLE = {
     "ec2": ("RequestLimitExceeded", "Request limit exceeded.", 503),
     "eks": ("ThrottlingException", "Rate exceeded", 429),
     "ecr": ("ThrottlingException", "Rate exceeded", 400),
+    "kms": ("ThrottlingException", "Rate exceeded", 400),
     "logs": ("ThrottlingException", "Rate exceeded", 400),
+    "ssm": ("ThrottlingException", "Rate exceeded", 400),
+    "tagging": ("ThrottledException", "Rate exceeded", 400),
 }
 ERROR = {
     "s3": ("InternalError", "We encountered an internal error. Please try again.", 500),
     "ec2": ("InternalError", "An internal error has occurred", 500),
     "eks": ("ServerException", "Internal server error", 500),
     "ecr": ("ServerException", "Internal server error", 500),
+    "kms": ("KMSInternalException", "Internal failure", 500),
     "logs": ("ServiceUnavailableException", "Service unavailable", 503),
+    "ssm": ("InternalServerError", "Internal failure", 500),
+    "tagging": ("InternalServiceException", "Internal failure", 500),
 }
 
 
@@ -124,10 +137,15 @@ _JSON_CODES = {
     "InvalidClientTokenId": "UnrecognizedClientException",
     "SignatureDoesNotMatch": "InvalidSignatureException",
     "RequestExpired": "InvalidSignatureException",
+    "ExpiredToken": "ExpiredTokenException",
     "MissingAuthenticationToken": "MissingAuthenticationTokenException",
     "IncompleteSignature": "IncompleteSignatureException",
 }
-_EC2_CODES = {"InvalidClientTokenId": "AuthFailure", "SignatureDoesNotMatch": "AuthFailure"}
+_EC2_CODES = {
+    "InvalidClientTokenId": "AuthFailure",
+    "SignatureDoesNotMatch": "AuthFailure",
+    "ExpiredToken": "RequestExpired",
+}
 _S3_UNSIGNED = {
     "InvalidClientTokenId": (
         "InvalidAccessKeyId",
@@ -137,6 +155,7 @@ _S3_UNSIGNED = {
     "IncompleteSignature": (
         "AccessDenied", "AWS authentication requires a valid Date or x-amz-date header", 403
     ),
+    "ExpiredToken": ("ExpiredToken", "The provided token has expired.", 400),
     "MissingAuthenticationToken": ("AccessDenied", "Access Denied", 403),
     "RequestExpired": (
         "RequestTimeTooSkewed",
@@ -154,7 +173,7 @@ def unsigned(service: str, code: str, text: str) -> Answer:
         return answer(service, *_S3_UNSIGNED.get(code, (code, text, 403)))
     if service == "ec2":
         # only EC2 distinguishes an expired request from a wrong signature
-        status = 400 if code == "RequestExpired" else 401
+        status = 400 if code in ("RequestExpired", "ExpiredToken") else 401
         text = "Request has expired." if code == "RequestExpired" else text
         return answer(service, _EC2_CODES.get(code, code), text, status)
     codes = _JSON_CODES if service in PROTOCOLS else _QUERY_CODES

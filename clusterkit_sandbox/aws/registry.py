@@ -153,18 +153,9 @@ class EcrRegistry:
         if "Deny" in says:
             why = "with an explicit deny in a resource-based policy"
             raise Refusal(403, "DENIED", text + why)
-        if "Allow" not in says and not self._may(key, action, resource):
+        if "Allow" not in says and not sessions.allowed(self._eks, key, action, resource, {}):
             why = f"because no identity-based policy allows the {action} action"
             raise Refusal(403, "DENIED", text + why)
-
-    def _may(self, key: str, action: str, resource: str) -> bool:
-        """Whether the policies of who has this key allow it."""
-        session = self._account.sessions.get(key)
-        if session is not None:
-            documents = sessions.documents(self._eks, session)
-            return policies.allows(documents, action, resource, {})
-        permissions = self._account.permissions.get(key)
-        return permissions is None or permissions.missing((action,)) is None
 
     # -- images ------------------------------------------------------------------------------------
 

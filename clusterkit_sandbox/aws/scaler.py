@@ -15,7 +15,7 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import urlsplit
 
-from clusterkit_sandbox.aws import instances
+from clusterkit_sandbox.aws import images, instances
 from clusterkit_sandbox.aws.account import Session
 from clusterkit_sandbox.aws.records import ClusterRecord, Group
 from clusterkit_sandbox.aws.refusals import Refusal
@@ -121,8 +121,7 @@ class PodScaling:
         name = tags.get("eks:nodegroup-name", "")
         with self._eks.account.lock:
             mine = self._eks.store.get(Group, name, self._record.key) if ours else None
-            nodes = instances.nodes_of(self._eks.account.ec2(self._region), self._region, mine) \
-                if mine is not None else []  # fmt: skip
+            nodes = [] if mine is None else instances.nodes_of(self._region, mine)
         if nodes:
             return replace(nodes[0], name=f"template-node-for-{group['AutoScalingGroupName']}")
         overrides = group["MixedInstancesPolicy"]["LaunchTemplate"]["Overrides"]
@@ -145,7 +144,8 @@ class PodScaling:
             )["nodegroup"]
         except (_errors(), KeyError):
             return {}, ()
-        return instances.labels_of(found), instances.taints_of(found)
+        image = images.of_group(self._region, found["amiType"], found["version"])
+        return instances.labels_of(found, image), instances.taints_of(found)
 
 
 def _session(eks: Eks, record: ClusterRecord, pod: ScalerPod) -> Session:

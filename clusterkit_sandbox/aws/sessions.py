@@ -1,11 +1,13 @@
-"""Temporary credentials of roles, for pods: EKS Pod Identity and IAM roles for service accounts.
+"""Temporary credentials, and what those who have them may do.
 
-- Pod Identity (EKS User Guide, "How EKS Pod Identity works"; EKS Auth API,
+- AssumeRole and GetSessionToken (STS API Reference), for who signs with credentials.
+- For pods, EKS Pod Identity (EKS User Guide, "How EKS Pod Identity works"; EKS Auth API,
   ``AssumeRoleForPodIdentity``): the add-on ``eks-pod-identity-agent`` runs, an association names
   the role, whose trust policy lets ``pods.eks.amazonaws.com`` call ``sts:AssumeRole`` and
   ``sts:TagSession``.
-- IRSA (IAM User Guide, ``AssumeRoleWithWebIdentity``): the account has the cluster's issuer as a
-  provider of identities, with the token's audience, and the role's trust policy lets it in.
+- For pods, IRSA (IAM User Guide, ``AssumeRoleWithWebIdentity``): the account has the cluster's
+  issuer as a provider of identities, with the token's audience, and the role's trust policy lets it
+  in.
 """
 
 from __future__ import annotations
@@ -18,9 +20,10 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
+from urllib.parse import parse_qsl
 
 from clusterkit_sandbox.aws import policies
-from clusterkit_sandbox.aws.account import ACCOUNT, Session
+from clusterkit_sandbox.aws.account import ACCOUNT, Account, Session
 from clusterkit_sandbox.aws.description import Description
 from clusterkit_sandbox.aws.records import Addon, Association, ClusterRecord
 from clusterkit_sandbox.aws.refusals import Refusal, not_found
@@ -30,16 +33,86 @@ from clusterkit_sandbox.kit.drain import Unreachable
 AGENT = "eks-pod-identity-agent"
 PODS = "pods.eks.amazonaws.com"
 AUDIENCE = "sts.amazonaws.com"
+ASSUME, GET = "sts:AssumeRole", "sts:GetSessionToken"
+_HOUR = 3600
 _ACCOUNT = "system:serviceaccount:"
 _WEB = "sts:AssumeRoleWithWebIdentity"
 
 
 def _session(eks: Eks, role: Any, name: str) -> Session:
+    return eks.account.remember(_new(role, name, _HOUR))
+
+
+def _new(role: Any, name: str, seconds: int) -> Session:
+    arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/{role.name}/{name}"
+    return Session(*_credentials(), arn, role.arn, _in(seconds))
+
+
+def _credentials() -> tuple[str, str, str]:
     alphabet = string.ascii_uppercase + string.digits
     key = "ASIA" + "".join(secrets.choice(alphabet) for _ in range(16))
-    arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/{role.name}/{name}"
-    made = Session(key, secrets.token_urlsafe(30), secrets.token_urlsafe(64), arn, role.arn)
-    return eks.account.remember(made)
+    return key, secrets.token_urlsafe(30), secrets.token_urlsafe(64)
+
+
+def _in(seconds: int) -> datetime:
+    return datetime.now(UTC) + timedelta(seconds=seconds)
+
+
+def of_caller(eks: Eks, key: str, operation: str, body: bytes) -> bytes:
+    """AssumeRole and GetSessionToken, as XML; ``Refusal`` of STS."""
+    asked = dict(parse_qsl(body.decode(errors="replace")))
+    if any(name.startswith("Policy") for name in asked):
+        raise Refusal("NotImplemented", "session policies are not in the sandbox", 501)
+    if operation == GET:
+        return _shown(operation, _of_user(eks, key, int(asked.get("DurationSeconds", 12 * _HOUR))))
+    arn, session = asked["RoleArn"], eks.account.sessions.get(key)
+    role, who = _role(eks, arn), eks.account.arn_of(key)
+    if role is None or not _trusted(eks, role, key, asked):
+        raise Refusal(
+            "AccessDenied",
+            f"User: {who} is not authorized to perform: sts:AssumeRole on resource: {arn}",
+            403,
+        )
+    seconds = int(asked.get("DurationSeconds", _HOUR))
+    if session is not None and session.role and seconds > _HOUR:
+        raise Refusal(
+            "ValidationError",
+            "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by"
+            " role chaining",
+        )
+    if seconds > int(role.max_session_duration or _HOUR):
+        raise Refusal(
+            "ValidationError",
+            "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+        )
+    return _shown(operation, eks.account.admit(_new(role, asked["RoleSessionName"], seconds)))
+
+
+def _of_user(eks: Eks, key: str, seconds: int) -> Session:
+    if key in eks.account.sessions:
+        text = "Cannot call GetSessionToken with session credentials"
+        raise Refusal("AccessDenied", text, 403)
+    arn = eks.account.arn_of(key)
+    return eks.account.admit(Session(*_credentials(), arn, "", _in(seconds), key))
+
+
+def _trusted(eks: Eks, role: Any, key: str, asked: dict[str, str]) -> bool:
+    """Whether a role's trust policy lets in who has this key. The account as a whole may be named:
+    then the caller's own policies decide, which has been looked at before.
+    """
+    account, context = (
+        eks.account.account_of(key),
+        {"aws:PrincipalArn": eks.account.principal_of(key)},
+    )
+    if "ExternalId" in asked:
+        context["sts:ExternalId"] = asked["ExternalId"]
+    names = [eks.account.arn_of(key), eks.account.principal_of(key)]
+    names += [f"arn:aws:iam::{account}:root", account]
+    says = {
+        policies.decided([_trust(role)], "sts:AssumeRole", "*", context, ("AWS", name))
+        for name in (*names, "*")
+    }
+    return "Allow" in says and "Deny" not in says
 
 
 @cache
@@ -79,7 +152,7 @@ def assumed(eks: Eks, region: str, asked: dict[str, Any]) -> dict[str, Any]:
             "accessKeyId": session.key,
             "secretAccessKey": session.secret,
             "sessionToken": session.token,
-            "expiration": _expires(),
+            "expiration": session.ends,
         },
     }
 
@@ -194,27 +267,76 @@ def _trust(role: Any) -> dict[str, Any]:
     return policies.parsed(role.assume_role_policy_document)
 
 
-def documents(eks: Eks, session: Session) -> Iterator[Mapping[str, Any]]:
-    """The policies of a session's role."""
-    role = _role(eks, session.role)
-    if role is not None:
-        yield from map(policies.parsed, role.policies.values())
-        for policy in role.managed_policies.values():
-            yield from (policies.parsed(v.document) for v in policy.versions if v.is_default)
+def allowed(eks: Eks, key: str, action: str, resource: str, context: policies.Context) -> bool:
+    """Whether the policies of who has this key allow it. Call it with the account's lock held."""
+    session = eks.account.sessions.get(key)
+    if session is not None and session.user:
+        key, session = session.user, None
+    if session is not None:
+        role = _role(eks, session.role)
+        documents = [] if role is None else list(_documents(role))
+        return policies.allows(documents, action, resource, context)
+    if key in eks.account.users:
+        return policies.allows(_of_users(eks, eks.account.users[key]), action, resource, context)
+    permissions = eks.account.permissions.get(key)
+    return permissions is None or permissions.missing((action,)) is None
 
 
-def shown(session: Session) -> bytes:
-    """The answer of AssumeRoleWithWebIdentity."""
-    expires = _expires().strftime("%Y-%m-%dT%H:%M:%SZ")
+def bound(eks: Eks, key: str) -> bool:
+    """Whether there is anything that this key may not do."""
+    account = eks.account
+    return key in account.sessions or key in account.users or key in account.permissions
+
+
+def _documents(one: Any) -> Iterator[Mapping[str, Any]]:
+    """The policies of a role, a user or a group."""
+    for document in one.policies.values():
+        yield policies.parsed(document)
+    for policy in one.managed_policies.values():
+        yield from (policies.parsed(v.document) for v in policy.versions if v.is_default)
+
+
+def _of_users(eks: Eks, arn: str) -> Iterator[Mapping[str, Any]]:
+    iam = eks.account.iam()
+    for user in iam.users.values():
+        if user.arn == arn:
+            yield from _documents(user)
+            for group in iam.groups.values():
+                if user in group.users:
+                    yield from _documents(group)
+
+
+def identity(account: Account, key: str) -> bytes:
+    """The answer of GetCallerIdentity."""
+    arn = account.arn_of(key)
     return (
-        '<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">'
-        "<AssumeRoleWithWebIdentityResult><AssumedRoleUser>"
-        f"<AssumedRoleId>{session.key}</AssumedRoleId><Arn>{session.arn}</Arn></AssumedRoleUser>"
+        '<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">'
+        f"<GetCallerIdentityResult><Arn>{arn}</Arn><UserId>{key}</UserId>"
+        f"<Account>{arn.split(':')[4]}</Account></GetCallerIdentityResult>"
+        "<ResponseMetadata><RequestId>sandbox</RequestId></ResponseMetadata>"
+        "</GetCallerIdentityResponse>"
+    ).encode()
+
+
+def web_identity(session: Session) -> bytes:
+    """The answer of AssumeRoleWithWebIdentity."""
+    return _shown("sts:AssumeRoleWithWebIdentity", session)
+
+
+def _shown(operation: str, session: Session) -> bytes:
+    name, who = operation.partition(":")[2], ""
+    if session.role:
+        who = (
+            f"<AssumedRoleUser><AssumedRoleId>{session.key}:{session.arn.rpartition('/')[2]}"
+            f"</AssumedRoleId><Arn>{session.arn}</Arn></AssumedRoleUser>"
+        )
+    return (
+        f'<{name}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><{name}Result>{who}'
         f"<Credentials><AccessKeyId>{session.key}</AccessKeyId>"
         f"<SecretAccessKey>{session.secret}</SecretAccessKey>"
-        f"<SessionToken>{session.token}</SessionToken><Expiration>{expires}</Expiration>"
-        "</Credentials></AssumeRoleWithWebIdentityResult><ResponseMetadata>"
-        "<RequestId>sandbox</RequestId></ResponseMetadata></AssumeRoleWithWebIdentityResponse>"
+        f"<SessionToken>{session.token}</SessionToken><Expiration>{shown(session.ends)}"
+        f"</Expiration></Credentials></{name}Result><ResponseMetadata>"
+        f"<RequestId>sandbox</RequestId></ResponseMetadata></{name}Response>"
     ).encode()
 
 
@@ -224,10 +346,6 @@ def of_role(eks: Eks, arn: str, name: str) -> Session | None:
     return None if role is None else _session(eks, role, name)
 
 
-def expiry() -> str:
-    """When a session that begins now ends."""
-    return _expires().strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _expires() -> datetime:
-    return datetime.now(UTC) + timedelta(hours=1)
+def shown(ends: datetime) -> str:
+    """A time as STS writes it."""
+    return ends.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -96,8 +96,9 @@ def check(
     return scope
 
 
-def check_token(token: str, cluster: str, secrets: Mapping[str, str]) -> str:
-    """The access key that made a bearer token for this cluster; ``Unsigned`` otherwise.
+def check_token(token: str, cluster: str, secrets: Mapping[str, str]) -> tuple[str, str]:
+    """The access key that made a bearer token for this cluster, and the token of its session, empty
+    without one; ``Unsigned`` otherwise.
 
     As aws-iam-authenticator: the URL's own ``X-Amz-Expires`` does not count, its age does.
     """
@@ -116,7 +117,7 @@ def check_token(token: str, cluster: str, secrets: Mapping[str, str]) -> str:
     if query.get("Action") != "GetCallerIdentity" or CLUSTER_HEADER not in names:
         raise Unsigned("Unauthorized", "not a GetCallerIdentity call that names a cluster")
     host = url.hostname or ""
-    if not (host.startswith("sts.") and host.endswith(".amazonaws.com")):
+    if not (host.startswith("sts.") and host.endswith((".amazonaws.com", ".amazonaws.com.cn"))):
         raise Unsigned("Unauthorized", f"{host} is not STS")
     _fresh(stamp)
     if scope.key not in secrets:
@@ -134,7 +135,7 @@ def check_token(token: str, cluster: str, secrets: Mapping[str, str]) -> str:
     )
     if not hmac.compare_digest(_sign(secrets[scope.key], scope, stamp, canonical), signature):
         raise Unsigned("Unauthorized", "the signature does not match")
-    return scope.key
+    return scope.key, query.get("X-Amz-Security-Token", "")
 
 
 def _fresh(stamp: str) -> None:

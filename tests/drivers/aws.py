@@ -89,7 +89,9 @@ def _ec2(account: Account) -> Iterator[Thing]:
     yield from _of("security-group", named, "GroupId")
     interfaces = elsewhere(ec2.describe_network_interfaces()["NetworkInterfaces"])
     yield from _of("network-interface", interfaces, "NetworkInterfaceId")
-    yield from _of("volume", ec2.describe_volumes()["Volumes"], "VolumeId")
+    # the disks of machines go with them
+    volumes = [one for one in ec2.describe_volumes()["Volumes"] if not one["Attachments"]]
+    yield from _of("volume", volumes, "VolumeId")
 
 
 def _of(kind: str, found: Iterable[Any], key: str) -> Iterator[Thing]:

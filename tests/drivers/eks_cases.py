@@ -131,8 +131,9 @@ def _busy(world: World) -> None:
     )
 
 
-UNMARKED = ("security-group", "network-interface", "access-entry")
-"""the cluster's own group and interfaces, the entries of its maker and of its nodes"""
+UNMARKED = ("security-group", "network-interface", "access-entry", "launch-template")
+"""the cluster's own group and interfaces, the entries of its maker and of its nodes, the launch
+templates of EKS"""
 
 APIECE = (
     "s3:GetBucketTagging",

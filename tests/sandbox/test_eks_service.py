@@ -20,6 +20,7 @@ import urllib3
 from botocore.config import Config
 from botocore.exceptions import ClientError, WaiterError
 
+from clusterkit_sandbox.aws import groups
 from clusterkit_sandbox.faults import Faults
 from clusterkit_sandbox.pace import Pace
 from clusterkit_sandbox.sandbox import Sandbox
@@ -95,6 +96,13 @@ class Aws:
             ec2.associate_route_table(RouteTableId=table, SubnetId=subnet)
             subnets.append(subnet)
         return vpc, subnets
+
+    def machines(self, pool: str) -> list[dict[str, Any]]:
+        """The running instances of a node group."""
+        wanted = {"tag:eks:nodegroup-name": pool, "instance-state-name": "running"}
+        filters = [{"Name": key, "Values": [value]} for key, value in wanted.items()]
+        pages = self.ec2.describe_instances(Filters=filters)["Reservations"]
+        return [one for page in pages for one in page["Instances"]]
 
     def arguments(self, name: str = "demo", **more: Any) -> dict[str, Any]:
         """What CreateCluster needs, with everything it refers to."""
@@ -615,20 +623,14 @@ def test_a_node_group_from_creation_to_deletion(aws: Aws) -> None:
     assert shown["labels"] == {"a": "b"}
     assert shown["tags"] == {"t": "u"}
     assert shown["diskSize"] == 20
-    interfaces = aws.ec2.describe_network_interfaces(
-        Filters=[{"Name": "tag:eks:nodegroup-name", "Values": ["pool"]}]
-    )["NetworkInterfaces"]
-    assert len(interfaces) == 2
+    assert len(aws.machines("pool")) == 2
     # EKS lets the nodes in by itself
     entry = aws.eks.describe_access_entry(clusterName="demo", principalArn=role)["accessEntry"]
     assert entry["type"] == "EC2_LINUX"
     assert aws.eks.list_nodegroups(clusterName="demo")["nodegroups"] == ["pool"]
     assert aws.eks.delete_nodegroup(**where)["nodegroup"]["status"] == "DELETING"
     aws.eks.get_waiter("nodegroup_deleted").wait(**where)
-    left = aws.ec2.describe_network_interfaces(
-        Filters=[{"Name": "tag:eks:nodegroup-name", "Values": ["pool"]}]
-    )["NetworkInterfaces"]
-    assert left == []
+    assert aws.machines("pool") == []
 
 
 def test_what_a_node_group_refers_to_must_be_there(aws: Aws) -> None:
@@ -710,13 +712,17 @@ def test_a_node_group_that_fails_says_why(aws: Aws) -> None:
     aws.eks.get_waiter("nodegroup_active").wait(**where)
 
 
-def test_nodes_that_cannot_join(aws: Aws) -> None:
+def test_nodes_that_cannot_join(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(groups, "PATIENCE", 1.0)
     cluster = aws.cluster(bootstrapSelfManagedAddons=False)
     aws.nodes()
 
     def issue(name: str, **more: Any) -> dict[str, Any]:
         aws.group(cluster, name, **more)
-        shown = aws.eks.describe_nodegroup(clusterName="demo", nodegroupName=name)["nodegroup"]
+        shown: dict[str, Any] = {"status": "CREATING"}
+        while shown["status"] == "CREATING":
+            time.sleep(0.1)
+            shown = aws.eks.describe_nodegroup(clusterName="demo", nodegroupName=name)["nodegroup"]
         assert shown["status"] == "CREATE_FAILED"
         found: dict[str, Any] = shown["health"]["issues"][0]
         return found
@@ -734,6 +740,24 @@ def test_nodes_that_cannot_join(aws: Aws) -> None:
         AvailabilityZone=f"{REGION}a",
     )["Subnet"]["SubnetId"]
     assert issue("lost", subnets=[lost])["code"] == "NodeCreationFailure"
+
+
+def test_machines_join_when_their_route_comes_after_them(aws: Aws) -> None:
+    cluster = aws.cluster()
+    aws.nodes()
+    vpc = cluster["resourcesVpcConfig"]["vpcId"]
+    subnet = aws.ec2.create_subnet(
+        VpcId=vpc, CidrBlock="10.0.9.0/24", AvailabilityZone=f"{REGION}a"
+    )["Subnet"]["SubnetId"]
+    aws.ec2.modify_subnet_attribute(SubnetId=subnet, MapPublicIpOnLaunch={"Value": True})
+    aws.group(cluster, subnets=[subnet])
+    where = {"clusterName": "demo", "nodegroupName": "pool"}
+    assert aws.eks.describe_nodegroup(**where)["nodegroup"]["status"] == "CREATING"
+    linked = [{"Name": "association.subnet-id",
+               "Values": cluster["resourcesVpcConfig"]["subnetIds"]}]  # fmt: skip
+    [table] = aws.ec2.describe_route_tables(Filters=linked)["RouteTables"]
+    aws.ec2.associate_route_table(RouteTableId=table["RouteTableId"], SubnetId=subnet)
+    aws.eks.get_waiter("nodegroup_active").wait(**where, WaiterConfig={"Delay": 1})
 
 
 def test_without_add_ons_a_cluster_brings_its_own_network(aws: Aws) -> None:
@@ -766,10 +790,7 @@ def test_changes_of_a_node_group(aws: Aws) -> None:
         **where,
         scalingConfig={"minSize": 5, "maxSize": 5, "desiredSize": 4},
     )
-    found = aws.ec2.describe_network_interfaces(
-        Filters=[{"Name": "tag:eks:nodegroup-name", "Values": ["pool"]}]
-    )["NetworkInterfaces"]
-    assert len(found) == 4
+    assert len(aws.machines("pool")) == 4
     second = aws.eks.update_nodegroup_version(**where)["update"]
     assert aws.eks.describe_nodegroup(**where)["nodegroup"]["version"] == cluster["version"]
     refused("InvalidParameterException", aws.eks.update_nodegroup_version, **where, version="1.36")
