@@ -79,6 +79,11 @@ class Cluster(Kind[Clients, ClusterState]):
     ssh_key: str = ""
     protected: bool = False
 
+    @property
+    def details(self) -> Mapping[str, str]:
+        ranges = {"pods": self.pods, "services": self.services}
+        return {"Kubernetes": self.version, "tier": self.tier, **ranges}
+
     def own_tags(self) -> Tags:
         return {PROTECT: str(self.protected).lower()}
 

@@ -59,6 +59,12 @@ class ClusterState(Record):
     """its pools as they are shown"""
 
     @property
+    def details(self) -> Mapping[str, str]:
+        """Its version, tier and ranges."""
+        ranges = {"pods": self.pods, "services": self.services}
+        return {"Kubernetes": self.version, "tier": self.tier, **ranges}
+
+    @property
     def protected(self) -> bool:
         return self.tags.get(PROTECT) == "true"
 

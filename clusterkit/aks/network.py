@@ -119,6 +119,11 @@ class VirtualNetworkState(ArmState):
     others: tuple[str, ...] = ()
     """names of other subnets"""
 
+    @property
+    def details(self) -> Mapping[str, str]:
+        """Its range."""
+        return {"range": self.cidr}
+
 
 class VirtualNetwork(Resource[VirtualNetworkState]):
     """A network of our own."""
@@ -132,6 +137,10 @@ class VirtualNetwork(Resource[VirtualNetworkState]):
     cidr: str
     nat: Kind[Clients, NatGatewayState] | None = None
     """None: the nodes go out through the cluster's load balancer"""
+
+    @property
+    def details(self) -> Mapping[str, str]:
+        return {"range": self.cidr}
 
     @classmethod
     def state(cls, shown: Mapping[str, Any]) -> VirtualNetworkState:

@@ -17,7 +17,7 @@ from clusterkit.aks.clusterstate import ClusterState, why
 from clusterkit.aks.containerservice import MISSING
 from clusterkit.aks.errors import ERRORS
 from clusterkit.aks.network import VirtualNetworkState
-from clusterkit.aks.pools import OF_AKS, PoolSettings, taints
+from clusterkit.aks.pools import HASH, OF_AKS, PoolSettings, taints
 from clusterkit.aks.tags import BROKEN
 from clusterkit.engine.edit import Edit, edit
 from clusterkit.engine.kind import Durations, Env, Kind, Record, Tags
@@ -25,7 +25,7 @@ from clusterkit.engine.operation import Operation
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.versions import minor
 from clusterkit.errors import Gone
-from clusterkit.kube.nodes import Nodes
+from clusterkit.kube.nodes import Nodes, details
 from clusterkit.naming import NAME
 
 JSON = dict[str, Any]
@@ -59,10 +59,16 @@ class NodePoolState(Record):
     machine_type: str = ""
     reason: str = ""
 
+    disk: int = 0
+    """GiB"""
+    spot: bool = False
+
     @property
-    def about(self) -> str:
-        """Its VM size."""
-        return self.machine_type
+    def details(self) -> Mapping[str, str]:
+        """What it is made of."""
+        limits = (self.minimum, self.maximum) if self.automatic else (self.count, self.count)
+        types, now = (self.machine_type,), self.count if self.automatic else None
+        return details(types, *limits, now=now, disk=self.disk, spot=self.spot)
 
     @property
     def hint(self) -> str:
@@ -74,6 +80,7 @@ class NodePool(Nodes[Clients, NodePoolState]):
     """A pool of machines; ``name`` is the pool's own."""
 
     kind: ClassVar[str] = "node-pool"
+    unseen: ClassVar[str] = "its zones, mode or operating system differ"
     usable: ClassVar[frozenset[str]] = frozenset({"Succeeded", *BROKEN})
     leaving: ClassVar[frozenset[str]] = frozenset({"Deleting"})
     serial: ClassVar[bool] = True
@@ -86,6 +93,14 @@ class NodePool(Nodes[Clients, NodePoolState]):
     cluster: Kind[Clients, ClusterState]
     network: Kind[Clients, VirtualNetworkState]
     settings: PoolSettings
+
+    @property
+    def disk_size(self) -> int:
+        return self.settings.disk
+
+    @classmethod
+    def stem(cls, name: str) -> str:
+        return name[:-HASH]
 
     @classmethod
     def list(cls, scope: Scope[Clients]) -> Iterable[NodePoolState]:
@@ -194,4 +209,6 @@ def _state(cluster: ClusterState, shown: Mapping[str, Any]) -> NodePoolState:
         theirs=(of_aks, tainted),
         machine_type=str(shown.get("vmSize") or ""),
         reason=why(shown),
+        disk=int(shown.get("osDiskSizeGB") or 0),
+        spot=shown.get("scaleSetPriority") == "Spot",
     )

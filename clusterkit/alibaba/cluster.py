@@ -10,7 +10,7 @@ failed.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -124,6 +124,11 @@ REACHABLE = ("running", "updating", "upgrading", "scaling", "draining", "removin
 SPECS = {"pro": "ack.pro.small", "standard": "ack.standard"}
 
 
+def _details(version: str, spec: str, pods: str, services: str) -> dict[str, str]:
+    found = {"Kubernetes": version, "edition": spec, "pods": pods, "services": services}
+    return {key: value for key, value in found.items() if value}
+
+
 class ClusterState(AlibabaState):
     """A cluster as DescribeClustersV1 and DescribeClusterDetail show it."""
 
@@ -146,6 +151,11 @@ class ClusterState(AlibabaState):
     """of the provider by which pods get roles (RRSA); empty while that is off"""
     issuer: str = ""
     reason: str = ""
+
+    @property
+    def details(self) -> Mapping[str, str]:
+        """Its version, edition and ranges."""
+        return _details(self.version, self.spec, self.pods, self.services)
 
     @property
     def hint(self) -> str:
@@ -195,6 +205,10 @@ class Cluster(Kind[Clients, ClusterState]):
     protected: bool = False
     scales: bool = False
     """whether a pool scales by itself"""
+
+    @property
+    def details(self) -> Mapping[str, str]:
+        return _details(self.version, self.spec, self.pods or "", self.services)
 
     @classmethod
     def list(cls, scope: Scope[Clients]) -> Iterable[ClusterState]:

@@ -12,7 +12,7 @@ which its leftovers are found, and whether the profile keeps volumes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
@@ -30,6 +30,7 @@ from clusterkit.alibaba.tags import (
 from clusterkit.engine.edit import Edit, edit, fixed
 from clusterkit.engine.kind import Durations, Env, Kind, Occupant, S, Tags
 from clusterkit.engine.scope import Scope
+from clusterkit.errors import Finding
 from clusterkit.naming import CLUSTER
 
 CLUSTER_ID = "clusterkit-cluster-id"
@@ -57,6 +58,11 @@ class VpcState(AlibabaState):
 
     cidr: str
 
+    @property
+    def details(self) -> Mapping[str, str]:
+        """Its range."""
+        return {"range": self.cidr}
+
 
 class Vpc(_Remembers[VpcState]):
     """A network of our own."""
@@ -66,6 +72,10 @@ class Vpc(_Remembers[VpcState]):
     usable: ClassVar[frozenset[str]] = frozenset({"Available", ""})
     takes: ClassVar[Durations] = Durations(create=5, delete=5)
     cidr: str
+
+    @property
+    def details(self) -> Mapping[str, str]:
+        return {"range": self.cidr}
 
     @classmethod
     def state(cls, shown: Any) -> VpcState:
@@ -92,6 +102,11 @@ class VSwitchState(AlibabaState):
     cidr: str
     zone: str
 
+    @property
+    def details(self) -> Mapping[str, str]:
+        """Its range and zone."""
+        return {"range": self.cidr, "zone": self.zone}
+
 
 class VSwitch(Tagged[VSwitchState]):
     """One zone's part of the VPC."""
@@ -105,6 +120,10 @@ class VSwitch(Tagged[VSwitchState]):
     vpc: Kind[Any, VpcState]
     cidr: str
     zone: str
+
+    @property
+    def details(self) -> Mapping[str, str]:
+        return {"range": self.cidr, "zone": self.zone}
 
     @classmethod
     def state(cls, shown: Any) -> VSwitchState:
@@ -140,12 +159,17 @@ class VSwitch(Tagged[VSwitchState]):
         yield from fixed("zone", have.zone, self.zone, REPLACE)
 
 
+ANYBODY = ("0.0.0.0/0", "::/0")
+
+
 class SecurityGroupState(AlibabaState):
     """A security group with its rules."""
 
     inbound: frozenset[str] = frozenset()
     """ranges from which everything may come"""
     outbound: frozenset[str] = frozenset()
+    open_ports: tuple[str, ...] = ()
+    """what everybody may reach"""
 
 
 class SecurityGroup(_Remembers[SecurityGroupState]):
@@ -179,7 +203,24 @@ class SecurityGroup(_Remembers[SecurityGroupState]):
             direction: frozenset(r.get(end) or "" for r in wide if r["Direction"] == direction)
             for direction, end in (("ingress", "SourceCidrIp"), ("egress", "DestCidrIp"))
         }
-        return replace(found, inbound=ranges["ingress"], outbound=ranges["egress"])
+        opened = tuple(
+            f"{rule.get('IpProtocol')} {rule.get('PortRange')}"
+            for rule in rules
+            if rule["Direction"] == "ingress"
+            and (rule.get("SourceCidrIp") or rule.get("Ipv6SourceCidrIp")) in ANYBODY
+            and str(rule.get("Policy")).lower() == "accept"
+        )
+        found = replace(found, inbound=ranges["ingress"], outbound=ranges["egress"])
+        return replace(found, open_ports=opened)
+
+    @classmethod
+    def noted(cls, have: SecurityGroupState) -> Iterator[Finding]:
+        if have.open_ports:
+            what = f"{have.id} lets everybody reach the nodes: {', '.join(have.open_ports)}"
+            hint = (
+                f"if that is not meant: aliyun ecs RevokeSecurityGroup --SecurityGroupId {have.id}"
+            )
+            yield Finding(what, hint=hint)
 
     @classmethod
     def occupants(cls, scope: Scope[Clients], have: SecurityGroupState) -> Iterator[Occupant]:

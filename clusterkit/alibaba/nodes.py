@@ -28,7 +28,7 @@ from clusterkit.engine.operation import Done, Failed, Operation, Outcome, Runnin
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Busy, Denied, Gone, OutOfStock
 from clusterkit.kube.mirror import script
-from clusterkit.kube.nodes import Nodes, Taint, ready
+from clusterkit.kube.nodes import Nodes, Taint, details, ready
 
 REGISTRIES = "/etc/containerd/cert.d"
 """where containerd looks for registries on ACK (the vendor's page "Pod troubleshooting")"""
@@ -99,16 +99,22 @@ class NodePoolState:
         """What to do about it."""
         return cure(self.reason)
 
+    disk: int = 0
+    """GiB"""
+
     @property
-    def about(self) -> str:
-        """Its instance types."""
-        return ", ".join(self.types)
+    def details(self) -> Mapping[str, str]:
+        """What it is made of."""
+        now = self.nodes if self.automatic else None
+        limits = (self.minimum, self.maximum)
+        return details(self.types, *limits, now=now, disk=self.disk, spot=self.spot)
 
 
 class NodePool(Nodes[Clients, NodePoolState]):
     """A pool of machines; ``name`` is the node pool's own."""
 
     kind: ClassVar[str] = "node-pool"
+    unseen: ClassVar[str] = "its type of disk, key pair, VSwitches or mirror differ"
     usable: ClassVar[frozenset[str]] = frozenset({"active"})
     failed: ClassVar[frozenset[str]] = frozenset({"failed", "delete_failed"})
     unhealthy: ClassVar[frozenset[str]] = frozenset({"degraded", "incomplete"})
@@ -127,6 +133,14 @@ class NodePool(Nodes[Clients, NodePoolState]):
     encrypted: bool = False
     mirror: str | None = None
     """a registry that has what the usual ones have"""
+
+    @property
+    def disk_size(self) -> int:
+        return self.disk
+
+    @classmethod
+    def stem(cls, name: str) -> str:
+        return name.rpartition("-")[0]
 
     @classmethod
     def list(cls, scope: Scope[Clients]) -> Iterable[NodePoolState]:
@@ -371,4 +385,5 @@ def _state(cluster: str, shown: Any) -> NodePoolState:
         tags=read_cs_tags(group),
         name=str(shown["nodepool_info"].get("name") or ""),
         group=str(group.get("scaling_group_id") or ""),
+        disk=int(group.get("system_disk_size") or 0),
     )

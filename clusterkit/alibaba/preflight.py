@@ -28,6 +28,7 @@ from clusterkit.alibaba.network import Vpc, VpcState, VSwitch, VSwitchState
 from clusterkit.alibaba.nodes import NodePoolState, pools, sold_out
 from clusterkit.alibaba.profile import AlibabaNetwork, AlibabaProfile, AlibabaRegistry
 from clusterkit.alibaba.registry import NOT_ALONE, check_personal, domains, servers, space
+from clusterkit.engine.alike import check_alike
 from clusterkit.engine.background import Background
 from clusterkit.engine.dates import utc
 from clusterkit.engine.preflight import (
@@ -36,7 +37,6 @@ from clusterkit.engine.preflight import (
     Offers,
     Report,
     Several,
-    check_alike,
     choose,
     zones_of,
 )

@@ -25,6 +25,7 @@ from clusterkit.cli.target import (
 )
 from clusterkit.cli.ui import UI, leave
 from clusterkit.cluster import Plan
+from clusterkit.engine.seen import details
 from clusterkit.engine.target import Target
 from clusterkit.errors import ClusterkitError, Finding, Locked, ProfileError
 
@@ -134,7 +135,9 @@ def _question(clusters: Clusters, todo: Sequence[Job]) -> str:
     typical = max(job.plan.typical * job.here.cluster.connection.scale for job in todo)
     usual = f" (usually {clock(typical)})" if typical >= 1 else ""
     if not clusters.several:
-        return f"Apply this to account {todo[0].plan.account}{usual}? [y/N]"
+        target, account = todo[0].target, todo[0].plan.account
+        where = f"{target.name} ({target.cloud}, {target.region}, account {account})"
+        return f"Apply this to {where}{usual}? [y/N]"
     return f"Apply this to {len(todo)} cluster{'s' if len(todo) > 1 else ''}{usual}? [y/N]"
 
 
@@ -234,7 +237,9 @@ def status(choices: Choices, shown: UI) -> int:
         for job in clusters.open:
             found = job.seen
             # a list: two things with the same tags have the same key
-            resources = [asdict(thing) for thing in found.things]
+            resources = [
+                {**asdict(thing), "details": details(thing.state)} for thing in found.things
+            ]
             job.shown.line(
                 "Status", cluster=job.target.name, account=found.account, resources=resources
             )

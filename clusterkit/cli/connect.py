@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from getpass import getpass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -51,9 +52,12 @@ class Wire:
         self._trace = trace
         self._connection: CloudConnection | None = None
 
-    def cluster(self, target: Target, choice: Choice, say: Callable[[str], None]) -> Connected:
+    def cluster(
+        self, target: Target, choice: Choice, say: Callable[[str], None], *, asks: bool = True
+    ) -> Connected:
         """The cluster, with the account of its receipt as the expected one; no network, but for the
-        sandbox, which is started if it is not running. ``say`` tells the user of long retries.
+        sandbox, which is started if it is not running. ``say`` tells the user of long retries;
+        ``asks``: the user may be asked for the code of a second factor.
         """
         check_target(target)
         folder = receipt.directory(sandbox=choice.sandbox)
@@ -64,6 +68,7 @@ class Wire:
             self._connection,
             observe=observe,
             waiting=_telling(say),
+            ask=getpass if asks else None,
             registry_login=choice.login,
         )
         expected = known.account if known else None
@@ -108,10 +113,12 @@ def explained(target: Target, choice: Choice) -> Iterator[None]:
 
 
 @contextmanager
-def connected(target: Target, choice: Choice, say: Callable[[str], None]) -> Iterator[Connected]:
+def connected(
+    target: Target, choice: Choice, say: Callable[[str], None], *, asks: bool = True
+) -> Iterator[Connected]:
     """One cluster (``Wire.cluster``), and its errors explained."""
     with explained(target, choice), wired(choice) as wire:
-        yield wire.cluster(target, choice, say)
+        yield wire.cluster(target, choice, say, asks=asks)
 
 
 def _connection(sandbox: bool) -> CloudConnection:

@@ -91,7 +91,8 @@ def _asked(clusters: Clusters, shown: UI, todo: Sequence[Job]) -> bool:
     if not clusters.several:
         job = todo[0]
         question = (
-            f"This removes everything listed from account {job.plan.account}.\n"
+            f"This removes everything listed ({job.target.cloud}, {job.target.region}, "
+            f"account {job.plan.account}).\n"
             "Type the cluster's name to go on:"
         )
         return shown.ask(question, expect=job.target.name)

@@ -135,7 +135,9 @@ def _told(what: str) -> Heartbeat:
 
 def token(choice: Choice, *, minutes: int | None) -> int:
     """``clusterkit token``: an ExecCredential of the version the caller asks for."""
-    with connected(find_target(choice), choice, report.tell) as here, _told("a credential"):
+    # kubectl calls this, and may be far from any terminal
+    mine = connected(find_target(choice), choice, report.tell, asks=False)
+    with mine as here, _told("a credential"):
         found = here.cluster.credential(minutes)
     credential = {
         "apiVersion": _asked_version(os.environ.get("KUBERNETES_EXEC_INFO", "")),

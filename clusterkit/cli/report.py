@@ -13,7 +13,7 @@ from rich.text import Text
 from clusterkit.cli.format import brief
 from clusterkit.cli.terminal import SafeConsole
 from clusterkit.cluster import Kept, Observation, Plan, Step
-from clusterkit.engine.kind import about
+from clusterkit.engine.seen import about
 from clusterkit.engine.target import Target
 from clusterkit.errors import ClusterkitError, Finding, PreflightError, ProfileError
 
@@ -61,13 +61,13 @@ def show_plan(console: Console, cluster: str, plan: Plan) -> None:
             console.print(_line(step))
             for change in step.changes:
                 console.print(Text(f"      {brief(str(change), 200)}", style="dim"))
-            if step.why and not step.changes:
+            if step.why:
                 console.print(Text(f"      {brief(step.why, 200)}", style="dim"))
     console.print(Text(f"{cluster}: {counts(plan.todo)}"))
 
 
 def _line(step: Step) -> Text:
-    more = f"  {step.about}" if step.about else ""
+    more = f"  {about(step)}" if step.details else ""
     if step.op == "sweep":
         more = f"  {step.found} there now"
     elif step.op == "wait":

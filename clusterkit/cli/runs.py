@@ -19,13 +19,13 @@ def plan_line(shown: UI, plan: Plan) -> None:
     """The plan for machines."""
     steps = [
         {
-            "op": s.op, "key": s.key, "about": s.about,
+            "op": s.op, "key": s.key, "details": s.details,
             "changes": [_change(edit) for edit in s.changes], "why": s.why,
         }
         for s in plan.todo
     ]  # fmt: skip
     stay = {"kept": [asdict(k) for k in plan.kept], "blocked": [asdict(k) for k in plan.blocked]}
-    shown.line("Plan", steps=steps, **stay)
+    shown.line("Plan", account=plan.account, steps=steps, **stay)
 
 
 def _change(edit: Edit) -> dict[str, object]:

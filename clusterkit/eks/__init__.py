@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from clusterkit.eks import (
     addons,
     cluster,
+    entries,
     iam,
     irsa,
     keypair,
@@ -75,7 +76,7 @@ KINDS: tuple[AnyKind, ...] = (
     leftovers.ClassicLoadBalancers,
     leftovers.Instances,
     cluster.Cluster,
-    cluster.AccessEntry,
+    entries.AccessEntry,
     irsa.OidcProvider,
     irsa.PodRole,
     addons.PodIdentity,

@@ -27,6 +27,8 @@ class AddonState(AwsState):
     """An add-on as DescribeAddon shows it; ``id`` is its name."""
 
     version: str
+    linked: bool = False
+    """whether a service account of it has a role by pod identity"""
 
 
 class Addon(InCluster[AddonState]):
@@ -53,17 +55,16 @@ class Addon(InCluster[AddonState]):
     @classmethod
     def read(cls, scope: Scope[Clients], found: Found) -> AddonState:
         shown = cls.shown(scope, found.id)
-        return AddonState(**cls.common(found.id, shown), version=shown["addonVersion"])
+        linked = bool(shown.get("podIdentityAssociations"))
+        common = cls.common(found.id, shown)
+        return AddonState(**common, version=shown["addonVersion"], linked=linked)
 
     @classmethod
     def name_of(cls, have: AddonState) -> str:
         return have.id
 
     def create(self, env: Env[Clients]) -> None:
-        more: Any = {}
-        if self.role is not None:
-            association = {"serviceAccount": self.account, "roleArn": env[self.role].arn}
-            more["podIdentityAssociations"] = [association]
+        more = self._role(env)
         env.client.eks.create_addon(
             clusterName=env.cluster,
             addonName=self.name,
@@ -74,12 +75,21 @@ class Addon(InCluster[AddonState]):
             **more,
         )
 
+    def _role(self, env: Env[Clients]) -> Any:
+        if self.role is None:
+            return {}
+        association = {"serviceAccount": self.account, "roleArn": env[self.role].arn}
+        return {"podIdentityAssociations": [association]}
+
     def edits(self, env: Env[Clients], have: AddonState) -> Iterator[Edit]:
         fits = have.version in (self.version, *self.compatible)
         version = have.version if fits else self.version
         call, of = env.client.eks.update_addon, {"addonName": have.id}
-        more = {"addonVersion": version, "resolveConflicts": "OVERWRITE"}
+        # what people have set with kubectl stays
+        more = {"addonVersion": version, "resolveConflicts": "PRESERVE", **self._role(env)}
         change = update(call, of, clusterName=env.cluster, **more)
+        if self.role is not None:
+            yield from edit("role of its service account", have.linked, True, change)
         yield from edit("version", have.version, version, change)
 
     def taken(self, env: Env[Clients]) -> AddonState:

@@ -13,7 +13,8 @@ from typing import Any
 
 from clusterkit.eks.addons import EBS_ACCOUNT, Addon, PodIdentity
 from clusterkit.eks.client import Clients, pages
-from clusterkit.eks.cluster import AccessEntry, Cluster, ClusterState, issues
+from clusterkit.eks.cluster import Cluster, ClusterState, issues
+from clusterkit.eks.entries import AccessEntry
 from clusterkit.eks.iam import Role, RoleState, allows, role_name, trust
 from clusterkit.eks.irsa import AUDIENCE, OidcProvider, PodRole
 from clusterkit.eks.jenkinsx import grants, lacking

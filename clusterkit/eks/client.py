@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import threading
 from functools import cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 from clusterkit.eks.errors import call
 from clusterkit.engine.exchange import Exchange, Observe
 from clusterkit.engine.target import CloudConnection, Target
+from clusterkit.errors import CredentialsError
 from clusterkit.kube.api import Access
 from clusterkit.kube.clients import CloudClients
 from clusterkit.version import __version__
@@ -143,7 +145,33 @@ class Connections:
                 aws_secret_access_key=environ.get("AWS_SECRET_ACCESS_KEY"),
                 aws_session_token=environ.get("AWS_SESSION_TOKEN"),
             )
+            call(_remember, session, self._wire)
         return self._session
+
+
+def _remember(session: Any, wire: CloudConnection) -> None:
+    """Keep the credentials of assumed roles where the AWS CLI keeps and looks for them
+    (``~/.aws/cli/cache``), so that one code of a second factor serves until they expire; ask for
+    the code only where somebody can answer.
+    """
+    from botocore.utils import JSONFileCache
+
+    assume = session.get_component("credential_provider").get_provider("assume-role")
+    if not wire.environ:
+        assume.cache = JSONFileCache(str(Path.home() / ".aws" / "cli" / "cache"))
+    assume._prompter = partial(_code, wire.ask)
+
+
+def _code(ask: Callable[[str], str] | None, question: str) -> str:
+    """The code of a second factor; ``CredentialsError`` if nobody gives one."""
+    what = f"the role needs a code: {question.rstrip(' :')}"
+    if ask is None:
+        raise CredentialsError(what, hint="aws sts get-caller-identity asks for it and keeps it")
+    try:
+        return ask(question)
+    except (EOFError, OSError):
+        hint = "run it in a terminal, or aws sts get-caller-identity before"
+        raise CredentialsError(what, hint=hint) from None
 
 
 def _variables(environ: Mapping[str, str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The EKS cluster, and who may administer it.
+"""The EKS cluster.
 
 ``accessConfig`` is always sent: the API's own default is still the aws-auth ConfigMap. The support
 policy too: its default, EXTENDED, costs more. Durations: "9 minutes or less on average"
@@ -13,18 +13,20 @@ from functools import partial
 from ipaddress import IPv4Network
 from typing import Any, ClassVar, Literal, NamedTuple
 
+from clusterkit.eks import clustergroup
 from clusterkit.eks.client import Clients, pages
 from clusterkit.eks.errors import ERRORS
 from clusterkit.eks.iam import RoleState
 from clusterkit.eks.network import SubnetState
-from clusterkit.eks.tags import REPLACE, AwsState, Ec2State, Tagged
+from clusterkit.eks.tags import REPLACE, Ec2State, Tagged, where
 from clusterkit.engine.edit import Edit, edit, fixed
+from clusterkit.engine.edit import shown as shown_ranges
 from clusterkit.engine.kind import Durations, Env, Found, Kind, Occupant, S, Tags
 from clusterkit.engine.operation import Done, Failed, Outcome, Running
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.versions import upgrade
-from clusterkit.errors import Absent, ClusterkitError, Exists, Gone, NotOurs, Rejected
-from clusterkit.naming import CLUSTER, HOME, KEEP, NAME, RUN
+from clusterkit.errors import Absent, ClusterkitError, Finding, Gone, NotOurs, Rejected
+from clusterkit.naming import CLUSTER, HOME
 
 LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 PATIENCE = 3600.0
@@ -76,6 +78,19 @@ class ClusterState(Ec2State):
     protected: bool
     issuer: str
     """of the tokens of its service accounts, without ``https://``"""
+    group: str = ""
+    """the security group that EKS made for the control plane and the nodes"""
+    within_group: bool = True
+    """whether that lets its members talk to each other"""
+    out_of_group: bool = True
+    """whether it lets them talk to others"""
+    open_ports: tuple[str, ...] = ()
+    """what it lets everybody reach that no controller of Kubernetes has opened"""
+
+    @property
+    def details(self) -> Mapping[str, str]:
+        """Its version, and who may reach it."""
+        return _details(self.version, self.services, self.public, self.private, self.allowed)
 
 
 class Cluster(Tagged[ClusterState]):
@@ -113,6 +128,10 @@ class Cluster(Tagged[ClusterState]):
     support: Literal["STANDARD", "EXTENDED"] = "STANDARD"
     protected: bool = False
 
+    @property
+    def details(self) -> Mapping[str, str]:
+        return _details(self.version, self.services, self.public, self.private, self.allowed)
+
     @classmethod
     def list(cls, scope: Scope[Clients]) -> Iterable[ClusterState]:
         """The one of this name. ``NotOurs`` for a cluster of somebody else's: what Kubernetes made
@@ -131,6 +150,21 @@ class Cluster(Tagged[ClusterState]):
                 f"clusterkit up --adopt {key}={scope.cluster}",
             )
         return (_state(shown),)
+
+    @classmethod
+    def read(cls, scope: Scope[Clients], found: ClusterState) -> ClusterState:
+        if found.status != "ACTIVE" or not found.group:
+            return found
+        # by filter: a group that is gone is no error
+        listed = scope.client.ec2.describe_security_groups(Filters=[where("group-id", found.group)])
+        for group in listed["SecurityGroups"]:
+            rules = clustergroup.rules(found.group, group)
+            return replace(found, **rules._asdict())
+        return found
+
+    @classmethod
+    def noted(cls, have: ClusterState) -> Iterator[Finding]:
+        yield from clustergroup.noted(have.group, have.open_ports)
 
     def create(self, env: Env[Clients]) -> None:
         network: Any = {**self._endpoint(), "subnetIds": sorted(env.ids(self.subnets))}
@@ -182,6 +216,9 @@ class Cluster(Tagged[ClusterState]):
         yield from edit("subnets", have.subnets, frozenset(subnets), move)
         log = config(logging=_logging(self.logging))
         yield from edit("logging", have.logging, frozenset(self.logging), log)
+        yield from clustergroup.edits(
+            env.client.ec2, have.group, inside=have.within_group, outside=have.out_of_group
+        )
         if self.services:
             why = "EKS fixes it at creation: destroy the cluster and run up again"
             yield from fixed("services", have.services, self.services, why)
@@ -218,6 +255,19 @@ class Cluster(Tagged[ClusterState]):
     def within(cls, have: ClusterState) -> Mapping[str, str]:
         given = (have.tags or {}).get(HOME) == have.vpc
         return {} if given else {"vpc": have.vpc}
+
+
+def _details(
+    version: str,
+    services: IPv4Network | None,
+    public: bool,
+    private: bool,
+    allowed: Iterable[IPv4Network],
+) -> dict[str, str]:
+    ranges = {"services": str(services)} if services else {}
+    ways = [f"public from {shown_ranges(allowed)}"] if public else []
+    endpoint = " and ".join([*ways, *(["private"] if private else [])])
+    return {"Kubernetes": version, **ranges, "endpoint": endpoint}
 
 
 class Calls(NamedTuple):
@@ -308,92 +358,10 @@ def _state(shown: Any) -> ClusterState:
         allowed=frozenset(map(IPv4Network, vpc.get("publicAccessCidrs", ()))),
         services=IPv4Network(services) if services else None,
         logging=frozenset(on),
+        group=vpc.get("clusterSecurityGroupId", ""),
         support=shown.get("upgradePolicy", {}).get("supportType", ""),
         protected=bool(shown.get("deletionProtection")),
         issuer=shown.get("identity", {}).get("oidc", {}).get("issuer", "").removeprefix("https://"),
         reason=issues(shown),
         tags=shown.get("tags") or {},
     )
-
-
-class AccessState(AwsState):
-    """An access entry; ``id`` is the principal's ARN."""
-
-    policies: frozenset[str] = frozenset()
-
-
-class AccessEntry(InCluster[AccessState]):
-    """An IAM principal that administers the cluster.
-
-    https://docs.aws.amazon.com/eks/latest/userguide/access-policy-permissions.html
-
-    EKS itself makes an entry for who creates the cluster
-    (``bootstrapClusterCreatorAdminPermissions``), and whoever is listed under ``admins`` may be
-    that principal (terraform-aws-modules/terraform-aws-eks#2969, #3293). An entry that exists is
-    taken over: it lies in our cluster, and the profile says who administers that. One that made its
-    principal an administrator before is given back, not deleted, when the profile drops it.
-    """
-
-    kind: ClassVar[str] = "access-entry"
-    calls: ClassVar = Calls(
-        "access_entry", "list_access_entries", "accessEntries", "accessEntry", "principalArn"
-    )
-    dies_with: ClassVar[str | None] = "cluster"
-    principal: str
-
-    @classmethod
-    def read(cls, scope: Scope[Clients], found: Found) -> AccessState:
-        state = AccessState(**cls.common(found.id, cls.shown(scope, found.id)))
-        if (state.tags or {}).get(CLUSTER) != scope.cluster:
-            return state
-        return replace(state, policies=_policies(scope, found.id))
-
-    def create(self, env: Env[Clients]) -> AccessState:
-        tags = self.marks(env)
-        try:
-            env.client.eks.create_access_entry(
-                clusterName=env.cluster,
-                principalArn=self.principal,
-                clientRequestToken=env.token(self),
-                tags=tags,
-            )
-        except Exists:
-            policies = _policies(env, self.principal)
-            if _admin(env) in policies:
-                tags[KEEP] = "true"
-            self.label(env, self.principal, tags)
-            return AccessState(id=self.principal, policies=policies, tags=tags)
-        return AccessState(id=self.principal, tags=tags)
-
-    def edits(self, env: Env[Clients], have: AccessState) -> Iterator[Edit]:
-        policy = _admin(env)
-
-        associate = partial(
-            env.client.eks.associate_access_policy,
-            clusterName=env.cluster,
-            principalArn=have.id,
-            policyArn=policy,
-            accessScope={"type": "cluster"},
-        )
-        if policy not in have.policies:
-            yield Edit("policies", have.policies, have.policies | {policy}, associate)
-
-    @classmethod
-    def delete(cls, scope: Scope[Clients], have: AccessState) -> None:
-        if (have.tags or {}).get(KEEP) == "true":
-            tags = [CLUSTER, NAME, RUN, KEEP, "Name"]
-            scope.client.eks.untag_resource(resourceArn=have.arn, tagKeys=tags)
-        else:
-            super().delete(scope, have)
-
-
-def _policies(scope: Scope[Clients], principal: str) -> frozenset[str]:
-    operation, items = "list_associated_access_policies", "associatedAccessPolicies"
-    of = {"clusterName": scope.cluster, "principalArn": principal}
-    listed = pages(scope.client.eks, operation, items, **of)
-    return frozenset(policy["policyArn"] for policy in listed)
-
-
-def _admin(scope: Scope[Clients]) -> str:
-    partition = scope.client.partition
-    return f"arn:{partition}:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"

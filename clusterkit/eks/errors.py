@@ -7,12 +7,13 @@ terraform-provider-aws and cluster-api-provider-aws. ``facts/aws.tsv`` names the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from clusterkit import errors
 from clusterkit.engine.error_table import OTHER_MACHINE, OTHER_ZONES, ErrorTable, Row
-from clusterkit.errors import CloudError, ClusterkitError, CredentialsError, ServerError
+from clusterkit.errors import CloudError, ClusterkitError, CredentialsError, Denied, ServerError
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -181,9 +182,14 @@ ERRORS = ErrorTable(
         ),
         Row(
             errors.CredentialsError,
-            "AuthFailure InvalidClientTokenId UnrecognizedClientException SignatureDoesNotMatch "
-            "InvalidSignatureException IncompleteSignature MissingAuthenticationToken "
-            "InvalidAccessKeyId InvalidToken RequestTimeTooSkewed",
+            "AuthFailure InvalidClientTokenId UnrecognizedClientException",
+            hint=f"{SIGN_IN}; if they are right, the account may have to enable this region first: "
+            "aws account enable-region --region-name REGION",
+        ),
+        Row(
+            errors.CredentialsError,
+            "SignatureDoesNotMatch InvalidSignatureException IncompleteSignature "
+            "MissingAuthenticationToken InvalidAccessKeyId InvalidToken RequestTimeTooSkewed",
         ),
         Row(
             errors.QuotaExceeded,
@@ -214,6 +220,16 @@ ERRORS = ErrorTable(
 )
 
 
+_LACKING = re.compile(r"not authorized to perform:? ([a-z0-9-]+:[A-Za-z]+)")
+_DENIES = re.compile(
+    r"a service control policy|a resource control policy|a permissions boundary"
+    r"|a session policy|a VPC endpoint policy"
+)
+"""how IAM says which permission is missing, which may be another one than that of the call, and
+what denies it explicitly
+(https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html)"""
+
+
 def call(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
     """Call a boto3 client's method; every exception of the SDK becomes one of clusterkit's."""
     from botocore.exceptions import BotoCoreError, ClientError
@@ -231,14 +247,20 @@ def translate(error: ClientError) -> ClusterkitError:
     told = error.response.get("Error", {})
     meta: Any = error.response.get("ResponseMetadata", {})
     after = str(meta.get("HTTPHeaders", {}).get("retry-after", ""))
-    return ERRORS.classify(
+    text = str(told.get("Message", ""))
+    found = ERRORS.classify(
         str(told.get("Code", "")),
         int(meta.get("HTTPStatusCode", 0) or 0),
-        str(told.get("Message", "")),
+        text,
         error.operation_name,
         str(meta.get("RequestId", "")),
         float(after) if after.isdigit() else None,
     )
+    if isinstance(found, Denied) and (lacking := _LACKING.search(text)):
+        found.hint = f"the credentials need the IAM permission for {lacking[1]}"
+        if policy := _DENIES.search(text):
+            found.hint = f"{policy[0]} denies {lacking[1]}: ask who administers that policy"
+    return found
 
 
 def translate_local(error: Exception) -> ClusterkitError:

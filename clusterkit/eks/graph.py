@@ -9,8 +9,9 @@ from clusterkit.eks.addons import EBS_ACCOUNT, Addon, PodIdentity
 from clusterkit.eks.autoscaler import autoscaler
 from clusterkit.eks.builds import access_of
 from clusterkit.eks.client import Clients
-from clusterkit.eks.cluster import AccessEntry, Cluster
-from clusterkit.eks.iam import CLUSTER_ROLE, KEEP_VOLUMES, Role, policy, push_statements
+from clusterkit.eks.cluster import Cluster
+from clusterkit.eks.entries import AccessEntry
+from clusterkit.eks.iam import CLUSTER_ROLE, EC2, KEEP_VOLUMES, Role, policy, push_statements
 from clusterkit.eks.irsa import OidcProvider, PodRole
 from clusterkit.eks.jenkinsx import grants, platform_of
 from clusterkit.eks.keypair import KeyPair
@@ -210,7 +211,7 @@ class _Graph:
         profile, tags, subnets = self.profile, self.tags, self.network.nodes
         by_node = profile.registry is not None and profile.registry.push == "node"
         policies = NODE_POLICIES + ((PUSH_POLICY,) if by_node else ())
-        role = Role(name="node", service="ec2.amazonaws.com", managed=policies, tags=tags)
+        role = Role(name="node", service=EC2, managed=policies, tags=tags)
         key = None
         if text := profile.ssh_public_key:
             key = KeyPair(name=fingerprint(text), public_key=text, tags=tags)
@@ -218,7 +219,7 @@ class _Graph:
             machines, disk = self.facts.pools[pool.name], pool.disk
             types = tuple(machine.name for machine in machines)
             setup = digest(disk.size, disk.encrypted, key.name if key else "")
-            ami = AMI[machines[0].arch]
+            ami = AMI[machines[0].arch, machines[0].accelerator]
             fixed = digest(
                 types if len(types) > 1 else types[0],
                 ami,
@@ -239,6 +240,7 @@ class _Graph:
                 ),
                 subnets=tuple(subnets),
                 ami=ami,
+                disk=disk.size,
                 version=self.facts.version,
                 max_unavailable=pool.max_unavailable,
                 types=types,

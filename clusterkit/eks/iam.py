@@ -35,8 +35,22 @@ _EKS_PROFILE = re.compile(r"eks-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 """EKS names the instance profile of a node group by the group's own id"""
 
 
-def trust(service: str) -> Document:
-    """The trust policy for an AWS service; EKS Pod Identity tags its sessions."""
+EC2 = "ec2.amazonaws.com"
+EC2_ELSEWHERE = {
+    "aws-cn": "ec2.amazonaws.com.cn",
+    "aws-iso": "ec2.c2s.ic.gov",
+    "aws-iso-b": "ec2.sc2s.sgov.gov",
+}
+"""what EC2 is called in other partitions; EKS has one name everywhere (eksctl-io/eksctl,
+``pkg/apis/eksctl.io/v1alpha5/partitions.go``)"""
+
+
+def trust(service: str, partition: str = "aws") -> Document:
+    """The trust policy for an AWS service, which ``EC2`` is not in every partition; EKS Pod
+    Identity tags its sessions.
+    """
+    if service == EC2:
+        service = EC2_ELSEWHERE.get(partition, EC2)
     actions = ["sts:AssumeRole"]
     if service == "pods.eks.amazonaws.com":
         # https://docs.aws.amazon.com/eks/latest/userguide/pod-id-role.html
@@ -179,7 +193,7 @@ class Role(AnyRole):
         return path(scope, self.name), role_name(scope, self.name)
 
     def trusts(self, env: Env[Clients]) -> Document:
-        return trust(self.service)
+        return trust(self.service, env.client.partition)
 
     @classmethod
     def owned(cls, scope: Scope[Clients], role: Any) -> dict[str, str]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 from clusterkit.eks.client import Clients
 from clusterkit.eks.tags import Ec2, Ec2State
+from clusterkit.engine.edit import Edit
 from clusterkit.engine.kind import Env
+from clusterkit.engine.scope import Scope
 
 
 class KeyPairState(Ec2State):
     """A key pair; its name says which key it is."""
 
     key_name: str
+    public_key: str = ""
+    """without its comment; empty if EC2 does not tell it"""
 
 
 class KeyPair(Ec2[KeyPairState]):
@@ -28,8 +33,21 @@ class KeyPair(Ec2[KeyPairState]):
     """``ssh-ed25519 AAAA…`` or ``ssh-rsa AAAA…``"""
 
     @classmethod
+    def stem(cls, name: str) -> str:
+        return cls.kind  # a cluster has one
+
+    @classmethod
     def state(cls, shown: Any) -> KeyPairState:
-        return KeyPairState(**cls.common(shown), key_name=shown["KeyName"])
+        key = _plain(shown.get("PublicKey") or "")
+        return KeyPairState(**cls.common(shown), key_name=shown["KeyName"], public_key=key)
+
+    @classmethod
+    def found(cls, scope: Scope[Clients], *filters: Any, **parameters: Any) -> Sequence[Any]:
+        return super().found(scope, *filters, IncludePublicKey=True, **parameters)
+
+    def edits(self, env: Env[Clients], have: KeyPairState) -> Iterator[Edit]:
+        if have.public_key and have.public_key != _plain(self.public_key):
+            yield Edit("key", have.public_key, _plain(self.public_key), replace=True)
 
     def _key_name(self, env: Env[Clients]) -> str:
         return f"clusterkit-{env.cluster}-{self.name}"
@@ -43,3 +61,8 @@ class KeyPair(Ec2[KeyPairState]):
 
     def taken(self, env: Env[Clients]) -> Any:
         return self.first(env, KeyNames=[self._key_name(env)])
+
+
+def _plain(key: str) -> str:
+    """``ssh-ed25519 AAAA…``; the comment says nothing of which key it is."""
+    return " ".join(key.split()[:2])

@@ -30,6 +30,13 @@ class VpcState(Ec2State):
     cidr: IPv4Network
     hostnames: bool = False
     """whether machines in it get host names"""
+    resolver: bool = True
+    """whether Amazon's DNS server answers in it"""
+
+    @property
+    def details(self) -> Mapping[str, str]:
+        """Its range."""
+        return {"range": str(self.cidr)}
 
 
 class Vpc(Ec2[VpcState]):
@@ -41,16 +48,21 @@ class Vpc(Ec2[VpcState]):
     leaving: ClassVar[frozenset[str]] = frozenset({"deleting"})
     cidr: IPv4Network
 
+    @property
+    def details(self) -> Mapping[str, str]:
+        return {"range": str(self.cidr)}
+
     @classmethod
     def state(cls, shown: Any) -> VpcState:
         return VpcState(**cls.common(shown), cidr=IPv4Network(shown["CidrBlock"]))
 
     @classmethod
     def read(cls, scope: Scope[Clients], found: VpcState) -> VpcState:
-        shown = scope.client.ec2.describe_vpc_attribute(
-            VpcId=found.id, Attribute="enableDnsHostnames"
-        )
-        return replace(found, hostnames=bool(shown["EnableDnsHostnames"].get("Value")))
+        ask = partial(scope.client.ec2.describe_vpc_attribute, VpcId=found.id)
+        names = ask(Attribute="enableDnsHostnames")["EnableDnsHostnames"]
+        support = ask(Attribute="enableDnsSupport")["EnableDnsSupport"]
+        on, resolver = bool(names.get("Value")), bool(support.get("Value"))
+        return replace(found, hostnames=on, resolver=resolver)
 
     def create(self, env: Env[Clients]) -> VpcState:
         tags = self.specification(env)
@@ -59,9 +71,11 @@ class Vpc(Ec2[VpcState]):
 
     def edits(self, env: Env[Clients], have: VpcState) -> Iterator[Edit]:
         change = partial(env.client.ec2.modify_vpc_attribute, VpcId=have.id)
-        # DNS support is on in every new VPC; hostnames are not
+        # on in every new VPC, and without it EC2 refuses host names (ModifyVpcAttribute)
+        resolve = partial(change, EnableDnsSupport={"Value": True})
         enable = partial(change, EnableDnsHostnames={"Value": True})
         yield from fixed("cidr", have.cidr, self.cidr, REPLACE)
+        yield from edit("DNS support", have.resolver, True, resolve)
         yield from edit("DNS hostnames", have.hostnames, True, enable)
 
     @classmethod
@@ -75,6 +89,11 @@ class SubnetState(Ec2State):
     cidr: IPv4Network
     zone: str
     public_addresses: bool
+
+    @property
+    def details(self) -> Mapping[str, str]:
+        """Its range and zone."""
+        return {"range": str(self.cidr), "zone": self.zone}
 
 
 class Subnet(Ec2[SubnetState]):
@@ -94,6 +113,10 @@ class Subnet(Ec2[SubnetState]):
     cidr: IPv4Network
     zone: str
     public_addresses: bool = False
+
+    @property
+    def details(self) -> Mapping[str, str]:
+        return {"range": str(self.cidr), "zone": self.zone}
 
     @classmethod
     def state(cls, shown: Any) -> SubnetState:
@@ -256,6 +279,9 @@ class NatGateway(Ec2[NatState]):
 
     def edits(self, env: Env[Clients], have: NatState) -> Iterator[Edit]:
         yield from fixed("subnet", have.subnet, env[self.subnet].id, REPLACE)
+        address = env[self.address].id
+        if have.address != address:  # the first address of a gateway stays with it
+            yield Edit("address", have.address, address, replace=True)
 
     def taken(self, env: Env[Clients]) -> Any:
         # one that lost its tags would be paid for beside a second one

@@ -10,10 +10,11 @@ to the world, a key name in the template opens nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 from clusterkit.eks.client import Clients
-from clusterkit.eks.cluster import PATIENCE, Calls, InCluster, update
+from clusterkit.eks.cluster import PATIENCE, Calls, InCluster, in_cluster, update
 from clusterkit.eks.iam import RoleState
 from clusterkit.eks.keypair import KeyPairState
 from clusterkit.eks.network import SubnetState
@@ -21,9 +22,18 @@ from clusterkit.eks.tags import AwsState, Ec2, Ec2State, write_tags
 from clusterkit.engine.edit import Edit, edit
 from clusterkit.engine.kind import Durations, Env, Found, Kind
 from clusterkit.engine.scope import Scope
-from clusterkit.kube.nodes import Nodes, Taint
+from clusterkit.errors import Denied
+from clusterkit.kube.nodes import Nodes, Taint, details
 
-AMI = {"amd64": "AL2023_x86_64_STANDARD", "arm64": "AL2023_ARM_64_STANDARD"}
+AMI = {
+    ("amd64", ""): "AL2023_x86_64_STANDARD",
+    ("arm64", ""): "AL2023_ARM_64_STANDARD",
+    ("amd64", "NVIDIA"): "AL2023_x86_64_NVIDIA",
+    ("arm64", "NVIDIA"): "AL2023_ARM_64_NVIDIA",
+    ("amd64", "NEURON"): "AL2023_x86_64_NEURON",
+}
+"""by architecture and accelerator (``AMITypes`` of the EKS API; drivers:
+https://docs.aws.amazon.com/eks/latest/userguide/ml-eks-optimized-ami.html)"""
 
 EFFECTS = {
     "NoSchedule": "NO_SCHEDULE",
@@ -40,11 +50,16 @@ class LaunchTemplate(Ec2[Ec2State]):
     """How a node's machine is set up; never changed, its name holds a hash of it."""
 
     kind: ClassVar[str] = "launch-template"
+    unseen: ClassVar[str] = "its disk or its key pair differs"
     listing: ClassVar = ("describe_launch_templates", "LaunchTemplates", "LaunchTemplateId")
     disk: int
     """GiB"""
     encrypted: bool = True
     key_pair: Kind[Clients, KeyPairState] | None = None
+
+    @classmethod
+    def stem(cls, name: str) -> str:
+        return name.rpartition("-")[0]
 
     def _template_name(self, env: Env[Clients]) -> str:
         return f"clusterkit-{env.cluster}-{self.name}"
@@ -87,17 +102,25 @@ class NodeGroupState(AwsState):
     labels: Mapping[str, str]
     taints: Taints
     max_unavailable: int
+    spot: bool = False
+    ami: str = ""
+    role: str = ""
+    """ARN of its nodes' role"""
+    admitted: bool = True
+    """whether the cluster has an access entry for that role, by which nodes join"""
 
     @property
-    def about(self) -> str:
-        """Its instance types."""
-        return ", ".join(self.types)
+    def details(self) -> Mapping[str, str]:
+        """What it is made of."""
+        found = details(self.types, *self.count, now=self.desired, spot=self.spot)
+        return {**found, "image": self.ami}
 
 
 class NodeGroup(InCluster[NodeGroupState], Nodes[Clients, NodeGroupState]):
     """A pool of machines; ``name`` is the node group's own."""
 
     kind: ClassVar[str] = "node-group"
+    unseen: ClassVar[str] = "its disk, its key pair or its subnets differ"
     calls: ClassVar = Calls(
         "nodegroup", "list_nodegroups", "nodegroups", "nodegroup", "nodegroupName"
     )
@@ -114,8 +137,22 @@ class NodeGroup(InCluster[NodeGroupState], Nodes[Clients, NodeGroupState]):
     template: Kind[Clients, Ec2State]
     subnets: tuple[Kind[Clients, SubnetState], ...]
     ami: str
+    disk: int
+    """GiB"""
     version: str
     max_unavailable: int = 1
+
+    @property
+    def disk_size(self) -> int:
+        return self.disk
+
+    @property
+    def details(self) -> Mapping[str, str]:
+        return {**super().details, "image": self.ami}
+
+    @classmethod
+    def stem(cls, name: str) -> str:
+        return name.rpartition("-")[0]
 
     @classmethod
     def read(cls, scope: Scope[Clients], found: Found) -> NodeGroupState:
@@ -130,6 +167,10 @@ class NodeGroup(InCluster[NodeGroupState], Nodes[Clients, NodeGroupState]):
             labels=shown.get("labels") or {},
             taints=frozenset((t["key"], t.get("value", ""), t["effect"]) for t in taints),
             max_unavailable=shown.get("updateConfig", {}).get("maxUnavailable", 1),
+            spot=shown.get("capacityType") == "SPOT",
+            ami=shown.get("amiType", ""),
+            role=shown.get("nodeRole", ""),
+            admitted=_admitted(scope, shown.get("nodeRole", "")),
         )
 
     @classmethod
@@ -186,6 +227,11 @@ class NodeGroup(InCluster[NodeGroupState], Nodes[Clients, NodeGroupState]):
         upgrade = update(
             eks.update_nodegroup_version, of, clusterName=env.cluster, version=self.version
         )
+        # EKS makes it with the node group, and does not notice when somebody deletes it
+        # (https://docs.aws.amazon.com/eks/latest/userguide/creating-access-entries.html)
+        admit = partial(eks.create_access_entry, clusterName=env.cluster, type="EC2_LINUX")
+        admit = partial(admit, principalArn=have.role)
+        yield from edit("access entry of its role", have.admitted, True, admit)
         yield from edit("count", have.count, self._count, configure)
         yield from edit("labels", have.labels, labels, configure)
         yield from edit("taints", have.taints, taints, configure)
@@ -201,6 +247,13 @@ class NodeGroup(InCluster[NodeGroupState], Nodes[Clients, NodeGroupState]):
 
     def taken(self, env: Env[Clients]) -> NodeGroupState:
         return self.read(env, Found(self.name))
+
+
+def _admitted(scope: Scope[Clients], role: str) -> bool:
+    try:
+        return role in in_cluster(scope, "list_access_entries", "accessEntries")
+    except Denied:  # who may not list them hears of that from their own kind
+        return True
 
 
 def _dropped(have: Taints, want: Taints) -> Taints:

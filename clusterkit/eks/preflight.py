@@ -7,16 +7,16 @@ the support status of versions come from DescribeClusterVersions, never from a t
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
 from typing import Any
 
 from clusterkit.eks.client import Clients, pages
+from clusterkit.eks.machine_types import machine_types
 from clusterkit.eks.network import Subnet, SubnetState
 from clusterkit.eks.profile import EksProfile, ExistingNetwork
 from clusterkit.eks.tags import read_tags
+from clusterkit.engine.alike import check_alike
 from clusterkit.engine.background import Background
 from clusterkit.engine.preflight import (
     Known,
@@ -24,7 +24,6 @@ from clusterkit.engine.preflight import (
     Offers,
     Report,
     Several,
-    check_alike,
     choose,
     zones_of,
 )
@@ -34,77 +33,13 @@ from clusterkit.errors import Finding, Gone
 from clusterkit.naming import CLUSTER, MACHINE
 from clusterkit.profile.cidr import positions
 from clusterkit.profile.model import Machine
-from clusterkit.profile.pool import Pool, machine_text
+from clusterkit.profile.pool import machine_text
 
-FAMILIES = ("m", "c", "r", "t")
-"""general purpose, compute, memory and burstable, the preferred one first
-(https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-types.html)"""
-OPTIONS = ("", "g", "i", "a")
-"""options that change the processor and nothing else: Graviton, Intel, AMD"""
-RANKS = {pair: rank for rank, pair in enumerate(product(FAMILIES, OPTIONS))}
-_TYPE = re.compile(r"([a-z]+)(\d+)([a-z-]*)\..+")
-MOST_VALUES = 200
-"""values of one filter (EC2 API, "Filtering")"""
 SPOT = Several(most=5, least=3)
 """instance types of a spot pool that asks for a size: a reclaimed machine is replaced by what is
 free (EKS User Guide, "Managed node group capacity types")"""
-ARCHITECTURES = {"amd64": "x86_64", "arm64": "arm64"}
-
-
-def machine_types(clients: Clients, pools: Iterable[Pool]) -> list[MachineType]:
-    """The types that the pools name, and those that may fit their sizes."""
-    asked = [*pools]
-    named = {name for pool in asked for name in pool.types}
-    found = {kind.name: kind for kind in map(_machine_type, _named(clients, sorted(named)))}
-    for size in {pool.machine for pool in asked if isinstance(pool.machine, Machine)}:
-        fitting = map(_machine_type, _fitting(clients, size))
-        found |= {kind.name: kind for kind in fitting if kind.rank is not None}
-    zones: dict[str, set[str]] = {name: set() for name in found}
-    for some in _filters(sorted(found)):
-        for item in pages(
-            clients.ec2,
-            "describe_instance_type_offerings",
-            "InstanceTypeOfferings",
-            LocationType="availability-zone",
-            Filters=some,
-        ):
-            zones[item["InstanceType"]].add(item["Location"])
-    return [kind._replace(zones=frozenset(zones[name])) for name, kind in found.items()]
-
-
-def _filters(names: list[str]) -> Iterator[Any]:
-    for start in range(0, len(names), MOST_VALUES):
-        yield [{"Name": "instance-type", "Values": names[start : start + MOST_VALUES]}]
-
-
-def _named(clients: Clients, names: list[str]) -> Iterator[Any]:
-    for some in _filters(names):
-        yield from pages(clients.ec2, "describe_instance_types", "InstanceTypes", Filters=some)
-
-
-def _fitting(clients: Clients, size: Machine) -> Iterable[Any]:
-    """Current types with as many CPUs as asked for, or up to four times as many."""
-    cores = [str(count) for count in range(size.cpu, 4 * size.cpu + 1)]
-    filters: Any = [
-        {"Name": "current-generation", "Values": ["true"]},
-        {"Name": "processor-info.supported-architecture", "Values": [ARCHITECTURES[size.arch]]},
-        {"Name": "vcpu-info.default-vcpus", "Values": cores[:MOST_VALUES]},
-    ]
-    return pages(clients.ec2, "describe_instance_types", "InstanceTypes", Filters=filters)
-
-
-def _machine_type(shown: Any) -> MachineType:
-    match = _TYPE.fullmatch(shown["InstanceType"])
-    family, generation, options = match.groups() if match else ("", "0", "")
-    return MachineType(
-        name=shown["InstanceType"],
-        cpu=shown["VCpuInfo"]["DefaultVCpus"],
-        memory_gib=shown["MemoryInfo"]["SizeInMiB"] / 1024,
-        arch="arm64" if shown["ProcessorInfo"]["SupportedArchitectures"] == ["arm64"] else "amd64",
-        generation=int(generation),
-        rank=RANKS.get((family, options)) if shown.get("CurrentGeneration", True) else None,
-        burstable=family == "t",
-    )
+DRIVERS = ("NVIDIA", "NEURON")
+"""how the names of EKS's images end that have some (``AMITypes``)"""
 
 
 STANDARD = "STANDARD_SUPPORT"
@@ -320,9 +255,11 @@ def _known_types(
             group = shown["nodegroup"]
             tags, types = group.get("tags", {}), group.get("instanceTypes") or ()
             if tags.get(CLUSTER) == cluster and MACHINE in tags and types:
-                arch = "arm64" if "ARM_64" in group.get("amiType", "") else "amd64"
+                image = group.get("amiType", "")
+                arch = "arm64" if "ARM_64" in image else "amd64"
+                driver = next((each for each in DRIVERS if image.endswith(each)), "")
                 key = tags[MACHINE], group.get("capacityType") == "SPOT"
-                found[key] = [MachineType(name, arch=arch) for name in types]
+                found[key] = [MachineType(name, arch=arch, accelerator=driver) for name in types]
     except Gone:
         return found
     return found

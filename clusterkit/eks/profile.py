@@ -83,7 +83,8 @@ class EksPool(pool.Pool):
         size_or("an EC2 instance type (m7i.xlarge)"),
     ] = Field(
         description="a size, or an EC2 instance type such as `m7i.xlarge`, or up to 20 of them, "
-        "the preferred one first; a spot pool of a size gets several by itself"
+        "the preferred one first; a spot pool of a size gets several by itself; types with NVIDIA "
+        "GPUs or AWS's own accelerators get the image with their drivers"
     )
     disk: EksDisk = Field(default_factory=EksDisk, description="root volume of each node")
     labels: EksLabels = Field(default_factory=dict, description="Kubernetes labels")
@@ -213,8 +214,18 @@ class EksProfile(model.BaseProfile):
     def zone_problem(self, zone: str) -> str | None:
         return zone_problem(zone, self.region)
 
+    @property
+    def _from_outside(self) -> bool:
+        """Whether nodes too reach the endpoint from the internet, and not everybody may."""
+        way = self.endpoint
+        return way.public and not way.private and ANYWHERE not in way.allowed
+
     def problems(self) -> Iterator[Problem]:
         yield from super().problems()
+        if self._from_outside and not self.network.existing:
+            what = "cannot be false while endpoint.allowed is a list: the nodes connect from their "
+            what += "NAT gateway's address, which is not known yet, and would never join"
+            yield Problem(what, "set private: true", ("endpoint", "private"))
         if wanted := self.ready.jenkins_x:
             most = MOST_WITH_SECRETS if wanted.cloud_secrets else MOST_WITH_JENKINS_X
             if len(self.name) > most:
@@ -224,6 +235,11 @@ class EksProfile(model.BaseProfile):
 
     def warnings(self) -> Iterator[Finding]:
         yield from super().warnings()
+        if self._from_outside and self.network.existing:
+            what = "nodes join only if the addresses by which they reach the internet are among "
+            what += "endpoint.allowed"
+            hint = "set private: true, or list the addresses of the VPC's NAT gateways"
+            yield Finding(what, "endpoint.private", hint)
         if self.ready.jenkins_x and self.region.startswith(OTHER_PARTITIONS):
             what = "Jenkins X finds no role in this region: its charts write arn:aws: before each"
             hint = "set the annotations of its service accounts in your cluster repository"

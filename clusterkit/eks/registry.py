@@ -22,6 +22,9 @@ class RepositoryState(AwsState):
 
     expires: int | None = None
     """days after which our lifecycle policy removes images"""
+    mutability: str = "MUTABLE"
+    scans: bool = True
+    """images when they are pushed"""
 
 
 class Repository(Tagged[RepositoryState]):
@@ -62,6 +65,13 @@ class Repository(Tagged[RepositoryState]):
         if days := self.expires:
             put = partial(ecr.put_lifecycle_policy, repositoryName=name)
             expire = partial(put, lifecyclePolicyText=_policy(days))
+        # a tag that is pushed twice is what the builds of kaniko and its cache do
+        change = partial(ecr.put_image_tag_mutability, repositoryName=name)
+        mutable = partial(change, imageTagMutability="MUTABLE")
+        scan = partial(ecr.put_image_scanning_configuration, repositoryName=name)
+        scan = partial(scan, imageScanningConfiguration={"scanOnPush": True})
+        yield from edit("tags of images", have.mutability, "MUTABLE", mutable)
+        yield from edit("scan on push", have.scans, True, scan)
         yield from edit("images expire (days)", have.expires, self.expires, expire)
 
     @classmethod
@@ -85,7 +95,15 @@ class Repository(Tagged[RepositoryState]):
 
 def _repositories(scope: Scope[Clients], **parameters: Any) -> list[RepositoryState]:
     found = pages(scope.client.ecr, "describe_repositories", "repositories", **parameters)
-    return [RepositoryState(id=each["repositoryName"], arn=each["repositoryArn"]) for each in found]
+    return [
+        RepositoryState(
+            id=each["repositoryName"],
+            arn=each["repositoryArn"],
+            mutability=each.get("imageTagMutability", "MUTABLE"),
+            scans=bool(each.get("imageScanningConfiguration", {}).get("scanOnPush")),
+        )
+        for each in found
+    ]
 
 
 def _policy(days: int) -> str:

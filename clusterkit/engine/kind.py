@@ -37,8 +37,8 @@ class State(Protocol):
     """What the cloud reports about one thing: a frozen dataclass with at least these.
 
     A kind's state may also have ``reason``, the cloud's explanation of its status, ``hint``, what
-    to do about it, ``about``, what else ``status`` shows, and ``protected``, whether its deletion
-    protection is on.
+    to do about it, ``details``, what else ``status`` shows (like ``Kind.details``), and
+    ``protected``, whether its deletion protection is on.
     """
 
     @property
@@ -146,6 +146,10 @@ class Kind(ABC, Generic[C, S]):
     """the kind whose deletion takes this one along"""
     uses: ClassVar[tuple[str, ...]] = ()
     """kinds that cannot be deleted while one of these exists; when its deletion fails, they stay"""
+    in_place: ClassVar[frozenset[str]] = frozenset()
+    """keys of ``details`` that never make it another thing"""
+    unseen: ClassVar[str] = "settings that cannot be changed in place differ"
+    """why one takes the place of another whose ``details`` are the same"""
     optional: ClassVar[bool] = False
     """reached in another way than the cloud (Kubernetes): while it cannot be reached, a plan leaves
     it out with a warning, and nothing waits for it
@@ -163,9 +167,9 @@ class Kind(ABC, Generic[C, S]):
         return f"{self.kind}/{self.name}"
 
     @property
-    def about(self) -> str:
-        """What a plan says of one that is created, beside its key: what was chosen for it."""
-        return ""
+    def details(self) -> Mapping[str, str]:
+        """What a plan shows of one that is created: what is chosen and paid for."""
+        return {}
 
     def needs(self) -> Iterator[Kind[Any, Any]]:
         """The kinds in this one's fields."""
@@ -205,6 +209,11 @@ class Kind(ABC, Generic[C, S]):
     def name_of(cls, have: Any) -> str:
         """The name within the kind of something that carries our tag."""
         return str(have.tags.get(NAME) or have.id)
+
+    @classmethod
+    def stem(cls, name: str) -> str:
+        """The part of a name that holds no hash of settings; empty where names hold none."""
+        return ""
 
     @abstractmethod
     def create(self, env: Env[C]) -> State | Operation[C] | None:
@@ -262,6 +271,13 @@ class Kind(ABC, Generic[C, S]):
         return None
 
     @classmethod
+    def noted(cls, have: Any) -> Iterable[Finding]:
+        """What others have changed of it that ``up`` leaves as it is, and what that means: warnings
+        of a plan.
+        """
+        return ()
+
+    @classmethod
     def guarded(cls, have: Any) -> Finding | None:
         """Why destroy may not begin at all, and the cure; None for nearly everything."""
         if not getattr(have, "protected", False):
@@ -291,22 +307,6 @@ class Kind(ABC, Generic[C, S]):
         if status in cls.failed or status in cls.leaving:
             return False
         return not cls.usable or status in cls.usable
-
-
-def reason(have: Any) -> str:
-    """The cloud's status word, with its reason where it gives one."""
-    why = getattr(have, "reason", "")
-    return f"{have.status}: {why}" if why and have.status else str(why or have.status)
-
-
-def hint(have: Any) -> str:
-    """What to do about its status; empty if the driver does not know."""
-    return str(getattr(have, "hint", ""))
-
-
-def about(have: Any) -> str:
-    """What ``status`` says of it, beside its status; empty for most kinds."""
-    return str(getattr(have, "about", ""))
 
 
 class Existing(Kind[Any, S]):

@@ -9,9 +9,10 @@ from typing import Any
 from clusterkit.engine import ownership
 from clusterkit.engine.compare import usable
 from clusterkit.engine.inventory import Inventory
-from clusterkit.engine.kind import AnyKind, Kind, Leftover, reason
+from clusterkit.engine.kind import AnyKind, Kind, Leftover
 from clusterkit.engine.look import look
 from clusterkit.engine.scope import Scope
+from clusterkit.engine.seen import reason
 from clusterkit.errors import Finding
 
 

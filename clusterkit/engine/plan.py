@@ -14,15 +14,16 @@ from graphlib import TopologicalSorter
 from typing import Any
 from uuid import UUID, uuid4
 
-from clusterkit.engine import backoff, ownership, removal
+from clusterkit.engine import backoff, ownership, removal, successor
 from clusterkit.engine.compare import differences, refuse, usable
 from clusterkit.engine.edit import Edit
 from clusterkit.engine.events import Op
 from clusterkit.engine.inventory import Inventory, Named
-from clusterkit.engine.kind import AnyKind, Env, Existing, Kind, Leftover, closure, hint, reason
+from clusterkit.engine.kind import AnyKind, Env, Existing, Kind, Leftover, closure
 from clusterkit.engine.look import look
 from clusterkit.engine.scheduler import Scheduler
 from clusterkit.engine.scope import Scope
+from clusterkit.engine.seen import hint, reason
 from clusterkit.engine.step import Kept, Step
 from clusterkit.errors import (
     Absent,
@@ -150,7 +151,7 @@ def plan(
     stay = frozenset(each.key for each in blocked)
     removals, barriers = removal.steps(reached, surplus, keys, rows, stay)
     snapshot = Snapshot(run, states)
-    everything = (*steps, *removals)
+    everything = successor.explained((*steps, *removals), seen.found)
     return Plan(everything, snapshot, tuple(kept), blocked, tuple(warnings), barriers, destroy)
 
 
@@ -220,6 +221,9 @@ def _steps(
         kind, have = step.kind, env.states.get(step.key)
         if have is not None and not isinstance(kind, Leftover) and have.status in kind.unhealthy:
             warnings.append(Finding(reason(have), where=step.key, hint=hint(have)))
+        if have is not None and not isinstance(kind, Leftover) and usable(kind, have):
+            told = kind.noted(have)
+            warnings += [Finding(each.what, each.where or step.key, each.hint) for each in told]
     return ordered, taken
 
 

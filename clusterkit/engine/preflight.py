@@ -5,7 +5,7 @@ The driver asks its cloud and translates the answers to the types here; nothing 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import combinations
@@ -97,6 +97,8 @@ class MachineType(NamedTuple):
     never chosen for a size, only when the profile names it"""
     burstable: bool = False
     """a shared CPU: chosen for a size only if no other type fits"""
+    accelerator: str = ""
+    """whose driver the image of its nodes must have: ``NVIDIA``; empty: none"""
 
 
 class Size(Protocol):
@@ -122,13 +124,6 @@ class Pool(Protocol):
     @property
     def machine(self) -> Size | str | tuple[str, ...]:
         """A size, the name of a machine type, or several names, the preferred one first."""
-
-
-class ScalingPool(Pool, Protocol):
-    """A pool that an autoscaler may change."""
-
-    @property
-    def automatic(self) -> bool: ...
 
 
 class Offers(NamedTuple):
@@ -292,38 +287,6 @@ class _Candidates:
             what = f"{machine} is not offered{condition} in this region"
             hint = "choose another type, or a size such as {cpu: 4, memory: 16}"
         report.error(what, self.where, hint)
-
-
-def check_alike(pools: Sequence[ScalingPool], choice: Choice, report: Report) -> None:
-    """Whether the types that a pool names can share it: one image serves one architecture, and an
-    autoscaler takes all nodes of a pool for equal (kubernetes/autoscaler,
-    cluster-autoscaler/FAQ.md, "How does scale-up work?").
-    """
-    for index, pool in enumerate(pools):
-        if not isinstance(pool.machine, tuple):
-            continue
-        where = f"pools[{index}].machine"
-        known = [kind for kind in choice.types.get(pool.name, ()) if kind.cpu]
-        archs, sizes = ({each(kind) for kind in known} for each in (_arch, _shape))
-        if len(archs) > 1:
-            what = f"the types have different architectures: {_told(known, _arch)}"
-            report.error(what, where, "add a pool for each architecture")
-        elif len(sizes) > 1 and pool.automatic:
-            what = f"the types differ in size: {_told(known, _shape)}"
-            hint = "the autoscaler reckons with the first only; choose types of one size"
-            report.warn(what, where, hint)
-
-
-def _arch(kind: MachineType) -> str:
-    return kind.arch
-
-
-def _shape(kind: MachineType) -> str:
-    return f"{kind.cpu} CPUs and {kind.memory_gib:g} GiB"
-
-
-def _told(kinds: Iterable[MachineType], of: Callable[[MachineType], str]) -> str:
-    return ", ".join(f"{kind.name} ({of(kind)})" for kind in kinds)
 
 
 def _names(machine: Size | str | tuple[str, ...]) -> tuple[str, ...]:

@@ -16,8 +16,9 @@ from clusterkit.engine.actions import Actions
 from clusterkit.engine.compare import calls, differences, refuse, usable
 from clusterkit.engine.edit import Edit
 from clusterkit.engine.inventory import Inventory, Named
-from clusterkit.engine.kind import Env, Kind, hint, reason
+from clusterkit.engine.kind import Env, Kind
 from clusterkit.engine.operation import Operation
+from clusterkit.engine.seen import hint, reason
 from clusterkit.engine.sweep import Sweep
 from clusterkit.engine.task import Task
 from clusterkit.errors import (

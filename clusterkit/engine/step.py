@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,7 @@ class Step:
     found: int = 1
     """for ``sweep``: how many there are at the moment"""
     why: str = ""
-    """for ``replace``: why it is replaced"""
+    """why it is replaced, or what it takes the place of"""
     name: str = ""
     """the name within the kind"""
     id: str = ""
@@ -33,9 +34,9 @@ class Step:
     """for ``sweep``: ids of those that are blocked"""
 
     @property
-    def about(self) -> str:
+    def details(self) -> Mapping[str, str]:
         """What was chosen for a resource that is created."""
-        return self.wish.about if self.wish and self.op in ("create", "replace") else ""
+        return self.wish.details if self.wish and self.op in ("create", "replace") else {}
 
     @property
     def typical(self) -> float:

@@ -4,7 +4,7 @@ the real thing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,6 +57,8 @@ class CloudConnection:
     """told of each request before it leaves and after its answer; all clients report to it"""
     waiting: Told | None = field(default=None, repr=False, compare=False)
     """told before a read outside a run is retried: why, and in how many seconds"""
+    ask: Callable[[str], str] | None = field(default=None, repr=False, compare=False)
+    """asks the user for a secret (a code of a second factor); None: there is nobody to ask"""
     registry_login: UserLogin | None = field(default=None, repr=False, compare=False)
     """for the registry that is no cloud's, if the profile has one"""
 

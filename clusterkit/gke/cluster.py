@@ -81,6 +81,11 @@ class ClusterState(Record):
     """its node pools as they are shown"""
 
     @property
+    def details(self) -> Mapping[str, str]:
+        """Its version, and where it is."""
+        return {"Kubernetes": self.version, "in": self.location}
+
+    @property
     def protected(self) -> bool:
         """Whether its label says that destroy may not begin."""
         return self.tags.get(PROTECT) == "true"
@@ -126,6 +131,10 @@ class Cluster(Kind[Clients, ClusterState]):
     """the control plane can be reached by its DNS name, which IAM guards"""
     allowed: tuple[IPv4Network, ...] = (ANYWHERE,)
     protected: bool = False
+
+    @property
+    def details(self) -> Mapping[str, str]:
+        return {"Kubernetes": self.version, "in": self.location}
 
     def own_tags(self) -> Tags:
         return {PROTECT: str(self.protected).lower()}

@@ -75,6 +75,11 @@ class SubnetworkState(ComputeState):
     private_access: bool
     fingerprint: str = ""
 
+    @property
+    def details(self) -> Mapping[str, str]:
+        """Its ranges."""
+        return {"range": self.cidr, **self.ranges}
+
 
 class Subnetwork(Marked[SubnetworkState]):
     """The cluster's part of the network, in all zones of the region."""
@@ -92,6 +97,10 @@ class Subnetwork(Marked[SubnetworkState]):
     cidr: str
     pods: str
     services: str
+
+    @property
+    def details(self) -> Mapping[str, str]:
+        return {"range": self.cidr, "pods": self.pods, "services": self.services}
 
     @classmethod
     def state(cls, scope: Scope[Clients], shown: Mapping[str, Any]) -> SubnetworkState:

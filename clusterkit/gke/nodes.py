@@ -27,7 +27,7 @@ from clusterkit.gke.cluster import ClusterState, begin, owned, why
 from clusterkit.gke.errors import ERRORS
 from clusterkit.gke.iam import ServiceAccountState
 from clusterkit.gke.pools import EFFECTS, Body, complete, taints
-from clusterkit.kube.nodes import Nodes, Taint, ready
+from clusterkit.kube.nodes import Nodes, Taint, details, ready
 from clusterkit.naming import NAME
 
 POOL = "cloud.google.com/gke-nodepool"
@@ -62,6 +62,9 @@ class NodePoolState(Record):
     account: str
     size: int
     """how many nodes it is to have"""
+    disk: int = 0
+    """GiB"""
+    spot: bool = False
     told: str = ""
     healthy: int | None = None
     """nodes that are Ready; None if Kubernetes cannot be asked"""
@@ -90,9 +93,11 @@ class NodePoolState(Record):
         return ERRORS.cure(self.told)
 
     @property
-    def about(self) -> str:
-        """Its machine type."""
-        return self.machine_type
+    def details(self) -> Mapping[str, str]:
+        """What it is made of."""
+        limits = (self.minimum, self.maximum) if self.automatic else (self.size, self.size)
+        types, now = (self.machine_type,), self.size if self.automatic else None
+        return details(types, *limits, now=now, disk=self.disk, spot=self.spot)
 
     @property
     def path(self) -> str:
@@ -104,6 +109,7 @@ class NodePool(Nodes[Clients, NodePoolState]):
     """A pool of machines; ``name`` is the pool's own."""
 
     kind: ClassVar[str] = "node-pool"
+    unseen: ClassVar[str] = "its type of disk, zones, scopes or SSH key differ"
     usable: ClassVar[frozenset[str]] = frozenset({"RUNNING"})
     failed: ClassVar[frozenset[str]] = frozenset({"ERROR"})
     unhealthy: ClassVar[frozenset[str]] = frozenset({"RUNNING_WITH_ERROR", "INCOMPLETE"})
@@ -119,6 +125,15 @@ class NodePool(Nodes[Clients, NodePoolState]):
     body: Body
     version: str
     """the control plane's; patches are GKE's business"""
+
+    @property
+    def disk_size(self) -> int:
+        found: int = self.body["config"]["diskSizeGb"]
+        return found
+
+    @classmethod
+    def stem(cls, name: str) -> str:
+        return name.rpartition("-")[0]
 
     @classmethod
     def list(cls, scope: Scope[Clients]) -> Iterable[NodePoolState]:
@@ -247,6 +262,8 @@ def _state(cluster: ClusterState, shown: Mapping[str, Any]) -> NodePoolState:
         tags=tags if tags.get(NAME) == shown["name"] else {},
         version=shown.get("version", ""),
         machine_type=config.get("machineType", ""),
+        disk=int(config.get("diskSizeGb") or 0),
+        spot=bool(config.get("spot")),
         zones=zones,
         automatic=bool(scaling.get("enabled")),
         minimum=int(scaling.get("totalMinNodeCount") or 0),

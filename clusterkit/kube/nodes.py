@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 from clusterkit.engine.kind import C, Kind, S, Tags
 from clusterkit.engine.scope import Scope
+from clusterkit.engine.seen import range_of
 from clusterkit.errors import Absent, CloudError
 from clusterkit.kube.api import HasKube
 from clusterkit.naming import MACHINE
@@ -31,12 +33,39 @@ class Nodes(Kind[C, S]):
     machine: str = ""
     """what the profile asked for; kept in a tag, so that a newer type changes nothing"""
 
+    in_place: ClassVar[frozenset[str]] = frozenset({"nodes"})
+
     @property
-    def about(self) -> str:
-        return ", ".join(self.types)
+    def disk_size(self) -> int:
+        """GiB; 0 if it is not known."""
+        return 0
+
+    @property
+    def details(self) -> Mapping[str, str]:
+        most = self.maximum if self.automatic else self.minimum
+        return details(self.types, self.minimum, most, disk=self.disk_size, spot=self.spot)
 
     def own_tags(self) -> Tags:
         return {MACHINE: self.machine}
+
+
+def details(
+    types: Sequence[str],
+    least: int,
+    most: int,
+    *,
+    now: int | None = None,
+    disk: int = 0,
+    spot: bool = False,
+) -> dict[str, str]:
+    """What a plan and ``status`` say of a pool: machine types, how many nodes (``now``: at the
+    moment), the size of a node's disk in GiB, spot capacity.
+    """
+    there = f"{now} ({range_of(least, most)})" if now is not None and most > least else None
+    found = {"machine": " or ".join(types), "nodes": there or range_of(least, most)}
+    if disk:
+        found["disk"] = f"{disk} GiB"
+    return {**found, "capacity": "spot"} if spot else found
 
 
 def asked(pool: Pool) -> dict[str, Any]:

@@ -37,6 +37,10 @@ class Login:
     """UTC; None: not by itself"""
 
 
+HELD = "held"
+"""key of a state: the hosts for which the config has something"""
+
+
 class DockerConfig(Manifest):
     """A Secret of type ``kubernetes.io/dockerconfigjson``; ``name`` is ``NAMESPACE/NAME``, and the
     namespace belongs in ``after``.
@@ -73,7 +77,12 @@ class DockerConfig(Manifest):
 
     @classmethod
     def state(cls, item: Object) -> ManifestState:
-        return super().state({key: value for key, value in item.items() if key != "data"})
+        shown = {key: value for key, value in item.items() if key != "data"}
+        config = decoded(item)
+        parts = (config.get("auths"), config.get("credHelpers"))
+        # the hosts only: no password becomes part of a state
+        held = sorted(host for part in parts if isinstance(part, dict) for host in part)
+        return super().state({**shown, HELD: held})
 
     def taken(self, env: Env[HasKube]) -> ManifestState | None:
         if self.given and not given_login(env):
@@ -130,6 +139,9 @@ class DockerConfig(Manifest):
         if wanted and expired(annotations):
             yield Edit("password", "expired", "renewed", renew)
         yield from edit("servers", names, self._names(env, wanted), renew)
+        hosts = {*wanted, *self.helpers(env), *((self.given,) if self.given else ())}
+        lost = sorted(hosts - {*have.body.get(HELD, ())})
+        yield from edit("logins that are missing", lost, [], renew)
         if self.given and self._given(env) != self._there(env):
             yield Edit("login", "another", "as given", renew)
 

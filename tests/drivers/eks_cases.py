@@ -140,6 +140,7 @@ APIECE = (
     "s3:GetPublicAccessBlock",
     "iam:GetOpenIDConnectProvider",
     "ec2:DescribeInstanceTypes",
+    "ec2:DescribeVpcAttribute",  # one attribute a call
     "ecr:GetLifecyclePolicy",
     "ecr:ListTagsForResource",
     "eks:DescribeAccessEntry",

@@ -295,6 +295,10 @@ LOCKS = "without it, a lock is not named before it stops a delete"
 OBJECTS, UPLOADS = "objects in it", "unfinished uploads in it"
 ALSO: Mapping[str, Mapping[str, str]] = {
     "eks": {
+        "ec2:AuthorizeSecurityGroupEgress": "a rule of the cluster's group was removed by hand",
+        "ec2:AuthorizeSecurityGroupIngress": "a rule of the cluster's group was removed by hand",
+        "ecr:PutImageScanningConfiguration": "a repository was changed by hand",
+        "ecr:PutImageTagMutability": "a repository was changed by hand",
         "ec2:DeleteNetworkInterface": "a network interface that Kubernetes left behind",
         "ec2:DeleteVolume": "a claim left a volume behind, and its PersistentVolume said Delete",
         "ec2:DisassociateRouteTable": "a subnet was associated by hand with another route table",

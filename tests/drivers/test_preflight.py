@@ -298,3 +298,22 @@ def test_several_types_that_do_not_go_together(
         (error,) = errors(found, edited(case.profile, edits))
         assert error.startswith("pools[0].machine: ")
         assert told in error
+
+
+def test_machines_with_accelerators_get_the_image_with_their_drivers(tmp_path: Path) -> None:
+    machines = {"gpu": "g5.xlarge", "neuron": "inf1.xlarge"}
+    pools = [{"name": name, "machine": machine, "count": 1} for name, machine in machines.items()]
+    profile = edited(eks_cases.MINIMAL, {"pools": [*eks_cases.MINIMAL["pools"], *pools]})
+    mixed = edited(profile, {"pools.0.machine": ["m6i.large", "g5.xlarge"]})
+    with world(replace(eks_cases.MINIMAL_CASE, profile=profile), tmp_path) as found:
+        (told,) = errors(found, mixed)
+        assert "m6i.large (no accelerator), g5.xlarge (NVIDIA)" in told
+        found.settle(found.up())
+        groups = [thing.shown for thing in found.case.look(found) if thing.kind == "node-group"]
+        images = {each["nodegroupName"].rpartition("-")[0]: each["amiType"] for each in groups}
+        assert images == {
+            "default": "AL2023_x86_64_STANDARD",
+            "gpu": "AL2023_x86_64_NVIDIA",
+            "neuron": "AL2023_x86_64_NEURON",
+        }
+        found.settle(found.destroy())

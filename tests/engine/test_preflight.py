@@ -10,16 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterkit.engine.preflight import (
-    Choice,
-    Known,
-    MachineType,
-    Offers,
-    Report,
-    Several,
-    check_alike,
-    choose,
-)
+from clusterkit.engine.alike import check_alike
+from clusterkit.engine.preflight import Choice, Known, MachineType, Offers, Report, Several, choose
 from clusterkit.errors import Finding, PreflightError
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
+from botocore.exceptions import ClientError
 
-from clusterkit.eks.client import Clients
-from clusterkit.eks.errors import ERRORS, call
+from clusterkit.eks.client import Clients, Connections
+from clusterkit.eks.errors import ERRORS, call, translate
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import (
     Busy,
     ClusterkitError,
     CredentialsError,
+    Denied,
     Propagating,
     Rejected,
     ServerError,
@@ -68,6 +73,55 @@ def test_a_program_that_gives_no_credentials() -> None:
     assert "custom-process" in str(error)
 
 
+MFA = (
+    "[profile base]\naws_access_key_id = a\naws_secret_access_key = b\n"
+    "[profile dev]\nrole_arn = arn:aws:iam::123456789012:role/Dev\nsource_profile = base\n"
+    "mfa_serial = arn:aws:iam::123456789012:mfa/me\nregion = eu-west-1\n"
+)
+
+
+def nobody(_: str) -> str:
+    raise EOFError
+
+
+@pytest.mark.parametrize("ask", [None, nobody], ids=["as kubectl", "no terminal"])
+def test_a_code_that_nobody_can_give(ask: Callable[[str], str] | None) -> None:
+    folder = Path.home() / ".aws"
+    folder.mkdir()
+    (folder / "config").write_text(MFA)
+    wire = CloudConnection(ask=ask)
+    with pytest.raises(CredentialsError) as caught:
+        Clients(Target("eks", "demo", "eu-west-1", "dev"), wire, absent).sts.get_caller_identity()
+    assert "arn:aws:iam::123456789012:mfa/me" in str(caught.value)
+    assert "aws sts get-caller-identity" in caught.value.hint
+
+
+def test_a_code_is_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The AWS CLI's cache is read and written: the second process needs no code."""
+    folder = Path.home() / ".aws"
+    folder.mkdir()
+    (folder / "config").write_text(MFA)
+    asked: list[str] = []
+
+    def answer(question: str) -> str:
+        asked.append(question)
+        return "123456"
+
+    def assume(*_: Any, **__: Any) -> dict[str, Any]:
+        end = datetime.now(UTC) + timedelta(hours=1)
+        keys = {"AccessKeyId": "c", "SecretAccessKey": "d", "SessionToken": "e"}
+        return {"Credentials": {**keys, "Expiration": end}, "AssumedRoleUser": {"Arn": "a:b:c"}}
+
+    monkeypatch.setattr("botocore.client.BaseClient._make_api_call", assume)
+    for _ in range(2):
+        made = Connections(Target("eks", "demo", "eu-west-1", "dev"), CloudConnection(ask=answer))
+        found = made.session().get_credentials()
+        assert found is not None
+        assert found.get_frozen_credentials().token == "e"
+    assert len(asked) == 1
+    assert list((folder / "cli" / "cache").iterdir())
+
+
 def test_a_proxy_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
@@ -118,3 +172,30 @@ def test_where_only_the_text_tells(
 ) -> None:
     """A typo is final; a role that IAM does not show yet is not."""
     assert type(ERRORS.classify(code, 400, message, operation)) is kind
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        (
+            "User: u is not authorized to perform: iam:PassRole on resource: r",
+            "the credentials need the IAM permission for iam:PassRole",
+        ),
+        (
+            "User: u is not authorized to perform: eks:CreateCluster on resource: r with an "
+            "explicit deny in a service control policy",
+            "a service control policy denies eks:CreateCluster: ask who administers that policy",
+        ),
+    ],
+)
+def test_the_permission_that_is_missing_is_named(text: str, hint: str) -> None:
+    told = {"Error": {"Code": "AccessDeniedException", "Message": text}}
+    error = translate(ClientError(cast("Any", told), "CreateNodegroup"))
+    assert isinstance(error, Denied)
+    assert error.hint == hint
+
+
+def test_a_region_that_the_account_has_not_enabled() -> None:
+    text = "The security token included in the request is invalid."
+    error = ERRORS.classify("UnrecognizedClientException", 400, text, "DescribeCluster")
+    assert "aws account enable-region" in error.hint

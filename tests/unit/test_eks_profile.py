@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from clusterkit.eks.iam import EC2, trust
 from clusterkit.eks.profile import EksProfile
 from clusterkit.errors import ProfileError
 from clusterkit.profile.model import load
@@ -68,6 +69,10 @@ def said(folder: Path, text: str) -> str:
             "203.0.113.0/24 is not an internet address range",
         ),
         ("admins: [arn:aws:iam::123456789012:root]", "not for accounts or groups"),
+        (
+            "endpoint: {private: false, allowed: [8.8.8.0/24]}",
+            "endpoint.private: cannot be false while endpoint.allowed is a list",
+        ),
         ("admins: [me]", "aws iam get-role --role-name NAME --query Role.Arn"),
         (
             "admins: [arn:aws:sts::123456789012:assumed-role/Dev/me]",
@@ -131,6 +136,30 @@ def test_refused(tmp_path: Path, more: str, what: str) -> None:
 )
 def test_refused_in_a_pool(tmp_path: Path, more: str, what: str) -> None:
     assert what in said(tmp_path, GOOD.replace("xlarge}", f"xlarge, {more}}}"))
+
+
+def test_a_list_of_ranges_without_a_way_from_inside_an_existing_vpc(tmp_path: Path) -> None:
+    network = (
+        "network: {existing: {vpc: vpc-01234567, subnets: [subnet-01234567, subnet-89abcdef]}}"
+    )
+    open_to = "endpoint: {private: false, allowed: [8.8.8.0/24]}"
+    found = loaded(tmp_path, f"{GOOD}{network}\n{open_to}\n")
+    assert "endpoint.private" in [each.where for each in found.warnings()]
+
+
+@pytest.mark.parametrize(
+    ("partition", "ec2"),
+    [
+        ("aws", "ec2.amazonaws.com"),
+        ("aws-us-gov", "ec2.amazonaws.com"),
+        ("aws-cn", "ec2.amazonaws.com.cn"),
+        ("aws-iso", "ec2.c2s.ic.gov"),
+    ],
+)
+def test_nodes_are_trusted_by_the_name_ec2_has_in_the_partition(partition: str, ec2: str) -> None:
+    assert trust(EC2, partition)["Statement"][0]["Principal"] == {"Service": ec2}
+    eks = trust("eks.amazonaws.com", partition)
+    assert eks["Statement"][0]["Principal"] == {"Service": "eks.amazonaws.com"}
 
 
 def test_several_instance_types(tmp_path: Path) -> None:
