@@ -15,9 +15,9 @@ from clusterkit_sandbox.alibaba.service import (
     has_tags,
     iso,
     operation,
+    resource_group,
     tag_key_value,
 )
-from clusterkit_sandbox.alibaba.vpc import RESOURCE_GROUP
 from clusterkit_sandbox.kit.wire import parsed
 
 _ENTRIES = 50
@@ -36,12 +36,13 @@ def require_acl(call: Call, identifier: str) -> Acl:
 @operation("slb:CreateAccessControlList")
 def _create(call: Call) -> object:
     if not _NAME.fullmatch(call["AclName"]):
-        raise bad("InvalidParameter.AclName", "The specified AclName is not valid.")
+        raise bad("InvalidParameter", "The specified AclName is not valid.")
     acl = Acl(
         id=call.store.new_id("acl"),
         region=call.region,
         name=call["AclName"],
         tags=given_tags(call),
+        resource_group=resource_group(call),
     )
     return {"AclId": call.store.add(acl).id}
 
@@ -52,7 +53,7 @@ def _fields(acl: Acl) -> Json:
         "AclName": acl.name,
         "AddressIPVersion": "ipv4",
         "CreateTime": iso(acl.created),
-        "ResourceGroupId": RESOURCE_GROUP,
+        "ResourceGroupId": acl.resource_group,
         "Tags": {"Tag": tag_key_value(acl.tags)},
     }
 
@@ -100,11 +101,11 @@ def _entries(call: Call) -> dict[str, str]:
         }
     except (ValueError, KeyError, TypeError, AttributeError):
         raise bad(
-            "InvalidParameter.AclEntrys", "AclEntrys must be a JSON array of {entry, comment}."
+            "InvalidParameter", "AclEntrys must be a JSON array of {entry, comment}."
         ) from None
     if not 1 <= len(entries) <= _ENTRIES:
         # the code is not documented
-        raise bad("AclEntryProcessExceedsLimit", f"Add 1 to {_ENTRIES} entries in one call.")
+        raise bad("OverQuota", f"Add 1 to {_ENTRIES} entries in one call.")
     return entries
 
 
@@ -113,10 +114,10 @@ def _add(call: Call) -> object:
     acl, entries = require_acl(call, call["AclId"]), _entries(call)
     if len(acl.entries) + len(entries) > _MOST:
         # the code is not documented
-        raise bad("AclEntryProcessExceedsLimit", f"A list has at most {_MOST} entries.")
+        raise bad("OverQuota", f"A list has at most {_MOST} entries.")
     if entries.keys() & acl.entries.keys():
         # the code is not documented
-        raise bad("AclEntryEntity.Duplicate", "An entry is in the list already.")
+        raise bad("InvalidParameter", "An entry is in the list already.")
     acl.entries.update(entries)
     return {}
 
@@ -133,6 +134,6 @@ def _take(call: Call) -> object:
 def _delete(call: Call) -> object:
     acl = require_acl(call, call["AclId"])
     if _listeners(call, acl):
-        raise Failure(400, "AclInUsed", "The specified acl is used by a listener.")
+        raise Failure(400, "DependencyViolation", "The specified acl is used by a listener.")
     call.store.remove(acl)
     return {}

@@ -103,7 +103,7 @@ def _versions(call: Call) -> object:
     if call["Region"] not in REGIONS:
         raise bad("MissingRegion", f"There is no region {call['Region']}.")
     if call["ClusterType"] not in ("ManagedKubernetes", "Kubernetes"):
-        raise bad("InvalidClusterType", "ClusterType must be ManagedKubernetes or Kubernetes.")
+        raise bad("InvalidParameter", "ClusterType must be ManagedKubernetes or Kubernetes.")
     one = call.get("KubernetesVersion")
     if one is not None:
         upgrades = bool(call.get("QueryUpgradableVersion", False))

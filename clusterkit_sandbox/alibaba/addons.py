@@ -81,9 +81,9 @@ def _install(call: Call) -> object:
         name = _known(one["name"])
         if one["version"] != ADDONS[name]:
             # the code is not documented
-            raise bad("AddonVersionNotFound", f"{name} has no version {one['version']}.")
+            raise bad("AddonNotFound", f"{name} has no version {one['version']}.")
         if name in NETWORK_ADDONS:
-            raise bad("InvalidNetworkAddon", "The network of a cluster cannot be changed.")
+            raise bad("InvalidParameter", "The network of a cluster cannot be changed.")
         if name == "csi-plugin" and name not in cluster.addons:
             raise not_emulated("storage in a cluster that was made without it")
     task = call.store.tasks.start("addon_install", cluster)
@@ -94,6 +94,31 @@ def _install(call: Call) -> object:
 
     call.clusters.change(cluster, task, "addon/install", "running", installed)
     return Accepted(_begun(call, cluster.id, task.id))
+
+
+@operation("cs:UpgradeClusterAddons")
+def _upgrade(call: Call) -> object:
+    """Every add-on is offered in one version, which is thus the only one to upgrade to."""
+    cluster = find_cluster(call)
+    require_state(cluster, "running")
+    wanted = call.get("body", [])
+    if not wanted:
+        raise bad("InvalidParameter", "Name an add-on.")
+    for one in wanted:
+        name = _known(one["component_name"])
+        if name not in cluster.addons:
+            raise Failure(404, "AddonNotFound", f"The add-on {name} is not installed.")
+        if one["next_version"] != ADDONS[name]:
+            raise bad("AddonNotFound", f"{name} has no version {one['next_version']}.")
+    task = call.store.tasks.start("addon_upgrade", cluster)
+
+    def upgraded() -> None:
+        for one in wanted:
+            if one.get("config"):
+                cluster.addons[one["component_name"]] = one["config"]
+
+    call.clusters.change(cluster, task, "addon/install", "running", upgraded)
+    return _begun(call, cluster.id, task.id)
 
 
 def _begun(call: Call, cluster: str, task: str) -> Json:
@@ -109,7 +134,7 @@ def _uninstall(call: Call) -> object:
         if _known(name) not in cluster.addons:
             raise Failure(404, "AddonNotFound", f"The add-on {name} is not installed.")
         if name in NETWORK_ADDONS:
-            raise bad("InvalidNetworkAddon", "The network of a cluster cannot be removed.")
+            raise bad("InvalidParameter", "The network of a cluster cannot be removed.")
     task = call.store.tasks.start("addon_uninstall", cluster)
 
     def removed() -> None:

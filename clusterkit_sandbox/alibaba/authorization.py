@@ -9,14 +9,22 @@ Personal Edition are called as in the Enterprise Edition; that is unverified.
 - RAM: ``NoPermission``, with resource and action in the text (public logs);
 - every other: ``Forbidden.RAM``, which names no action (public logs of ECS and VPC).
 
-GetCallerIdentity needs none.
+GetCallerIdentity needs none. The session of a role may do what the policies of the role say at that
+moment, and nothing that one of them denies (vendor: RAM, "Policy evaluation process"). Resources
+and conditions are not evaluated. The sandbox does not have the text of system policies, it takes
+them by their names: ``AdministratorAccess``, ``AliyunVPCFullAccess``, ``AliyunVPCReadOnlyAccess``.
 """
 
 from __future__ import annotations
 
+import re
+
 from clusterkit_sandbox.alibaba.failure import Failure
+from clusterkit_sandbox.alibaba.models import Policy, Role
 from clusterkit_sandbox.alibaba.signature import AccessKey
-from clusterkit_sandbox.alibaba.store import ACCOUNT
+from clusterkit_sandbox.alibaba.store import ACCOUNT, Store
+from clusterkit_sandbox.kit.wire import parsed
+from clusterkit_sandbox.permissions import Permissions
 
 _FREE = ("sts:GetCallerIdentity",)
 _OTHERS = {
@@ -39,9 +47,48 @@ def needed(operation: str) -> tuple[str, ...]:
     return _OTHERS.get(operation) or (f"{_SAME.get(product, product)}:{name}",)
 
 
-def check(operation: str, key: AccessKey) -> None:
-    """Raise the service's refusal if the key's user may not do this."""
-    action = key.permissions.missing(needed(operation)) if key.permissions else None
+def _system(name: str) -> list[str]:
+    """The actions of a system policy, as far as its name tells them."""
+    if name == "AdministratorAccess":
+        return ["*"]
+    found = re.fullmatch(r"Aliyun([A-Za-z]+?)(FullAccess|ReadOnlyAccess)", name)
+    if found is None:
+        return []
+    service = found[1].lower()
+    service = {"container": "cs", "containerregistry": "cr"}.get(service, service)
+    verbs = ("*",) if found[2] == "FullAccess" else ("Check*", "Describe*", "Get*", "List*")
+    return [f"{service}:{verb}" for verb in verbs]
+
+
+def _of_role(store: Store, name: str) -> tuple[Permissions, Permissions]:
+    """What the role is allowed and what it is denied."""
+    found: dict[str, list[str]] = {"Allow": [], "Deny": []}
+    role = store.get(Role, name)
+    for kind, policy in role.policies if role is not None else ():
+        custom = store.get(Policy, policy) if kind == "Custom" else None
+        if custom is None:
+            found["Allow"] += _system(policy)
+            continue
+        for statement in parsed(custom.versions[custom.default][0])["Statement"]:
+            actions = statement["Action"]
+            found[statement["Effect"]] += [actions] if isinstance(actions, str) else actions
+    return Permissions(found["Allow"]), Permissions(found["Deny"])
+
+
+def _refused(store: Store, key: AccessKey, actions: tuple[str, ...]) -> str | None:
+    """The first of these actions that the key's user or role may not do."""
+    if not key.role:
+        return key.permissions.missing(actions) if key.permissions else None
+    allowed, denied = _of_role(store, key.role)
+    return next(
+        (one for one in actions if allowed.missing([one]) or not denied.missing([one])), None
+    )
+
+
+def check(operation: str, key: AccessKey, store: Store) -> None:
+    """Raise the service's refusal if the key's user or role may not do this."""
+    with store.lock:
+        action = _refused(store, key, needed(operation))
     if action is None:
         return
     product = operation.partition(":")[0]

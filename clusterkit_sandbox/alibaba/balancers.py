@@ -26,7 +26,6 @@ from clusterkit_sandbox.alibaba.service import (
     operation,
     tag_key_value,
 )
-from clusterkit_sandbox.alibaba.vpc import RESOURCE_GROUP
 
 _STATUSES = ("ConsoleProtection", "NonProtection")
 
@@ -63,7 +62,7 @@ def _clb_fields(balancer: LoadBalancer) -> Json:
             "ConsoleProtection" if balancer.modification_protected else "NonProtection"
         ),
         "CreateTime": iso(balancer.created),
-        "ResourceGroupId": RESOURCE_GROUP,
+        "ResourceGroupId": balancer.resource_group,
         "Tags": {"Tag": tag_key_value(balancer.tags)},
     }
 
@@ -111,7 +110,7 @@ def _delete_clb(call: Call) -> object:
 @operation("slb:SetLoadBalancerDeleteProtection")
 def _protect_clb(call: Call) -> object:
     if call["DeleteProtection"] not in ("on", "off"):
-        raise bad("InvalidParameter.DeleteProtection", "DeleteProtection must be on or off.")
+        raise bad("InvalidParameter", "DeleteProtection must be on or off.")
     _find_clb(call).protected = call["DeleteProtection"] == "on"
     return {}
 
@@ -120,7 +119,7 @@ def _protect_clb(call: Call) -> object:
 def _protect_clb_changes(call: Call) -> object:
     status = call["ModificationProtectionStatus"]
     if status not in _STATUSES:
-        raise bad("InvalidParameter.ModificationProtectionStatus", "The value is not valid.")
+        raise bad("InvalidParameter", "The value is not valid.")
     _find_clb(call).modification_protected = status == "ConsoleProtection"
     return {}
 
@@ -128,7 +127,7 @@ def _protect_clb_changes(call: Call) -> object:
 def _find_port(call: Call) -> tuple[LoadBalancer, int]:
     balancer, port = _find_clb(call), int(call["ListenerPort"])
     if port not in balancer.ports:
-        raise bad("InvalidParameter.ListenerPort", "The specified listener does not exist.")
+        raise bad("InvalidParameter", "The specified listener does not exist.")
     return balancer, port
 
 
@@ -155,11 +154,11 @@ def _set_listener(call: Call) -> object:
     status, kind = call.get("AclStatus", status), call.get("AclType", kind)
     acl = call.get("AclId", old)
     if status not in ("on", "off"):
-        raise bad("InvalidParameter.AclStatus", "AclStatus must be on or off.")
+        raise bad("InvalidParameter", "AclStatus must be on or off.")
     if status == "on":
         require_acl(call, acl)
         if kind not in ("white", "black"):
-            raise bad("InvalidParameter.AclType", "AclType must be white or black.")
+            raise bad("InvalidParameter", "AclType must be white or black.")
         balancer.acls[port] = (acl, status, kind)
     else:
         balancer.acls.pop(port, None)
@@ -195,7 +194,7 @@ def _nlb_fields(call: Call, balancer: LoadBalancer) -> Json:
             "Status": "ConsoleProtection" if balancer.modification_protected else "NonProtection"
         },
         "CreateTime": iso(balancer.created),
-        "ResourceGroupId": RESOURCE_GROUP,
+        "ResourceGroupId": balancer.resource_group,
     }
 
 
@@ -236,7 +235,7 @@ def _deleted(call: Call, balancer: LoadBalancer) -> object:
     """NLB and ALB answer alike."""
     if balancer.protected:
         raise bad(
-            "OperationDenied.DeletionProtectionEnabled",
+            "OperationDenied.DeleteProtectionIsOn",
             "The operation is not allowed because of DeletionProtectionEnabled.",
         )
     remove_balancer(call.store, balancer)
@@ -252,7 +251,7 @@ def _delete_nlb(call: Call) -> object:
 def _protect_nlb(call: Call) -> object:
     balancer = _find_nlb(call)
     if call.get("ModificationProtectionStatus", "NonProtection") not in _STATUSES:
-        raise bad("InvalidParameter.ModificationProtectionStatus", "The value is not valid.")
+        raise bad("InvalidParameter", "The value is not valid.")
     balancer.protected = bool(call.get("DeletionProtectionEnabled", balancer.protected))
     status = call.get("ModificationProtectionStatus")
     if status is not None:
@@ -262,9 +261,11 @@ def _protect_nlb(call: Call) -> object:
 
 @operation("alb:CreateLoadBalancer")
 def _create_alb(call: Call) -> object:
-    vpc = call.find(Vpc, call["VpcId"], "ResourceNotFound.Vpc", "The specified VPC does not exist.")
+    vpc = call.find(
+        Vpc, call["VpcId"], "InvalidVpcId.NotFound", "The specified VPC does not exist."
+    )
     vswitches = [
-        call.find(VSwitch, mapping["VSwitchId"], "ResourceNotFound.VSwitch")
+        call.find(VSwitch, mapping["VSwitchId"], "InvalidVSwitchId.NotFound")
         for mapping in call["ZoneMappings"]
     ]
     tags = given_tags(call)
@@ -320,7 +321,7 @@ def _alb_fields(balancer: LoadBalancer) -> Json:
         "VpcId": balancer.vpc,
         "DeletionProtectionConfig": {"Enabled": balancer.protected},
         "CreateTime": iso(balancer.created),
-        "ResourceGroupId": RESOURCE_GROUP,
+        "ResourceGroupId": balancer.resource_group,
         "Tags": key_value(balancer.tags),
     }
 

@@ -23,7 +23,7 @@ from clusterkit_sandbox.alibaba.models import (
     VSwitch,
 )
 from clusterkit_sandbox.alibaba.ram import new_role, trust
-from clusterkit_sandbox.alibaba.service import Call
+from clusterkit_sandbox.alibaba.service import Call, resource_group
 from clusterkit_sandbox.alibaba.store import Store
 
 
@@ -49,6 +49,7 @@ def new_cluster(
         region=call["region_id"],
         name=call["name"],
         tags=tags,
+        resource_group=resource_group(call, "resource_group_id"),
         body={
             "cluster_type": "ManagedKubernetes",
             "profile": "Default",

@@ -104,6 +104,7 @@ class ClusterLife:
             review=_no_token,
             hooks=ClusterControllers(self._store, cluster.id, self.pools),
             admins=(USER,),
+            services=cluster.service_cidr,
             objects=storage_classes() if "csi-plugin" in cluster.addons else (),
         )
 

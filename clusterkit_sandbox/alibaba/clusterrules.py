@@ -26,20 +26,20 @@ def check_kind(call: Call) -> None:
     """Only managed clusters of the default profile are emulated; others are refused."""
     kind = call.get("cluster_type", "ManagedKubernetes")
     if kind == "Kubernetes":
-        raise bad("InvalidClusterType", "ACK dedicated clusters can no longer be created.")
+        raise bad("InvalidParameter", "ACK dedicated clusters can no longer be created.")
     if kind != "ManagedKubernetes":
-        raise bad("InvalidClusterType", f"cluster_type {kind!r} is not valid.")
+        raise bad("InvalidParameter", f"cluster_type {kind!r} is not valid.")
     profile = call.get("profile", "Default")
     if profile != "Default":
-        raise bad("InvalidProfile", f"The sandbox has no clusters of profile {profile!r}.")
+        raise bad("InvalidParameter", f"The sandbox has no clusters of profile {profile!r}.")
     if call.get("cluster_spec", "ack.standard") not in SPECS:
-        raise bad("InvalidClusterSpec", f"cluster_spec must be one of {', '.join(SPECS)}.")
+        raise bad("InvalidParameter", f"cluster_spec must be one of {', '.join(SPECS)}.")
 
 
 def check_name(call: Call, name: str) -> None:
     """1 to 63 digits, letters, Chinese characters and hyphens, and not taken."""
     if not NAME.fullmatch(name):
-        raise bad("InvalidClusterName", f"The cluster name {name!r} is not valid.")
+        raise bad("InvalidParameter", f"The cluster name {name!r} is not valid.")
     if any(cluster.name == name for cluster in call.store.all(Cluster)):
         raise bad("ClusterNameAlreadyExist", f"cluster name {name} already exist in your clusters")
 
@@ -49,12 +49,12 @@ def check_quota(call: Call) -> None:
     clusters = list(call.store.all(Cluster))
     quotas = call.store.conditions.quotas
     if len(clusters) >= quotas["cluster"]:
-        raise bad("ErrorQuotaExceeded", f"You can have {quotas['cluster']} clusters.")
+        raise bad("QuotaExceeded.Cluster", f"You can have {quotas['cluster']} clusters.")
     standard = [c for c in clusters if c.body["cluster_spec"] == "ack.standard"]
     wanted = call.get("cluster_spec", "ack.standard")
     if wanted == "ack.standard" and len(standard) >= quotas["standard-cluster"]:
         raise bad(
-            "ErrorQuotaExceeded",
+            "QuotaExceeded.Cluster",
             f"You can have {quotas['standard-cluster']} clusters of ack.standard.",
         )
 
@@ -63,7 +63,7 @@ def version(call: Call) -> str:
     """The version to create, which must be offered, in full."""
     wanted = call.get("kubernetes_version", VERSIONS[0].name)
     if wanted not in [v.name for v in VERSIONS if v.creatable]:
-        raise bad("UnsupportedKubernetesVersion", f"kubernetes_version {wanted} is not supported.")
+        raise bad("InvalidParameter", f"kubernetes_version {wanted} is not supported.")
     return str(wanted)
 
 
@@ -102,7 +102,7 @@ def addons(call: Call) -> dict[str, str]:
             raise bad("AddonNotFound", f"The add-on {name!r} is not found.")
     network = [name for name in NETWORK_ADDONS if name in listed]
     if len(network) != 1:
-        raise bad("InvalidNetworkAddon", "addons must have one of flannel and terway-eniip.")
+        raise bad("InvalidParameter", "addons must have one of flannel and terway-eniip.")
     wanted = {
         **dict.fromkeys(DEFAULT_ADDONS, ""),
         **{n: a.get("config", "") for n, a in listed.items()},
@@ -135,7 +135,7 @@ def networks(call: Call, vpc: Vpc, installed: dict[str, str]) -> tuple[str, str]
 
 
 def _block(text: str, field: str, shortest: int, longest: int) -> IPv4Network:
-    refusal = bad(f"Invalid{field.title().replace('_', '')}", f"{field} {text} is not valid.")
+    refusal = bad("InvalidParameter", f"{field} {text} is not valid.")
     try:
         block = IPv4Network(text)
     except ValueError:
@@ -149,7 +149,7 @@ def _apart(block: IPv4Network, field: str, taken: dict[str, IPv4Network]) -> Non
     for whose, other in taken.items():
         if block.overlaps(other):
             raise bad(
-                f"{field.title().replace('_', '')}Conflict",
+                "InvalidParameter",
                 f"{field} {block} overlaps with {other} of {whose}.",
             )
 

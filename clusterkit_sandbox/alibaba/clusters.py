@@ -1,8 +1,8 @@
 """CS 2015-12-15: create, modify, upgrade and delete clusters.
 
 ``ErrorClusterNotFound``, ``ClusterNameAlreadyExist``, ``MissingPodVswitchIds``,
-``DependencyViolation.Resource`` and ``InstanceRouterExist`` have been seen in public; the codes for
-a cluster in the wrong state and for deletion protection are not documented.
+and ``DependencyViolation.Resource`` have been seen in public; the code for deletion protection is
+that of ECS.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _create(call: Call) -> object:
         if call.get("snat_entry", False) and any(
             nat.vpc == vpc.id for nat in call.store.all(NatGateway)
         ):
-            raise bad("InstanceRouterExist", "0.0.0.0/0 route entry already exist")
+            raise bad("RouterEntryConflict.Duplicated", "0.0.0.0/0 route entry already exist")
         cluster = new_cluster(call, vpc, found, wanted, (service, pods), installed, tags)
         if call.get("snat_entry", False):
             take_snat(call.store, cluster, found)
@@ -107,7 +107,8 @@ def _delete(call: Call) -> object:
     cluster = find_cluster(call)
     if cluster.body.get("deletion_protection", False):
         raise bad(
-            "ErrorDeletionProtection", f"Deletion protection of cluster {cluster.id} is enabled."
+            "InvalidOperation.DeletionProtection",
+            f"Deletion protection of cluster {cluster.id} is enabled.",
         )
     require_state(cluster, "running", "failed", "delete_failed", "unavailable", "inactive")
     for pool in call.store.all(NodePool):
@@ -203,7 +204,7 @@ def _upgrade(call: Call) -> object:
     if not wanted or wanted != upgrade_of(cluster.version):
         # the code is not documented
         raise bad(
-            "UnsupportedKubernetesVersion",
+            "InvalidParameter",
             f"{cluster.version} can be upgraded to {upgrade_of(cluster.version) or 'nothing'}.",
         )
 

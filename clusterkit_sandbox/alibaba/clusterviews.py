@@ -27,7 +27,6 @@ from clusterkit_sandbox.alibaba.models import (
 from clusterkit_sandbox.alibaba.nodes import node_name
 from clusterkit_sandbox.alibaba.service import Call, Json, beijing, find_cluster, operation
 from clusterkit_sandbox.alibaba.store import ACCOUNT, Store
-from clusterkit_sandbox.alibaba.vpc import RESOURCE_GROUP
 
 _DETAIL_ONLY = ("extra_sans", "node_cidr_mask", "parameters", "rrsa_config")
 _NOT_BY_REGION = (
@@ -99,7 +98,7 @@ def fields(store: Store, cluster: Cluster) -> Json:
         "meta_data": json.dumps({"Addons": installed}),
         "parameters": {},
         "deletion_protection": body["deletion_protection"],
-        "resource_group_id": body.get("resource_group_id", RESOURCE_GROUP),
+        "resource_group_id": cluster.resource_group,
         "rrsa_config": _rrsa(cluster),
         "tags": [{"key": key, "value": value} for key, value in cluster.tags.items()],
         "created": beijing(cluster.created),

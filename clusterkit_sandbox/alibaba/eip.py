@@ -20,8 +20,8 @@ from clusterkit_sandbox.alibaba.service import (
     iso,
     key_value,
     operation,
+    resource_group,
 )
-from clusterkit_sandbox.alibaba.vpc import RESOURCE_GROUP
 
 
 def _bandwidth(call: Call, default: str) -> str:
@@ -49,6 +49,7 @@ def _allocate(call: Call) -> object:
             name=call.get("Name", ""),
             description=call.get("Description", ""),
             tags=tags,
+            resource_group=resource_group(call),
             address=call.store.public_address(),
             bandwidth=bandwidth,
             internet_charge_type=charge,
@@ -57,7 +58,7 @@ def _allocate(call: Call) -> object:
         return {
             "AllocationId": eip.id,
             "EipAddress": eip.address,
-            "ResourceGroupId": RESOURCE_GROUP,
+            "ResourceGroupId": eip.resource_group,
         }
 
     return call.once(make)
@@ -80,6 +81,7 @@ def _describe_eips(call: Call) -> object:
         and (addresses == [""] or e.address in addresses)
         and asked_for(call, AssociatedInstanceId=e.instance, EipName=e.name)
         and asked_for(call, AssociatedInstanceType=e.instance_type, Status=_eip_status(call, e))
+        and asked_for(call, ResourceGroupId=e.resource_group)
         and has_tags(e, call)
     ]
     figures, eips = call.page(found, most=100)
@@ -100,7 +102,7 @@ def _describe_eips(call: Call) -> object:
             "InstanceId": e.instance,
             "InstanceType": e.instance_type,
             "InstanceRegionId": e.region if e.instance else "",
-            "ResourceGroupId": RESOURCE_GROUP,
+            "ResourceGroupId": e.resource_group,
             "Tags": {"Tag": key_value(e.tags)},
         }
         for e in eips

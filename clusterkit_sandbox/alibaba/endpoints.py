@@ -14,7 +14,7 @@ _CENTRAL = ("ram", "location")
 def _describe(call: Call) -> object:
     region, service = call["Id"], str(call["ServiceCode"]).lower()
     if region not in REGIONS:
-        raise Failure(404, "Illegal Parameter", "Please check the parameters")
+        raise Failure(404, "InvalidParameter", "Please check the parameters")
     found = []
     if service in HOSTS:
         host = HOSTS[service] if service in _CENTRAL else f"{HOSTS[service]}.{region}"

@@ -8,7 +8,9 @@ Two formats (both seen on the wire in public logs; the old Python SDK knows only
   for which the old SDK reports ``SDK.UnknownServerError``.
 
 A code that begins with ``Sandbox.`` is this emulator's own: the vendor is more lenient there, or
-the sandbox does not emulate what was asked for.
+the sandbox does not emulate what was asked for. Every other stands in ``facts/alibaba.tsv``, and a
+test holds them to it. Where nobody has published the code of a refusal, it gets a general one, and
+the message says what is wrong.
 """
 
 from __future__ import annotations

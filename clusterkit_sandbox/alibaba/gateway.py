@@ -31,6 +31,7 @@ from clusterkit_sandbox.alibaba import (
     policies,
     poolnodes,
     ram,
+    reach,
     registry,
     repositories,
     scaling,
@@ -129,9 +130,10 @@ class AlibabaCloud:
         """Clusters sign for themselves."""
         return False
 
-    def barred(self, _: str) -> str:
-        """Endpoints let every machine in."""
-        return ""
+    def barred(self, host: str) -> str:
+        """Why this machine may not connect to a cluster's endpoint."""
+        with self.store.lock:
+            return reach.barred(self.store, host)
 
     def reset(self) -> None:
         """Remove every resource and set the account up according to ``store.conditions``."""
@@ -182,7 +184,7 @@ class AlibabaCloud:
 
     def _run(self, request: Request, key: AccessKey, request_id: str) -> Answer:
         operation, path = model.find(request)
-        authorization.check(operation.name, key)
+        authorization.check(operation.name, key, self.store)
         if request.flat.get("Format", "JSON").upper() != "JSON":
             raise not_emulated("answers in another format than JSON")
         parameters = read(request, operation)

@@ -29,9 +29,9 @@ from clusterkit_sandbox.alibaba.service import (
     has_tags,
     iso,
     operation,
+    resource_group,
     tag_key_value,
 )
-from clusterkit_sandbox.alibaba.vpc import RESOURCE_GROUP
 
 _RULE = (
     "IpProtocol",
@@ -54,10 +54,10 @@ _MOST = 200
 
 @operation("ecs:CreateSecurityGroup")
 def _create(call: Call) -> object:
-    tags = given_tags(call)
+    tags, resources = given_tags(call), resource_group(call)
     kind = call.get("SecurityGroupType", "normal")
     if kind not in ("normal", "enterprise"):
-        raise bad("InvalidSecurityGroupType", "The specified SecurityGroupType is not valid.")
+        raise bad("InvalidParameter", "The specified SecurityGroupType is not valid.")
     vpc = call.get("VpcId", "")
     if vpc:
         call.find(Vpc, vpc, "InvalidVpcId.NotFound", "Specified VPC does not exist.")
@@ -71,6 +71,7 @@ def _create(call: Call) -> object:
             name=call.get("SecurityGroupName", ""),
             description=call.get("Description", ""),
             tags=tags,
+            resource_group=resources,
             vpc=vpc,
             kind=kind,
         )
@@ -96,7 +97,7 @@ def _describe(call: Call) -> object:
         for g in call.here(SecurityGroup)
         if (not ids or g.id in ids)
         and asked_for(call, SecurityGroupId=g.id, VpcId=g.vpc, SecurityGroupName=g.name)
-        and asked_for(call, SecurityGroupType=g.kind)
+        and asked_for(call, SecurityGroupType=g.kind, ResourceGroupId=g.resource_group)
         and has_tags(g, call)
     ]
     figures: Json
@@ -114,7 +115,7 @@ def _describe(call: Call) -> object:
             "SecurityGroupType": g.kind,
             "CreationTime": iso(g.created),
             "RuleCount": len(g.rules),
-            "ResourceGroupId": RESOURCE_GROUP,
+            "ResourceGroupId": g.resource_group,
             "ServiceManaged": False,
             "Tags": {"Tag": tag_key_value(g.tags)},
         }
@@ -198,7 +199,7 @@ def _check_end(call: Call, fields: dict[str, str], end: str) -> None:
     """The source or destination: a CIDR block or an existing group."""
     block, group = fields.get(f"{end}CidrIp"), fields.get(f"{end}GroupId")
     if not block and not group:
-        raise bad(f"MissingParameter.{end}", f"One of the {end} parameters is needed.")
+        raise bad("MissingParameter", f"One of the {end} parameters is needed.")
     if group:
         call.find(SecurityGroup, group, f"Invalid{end}GroupId.NotFound")
     if block:

@@ -23,9 +23,9 @@ from clusterkit_sandbox.alibaba.service import (
     has_tags,
     iso,
     operation,
+    resource_group,
     tag_key_value,
 )
-from clusterkit_sandbox.alibaba.vpc import RESOURCE_GROUP
 from clusterkit_sandbox.kit.wire import parsed
 
 
@@ -36,7 +36,7 @@ def ids_of(call: Call, field: str) -> list[str]:
     except ValueError:
         found = None
     if not isinstance(found, list):
-        raise bad(f"InvalidParameter.{field}", f"{field} must be a JSON array.")
+        raise bad("InvalidParameter", f"{field} must be a JSON array.")
     return [str(one) for one in found]
 
 
@@ -84,7 +84,7 @@ def _instances(call: Call) -> object:
                 "VSwitchId": i.vswitch,
                 "PrivateIpAddress": {"IpAddress": [i.address]},
             },
-            "ResourceGroupId": RESOURCE_GROUP,
+            "ResourceGroupId": i.resource_group,
             "Tags": {"Tag": tag_key_value(i.tags)},
         }
         for i in instances
@@ -99,7 +99,7 @@ def _run(call: Call) -> object:
         raise Failure(403, "InvalidInstanceType.ValueNotSupported", "There is no such type.")
     vswitch = call.find(VSwitch, call["VSwitchId"], "InvalidVSwitchId.NotFound")
     group = call.find(SecurityGroup, call["SecurityGroupId"], "InvalidSecurityGroupId.NotFound")
-    tags = given_tags(call)
+    tags, resources = given_tags(call), resource_group(call)
 
     def make() -> Json:
         made = []
@@ -112,6 +112,7 @@ def _run(call: Call) -> object:
                 region=vswitch.region,
                 name=call.get("InstanceName", ""),
                 tags=dict(tags),
+                resource_group=resources,
                 kind=call["InstanceType"],
                 zone=vswitch.zone,
                 vpc=vswitch.vpc,
@@ -165,14 +166,14 @@ def _create_interface(call: Call) -> object:
         found = call.find(SecurityGroup, group, "InvalidSecurityGroupId.NotFound")
         if found.vpc != vswitch.vpc:
             # the code is not documented
-            raise Failure(403, "InvalidSecurityGroupId.NotInVpc", f"{group} is in another VPC.")
-    tags = given_tags(call)
+            raise Failure(403, "InvalidSecurityGroupId.NotFound", f"{group} is in another VPC.")
+    tags, resources = given_tags(call), resource_group(call)
 
     def make() -> Json:
         interface = new_interface(call, vswitch, groups)
         interface.name = call.get("NetworkInterfaceName", "")
         interface.description = call.get("Description", "")
-        interface.tags = tags
+        interface.tags, interface.resource_group = tags, resources
         fields = _interface_fields(interface)
         return {k: v for k, v in fields.items() if k not in ("CreationTime", "InstanceId")}
 
@@ -224,7 +225,7 @@ def _interface_fields(interface: NetworkInterface) -> Json:
         "ServiceManaged": interface.managed,
         "InstanceId": interface.instance,
         "CreationTime": iso(interface.created),
-        "ResourceGroupId": RESOURCE_GROUP,
+        "ResourceGroupId": interface.resource_group,
         "Tags": {"Tag": tag_key_value(interface.tags)},
     }
 

@@ -19,13 +19,21 @@ from clusterkit_sandbox.alibaba.service import (
     has_tags,
     iso,
     operation,
+    resource_group,
     tag_key_value,
 )
-from clusterkit_sandbox.alibaba.vpc import RESOURCE_GROUP
 from clusterkit_sandbox.kit.wire import parsed
 
 _NAME = re.compile(r"[^\W\d_][\w.:-]{1,127}")
-_KINDS = ("ssh-rsa", "ssh-ed25519")
+_KINDS = (
+    "ssh-rsa",
+    "ssh-dss",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "ssh-ed25519",
+)
+"""Vendor: ImportKeyPair, PublicKeyBody: rsa, dsa, ecdsa; an operator of 2026 imported ed25519."""
 
 
 @operation("ecs:ImportKeyPair")
@@ -54,6 +62,7 @@ def _import(call: Call) -> object:
         region=call.region,
         name=name,
         tags=given_tags(call),
+        resource_group=resource_group(call),
         fingerprint=hashlib.md5(blob, usedforsecurity=False).hexdigest(),
         public_key=body,
     )
@@ -68,7 +77,9 @@ def _describe(call: Call) -> object:
         pair
         for pair in call.here(KeyPair)
         if re.fullmatch(wanted, pair.id)
-        and asked_for(call, KeyPairFingerPrint=pair.fingerprint)
+        and asked_for(
+            call, KeyPairFingerPrint=pair.fingerprint, ResourceGroupId=pair.resource_group
+        )
         and has_tags(pair, call)
     ]
     figures, pairs = call.page(found)
@@ -77,7 +88,7 @@ def _describe(call: Call) -> object:
             "KeyPairName": pair.id,
             "KeyPairFingerPrint": pair.fingerprint,
             "CreationTime": iso(pair.created),
-            "ResourceGroupId": RESOURCE_GROUP,
+            "ResourceGroupId": pair.resource_group,
             "Tags": {"Tag": tag_key_value(pair.tags)},
         }
         | ({"PublicKey": pair.public_key} if call.get("IncludePublicKey") else {})
@@ -93,7 +104,9 @@ def _delete(call: Call) -> object:
     except ValueError:
         names = None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise bad("InvalidParameter.KeyPairNames", "KeyPairNames must be a JSON array of names.")
+        raise bad(
+            "InvalidKeyPairNames.ValueNotSupported", "KeyPairNames must be a JSON array of names."
+        )
     used = {instance.key_pair for instance in call.here(Instance)}
     for name in names:
         if name in used:

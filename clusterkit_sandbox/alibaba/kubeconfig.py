@@ -23,7 +23,7 @@ def _describe(call: Call) -> object:
     private = bool(call.get("PrivateIpAddress", False))
     if not private and not cluster.public:
         # the code is not documented
-        raise bad("ErrorNoPublicEndpoint", "The cluster has no public endpoint.")
+        raise bad("InvalidParameter", "The cluster has no public endpoint.")
     minutes = call.get("TemporaryDurationMinutes")
     if minutes is not None and not 15 <= minutes <= 4320:
         raise bad("InvalidParameter", "TemporaryDurationMinutes must be 15 to 4320.")

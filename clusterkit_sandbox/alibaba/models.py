@@ -12,6 +12,8 @@ from clusterkit_sandbox.kit.operations import LongRunning
 
 API_PORT = 6443
 """the port of API servers"""
+RESOURCE_GROUPS = ("rg-acfmsandbox00000", "rg-acfmsandbox00001")
+"""the account's resource groups; the first is the default one"""
 
 
 @dataclass(kw_only=True)
@@ -29,6 +31,7 @@ class Thing:
     """by the store's clock: until then the resource is being created or changed"""
     owner: str = ""
     """the cluster that created it; empty for the user's own"""
+    resource_group: str = RESOURCE_GROUPS[0]
 
     @property
     def scope(self) -> str:

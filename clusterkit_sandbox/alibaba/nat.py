@@ -18,7 +18,6 @@ from clusterkit_sandbox.alibaba.service import (
     operation,
     tag_key_value,
 )
-from clusterkit_sandbox.alibaba.vpc import RESOURCE_GROUP
 
 
 @operation("vpc:CreateNatGateway")
@@ -27,7 +26,7 @@ def _create_nat(call: Call) -> object:
     if call.get("NatType", "Normal") != "Enhanced":
         # vendor: only Enhanced gateways can still be made, and it is not the default; the code is
         # not documented
-        raise bad("InvalidParameter.NatType.NotSupport", "Only NatType Enhanced is supported.")
+        raise bad("InvalidParameter", "Only NatType Enhanced is supported.")
     if call.get("VSwitchId") is None:
         raise missing("VSwitchId")
     vswitch = call.find(VSwitch, call["VSwitchId"], "InvalidVSwitchId.NotFound")
@@ -35,7 +34,7 @@ def _create_nat(call: Call) -> object:
         raise Failure(404, "InvalidVSwitchId.NotFound", "The vSwitch is not in the VPC.")
     kind = call.get("NetworkType", "internet")
     if kind not in ("internet", "intranet"):
-        raise bad("InvalidParameter.NetworkType", "The specified NetworkType is not valid.")
+        raise bad("InvalidParameter", "The specified NetworkType is not valid.")
     tags = given_tags(call)
 
     def make() -> Json:
@@ -47,6 +46,7 @@ def _create_nat(call: Call) -> object:
             name=call.get("Name", ""),
             description=call.get("Description", ""),
             tags=tags,
+            resource_group=vpc.resource_group,
             due=call.store.due("nat-gateway/create"),
             vpc=vpc.id,
             vswitch=vswitch.id,
@@ -107,7 +107,7 @@ def _nat_fields(call: Call, nat: NatGateway) -> Json:
         "NetworkType": nat.network_type,
         "BusinessStatus": "Normal",
         "CreationTime": iso(nat.created),
-        "ResourceGroupId": RESOURCE_GROUP,
+        "ResourceGroupId": nat.resource_group,
     }
 
 

@@ -23,6 +23,7 @@ from clusterkit_sandbox.alibaba.poolrules import (
     check_pool_name,
     check_room,
     check_size,
+    default_image,
 )
 from clusterkit_sandbox.alibaba.poolviews import detail, summary
 from clusterkit_sandbox.alibaba.service import Call, Json, find_cluster, operation
@@ -48,6 +49,7 @@ def new_pool(store: Store, cluster: Cluster, body: Mapping[str, Any]) -> NodePoo
         id=f"np{store.new_hex()}",
         region=cluster.region,
         name=whole["nodepool_info"]["name"],
+        resource_group=whole["nodepool_info"].get("resource_group_id") or cluster.resource_group,
         cluster=cluster.id,
         body=whole,
         desired=_desired(whole),
@@ -61,7 +63,7 @@ def _completed(body: Mapping[str, Any]) -> Json:
     whole = copy.deepcopy(dict(body))
     whole["scaling_group"] = {
         "multi_az_policy": "PRIORITY",
-        "image_type": "AliyunLinux3",
+        "image_type": default_image(whole["scaling_group"]["instance_types"]),
         "spot_strategy": "NoSpot",
         "scaling_policy": "release",
         "system_disk_size": 120,
@@ -120,7 +122,7 @@ def check_new(call: Call, home: Home, bodies: Sequence[Json]) -> None:
         check_management(home, body)
     if len(pools) + len(bodies) > call.store.conditions.quotas["nodepool"]:
         # the code is not documented
-        raise bad("ErrorQuotaExceeded", "The cluster can have no more node pools.")
+        raise bad("QuotaExceeded", "The cluster can have no more node pools.")
     check_room(call, home, sum(_desired(_completed(body)) for body in bodies))
 
 
@@ -252,7 +254,9 @@ def _delete(call: Call) -> object:
     _require_state(pool, "active", "delete_failed")
     machines = [i for i in call.store.all(Instance) if i.pool == pool.id]
     if machines and not call.get("force", False):
-        raise bad("NodePoolNotEmpty", f"The node pool {pool.id} has {len(machines)} machines.")
+        raise bad(
+            "DependencyViolation.Resource", f"The node pool {pool.id} has {len(machines)} machines."
+        )
     task = call.store.tasks.start("nodepool_delete", cluster, pool.id)
     call.clusters.pools.delete(pool, task)
     return {"request_id": call.request_id, "task_id": task.id}

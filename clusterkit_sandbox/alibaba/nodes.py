@@ -51,7 +51,7 @@ def settle(store: Store, pool: NodePool, *, joining: bool) -> tuple[str, str] | 
     tried = pool.desired > len(machines)
     if error is None and not (joining or silent) and (tried or locked_out is None):
         error = (
-            "NodeJoinFailed",
+            "OperationDenied",
             locked_out or "The machines did not become nodes of the cluster in time.",
         )
     absent = sum(i.pool == pool.id and not i.joined for i in store.all(Instance))
@@ -177,6 +177,7 @@ def _instance(
             "ack.alibabacloud.com/nodepool-id": pool.id,
             **{t["key"]: t.get("value", "") for t in group.get("tags", [])},
         },
+        resource_group=pool.resource_group,
         kind=kind,
         zone=vswitch.zone,
         vpc=vswitch.vpc,

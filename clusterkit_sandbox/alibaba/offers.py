@@ -79,9 +79,7 @@ def _available(call: Call) -> object:
         "DataDisk": _disk_offers,
     }.get(wanted)
     if offers is None:
-        raise bad(
-            "InvalidDestinationResource.NotFound", f"The sandbox knows no resource {wanted!r}."
-        )
+        raise bad("InvalidParameter", f"The sandbox knows no resource {wanted!r}.")
     kind = call.get("InstanceType")
     if kind is not None and kind not in INSTANCE_TYPES:
         raise bad("InvalidInstanceType.ValueNotSupported", "The InstanceType is not supported.")

@@ -68,9 +68,9 @@ def _repository(call: Call) -> Repository:
 def _create_namespace(call: Call) -> object:
     name = valid(call["Namespace"]["Namespace"], "NAMESPACE", 2, 120)
     if any(n.name == name for n in _own(call)):
-        raise Failure(409, "NAMESPACE_ALREADY_EXIST", "namespace is already exist")
+        raise Failure(409, "InvalidParameter", "namespace is already exist")
     if len(_own(call)) >= _NAMESPACES:
-        raise bad("NAMESPACE_QUOTA_EXCEED", f"An account has {_NAMESPACES} namespaces.")
+        raise bad("QuotaExceeded", f"An account has {_NAMESPACES} namespaces.")
     number = call.store.new_number()
     call.store.add(
         Namespace(
@@ -123,7 +123,7 @@ def _delete_namespace(call: Call) -> object:
 
 def _summary(text: str) -> str:
     if not 1 <= len(text) <= _SUMMARY:
-        raise bad("INVALID_REPO_SUMMARY", f"Summary must have 1 to {_SUMMARY} characters.")
+        raise bad("InvalidParameter", f"Summary must have 1 to {_SUMMARY} characters.")
     return text
 
 
@@ -134,7 +134,7 @@ def _create_repository(call: Call) -> object:
     name = valid(sent["RepoName"], "REPO", 2, 64)
     for one in call.here(Repository):
         if (one.instance, one.namespace, one.name) == ("", namespace.name, name):
-            raise Failure(409, "REPO_ALREADY_EXIST", "repo is already exist")
+            raise Failure(409, "InvalidParameter", "repo is already exist")
     number = call.store.new_number()
     call.store.add(
         Repository(

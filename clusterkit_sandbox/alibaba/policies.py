@@ -192,6 +192,6 @@ def _delete_version(call: Call) -> object:
     policy = _custom(call)
     name = _known_version(call, policy)
     if name == policy.default:
-        raise Failure(409, "DeleteConflict.PolicyVersion.Default", "It is the default version.")
+        raise Failure(409, "DeleteConflict.Policy.Version.Default", "It is the default version.")
     del policy.versions[name]
     return {}

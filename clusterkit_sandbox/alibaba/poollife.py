@@ -141,7 +141,7 @@ class PoolLife:
                 if pool.protected:
                     # the code is not documented
                     reason = "The scaling group of the node pool is protected from deletion."
-                    self._store.tasks.end(task, ("DeleteScalingGroupFailed", reason))
+                    self._store.tasks.end(task, ("OperationDenied", reason))
                     _set(pool, "delete_failed")
                     return
                 remove_pool(self._store, pool)
@@ -207,7 +207,7 @@ class PoolLife:
             with self._store.lock:
                 # the code is not documented
                 reason = f"Pods could not be evicted: {', '.join(staying)}."
-                self._store.tasks.end(task, ("DrainNodesFailed", reason))
+                self._store.tasks.end(task, ("OperationDenied", reason))
                 _set(pool, failed)
 
         drain(

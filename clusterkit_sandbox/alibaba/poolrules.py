@@ -22,12 +22,33 @@ from clusterkit_sandbox.alibaba.catalogue import DISKS, INSTANCE_TYPES, LIFECYCL
 from clusterkit_sandbox.alibaba.clusterrules import NAME, check_group, find_switch
 from clusterkit_sandbox.alibaba.failure import bad, not_emulated
 from clusterkit_sandbox.alibaba.models import Cluster, Instance, KeyPair, NodePool
-from clusterkit_sandbox.alibaba.service import Call, Json
+from clusterkit_sandbox.alibaba.service import Call, Json, as_tags, check_tags
 
 _TAINT_EFFECTS = ("NoSchedule", "NoExecute", "PreferNoSchedule")
 _SPOT = ("NoSpot", "SpotWithPriceLimit", "SpotAsPriceGo")
 _USER_DATA = 32 * 1024
 """Bytes of a script before it is encoded (vendor: RunInstances, UserData)."""
+_ARM_IMAGE = "AliyunLinux3Arm64"
+_IMAGES: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(
+        (
+            "AliyunLinux",
+            "AliyunLinuxSecurity",
+            "AliyunLinux3",
+            "AliyunLinux3Security",
+            "CentOS",
+            "Windows",
+            "WindowsCore",
+        ),
+        ("X86",),
+    ),
+    _ARM_IMAGE: ("ARM",),
+    "ContainerOS": ("ARM", "X86"),
+    "AliyunLinux3ContainerOptimized": ("ARM", "X86"),
+}
+"""The architectures of each image (vendor: CreateClusterNodePool, image_type, which says which one
+is for ARM).
+"""
 _MANAGED_ADDON = "ack-node-problem-detector"
 
 
@@ -48,6 +69,12 @@ class Home:
         return cls(cluster.id, cluster.region, cluster.vpc, spec, cluster.addons)
 
 
+def default_image(types: Collection[str]) -> str:
+    """The image of a pool that names none."""
+    arm = any(INSTANCE_TYPES[name].architecture == "ARM" for name in types)
+    return _ARM_IMAGE if arm else "AliyunLinux3"
+
+
 def check_pool(call: Call, home: Home, body: Json) -> None:
     """Check what the published description cannot express."""
     group: dict[str, Any] = body["scaling_group"]
@@ -57,7 +84,11 @@ def check_pool(call: Call, home: Home, body: Json) -> None:
         raise bad("InvalidParameter", "scaling_group.vswitch_ids must have 1 to 8 vSwitches.")
     for name in group["instance_types"]:
         if name not in INSTANCE_TYPES:
-            raise bad("InvalidInstanceType", f"The instance type {name} is not supported.")
+            raise bad(
+                "InvalidInstanceType.ValueNotSupported",
+                f"The instance type {name} is not supported.",
+            )
+    _check_image(group)
     for identifier in group["vswitch_ids"]:
         if find_switch(call, identifier).vpc != home.vpc:
             raise bad("InvalidVSwitchId.NotFound", f"{identifier} is not in VPC {home.vpc}.")
@@ -71,10 +102,26 @@ def check_pool(call: Call, home: Home, body: Json) -> None:
         raise bad("InvalidParameter", "multi_az_policy is not valid.")
     for identifier in group.get("security_group_ids", []):
         check_group(call, identifier, home.vpc)
+    check_tags(as_tags(group.get("tags", []), "key", "value"))
     _check_login(call, home.region, group)
     _check_disk(group)
     _check_scaling(body)
     _check_kubernetes(body.get("kubernetes_config") or {})
+
+
+def _check_image(group: Json) -> None:
+    """One architecture in a pool, and an image of it; the code is not documented."""
+    kinds = {INSTANCE_TYPES[name].architecture for name in group["instance_types"]}
+    image = group.get("image_type") or default_image(group["instance_types"])
+    if image not in _IMAGES:
+        raise bad("InvalidParameter", f"The image type {image} is not supported.")
+    if len(kinds) > 1:
+        raise bad("InvalidParameter", "The instance types of a node pool have one architecture.")
+    if not group.get("image_id") and not kinds <= {*_IMAGES[image]}:
+        raise bad(
+            "InvalidParameter",
+            f"The image type {image} is not for instance types of {', '.join(kinds)}.",
+        )
 
 
 def _check_kubernetes(config: Json) -> None:
@@ -140,7 +187,7 @@ def check_room(call: Call, home: Home, more: int) -> None:
             there += max(0, pool.desired - made)
     if more > 0 and there + more > most:
         # the code is not documented
-        raise bad("ErrorQuotaExceeded", f"The cluster can have {most} nodes.")
+        raise bad("QuotaExceeded", f"The cluster can have {most} nodes.")
 
 
 def check_pool_name(cluster: str, name: str, taken: Collection[str]) -> None:
@@ -168,16 +215,37 @@ def _check_disk(group: dict[str, Any]) -> None:
     size = int(group.get("system_disk_size", 120))
     for category in categories:
         if category not in DISKS:
-            raise bad("InvalidSystemDiskCategory", f"There is no disk category {category!r}.")
+            raise bad(
+                "InvalidSystemDiskCategory.ValueNotSupported",
+                f"There is no disk category {category!r}.",
+            )
         if category in ("cloud_efficiency", "cloud_ssd"):
             raise bad(
-                "InvalidSystemDiskCategory",
+                "InvalidSystemDiskCategory.ValueNotSupported",
                 f"The system disk category {category} is not supported for node pools; use"
                 " cloud_essd, cloud_auto or cloud_essd_entry.",
             )
         low, high = DISKS[category].system
         if not low <= size <= high:
             raise bad("InvalidSystemDiskSize", f"system_disk_size must be {low} to {high}.")
+        _check_level(category, group.get("system_disk_performance_level"), size)
+    for disk in group.get("data_disks", []):
+        _check_level(disk.get("category", ""), disk.get("performance_level"), disk.get("size", 0))
+
+
+def _check_level(category: str, level: str | None, size: int) -> None:
+    """A level has its least size; code and words are those of CreateDisk and RunInstances."""
+    levels = DISKS[category].levels if category in DISKS else {}
+    if not levels or not level:
+        return
+    if level not in levels:
+        raise bad("InvalidPerformanceLevel.Malformed", f"There is no performance level {level!r}.")
+    if int(size) < levels[level]:
+        raise bad(
+            "OperationDenied.PerformanceLevelNotMatch",
+            f"The specified PerformanceLevel {level} and disk size {size} do not match: it has"
+            f" {levels[level]} GiB or more.",
+        )
 
 
 def _check_scaling(body: Json) -> None:

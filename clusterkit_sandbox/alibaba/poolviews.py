@@ -10,7 +10,6 @@ from clusterkit_sandbox.alibaba.nodes import group_id
 from clusterkit_sandbox.alibaba.poollife import REMOVING
 from clusterkit_sandbox.alibaba.service import Json, beijing
 from clusterkit_sandbox.alibaba.store import Store
-from clusterkit_sandbox.alibaba.vpc import RESOURCE_GROUP
 
 _PARTS = (
     "auto_scaling",
@@ -36,7 +35,7 @@ def summary(store: Store, pool: NodePool) -> Json:
             "name": pool.name,
             "type": body["nodepool_info"].get("type", "ess"),
             "region_id": pool.region,
-            "resource_group_id": body["nodepool_info"].get("resource_group_id", RESOURCE_GROUP),
+            "resource_group_id": pool.resource_group,
             "is_default": False,
             "created": beijing(pool.created),
             "updated": beijing(pool.updated),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from dataclasses import replace
 
 from clusterkit_sandbox.alibaba.failure import Failure, bad
 from clusterkit_sandbox.alibaba.models import Role
@@ -81,7 +82,7 @@ def _require(call: Call) -> Role:
 def _session(call: Call, field: str, default: int) -> int:
     seconds = int(call.get(field, default))
     if not _SESSIONS[0] <= seconds <= _SESSIONS[1]:
-        raise bad("InvalidParameter.MaxSessionDuration", f"The specified {field} is not valid.")
+        raise bad("InvalidParameter", f"The specified {field} is not valid.")
     return seconds
 
 
@@ -249,7 +250,7 @@ def _assume(call: Call) -> object:
     if not 900 <= seconds <= role.session:
         raise bad("InvalidParameter.DurationSeconds", "The DurationSeconds is not valid.")
     identity = f"acs:ram::{ACCOUNT}:assumed-role/{role.id.lower()}/{session}"
-    key = random_key("STS.", identity, seconds)
+    key = replace(random_key("STS.", identity, seconds), role=role.id)
     call.store.signatures.add(key)
     return {
         "AssumedRoleUser": {"Arn": identity, "AssumedRoleId": f"{role.number}:{session}"},

@@ -13,7 +13,6 @@ from ipaddress import IPv4Network
 from clusterkit_sandbox.alibaba.failure import Failure, bad
 from clusterkit_sandbox.alibaba.models import RegistryInstance, Vpc, VSwitch
 from clusterkit_sandbox.alibaba.service import Call, Json, operation
-from clusterkit_sandbox.alibaba.vpc import RESOURCE_GROUP
 
 OKAY: Json = {"IsSuccess": True, "Code": "success"}
 _HOURS = (1, 24)
@@ -48,7 +47,7 @@ def _fields(instance: RegistryInstance) -> Json:
         "InstanceName": instance.name,
         "InstanceStatus": "RUNNING",
         "InstanceSpecification": instance.specification,
-        "ResourceGroupId": RESOURCE_GROUP,
+        "ResourceGroupId": instance.resource_group,
         "Tags": [],
     }
 
@@ -98,7 +97,7 @@ def _token(call: Call) -> object:
 def _kind(call: Call) -> str:
     kind = str(call["EndpointType"])
     if kind != "internet":
-        raise bad("INVALID_ENDPOINT_TYPE", "EndpointType must be internet.")
+        raise bad("InvalidParameter", "EndpointType must be internet.")
     return kind
 
 
@@ -147,9 +146,9 @@ def _entries(call: Call) -> dict[str, str]:
         try:
             block = IPv4Network(one.get("Entry") or "")
         except ValueError:
-            raise bad("INVALID_ENTRY", f"Entry {one.get('Entry')!r} is no CIDR block.") from None
+            raise bad("InvalidParameter", f"Entry {one.get('Entry')!r} is no CIDR block.") from None
         if block.prefixlen == 0:
-            raise bad("INVALID_ENTRY", "0.0.0.0/0 cannot be an entry.")  # operators have seen it
+            raise bad("InvalidParameter", "0.0.0.0/0 cannot be an entry.")  # operators have seen it
         found[str(block)] = str(one.get("Comment") or "")
     return found
 
@@ -173,10 +172,10 @@ def _disallow(call: Call) -> object:
 @operation("cr:CreateInstanceVpcEndpointLinkedVpc")
 def _link(call: Call) -> object:
     instance = require_instance(call)
-    vpc = call.find(Vpc, call["VpcId"], "VPC_NOT_EXIST")
-    vswitch = call.find(VSwitch, call["VswitchId"], "VSWITCH_NOT_EXIST")
+    vpc = call.find(Vpc, call["VpcId"], "InvalidVpcId.NotFound")
+    vswitch = call.find(VSwitch, call["VswitchId"], "InvalidVSwitchId.NotFound")
     if vswitch.vpc != vpc.id:
-        raise bad("VSWITCH_NOT_EXIST", "The vSwitch is not in the VPC.")
+        raise bad("InvalidVSwitchId.NotFound", "The vSwitch is not in the VPC.")
     instance.linked[vpc.id] = vswitch.id
     return dict(OKAY)
 
@@ -185,7 +184,7 @@ def _link(call: Call) -> object:
 def _unlink(call: Call) -> object:
     instance = require_instance(call)
     if instance.linked.pop(call["VpcId"], None) is None:
-        raise Failure(404, "VPC_NOT_EXIST", "The VPC is not linked.")
+        raise Failure(404, "InvalidVpcId.NotFound", "The VPC is not linked.")
     return dict(OKAY)
 
 

@@ -16,7 +16,6 @@ from clusterkit_sandbox.alibaba.registry import (
 )
 from clusterkit_sandbox.alibaba.service import Call, Json, operation
 from clusterkit_sandbox.alibaba.store import Store
-from clusterkit_sandbox.alibaba.vpc import RESOURCE_GROUP
 from clusterkit_sandbox.registry.service import place
 
 _NAME = re.compile(r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*")
@@ -26,7 +25,7 @@ _KINDS = ("PUBLIC", "PRIVATE")
 def valid(name: str, what: str, shortest: int, longest: int) -> str:
     """A name for the registry: small letters, digits, and separators between them."""
     if not (shortest <= len(name) <= longest and _NAME.fullmatch(name)):
-        raise bad(f"INVALID_{what}_NAME", f"The name {name!r} is not valid.")
+        raise bad("InvalidParameter", f"The {what.lower()} name {name!r} is not valid.")
     return name
 
 
@@ -103,7 +102,7 @@ def _settings(call: Call) -> tuple[bool, str]:
 def valid_kind(kind: str) -> str:
     """PUBLIC or PRIVATE."""
     if kind not in _KINDS:
-        raise bad("INVALID_REPO_TYPE", f"{kind!r} must be PUBLIC or PRIVATE.")
+        raise bad("InvalidParameter", f"{kind!r} must be PUBLIC or PRIVATE.")
     return kind
 
 
@@ -113,7 +112,7 @@ def _create_namespace(call: Call) -> object:
     name = valid(call["NamespaceName"], "NAMESPACE", 2, 120)
     auto, kind = _settings(call)
     if any(n.instance == instance.id and n.name == name for n in call.store.all(Namespace)):
-        raise bad("NAMESPACE_ALREADY_EXIST", "namespace is already exist")
+        raise bad("InvalidParameter", "namespace is already exist")
     call.store.add(
         Namespace(
             id=f"crn-{call.store.new_hex(16)}",
@@ -146,7 +145,7 @@ def _namespace_fields(namespace: Namespace) -> Json:
         "NamespaceStatus": "NORMAL",
         "AutoCreateRepo": namespace.auto_create,
         "DefaultRepoType": namespace.default_type,
-        "ResourceGroupId": RESOURCE_GROUP,
+        "ResourceGroupId": namespace.resource_group,
     }
 
 
@@ -188,7 +187,7 @@ def _create_repository(call: Call) -> object:
     name = valid(call["RepoName"], "REPO", 2, 64)
     for one in call.store.all(Repository):
         if (one.instance, one.namespace, one.name) == (instance.id, namespace.name, name):
-            raise bad("REPO_ALREADY_EXIST", "repo is already exist")
+            raise bad("InvalidParameter", "repo is already exist")
     repository = Repository(
         id=f"crr-{call.store.new_hex(16)}",
         region="",
@@ -227,7 +226,7 @@ def _repository_fields(repository: Repository) -> Json:
         "RepoBuildType": "MANUAL",
         "Summary": repository.summary,
         "TagImmutability": repository.immutable,
-        "ResourceGroupId": RESOURCE_GROUP,
+        "ResourceGroupId": repository.resource_group,
         "CreateTime": milliseconds(repository.created),
         "ModifiedTime": milliseconds(repository.created),
     }
@@ -301,7 +300,7 @@ def _delete_tag(call: Call) -> object:
     where = place_of(repository)
     found = call.store.content.tags(where).get(tag)
     if found is None:
-        raise Failure(404, "TAG_NOT_EXIST", "tag is not exist")
+        raise Failure(404, "REPO_NOT_EXIST", "tag is not exist")
     call.store.content.untag(where, tag)
     if not call.store.content.tags(where, found[0]):
         call.store.content.delete(where, found[0])

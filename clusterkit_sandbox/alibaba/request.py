@@ -69,4 +69,4 @@ class Request(wire.Request):
         try:
             return wire.parsed(self.body)
         except ValueError:
-            raise Failure(400, "InvalidJson", "The request body is not valid JSON.") from None
+            raise Failure(400, "InvalidParameter", "The request body is not valid JSON.") from None

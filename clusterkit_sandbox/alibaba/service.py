@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from clusterkit_sandbox.alibaba.catalogue import REGIONS
 from clusterkit_sandbox.alibaba.clusterlife import ClusterLife
 from clusterkit_sandbox.alibaba.failure import Failure, bad, missing
-from clusterkit_sandbox.alibaba.models import Cluster, Thing
+from clusterkit_sandbox.alibaba.models import RESOURCE_GROUPS, Cluster, Thing
 from clusterkit_sandbox.alibaba.signature import AccessKey
 from clusterkit_sandbox.alibaba.store import Store
 from clusterkit_sandbox.kit import calls
@@ -130,7 +130,7 @@ class Call(calls.Call):
             raise bad("InvalidParameter", f"The specified value of {size} is not valid.")
         text = str(self.get(token, "0"))
         if not _POSITION.fullmatch(text):
-            raise bad(f"InvalidParameter.{token}", f"The specified {token} is not valid.")
+            raise bad("InvalidParameter", f"The specified {token} is not valid.")
         some, after = cut(items, int(text), asked, self.faults)
         return ("" if after is None else str(after)), some
 
@@ -198,6 +198,20 @@ def has_tags(thing: Thing, call: Call, field: str = "Tag") -> bool:
 def asked_for(call: Call, **has: object) -> bool:
     """Whether each of these parameters is absent or has this value."""
     return all(call.get(name) in (None, value) for name, value in has.items())
+
+
+def resource_group(call: Call, name: str = "ResourceGroupId") -> str:
+    """The resource group asked for, else the default one. ECS says which it does not know; what
+    the other services answer is not published, and they take any.
+    """
+    group = str(call.get(name, RESOURCE_GROUPS[0]))
+    if call.operation.startswith("ecs:") and group not in RESOURCE_GROUPS:
+        raise Failure(
+            404,
+            "InvalidResourceGroup.NotFound",
+            "The ResourceGroup provided does not exist in our records.",
+        )
+    return group
 
 
 def key_value(tags: Mapping[str, str]) -> list[Json]:

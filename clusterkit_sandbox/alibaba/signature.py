@@ -51,6 +51,8 @@ class AccessKey:
     """seconds since the epoch"""
     permissions: Permissions | None = None
     """what its user may do; None: everything"""
+    role: str = ""
+    """the name of the role whose policies say what it may do, if one was assumed"""
 
 
 def random_key(prefix: str, arn: str, seconds: float | None = None) -> AccessKey:
@@ -193,7 +195,7 @@ class Signatures:
         key = self._key(found[1], headers.get("x-acs-security-token"))
         _fresh(_iso(headers["x-acs-date"]))
         if hashlib.sha256(request.body).hexdigest() != headers["x-acs-content-sha256"]:
-            raise unauthorised("InvalidContentSha256", "x-acs-content-sha256 is not the body's.")
+            raise unauthorised("IncompleteSignature", "x-acs-content-sha256 is not the body's.")
         query = "&".join(f"{_pct(name)}={_pct(value)}" for name, value in sorted(request.query))
         signed = "".join(f"{n}:{headers.get(n, '').strip()}\n" for n in found[2].split(";"))
         canonical = "\n".join(

@@ -74,7 +74,7 @@ def _of_service(call: Call, thing: Thing) -> bool:
 def _things(call: Call, kind: type[Thing], ids: Sequence[str]) -> list[Thing]:
     found = []
     if not ids:
-        raise bad("MissingParameter.ResourceId", "Specify at least one resource.")
+        raise bad("MissingParameter", "Specify at least one resource.")
     if len(ids) > _AT_ONCE:
         raise bad("NumberExceed.ResourceIds", f"Valid : {_AT_ONCE}")
     for identifier in ids:
@@ -119,7 +119,7 @@ def _tag(call: Call) -> object:
     kind = _kind(_service(call), call.get("ResourceType", ""))
     tags = as_tags(call.get("Tag", []))
     if not tags:
-        raise bad("MissingParameter.TagKey", "Specify at least one tag.")
+        raise bad("MissingParameter.Tags", "Specify at least one tag.")
     _set(_named(call, kind), tags)
     return {}
 
@@ -133,7 +133,7 @@ def _untag(call: Call) -> object:
     keys = "TagKeys" if _service(call) == "ram" else "TagKey"
     wanted, everything = call.get(keys, []), bool(call.get("All", False))
     if not wanted and not everything:
-        raise bad("MissingParameter.TagKey", "Specify TagKey or All.")
+        raise bad("MissingParameter.Tags", "Specify TagKey or All.")
     _unset(_named(call, kind), wanted, everything)
     return {}
 
@@ -141,7 +141,7 @@ def _untag(call: Call) -> object:
 def _rows(call: Call, kind: type[Thing], wanted: Sequence[str]) -> list[tuple[Thing, str, str]]:
     filters = {str(t.get("Key", "")): t.get("Value") for t in call.get("Tag", [])}
     if not wanted and not filters:
-        raise bad("MissingParameter.ResourceId", "Specify ResourceId or Tag.")
+        raise bad("MissingParameter", "Specify ResourceId or Tag.")
     return [
         (thing, key, value)
         for thing in call.store.all(kind)

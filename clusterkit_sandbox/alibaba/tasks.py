@@ -38,7 +38,7 @@ class Tasks(Operations[Task]):
     def cancel(self, cluster: Cluster) -> None:
         """End the running tasks of a deleted cluster."""
         for task in self.running(cluster.id):
-            self.end(task, ("TaskCanceled", f"The cluster {cluster.id} is deleted."))
+            self.end(task, ("OperationDenied", f"The cluster {cluster.id} is deleted."))
 
     def _note(self, task: Task) -> None:
         level, reason = _REASONS[task.state]

@@ -27,7 +27,7 @@ def _describe(call: Call) -> object:
     task = call.store.tasks.get(call.path["task_id"])
     if task is None:
         # the code is not documented
-        raise Failure(404, "ErrorTaskNotFound", "The task is not found.")
+        raise Failure(404, "InvalidParameter", "The task is not found.")
     events = [e for e in call.store.all(Event) if e.task == task.id]
     return _summary(task) | {
         "cluster_id": task.parent,

@@ -14,9 +14,9 @@ from clusterkit_sandbox.alibaba.service import (
     has_tags,
     iso,
     operation,
+    resource_group,
     tag_key_value,
 )
-from clusterkit_sandbox.alibaba.vpc import RESOURCE_GROUP
 
 
 def _check_disk(category: str, level: str | None, size: int) -> None:
@@ -50,7 +50,7 @@ def _create_disk(call: Call) -> object:
         raise missing("Size")
     category, level = call.get("DiskCategory", "cloud_efficiency"), call.get("PerformanceLevel")
     _check_disk(category, level, call["Size"])
-    tags = given_tags(call)
+    tags, resources = given_tags(call), resource_group(call)
 
     def make() -> Json:
         disk = Disk(
@@ -59,6 +59,7 @@ def _create_disk(call: Call) -> object:
             name=call.get("DiskName", ""),
             description=call.get("Description", ""),
             tags=tags,
+            resource_group=resources,
             category=category,
             level=(level or DEFAULT_LEVEL) if DISKS[category].levels else "",
             size=call["Size"],
@@ -106,7 +107,7 @@ def _disks(call: Call) -> object:
             "DeleteWithInstance": d.system,
             "Portable": not d.system,
             "CreationTime": iso(d.created),
-            "ResourceGroupId": RESOURCE_GROUP,
+            "ResourceGroupId": d.resource_group,
             "Tags": {"Tag": tag_key_value(d.tags)},
         }
         for d in disks

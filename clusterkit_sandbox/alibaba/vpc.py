@@ -20,17 +20,16 @@ from clusterkit_sandbox.alibaba.service import (
     iso,
     key_value,
     operation,
+    resource_group,
 )
 
-RESOURCE_GROUP = "rg-acfmsandbox00000"
-"""The default resource group."""
 _SECONDARY = 5
 """How many blocks a VPC has besides its first (vendor: AssociateVpcCidrBlock)."""
 RESERVED = tuple(
     IPv4Network(block)
     for block in ("100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4")
 )
-"""What no vSwitch may lie in (vendor: CreateVSwitch, CidrBlock)."""
+"""What no network may lie in (vendor: CreateVpc and CreateVSwitch, CidrBlock)."""
 
 
 def network(text: str, code: str, shortest: int, longest: int) -> IPv4Network:
@@ -58,9 +57,9 @@ def valid_name(call: Call, field: str, code: str) -> str:
 @operation("vpc:CreateVpc")
 def _create_vpc(call: Call) -> object:
     # the mask of 8 is the vendor's own default networks' shortest: 10.0.0.0/8
-    cidr = network(call.get("CidrBlock", "172.16.0.0/12"), "InvalidCidrBlock", 8, 28)
-    if not cidr.is_private or any(cidr.overlaps(block) for block in RESERVED):
-        raise bad("InvalidCidrBlock", "Specified CIDR block is not valid.")
+    cidr = network(call.get("CidrBlock", "172.16.0.0/12"), "InvalidCidrBlock.Malformed", 8, 28)
+    if any(cidr.overlaps(block) for block in RESERVED):
+        raise bad("InvalidCidrBlock.Malformed", "Specified CIDR block is not valid.")
     name, tags = valid_name(call, "VpcName", "InvalidVpcName.Malformed"), given_tags(call)
 
     def make() -> Json:
@@ -72,6 +71,7 @@ def _create_vpc(call: Call) -> object:
             name=name,
             description=call.get("Description", ""),
             tags=tags,
+            resource_group=resource_group(call),
             due=call.store.due("vpc/create"),
             cidr=cidr,
             router=call.store.new_id("vrt"),
@@ -82,7 +82,7 @@ def _create_vpc(call: Call) -> object:
             "VpcId": vpc.id,
             "VRouterId": vpc.router,
             "RouteTableId": vpc.route_table,
-            "ResourceGroupId": RESOURCE_GROUP,
+            "ResourceGroupId": vpc.resource_group,
         }
 
     return call.once(make)
@@ -99,7 +99,7 @@ def _vpc_fields(call: Call, vpc: Vpc) -> Json:
         "VRouterId": vpc.router,
         "CreationTime": iso(vpc.created),
         "IsDefault": False,
-        "ResourceGroupId": RESOURCE_GROUP,
+        "ResourceGroupId": vpc.resource_group,
         "VSwitchIds": {"VSwitchId": [v.id for v in call.here(VSwitch) if v.vpc == vpc.id]},
         "Tags": {"Tag": key_value(vpc.tags)},
         "SecondaryCidrBlocks": {"SecondaryCidrBlock": [str(one) for one in vpc.secondary]},
@@ -113,7 +113,7 @@ def _describe_vpcs(call: Call) -> object:
         vpc
         for vpc in call.here(Vpc)
         if (ids == [""] or vpc.id in ids)
-        and asked_for(call, VpcName=vpc.name, IsDefault=False)
+        and asked_for(call, VpcName=vpc.name, IsDefault=False, ResourceGroupId=vpc.resource_group)
         and has_tags(vpc, call)
     ]
     figures, vpcs = call.page(found)
@@ -137,7 +137,7 @@ def _describe_vpc(call: Call) -> object:
 
 def find_vpc(call: Call) -> Vpc:
     """The VPC asked for."""
-    return call.find(Vpc, call["VpcId"], "InvalidVpcID.NotFound", "Specified VPC does not exist.")
+    return call.find(Vpc, call["VpcId"], "InvalidVpcId.NotFound", "Specified VPC does not exist.")
 
 
 @operation("vpc:ModifyVpcAttribute")
@@ -153,7 +153,7 @@ def _modify_vpc(call: Call) -> object:
 def _secondary(call: Call) -> IPv4Network:
     if call.get("SecondaryCidrBlock") is None:
         raise not_emulated("a block of IPv6, or one out of a pool")
-    return network(call["SecondaryCidrBlock"], "InvalidCidrBlock", 16, 28)
+    return network(call["SecondaryCidrBlock"], "InvalidCidrBlock.Malformed", 16, 28)
 
 
 @operation("vpc:AssociateVpcCidrBlock")
@@ -162,7 +162,7 @@ def _associate(call: Call) -> object:
     vpc, cidr = find_vpc(call), _secondary(call)
     taken = (*RESERVED, vpc.cidr, *vpc.secondary)
     if any(cidr.overlaps(block) for block in taken):
-        raise bad("InvalidCidrBlock", "Specified CIDR block is not valid.")
+        raise bad("InvalidCidrBlock.Malformed", "Specified CIDR block is not valid.")
     if len(vpc.secondary) >= _SECONDARY:
         raise bad("QuotaExceeded.Vpc", f"A VPC has {_SECONDARY} secondary CIDR blocks.")
     vpc.secondary.append(cidr)
@@ -173,7 +173,7 @@ def _associate(call: Call) -> object:
 def _unassociate(call: Call) -> object:
     vpc, cidr = find_vpc(call), _secondary(call)
     if cidr not in vpc.secondary:
-        raise bad("InvalidCidrBlock", "Specified CIDR block is not valid.")
+        raise bad("InvalidCidrBlock.Malformed", "Specified CIDR block is not valid.")
     for vswitch in call.store.users(vpc.id, VSwitch):
         if vswitch.cidr.subnet_of(cidr):
             raise bad("DependencyViolation.VSwitch", "Specified object has dependent resources.")

@@ -31,7 +31,7 @@ from clusterkit_sandbox.alibaba.service import (
     key_value,
     operation,
 )
-from clusterkit_sandbox.alibaba.vpc import RESOURCE_GROUP, network, valid_name
+from clusterkit_sandbox.alibaba.vpc import network, valid_name
 
 
 @operation("vpc:CreateVSwitch")
@@ -55,6 +55,7 @@ def _create_vswitch(call: Call) -> object:
             name=name,
             description=call.get("Description", ""),
             tags=tags,
+            resource_group=vpc.resource_group,
             due=call.store.due("vswitch/create"),
             vpc=vpc.id,
             zone=call["ZoneId"],
@@ -70,7 +71,7 @@ def _vswitch_cidr(call: Call, vpc: Vpc, taken: list[IPv4Network]) -> IPv4Network
     if text is None:
         mask = int(call["CidrMask"])
         if not max(16, vpc.cidr.prefixlen) <= mask <= 29:
-            raise bad("InvalidParameter.CidrMask", "The specified CidrMask is not valid.")
+            raise bad("InvalidCirdrBlock.MaskLength", "The specified CidrMask is not valid.")
         free = (n for n in vpc.cidr.subnets(new_prefix=mask) if not any(map(n.overlaps, taken)))
         found = next(free, None)
         if found is None:
@@ -78,7 +79,10 @@ def _vswitch_cidr(call: Call, vpc: Vpc, taken: list[IPv4Network]) -> IPv4Network
         return found
     cidr = network(text, "InvalidCidrBlock.Malformed", 16, 29)
     if not any(cidr.subnet_of(block) for block in (vpc.cidr, *vpc.secondary)):
-        raise bad("InvalidCidrBlock", "Specified CIDR block is not in the CIDR block of the VPC.")
+        raise bad(
+            "InvalidCidrBlock.Malformed",
+            "Specified CIDR block is not in the CIDR block of the VPC.",
+        )
     if any(map(cidr.overlaps, taken)):
         raise bad(
             "InvalidCidrBlock.Overlapped", "Specified CIDR block overlapped with other subnets."
@@ -99,7 +103,7 @@ def _vswitch_fields(call: Call, vswitch: VSwitch) -> Json:
         "AvailableIpAddressCount": call.store.free_addresses(vswitch),
         "CreationTime": iso(vswitch.created),
         "IsDefault": False,
-        "ResourceGroupId": RESOURCE_GROUP,
+        "ResourceGroupId": vswitch.resource_group,
         "RouteTable": {
             "RouteTableId": vpc.route_table if vpc else "",
             "RouteTableType": "System",

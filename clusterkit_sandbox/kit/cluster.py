@@ -73,11 +73,12 @@ class Endpoints:
         admins: Sequence[str] = (),
         objects: Sequence[Mapping[str, object]] = (),
         issuer: str = "",
+        services: str = "",
     ) -> KubeCluster:
         """Start a cluster's API server, as ``KubeServer.open`` does."""
         endpoint = self._server.open(
             f"{self._prefix}{cluster}", hosts=hosts, version=version, review=review, hooks=hooks,
-            admins=admins, objects=objects, issuer=issuer,
+            admins=admins, objects=objects, issuer=issuer, services=services,
         )  # fmt: skip
         with self._lock:
             self._opened[cluster] = _Opened(endpoint, hosts)

@@ -8,7 +8,6 @@ selectors of Jobs. Webhooks are stored but not called.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Mapping
 
 from clusterkit_sandbox.kube import limits, podsecurity
@@ -18,9 +17,6 @@ from clusterkit_sandbox.kube.quantities import parse
 from clusterkit_sandbox.kube.refusals import Cause, forbidden, invalid, not_found
 from clusterkit_sandbox.kube.selectors import dig
 from clusterkit_sandbox.kube.state import NAMESPACES, ClusterState
-
-SERVICES = ipaddress.IPv4Network("10.100.0.0/16")
-"""Amazon EKS's default service range; the API server's own service has the first address"""
 
 NODE_PORTS = range(30000, 32768)
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
@@ -146,7 +142,7 @@ def _service(state: ClusterState, resource: Resource, new: Object, old: Object |
     taken = {dig(item, "spec.clusterIP") for item in services}
     wanted = spec.get("clusterIP")
     if not wanted:
-        spec["clusterIP"] = next(str(ip) for ip in SERVICES.hosts() if str(ip) not in taken)
+        spec["clusterIP"] = next(str(ip) for ip in state.services.hosts() if str(ip) not in taken)
     elif wanted != "None" and wanted in taken:
         detail = f"failed to allocate IP {wanted}: provided IP is already allocated"
         causes = [Cause.invalid("spec.clusterIPs", [wanted], detail)]

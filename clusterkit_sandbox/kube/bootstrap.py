@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from clusterkit_sandbox.kube.admission import SERVICES
 from clusterkit_sandbox.kube.kinds import Object, clone
 from clusterkit_sandbox.kube.roles import born
 from clusterkit_sandbox.kube.state import ClusterState
@@ -27,7 +26,7 @@ def populate(
         kind = state.catalogue.by_kind(found["apiVersion"], found["kind"])
         if kind is not None:
             state.born(kind, found)
-    for body in (*_own(), *(clone(dict(item)) for item in objects)):
+    for body in (*_own(state), *(clone(dict(item)) for item in objects)):
         resource = state.catalogue.by_kind(body["apiVersion"], body["kind"])
         if resource is None:
             raise ValueError(f"{body['apiVersion']} {body['kind']}: no such kind")
@@ -35,7 +34,7 @@ def populate(
         writer.create(resource, namespace, body, WriteOptions("kube-apiserver"))
 
 
-def _own() -> Iterator[Object]:
+def _own(state: ClusterState) -> Iterator[Object]:
     for name in _NAMESPACES:
         yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
     for name, value in _PRIORITIES.items():
@@ -51,7 +50,7 @@ def _own() -> Iterator[Object]:
         "kind": "Service",
         "metadata": {"name": "kubernetes", "namespace": "default", "labels": labels},
         "spec": {
-            "clusterIP": str(next(SERVICES.hosts())),
+            "clusterIP": str(next(state.services.hosts())),
             "ports": [{"name": "https", "port": 443, "targetPort": 443}],
         },
     }

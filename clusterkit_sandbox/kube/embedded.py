@@ -79,6 +79,7 @@ class EmbeddedKube:
         admins: Sequence[str] = (),
         objects: Sequence[Mapping[str, object]] = (),
         issuer: str = "",
+        services: str = "",
     ) -> EmbeddedCluster:
         """Start a cluster's endpoint; ``ValueError`` if the key is taken."""
         with self._lock:
@@ -89,7 +90,7 @@ class EmbeddedKube:
             cluster = EmbeddedCluster(authority, listener, self._loop.run, self._forget(key))
             self._loop.run(
                 cluster.start(
-                    ClusterState(version, authority.pem),
+                    ClusterState(version, authority.pem, services),
                     review,
                     lambda state, writer: Runtime(
                         state, writer, self._pace, hooks, self._threads, self._faults

@@ -29,13 +29,13 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from clusterkit_sandbox.faults import Faults
 from clusterkit_sandbox.kube.accounts import ISSUER
-from clusterkit_sandbox.kube.admission import SERVICES
 from clusterkit_sandbox.kube.auth_proxy import Server
 from clusterkit_sandbox.kube.certificates import ClusterAuthority
 from clusterkit_sandbox.kube.controllers.nodes import node_object, ready_conditions
 from clusterkit_sandbox.kube.interfaces import CloudHooks, Node, TokenReview
 from clusterkit_sandbox.kube.real import RealCluster, RealClusters, request
 from clusterkit_sandbox.kube.serving import LOOPBACK, Public
+from clusterkit_sandbox.kube.state import SERVICES
 
 _LOG = logging.getLogger(__name__)
 _ASSETS = "KUBEBUILDER_ASSETS"
@@ -74,6 +74,7 @@ class EnvtestKube:
         admins: Sequence[str] = (),
         objects: Sequence[Mapping[str, object]] = (),
         issuer: str = "",
+        services: str = "",
     ) -> EnvtestCluster:
         """Start etcd and an API server, whatever its version; requests wait until they are up."""
         home = Path(tempfile.mkdtemp(dir=self._directory, prefix="envtest-"))
@@ -81,7 +82,9 @@ class EnvtestKube:
 
         def begin() -> tuple[str, Callable[[], aiohttp.ClientSession]]:
             try:
-                base, context = processes.start(self._etcd, self._server, issuer or ISSUER)
+                base, context = processes.start(
+                    self._etcd, self._server, issuer or ISSUER, services or SERVICES
+                )
             except BaseException:
                 processes.stop()
                 raise
@@ -187,7 +190,9 @@ class _Processes:
         self._stopped = False
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, etcd: str, server: str, issuer: str) -> tuple[str, ssl.SSLContext]:
+    def start(
+        self, etcd: str, server: str, issuer: str, services: str
+    ) -> tuple[str, ssl.SSLContext]:
         """Where the API server answers, and how an administrator reaches it."""
         store, peers, port = _free_port(), _free_port(), _free_port()
         address = f"http://{LOOPBACK}:{store}"
@@ -233,7 +238,7 @@ class _Processes:
             "--authorization-mode=RBAC",
             # nobody makes the accounts it would ask for
             "--disable-admission-plugins=ServiceAccount",
-            f"--service-cluster-ip-range={SERVICES}",
+            f"--service-cluster-ip-range={services}",
         )
         context = ssl.create_default_context(cafile=str(self._home / "ca.pem"))
         context.load_cert_chain(str(self._home / "admin.pem"))

@@ -266,6 +266,7 @@ class KubeServer(Protocol):
         admins: Sequence[str] = (),
         objects: Sequence[Mapping[str, object]] = (),
         issuer: str = "",
+        services: str = "",
     ) -> KubeCluster:
         """Start a cluster's endpoint.
 
@@ -274,7 +275,7 @@ class KubeServer(Protocol):
         vendor's suffix left out; ``admins`` are user names bound to cluster-admin (groups bind by
         ``system:masters``); ``objects`` are applied before the endpoint answers (the vendor's own
         storage class, say); ``issuer`` is whose the tokens of service accounts are, if not the
-        usual one's.
+        usual one's; ``services`` is the range of Services' addresses, if not the usual one.
         """
 
     def hosts(self) -> Mapping[str, tuple[str, int]]:

@@ -8,6 +8,7 @@ import uuid
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 
 from clusterkit_sandbox.kube.kinds import Catalogue, GroupPlural, Object, Resource
 from clusterkit_sandbox.kube.ownership import now
@@ -20,6 +21,8 @@ NAMESPACES: GroupPlural = ("", "namespaces")
 _PATCHES = {"1.29": 15, "1.30": 14, "1.31": 14, "1.32": 13, "1.33": 9, "1.34": 5, "1.35": 2}
 """Last patch release by minor version (kubernetes.io/releases, November 2026)"""
 
+SERVICES = "10.100.0.0/16"
+"""the range of Services where a cloud says none: a default of Amazon EKS"""
 _LINES = 1000
 """of a pod's log that are kept"""
 
@@ -38,10 +41,12 @@ class Line:
 class ClusterState:
     """Objects, kinds and version of one cluster."""
 
-    def __init__(self, version: str, ca_pem: str) -> None:
-        """``version`` is ``1.34``-like."""
+    def __init__(self, version: str, ca_pem: str, services: str = "") -> None:
+        """``version`` is ``1.34``-like; ``services`` the range of Services' addresses."""
         self.version = f"v{version}.{_PATCHES.get(version, 0)}"
         self.ca_pem = ca_pem
+        self.services = IPv4Network(services or SERVICES)
+        """the API server's own Service has the first address"""
         self.store = Store()
         self.catalogue = Catalogue()
         self.store.listen(self._definitions)

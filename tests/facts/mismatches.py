@@ -19,11 +19,13 @@ REASONS = {
     "Gaia id not found for email": "the account is the cluster's own, and a few seconds old",
     "compute.disks.addResourcePolicies": NOT_CALLED,
     "cr:GetInstance": NOT_CALLED,
+    "cs:CreateClusterNodePool": "final too: pools are looked for by name before one is made",
     "cs:DescribeClusterNodePoolDetail": NOT_CALLED,
     "ec2:AssociateAddress": NOT_CALLED,
     "ec2:DisassociateAddress": NOT_CALLED,
     "ec2:TerminateInstances": NOT_CALLED,
     "s3:CreateBucket": "of the global endpoint; the regional one answers BucketAlreadyOwnedByYou",
+    "slb:DeleteLoadBalancer": "the protection is switched off before",
     "vpc:DeleteRouteEntry": NOT_CALLED,
 }
 """by operation, or by message"""

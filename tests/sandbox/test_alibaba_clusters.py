@@ -84,26 +84,26 @@ def test_versions(cloud: Aliyun) -> None:
 @pytest.mark.parametrize(
     ("more", "code", "text"),
     [
-        ({"name": "-demo"}, "InvalidClusterName", "-demo"),
+        ({"name": "-demo"}, "InvalidParameter", "-demo"),
         ({"region_id": "mars-1"}, "InvalidRegionId.NotFound", ""),
-        ({"cluster_type": "Kubernetes"}, "InvalidClusterType", "no longer"),
-        ({"profile": "Serverless"}, "InvalidProfile", "Serverless"),
-        ({"cluster_spec": "ack.free"}, "InvalidClusterSpec", "ack.pro.small"),
-        ({"kubernetes_version": "1.35"}, "UnsupportedKubernetesVersion", "1.35"),
-        ({"kubernetes_version": "1.33.9-aliyun.1"}, "UnsupportedKubernetesVersion", "1.33"),
+        ({"cluster_type": "Kubernetes"}, "InvalidParameter", "no longer"),
+        ({"profile": "Serverless"}, "InvalidParameter", "Serverless"),
+        ({"cluster_spec": "ack.free"}, "InvalidParameter", "ack.pro.small"),
+        ({"kubernetes_version": "1.35"}, "InvalidParameter", "1.35"),
+        ({"kubernetes_version": "1.33.9-aliyun.1"}, "InvalidParameter", "1.33"),
         ({"vswitch_ids": []}, "MissingParameter", "vswitch_ids"),
         ({"vswitch_ids": ["vsw-none"]}, "InvalidVSwitchId.NotFound", "vsw-none"),
         ({"vpcid": "vpc-none"}, "InvalidVpcId.NotFound", ""),
-        ({"addons": []}, "InvalidNetworkAddon", "flannel"),
+        ({"addons": []}, "InvalidParameter", "flannel"),
         ({"addons": [{"name": "calico"}]}, "AddonNotFound", "calico"),
-        ({"addons": [{"name": "flannel"}, {"name": "terway-eniip"}]}, "InvalidNetworkAddon", ""),
+        ({"addons": [{"name": "flannel"}, {"name": "terway-eniip"}]}, "InvalidParameter", ""),
         ({"addons": [{"name": "terway-eniip"}]}, "MissingPodVswitchIds", ""),
         ({"container_cidr": None}, "MissingParameter", "container_cidr"),
-        ({"container_cidr": "192.168.0.0/16"}, "ContainerCidrConflict", "the VPC"),
-        ({"container_cidr": "10.20.0.0/16"}, "ContainerCidrConflict", "service_cidr"),
-        ({"container_cidr": "8.0.0.0/16"}, "InvalidContainerCidr", ""),
-        ({"service_cidr": "192.168.0.0/20"}, "ServiceCidrConflict", "the VPC"),
-        ({"service_cidr": "10.0.0.0/8"}, "InvalidServiceCidr", ""),
+        ({"container_cidr": "192.168.0.0/16"}, "InvalidParameter", "the VPC"),
+        ({"container_cidr": "10.20.0.0/16"}, "InvalidParameter", "service_cidr"),
+        ({"container_cidr": "8.0.0.0/16"}, "InvalidParameter", ""),
+        ({"service_cidr": "192.168.0.0/20"}, "InvalidParameter", "the VPC"),
+        ({"service_cidr": "10.0.0.0/8"}, "InvalidParameter", ""),
         ({"tags": [{"key": "acs:x", "value": ""}]}, "InvalidTagKey.Malformed", ""),
     ],
 )
@@ -121,10 +121,10 @@ def test_names_and_networks_of_neighbours(cloud: Aliyun) -> None:
     with refused("ClusterNameAlreadyExist"):
         cloud(CREATE, **asked)
     asked["name"] = "other"
-    with refused("ServiceCidrConflict") as message:
+    with refused("InvalidParameter") as message:
         cloud(CREATE, **asked)
     assert "demo" in message[0]
-    with refused("ContainerCidrConflict"):
+    with refused("InvalidParameter"):
         cloud(CREATE, **asked | {"service_cidr": "10.21.0.0/20"})
     cloud.cluster("other", vswitches=first["vswitch_ids"], service_cidr="10.21.0.0/20",
                   container_cidr="10.11.0.0/16")  # fmt: skip
@@ -135,9 +135,9 @@ def test_quotas(cloud: Aliyun) -> None:
     cloud.cloud.store.conditions.quotas["standard-cluster"] = 1
     cluster = cloud.cluster(**standard)
     asked = cloud.wanted("more") | standard
-    with refused("ErrorQuotaExceeded"):
+    with refused("QuotaExceeded.Cluster"):
         cloud(CREATE, **asked)
-    with refused("ErrorQuotaExceeded"):
+    with refused("QuotaExceeded"):
         cloud.pool(cluster, desired_size=11)
     assert cloud("cs:DescribeUserQuota")["cluster_quota"] == 50
 
@@ -205,7 +205,7 @@ def test_a_cluster_takes_its_time(cloud: Aliyun, monkeypatch: pytest.MonkeyPatch
 def test_a_cluster_changes(cloud: Aliyun, tmp_path: Path) -> None:
     cluster = cloud.cluster(endpoint_public_access=False)
     identifier = cluster["cluster_id"]
-    with refused("ErrorNoPublicEndpoint"):
+    with refused("InvalidParameter"):
         cloud("cs:DescribeClusterUserKubeconfig", identifier)
     with refused("InvalidParameter.ApiServerEipId"):
         cloud("cs:ModifyCluster", identifier, api_server_eip=True)
@@ -230,7 +230,7 @@ def test_a_cluster_changes(cloud: Aliyun, tmp_path: Path) -> None:
         cloud("cs:ModifyCluster", identifier, enable_rrsa=False)
     with refused("Sandbox.NotImplemented", 501):
         cloud("cs:ModifyCluster", identifier, timezone="UTC")
-    with refused("ErrorDeletionProtection"):
+    with refused("InvalidOperation.DeletionProtection"):
         cloud("cs:DeleteCluster", identifier)
     cloud.done(
         cloud("cs:ModifyCluster", identifier, deletion_protection=False, api_server_eip=False)[
@@ -245,7 +245,7 @@ def test_a_cluster_changes(cloud: Aliyun, tmp_path: Path) -> None:
 def test_a_cluster_is_upgraded(cloud: Aliyun) -> None:
     cluster = cloud.cluster(kubernetes_version="1.34.10-aliyun.1")
     identifier = cluster["cluster_id"]
-    with refused("UnsupportedKubernetesVersion"):
+    with refused("InvalidParameter"):
         cloud("cs:UpgradeCluster", identifier, next_version="1.36.2-aliyun.1")
     cloud.done(
         cloud("cs:UpgradeCluster", identifier, next_version=cluster["next_version"])["task_id"]
@@ -281,7 +281,7 @@ def test_clusters_by_page(cloud: Aliyun) -> None:
 def test_a_cluster_with_its_own_way_out(cloud: Aliyun) -> None:
     vpc, vswitches = cloud.network()
     cluster = cloud.cluster(vswitches=vswitches, snat_entry=True)
-    with refused("InstanceRouterExist"):
+    with refused("RouterEntryConflict.Duplicated"):
         cloud(
             CREATE,
             **cloud.wanted("other", vswitches)
@@ -364,10 +364,10 @@ def test_machines_that_never_join(cloud: Aliyun) -> None:
     cluster = cloud.cluster()
     cloud.sandbox.faults.set([Rule("cs:CreateClusterNodePool", "terminal")])
     made = cloud.pool(cluster)
-    assert cloud.done(made["task_id"], "fail")["error"]["code"] == "NodeJoinFailed"
+    assert cloud.done(made["task_id"], "fail")["error"]["code"] == "OperationDenied"
     pool = cloud("cs:DescribeClusterNodePoolDetail", cluster["cluster_id"], made["nodepool_id"])
     assert (pool["status"]["failed_nodes"], pool["status"]["healthy_nodes"]) == (2, 0)
-    assert pool["status"]["conditions"][0]["reason"] == "NodeJoinFailed"
+    assert pool["status"]["conditions"][0]["reason"] == "OperationDenied"
     nodes = cloud("cs:DescribeClusterNodes", cluster["cluster_id"], state="failed")["nodes"]
     assert len(nodes) == 2
 
@@ -430,6 +430,9 @@ def test_a_group_that_keeps_machines_from_the_api_server(cloud: Aliyun) -> None:
 
 # -- node pools ----------------------------------------------------------------------------------
 
+ARM = {"instance_types": ["ecs.g8y.xlarge"]}
+PL3 = {"system_disk_performance_level": "PL3", "system_disk_size": 80}
+
 
 @pytest.mark.parametrize(
     ("group", "code", "text"),
@@ -437,14 +440,38 @@ def test_a_group_that_keeps_machines_from_the_api_server(cloud: Aliyun) -> None:
         ({"instance_types": []}, "MissingParameter", "instance_types"),
         ({"vswitch_ids": []}, "MissingParameter", "vswitch_ids"),
         ({"instance_charge_type": None}, "MissingParameter", "instance_charge_type"),
-        ({"instance_types": ["ecs.c4.xlarge"]}, "InvalidInstanceType", "ecs.c4.xlarge"),
+        (
+            {"instance_types": ["ecs.c4.xlarge"]},
+            "InvalidInstanceType.ValueNotSupported",
+            "ecs.c4.xlarge",
+        ),
         ({"vswitch_ids": ["vsw-none"]}, "InvalidVSwitchId.NotFound", "vsw-none"),
-        ({"system_disk_category": "cloud_efficiency"}, "InvalidSystemDiskCategory", "cloud_essd"),
-        ({"system_disk_category": None}, "InvalidSystemDiskCategory", "cloud_efficiency"),
+        (
+            {"system_disk_category": "cloud_efficiency"},
+            "InvalidSystemDiskCategory.ValueNotSupported",
+            "cloud_essd",
+        ),
+        (
+            {"system_disk_category": None},
+            "InvalidSystemDiskCategory.ValueNotSupported",
+            "cloud_efficiency",
+        ),
         ({"system_disk_size": 10}, "InvalidSystemDiskSize", "20"),
         ({"key_pair": "none"}, "InvalidKeyPairName.NotFound", "none"),
         ({"key_pair": "none", "login_password": "a"}, "InvalidParameter", "one of"),
         ({"multi_az_policy": "ANY"}, "InvalidParameter", "multi_az_policy"),
+        ({"image_type": "NoSuch"}, "InvalidParameter", "NoSuch"),
+        ({"image_type": "AliyunLinux3Arm64"}, "InvalidParameter", "X86"),
+        ({**ARM, "image_type": "AliyunLinux3"}, "InvalidParameter", "ARM"),
+        ({"instance_types": ["ecs.g7.xlarge", "ecs.g8y.xlarge"]}, "InvalidParameter", "one arch"),
+        ({"tags": [{"key": "aliyunfoo", "value": "x"}]}, "InvalidTagKey.Malformed", "aliyunfoo"),
+        (PL3, "OperationDenied.PerformanceLevelNotMatch", "1261"),
+        (PL3 | {"system_disk_performance_level": "PL9"}, "InvalidPerformanceLevel.Malformed", "9"),
+        (
+            {"data_disks": [{"category": "cloud_essd", "performance_level": "PL2", "size": 100}]},
+            "OperationDenied.PerformanceLevelNotMatch",
+            "461",
+        ),
     ],
 )
 def test_pools_that_cannot_be(cloud: Aliyun, group: dict[str, Any], code: str, text: str) -> None:
@@ -453,6 +480,33 @@ def test_pools_that_cannot_be(cloud: Aliyun, group: dict[str, Any], code: str, t
         cloud.pool(cluster, **group)
     assert text in message[0]
     assert cloud("cs:DescribeClusterNodePools", cluster["cluster_id"])["nodepools"] == []
+
+
+@pytest.mark.parametrize(
+    ("group", "image"),
+    [
+        (ARM, "AliyunLinux3Arm64"),
+        (ARM | {"image_type": "ContainerOS"}, "ContainerOS"),
+        (PL3 | {"system_disk_size": 1261}, "AliyunLinux3"),
+    ],
+)
+def test_pools_that_can_be(cloud: Aliyun, group: dict[str, Any], image: str) -> None:
+    cluster = cloud.cluster()
+    made = cloud.pool(cluster, desired_size=0, **group)
+    found = cloud("cs:DescribeClusterNodePoolDetail", cluster["cluster_id"], made["nodepool_id"])
+    assert found["scaling_group"]["image_type"] == image
+
+
+def test_resource_groups_of_clusters_and_pools(cloud: Aliyun) -> None:
+    other = "rg-acfmsandbox00001"
+    cluster = cloud.cluster(resource_group_id=other)
+    assert cluster["resource_group_id"] == other
+    made = cloud.pool(cluster, desired_size=1)
+    cloud.done(made["task_id"])
+    pool = cloud("cs:DescribeClusterNodePoolDetail", cluster["cluster_id"], made["nodepool_id"])
+    assert pool["nodepool_info"]["resource_group_id"] == other
+    [machine] = cloud("ecs:DescribeInstances", RegionId=REGION)["Instances"]["Instance"]
+    assert machine["ResourceGroupId"] == other
 
 
 def test_subscription_machines_are_not_emulated(cloud: Aliyun) -> None:
@@ -490,7 +544,7 @@ def test_a_pool_changes(cloud: Aliyun) -> None:
     )
     cloud.done(removed["task_id"])
     assert cloud("cs:DescribeClusterNodePoolDetail", *path)["scaling_group"]["desired_size"] == 3
-    with refused("NodePoolNotEmpty"):
+    with refused("DependencyViolation.Resource"):
         cloud("cs:DeleteClusterNodepool", *path)
     scaled = cloud("cs:ModifyClusterNodePool", *path, scaling_group={"desired_size": 0})
     cloud.done(scaled["task_id"])
@@ -585,7 +639,7 @@ def test_addons(cloud: Aliyun) -> None:
     assert cloud("cs:DescribeAddon", name)["version"] == known[name]
     with refused("AddonNotFound", 404):
         cloud("cs:GetClusterAddonInstance", identifier, name)
-    with refused("AddonVersionNotFound"):
+    with refused("AddonNotFound"):
         cloud("cs:InstallClusterAddons", identifier, body=[{"name": name, "version": "0"}])
     made = cloud(
         "cs:InstallClusterAddons",
@@ -594,12 +648,17 @@ def test_addons(cloud: Aliyun) -> None:
     )
     cloud.done(made["task_id"])
     assert cloud("cs:GetClusterAddonInstance", identifier, name)["config"] == "{}"
+    newer = {"component_name": name, "next_version": known[name], "config": '{"a": 1}'}
+    cloud.done(cloud("cs:UpgradeClusterAddons", identifier, body=[newer])["task_id"])
+    assert cloud("cs:GetClusterAddonInstance", identifier, name)["config"] == '{"a": 1}'
+    with refused("AddonNotFound"):
+        cloud("cs:UpgradeClusterAddons", identifier, body=[newer | {"next_version": "0"}])
     gone = cloud("cs:UnInstallClusterAddons", identifier, addons=[{"name": name}])
     cloud.done(gone["task_id"])
     left = [a["name"] for a in cloud("cs:ListClusterAddonInstances", identifier)["addons"]]
     assert "coredns" in left
     assert name not in left
-    with refused("InvalidNetworkAddon"):
+    with refused("InvalidParameter"):
         cloud("cs:UnInstallClusterAddons", identifier, addons=[{"name": "flannel"}])
 
 

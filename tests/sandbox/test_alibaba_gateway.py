@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import urllib3
@@ -149,6 +151,58 @@ def test_a_temporary_key_needs_its_token(cloud: Aliyun) -> None:
     )  # fmt: skip
     cloud.sandbox.reset()
     with refused("InvalidAccessKeyId.NotFound", 404):
+        ask(whole, "sts", "GetCallerIdentity")
+
+
+def assumed(cloud: Aliyun, name: str) -> dict[str, str]:
+    """What a client needs to be a role that the whole account may assume."""
+    statement = {
+        "Action": "sts:AssumeRole",
+        "Effect": "Allow",
+        "Principal": {"RAM": ["acs:ram::1234567890123456:root"]},
+    }
+    trust = json.dumps({"Version": "1", "Statement": [statement]})
+    arn = cloud("ram:CreateRole", RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    keys = cloud("sts:AssumeRole", RoleArn=arn, RoleSessionName="me")["Credentials"]
+    return {
+        "access_key_id": keys["AccessKeyId"],
+        "access_key_secret": keys["AccessKeySecret"],
+        "security_token": keys["SecurityToken"],
+    }
+
+
+def test_a_role_may_do_what_its_policies_say(cloud: Aliyun) -> None:
+    pair = assumed(cloud, "Reader")
+    network, clusters = cloud.client("vpc", **pair), cloud.client("cs", **pair)
+    with refused("Forbidden.RAM", 403):
+        ask(network, "vpc", "DescribeVpcs", RegionId=REGION)
+    with refused("StatusForbidden", 403):
+        ask(clusters, "cs", "DescribeUserQuota")
+    cloud("ram:AttachPolicyToRole", PolicyType="System", PolicyName="AliyunVPCReadOnlyAccess",
+          RoleName="Reader")  # fmt: skip
+    ask(network, "vpc", "DescribeVpcs", RegionId=REGION)
+    with refused("Forbidden.RAM", 403):
+        ask(network, "vpc", "CreateVpc", RegionId=REGION)
+    statements = [
+        {"Effect": "Allow", "Action": ["vpc:*", "cs:Describe*"], "Resource": "*"},
+        {"Effect": "Deny", "Action": "vpc:DeleteVpc", "Resource": "*"},
+    ]
+    document = json.dumps({"Version": "1", "Statement": statements})
+    cloud("ram:CreatePolicy", PolicyName="mine", PolicyDocument=document)
+    cloud("ram:AttachPolicyToRole", PolicyType="Custom", PolicyName="mine", RoleName="Reader")
+    ask(clusters, "cs", "DescribeUserQuota")
+    vpc = ask(network, "vpc", "CreateVpc", RegionId=REGION)["VpcId"]
+    with refused("Forbidden.RAM", 403):
+        ask(network, "vpc", "DeleteVpc", RegionId=REGION, VpcId=vpc)
+
+
+def test_a_temporary_key_expires(cloud: Aliyun) -> None:
+    whole = cloud.client("sts", **assumed(cloud, "Deployer"))
+    assert ask(whole, "sts", "GetCallerIdentity")["IdentityType"] == "AssumedRoleUser"
+    for key in list(cloud.cloud.store.signatures._keys.values()):
+        if key.role:
+            cloud.cloud.store.signatures.add(replace(key, expires=time.time() - 1))
+    with refused("InvalidSecurityToken.Expired"):
         ask(whole, "sts", "GetCallerIdentity")
 
 

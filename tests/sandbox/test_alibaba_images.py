@@ -76,7 +76,7 @@ def test_an_image_that_was_pushed(cloud: Aliyun) -> None:
     assert [one["Tag"] for one in found["Images"]] == ["v1", "v2"]
     assert found["Images"][1]["Digest"] == digest
     cloud("cr:DeleteRepoTag", **here, Tag="v2")
-    with refused("TAG_NOT_EXIST", 404):
+    with refused("REPO_NOT_EXIST", 404):
         cloud("cr:DeleteRepoTag", **here, Tag="v2")
     assert client("GET", "/v2/demo/app/tags/list").json["tags"] == ["v1"]
     cloud("cr:DeleteRepository", **here)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import kubernetes
 import pytest
+import urllib3
 import yaml
 
 from tests.sandbox.aliyun import REGION, Aliyun, account, anew, eventually, refused
@@ -115,13 +117,22 @@ def kube(cloud: Aliyun, cluster: dict[str, Any], tmp_path: Path) -> Kube:
     return Kube(cloud, cluster["cluster_id"], tmp_path)
 
 
-def test_kubeconfigs(cloud: Aliyun, cluster: dict[str, Any], kube: Kube, tmp_path: Path) -> None:
+def test_kubeconfigs(
+    cloud: Aliyun,
+    cluster: dict[str, Any],
+    kube: Kube,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert kube.config["current-context"] == f"kubernetes-admin-{cluster['cluster_id']}"
     assert "client-certificate-data" in kube.config["users"][0]["user"]
     inside = Kube(cloud, cluster["cluster_id"], tmp_path, PrivateIpAddress=True)
     addresses = [k.config["clusters"][0]["cluster"]["server"] for k in (kube, inside)]
     assert addresses[1].startswith("https://192.168.0.")
     assert addresses[0] != addresses[1]
+    with pytest.raises(urllib3.exceptions.MaxRetryError, match="is private"):
+        inside.core.list_namespace()
+    monkeypatch.setenv("CLUSTERKIT_SANDBOX_ADDRESS", "192.168.0.100")
     assert inside.core.list_namespace().items
     with refused("InvalidParameter"):
         Kube(cloud, cluster["cluster_id"], tmp_path, TemporaryDurationMinutes=14)
@@ -130,6 +141,40 @@ def test_kubeconfigs(cloud: Aliyun, cluster: dict[str, Any], kube: Kube, tmp_pat
     with pytest.raises(kubernetes.client.ApiException) as caught:
         stranger.list_namespace()
     assert caught.value.status in (401, 403)
+
+
+@pytest.mark.parametrize(
+    ("kind", "entry", "open_"),
+    [
+        ("white", "8.8.8.0/24", True),
+        ("white", "203.0.113.0/24", False),
+        ("black", "8.8.8.0/24", False),
+        ("black", "203.0.113.0/24", True),
+    ],
+)
+def test_an_access_control_list_stands_before_the_endpoint(
+    cloud: Aliyun, cluster: dict[str, Any], kube: Kube, kind: str, entry: str, open_: bool
+) -> None:
+    made = cloud("slb:CreateAccessControlList", RegionId=REGION, AclName="office")["AclId"]
+    entries = json.dumps([{"entry": entry, "comment": ""}])
+    cloud("slb:AddAccessControlListEntry", RegionId=REGION, AclId=made, AclEntrys=entries)
+    assert kube.core.list_namespace().items
+    cloud(
+        "slb:SetLoadBalancerTCPListenerAttribute",
+        RegionId=REGION,
+        LoadBalancerId=cluster["external_loadbalancer_id"],
+        ListenerPort=6443,
+        AclId=made,
+        AclStatus="on",
+        AclType=kind,
+    )
+    # a new connection, for the list does not end those that there are
+    kube.core.api_client.rest_client.pool_manager.clear()
+    if open_:
+        assert kube.core.list_namespace().items
+        return
+    with pytest.raises(urllib3.exceptions.MaxRetryError, match="does not let"):
+        kube.core.list_namespace()
 
 
 def test_nodes_follow_their_pool(cloud: Aliyun, cluster: dict[str, Any], kube: Kube) -> None:
@@ -221,7 +266,7 @@ def test_a_network_load_balancer(cloud: Aliyun, cluster: dict[str, Any], kube: K
     assert tags["ack.aliyun.com"] == cluster["cluster_id"]
     target = {"RegionId": REGION, "LoadBalancerId": balancer["LoadBalancerId"]}
     assert cloud("nlb:GetLoadBalancerAttribute", **target)["DNSName"] == address
-    with refused("OperationDenied.DeletionProtectionEnabled"):
+    with refused("OperationDenied.DeleteProtectionIsOn"):
         cloud("nlb:DeleteLoadBalancer", **target)
     with refused("DependencyViolation"):
         cloud("vpc:DeleteVSwitch", RegionId=REGION, VSwitchId=cluster["vswitch_ids"][0])
@@ -299,7 +344,7 @@ def test_who_may_reach_the_api_server(cloud: Aliyun, cluster: dict[str, Any]) ->
     assert cloud("slb:DescribeAccessControlLists", RegionId=REGION)["Acls"]["Acl"]
     attribute = {k: v for k, v in target.items() if k != "ListenerPort"}
     assert cloud("slb:DescribeLoadBalancerAttribute", **attribute)["AddressType"] == "intranet"
-    with refused("AclInUsed"):
+    with refused("DependencyViolation"):
         cloud("slb:DeleteAccessControlList", **acl)
     cloud("slb:SetLoadBalancerTCPListenerAttribute", **target, AclStatus="off")
     cloud("slb:RemoveAccessControlListEntry", **acl, AclEntrys=entries)
@@ -325,3 +370,12 @@ def test_tags_of_what_a_cluster_made(cloud: Aliyun, cluster: dict[str, Any], kub
         left = cloud(f"{service}:ListTagResources", **target)["TagResources"]
         left = left if service == "nlb" else left["TagResource"]
         assert "a" not in {t["TagKey"] for t in left}, service
+
+
+def test_services_have_addresses_of_the_clusters_range(cloud: Aliyun, tmp_path: Path) -> None:
+    cluster = cloud.cluster(service_cidr="10.99.0.0/20")
+    core = Kube(cloud, cluster["cluster_id"], tmp_path).core
+    assert core.read_namespaced_service("kubernetes", "default").spec.cluster_ip == "10.99.0.1"
+    spec = {"ports": [{"port": 80}]}
+    made = core.create_namespaced_service("default", {"metadata": {"name": "web"}, "spec": spec})
+    assert made.spec.cluster_ip == "10.99.0.2"

@@ -113,7 +113,7 @@ def test_a_reset_in_the_middle(cloud: Aliyun) -> None:
     made = cloud("cs:CreateCluster", **asked)
     assert cloud("cs:DescribeTaskInfo", made["task_id"])["state"] == "running"
     cloud.sandbox.reset()
-    with refused("ErrorTaskNotFound", 404):
+    with refused("InvalidParameter", 404):
         cloud("cs:DescribeTaskInfo", made["task_id"])
     assert cloud("cs:DescribeClustersV1")["clusters"] == []
     assert cloud.sandbox.describe()["clusters"] == []

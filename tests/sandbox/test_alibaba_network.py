@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -50,16 +51,60 @@ def gateway(cloud: Aliyun, vpc: str, vswitch: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("cidr", "code"),
     [
-        ("10.0.0.0/30", "InvalidCidrBlock"),
-        ("8.8.0.0/16", "InvalidCidrBlock"),
-        ("100.64.0.0/16", "InvalidCidrBlock"),
-        ("10.0.0.1/16", "InvalidCidrBlock"),
-        ("ten", "InvalidCidrBlock"),
+        ("10.0.0.0/30", "InvalidCidrBlock.Malformed"),
+        ("100.64.0.0/16", "InvalidCidrBlock.Malformed"),
+        ("127.0.0.0/16", "InvalidCidrBlock.Malformed"),
+        ("224.0.0.0/8", "InvalidCidrBlock.Malformed"),
+        ("10.0.0.1/16", "InvalidCidrBlock.Malformed"),
+        ("ten", "InvalidCidrBlock.Malformed"),
     ],
 )
 def test_networks_that_cannot_be(cloud: Aliyun, cidr: str, code: str) -> None:
     with refused(code):
         cloud("vpc:CreateVpc", **here(CidrBlock=cidr))
+
+
+def test_public_ranges_are_no_less_good(cloud: Aliyun) -> None:
+    vpc = cloud("vpc:CreateVpc", **here(CidrBlock="8.8.0.0/16"))["VpcId"]
+    assert cloud("vpc:DescribeVpcAttribute", **here(VpcId=vpc))["CidrBlock"] == "8.8.0.0/16"
+
+
+def test_resource_groups_are_kept_shown_and_filtered_by(cloud: Aliyun) -> None:
+    other = {"ResourceGroupId": "rg-acfmsandbox00001"}
+    vpc = cloud("vpc:CreateVpc", **here(**other))["VpcId"]
+    cloud("vpc:CreateVpc", **here())
+    vswitch = cloud(
+        "vpc:CreateVSwitch",
+        **here(VpcId=vpc, ZoneId=ZONES[0], CidrBlock="172.16.0.0/24"),
+    )["VSwitchId"]
+    gateway(cloud, vpc, vswitch)
+    cloud("vpc:AllocateEipAddress", **here(**other))
+    cloud("ecs:CreateSecurityGroup", **here(VpcId=vpc, **other))
+    cloud("ecs:ImportKeyPair", **here(KeyPairName="demo", PublicKeyBody=PUBLIC_KEY, **other))
+    cloud("slb:CreateAccessControlList", **here(AclName="office", **other))
+    [found] = cloud("vpc:DescribeVpcs", **here(**other))["Vpcs"]["Vpc"]
+    assert found["VpcId"] == vpc
+    for name, *path in (
+        ("vpc:DescribeVSwitches", "VSwitches", "VSwitch"),
+        ("vpc:DescribeNatGateways", "NatGateways", "NatGateway"),
+        ("vpc:DescribeEipAddresses", "EipAddresses", "EipAddress"),
+        ("ecs:DescribeSecurityGroups", "SecurityGroups", "SecurityGroup"),
+        ("ecs:DescribeKeyPairs", "KeyPairs", "KeyPair"),
+        ("slb:DescribeAccessControlLists", "Acls", "Acl"),
+    ):
+        [one] = cloud(name, **here())[path[0]][path[1]]
+        assert one["ResourceGroupId"] == other["ResourceGroupId"], name
+    with refused("InvalidResourceGroup.NotFound", 404):
+        cloud("ecs:CreateSecurityGroup", **here(VpcId=vpc, ResourceGroupId="rg-none"))
+
+
+@pytest.mark.parametrize("kind", ["ssh-dss", "ecdsa-sha2-nistp256", "ssh-rsa"])
+def test_key_pairs_of_every_kind(cloud: Aliyun, kind: str) -> None:
+    blob = len(kind).to_bytes(4) + kind.encode() + bytes(64)
+    body = f"{kind} {base64.b64encode(blob).decode()}"
+    cloud("ecs:ImportKeyPair", **here(KeyPairName="demo", PublicKeyBody=body))
+    [found] = cloud("ecs:DescribeKeyPairs", **here())["KeyPairs"]["KeyPair"]
+    assert found["KeyPairName"] == "demo"
 
 
 def test_the_default_network(cloud: Aliyun) -> None:
@@ -73,7 +118,7 @@ def test_the_default_network(cloud: Aliyun) -> None:
     ("more", "code", "status"),
     [
         ({"CidrBlock": "192.168.0.0/25"}, "InvalidCidrBlock.Overlapped", 400),
-        ({"CidrBlock": "10.0.0.0/24"}, "InvalidCidrBlock", 400),
+        ({"CidrBlock": "10.0.0.0/24"}, "InvalidCidrBlock.Malformed", 400),
         ({"CidrBlock": "192.168.9.0/30"}, "InvalidCidrBlock.Malformed", 400),
         ({"CidrBlock": "192.168.9.0/24", "ZoneId": "eu-central-1a"}, "InvalidZoneId.NotFound", 404),
         ({"CidrBlock": "192.168.9.0/24", "VpcId": "vpc-none"}, "InvalidVpcId.NotFound", 404),
@@ -108,7 +153,7 @@ def test_networks_of_another_region_are_not_here(cloud: Aliyun) -> None:
     vpc, _ = cloud.network()
     there = {"RegionId": "eu-central-1"}
     assert cloud.sdk("vpc:DescribeVpcs", region="eu-central-1", **there)["TotalCount"] == 0
-    with refused("InvalidVpcID.NotFound", 404):
+    with refused("InvalidVpcId.NotFound", 404):
         cloud.sdk("vpc:DeleteVpc", region="eu-central-1", VpcId=vpc, **there)
 
 
@@ -181,7 +226,7 @@ def test_things_take_their_time(cloud: Aliyun, monkeypatch: pytest.MonkeyPatch) 
 
 def test_nat_gateways_that_cannot_be(cloud: Aliyun) -> None:
     vpc, vswitches = cloud.network()
-    with refused("InvalidParameter.NatType.NotSupport"):
+    with refused("InvalidParameter"):
         cloud("vpc:CreateNatGateway", **here(VpcId=vpc, VSwitchId=vswitches[0]))
     with refused("MissingVSwitchId"):
         cloud("vpc:CreateNatGateway", **here(VpcId=vpc, NatType="Enhanced"))
@@ -297,7 +342,7 @@ def test_the_way_out_takes_its_time(cloud: Aliyun, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("operation", "target", "code"),
     [
-        ("vpc:DeleteVpc", {"VpcId": "x"}, "InvalidVpcID.NotFound"),
+        ("vpc:DeleteVpc", {"VpcId": "x"}, "InvalidVpcId.NotFound"),
         ("vpc:DeleteVSwitch", {"VSwitchId": "x"}, "InvalidVswitchID.NotFound"),
         ("vpc:DeleteNatGateway", {"NatGatewayId": "x"}, "InvalidNatGatewayId.NotFound"),
         ("vpc:ReleaseEipAddress", {"AllocationId": "x"}, "InvalidAllocationId.NotFound"),
@@ -420,7 +465,7 @@ def test_key_pairs(cloud: Aliyun) -> None:
     # names that are not there do no harm
     cloud("ecs:DeleteKeyPairs", **here(KeyPairNames=json.dumps(["demo", "demo-2", "none"])))
     assert cloud("ecs:DescribeKeyPairs", **here())["TotalCount"] == 0
-    with refused("InvalidParameter.KeyPairNames"):
+    with refused("InvalidKeyPairNames.ValueNotSupported"):
         cloud("ecs:DeleteKeyPairs", **here(KeyPairNames="demo"))
 
 
@@ -552,7 +597,7 @@ def test_versions_of_a_policy(cloud: Aliyun) -> None:
     assert (made["VersionId"], made["IsDefaultVersion"]) == ("v2", True)
     assert len(cloud("ram:ListPolicyVersions", **policy)["PolicyVersions"]["PolicyVersion"]) == 2
     assert cloud("ram:GetPolicyVersion", **policy, VersionId="v1")["PolicyVersion"]
-    with refused("DeleteConflict.PolicyVersion.Default", 409):
+    with refused("DeleteConflict.Policy.Version.Default", 409):
         cloud("ram:DeletePolicyVersion", PolicyName="push", VersionId="v2")
     with refused("DeleteConflict.Policy.Version", 409):
         cloud("ram:DeletePolicy", PolicyName="push")
@@ -574,13 +619,13 @@ def test_tags_of_roles(cloud: Aliyun) -> None:
 def test_a_vpc_has_more_blocks(cloud: Aliyun) -> None:
     vpc, _ = cloud.network()
     block = here(VpcId=vpc, SecondaryCidrBlock="172.21.0.0/20")
-    with refused("InvalidVpcID.NotFound", 404):
+    with refused("InvalidVpcId.NotFound", 404):
         cloud("vpc:AssociateVpcCidrBlock", **block | {"VpcId": "vpc-none"})
     cloud("vpc:AssociateVpcCidrBlock", **block)
     [found] = cloud("vpc:DescribeVpcs", **here(VpcId=vpc))["Vpcs"]["Vpc"]
     assert found["SecondaryCidrBlocks"] == {"SecondaryCidrBlock": ["172.21.0.0/20"]}
     for wrong in ("172.21.8.0/24", "10.0.0.0/29", "100.64.0.0/16"):
-        with refused("InvalidCidrBlock"):
+        with refused("InvalidCidrBlock.Malformed"):
             cloud("vpc:AssociateVpcCidrBlock", **block | {"SecondaryCidrBlock": wrong})
     made = cloud(
         "vpc:CreateVSwitch", **here(VpcId=vpc, ZoneId=ZONES[0], CidrBlock="172.21.1.0/24")
@@ -591,5 +636,5 @@ def test_a_vpc_has_more_blocks(cloud: Aliyun) -> None:
         cloud("vpc:UnassociateVpcCidrBlock", **block)
     cloud("vpc:DeleteVSwitch", **here(VSwitchId=made))
     cloud("vpc:UnassociateVpcCidrBlock", **block)
-    with refused("InvalidCidrBlock"):
+    with refused("InvalidCidrBlock.Malformed"):
         cloud("vpc:UnassociateVpcCidrBlock", **block)

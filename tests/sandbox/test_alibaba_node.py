@@ -116,7 +116,7 @@ def test_rpc(cloud: Aliyun, folder: Path) -> None:
     assert node(cloud, folder, script) == [
         [[True, "it's (a) *test*!"]],
         "Sandbox.UnknownParameter",
-        "InvalidVpcID.NotFound",
+        "InvalidVpcId.NotFound",
     ]
 
 

@@ -55,7 +55,7 @@ def test_odd_parameters(cloud: Aliyun, sent: dict[str, str]) -> None:
 )
 def test_odd_bodies(cloud: Aliyun, text: str) -> None:
     status, body = cloud.roa("POST", "/clusters", text.encode())
-    assert (status, body["code"]) == (400, "InvalidJson")
+    assert (status, body["code"]) == (400, "InvalidParameter")
 
 
 def test_odd_texts_with_json_inside(cloud: Aliyun) -> None:

@@ -51,9 +51,9 @@ def test_a_password(cloud: Aliyun) -> None:
 
 def test_namespaces_and_repositories(cloud: Aliyun) -> None:
     cloud("cr:CreateNamespace", **SPACE, AutoCreateRepo=True, DefaultRepoType="PRIVATE")
-    with refused("NAMESPACE_ALREADY_EXIST"):
+    with refused("InvalidParameter"):
         cloud("cr:CreateNamespace", **SPACE)
-    with refused("INVALID_NAMESPACE_NAME"):
+    with refused("InvalidParameter"):
         cloud("cr:CreateNamespace", **HERE, NamespaceName="Demo")
     assert cloud("cr:GetNamespace", **SPACE)["AutoCreateRepo"]
     cloud("cr:UpdateNamespace", **SPACE, AutoCreateRepo=False, DefaultRepoType="PUBLIC")
@@ -61,7 +61,7 @@ def test_namespaces_and_repositories(cloud: Aliyun) -> None:
     with refused("MissingSummary"):
         cloud("cr:CreateRepository", **REPO, RepoType="PRIVATE")
     made = cloud("cr:CreateRepository", **REPO, RepoType="PRIVATE", Summary="a")
-    with refused("REPO_ALREADY_EXIST"):
+    with refused("InvalidParameter"):
         cloud("cr:CreateRepository", **REPO, RepoType="PRIVATE", Summary="a")
     cloud("cr:UpdateRepository", **REPO, RepoType="PUBLIC", Summary="b")
     found = cloud("cr:GetRepository", **HERE, RepoId=made["RepoId"])
@@ -99,7 +99,7 @@ def test_who_may_come_in(cloud: Aliyun) -> None:
     public = {**HERE, "EndpointType": "internet"}
     assert not cloud("cr:GetInstanceEndpoint", **public)["Enable"]
     cloud("cr:UpdateInstanceEndpointStatus", **public, Enable=True)
-    with refused("INVALID_ENTRY"):
+    with refused("InvalidParameter"):
         cloud("cr:CreateInstanceEndpointAclPolicy", **public, Entry="0.0.0.0/0")
     cloud("cr:CreateInstanceEndpointAclPolicy", **public, Entry="203.0.113.0/24")
     found = cloud("cr:GetInstanceEndpoint", **public)
@@ -121,7 +121,7 @@ def test_the_personal_edition(cloud: Aliyun) -> None:
     assert ask("GET", "/tokens")[1]["data"]["tempUserName"]
     assert ask("PUT", "/namespace", {"Namespace": {"Namespace": "mine"}})[0] == 200
     status, body = ask("PUT", "/namespace", {"Namespace": {"Namespace": "mine"}})
-    assert (status, body["code"]) == (409, "NAMESPACE_ALREADY_EXIST")
+    assert (status, body["code"]) == (409, "InvalidParameter")
     change = {"Namespace": {"AutoCreate": False, "DefaultVisibility": "PUBLIC"}}
     assert ask("POST", "/namespace/mine", change)[0] == 200
     found = ask("GET", "/namespace/mine")[1]["data"]["namespace"]
