@@ -39,10 +39,10 @@ KNOWN_AS: Mapping[str, CloudName] = {
 """other words for a cloud, in lower case"""
 ACCOUNT_FIELDS: Mapping[str, str] = {"aks": "subscription", "gke": "project"}
 """the profile's field that chooses among the accounts which the credentials reach, by cloud"""
-HOME_FIELDS: Mapping[str, str] = {"aks": "resource_group"}
+HOME_FIELDS: Mapping[str, str] = {"aks": "resource_group", "alibaba": "resource_group"}
 """the profile's field that names a place in the account (``Target.home``), by cloud"""
 SDKS: Mapping[CloudName, tuple[str, ...]] = {
-    "alibaba": ("aliyunsdkcore", "aliyunsdkcs"),
+    "alibaba": ("aliyunsdkcore", "aliyunsdkcs", "alibabacloud_credentials"),
     "eks": ("boto3",),
     "gke": ("google.auth", "google.cloud.container_v1"),
     "aks": ("azure.identity", "azure.mgmt.containerservice"),

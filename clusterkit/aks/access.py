@@ -37,6 +37,7 @@ ADMINISTRATOR = ROLES["Azure Kubernetes Service RBAC Cluster Admin"]
 PLUGIN = "kubelogin"
 CREDENTIALS = "managed_clusters.list_cluster_user_credentials"
 ADMIN = "managed_clusters.list_cluster_admin_credentials"
+RIGHTS = "who may use the cluster is in the profile: entra.admins, with object ids of Entra ID"
 EFFECT = 330.0
 """seconds until the API server knows a role assignment: up to five minutes
 (MicrosoftDocs/azure-aks-docs ``articles/aks/entra-id-authorization.md``), and a margin"""
@@ -61,6 +62,7 @@ def access(clients: Clients, target: Target) -> Access:
         proxy=proxy,
         grace=EFFECT,
         new=_is_new(clients, target),
+        rights=RIGHTS,
     )
 
 

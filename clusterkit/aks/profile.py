@@ -318,9 +318,5 @@ class AksProfile(model.BaseProfile):
             what = f"{len(self.push_accounts)} service accounts push; an identity takes "
             what += f"{MOST_CREDENTIALS}"
             yield Problem(what, "let builds share a service account", ("registry", "push"))
-        nodes, pods = sum(each.maximum for each in self.pools), self.network.pod_range
-        if nodes > (room := 2 ** (NODE_PREFIX - pods.prefixlen)):
-            what = (
-                f"{pods} has room for {room} nodes (a /{NODE_PREFIX} each), the pools have {nodes}"
-            )
-            yield Problem(what, "choose a larger range", ("network", "pods"))
+        nodes = sum(each.maximum for each in self.pools)
+        yield from network.room_for_nodes(self.network.pod_range, NODE_PREFIX, nodes)

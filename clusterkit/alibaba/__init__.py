@@ -71,6 +71,8 @@ KINDS: tuple[AnyKind, ...] = (
     drain.Ingresses,
     drain.LoadBalancerServices,
     leftovers.DisksToKeep,
+    leftovers.Snapshots,
+    leftovers.FileSystems,
 )
 REPAIR = Repair(
     kinds=frozenset(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.cluster import REACHABLE, owned
+from clusterkit.alibaba.errors import RBAC
 from clusterkit.engine.dates import utc
 from clusterkit.engine.target import Target
 from clusterkit.errors import Absent, ClusterkitError
@@ -34,7 +36,8 @@ def access(clients: Clients, target: Target, minutes: int = LIFETIME) -> Access:
     given = clients.cs(operation, "GET", path, **query)
     end = datetime.now(UTC) + timedelta(minutes=minutes)
     until = (utc(given.get("expiration")) or end) - EARLY
-    return issued.access(given["config"], f"CS.{operation}", proxy=clients.wire.proxy, until=until)
+    whose, proxy = f"CS.{operation}", clients.wire.proxy
+    return replace(issued.access(given["config"], whose, proxy=proxy, until=until), rights=RBAC)
 
 
 def credential(clients: Clients, target: Target, minutes: int | None = None) -> Credential:

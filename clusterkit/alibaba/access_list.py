@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
@@ -18,11 +19,11 @@ from typing import Any, ClassVar
 from clusterkit.alibaba.client import Clients, at_path
 from clusterkit.alibaba.cluster import ClusterState
 from clusterkit.alibaba.network import VpcState, VSwitchState
-from clusterkit.alibaba.tags import AlibabaState, Calls, Tagged, shown_name, write_tags
+from clusterkit.alibaba.tags import AlibabaState, Calls, Tagged, in_group, shown_name, write_tags
 from clusterkit.engine.edit import Edit, edit
 from clusterkit.engine.kind import Env, Kind
 from clusterkit.engine.scope import Scope
-from clusterkit.errors import Gone, Rejected
+from clusterkit.errors import Denied, Gone, Rejected
 
 PORT = 6443
 ALWAYS = ("100.104.0.0/16",)
@@ -77,9 +78,11 @@ class AccessList(Tagged[AccessListState]):
         return replace(found, entries=ranges, listeners=listeners, active=frozenset(active))
 
     def create(self, env: Env[Clients]) -> AccessListState:
-        check(env, env[self.cluster].balancer)
         name, tags = shown_name(env, self.name), self.marks(env)
-        created = env.client.slb("CreateAccessControlList", AclName=name, Tag=write_tags(tags))
+        more = {"Tag": write_tags(tags), **in_group(env)}
+        with _open_until_then():
+            check(env, env[self.cluster].balancer)
+            created = env.client.slb("CreateAccessControlList", AclName=name, **more)
         return AccessListState(id=created["AclId"], name=name, tags=tags)
 
     def edits(self, env: Env[Clients], have: AccessListState) -> Iterator[Edit]:
@@ -88,7 +91,8 @@ class AccessList(Tagged[AccessListState]):
         balancer = env[self.cluster].balancer
 
         def attach() -> None:
-            _set(env, balancer, PORT, AclStatus="on", AclType="white", AclId=have.id)
+            with _open_until_then():
+                _set(env, balancer, PORT, AclStatus="on", AclType="white", AclId=have.id)
 
         if balancer not in have.active:
             yield Edit("attached", False, True, attach)
@@ -103,6 +107,17 @@ class AccessList(Tagged[AccessListState]):
         for balancer, port in have.listeners:
             _set(scope, balancer, port, AclStatus="off")
         super().delete(scope, have)
+
+
+@contextmanager
+def _open_until_then() -> Iterator[None]:
+    """Say with a refusal what it means: ACK gives the address before it takes a list."""
+    try:
+        yield
+    except (Denied, Rejected) as error:
+        error.what = f"the API server can still be reached from everywhere: {error.what}"
+        error.hint = f"{error.hint}; or close it: endpoint: {{public: false}}, and run up"
+        raise
 
 
 def _change(env: Env[Clients], have: AccessListState, wanted: frozenset[str]) -> None:

@@ -6,6 +6,7 @@ from clusterkit.profile.portability import Table, becomes
 
 _CLUSTER = "CS:CreateCluster"
 _POOL = "CS:CreateClusterNodePool"
+_SCALE = "CS:ModifyClusterNodePool auto_scaling"
 _MACHINES = f"{_POOL} scaling_group"
 _NODES = f"{_POOL} kubernetes_config"
 _PERSONAL = "CR:CreateRepo Repo"
@@ -23,6 +24,15 @@ BECOMES: Table = {
     ),
     "region": becomes(
         "the region of everything", f"{_CLUSTER} region_id", "VPC:CreateVSwitch ZoneId"
+    ),
+    "resource_group": becomes(
+        "the resource group of VPC, security group, address, key pair, cluster and machines",
+        f"{_CLUSTER} resource_group_id",
+        f"{_POOL} nodepool_info.resource_group_id",
+        "VPC:CreateVpc ResourceGroupId",
+        "VPC:AllocateEipAddress ResourceGroupId",
+        "ECS:CreateSecurityGroup ResourceGroupId",
+        "ECS:ImportKeyPair ResourceGroupId",
     ),
     "kubernetes": becomes(
         "version of the control plane and of the nodes; the newest patch release that ACK has",
@@ -73,12 +83,8 @@ BECOMES: Table = {
     ),
     "pools.machine.arch": becomes("the types that fit, best first", f"{_MACHINES}.instance_types"),
     "pools.count": becomes("number of nodes in all zones together", f"{_MACHINES}.desired_size"),
-    "pools.count.min": becomes(
-        "least nodes of the pool's auto scaling", f"{_POOL} auto_scaling.min_instances"
-    ),
-    "pools.count.max": becomes(
-        "most nodes of the pool's auto scaling", f"{_POOL} auto_scaling.max_instances"
-    ),
+    "pools.count.min": becomes("least nodes of the pool's auto scaling", f"{_SCALE}.min_instances"),
+    "pools.count.max": becomes("most nodes of the pool's auto scaling", f"{_SCALE}.max_instances"),
     "pools.disk.size": becomes("size of the system disk", f"{_MACHINES}.system_disk_size"),
     "pools.disk.type": becomes("category of the system disk", f"{_MACHINES}.system_disk_category"),
     "pools.disk.encrypted": becomes(

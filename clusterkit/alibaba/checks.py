@@ -1,4 +1,4 @@
-"""What ``clusterkit verify`` asks of Alibaba Cloud beyond the cluster's own API: A1 to A9."""
+"""What ``clusterkit verify`` asks of Alibaba Cloud beyond the cluster's own API: A1 to A10."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from clusterkit.alibaba.cluster import running
 from clusterkit.alibaba.fields import mainland
 from clusterkit.alibaba.machine_types import categories
 from clusterkit.alibaba.network import VSwitch, VSwitchState
+from clusterkit.alibaba.nodes import POOL
 from clusterkit.alibaba.profile import AlibabaProfile, AlibabaRegistry
 from clusterkit.alibaba.registry import NOT_OPENED, Space, repositories, space
 from clusterkit.engine.scope import Scope
@@ -32,7 +33,7 @@ NO_CLASS = Result("skipped", "no default StorageClass makes disks (K3)")
 
 
 def checks(profile: AlibabaProfile, clients: Clients) -> Sequence[Check]:
-    """A1 to A9; no call before one is run."""
+    """A1 to A10; no call before one is run."""
     return numbered("A", ROWS, profile, clients)
 
 
@@ -88,6 +89,25 @@ def _machines(clients: Clients) -> set[tuple[str, str]]:
     """Zone and type of the nodes' machines; virtual nodes have none."""
     labels = [node["metadata"].get("labels") or {} for node in clients.kube.list("/api/v1/nodes")]
     return {(one[ZONE], one[MACHINE]) for one in labels if ZONE in one and MACHINE in one}
+
+
+def _spread(profile: AlibabaProfile, clients: Clients) -> Iterator[Result]:
+    """A scaling group that balances has been seen to put both of its machines into one zone."""
+    cluster = running(clients, profile.name)
+    listed = map(VSwitch.state, clients.every("DescribeVSwitches", VpcId=cluster.vpc))
+    zones = {one.zone for one in listed if one.id in cluster.vswitches}
+    if len(zones) < 2:
+        return
+    there: dict[str, list[str]] = {}
+    for node in clients.kube.list("/api/v1/nodes"):
+        labels = node["metadata"].get("labels") or {}
+        if POOL in labels and ZONE in labels:
+            there.setdefault(labels[POOL], []).append(labels[ZONE])
+    for pool, found in there.items():
+        if len(found) > 1 and len({*found}) == 1:
+            others = _list(sorted(zones))
+            what = f"all {len(found)} nodes are in {found[0]}, the cluster is in {others}"
+            yield Result("warned", what, f"node-pool/{pool}")
 
 
 def _disks(_: AlibabaProfile, clients: Clients) -> Iterator[Result]:
@@ -296,5 +316,11 @@ ROWS = (
         _mirror,
         'Failed to pull image "ghcr.io/…": … i/o timeout',
         "set mirror to a registry that has them (docs/alibaba.md, Mainland China)",
+    ),
+    Row(
+        "the nodes of a pool are in more than one of the cluster's zones",
+        _spread,
+        "0/2 nodes are available: 2 node(s) didn't match pod topology spread constraints",
+        "aliyun ess RebalanceInstances --ScalingGroupId ID, or fewer zones in network.zones",
     ),
 )

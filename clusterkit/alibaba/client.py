@@ -23,8 +23,9 @@ from functools import partial, partialmethod
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from weakref import finalize
 
-from clusterkit.alibaba.credentials import Key, Source, keyring
+from clusterkit.alibaba.credentials import Source, keyring
 from clusterkit.alibaba.errors import refusal, unreachable
+from clusterkit.alibaba.key import Key
 from clusterkit.alibaba.requests import adapter, close, endpoint, flat, roa, signer, silence
 from clusterkit.alibaba.requests import request as make_request
 from clusterkit.engine.exchange import Exchange
@@ -324,6 +325,7 @@ def _assume(
         RoleArn=source.role,
         RoleSessionName=source.session,
         DurationSeconds=source.seconds,
+        ExternalId=source.external or None,
     )["Credentials"]
     key = Key(found["AccessKeyId"], found["AccessKeySecret"], found["SecurityToken"])
     return key, datetime.fromisoformat(found["Expiration"])

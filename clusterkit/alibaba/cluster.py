@@ -1,6 +1,7 @@
 """The ACK managed cluster, created without nodes: pools are their own kind (``nodes.py``).
 
-``profile`` and ``cluster_spec`` are always sent, because their defaults have changed. An empty
+``profile`` and ``cluster_spec`` are always sent, because their defaults have changed, and so is
+the mode of kube-proxy: ACK's own default, ipvs, is deprecated since Kubernetes 1.35. An empty
 cluster of edition pro has been seen to take 160 to 219 s.
 
 What goes on in Container Service after a call has been answered are tasks; events say why something
@@ -16,12 +17,13 @@ from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar
 
-from clusterkit.alibaba import autoscaling, network
+from clusterkit.alibaba import addons, autoscaling, network
 from clusterkit.alibaba.client import Clients, at_path
 from clusterkit.alibaba.errors import ERRORS, cure, redacted
 from clusterkit.alibaba.tags import (
     REPLACE,
     AlibabaState,
+    of_group,
     read_cs_tags,
     tag_cluster,
     write_cs_tags,
@@ -121,6 +123,9 @@ BIND = (
 )
 REACHABLE = ("running", "updating", "upgrading", "scaling", "draining", "removing")
 """states in which the API server answers"""
+PROXY_MODE = "iptables"
+"""nftables, which the vendor advises from 1.35 on, wants Linux 5.13 or newer
+(kubernetes.io/docs/reference/node/kernel-version-requirements); Alibaba Cloud Linux 3 has 5.10"""
 SPECS = {"pro": "ack.pro.small", "standard": "ack.standard"}
 
 
@@ -150,6 +155,8 @@ class ClusterState(AlibabaState):
     oidc_arn: str = ""
     """of the provider by which pods get roles (RRSA); empty while that is off"""
     issuer: str = ""
+    addons: frozenset[str] = frozenset()
+    """installed ones"""
     reason: str = ""
 
     @property
@@ -173,7 +180,7 @@ class Cluster(Kind[Clients, ClusterState]):
     leaving: ClassVar[frozenset[str]] = frozenset({"deleting"})
     serial: ClassVar[bool] = True
     patience: ClassVar[float] = 3600.0
-    takes: ClassVar[Durations] = Durations(create=200, delete=300)
+    takes: ClassVar[Durations] = Durations(create=190, delete=347)
     uses: ClassVar[tuple[str, ...]] = (
         "security-group",
         "vswitch",
@@ -223,15 +230,20 @@ class Cluster(Kind[Clients, ClusterState]):
 
     @classmethod
     def read(cls, scope: Scope[Clients], found: ClusterState) -> ClusterState:
-        """RRSA, which the list leaves out, whether the network's tags name the cluster, and why it
-        does not work.
+        """RRSA and add-ons, which the list leaves out, whether the network's tags name the cluster,
+        and why it does not work.
         """
         why = reason(scope, found.id) if found.status in cls.failed | cls.unhealthy else ""
         if found.status not in cls.usable | cls.unhealthy:
             return replace(found, reason=why)
         shown = _state(scope.client.cs("DescribeClusterDetail", "GET", f"/clusters/{found.id}"))
-        recorded = network.remembers(scope, found.id)
-        return replace(shown, status=found.status, reason=why, recorded=recorded)
+        return replace(
+            shown,
+            status=found.status,
+            reason=why,
+            recorded=network.remembers(scope, found.id),
+            addons=addons.installed(scope, found.id),
+        )
 
     @classmethod
     def within(cls, have: ClusterState) -> Tags:
@@ -272,11 +284,13 @@ class Cluster(Kind[Clients, ClusterState]):
             **ranges,
             "endpoint_public_access": self.public,
             "snat_entry": False,
+            "proxy_mode": PROXY_MODE,
             "rrsa_config": {"enabled": self.rrsa},
-            "addons": [_addon(name) for name in self.addons],
+            "addons": [addons.wish(name) for name in self.addons],
             "deletion_protection": self.protected,
             "tags": write_cs_tags(self.marks(env)),
             "client_token": env.token(self),
+            **cs_group(env),
         }
         created = env.client.cs("CreateCluster", "POST", "/clusters", body)
         network.remember(env, created["cluster_id"])
@@ -284,6 +298,7 @@ class Cluster(Kind[Clients, ClusterState]):
 
     def edits(self, env: Env[Clients], have: ClusterState) -> Iterator[Edit]:
         yield from edit("remembered", have.recorded, True, lambda: network.remember(env, have.id))
+        yield from of_group(env, have.group)
         yield from fixed("vpc", have.vpc or env[self.vpc].id, env[self.vpc].id, REPLACE)
         yield from fixed("services", have.services or self.services, self.services, REPLACE)
         pods = self.pods or ""
@@ -311,6 +326,9 @@ class Cluster(Kind[Clients, ClusterState]):
             # with another change in the same call ACK forgets that one
             promote = partial(self._modify, env, have, {"cluster_spec": self.spec})
             yield from edit("edition", have.spec, self.spec, promote)
+        wanted = frozenset(name for name in self.addons if name[0] != "!")
+        install = partial(self._install, env, have, wanted - have.addons)
+        yield from edit("add-ons", have.addons & wanted, wanted, install)
         if self.scales:
             configured, configure = have.tags.get(autoscaling.TAG), partial(_configure, env, have)
             yield from edit("autoscaling", configured, autoscaling.CONFIGURED, configure)
@@ -321,6 +339,9 @@ class Cluster(Kind[Clients, ClusterState]):
 
     def _modify(self, env: Env[Clients], have: ClusterState, body: Any) -> Task | None:
         return begin(env, "ModifyCluster", "PUT", f"/api/v2/clusters/{have.id}", body)
+
+    def _install(self, env: Env[Clients], have: ClusterState, names: frozenset[str]) -> Task | None:
+        return task("InstallClusterAddons", addons.install(env, have.id, names))
 
     @classmethod
     def delete(cls, scope: Scope[Clients], have: ClusterState) -> Task | None:
@@ -338,6 +359,12 @@ def _configure(env: Env[Clients], have: ClusterState) -> autoscaling.Configuring
     path, body = f"/cluster/{have.id}/autoscale/config/", dict(autoscaling.SETTINGS)
     begun = begin(env, "CreateAutoscalingConfig", "POST", path, body)
     return autoscaling.Configuring(begun, have.id)
+
+
+def cs_group(env: Env[Clients]) -> dict[str, str]:
+    """The field that puts a cluster, or a pool's machines, into the profile's resource group."""
+    home = env.client.target.home
+    return {"resource_group_id": home} if home else {}
 
 
 def clusters(client: Clients) -> list[ClusterState]:
@@ -359,10 +386,6 @@ def running(client: Clients, name: str) -> ClusterState:
     raise Absent(name)
 
 
-def _addon(name: str) -> dict[str, Any]:
-    return {"name": name.removeprefix("!"), **({"disabled": True} if name[0] == "!" else {})}
-
-
 def _state(shown: Any) -> ClusterState:
     rrsa = shown.get("rrsa_config") or {}
     rrsa = rrsa if rrsa.get("enabled") else {}
@@ -372,6 +395,7 @@ def _state(shown: Any) -> ClusterState:
         status=shown["state"],
         version=shown.get("current_version") or shown.get("init_version") or "0.0",
         spec=shown.get("cluster_spec") or "",
+        group=shown.get("resource_group_id") or "",
         vpc=shown.get("vpc_id") or "",
         vswitches=frozenset(shown.get("vswitch_ids") or ()),
         security_group=shown.get("security_group_id") or "",

@@ -34,6 +34,13 @@ NO_ADDRESSES = "the VSwitch has no free addresses: take fewer machines, or a lar
 MINIMUM = "lower the scaling group's minimum in Auto Scaling, then run the command again"
 NOT_ACTIVE = "Container Service is not activated: clusterkit up --activate"
 MANAGED = "another Alibaba Cloud product manages it, and only that product may change it"
+RBAC = (
+    "the RAM user or role needs rights in this cluster, from who made it: the console of Container "
+    "Service, Authorizations, or aliyun cs GrantPermissions"
+)
+NO_GROUP = (
+    "resource_group: the id of one of the account's, see aliyun resourcemanager ListResourceGroups"
+)
 NO_ANSWER = "Connection"
 """code of what is no refusal: the host cannot be reached, or does not exist"""
 NO_POD_VSWITCHES = "plugin: terway needs VSwitches for the pods"
@@ -146,8 +153,7 @@ ERRORS = ErrorTable(
             errors.Denied,
             "APISERVER_403 ForbiddenQueryClusterNamespace ForbiddenGrantPermissions "
             "ErrorRamPolicyConfig",
-            hint="the RAM user needs RBAC permissions in this cluster: Container Service console, "
-            "Authorizations",
+            hint=RBAC,
         ),
         Row(
             errors.Denied,
@@ -162,6 +168,7 @@ ERRORS = ErrorTable(
         Row(errors.Rejected, "InvalidImageId.NotFound", "CS.*"),
         Row(errors.Rejected, "ZoneNotSupported", hint=OTHER_ZONES),
         Row(errors.Rejected, "MissingPodVswitchIds", hint=NO_POD_VSWITCHES),
+        Row(errors.Gone, "InvalidResourceGroup.NotFound", hint=NO_GROUP),
         Row(
             errors.Gone,
             "*NotFound ResourceNotFound.* EntityNotExist EntityNotExist.* *NotExist *_NOT_EXIST "

@@ -22,7 +22,7 @@ def _region_cure(text: str) -> str:
 
 
 REGION = Form(
-    r"cn(-[a-z]{2,}){1,2}(-[0-9]{1,2})?|[a-z]{2}-[a-z]+-[0-9]{1,2}",
+    r"cn(-[a-z]{2,}){1,2}(-[0-9]{1,2})?|cn-north-2-gov-1|[a-z]{2}-[a-z]+-[0-9]{1,2}",
     "an Alibaba Cloud region such as ap-southeast-1",
     32,
     _region_cure,
@@ -67,6 +67,7 @@ InstanceType = Annotated[
 
 VpcId = Annotated[str, Form(r"vpc-[a-z0-9]{8,32}", "the id of a VPC, vpc-…")]
 VSwitchId = Annotated[str, Form(r"vsw-[a-z0-9]{8,32}", "the id of a VSwitch, vsw-…")]
+ResourceGroupId = Annotated[str, Form(r"rg-[a-z0-9]{6,32}", "the id of a resource group, rg-…")]
 VpcRange = Annotated[Cidr, carvable(16, IPv4Network("100.64.0.0/10"))]
 """CreateVpc refuses 100.64.0.0/10 and its subnets; larger VPCs than /16 are not needed here"""
 RegistryId = Annotated[

@@ -11,11 +11,11 @@ from clusterkit.alibaba.builds import access_of
 from clusterkit.alibaba.cluster import SPECS, Cluster
 from clusterkit.alibaba.iam import Role, push_policy, role_name
 from clusterkit.alibaba.jenkinsx import platform_of
-from clusterkit.alibaba.keypair import KeyPair
+from clusterkit.alibaba.keypair import NOBODYS, KeyPair
 from clusterkit.alibaba.nat import Eip, NatGateway
 from clusterkit.alibaba.network import SecurityGroup, Vpc, VpcState, VSwitch, VSwitchState
 from clusterkit.alibaba.nodes import NodePool
-from clusterkit.alibaba.preflight import NODES, Facts
+from clusterkit.alibaba.preflight import NODES, Facts, arch_of
 from clusterkit.alibaba.profile import AlibabaPool, AlibabaProfile, AlibabaRegistry
 from clusterkit.alibaba.registry import PersonalRepository, Repository, servers
 from clusterkit.engine.kind import Env, Existing, Kind
@@ -89,16 +89,15 @@ def graph(profile: AlibabaProfile, facts: Facts) -> list[AnyWish]:
         scales=any(pool.automatic for pool in profile.pools),
         tags=tags,
     )
-    key = None
-    if text := profile.ssh_public_key:
-        key = KeyPair(name=fingerprint(text), public_key=text, tags=tags)
+    text = profile.ssh_public_key or ""
+    key = KeyPair(name=fingerprint(text) if text else NOBODYS, public_key=text, tags=tags)
 
     def node_pool(pool: AlibabaPool) -> NodePool:
         types = tuple(kind.name for kind in facts.pools[pool.name])
         where = [vswitch.name for vswitch in network.nodes]
         disk = (pool.disk.size, pool.disk.type, pool.disk.encrypted)
         mirror = (profile.mirror,) if profile.mirror else ()
-        fixed = digest(types, disk, pool.spot, key.name if key else "", where, *mirror)
+        fixed = digest(types, disk, pool.spot, key.name if text else "", where, *mirror)
         return NodePool(
             name=f"{pool.name}-{fixed}",
             cluster=cluster,
@@ -107,6 +106,7 @@ def graph(profile: AlibabaProfile, facts: Facts) -> list[AnyWish]:
             disk=pool.disk.size,
             disk_type=pool.disk.type,
             encrypted=pool.disk.encrypted,
+            arch=arch_of(pool, facts.pools[pool.name]),
             types=types,
             **asked(pool),
             mirror=profile.mirror,

@@ -20,6 +20,7 @@ from clusterkit.alibaba.tags import OWNER, read_tags, write_tags
 from clusterkit.engine.kind import Durations, Found, Leftover, Tags
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import CloudError, Denied, ServerError
+from clusterkit.kube import left
 from clusterkit.kube.volumes import KEPT, VolumeState, rows
 from clusterkit.naming import CLUSTER
 
@@ -174,6 +175,17 @@ def _log_projects(scope: Scope[Clients]) -> Iterable[Found]:
             if str(item.get("resource_type") or "").upper().startswith("SLS"):
                 yield Found(str(item["instance_id"]), "kept")
 
+
+Snapshots = left.snapshots(
+    "diskplugin.csi.alibabacloud.com",
+    "aliyun ecs DeleteSnapshot --SnapshotId {} --region {region}",
+)
+FileSystems = left.retained(
+    "file-systems",
+    "nasplugin.csi.alibabacloud.com",
+    "its PersistentVolume ({}) says Retain: the NAS file system and what is in it stay, and cost; "
+    "aliyun nas DescribeFileSystems --region {region} shows it",
+)
 
 LogProjects = Leftover[Clients](
     "log-projects",

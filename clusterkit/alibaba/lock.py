@@ -1,8 +1,7 @@
 """The lock of a cluster between machines: an ECS key pair.
 
 Its name is unique in an account and region (ECS API, ``ImportKeyPair``: ``KeyPair.AlreadyExist``),
-it costs nothing, and it takes tags in the create call. Nobody can log in with it: its private half
-is thrown away where it was made.
+it costs nothing, and it takes tags in the create call. Nobody can log in with it.
 """
 
 from __future__ import annotations
@@ -10,14 +9,11 @@ from __future__ import annotations
 import json
 
 from clusterkit.alibaba.client import Clients
-from clusterkit.alibaba.keypair import KeyPair
-from clusterkit.alibaba.tags import write_tags
+from clusterkit.alibaba.keypair import KeyPair, nobodys_key
+from clusterkit.alibaba.tags import in_group, write_tags
 from clusterkit.engine.cloud_lock import PREFIX, CloudLock, Held
 from clusterkit.engine.kind import Tags
 from clusterkit.engine.scope import Scope
-
-BITS = 2048
-"""of the RSA key; ImportKeyPair asks for an SSH public key, and RSA is the kind it documents"""
 
 
 def _name(scope: Scope[Clients]) -> str:
@@ -35,19 +31,11 @@ class KeyPairLock(CloudLock[Clients]):
         return None
 
     def take(self, scope: Scope[Clients], tags: Tags) -> None:
-        key = {"KeyPairName": _name(scope), "PublicKeyBody": _public_key()}
-        scope.client.ecs("ImportKeyPair", **key, Tag=write_tags(tags))
+        key = {"KeyPairName": _name(scope), "PublicKeyBody": nobodys_key()}
+        scope.client.ecs("ImportKeyPair", **key, Tag=write_tags(tags), **in_group(scope))
 
     def write(self, scope: Scope[Clients], identifier: str, tags: Tags) -> None:
         KeyPair.label(scope, identifier, tags)
 
     def release(self, scope: Scope[Clients], identifier: str) -> None:
         scope.client.ecs(KeyPair.calls.delete, KeyPairNames=json.dumps([identifier]))
-
-
-def _public_key() -> str:
-    from cryptography.hazmat.primitives.asymmetric import rsa
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
-    made = rsa.generate_private_key(public_exponent=65537, key_size=BITS).public_key()
-    return made.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()

@@ -20,6 +20,8 @@ RANKS = {pair: rank for rank, pair in enumerate(product(FAMILIES, OPTIONS))}
 _TYPE = re.compile(r"ecs\.([a-z]+?)(\d*)([a-z]*)(?:-c\d+m\d+)?\..+")
 """``ecs.g7a.xlarge``, ``ecs.u1-c1m2.large``, ``ecs.e-c1m1.large``"""
 ARCHITECTURES = {"amd64": "X86", "arm64": "ARM"}
+IMAGES = {"amd64": "AliyunLinux3", "arm64": "AliyunLinux3Arm64"}
+"""``image_type`` of CreateClusterNodePool"""
 
 Stock = Mapping[str, frozenset[str]]
 """an instance type to the zones that have it"""

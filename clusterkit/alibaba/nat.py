@@ -107,6 +107,7 @@ class NatGateway(Tagged[NatState]):
     """The nodes' way to the Internet: ``NatType=Enhanced``, the only type there is today."""
 
     kind: ClassVar[str] = "nat-gateway"
+    grouped: ClassVar[bool] = False
     calls: ClassVar = Calls(
         "vpc", "NATGATEWAY", "NatGatewayId", "DescribeNatGateways", "DeleteNatGateway"
     )

@@ -24,6 +24,7 @@ from clusterkit.alibaba.tags import (
     AlibabaState,
     Calls,
     Tagged,
+    of_group,
     read_cs_tags,
     write_tags,
 )
@@ -94,6 +95,7 @@ class Vpc(_Remembers[VpcState]):
 
     def edits(self, env: Env[Clients], have: VpcState) -> Iterator[Edit]:
         yield from fixed("cidr", have.cidr, self.cidr, REPLACE)
+        yield from of_group(env, have.group)
 
 
 class VSwitchState(AlibabaState):
@@ -112,6 +114,7 @@ class VSwitch(Tagged[VSwitchState]):
     """One zone's part of the VPC."""
 
     kind: ClassVar[str] = "vswitch"
+    grouped: ClassVar[bool] = False
     calls: ClassVar = Calls("vpc", "VSWITCH", "VSwitchId", "DescribeVSwitches", "DeleteVSwitch")
     usable: ClassVar[frozenset[str]] = frozenset({"Available", ""})
     patience: ClassVar[float] = 900.0

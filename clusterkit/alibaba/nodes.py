@@ -18,8 +18,18 @@ from typing import Any, ClassVar
 
 from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.cluster import MOST as MOST_TOLD
-from clusterkit.alibaba.cluster import ClusterState, Task, begin, events, owned, reason, task
+from clusterkit.alibaba.cluster import (
+    ClusterState,
+    Task,
+    begin,
+    cs_group,
+    events,
+    owned,
+    reason,
+    task,
+)
 from clusterkit.alibaba.errors import ERRORS, cure
+from clusterkit.alibaba.machine_types import IMAGES
 from clusterkit.alibaba.network import VSwitchState
 from clusterkit.alibaba.tags import AlibabaState, read_cs_tags, write_cs_tags
 from clusterkit.engine.edit import Edit, edit
@@ -121,16 +131,17 @@ class NodePool(Nodes[Clients, NodePoolState]):
     leaving: ClassVar[frozenset[str]] = frozenset({"deleting"})
     serial: ClassVar[bool] = True
     patience: ClassVar[float] = 2400.0
-    takes: ClassVar[Durations] = Durations(create=240, delete=420)
+    takes: ClassVar[Durations] = Durations(create=300, delete=240)
     uses: ClassVar[tuple[str, ...]] = ("cluster", "key-pair")
 
     cluster: Kind[Any, ClusterState]
     vswitches: tuple[Kind[Any, VSwitchState], ...]
-    key_pair: Kind[Any, AlibabaState] | None = None
+    key_pair: Kind[Any, AlibabaState]
     disk: int
     """GiB"""
     disk_type: str = "cloud_essd"
     encrypted: bool = False
+    arch: str = "amd64"
     mirror: str | None = None
     """a registry that has what the usual ones have"""
 
@@ -170,21 +181,21 @@ class NodePool(Nodes[Clients, NodePoolState]):
             "system_disk_category": self.disk_type,
             "system_disk_size": self.disk,
             "system_disk_encrypted": self.encrypted,
-            "image_type": "AliyunLinux3",
+            "key_pair": env[self.key_pair].id,
+            "desired_size": self.minimum,
+            "image_type": IMAGES[self.arch],
             "multi_az_policy": "BALANCE",
             "tags": write_cs_tags(self.marks(env)),
         }
-        if self.key_pair is not None:
-            group["key_pair"] = env[self.key_pair].id
         if self.spot:
             group |= {"spot_strategy": "SpotAsPriceGo", "multi_az_policy": "COST_OPTIMIZED"}
-        if not self.automatic:
-            group["desired_size"] = self.minimum
         body = {
-            "nodepool_info": {"name": self.name, "type": "ess"},
+            "nodepool_info": {"name": self.name, "type": "ess", **cs_group(env)},
             "scaling_group": group,
             "kubernetes_config": self._kubernetes(),
-            "auto_scaling": self._scaling(),
+            # a pool made with its least number and no size has been seen to get more machines
+            # than that, so its autoscaler is switched on by the next look
+            "auto_scaling": {"enable": False},
         }
         cluster = env[self.cluster].id
         path = f"/clusters/{cluster}/nodepools"

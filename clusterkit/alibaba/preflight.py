@@ -2,31 +2,25 @@
 
 What the profile leaves open is decided here once: an existing cluster keeps its version, its zones
 and its instance types, so that a newer version or type never shows up as a change.
-
-ECS reports vCPUs and the verified identity in one call, DescribeAccountAttributes
-(https://www.alibabacloud.com/help/en/ecs/api-describeaccountattributes). No call of the SDKs in use
-reports the balance; ``errors.py`` explains refusals for lack of money.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv4Network
-from itertools import chain
 from typing import Any
 
 from clusterkit.alibaba import activation
 from clusterkit.alibaba.client import Clients, at_path
-from clusterkit.alibaba.cluster import owned
-from clusterkit.alibaba.errors import MORE, VERIFY
-from clusterkit.alibaba.fields import mainland
+from clusterkit.alibaba.cluster import clusters, owned
 from clusterkit.alibaba.machine_types import Stock, machine_types, stock
 from clusterkit.alibaba.network import Vpc, VpcState, VSwitch, VSwitchState
 from clusterkit.alibaba.nodes import NodePoolState, pools, sold_out
-from clusterkit.alibaba.profile import AlibabaNetwork, AlibabaProfile, AlibabaRegistry
+from clusterkit.alibaba.profile import AlibabaNetwork, AlibabaPool, AlibabaProfile, AlibabaRegistry
+from clusterkit.alibaba.quota import check_clusters, check_quota
 from clusterkit.alibaba.registry import NOT_ALONE, check_personal, domains, servers, space
 from clusterkit.engine.alike import check_alike
 from clusterkit.engine.background import Background
@@ -42,7 +36,7 @@ from clusterkit.engine.preflight import (
 )
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.versions import minor, number
-from clusterkit.errors import CloudError, Finding, Gone, PreflightError, Rejected
+from clusterkit.errors import CloudError, Finding, Gone, PreflightError
 from clusterkit.naming import CLUSTER, MACHINE, NAME
 from clusterkit.profile.cidr import positions
 from clusterkit.profile.pool import Machine, machine_text
@@ -140,16 +134,16 @@ def _preflight(profile: AlibabaProfile, clients: Clients) -> Facts:
     report, existing = Report(), profile.network.existing
     with Background() as background:
         lacking = background(lambda: list(activation.check(profile, clients)))
-        clusters = background(lambda: owned(clients, profile.name))
+        ours = background(lambda: owned(clients, profile.name))
         versions = background(lambda: offered(clients))
         stocks = background(lambda: _stocks(profile, clients))
         slots = background(lambda: {} if existing else _known_zones(profile, clients))
         nat_zones = background(lambda: _nat_zones(profile, clients))
-        given = background(lambda: _existing(profile.network, clients, report))
+        given = background(lambda: _existing(profile.name, profile.network, clients, report))
         registry = background(lambda: _registry(profile, clients, report))
         if findings := lacking.result():
             raise PreflightError(findings)  # it is also why the other calls are refused
-        cluster = next(iter(clusters.result()), None)
+        cluster = next(iter(ours.result()), None)
         groups = _node_pools(profile, clients, cluster.id) if cluster else []
         scarce = _scarce(profile, groups, clients)
         known, missing = _known_types(profile, groups, scarce), _missing_nodes(profile, groups)
@@ -263,15 +257,24 @@ def _types(
     missing: Mapping[str, int],
     clients: Clients,
 ) -> dict[str, MachineType]:
-    """The types of the pools that are new or lack nodes, by name."""
+    """The types of the pools that are new or lack nodes, or whose architecture only their types
+    tell, by name.
+    """
     asked: set[Machine | str] = set()
     for pool in profile.pools:
         if pool.name not in known:
             asked.update(pool.types)
             asked |= {pool.machine} if isinstance(pool.machine, Machine) else set()
-        elif pool.name in missing:
+        elif pool.name in missing or not isinstance(pool.machine, Machine):
             asked.update(known[pool.name])
     return {kind.name: kind for kind in machine_types(clients, asked)}
+
+
+def arch_of(pool: AlibabaPool, types: Sequence[MachineType]) -> str:
+    """The architecture of a pool's machines, all of one."""
+    if isinstance(pool.machine, Machine):
+        return pool.machine.arch
+    return next((kind.arch for kind in types), "amd64")
 
 
 def _nat_zones(profile: AlibabaProfile, clients: Clients) -> frozenset[str]:
@@ -319,7 +322,7 @@ def _may_open(
 
 
 def _existing(
-    network: AlibabaNetwork, clients: Clients, report: Report
+    name: str, network: AlibabaNetwork, clients: Clients, report: Report
 ) -> tuple[VpcState, dict[str, VSwitchState]] | None:
     """The VPC and the VSwitches of ``network.existing``."""
     wanted, where = network.existing, "network.existing"
@@ -333,61 +336,21 @@ def _existing(
     there, ids = {one.id: one for one in listed}, (*wanted.vswitches, *wanted.pod_vswitches)
     vswitches = report.existing(ids, there, "VSwitch", wanted.vpc, f"{where}.vswitches")
     secondary = at_path(shown, "SecondaryCidrBlocks.SecondaryCidrBlock") or ()
-    for name, taken in (("pods", network.pod_range), ("services", network.service_range)):
-        for block in (shown["CidrBlock"], *secondary):
+    blocks = [(block, wanted.vpc) for block in (shown["CidrBlock"], *secondary)]
+    blocks += _others(name, wanted.vpc, clients)
+    for what, taken in (("pods", network.pod_range), ("services", network.service_range)):
+        for block, whose in blocks:
             if taken and taken.overlaps(IPv4Network(block)):
-                what = f"{taken} overlaps {block} of {wanted.vpc}"
-                report.error(what, f"network.{name}", "choose a range that does not overlap it")
+                clash = f"{taken} overlaps {block} of {whose}"
+                report.error(clash, f"network.{what}", "choose a range that does not overlap it")
     return Vpc.state(shown), vswitches
 
 
-REAL_NAME = "real-name-authentication"
-NOT_VERIFIED = "none"
-"""the others are yes and unnecessary"""
-VCPUS = {False: "postpaid", True: "spot"}
-"""``max-…-instance-vcpu-count`` and ``used-…``: pay-as-you-go, and spot"""
-
-
-def check_clusters(clients: Clients, report: Report) -> None:
-    """Whether the account may create one more cluster."""
-    try:
-        quota = at_path(clients.cs("DescribeUserQuota", "GET", "/quota"), "cluster_quota")
-        first = {"page_number": 1, "page_size": 1}
-        page = clients.cs("DescribeClustersV1", "GET", "/api/v1/clusters", **first)
-    except Rejected:
-        return
-    there = int(at_path(page, "page_info.total_count") or 0)
-    if quota and there >= int(quota):
-        what = f"the account has {there} clusters, which is its quota"
-        report.error(what, "account", MORE)
-
-
-def check_quota(clients: Clients, needed: Mapping[bool, int], report: Report) -> None:
-    """Whether the account may have so many more vCPUs in the region, in one call.
-
-    ``needed`` by whether they are spot. A refusal of the call is only a warning.
+def _others(name: str, vpc: str, clients: Clients) -> Iterator[tuple[str, str]]:
+    """The ranges of pods and Services of other clusters in the VPC, which CreateCluster refuses
+    (``service_cidr`` of CS 2015-12-15), and whose they are.
     """
-    names = {
-        spot: [f"{word}-{VCPUS[spot]}-instance-vcpu-count" for word in ("max", "used")]
-        for spot in sorted(needed)
-    }
-    try:
-        asked = [REAL_NAME, *chain.from_iterable(names.values())]
-        of = {"RegionId": clients.region, "AttributeName": asked}
-        found = clients.ecs("DescribeAccountAttributes", **of)
-    except CloudError as error:
-        what = f"cannot check the verified identity and the vCPU quota: {error.what}"
-        report.warn(what, "account", error.hint)
-        return
-    values: dict[str, str] = {}
-    for item in at_path(found, "AccountAttributeItems.AccountAttributeItem") or ():
-        if shown := at_path(item, "AttributeValues.ValueItem"):
-            values[item["AttributeName"]] = str(shown[0].get("Value") or "")
-    if mainland(clients.region) and values.get(REAL_NAME) == NOT_VERIFIED:
-        what = "the account's identity is not verified (real-name authentication)"
-        report.error(what, "account", VERIFY)
-    for spot, more in needed.items():
-        most, used = (values.get(name, "") for name in names[spot])
-        in_use = int(used) if used.isdecimal() else 0
-        if more and most.isdecimal() and in_use + more > int(most):
-            report.too_many_cpus(more, "spot" if spot else "pay-as-you-go", in_use, most, MORE)
+    for one in clusters(clients):
+        if one.vpc == vpc and one.tags.get(CLUSTER) != name:
+            for block in filter(None, (one.pods, one.services)):
+                yield block, f"the cluster {one.name} in {vpc}"

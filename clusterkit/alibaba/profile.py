@@ -22,6 +22,7 @@ from clusterkit.alibaba.fields import (
     Region,
     RegistryId,
     RepositoryName,
+    ResourceGroupId,
     Tags,
     VpcId,
     VpcRange,
@@ -42,6 +43,8 @@ MOST_TYPES = 10
 PODS = IPv4Network("172.20.0.0/16")
 SERVICES = IPv4Network("172.21.0.0/20")
 """default ranges of Flannel's pods and of Services"""
+NODE_PREFIX = 26
+"""of the range each node gets for its pods (``node_cidr_mask`` of CreateCluster)"""
 
 
 class AlibabaDisk(pool.Disk):
@@ -113,7 +116,9 @@ class AlibabaNetwork(network.Network):
         "VPC)",
     )
     pods: Annotated[Cidr | None, private(16, 24)] = Field(
-        default=None, description=f"range of the pods with Flannel; default: {PODS}"
+        default=None,
+        description=f"range of the pods with Flannel, a /{NODE_PREFIX} for each node; default: "
+        f"{PODS}",
     )
     services: Annotated[Cidr | None, private(16, 24)] = Field(
         default=None, description=f"range of the Services; default: {SERVICES}"
@@ -195,6 +200,11 @@ class AlibabaProfile(model.BaseProfile):
 
     cloud: Literal["alibaba"] = Field(description="Alibaba Cloud ACK")
     region: Region = Field(description="region such as `ap-southeast-1`")
+    resource_group: ResourceGroupId | None = Field(
+        default=None,
+        description="id of an existing resource group, `rg-…`, for everything that takes one; "
+        "default: the account's own default group",
+    )
     edition: Annotated[
         str, every(_edition), WithJsonSchema({"type": "string", "enum": ["pro", "standard"]})
     ] = Field(
@@ -222,6 +232,10 @@ class AlibabaProfile(model.BaseProfile):
         own = f"Container Registry in {self.region}" if self.ready.jenkins_x else None
         return super().login_for or own
 
+    @property
+    def home(self) -> str:
+        return self.resource_group or ""
+
     def zone_problem(self, zone: str) -> str | None:
         return zone_problem(zone, self.region)
 
@@ -243,6 +257,7 @@ class AlibabaProfile(model.BaseProfile):
             what = "cannot be cloud: Jenkins X knows no service for secrets of Alibaba Cloud's"
             yield Problem(what, "secrets: local, or vault", ("ready", "jenkins_x", "secrets"))
         nodes = sum(pool.maximum for pool in self.pools)
+        yield from network.room_for_nodes(self.network.pod_range, NODE_PREFIX, nodes)
         if self.edition == "standard" and nodes > 10:
             what = f"standard clusters have at most 10 nodes, but the pools ask for {nodes}"
             yield Problem(what, "edition: pro", ("edition",))

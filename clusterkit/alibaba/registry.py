@@ -23,7 +23,7 @@ from clusterkit.alibaba.client import Clients
 from clusterkit.engine.edit import Edit, edit, fixed
 from clusterkit.engine.kind import Env, Kind, Record, Tags
 from clusterkit.engine.scope import Scope
-from clusterkit.errors import Finding, Gone, Rejected
+from clusterkit.errors import Denied, Finding, Gone, Rejected
 from clusterkit.kube.secrets import Login
 from clusterkit.naming import CLUSTER, mark, read_mark
 
@@ -37,6 +37,12 @@ NOT_OPENED = (
     "Enterprise Edition instance"
 )
 """https://www.alibabacloud.com/help/en/acr/user-guide/grant-ram-user-system-policy"""
+
+
+NO_PASSWORD = (
+    "set the registry's password in the console of Container Registry in this region (Access "
+    "Credential), as the account or RAM user of these credentials"
+)
 
 
 class Space(NamedTuple):
@@ -155,12 +161,22 @@ def namespaces(clients: Clients) -> frozenset[str]:
 
 
 def check_personal(clients: Clients) -> Iterator[Finding]:
-    """Whether there is a Personal Edition to use."""
+    """Whether there is a Personal Edition to use, and a password: until one is set, a token is
+    refused with USER_NOT_EXIST (aliyun/aliyun-cli#232, aliyun/acr-login#19).
+    """
     try:
         namespaces(clients)
     except Rejected as error:
         what = f"the Personal Edition of Container Registry cannot be used here: {error}"
         yield Finding(what, "registry", NOT_OPENED)
+        return
+    try:
+        _token(clients)
+    except Denied:
+        return  # up needs it only if it is to make a Secret
+    except (Gone, Rejected) as error:
+        what = f"nobody can log in to the Personal Edition of Container Registry yet: {error}"
+        yield Finding(what, "registry", NO_PASSWORD)
 
 
 def servers(region: str, host: str | None) -> tuple[str, ...]:
@@ -176,9 +192,13 @@ def servers(region: str, host: str | None) -> tuple[str, ...]:
 
 def password(clients: Clients, servers: tuple[str, ...]) -> Login:
     """What logs in for an hour."""
-    found = clients.personal("GetAuthorizationToken", "GET", "/tokens")
+    found = _token(clients)
     until = datetime.fromtimestamp(int(found["expireDate"]) / 1000, UTC)
     return Login(servers, found["tempUserName"], found["authorizationToken"], until)
+
+
+def _token(clients: Clients) -> Any:
+    return clients.personal("GetAuthorizationToken", "GET", "/tokens")
 
 
 def _provide(clients: Clients, namespace: str) -> None:

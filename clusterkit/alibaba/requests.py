@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from clusterkit.alibaba.credentials import Key
+from clusterkit.alibaba.key import Key
 from clusterkit.engine.rest import trusting
 
 if TYPE_CHECKING:
@@ -36,25 +36,35 @@ VERSIONS = {
 }
 REST = {"cs": "2015-12-15", "cr": "2016-06-07"}
 
-ESS_CENTRAL = (
-    *("ap-southeast-1", "us-east-1", "us-west-1", "cn-hongkong"),
-    *("cn-beijing", "cn-hangzhou", "cn-nanjing", "cn-qingdao", "cn-shanghai", "cn-shenzhen"),
-    *("cn-beijing-finance-1", "cn-shanghai-finance-1", "cn-shenzhen-finance-1"),
-)
-"""regions whose Auto Scaling has the host without a region (``_endpoint_map`` of the package
-``alibabacloud_ess20220222``)
+CENTRAL: Mapping[str, tuple[str, ...]] = {
+    "ess": (
+        *("ap-southeast-1", "us-east-1", "us-west-1", "cn-hongkong"),
+        *("cn-beijing", "cn-hangzhou", "cn-nanjing", "cn-qingdao", "cn-shanghai", "cn-shenzhen"),
+        *("cn-beijing-finance-1", "cn-shanghai-finance-1", "cn-shenzhen-finance-1"),
+        *("cn-hangzhou-finance", "cn-north-2-gov-1"),
+    ),
+    "slb": (
+        *("ap-southeast-1", "us-east-1", "us-west-1", "cn-hongkong"),
+        *("cn-beijing", "cn-hangzhou", "cn-qingdao", "cn-shanghai", "cn-shenzhen"),
+        *("cn-shanghai-finance-1", "cn-shenzhen-finance-1"),
+        *("cn-hangzhou-finance", "cn-north-2-gov-1"),
+    ),
+    "sts": ("ap-south-1", "ap-southeast-2"),
+}
+"""regions in which a product has the host without a region (``_endpoint_map`` of the packages
+``alibabacloud_ess20220222``, ``alibabacloud_slb20140515`` and ``alibabacloud_sts20150401``)
 """
 
 
 def endpoint(product: str, region: str) -> str:
-    """The host of a product in a region: the SDK's own table first, then the vendor's pattern."""
+    """The host of a product in a region: the vendor's tables first, then its pattern."""
+    if product == "ram" or region in CENTRAL.get(product, ()):  # RAM has one for all regions
+        return f"{product}.aliyuncs.com"
     with suppress(ModuleNotFoundError):
         data = import_module(f"aliyunsdk{product}.endpoint").endpoint_data
         if known := data.getEndpointMap().get(region):
             return str(known)
-    # RAM has one host for all regions
-    central = product == "ram" or (product == "ess" and region in ESS_CENTRAL)
-    return f"{product}.aliyuncs.com" if central else f"{product}.{region}.aliyuncs.com"
+    return f"{product}.{region}.aliyuncs.com"
 
 
 def _of_the_package(product: str, version: str, action: str) -> AcsRequest | None:

@@ -11,12 +11,17 @@ from dataclasses import field
 from typing import Any, ClassVar, NamedTuple
 
 from clusterkit.alibaba.client import Clients
+from clusterkit.engine.edit import Edit, fixed
 from clusterkit.engine.kind import Env, Kind, Record, S, Tags
 from clusterkit.engine.scope import Scope
 from clusterkit.naming import CLUSTER, HOME
 
 OWNER = "ack.aliyun.com"
 """tag of Container Service: the id of the cluster for which something was made"""
+ANOTHER_GROUP = (
+    "what exists stays in its group: move it in the console of Resource Management, or change the "
+    "profile back"
+)
 REPLACE = "destroy the cluster and run up again, or change the profile back"
 
 
@@ -25,6 +30,8 @@ class AlibabaState(Record):
 
     id: str
     status: str = ""
+    group: str = ""
+    """id of the resource group it is in"""
     vpc: str = ""
     """the VPC it lies in, if any"""
     tags: Tags = field(default_factory=dict)
@@ -47,6 +54,8 @@ class Tagged(Kind[Clients, S]):
     """A kind of VPC, ECS or SLB: listed by our tag, tagged by its id."""
 
     calls: ClassVar[Calls]
+    grouped: ClassVar[bool] = True
+    """whether its create call takes a resource group; if not, it is in its VPC's"""
 
     @classmethod
     def state(cls, shown: Any) -> Any:
@@ -57,7 +66,9 @@ class Tagged(Kind[Clients, S]):
     def common(cls, shown: Any) -> dict[str, Any]:
         """The fields of every ``AlibabaState``."""
         status, vpc = shown.get("Status") or "", shown.get("VpcId") or ""
-        return {"id": shown[cls.calls.key], "status": status, "vpc": vpc, "tags": read_tags(shown)}
+        group = shown.get("ResourceGroupId") or ""
+        about = {"status": status, "group": group, "vpc": vpc, "tags": read_tags(shown)}
+        return {"id": shown[cls.calls.key], **about}
 
     @classmethod
     def list(cls, scope: Scope[Clients]) -> Iterable[Any]:
@@ -85,6 +96,7 @@ class Tagged(Kind[Clients, S]):
             name: shown_name(env, self.name),
             "ClientToken": env.token(self),
             "Tag": write_tags(self.marks(env)),
+            **(in_group(env) if self.grouped else {}),
         }
 
     @classmethod
@@ -96,6 +108,21 @@ class Tagged(Kind[Clients, S]):
             ResourceId=[identifier],
             Tag=write_tags(labels),
         )
+
+
+def in_group(scope: Scope[Clients]) -> dict[str, str]:
+    """The parameter of a create call that puts a thing into the profile's resource group, the
+    place in the account that ``Target.home`` names; nothing without one.
+    """
+    home = scope.client.target.home
+    return {"ResourceGroupId": home} if home else {}
+
+
+def of_group(scope: Scope[Clients], have: str) -> Iterator[Edit]:
+    """A refusal for what is in another resource group than the profile's."""
+    wanted = scope.client.target.home
+    if wanted and have:
+        yield from fixed("resource_group", have, wanted, ANOTHER_GROUP)
 
 
 def read_tags(found: Mapping[str, Any]) -> Tags:

@@ -97,6 +97,7 @@ KINDS: tuple[AnyKind, ...] = (
     drain.Ingresses,
     drain.LoadBalancerServices,
     leftovers.VolumesToKeep,
+    leftovers.Snapshots,
 )
 
 

@@ -19,6 +19,7 @@ PREFIX = "k8s-aws-v1."
 CLUSTER_HEADER = "x-k8s-aws-id"
 URL_LIFE = 60
 """seconds the URL itself is valid for STS"""
+RIGHTS = "who may use the cluster is in the profile: admins, with the ARN of the user or role"
 LIFE = timedelta(minutes=14)
 """the authenticator takes a token for 15 minutes; one less for clocks that differ"""
 
@@ -37,6 +38,7 @@ def access(clients: Clients, target: Target) -> Access:
         ca=base64.b64decode(shown["certificateAuthority"]["data"]).decode(),
         token=lambda: bearer(clients)[0],
         proxy=clients.wire.proxy,
+        rights=RIGHTS,
     )
 
 

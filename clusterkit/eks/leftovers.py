@@ -39,6 +39,7 @@ from clusterkit.engine.cloud_lock import PREFIX as LOCK
 from clusterkit.engine.kind import Durations, Leftover, Tags
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import ClusterkitError, Gone, InUse
+from clusterkit.kube import left
 from clusterkit.kube.volumes import KEPT, VolumeState, rows
 from clusterkit.naming import CLUSTER, HOME
 
@@ -384,3 +385,7 @@ def _never(_: Scope[Clients], have: LeftoverState) -> None:
 
 Untagged = Leftover[Clients]("untagged", _untagged, _never, keep=_kept)
 """What may be ours and has lost its tags, in the way of nothing: told, never removed."""
+
+Snapshots = left.snapshots(
+    "ebs.csi.aws.com", "aws ec2 delete-snapshot --snapshot-id {} --region {region}"
+)

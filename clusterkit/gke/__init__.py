@@ -71,6 +71,7 @@ KINDS: tuple[AnyKind, ...] = (
     drain.Ingresses,
     drain.LoadBalancerServices,
     leftovers.DisksToKeep,
+    leftovers.Snapshots,
 )
 REPAIR = Repair(
     kinds=frozenset(

@@ -15,6 +15,11 @@ from clusterkit.kube.kubeconfig import exec_stanza
 
 REACHABLE = ("RUNNING", "RECONCILING", "DEGRADED")
 """states in which the API server answers"""
+RIGHTS = (
+    "rights in Kubernetes come from the project: its IAM policy gives roles/container.admin, or "
+    "roles/container.developer to deploy only"
+)
+"""https://cloud.google.com/kubernetes-engine/docs/how-to/iam"""
 PLUGIN = "gke-gcloud-auth-plugin"
 
 
@@ -35,6 +40,7 @@ def access(clients: Clients, target: Target) -> Access:
         ca=own if not by_name else public.read_text() if public else "",
         token=lambda: clients.bearer().token,
         proxy=clients.wire.proxy,
+        rights=RIGHTS,
     )
 
 

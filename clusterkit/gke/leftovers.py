@@ -25,6 +25,7 @@ from clusterkit.gke.network import Network
 from clusterkit.gke.occupants import HASH, NODE, made_by_gke, residents
 from clusterkit.gke.operations import compute_operation
 from clusterkit.gke.tags import last, path_of, within
+from clusterkit.kube import left
 from clusterkit.kube.volumes import KEPT, VolumeState, rows
 from clusterkit.naming import CLUSTER, NAME, read_mark
 
@@ -254,3 +255,8 @@ Disks, DisksToKeep = rows(
     uses=("iam-service-account",),
 )
 """Disks of claims; they never block anything and cost until somebody removes them."""
+
+Snapshots = left.snapshots(
+    "pd.csi.storage.gke.io",
+    "gcloud compute snapshots delete https://www.googleapis.com/compute/v1/{}",
+)

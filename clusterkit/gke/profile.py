@@ -338,7 +338,5 @@ class GkeProfile(model.BaseProfile):
                 what = f"{each.count} nodes cannot be spread evenly over {zones} zones"
                 hint = f"count: {below} or {above}" if below else f"count: {above}"
                 yield Problem(what, hint, ("pools", index, "count"))
-        nodes, pods = sum(each.maximum for each in self.pools), self.network.pod_range
-        if pods is not None and nodes > (room := 2 ** (NODE_PREFIX - pods.prefixlen)):
-            what = f"{pods} has room for {room} nodes, a /24 each, but the pools have {nodes}"
-            yield Problem(what, "choose a larger range", ("network", "pods"))
+        nodes = sum(each.maximum for each in self.pools)
+        yield from network.room_for_nodes(self.network.pod_range, NODE_PREFIX, nodes)

@@ -20,7 +20,7 @@ from urllib.parse import urlencode
 
 from clusterkit.engine.exchange import Exchange, Observe
 from clusterkit.engine.rest import Answer, Refusal, RestClient, pool, tls
-from clusterkit.errors import Absent, ClusterkitError, Gone, Unreachable
+from clusterkit.errors import Absent, ClusterkitError, Denied, Gone, Unreachable
 from clusterkit.kube.channels import Channels, channels
 from clusterkit.kube.errors import refusal
 
@@ -81,6 +81,8 @@ class Access:
     """seconds for which a new cluster may refuse who made it; None: ``GRACE``"""
     new: bool = False
     """whether it may still do so, though it was there when it was first asked for"""
+    rights: str = ""
+    """where the cloud gives rights in Kubernetes: what to do about a refusal"""
 
 
 class KubeApi:
@@ -229,7 +231,11 @@ class KubeApi:
         if answer.status == 401:
             self._drop(line)
         new = answer.status in (401, 403) and self._is_new(line)
-        return refusal(answer.status, answer.body, answer.headers, answer.operation, new=new)
+        told = (answer.status, answer.body, answer.headers, answer.operation)
+        error = refusal(*told, new=new)
+        if isinstance(error, Denied) and line is not None and line.access.rights:
+            error.hint = line.access.rights
+        return error
 
     # -- the connection and the token -------------------------------------------------------------
 

@@ -51,7 +51,7 @@ ERRORS = ErrorTable(
         Row(Throttled, "TooManyRequests TooManyRequests/*"),
         Row(ServerError, "InternalError InternalError/* ServiceUnavailable ServerTimeout Timeout"),
     ],
-    hints={Denied: "rights in Kubernetes come from the profile: admins, or entra.admins"},
+    hints={Denied: "rights in Kubernetes are missing: ask who administers the cluster"},
     prefix=False,
 )
 

@@ -46,6 +46,15 @@ def zone_count(least: int, hint: str) -> AfterValidator:
     return every(problems)
 
 
+def room_for_nodes(pods: IPv4Network | None, each: int, nodes: int) -> Iterator[Problem]:
+    """A problem if the range of the pods has no part of prefix length ``each`` for each of so many
+    nodes.
+    """
+    if pods is not None and nodes > (room := 2 ** max(each - pods.prefixlen, 0)):
+        what = f"{pods} has room for {room} nodes, a /{each} each, but the pools have {nodes}"
+        yield Problem(what, "choose a larger range", ("network", "pods"))
+
+
 EXISTING = "use this network instead of creating one; cannot be combined with cidr, zones or nat"
 
 

@@ -35,6 +35,7 @@ TURNS = (
     *Subnets(CASE, _existing, "vswitches", "pod_vswitches", TERWAY_CASE).turns(),
     FIELDS.turn("cloud", "alibaba", "azure", invalid=("alibaba", "azure")),
     FIELDS.turn("region", REGION, "eu-central-1", refused=(REGION, "eu-central-1")),
+    FIELDS.turn("resource_group", None, "rg-acfmsandbox00000", refused=("rg-acfmsandbox00000",)),
     FIELDS.turn("network.zones", [f"{REGION}a"], [f"{REGION}a", f"{REGION}b"]),
     FIELDS.turn(
         "network.pods", "172.20.0.0/16", "172.24.0.0/16", refused=("172.20.0.0", "172.24.0.0")

@@ -327,6 +327,8 @@ ALSO: Mapping[str, Mapping[str, str]] = {
         "nlb:UpdateLoadBalancerProtection": "a Service left a network load balancer behind",
         "alb:DisableDeletionProtection": "an Ingress left an application load balancer behind",
         "cs:DescribeClusterEvents": "a cluster fails: its events say why",
+        "cs:InstallClusterAddons": "a registry comes later, or an add-on was removed by hand",
+        "cs:ListAddons": "a registry comes later, or an add-on was removed by hand",
         "cs:OpenAckService": "`up --activate` in an account without Container Service",
         "ram:CreatePolicyVersion": "a policy was changed by hand",
         "ram:CreateServiceLinkedRole": "the first NAT gateway of an account (CreateNatGateway: "

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from clusterkit import Cluster
 from clusterkit.errors import PreflightError
-from tests.drivers.alibaba_cases import MINIMAL, MINIMAL_CASE
+from tests.drivers.alibaba import Account
+from tests.drivers.alibaba_cases import EXISTING_CASE, MINIMAL, MINIMAL_CASE
 from tests.drivers.world import World, edited, world
 
 INLAND: Mapping[str, Any] = edited(MINIMAL, {"region": "cn-hangzhou", "mirror": "m.example.com"})
@@ -78,3 +80,41 @@ def test_processors(tmp_path: Path) -> None:
         finally:
             quotas.clear()
             quotas.update(before)
+
+
+def test_the_ranges_of_other_clusters_in_the_vpc(tmp_path: Path) -> None:
+    with world(EXISTING_CASE, tmp_path) as found:
+        existing = found.profile.network.existing  # type: ignore[attr-defined]
+        made = {
+            "name": "theirs",
+            "region_id": found.profile.region,
+            "cluster_type": "ManagedKubernetes",
+            "vpcid": existing.vpc,
+            "vswitch_ids": list(existing.vswitches),
+            "container_cidr": "172.20.0.0/16",
+            "service_cidr": "172.21.0.0/20",
+            "endpoint_public_access": False,
+            "snat_entry": False,
+            "is_enterprise_security_group": True,
+            "addons": [{"name": "flannel"}],
+        }
+        Account(found)("cs:CreateCluster", **made)
+        with pytest.raises(PreflightError) as caught:
+            found.cluster().preflight(found.profile)
+        said = {finding.where: finding.what for finding in caught.value.findings}
+        whose = f"of the cluster theirs in {existing.vpc}"
+        assert said == {
+            "network.pods": f"172.20.0.0/16 overlaps 172.20.0.0/16 {whose}",
+            "network.services": f"172.21.0.0/20 overlaps 172.21.0.0/20 {whose}",
+        }
+        network = {"pods": "172.24.0.0/16", "services": "172.25.0.0/20"}
+        apart = {f"network.{name}": range for name, range in network.items()}
+        free = found.load(edited(_written(found), apart))
+        found.settle(found.up(free))
+        assert found.plan(free).empty  # nor do its own ranges count
+
+
+def _written(found: World) -> Mapping[str, Any]:
+    """The profile with what the case prepared."""
+    written: Mapping[str, Any] = yaml.safe_load((found.folder / "profile.yaml").read_text())
+    return written

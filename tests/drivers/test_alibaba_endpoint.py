@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from clusterkit.alibaba import access_list
-from clusterkit.errors import Rejected
+from clusterkit.errors import Denied, Rejected
+from clusterkit_sandbox.faults import Rule
 from tests.drivers.alibaba import Account
 from tests.drivers.alibaba_cases import MINIMAL, MINIMAL_CASE
 from tests.drivers.world import edited, world
@@ -45,3 +46,18 @@ def test_a_load_balancer_that_is_not_the_api_servers_is_refused(tmp_path: Path) 
     refused = pytest.raises(Rejected, match="no listener on port 6443")
     with world(MINIMAL_CASE, tmp_path) as there, refused:
         access_list.check(there.scope(), "lb-t4nother")
+
+
+@pytest.mark.parametrize(
+    "operation", ["CreateAccessControlList", "SetLoadBalancerTCPListenerAttribute"]
+)
+def test_an_api_server_that_stays_open_is_told_loudly(operation: str, tmp_path: Path) -> None:
+    with world(CLOSED, tmp_path) as there:
+        denied = Rule(f"slb:{operation}", "refuse", code="Forbidden.RAM", status=403)
+        there.sandbox.faults.set([denied])
+        error = there.up().failed["access-list/api"]
+        assert isinstance(error, Denied)
+        assert "the API server can still be reached from everywhere" in str(error)
+        assert "endpoint: {public: false}" in error.hint
+        there.sandbox.faults.clear()
+        there.settle(there.up())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,6 +36,53 @@ class Heard(list[str]):
     def __call__(self, seen: Exchange) -> None:
         if seen.phase == "after" and seen.operation in (DRAIN, RESIZE, DELETE):
             self.append(seen.operation)
+
+
+class Sent(list[Any]):
+    """The bodies of what makes and changes pools, with the operation's name."""
+
+    def __call__(self, seen: Exchange) -> None:
+        if seen.phase == "before" and seen.operation in ("CreateClusterNodePool", RESIZE):
+            self.append((seen.operation, json.loads(seen.sent or b"null")))
+
+
+@pytest.mark.parametrize(
+    ("machine", "zone", "image"),
+    [
+        ("ecs.g7.xlarge", "a", "AliyunLinux3"),
+        ({"cpu": 4, "memory": 16, "arch": "arm64"}, "c", "AliyunLinux3Arm64"),
+        ("ecs.g8y.xlarge", "c", "AliyunLinux3Arm64"),
+    ],
+    ids=["amd64", "arm64 by size", "arm64 by name"],
+)
+def test_a_pool_has_the_image_of_its_machines_and_a_key_pair(
+    machine: Any, zone: str, image: str, tmp_path: Path
+) -> None:
+    with world(MINIMAL_CASE, tmp_path) as found:
+        edits = {"pools.0.machine": machine, "network.zones": [f"{found.profile.region}{zone}"]}
+        profile, sent = found.load(edited(found.case.profile, edits)), Sent()
+        found.settle(found.up(profile, observe=sent))
+        [(_, body)] = sent
+        assert body["scaling_group"]["image_type"] == image
+        assert body["scaling_group"]["key_pair"] == "clusterkit-demo-no-login"
+        sent.clear()
+        again = found.load(edited(found.case.profile, {**edits, "pools.0.disk": {"size": 50}}))
+        found.settle(found.up(again, observe=sent))
+        assert [body["scaling_group"]["image_type"] for _, body in sent] == [image]
+
+
+def test_a_pool_that_scales_is_made_with_its_least_number_first(tmp_path: Path) -> None:
+    with world(MINIMAL_CASE, tmp_path) as found:
+        profile = found.load(edited(found.case.profile, {"pools.0.count": {"min": 1, "max": 3}}))
+        sent = Sent()
+        found.cloud.activate(profile, found.clients())
+        found.settle(found.up(profile, observe=sent))
+        [(made, first), (changed, then)] = sent
+        assert (made, changed) == ("CreateClusterNodePool", RESIZE)
+        assert first["auto_scaling"] == {"enable": False}
+        assert first["scaling_group"]["desired_size"] == 1
+        assert (then["auto_scaling"]["enable"], then["auto_scaling"]["max_instances"]) == (True, 3)
+        assert "scaling_group" not in then
 
 
 @pytest.mark.parametrize(

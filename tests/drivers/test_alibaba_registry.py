@@ -15,7 +15,14 @@ import pytest
 from clusterkit.engine.ownership import adopt
 from clusterkit.errors import ClusterkitError, Immutable, NotOurs, PreflightError
 from tests.drivers.alibaba import Account
-from tests.drivers.alibaba_cases import ENTERPRISE_CASE, INSTANCE, PERSONAL_CASE
+from tests.drivers.alibaba_cases import (
+    BUILDS,
+    ENTERPRISE_CASE,
+    INSTANCE,
+    MINIMAL,
+    PERSONAL_CASE,
+    REPOSITORIES,
+)
 from tests.drivers.test_builds import begins_upload
 from tests.drivers.world import Case, World, edited, world
 
@@ -179,3 +186,25 @@ def test_an_instance_tells_its_own_endpoints(tmp_path: Path) -> None:
         found.settle(found.up())
         [host] = auths(found)
         assert host.endswith("-registry.ap-southeast-1.cr.aliyuncs.com")
+
+
+def test_a_registry_that_comes_later_brings_its_add_ons(tmp_path: Path) -> None:
+    with world(PERSONAL_CASE, tmp_path) as found:
+        without = found.load(MINIMAL)
+        found.settle(found.up(without))
+        account = Account(found)
+        [cluster] = account("cs:DescribeClustersV1")["clusters"]
+        registry = {"managed-aliyun-acr-credential-helper", "ack-pod-identity-webhook"}
+
+        def installed() -> set[str]:
+            shown = account("cs:ListClusterAddonInstances", cluster["cluster_id"])["addons"]
+            return {each["name"] for each in shown}
+
+        before = installed()
+        assert not before & registry
+        profile = found.load({**MINIMAL, **BUILDS, "registry": REPOSITORIES})
+        [step] = [one for one in found.plan(profile).todo if one.key == "cluster/demo"]
+        assert "add-ons" in [change.field for change in step.changes]
+        found.settle(found.up(profile))
+        assert installed() == before | registry
+        found.settle(found.up(without))  # what is there does no harm, and stays

@@ -176,7 +176,8 @@ def test_a_cluster_that_stays_keeps_what_it_uses(tmp_path: Path) -> None:
         assert {kind: found.look()[kind] for kind in kinds} == {kind: up[kind] for kind in kinds}
         rows = {kind.kind for kind in found.cloud.KINDS if isinstance(kind, Leftover)}
         drains = {kind.kind for kind in found.cloud.KINDS if kind.optional}
-        assert rows - drains - {"unmarked-accounts"} <= set(Cluster.uses)
+        told = {"unmarked-accounts", "volume-snapshots"}
+        assert rows - drains - told <= set(Cluster.uses)
         found.sandbox.faults.clear()
         found.settle(found.destroy())
         assert found.look() == before

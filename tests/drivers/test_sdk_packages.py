@@ -49,7 +49,8 @@ def test_each_package_of_alibaba_makes_a_call(
     made = {f"aliyun-python-sdk-{name.removeprefix('aliyunsdk')}" for name in used}
     if any(" Core/" in agent for agent in agents):
         made.add("aliyun-python-sdk-core")
-    assert made == packages("alibaba")
+    # a sandbox gives keys: tests/unit/test_alibaba_credentials.py uses the other kinds
+    assert made | {"alibabacloud-credentials"} == packages("alibaba")
 
 
 def test_boto3_makes_the_calls_to_aws(tmp_path: Path) -> None:

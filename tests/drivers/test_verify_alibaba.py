@@ -1,4 +1,4 @@
-"""What ``verify`` asks of Alibaba Cloud: A1 to A9 pass on a cluster of ours, and each can fail."""
+"""What ``verify`` asks of Alibaba Cloud: A1 to A10 pass on a cluster of ours, and each can fail."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ import pytest
 
 from clusterkit import Cluster
 from clusterkit.alibaba import disks
+from clusterkit.alibaba.checks import ZONE
 from clusterkit.ready.checks import Result
 from tests.drivers.alibaba import Account
 from tests.drivers.alibaba_cases import ENTERPRISE_CASE, INSTANCE, PERSONAL_CASE
 from tests.drivers.world import Edits, World, edited, world
 
+NODES = "/api/v1/nodes"
 CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
 DEFAULT = "storageclass.kubernetes.io/is-default-class"
-IDS = [f"A{number}" for number in range(1, 10)]
+IDS = [f"A{number}" for number in range(1, 11)]
 
 
 def ask(found: World, only: str, edits: Edits | None = None) -> list[Result]:
@@ -260,3 +262,21 @@ def test_a_range_of_the_vpc_over_the_services(personal: World) -> None:
     assert result.where == "cluster/demo"
     Account(personal)("vpc:UnassociateVpcCidrBlock", **vpc)
     assert ask(personal, "A1") == []
+
+
+def test_a_pool_in_one_zone(personal: World) -> None:
+    kube = personal.clients().kube
+    [zone, *others] = sorted({_zone(node) for node in kube.list(NODES)})
+    assert others
+    for node in kube.list(NODES):
+        path = f"{NODES}/{node['metadata']['name']}"
+        kube.patch(path, {"metadata": {"labels": {ZONE: zone}}})
+    [result] = ask(personal, "A10")
+    assert result.status == "warned"
+    assert result.what.endswith(
+        f"nodes are in {zone}, the cluster is in {', '.join([zone, *others])}"
+    )
+
+
+def _zone(node: Any) -> str:
+    return str(node["metadata"]["labels"][ZONE])

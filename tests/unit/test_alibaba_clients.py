@@ -8,10 +8,12 @@ import hashlib
 import hmac
 import json
 import logging
+import re
 import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
@@ -20,6 +22,7 @@ import pytest
 
 from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.credentials import find
+from clusterkit.alibaba.requests import endpoint
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import (
     Busy,
@@ -158,6 +161,27 @@ def test_endpoints_are_known_without_asking(
     for heard, host in zip(server.heard, hosts, strict=True):
         assert heard.host.startswith(host)
         assert heard.host.endswith(".aliyuncs.com")
+
+
+PACKAGES = {
+    "cs": "cs20151215", "ecs": "ecs20140526", "ess": "ess20220222", "ram": "ram20150501",
+    "slb": "slb20140515", "sts": "sts20150401", "vpc": "vpc20160428",
+}  # fmt: skip
+INSIDE = re.compile(
+    "-(pop|inner|nebula|finance-pop|gov-1-pop)$|-(internal|test|nebula|oxs)|[a-z]+[0-9]+-[a-z][0-9]+$"
+    "|^cn-(hangzhou-bj-b01|edge-1|fujian|wuhan|yushanfang|zhangbei|beijing-gov-1)"
+)
+"""regions that the packages list and nobody is offered"""
+
+
+@pytest.mark.parametrize("product", PACKAGES)
+def test_hosts_are_those_of_the_newer_sdk(product: str) -> None:
+    source = import_module(f"alibabacloud_{PACKAGES[product]}.client").__file__
+    text = Path(str(source)).read_text().partition("_endpoint_map = {")[2].partition("}")[0]
+    listed = dict(re.findall(r"'([\w-]+)': '([\w.-]+)'", text))
+    public = {region: host for region, host in listed.items() if not INSIDE.search(region)}
+    assert listed
+    assert {region: endpoint(product, region) for region in public} == public
 
 
 def test_the_old_variables_do_not_beat_a_token(
@@ -462,7 +486,7 @@ def test_a_role_is_assumed_once_and_again_before_its_end(server: Loopback) -> No
         (({**AK, "access_key_secret": ""},), "is incomplete"),
         (({**AK, "mode": "StsToken"},), "is incomplete"),
         (({**AK, "mode": "RamRoleArn"},), "names no role"),
-        (({**AK, "mode": "CloudSSO"},), "is of mode CloudSSO, which clusterkit cannot use"),
+        (({**AK, "mode": "RsaKeyPair"},), "is of mode RsaKeyPair, which clusterkit cannot use"),
     ],
 )
 def test_credentials_that_are_not(

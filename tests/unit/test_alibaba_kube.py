@@ -93,6 +93,7 @@ def test_access_is_for_an_hour_and_ends_early(server: Loopback, account: Account
     assert (found.server, found.ca) == ("https://47.0.0.1:6443", "CA")
     assert (found.client_certificate, found.client_key) == ("CERT", "KEY")
     assert (found.token, found.proxy) == (None, server.proxy)
+    assert "GrantPermissions" in found.rights
     assert found.until == datetime(2026, 11, 23, 10, tzinfo=UTC) - EARLY
     (asked,) = account.asked
     assert asked["TemporaryDurationMinutes"] == ["60"]

@@ -184,6 +184,18 @@ def test_refused_in_a_pool(tmp_path: Path, more: str, what: str) -> None:
     assert what in told
 
 
+@pytest.mark.parametrize(("most", "room"), [(4, True), (5, False)])
+def test_each_node_has_a_range_of_its_own(tmp_path: Path, most: int, room: bool) -> None:
+    text = GOOD.replace("xlarge}", f"xlarge, count: {{min: 1, max: {most}}}}}")
+    text = f"{text}network: {{pods: 172.24.0.0/24}}\n"
+    if room:
+        loaded(tmp_path, text)
+        return
+    (told,) = said(tmp_path, text)
+    wanted = "network.pods: 172.24.0.0/24 has room for 4 nodes, a /26 each, but the pools have 5"
+    assert wanted in told
+
+
 def test_a_standard_cluster_is_small(tmp_path: Path) -> None:
     text = GOOD.replace("xlarge}", "xlarge, count: {min: 1, max: 11}}")
     (told,) = said(tmp_path, f"{text}edition: standard\n")
@@ -197,6 +209,7 @@ def test_a_standard_cluster_is_small(tmp_path: Path) -> None:
         ("us-east-1", True, False),
         ("cn-hangzhou", True, True),
         ("cn-beijing-finance-1", True, True),
+        ("cn-north-2-gov-1", True, True),
         ("cn-hongkong", True, False),
         ("me-central-1", True, False),
         ("ap-southeast-1a", False, False),
@@ -270,7 +283,8 @@ def kinds(profile: AlibabaProfile, facts: Facts = FACTS) -> list[str]:
 def test_the_graph_of_the_least_profile(tmp_path: Path) -> None:
     found = kinds(loaded(tmp_path, GOOD))
     assert found == sorted(
-        ["cluster", "eip", "nat-gateway", "node-pool", "security-group", "storage-class", "vpc"]
+        ["cluster", "eip", "key-pair", "nat-gateway", "node-pool", "security-group"]
+        + ["storage-class", "vpc"]
         + ["vswitch"] * 2
     )
 

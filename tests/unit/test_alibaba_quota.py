@@ -14,7 +14,7 @@ from clusterkit import alibaba
 from clusterkit.alibaba.cluster import ClusterState
 from clusterkit.alibaba.errors import cure, refusal
 from clusterkit.alibaba.nodes import NodePoolState
-from clusterkit.alibaba.preflight import check_quota
+from clusterkit.alibaba.quota import check_quota
 from clusterkit.engine.preflight import Report
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import Denied, PaymentRequired

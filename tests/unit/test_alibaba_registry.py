@@ -43,6 +43,24 @@ def test_where_it_was_never_opened(server: Loopback) -> None:
     assert "set its password there" in finding.hint
 
 
+@pytest.mark.parametrize(("code", "told"), [("USER_NOT_EXIST", True), ("StatusForbidden", False)])
+def test_where_no_password_was_ever_set(server: Loopback, code: str, told: bool) -> None:
+    """The namespaces are shown all the same."""
+    here = scope(server)
+    status = 404 if told else 403
+
+    def answer(heard: Heard) -> tuple[int, bytes]:
+        if heard.path.startswith("/tokens"):
+            return status, json.dumps({"code": code, "message": "user is not exist"}).encode()
+        return 200, json.dumps({"data": {"namespaces": []}}).encode()
+
+    server.answer = answer
+    findings = [*check_personal(here.client)]
+    assert [("password" in each.hint, each.where) for each in findings] == [
+        (True, "registry")
+    ] * told
+
+
 @pytest.mark.parametrize(("status", "error"), [(403, Rejected), (429, Retryable), (500, Retryable)])
 def test_what_is_not_answered_is_not_taken_for_nothing(
     server: Loopback, status: int, error: type[Exception]

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,15 @@ def test_not_found_is_none_or_success(server: Server, kube: KubeApi) -> None:
     kube.delete("/api/v1/namespaces/a")
     with pytest.raises(Rejected, match='namespaces "a" not found'):
         kube.apply("/api/v1/namespaces/a/configmaps/b", {})
+
+
+def test_who_is_denied_hears_where_the_cloud_gives_rights(server: Server) -> None:
+    for rights, told in (("ask the cloud", "ask the cloud"), ("", "rights in Kubernetes")):
+        server.refuses(403, "Forbidden", 'User "u" cannot list resource "pods"')
+        kube = KubeApi(partial(replace, server.access(), rights=rights))
+        with pytest.raises(Denied) as caught:
+            kube.get("/api/v1/pods")
+        assert caught.value.hint.startswith(told)
 
 
 BUDGET = {"details": {"causes": [{"reason": "DisruptionBudget", "message": "m"}]}}
