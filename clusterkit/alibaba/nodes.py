@@ -17,21 +17,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from clusterkit.alibaba.client import Clients
-from clusterkit.alibaba.cluster import MOST as MOST_TOLD
-from clusterkit.alibaba.cluster import (
-    ClusterState,
-    Task,
-    begin,
-    cs_group,
-    events,
-    owned,
-    reason,
-    task,
-)
+from clusterkit.alibaba.cluster import ClusterState, cs_group, owned
 from clusterkit.alibaba.errors import ERRORS, cure
 from clusterkit.alibaba.machine_types import IMAGES
 from clusterkit.alibaba.network import VSwitchState
 from clusterkit.alibaba.tags import AlibabaState, read_cs_tags, write_cs_tags
+from clusterkit.alibaba.tasks import MOST as MOST_TOLD
+from clusterkit.alibaba.tasks import Task, begin, events, reason, task
 from clusterkit.engine.edit import Edit, edit
 from clusterkit.engine.kind import Durations, Env, Kind, Tags
 from clusterkit.engine.operation import Done, Failed, Operation, Outcome, Running

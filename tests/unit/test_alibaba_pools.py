@@ -12,9 +12,9 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from clusterkit import alibaba
-from clusterkit.alibaba.cluster import Task
 from clusterkit.alibaba.errors import refusal
 from clusterkit.alibaba.nodes import NodePool, NodePoolState, Scaling
+from clusterkit.alibaba.tasks import Task
 from clusterkit.engine.operation import Done, Failed, Running
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.target import CloudConnection, Target
