@@ -31,7 +31,7 @@ RECORDED: Mapping[str, Recorded] = MappingProxyType(
         "alibaba/cluster/create": Recorded(
             190, "logs: an operator's of 2026: 160 to 219 s for empty Pro clusters"
         ),
-        "alibaba/cluster/delete": Recorded(347, "logs of public Terraform runs: 287 to 600 s"),
+        "alibaba/cluster/delete": Recorded(347, "logs: public Terraform runs, 287 to 600 s"),
         "alibaba/cluster/update": Recorded(20, "estimate; names, protection, the public endpoint"),
         "alibaba/cluster/upgrade": Recorded(600, "estimate; the control plane alone"),
         "alibaba/nodepool/create": Recorded(150, "estimate: like a node group of EKS"),

@@ -23,7 +23,7 @@ from clusterkit.alibaba.client import Clients
 from clusterkit.engine.edit import Edit, edit, fixed
 from clusterkit.engine.kind import Env, Kind, Record, Tags
 from clusterkit.engine.scope import Scope
-from clusterkit.errors import Denied, Finding, Gone, Rejected
+from clusterkit.errors import Denied, Finding, Gone, QuotaExceeded, Rejected
 from clusterkit.kube.secrets import Login
 from clusterkit.naming import CLUSTER, mark, read_mark
 
@@ -208,7 +208,7 @@ def _provide(clients: Clients, namespace: str) -> None:
     body = {"Namespace": {"Namespace": namespace}}
     try:
         clients.personal("CreateNamespace", "PUT", "/namespace", body)
-    except Rejected as error:
+    except (QuotaExceeded, Rejected) as error:
         there = namespaces(clients)
         if namespace in there:
             return  # created for another repository of ours in the meantime

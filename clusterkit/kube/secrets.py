@@ -138,9 +138,10 @@ class DockerConfig(Manifest):
         wanted = self.wanted(env)
         if wanted and expired(annotations):
             yield Edit("password", "expired", "renewed", renew)
-        yield from edit("servers", names, self._names(env, wanted), renew)
+        named = self._names(env, wanted)
+        yield from edit("servers", names, named, renew)
         hosts = {*wanted, *self.helpers(env), *((self.given,) if self.given else ())}
-        lost = sorted(hosts - {*have.body.get(HELD, ())})
+        lost = sorted(hosts - {*have.body.get(HELD, ())}) if names == named else []
         yield from edit("logins that are missing", lost, [], renew)
         if self.given and self._given(env) != self._there(env):
             yield Edit("login", "another", "as given", renew)

@@ -60,7 +60,7 @@ cloud: alibaba
 name: {name}
 region: ap-southeast-1
 kubernetes: "1.35"
-endpoint: {{allowed: [203.0.113.0/24, 127.0.0.0/8]}}
+endpoint: {{allowed: [203.0.113.0/24, 8.8.8.0/24]}}
 pools:
   - {{name: default, machine: ecs.g7.large}}
 """,

@@ -53,7 +53,7 @@ TURNS = (
         refused=("10.100.0.0/16", "172.31.0.0/16"),
     ),
     FIELDS.turn("endpoint.public", True, False),
-    FIELDS.turn("endpoint.private", True, False, quick=True),
+    FIELDS.turn("endpoint.private", False, True, quick=True),
     FIELDS.pool("machine", "m6i.large", "m6i.xlarge"),
     FIELDS.pool("machine", "m6i.large", {"cpu": 2, "memory": 8}),
     FIELDS.machine("cpu", 2, 4),

@@ -25,6 +25,7 @@ COUNTED = "the autoscaler's, or how many there are at the moment"
 GIVEN = "the cloud's own choice"
 PATCH = "a patch is the cloud's; a minor version is compared"
 ELSEWHERE = "seen by what it is attached to"
+STAYS = "what lies in another resource group stays there (decision 112)"
 UNSEEN: Mapping[str, Mapping[str, str]] = {
     "eks": {
         "addon.linked": "add-ons without a role of ours may have one of others",
@@ -48,17 +49,22 @@ UNSEEN: Mapping[str, Mapping[str, str]] = {
         "vpc.vpc": FIXED,
     },
     "alibaba": {
+        "access-list.group": STAYS,
         "access-list.listeners": "those that matter are compared (active)",
         "access-list.vpc": FIXED,
         "cluster.balancer": GIVEN,
+        "cluster.group": STAYS,
         "cluster.issuer": GIVEN,
         "cluster.oidc_arn": GIVEN,
         "cluster.security_group": FIXED,
         "cluster.version": PATCH,
         "eip.address": GIVEN,
         "eip.bound": ELSEWHERE,
+        "eip.group": STAYS,
         "eip.vpc": FIXED,
+        "key-pair.group": STAYS,
         "key-pair.vpc": FIXED,
+        "nat-gateway.group": STAYS,
         "nat-gateway.table": GIVEN,
         "nat-gateway.vpc": FIXED,
         "node-pool.cluster": FIXED,
@@ -70,8 +76,11 @@ UNSEEN: Mapping[str, Mapping[str, str]] = {
         "node-pool.nodes": COUNTED,
         "node-pool.spot": FIXED,
         "node-pool.types": FIXED,
+        "security-group.group": STAYS,
         "security-group.vpc": FIXED,
+        "vpc.group": STAYS,
         "vpc.vpc": FIXED,
+        "vswitch.group": STAYS,
         "vswitch.vpc": FIXED,
     },
     "gke": {

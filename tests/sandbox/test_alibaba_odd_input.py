@@ -61,7 +61,7 @@ def test_odd_bodies(cloud: Aliyun, text: str) -> None:
 def test_odd_texts_with_json_inside(cloud: Aliyun) -> None:
     for text in ("[" * 50_000, "[NaN]", "{}", "null", "1"):
         status, body = cloud.rpc("ecs", "DescribeInstances", method="POST", InstanceIds=text)
-        assert (status, body["Code"]) == (400, "InvalidParameter.InstanceIds")
+        assert (status, body["Code"]) == (400, "InvalidParameter")
     for document in ("[" * 50_000, '"\\ud800"', "[]", "1"):
         status, body = cloud.rpc(
             "ram", "CreateRole", method="POST", host="ram.aliyuncs.com", RoleName="r",
@@ -76,7 +76,7 @@ def test_odd_pages(cloud: Aliyun) -> None:
         status, body = cloud.roa("GET", f"/clusters/{cluster}/nodes", pageSize=odd)
         assert (status, body["code"]) == (400, "InvalidParameter")
     status, body = cloud.rpc("nlb", "ListLoadBalancers", method="POST", NextToken="9" * 5000)
-    assert (status, body["Code"]) == (400, "InvalidParameter.NextToken")
+    assert (status, body["Code"]) == (400, "InvalidParameter")
 
 
 def test_many_empty_values(cloud: Aliyun) -> None:
