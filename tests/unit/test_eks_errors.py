@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
+from urllib.parse import parse_qs
 
 import pytest
 from botocore.exceptions import ClientError
@@ -96,6 +99,33 @@ def test_a_code_that_nobody_can_give(ask: Callable[[str], str] | None) -> None:
     assert "aws sts get-caller-identity" in caught.value.hint
 
 
+class Sts(BaseHTTPRequestHandler):
+    """AssumeRole, as STS answers a right code (AWS STS API Reference, AssumeRole)."""
+
+    codes: ClassVar[list[str]] = []
+
+    def do_POST(self) -> None:
+        asked = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        assert asked["Action"] == ["AssumeRole"]
+        self.codes += asked["TokenCode"]
+        end = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        keys = "<AccessKeyId>c</AccessKeyId><SecretAccessKey>d</SecretAccessKey>"
+        keys += f"<SessionToken>e</SessionToken><Expiration>{end}</Expiration>"
+        body = (
+            '<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">'
+            f"<AssumeRoleResult><Credentials>{keys}</Credentials></AssumeRoleResult>"
+            "</AssumeRoleResponse>"
+        ).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/xml")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
 def test_a_code_is_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The AWS CLI's cache is read and written: the second process needs no code."""
     folder = Path.home() / ".aws"
@@ -107,18 +137,19 @@ def test_a_code_is_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
         asked.append(question)
         return "123456"
 
-    def assume(*_: Any, **__: Any) -> dict[str, Any]:
-        end = datetime.now(UTC) + timedelta(hours=1)
-        keys = {"AccessKeyId": "c", "SecretAccessKey": "d", "SessionToken": "e"}
-        return {"Credentials": {**keys, "Expiration": end}, "AssumedRoleUser": {"Arn": "a:b:c"}}
-
-    monkeypatch.setattr("botocore.client.BaseClient._make_api_call", assume)
+    server = HTTPServer(("127.0.0.1", 0), Sts)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{server.server_port}")
+    Sts.codes.clear()
     for _ in range(2):
-        made = Connections(Target("eks", "demo", "eu-west-1", "dev"), CloudConnection(ask=answer))
-        found = made.session().get_credentials()
+        target = Target("eks", "demo", "eu-west-1", "dev")
+        found = Connections(target, CloudConnection(ask=answer)).session().get_credentials()
         assert found is not None
         assert found.get_frozen_credentials().token == "e"
+    server.shutdown()
+    server.server_close()
     assert len(asked) == 1
+    assert Sts.codes == ["123456"]
     assert list((folder / "cli" / "cache").iterdir())
 
 
