@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from clusterkit.engine import threads
 from clusterkit.engine.exchange import Exchange
 from clusterkit.engine.kind import Existing
 from clusterkit.errors import ClusterkitError
@@ -58,6 +59,17 @@ def test_the_process_dies_again_and_again(case: Case, changes: int, tmp_path: Pa
         complete(found)
         assert _bit_by_bit(found, changes, destroy=True) > (case.calls - 1) / changes
         nothing(found, before)
+
+
+def test_a_thread_of_the_dead_ends_without_a_word() -> None:
+    """As the renewal of the lock does; an exception that no thread expects fails its test."""
+    thread = threads.start(lambda: _raise(Died()), "dead")
+    thread.join()
+    assert thread.ended
+
+
+def _raise(error: BaseException) -> None:
+    raise error
 
 
 TAKING_OVER = 2
