@@ -22,7 +22,7 @@ fi
 if command -v uv >/dev/null 2>&1; then
     echo "installing into $venv with uv (once)"
     [ -x "$venv/bin/python" ] || uv venv -q --python "$python" --no-python-downloads "$venv"
-    uv pip install -q --python "$venv/bin/python" -c constraints.txt -e ".[aks,alibaba,eks,gke,sandbox]" "$@"
+    uv pip install -q --python "$venv/bin/python" -c constraints.txt -e ".[aks,alibaba,eks,gke,operator,sandbox]" "$@"
     exit 0
 fi
 
@@ -35,4 +35,4 @@ if ! [ -x "$venv/bin/pip" ] && ! "$python" -m venv "$venv" 2>/dev/null; then
 fi
 "$venv/bin/pip" install -q --disable-pip-version-check "pip>=25.1"  # the first with --group
 "$venv/bin/pip" install -q --disable-pip-version-check \
-    -c constraints.txt -e ".[aks,alibaba,eks,gke,sandbox]" "$@"
+    -c constraints.txt -e ".[aks,alibaba,eks,gke,operator,sandbox]" "$@"
