@@ -174,7 +174,8 @@ class _Connection(http.client.HTTPSConnection):
     """A TLS connection to a loopback address, verified against the certificate's name."""
 
     def __init__(self, host: str, address: tuple[str, int], context: ssl.SSLContext) -> None:
-        super().__init__(host, timeout=_SECONDS)
+        # without a context it would read the system's authorities
+        super().__init__(host, timeout=_SECONDS, context=context)
         self._address = address
         self._tls = context
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import boto3
 from botocore.loaders import create_loader
@@ -13,6 +14,8 @@ from botocore.session import get_session
 from tests.drivers.world import Thing, World
 
 LOADER = create_loader()
+CLIENTS: WeakKeyDictionary[World, dict[tuple[str, str], Any]] = WeakKeyDictionary()
+"""by service and region: to make one takes longer than to ask"""
 
 
 class Account:
@@ -22,29 +25,31 @@ class Account:
         from botocore.config import Config
 
         environ = world.sandbox.environment()
+        self._region = region or world.profile.region
         session = get_session()
         session.register_component("data_loader", LOADER)
         self._session = boto3.Session(
             botocore_session=session,
             aws_access_key_id=environ["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=environ["AWS_SECRET_ACCESS_KEY"],
-            region_name=region or world.profile.region,
+            region_name=self._region,
         )
         self._verify = str(world.sandbox.ca_file)
         self._config = Config(
             proxies={"https": world.sandbox.proxy}, retries={"total_max_attempts": 1}
         )
-        self._made: dict[str, Any] = {}
+        self._made = CLIENTS.setdefault(world, {})
 
     def __getattr__(self, service: str) -> Any:
         """A client: ``account.ec2``."""
-        if service not in self._made:
-            self._made[service] = self._session.client(
+        which = (service, self._region)
+        if which not in self._made:
+            self._made[which] = self._session.client(
                 service,  # type: ignore[call-overload]
                 verify=self._verify,
                 config=self._config,
             )
-        return self._made[service]
+        return self._made[which]
 
 
 def inventory(world: World) -> list[Thing]:
