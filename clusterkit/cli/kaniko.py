@@ -209,7 +209,7 @@ def build(
         api, scale = cluster.kube, cluster.connection.scale
         _renew(api, kaniko, access)
         run = Runner(api, kaniko, access, tell=_say, log=_log, stop=stop, scale=scale)
-        return _told(run(whole, source))
+        return _told(run(whole, source), whole)
 
 
 @contextmanager
@@ -252,7 +252,7 @@ def _source(context: str, dockerfile: str) -> Callable[[Send], None]:
     found = folders.look(path, dockerfile)
     left = f" ({found.left_out} left out by {found.ignore})" if found.left_out else ""
     files = "1 file" if found.files == 1 else f"{found.files} files"
-    _say(f"sending {files} of {context}, {size(found.size)}{left}")
+    _say(f"context: {files} of {context}, {size(found.size)}{left}")
     if found.secrets:
         names = ", ".join(found.secrets[:5]) + (", …" if len(found.secrets) > 5 else "")
         what = f"files that usually hold secrets are sent too: {names}"
@@ -275,12 +275,16 @@ def _renew(api: KubeApi, kaniko: Kaniko, access: PushAccess) -> None:
         report.show_findings(report.err(), [Finding(what, access.host, error.hint)])
 
 
-def _told(ended: Ended) -> int:
+def _told(ended: Ended, build: Build) -> int:
     """Say how it ended: the digest, or what is known of the failure."""
     from clusterkit.cli import report
     from clusterkit.errors import ClusterkitError
     from clusterkit.ready import failures
 
+    if ended.code == 0 and not ended.digest and not _stays(build):
+        what = "the build ended well, but kaniko reported no digest: nothing was pushed"
+        cure = "--image and ready.kaniko.image have to name an image of kaniko's executor"
+        raise ClusterkitError(what, where=f"job/{ended.job}", hint=cure)
     if ended.code == 0:
         if found := failures.uncached(ended.tail):
             report.show_findings(report.err(), [found])
@@ -291,6 +295,11 @@ def _told(ended: Ended) -> int:
     error = ClusterkitError(what, where=f"job/{ended.job}", hint=cause.hint if cause else "")
     report.show_error(report.err(), error, debug=False)
     return ended.code
+
+
+def _stays(build: Build) -> bool:
+    """Whether the build was told to push nothing: ``--arg=--no-push``."""
+    return bool({"--no-push", "--no-push=true"} & {*build.arguments})
 
 
 def _say(text: str) -> None:

@@ -24,7 +24,7 @@ from clusterkit.cli.target import Choice, choices
 from clusterkit.clouds import CLOUDS, model
 from clusterkit.cluster import Cluster
 from clusterkit.engine.target import Target, UserLogin
-from clusterkit.errors import Interrupted, UsageError
+from clusterkit.errors import ClusterkitError, Interrupted, UsageError
 from clusterkit.profile.model import BaseProfile, load
 from tests.unit.apiserver import DIGEST, Kubelet, serving
 
@@ -168,7 +168,7 @@ def test_a_build_prints_its_digest_alone(desk: Desk, monkeypatch: pytest.MonkeyP
     result = built(desk, monkeypatch, kubelet, str(context), profile)
     assert result.exit_code == 0, result.stderr
     assert result.stdout == f"{DIGEST}\n"
-    assert "sending 3 files" in result.stderr
+    assert "context: 3 files" in result.stderr
     assert "(1 left out by .dockerignore)" in result.stderr
     assert "files that usually hold secrets are sent too: .env" in result.stderr
     assert "INFO pushing" in result.stderr
@@ -182,6 +182,24 @@ def test_the_exit_code_is_kanikos(desk: Desk, monkeypatch: pytest.MonkeyPatch) -
     assert result.stdout == ""
     assert "Google refuses the push" in result.stderr
     assert kubelet.job is not None
+
+
+def test_an_image_that_is_not_kaniko_has_pushed_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile, url = desk.profile(GKE), "git://github.com/a/b"
+    result = built(desk, monkeypatch, Kubelet(message=""), url, profile)
+    assert isinstance(result.exception, ClusterkitError)
+    assert "no digest" in str(result.exception)
+
+
+def test_what_shall_not_be_pushed_needs_no_digest(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("git://github.com/a/b", desk.profile(GKE), "--arg=--no-push", "--no-cache")
+    result = built(desk, monkeypatch, Kubelet(message=""), *words)
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr.endswith("the image was not pushed\n")
 
 
 def test_standard_input_is_a_context(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
