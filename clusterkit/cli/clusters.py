@@ -34,6 +34,7 @@ from clusterkit.engine.target import Target
 from clusterkit.errors import Finding, Interrupted, ProfileError
 
 if TYPE_CHECKING:
+    from clusterkit.cli.page.record import Recording
     from clusterkit.profile.model import BaseProfile
 
 FILES = 16_384
@@ -98,6 +99,8 @@ class Job:
         self.account = ""
         self.emit: Emit | None = None
         """where the events of its run go, if they share a display"""
+        self.recording: Recording | None = None
+        """what a page will show of it, if one is asked for"""
         self.result: Result | None = None
         self.told = False
         """whether its errors are printed"""

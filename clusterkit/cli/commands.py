@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 
 from clusterkit.cli import receipt, report, summary
 from clusterkit.cli.clusters import Clusters, Job, Result, opened
@@ -13,6 +14,7 @@ from clusterkit.cli.connect import check_files, stop_on_signals, write_receipt
 from clusterkit.cli.format import clock
 from clusterkit.cli.kubeconfig import write_context
 from clusterkit.cli.login import check_one_registry
+from clusterkit.cli.page import writing
 from clusterkit.cli.runs import plan_line, run, unfinished
 from clusterkit.cli.target import (
     Choices,
@@ -87,6 +89,7 @@ def up(
     use: bool | None,
     activate: bool,
     take_over: bool,
+    page: Path | None = None,
 ) -> int:
     """Create or update each cluster to match its profile, then write the kubeconfig."""
     if choices.several:
@@ -94,7 +97,11 @@ def up(
         refuse_for_several(one, "is for one cluster")
         hint = "name the current context with: kubectl config use-context"
         refuse_for_several({"--use": use}, "makes one cluster the current one", hint)
-    with opened(choices, shown, whole=True, strict=True, receipts=False) as clusters:
+    writing.check("--report", page)
+    with (
+        opened(choices, shown, whole=True, strict=True, receipts=False) as clusters,
+        writing.written(page, "up", clusters, shown),
+    ):
         check_one_registry((job.profile for job in clusters.open), choices.each[0].login)
         with shown.working("reading the kubeconfig"):
             clusters.each(lambda job: check_files(job.here), at_once=1)
@@ -219,13 +226,19 @@ def _what_next(clusters: Clusters, shown: UI, code: int) -> None:
         report.show_stopped(shown.err, {}, again, destroy)
 
 
-def status(choices: Choices, shown: UI) -> int:
+def status(choices: Choices, shown: UI, page: Path | None = None) -> int:
     """What exists, by its tags, whatever the profiles say; 1 if there is nothing."""
-    with opened(choices, shown, whole=False) as clusters:
+    writing.check("--html", page)
+    with (
+        opened(choices, shown, whole=False) as clusters,
+        writing.written(page, "status", clusters, shown),
+    ):
 
         def look(job: Job) -> None:
             job.seen = job.here.cluster.observe()
             job.account = job.seen.account
+            if job.recording is not None:
+                writing.compare(job)
 
         with clusters.working("looking at"):
             clusters.each(look)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 
 from clusterkit.cli import receipt, report, summary
 from clusterkit.cli.clusters import Clusters, Job, Result, opened
 from clusterkit.cli.connect import stop_on_signals
 from clusterkit.cli.kubeconfig import forget_context
+from clusterkit.cli.page import writing
 from clusterkit.cli.runs import plan_line, run, tell_waiting, unfinished
 from clusterkit.cli.target import Choice, Choices, completed, refuse_for_several
 from clusterkit.cli.ui import UI, leave
@@ -19,12 +21,22 @@ from clusterkit.errors import Blocked
 
 
 def destroy(
-    choices: Choices, shown: UI, *, yes: bool, adopt: Sequence[str], take_over: bool
+    choices: Choices,
+    shown: UI,
+    *,
+    yes: bool,
+    adopt: Sequence[str],
+    take_over: bool,
+    page: Path | None = None,
 ) -> int:
     """Remove what belongs to each of the clusters."""
     if choices.several:
         refuse_for_several({"--adopt": adopt, "--take-over": take_over}, "is for one cluster")
-    with opened(choices, shown, whole=False, strict=True, receipts=False) as clusters:
+    writing.check("--report", page)
+    with (
+        opened(choices, shown, whole=False, strict=True, receipts=False) as clusters,
+        writing.written(page, "destroy", clusters, shown),
+    ):
         busy: list[Job] = []
 
         def look(job: Job) -> None:

@@ -132,6 +132,7 @@ def up(
     account: o.Account = None,
     sandbox: o.Sandbox = False,
     trace: o.Trace = None,
+    report: o.Report = None,
     output: o.OutputOpt = "auto",
     debug: o.Debug = False,
 ) -> int:
@@ -162,6 +163,7 @@ def up(
         use=use,
         activate=activate,
         take_over=take_over,
+        page=report,
     )
 
 
@@ -207,6 +209,7 @@ def destroy(
     account: o.Account = None,
     sandbox: o.Sandbox = False,
     trace: o.Trace = None,
+    report: o.Report = None,
     output: o.OutputOpt = "auto",
     debug: o.Debug = False,
 ) -> int:
@@ -227,6 +230,7 @@ def destroy(
         yes=yes,
         adopt=adopt or [],
         take_over=take_over,
+        page=report,
     )
 
 
@@ -240,6 +244,15 @@ def status(
     account: o.Account = None,
     sandbox: o.Sandbox = False,
     trace: o.Trace = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            "--html",
+            metavar="FILE",
+            help="Write it to FILE as a web page as well: the graph of what exists, and what the "
+            "profile has besides.",
+        ),
+    ] = None,
     output: o.OutputOpt = "auto",
     debug: o.Debug = False,
 ) -> int:
@@ -252,7 +265,7 @@ def status(
     from clusterkit.cli.ui import face
 
     options = Choice(None, cloud, region, name, cloud_profile, account, sandbox, trace)
-    return commands.status(choices(profiles, options), face(output, debug=debug))
+    return commands.status(choices(profiles, options), face(output, debug=debug), html)
 
 
 @app.command(epilog=f"Example: clusterkit validate {EXAMPLES.profile}")

@@ -74,6 +74,15 @@ Trace = Annotated[
         help="Write every request and answer to FILE as JSON lines, without secrets.",
     ),
 ]
+Report = Annotated[
+    Path | None,
+    typer.Option(
+        "--report",
+        metavar="FILE",
+        help="Write what happened to FILE as a web page: the graph, the timeline and what took "
+        "longest. Also after a failure or Ctrl-C.",
+    ),
+]
 OutputOpt = Annotated[
     Output,
     typer.Option(

@@ -56,11 +56,15 @@ def run(
             plan = again()
         if plan is None:
             return None
+        if job.recording is not None:
+            job.recording.plan(plan)
         with clusters.display(job) as render:
 
             def emit(event: Event) -> None:
                 if isinstance(event, RunStarted):
                     started(event.run_id)
+                if job.recording is not None:
+                    job.recording(event)
                 render(event)
 
             return plan, cluster.apply(plan, emit, stop)

@@ -55,6 +55,8 @@ class StepDone:
     op: Op
     seconds: float
     note: str = ""
+    id: str = ""
+    """the cloud's, of what is there now"""
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,8 @@ class Seen:
     """the cloud's own status in lower case, or ``ready``, ``not ready``, ``failed: …``"""
     state: Any
     """the driver's frozen dataclass"""
+    ready: bool = True
+    """whether it can be used, and the cloud says nothing against it"""
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,17 @@ def observation(
     owned = [kind for kind in kinds if not isinstance(kind, Leftover)]
     seen = look(owned, Inventory(scope, scale=scale), scale=scale)
     things = [
-        Seen(f"{kind.kind}/{name}", state.id, _status(kind, state), state)
+        Seen(f"{kind.kind}/{name}", state.id, _status(kind, state), state, _ready(kind, state))
         for kind in owned
         for name, states in sorted(seen.found[kind].items())
         for state in states
     ]
     left = (Finding(each.reason, each.key, each.hint) for each in ownership.strangers(seen.found))
     return Observation(account, tuple(things), (*seen.warnings, *left))
+
+
+def _ready(kind: type[Kind[Any, Any]], state: Any) -> bool:
+    return usable(kind, state) and state.status not in kind.failed | kind.unhealthy
 
 
 def _status(kind: type[Kind[Any, Any]], state: Any) -> str:

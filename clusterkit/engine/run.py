@@ -69,7 +69,8 @@ class Run:
         self._emit = emit
         self._scale = scale
         self._scheduler = Scheduler(threads)
-        states, lives = dict(plan.snapshot.states), dict[str, int]()
+        self._states = states = dict(plan.snapshot.states)
+        lives: dict[str, int] = {}
         run = plan.snapshot.run
         env = Env(
             scope.client,
@@ -305,7 +306,9 @@ class Run:
             return
         if task.step.found or task.removed:
             self._outcome.done += 1
-        self._emit(StepDone(task.key, task.op, self._scheduler.now() - task.started, note))
+        there = None if task.removing else self._states.get(task.key)
+        seconds, identifier = self._scheduler.now() - task.started, getattr(there, "id", "")
+        self._emit(StepDone(task.key, task.op, seconds, note, str(identifier)))
         self._order.done(task.key)
         self._release()
 

@@ -1,0 +1,5 @@
+"""``--report`` and ``--html``: one self-contained page with the graph and the timeline of clusters.
+
+``record`` collects what a run says, ``chain`` and ``layout`` compute, ``graph``, ``timeline`` and
+``html`` draw, ``writing`` is the option.
+"""
