@@ -43,7 +43,7 @@ HOME_FIELDS: Mapping[str, str] = {"aks": "resource_group", "alibaba": "resource_
 """the profile's field that names a place in the account (``Target.home``), by cloud"""
 SDKS: Mapping[CloudName, tuple[str, ...]] = {
     "alibaba": ("aliyunsdkcore", "aliyunsdkcs", "alibabacloud_credentials"),
-    "eks": ("boto3",),
+    "eks": ("botocore",),
     "gke": ("google.auth", "google.cloud.container_v1"),
     "aks": ("azure.identity", "azure.mgmt.containerservice"),
 }

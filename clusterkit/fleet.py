@@ -2,17 +2,26 @@
 
     plans = fleet.each(clusters, lambda cluster: cluster.plan())
 
-``Cluster`` is safe on many threads, and the calls of all of them share the threads of
-``engine/workers.py``. Besides, a run keeps the thread that decides and one that renews its lock, so
-that a limit here keeps the process at 64 threads.
+Work that takes long is a generator, which yields what it waits for and holds no thread meanwhile:
+
+    def up(cluster):
+        plan = cluster.plan()
+        return (yield cluster.start(plan, emit))
+
+``Cluster`` is safe on many threads; the calls of all of them share the threads of
+``engine/workers.py``, and all runs one thread that decides (``engine/scheduler.py``). What is
+neither, such as plans, is done here by ``AT_ONCE`` threads, which keeps the process below 64.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future
+from functools import partial
 from queue import SimpleQueue
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 from clusterkit.engine import threads
 from clusterkit.errors import ClusterkitError, Interrupted
@@ -20,13 +29,15 @@ from clusterkit.errors import ClusterkitError, Interrupted
 A = TypeVar("A")
 R = TypeVar("R")
 
+Waiting = Generator[Future[Any], Any, R]
+"""work that yields what it waits for, gets its result or error, and returns its own result"""
 AT_ONCE = 16
-"""clusters that are worked on at a time; the others wait for their turn"""
+"""clusters on which threads work at a time; the others wait for a cloud or for their turn"""
 
 
 def each(
     items: Sequence[A],
-    work: Callable[[A], R],
+    work: Callable[[A], R | Waiting[R]],
     *,
     stop: threading.Event | None = None,
     at_once: int = AT_ONCE,
@@ -36,18 +47,13 @@ def each(
     One item alone is worked on here, several on threads of their own, ``at_once`` at a time. Once
     ``stop`` is set no other is begun (``Interrupted``); what is begun has to look at it itself.
     """
-    results: dict[int, R | Exception] = {}
-    numbers, guard = iter(range(len(items))), threading.Lock()
+    desk = _Desk(items, work, stop)
     over: SimpleQueue[None] = SimpleQueue()
-
-    def following() -> int | None:
-        with guard:
-            return None if stop is not None and stop.is_set() else next(numbers, None)
 
     def lane() -> None:
         try:
-            while (number := following()) is not None:
-                results[number] = _done(work, items[number])
+            while (piece := desk.next()) is not None:
+                piece()
         finally:
             over.put(None)
 
@@ -56,14 +62,96 @@ def each(
         over.get()
     begun = stop is None or not stop.is_set()
     missing = threads.out_of_memory() if begun else Interrupted("interrupted before it was begun")
-    return [results.get(number, missing) for number in range(len(items))]
+    return [desk.results.get(number, missing) for number in range(len(items))]
 
 
-def _done(work: Callable[[A], R], item: A) -> R | Exception:
+def alone(work: Waiting[R]) -> R:
+    """Do work that waits, on this thread; whoever interrupts a wait interrupts the work."""
     try:
-        return work(item)
-    except Exception as error:
-        return error
+        future = next(work)
+        while True:
+            try:
+                found = future.result()
+            except BaseException as error:
+                future = work.throw(error)
+            else:
+                future = work.send(found)
+    except StopIteration as end:
+        result: R = end.value
+        return result
+
+
+class _Desk(Generic[A, R]):
+    """Hands out pieces of work: what has waited long enough first, then the next item."""
+
+    def __init__(
+        self,
+        items: Sequence[A],
+        work: Callable[[A], R | Waiting[R]],
+        stop: threading.Event | None,
+    ) -> None:
+        self.results: dict[int, R | Exception] = {}
+        self._work = work
+        self._stop = stop
+        self._items: Iterator[tuple[int, A]] = enumerate(items)
+        self._ready: deque[Callable[[], None]] = deque()
+        self._open = 0
+        """works that have begun and not ended"""
+        self._changed = threading.Condition()
+
+    def next(self) -> Callable[[], None] | None:
+        """Something to do now; waits for it; None when there will be nothing any more."""
+        with self._changed:
+            while True:
+                if self._ready:
+                    return self._ready.popleft()
+                if self._stop is None or not self._stop.is_set():
+                    for number, item in self._items:
+                        self._open += 1
+                        return partial(self._begin, number, item)
+                if not self._open:
+                    return None
+                self._changed.wait()
+
+    def _begin(self, number: int, item: A) -> None:
+        try:
+            found = self._work(item)
+        except Exception as error:
+            self._end(number, error)
+        except BaseException:
+            self._end(number, threads.out_of_memory())
+            raise
+        else:
+            if isinstance(found, Generator):
+                self._go_on(number, found, partial(found.send, None))
+            else:
+                self._end(number, found)
+
+    def _go_on(self, number: int, work: Waiting[R], piece: Callable[[], Future[Any]]) -> None:
+        try:
+            future = piece()
+        except StopIteration as end:
+            self._end(number, end.value)
+        except Exception as error:
+            self._end(number, error)
+        except BaseException:
+            self._end(number, threads.out_of_memory())
+            raise
+        else:
+            future.add_done_callback(partial(self._came, number, work))
+
+    def _came(self, number: int, work: Waiting[R], future: Future[Any]) -> None:
+        error = future.exception()
+        piece = partial(work.throw, error) if error else partial(work.send, future.result(0))
+        with self._changed:
+            self._ready.append(partial(self._go_on, number, work, piece))
+            self._changed.notify()
+
+    def _end(self, number: int, result: R | Exception) -> None:
+        self.results[number] = result
+        with self._changed:
+            self._open -= 1
+            self._changed.notify_all()
 
 
 def _lanes(lane: Callable[[], None], wanted: int) -> int:

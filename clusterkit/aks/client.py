@@ -138,7 +138,7 @@ class Clients(CloudClients):
         self, target: Target, wire: CloudConnection, access: Callable[[Clients], Access]
     ) -> None:
         super().__init__(target, wire, access)
-        self._connections = Connections(target, wire)
+        self._connections = wire.connections(target.place, partial(Connections, target))
         self._remembered: dict[str, str] = {}
 
     def fresh(self) -> Self:
@@ -174,7 +174,7 @@ class Clients(CloudClients):
 
     def bearer(self, scope: str = RESOURCES) -> Bearer:
         """An access token, good for ``LEAST`` at least."""
-        return self._connections.bearer(scope)
+        return self.mine(partial(self._connections.bearer, scope))
 
     def reply(
         self,
@@ -244,13 +244,15 @@ class Clients(CloudClients):
             "tenant": self.tenant,
             "access_token": self.bearer().token,
         }
-        answer = self._connections.registry(server).call(
-            "registry.exchange",
-            "POST",
-            f"https://{server}/oauth2/exchange",
-            form,
-            content_type=rest.FORM,
-            mutating=False,
+        answer = self.mine(
+            lambda: self._connections.registry(server).call(
+                "registry.exchange",
+                "POST",
+                f"https://{server}/oauth2/exchange",
+                form,
+                content_type=rest.FORM,
+                mutating=False,
+            )
         )
         return str(answer["refresh_token"])
 

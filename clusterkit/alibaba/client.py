@@ -30,6 +30,7 @@ from clusterkit.alibaba.requests import adapter, close, endpoint, flat, roa, sig
 from clusterkit.alibaba.requests import request as make_request
 from clusterkit.engine.exchange import Exchange
 from clusterkit.engine.target import CloudConnection, Target, proxy_of_environment
+from clusterkit.engine.workers import MOST
 from clusterkit.kube.api import Access
 from clusterkit.kube.clients import CloudClients
 from clusterkit.version import __version__
@@ -117,8 +118,8 @@ def at_path(answer: Any, path: str) -> Any:
 CONNECT_TIMEOUT = 10
 READ_TIMEOUT = 60
 """seconds; the SDK's own are 5 and 10, and CreateCluster takes longer"""
-CONNECTIONS = 16
-"""as many as the engine has threads"""
+CONNECTIONS = MOST
+"""as many as the process has threads for calls"""
 Answer = dict[str, Any]
 
 
@@ -196,8 +197,12 @@ class Clients(CloudClients):
     ) -> None:
         """``key`` gives the key to sign with; left out, the user's."""
         super().__init__(target, wire, access)
-        key = key or keyring(target, wire, partial(_assume, target, wire, access))
-        self._connections = Connections(target, wire, key)
+
+        def connect(wire: CloudConnection) -> Connections:
+            asked = key or keyring(target, wire, partial(_assume, target, wire, access))
+            return Connections(target, wire, asked)
+
+        self._connections = connect(wire) if key else wire.connections(target.place, connect)
 
     @property
     def region(self) -> str:

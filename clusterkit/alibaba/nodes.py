@@ -123,7 +123,7 @@ class NodePool(Nodes[Clients, NodePoolState]):
     leaving: ClassVar[frozenset[str]] = frozenset({"deleting"})
     serial: ClassVar[bool] = True
     patience: ClassVar[float] = 2400.0
-    takes: ClassVar[Durations] = Durations(create=300, delete=240)
+    takes: ClassVar[Durations] = Durations(create=300, delete=240, early=0.5)
     uses: ClassVar[tuple[str, ...]] = ("cluster", "key-pair")
 
     cluster: Kind[Any, ClusterState]

@@ -8,7 +8,7 @@ import itertools
 import resource
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -32,6 +32,7 @@ from clusterkit.cluster import Observation, Outcome, Plan
 from clusterkit.engine.events import Emit
 from clusterkit.engine.target import Target
 from clusterkit.errors import Finding, Interrupted, ProfileError
+from clusterkit.fleet import Waiting
 
 if TYPE_CHECKING:
     from clusterkit.cli.page.record import Recording
@@ -170,32 +171,34 @@ class Clusters:
 
     def each(
         self,
-        work: Callable[[Job], Result | None],
+        work: Callable[[Job], Result | Waiting[Result] | Waiting[None] | None],
         jobs: list[Job] | None = None,
         *,
         stop: threading.Event | None = None,
         at_once: int = fleet.AT_ONCE,
     ) -> None:
-        """``work`` on those whose end is still to come; what it returns or raises is the end. The
-        errors of a single cluster are raised. ``at_once`` 1: in their order, on this thread.
+        """``work`` on those whose end is still to come; what it returns or raises is the end. Work
+        that waits is a generator (``fleet.Waiting``). The errors of a single cluster are raised.
+        ``at_once`` 1: in their order, on this thread.
         """
         jobs = self.open if jobs is None else jobs
 
-        def explaining(job: Job) -> Result | None:
+        def explaining(job: Job) -> Waiting[Result | None]:
             with explained(job.target, job.choice):
-                return work(job)
+                found = work(job)
+                return (yield from found) if isinstance(found, Generator) else found
 
         if not self.several:
             for job in jobs:
-                job.result = explaining(job)
+                job.result = fleet.alone(explaining(job))
             return
         lost: list[OSError] = []
 
-        def ending(job: Job) -> None:
+        def ending(job: Job) -> Waiting[None]:
             if self._screen is not None:
                 job.emit = self._screen.of(job.target, job.label)
             try:
-                job.result = explaining(job)
+                job.result = yield from explaining(job)
             except Exception as error:
                 job.result = Result.of(error)
                 if isinstance(error, OSError) and unwritable(error):
@@ -205,9 +208,8 @@ class Clusters:
                     return
             self._ended(job)
 
-        for job, error in zip(
-            jobs, fleet.each(jobs, ending, stop=stop, at_once=at_once), strict=True
-        ):
+        ends: list[Exception | None] = fleet.each(jobs, ending, stop=stop, at_once=at_once)
+        for job, error in zip(jobs, ends, strict=True):
             if error is not None and job.result is None:
                 job.result = Result.of(error)
         if lost:

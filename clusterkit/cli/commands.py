@@ -30,6 +30,7 @@ from clusterkit.cluster import Plan
 from clusterkit.engine.seen import details
 from clusterkit.engine.target import Target
 from clusterkit.errors import ClusterkitError, Finding, Locked, ProfileError
+from clusterkit.fleet import Waiting
 
 CHANGES = 20
 """exit code of ``plan`` when there is something to do"""
@@ -157,7 +158,7 @@ def _build(
     prune: bool,
     use: bool,
     take_over: bool,
-) -> Result:
+) -> Waiting[Result]:
     here, shown, found = job.here, job.shown, job.plan
     name, path = job.target.name, profile_path(job.choice)
     if not found.empty:
@@ -176,7 +177,7 @@ def _build(
             report.show_plan(shown.err, name, new)
             return new if new.empty or shown.ask(_question(clusters, [job])) else None
 
-        ran = run(
+        ran = yield from run(
             clusters,
             job,
             again,

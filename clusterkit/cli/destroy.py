@@ -18,6 +18,7 @@ from clusterkit.cli.ui import UI, leave
 from clusterkit.cluster import Outcome, Plan
 from clusterkit.engine.target import Target
 from clusterkit.errors import Blocked
+from clusterkit.fleet import Waiting
 
 
 def destroy(
@@ -52,11 +53,15 @@ def destroy(
         if busy:
             with stop_on_signals(shown.say) as stop:
 
-                def wait(job: Job) -> None:
-                    with job.here.cluster.lock(
+                def wait(job: Job) -> Waiting[None]:
+                    cluster = job.here.cluster
+                    lock = yield cluster.hold(
                         lambda told: tell_waiting(clusters, job, told), stop, take_over=take_over
-                    ):
-                        job.plan = _about(job.choice, job.here.cluster.plan_destroy())
+                    )
+                    try:
+                        job.plan = _about(job.choice, cluster.plan_destroy())
+                    finally:
+                        yield cluster.let_go(lock, well=True)
 
                 clusters.each(wait, busy, stop=stop)
         clusters.each(lambda job: _tell(clusters, job), at_once=1)
@@ -117,12 +122,14 @@ def _asked(clusters: Clusters, shown: UI, todo: Sequence[Job]) -> bool:
 
 def _remove(
     clusters: Clusters, job: Job, stop: threading.Event, *, take_over: bool, asked: bool
-) -> Result:
+) -> Waiting[Result]:
     shown, here, found = job.shown, job.here, job.plan
     target, cluster = job.target, here.cluster
     if not found.empty:
         # after another run's changes: whoever typed the name means all that carries its tags
-        ran = run(clusters, job, cluster.plan_destroy, stop, take_over=take_over, asked=asked)
+        ran = yield from run(
+            clusters, job, cluster.plan_destroy, stop, take_over=take_over, asked=asked
+        )
         found, outcome = ran or (found, Outcome())
         found = _about(job.choice, found)
         if not outcome.ok:

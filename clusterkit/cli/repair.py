@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from clusterkit.cli.target import Choices
     from clusterkit.cli.ui import UI
     from clusterkit.cluster import Plan
+    from clusterkit.fleet import Waiting
 
 NO_CURE = "what is wrong cannot be repaired so: do what is said above"
 
@@ -117,7 +118,9 @@ def _tell(job: Job) -> bool:
     return bool(found)
 
 
-def _run(clusters: Clusters, job: Job, stop: threading.Event, *, take_over: bool) -> Result:
+def _run(
+    clusters: Clusters, job: Job, stop: threading.Event, *, take_over: bool
+) -> Waiting[Result]:
     from clusterkit.cli.clusters import Result
     from clusterkit.cli.runs import run, unfinished
 
@@ -126,7 +129,7 @@ def _run(clusters: Clusters, job: Job, stop: threading.Event, *, take_over: bool
         _look(job)
         return job.plan
 
-    ran = run(clusters, job, again, stop, take_over=take_over)
+    ran = yield from run(clusters, job, again, stop, take_over=take_over)
     assert ran is not None  # a plan is always made
     _, outcome = ran
     if not outcome.ok:

@@ -13,6 +13,8 @@ from clusterkit.cli.target import command, complete
 from clusterkit.cli.ui import UI
 from clusterkit.cluster import Edit, Outcome, Plan
 from clusterkit.engine.events import Event, RunStarted, Warned
+from clusterkit.engine.lock import Lock
+from clusterkit.fleet import Waiting
 
 
 def plan_line(shown: UI, plan: Plan) -> None:
@@ -44,30 +46,52 @@ def run(
     *,
     take_over: bool,
     asked: bool = False,
-) -> tuple[Plan, Outcome] | None:
+) -> Waiting[tuple[Plan, Outcome] | None]:
     """Run the job's plan while no other run works on the cluster; the plan that ``again`` makes, if
     another run worked on it before, or may have while a question was ``asked``. The plan and how
     it ended; None if there is none. ``started`` is told the run's id before any change.
     """
     cluster = job.here.cluster
-    with cluster.lock(partial(tell_waiting, clusters, job), stop, take_over=take_over) as lock:
-        plan: Plan | None = job.plan
-        if lock.waited or lock.inherited or asked:
-            plan = again()
-        if plan is None:
-            return None
-        if job.recording is not None:
-            job.recording.plan(plan)
-        with clusters.display(job) as render:
+    lock = yield cluster.hold(partial(tell_waiting, clusters, job), stop, take_over=take_over)
+    try:
+        ran = yield from _under(lock, clusters, job, again, stop, started, asked=asked)
+    except GeneratorExit:  # the process ends
+        raise
+    except BaseException:
+        yield cluster.let_go(lock, well=False)
+        raise
+    yield cluster.let_go(lock, well=True)
+    return ran
 
-            def emit(event: Event) -> None:
-                if isinstance(event, RunStarted):
-                    started(event.run_id)
-                if job.recording is not None:
-                    job.recording(event)
-                render(event)
 
-            return plan, cluster.apply(plan, emit, stop)
+def _under(
+    lock: Lock,
+    clusters: Clusters,
+    job: Job,
+    again: Callable[[], Plan | None],
+    stop: threading.Event,
+    started: Callable[[str], None],
+    *,
+    asked: bool,
+) -> Waiting[tuple[Plan, Outcome] | None]:
+    plan: Plan | None = job.plan
+    if lock.waited or lock.inherited or asked:
+        plan = again()
+    if plan is None:
+        return None
+    if job.recording is not None:
+        job.recording.plan(plan)
+    with clusters.display(job) as render:
+
+        def emit(event: Event) -> None:
+            if isinstance(event, RunStarted):
+                started(event.run_id)
+            if job.recording is not None:
+                job.recording(event)
+            render(event)
+
+        outcome = yield job.here.cluster.start(plan, emit, stop, lock=lock)
+        return plan, outcome
 
 
 def tell_waiting(clusters: Clusters, job: Job, told: str) -> None:

@@ -54,18 +54,22 @@ class Addon(InCluster[AddonState]):
 
     @classmethod
     def read(cls, scope: Scope[Clients], found: Found) -> AddonState:
-        shown = cls.shown(scope, found.id)
+        return cls.state(found.id, cls.shown(scope, found.id))
+
+    @classmethod
+    def state(cls, identifier: str, shown: Any) -> AddonState:
+        """What EKS shows of one."""
         linked = bool(shown.get("podIdentityAssociations"))
-        common = cls.common(found.id, shown)
+        common = cls.common(identifier, shown)
         return AddonState(**common, version=shown["addonVersion"], linked=linked)
 
     @classmethod
     def name_of(cls, have: AddonState) -> str:
         return have.id
 
-    def create(self, env: Env[Clients]) -> None:
+    def create(self, env: Env[Clients]) -> AddonState:
         more = self._role(env)
-        env.client.eks.create_addon(
+        made = env.client.eks.create_addon(
             clusterName=env.cluster,
             addonName=self.name,
             addonVersion=self.version,
@@ -74,6 +78,7 @@ class Addon(InCluster[AddonState]):
             tags=self.marks(env),
             **more,
         )
+        return self.state(self.name, made["addon"])
 
     def _role(self, env: Env[Clients]) -> Any:
         if self.role is None:
@@ -130,12 +135,16 @@ class PodIdentity(InCluster[PodIdentityState]):
 
     @classmethod
     def read(cls, scope: Scope[Clients], found: Found) -> PodIdentityState:
-        shown = cls.shown(scope, found.id)
-        return PodIdentityState(**cls.common(found.id, shown), role=shown["roleArn"])
+        return cls.state(cls.shown(scope, found.id))
 
-    def create(self, env: Env[Clients]) -> None:
+    @classmethod
+    def state(cls, shown: Any) -> PodIdentityState:
+        """What EKS shows of one."""
+        return PodIdentityState(**cls.common(shown["associationId"], shown), role=shown["roleArn"])
+
+    def create(self, env: Env[Clients]) -> PodIdentityState:
         namespace, _, name = self.account.partition("/")
-        env.client.eks.create_pod_identity_association(
+        made = env.client.eks.create_pod_identity_association(
             clusterName=env.cluster,
             namespace=namespace,
             serviceAccount=name,
@@ -143,6 +152,7 @@ class PodIdentity(InCluster[PodIdentityState]):
             clientRequestToken=env.token(self),
             tags=self.marks(env),
         )
+        return self.state(made["association"])
 
     def edits(self, env: Env[Clients], have: PodIdentityState) -> Iterator[Edit]:
         role, call = env[self.role].arn, env.client.eks.update_pod_identity_association

@@ -1,4 +1,4 @@
-"""boto3's clients, made when first used and shared by all threads.
+"""botocore's clients, made when first used and shared by all threads.
 
 Retries are off: the engine owns retrying. Clients are thread-safe, sessions are not (boto3 guide,
 "Multithreading"), so a lock guards their making.
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 from clusterkit.eks.errors import call
 from clusterkit.engine.exchange import Exchange, Observe
 from clusterkit.engine.target import CloudConnection, Target
+from clusterkit.engine.workers import MOST
 from clusterkit.errors import CredentialsError
 from clusterkit.kube.api import Access
 from clusterkit.kube.clients import CloudClients
@@ -23,8 +24,8 @@ from clusterkit.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    import boto3
     from botocore.loaders import Loader
+    from botocore.session import Session
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ecr import ECRClient
     from mypy_boto3_eks import EKSClient
@@ -78,8 +79,8 @@ T = TypeVar("T")
 CONNECT_TIMEOUT = 5
 READ_TIMEOUT = 30
 """seconds; the slowest call the driver makes, CreateCluster, answers within a few"""
-CONNECTIONS = 16
-"""as many as the engine has threads"""
+CONNECTIONS = MOST
+"""as many as the process has threads for calls"""
 
 
 @cache
@@ -92,14 +93,17 @@ def _models() -> Loader:
 
 
 class Connections:
-    """boto3's session and its clients for one account and region; shared by all threads."""
+    """botocore's session and its clients for one account and region; shared by all threads.
+
+    botocore and not boto3, which makes the same clients and loads resources and transfers besides.
+    """
 
     def __init__(self, target: Target, wire: CloudConnection) -> None:
         """No network."""
         self._target = target
         self._wire = wire
         self._lock = threading.Lock()
-        self._session: boto3.Session | None = None
+        self._session: Session | None = None
         self._made: dict[str, Any] = {}
 
     def client(self, name: str) -> Any:
@@ -119,34 +123,36 @@ class Connections:
             connect_timeout=CONNECT_TIMEOUT,
             read_timeout=READ_TIMEOUT,
             max_pool_connections=CONNECTIONS,
-            user_agent_extra=f"clusterkit/{__version__}",
+            user_agent=f"clusterkit/{__version__} {self.session().user_agent()}",
             proxies={"https": self._wire.proxy} if self._wire.proxy else None,
         )
         verify = str(self._wire.ca_file) if self._wire.ca_file else None
-        make: Callable[..., Any] = self.session().client
+        make: Callable[..., Any] = self.session().create_client
         return call(make, name, config=config, verify=verify)
 
-    def session(self) -> boto3.Session:
+    def session(self) -> Session:
         """The session, with the user's credentials."""
         if self._session is None:
-            import boto3
             from botocore.session import get_session
 
             environ = self._wire.environ
             session = get_session(_variables(environ) if environ else None)
             session.register_component("data_loader", _models())
             report(session, self._wire.tell)
-            self._session = call(
-                boto3.Session,
-                botocore_session=session,
-                region_name=self._target.region,
-                profile_name=self._target.cloud_profile,
-                aws_access_key_id=environ.get("AWS_ACCESS_KEY_ID"),
-                aws_secret_access_key=environ.get("AWS_SECRET_ACCESS_KEY"),
-                aws_session_token=environ.get("AWS_SESSION_TOKEN"),
-            )
+            call(_set_up, session, self._target, environ)
             call(_remember, session, self._wire)
+            self._session = session
         return self._session
+
+
+def _set_up(session: Session, target: Target, environ: Mapping[str, str]) -> None:
+    """The region and the credentials that are given; others are found as the AWS CLI finds them."""
+    session.set_config_variable("region", target.region)
+    if target.cloud_profile:
+        session.set_config_variable("profile", target.cloud_profile)
+    if key := environ.get("AWS_ACCESS_KEY_ID"):
+        secret = environ.get("AWS_SECRET_ACCESS_KEY", "")
+        session.set_credentials(key, secret, environ.get("AWS_SESSION_TOKEN"))
 
 
 def _remember(session: Any, wire: CloudConnection) -> None:
@@ -232,7 +238,7 @@ class Clients(CloudClients):
         self, target: Target, wire: CloudConnection, access: Callable[[Clients], Access]
     ) -> None:
         super().__init__(target, wire, access)
-        self._connections = Connections(target, wire)
+        self._connections = wire.connections(target.place, partial(Connections, target))
         self._mine: dict[str, Any] = {}
 
     def fresh(self) -> Self:

@@ -166,14 +166,14 @@ class Cluster(Tagged[ClusterState]):
     def noted(cls, have: ClusterState) -> Iterator[Finding]:
         yield from clustergroup.noted(have.group, have.open_ports)
 
-    def create(self, env: Env[Clients]) -> None:
+    def create(self, env: Env[Clients]) -> ClusterState:
         network: Any = {**self._endpoint(), "subnetIds": sorted(env.ids(self.subnets))}
         parameters: dict[str, Any] = {}
         if self.services:
             parameters["kubernetesNetworkConfig"] = {"serviceIpv4Cidr": str(self.services)}
         if self.logging:
             parameters["logging"] = _logging(self.logging)
-        env.client.eks.create_cluster(
+        made = env.client.eks.create_cluster(
             name=env.cluster,
             version=self.version,
             roleArn=env[self.role].arn,
@@ -189,6 +189,7 @@ class Cluster(Tagged[ClusterState]):
             tags=self.marks(env),
             **parameters,
         )
+        return _state(made["cluster"])
 
     def _endpoint(self) -> dict[str, Any]:
         access = {"publicAccessCidrs": [*map(str, self.allowed)]} if self.public else {}
@@ -288,6 +289,7 @@ class InCluster(Tagged[S]):
     """A kind that lives in a cluster; EKS tags it by its ARN, which only ``read`` tells."""
 
     calls: ClassVar[Calls]
+    by_id: ClassVar[bool] = True
     cluster: Kind[Clients, ClusterState]
 
     @classmethod

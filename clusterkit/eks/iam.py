@@ -214,7 +214,11 @@ class Role(AnyRole):
         iam.tag_role(RoleName=identifier, Tags=write_tags(labels))
 
     def taken(self, env: Env[Clients]) -> None:
-        _check(env, env.client.iam.get_role(RoleName=role_name(env, self.name))["Role"])
+        # every plan lists all roles for those of service accounts (``irsa.py``)
+        name = role_name(env, self.name).lower()  # IAM's names differ by more than case
+        for role in pages(env.client.iam, "list_roles", "Roles", PathPrefix="/"):
+            if role["RoleName"].lower() == name:
+                _check(env, role)
 
 
 def _profiles(scope: Scope[Clients], role: str) -> Iterator[Any]:

@@ -52,12 +52,13 @@ class KeyPair(Ec2[KeyPairState]):
     def _key_name(self, env: Env[Clients]) -> str:
         return f"clusterkit-{env.cluster}-{self.name}"
 
-    def create(self, env: Env[Clients]) -> None:
-        env.client.ec2.import_key_pair(
+    def create(self, env: Env[Clients]) -> KeyPairState:
+        made = env.client.ec2.import_key_pair(
             KeyName=self._key_name(env),
             PublicKeyMaterial=self.public_key.encode(),
             TagSpecifications=self.specification(env),
         )
+        return self.state(made)
 
     def taken(self, env: Env[Clients]) -> Any:
         return self.first(env, KeyNames=[self._key_name(env)])

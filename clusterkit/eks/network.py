@@ -211,8 +211,10 @@ class ElasticIp(Ec2[AddressState]):
     def state(cls, shown: Any) -> AddressState:
         return AddressState(**cls.common(shown), instance=shown.get("InstanceId", ""))
 
-    def create(self, env: Env[Clients]) -> None:
-        env.client.ec2.allocate_address(Domain="vpc", TagSpecifications=self.specification(env))
+    def create(self, env: Env[Clients]) -> AddressState:
+        tags = self.specification(env)
+        made = env.client.ec2.allocate_address(Domain="vpc", TagSpecifications=tags)
+        return self.state({**made, "Tags": tags[0]["Tags"]})
 
     @classmethod
     def delete(cls, scope: Scope[Clients], have: AddressState) -> None:
@@ -269,13 +271,14 @@ class NatGateway(Ec2[NatState]):
         living = where("state", "pending", "available", "failed", "deleting")
         return super().found(scope, *filters, living, **parameters)
 
-    def create(self, env: Env[Clients]) -> None:
-        env.client.ec2.create_nat_gateway(
+    def create(self, env: Env[Clients]) -> NatState:
+        made = env.client.ec2.create_nat_gateway(
             SubnetId=env[self.subnet].id,
             AllocationId=env[self.address].id,
             ClientToken=env.token(self),
             TagSpecifications=self.specification(env),
         )
+        return self.state(made["NatGateway"])
 
     def edits(self, env: Env[Clients], have: NatState) -> Iterator[Edit]:
         yield from fixed("subnet", have.subnet, env[self.subnet].id, REPLACE)

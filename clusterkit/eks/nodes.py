@@ -10,6 +10,7 @@ to the world, a key name in the template opens nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -64,7 +65,7 @@ class LaunchTemplate(Ec2[Ec2State]):
     def _template_name(self, env: Env[Clients]) -> str:
         return f"clusterkit-{env.cluster}-{self.name}"
 
-    def create(self, env: Env[Clients]) -> None:
+    def create(self, env: Env[Clients]) -> Ec2State:
         tags = write_tags(self.marks(env))
         disk = {"VolumeSize": self.disk, "VolumeType": "gp3", "Encrypted": self.encrypted}
         metadata = {"HttpTokens": "required", "HttpEndpoint": "enabled"}
@@ -80,12 +81,13 @@ class LaunchTemplate(Ec2[Ec2State]):
             ],
             **key,
         }
-        env.client.ec2.create_launch_template(
+        made = env.client.ec2.create_launch_template(
             LaunchTemplateName=self._template_name(env),
             ClientToken=env.token(self),
             LaunchTemplateData=data,
             TagSpecifications=self.specification(env),
         )
+        return Ec2State(**self.common(made["LaunchTemplate"]))
 
     def taken(self, env: Env[Clients]) -> Any:
         return self.first(env, LaunchTemplateNames=[self._template_name(env)])
@@ -156,10 +158,17 @@ class NodeGroup(InCluster[NodeGroupState], Nodes[Clients, NodeGroupState]):
 
     @classmethod
     def read(cls, scope: Scope[Clients], found: Found) -> NodeGroupState:
-        shown = cls.shown(scope, found.id)
+        state = cls.state(found.id, cls.shown(scope, found.id))
+        if state.status not in cls.usable:
+            return state
+        return replace(state, admitted=_admitted(scope, state.role))
+
+    @classmethod
+    def state(cls, identifier: str, shown: Any) -> NodeGroupState:
+        """What EKS shows of one."""
         scaling, taints = shown["scalingConfig"], shown.get("taints") or ()
         return NodeGroupState(
-            **cls.common(found.id, shown),
+            **cls.common(identifier, shown),
             version=shown["version"],
             types=tuple(shown.get("instanceTypes") or ()),
             count=(scaling["minSize"], scaling["maxSize"]),
@@ -170,7 +179,6 @@ class NodeGroup(InCluster[NodeGroupState], Nodes[Clients, NodeGroupState]):
             spot=shown.get("capacityType") == "SPOT",
             ami=shown.get("amiType", ""),
             role=shown.get("nodeRole", ""),
-            admitted=_admitted(scope, shown.get("nodeRole", "")),
         )
 
     @classmethod
@@ -185,9 +193,9 @@ class NodeGroup(InCluster[NodeGroupState], Nodes[Clients, NodeGroupState]):
     def _count(self) -> tuple[int, int]:
         return self.minimum, max(self.maximum, 1)
 
-    def create(self, env: Env[Clients]) -> None:
+    def create(self, env: Env[Clients]) -> NodeGroupState:
         low, high = self._count
-        env.client.eks.create_nodegroup(
+        made = env.client.eks.create_nodegroup(
             clusterName=env.cluster,
             nodegroupName=self.name,
             scalingConfig={"minSize": low, "maxSize": high, "desiredSize": low},
@@ -204,6 +212,7 @@ class NodeGroup(InCluster[NodeGroupState], Nodes[Clients, NodeGroupState]):
             clientRequestToken=env.token(self),
             tags=self.marks(env),
         )
+        return self.state(self.name, made["nodegroup"])
 
     def edits(self, env: Env[Clients], have: NodeGroupState) -> Iterator[Edit]:
         labels, taints = dict(self.labels), self._taints

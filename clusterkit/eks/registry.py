@@ -83,9 +83,9 @@ class Repository(Tagged[RepositoryState]):
         for found in _repositories(scope, repositoryNames=[identifier]):
             scope.client.ecr.tag_resource(resourceArn=found.arn, tags=write_tags(labels))
 
-    def taken(self, env: Env[Clients]) -> RepositoryState:
-        [found] = _repositories(env, repositoryNames=[self.name])
-        return self.read(env, found)
+    def taken(self, env: Env[Clients]) -> RepositoryState | None:
+        found = (each for each in _repositories(env) if each.id == self.name)
+        return next((self.read(env, each) for each in found), None)
 
     @classmethod
     def kept(cls, have: RepositoryState) -> str | None:

@@ -12,7 +12,14 @@ FIRST_POLL = 1.0
 LONGEST_POLL = 15.0
 """the interval of the vendors' own waiters lies between 10 and 30 s"""
 SHARE = 0.02
-"""a wait is noticed to be over at most this share of its length late"""
+"""a wait of unknown length is noticed to be over at most this share of its length late"""
+EARLY = 0.9
+"""the share of its typical length before which a wait seldom ends: the least that was seen of most
+is 0.84 to 0.95 of it (facts/durations.tsv, ``min``); ``Durations.early`` where it is less"""
+RARE = 60.0
+"""until then a wait is looked at so often: a failure shows within a minute"""
+LATE = 0.04
+"""from then on, a wait is noticed to be over at most this share of its length late"""
 SETTLE = 10.0
 """how long a list may lag behind an update before the update is made again"""
 BACKOFF_FIRST = 1.0
@@ -35,9 +42,21 @@ LEAST_PATIENCE = 60.0
 """real seconds: a fast sandbox still runs on a slow machine"""
 
 
-def poll(elapsed: float, scale: float) -> float:
-    """Seconds until the next look at something that has been waited for ``elapsed`` seconds."""
-    return max(SHORTEST, min(max(elapsed * SHARE, FIRST_POLL * scale), LONGEST_POLL * scale))
+def poll(elapsed: float, scale: float, typical: float = 0.0, early: float = EARLY) -> float:
+    """Seconds until the next look at something that has been waited for ``elapsed`` seconds.
+
+    ``typical``: how many seconds of the real cloud such a wait usually takes; 0 where nobody knows.
+    ``early``: the share of that before which it seldom ends.
+    """
+    usual = typical * scale
+    if not usual:
+        return max(SHORTEST, min(max(elapsed * SHARE, FIRST_POLL * scale), LONGEST_POLL * scale))
+    pause = max(elapsed * LATE, FIRST_POLL * scale)
+    if elapsed < early * usual:
+        pause = max(pause, early * usual - elapsed)
+    elif elapsed < usual:
+        pause = min(pause, usual - elapsed)  # that is when it most likely ends
+    return max(SHORTEST, min(pause, RARE * scale))
 
 
 def delay(attempt: int, after: float | None, scale: float) -> float:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from clusterkit.engine.retry import Retry
+from clusterkit.errors import Gone
 
 T = TypeVar("T")
 
@@ -20,6 +21,7 @@ class ReadCache:
     """Answers that need not be asked for twice; threads that ask at once share one question.
 
     A question that failed is forgotten: those who waited for it get the error, the next asks again.
+    That something does not exist is an answer.
     """
 
     def __init__(self) -> None:
@@ -59,7 +61,7 @@ class ReadCache:
             found = read()
         except BaseException as error:
             with self._guard:
-                if answers.get(key) is mine:
+                if answers.get(key) is mine and not isinstance(error, Gone):
                     del answers[key]
             mine.set_exception(error)
             raise

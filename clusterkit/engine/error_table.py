@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase, translate
+from fnmatch import fnmatchcase
 
 from clusterkit.errors import (
     CloudError,
@@ -71,15 +71,6 @@ class ErrorTable:
     ) -> None:
         """``prefix``: messages begin with the operation, for clouds whose own do not name it."""
         self.rows = tuple(rows)
-        self._rows = [
-            (
-                row,
-                _pattern(row.codes),
-                _pattern(row.operations),
-                re.compile(row.message, re.IGNORECASE | re.DOTALL),
-            )
-            for row in rows
-        ]
         self._hints = {**HINTS, **hints}
         self._prefix = prefix
 
@@ -131,8 +122,8 @@ class ErrorTable:
         that has one, for any operation; empty if none has.
         """
         for code in CODE.findall(text):
-            for row, codes, _, words in self._rows:
-                if codes.match(code) and words.search(text):
+            for row in self.rows:
+                if _fits(row.codes, code) and _says(row.message, text):
                     if hint := self._hint(row, row.error, "it"):
                         return hint
                     break
@@ -162,8 +153,9 @@ class ErrorTable:
         return Rejected(error.what, hint=error.hint, code=code, operation=operation)
 
     def _first(self, code: str, operation: str, message: str) -> Row | None:
-        for row, codes, operations, words in self._rows:
-            if codes.match(code) and operations.match(operation) and words.search(message):
+        for row in self.rows:
+            fits = _fits(row.codes, code) and _fits(row.operations, operation)
+            if fits and _says(row.message, message):
                 return row
         return None
 
@@ -172,8 +164,15 @@ class ErrorTable:
         return hint.replace("{operation}", operation)
 
 
-def _pattern(words: str) -> re.Pattern[str]:
-    return re.compile("|".join(translate(word) for word in words.split()))
+def _fits(words: str, text: str) -> bool:
+    """Whether one of the words is the text; patterns are compiled when they are needed, because
+    most runs meet few errors.
+    """
+    return any(word == text or ("*" in word and fnmatchcase(text, word)) for word in words.split())
+
+
+def _says(message: str, text: str) -> bool:
+    return re.search(message, text, re.IGNORECASE | re.DOTALL) is not None
 
 
 def _by_status(status: int) -> ErrorClass:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from time import monotonic
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 REDACTED = "[redacted]"
@@ -98,6 +99,8 @@ class Exchange:
         return "/secrets" in urlsplit(self.url).path
 
 
+T = TypeVar("T")
+
 Observe = Callable[[Exchange], None]
 """Called on the thread that makes the call, so it must be thread-safe; what it raises ends the
 call."""
@@ -155,3 +158,29 @@ def _safe_url(url: str) -> str:
     host = parts.netloc.rpartition("@")[2]
     safe = urlencode(query, safe="[]/:,=")
     return urlunsplit((parts.scheme, host, parts.path, safe, parts.fragment))
+
+
+class _Asking(threading.local):
+    observe: Observe | None = None
+
+
+_asking = _Asking()
+
+
+def asked_by(observe: Observe | None, send: Callable[[], T]) -> T:
+    """``send()``, whose requests go over connections that several clusters share; this cluster's
+    observer is told of them.
+    """
+    if observe is tell_asker:  # by one of the connections themselves
+        return send()
+    before, _asking.observe = _asking.observe, observe
+    try:
+        return send()
+    finally:
+        _asking.observe = before
+
+
+def tell_asker(exchange: Exchange) -> None:
+    """The observer of shared connections: tells that of the cluster for which this thread asks."""
+    if _asking.observe is not None:
+        _asking.observe(exchange)

@@ -6,8 +6,8 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from clusterkit import localfile
@@ -16,10 +16,13 @@ from clusterkit.naming import digest
 UNKNOWN = "another process on this machine"
 
 
-class Place:
-    """The file locks of one machine's user, or the threads of one process."""
+Release = Callable[[], None]
 
-    _threads: dict[str, threading.Lock] = {}  # noqa: RUF012
+
+class Place:
+    """The file locks of one machine's user, or those of one process."""
+
+    _taken: set[str] = set()  # noqa: RUF012
     _guard = threading.Lock()
     _process = secrets.token_hex(8)
 
@@ -33,27 +36,39 @@ class Place:
                 self._folder = None
         self.id = digest(*words, length=16)
 
-    @contextmanager
-    def hold(self, key: str, holder: str, wait: Callable[[str], None]) -> Iterator[None]:
-        """Hold the lock of this name; ``wait`` is told who has it, and called until it is free."""
+    def take(self, key: str, holder: str) -> Release | str:
+        """Take the lock of this name: what lets it go again, or who has it. ``OSError``."""
         name = f"{self.id}/{key}"
         with self._guard:
-            mutex = self._threads.setdefault(name, threading.Lock())
-        while not mutex.acquire(blocking=False):
-            wait("another thread of this process")
+            if name in self._taken:
+                return "another run of this process"
+            self._taken.add(name)
+        found: Release | str | None = None
         try:
-            if self._folder is None:
-                yield
-            else:
-                with _file(self._folder / f"{digest(key, length=16)}.lock", holder, wait):
-                    yield
-        finally:
-            mutex.release()
+            found = None if self._folder is None else _file(self._path(key), holder)
+        except BaseException:
+            self._taken.discard(name)
+            raise
+        if isinstance(found, str):
+            self._taken.discard(name)
+            return found
+
+        def release() -> None:
+            try:
+                if found is not None:
+                    found()
+            finally:
+                self._taken.discard(name)
+
+        return release
+
+    def _path(self, key: str) -> Path:
+        assert self._folder is not None
+        return self._folder / f"{digest(key, length=16)}.lock"
 
 
-@contextmanager
-def _file(path: Path, holder: str, wait: Callable[[str], None]) -> Iterator[None]:
-    """Hold a file's lock; the file is removed with it."""
+def _file(path: Path, holder: str) -> Release | str:
+    """Take a file's lock; the file is removed with it."""
     import fcntl
 
     while True:
@@ -66,19 +81,20 @@ def _file(path: Path, holder: str, wait: Callable[[str], None]) -> Iterator[None
         except BlockingIOError:
             who = _holder(number)
             os.close(number)
-            wait(who)
+            return who
         except BaseException:
             os.close(number)
             raise
-    try:
-        with suppress(OSError):  # what it says is only for people
-            os.ftruncate(number, 0)
-            os.write(number, holder.encode())
-        yield
-    finally:
+    with suppress(OSError):  # what it says is only for people
+        os.ftruncate(number, 0)
+        os.write(number, holder.encode())
+
+    def release() -> None:
         with suppress(OSError):
             path.unlink()
         os.close(number)
+
+    return release
 
 
 def _holder(number: int) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from clusterkit.engine.kind import AnyKind, Kind, Leftover
+from clusterkit.engine.kind import AnyKind, Found, Kind, Leftover
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Absent, Gone, Propagating
 from clusterkit.naming import CLUSTER
@@ -37,17 +37,27 @@ class Inventory:
         """Everything of the kind with this cluster's tag, by name; leftovers by id."""
         if isinstance(kind, Leftover):
             return {have.id: [have] for have in self._left(kind)}
-        by_id: dict[str, Any] = {}
-        for found in self._listed(kind):
-            if found.tags is not None and found.tags.get(CLUSTER) != self.scope.cluster:
-                continue
-            state = self._read(kind, found)
-            if state is not None and (state.tags or {}).get(CLUSTER) == self.scope.cluster:
-                by_id[state.id] = state  # a thing may be on two pages
+        listed = [
+            self._read(kind, found)
+            for found in self._listed(kind)
+            if found.tags is None or found.tags.get(CLUSTER) == self.scope.cluster
+        ]
+        return self._named(kind, [state for state in listed if state is not None])
+
+    def _named(self, kind: type[Kind[Any, Any]], states: Iterable[Any]) -> Named:
+        """Those with this cluster's tag, by name."""
+        ours = (s for s in states if (s.tags or {}).get(CLUSTER) == self.scope.cluster)
         out: Named = {}
-        for state in by_id.values():
+        for state in {each.id: each for each in ours}.values():  # a thing may be on two pages
             out.setdefault(kind.name_of(state), []).append(state)
         return out
+
+    def again(self, kind: AnyKind, known: Sequence[Any]) -> Named:
+        """What has become of these states of a kind, or all of the kind; None: not seen yet."""
+        if isinstance(kind, Leftover) or not kind.by_id or None in known:
+            return self.owned(kind)
+        read = (self._read(kind, Found(have.id)) for have in known)
+        return self._named(kind, [state for state in read if state is not None])
 
     def forget(self, kind: AnyKind, identifier: str) -> None:
         """We are changing this thing: read its details again."""

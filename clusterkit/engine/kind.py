@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar, dataclass_transform
 from uuid import UUID, uuid4, uuid5
 
+from clusterkit.engine.backoff import EARLY
 from clusterkit.engine.edit import Edit
 from clusterkit.engine.operation import Operation
 from clusterkit.engine.scope import K, Scope
@@ -95,10 +96,14 @@ class Env(Scope[K]):
 
 @dataclass(frozen=True)
 class Durations:
-    """Typical seconds on the real cloud; shown to the user, never waited for."""
+    """Typical seconds on the real cloud (facts/durations.tsv): shown to the user, and when looks
+    become frequent (``backoff.poll``); nothing is believed to be over because of them.
+    """
 
     create: float = 0.0
     delete: float = 0.0
+    early: float = EARLY
+    """the share of these that passes before anybody has seen an end"""
 
 
 class Occupant(NamedTuple):
@@ -139,6 +144,10 @@ class Kind(ABC, Generic[C, S]):
     """the service takes one edit at a time"""
     taggable: ClassVar[bool] = True
     """whether the profile's tags can be put on it"""
+    by_id: ClassVar[bool] = False
+    """its list shows ids only: one that is waited for is read without the others"""
+    whole: ClassVar[bool] = False
+    """its create sets everything, so that what it returns need not be compared"""
     patience: ClassVar[float] = 300.0
     """seconds of the real cloud in which nothing changes, until a step has timed out"""
     takes: ClassVar[Durations] = Durations()
@@ -219,7 +228,8 @@ class Kind(ABC, Generic[C, S]):
     def create(self, env: Env[C]) -> State | Operation[C] | None:
         """Create it, in one call that carries ``self.marks(env)`` where the API can.
 
-        A returned state is edited at once, so that a death in between costs one look more.
+        A returned state, with its marks, is what a look would show: it is edited at once, and not
+        looked at again once it is usable.
         """
 
     def edits(self, env: Env[C], have: Any) -> Iterable[Edit]:

@@ -15,18 +15,20 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from uuid import UUID
 
-from clusterkit.engine import backoff, threads
+from clusterkit.engine import backoff
 from clusterkit.engine.cloud_lock import PREFIX, CloudLock, Held, Holder, Times
 from clusterkit.engine.exchange import Exchange, Observe
-from clusterkit.engine.file_lock import Place
-from clusterkit.engine.operation import ended
+from clusterkit.engine.file_lock import Place, Release
+from clusterkit.engine.operation import Operation, ended
+from clusterkit.engine.retry import here
+from clusterkit.engine.scheduler import SHARED, Scheduler
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import (
     ClusterkitError,
@@ -40,6 +42,8 @@ from clusterkit.errors import (
     TimedOut,
 )
 from clusterkit.naming import safe
+
+T = TypeVar("T")
 
 POLL = 0.1
 """seconds between two tries for the file lock"""
@@ -129,7 +133,10 @@ class Lock:
         self._renewed = 0.0
         self._renewing = threading.RLock()
         self._own = threading.local()
-        self._over = threading.Event()
+        self._over = False
+        self._lane = Scheduler(1, SHARED, urgent=True)
+        """renews it"""
+        self._let_go_here: Release | None = None
         self._said = -SAY
         self._thread = 0
         self._seen: Holder | None = None
@@ -137,32 +144,41 @@ class Lock:
 
     @property
     def of_this_thread(self) -> bool:
-        """Whether the thread that asks took it."""
+        """Whether the thread that asks took it, as a context manager."""
         return self._thread == threading.get_ident()
 
     # -- the holder -------------------------------------------------------------------------------
 
     def __enter__(self) -> Self:
-        self._stack = self._on_this_machine()
-        try:
-            with self._calling():
-                self._acquire()
-            self._over.clear()
-            threads.start(self._renew_on, "clusterkit-lock")
-        except BaseException:
-            self._stack.close()
-            raise
+        here(self.taking(), self._stop.wait)
         self._thread = threading.get_ident()
         return self
 
     def __exit__(self, ending: type[BaseException] | None, *_: object) -> None:
-        self._over.set()
+        self._thread = 0
+        here(self.letting_go(well=ending is None))
+
+    def taking(self) -> Generator[float, None, None]:
+        """Wait for it and take it: the seconds until each next look."""
+        yield from self._on_this_machine()
         try:
-            with self._renewing, self._calling():
-                if self._lost is None:
-                    self._let_go(ending is None)
+            yield from self._acquire()
+            self._over = False
+            self._lane.join(self._renew_later, failed=lambda _: None)
+        except BaseException:
+            self._leave_this_machine()
+            raise
+
+    def letting_go(self, *, well: bool) -> Generator[float, None, None]:
+        """Remove it after a run that went ``well`` or did not: the seconds until each next try."""
+        with self._renewing:
+            self._over = True
+        self._lane.soon(self._lane.leave)
+        try:
+            if self._lost is None:
+                yield from self._remove(well=well)
         finally:
-            self._stack.close()
+            self._leave_this_machine()
 
     def check(self) -> None:
         """Before a change: ``Locked`` if somebody else has taken the lock over.
@@ -179,19 +195,21 @@ class Lock:
                 while monotonic() - self._renewed > self._times.fence:
                     self._renew()
 
-    def _renew_on(self) -> None:
-        pause = self._times.renew
-        while not self._over.wait(pause):
-            try:
-                with self._renewing:
-                    if self._over.is_set():
-                        return
+    def _renew_later(self, pause: float | None = None) -> None:
+        """On the loop: a call in a while, and another after that."""
+
+        def renew() -> None:
+            with self._renewing:
+                if not self._over:
                     self._renew()
-                pause = self._times.renew
-            except Locked:
-                return
-            except ClusterkitError:  # of the cloud, or of credentials that have expired
-                pause = self._times.renew / 5
+
+        def renewed(_: object, error: Exception | None) -> None:
+            if not isinstance(error, Locked):
+                # of the cloud, or of credentials that have expired
+                self._renew_later(self._times.renew / 5 if error else None)
+
+        pause = self._times.renew if pause is None else pause
+        self._lane.later(pause, lambda: self._lane.call(renew, renewed))
 
     def _renew(self) -> None:
         """Renew it if it is still this run's."""
@@ -217,40 +235,50 @@ class Lock:
         )
         return self._lost
 
-    def _let_go(self, well: bool) -> None:
+    def _remove(self, *, well: bool) -> Generator[float, None, None]:
         """Remove it, if it is still this run's.
 
         A failure costs the next run a minute, no more; but ``Denied``, after a run that went
         ``well``, since every later run would leave it behind too.
         """
         try:
-            held = self._patiently(lambda: self._cloud.read(self._scope))
+            held = yield from self._patiently(self._read)
             if held is not None and Holder.of(held.tags).run == self._me.run:
-                self._patiently(lambda: self._release(held.id))
+                operation = yield from self._patiently(lambda: self._release(held.id))
+                yield from self._gone(operation)
         except ClusterkitError as error:
             if well and isinstance(error, Denied):
                 raise
             self._tell(f"the lock stays until the next run takes it over: {error}")
 
-    def _release(self, identifier: str) -> None:
-        """Remove it; where that takes an operation, wait until it is done."""
-        operation, pause = self._cloud.release(self._scope, identifier), POLL
+    def _read(self) -> Held | None:
+        with self._calling():
+            return self._cloud.read(self._scope)
+
+    def _release(self, identifier: str) -> Operation[Any] | None:
+        with self._calling():
+            return self._cloud.release(self._scope, identifier)
+
+    def _gone(self, operation: Operation[Any] | None) -> Generator[float, None, None]:
+        """Where removing it takes an operation, wait until that is done."""
+        pause = POLL
         for _ in range(POLLS):
-            with suppress(Retryable):
+            with suppress(Retryable), self._calling():
                 if operation is not None:
                     ended(operation, self._scope)
                 return
-            time.sleep(pause)
+            yield pause
             pause = min(2 * pause, self._times.poll)
 
-    def _patiently(self, ask: Callable[[], Any]) -> Any:
+    def _patiently(self, ask: Callable[[], T]) -> Generator[float, None, T | None]:
         for attempt in range(1, 5):
             try:
                 return ask()
             except Gone:
                 return None
             except Retryable as error:
-                time.sleep(min(backoff.delay(attempt, error.after, 1.0), self._times.poll))
+                pause = min(backoff.delay(attempt, error.after, 1.0), self._times.poll)
+            yield pause
         return ask()
 
     @contextmanager
@@ -264,39 +292,45 @@ class Lock:
 
     # -- getting it -------------------------------------------------------------------------------
 
-    def _on_this_machine(self) -> ExitStack:
+    def _on_this_machine(self) -> Generator[float, None, None]:
         """The file lock, or none where it cannot be had."""
-        with ExitStack() as stack:
-            try:
-                stack.enter_context(self._place.hold(self._key, str(self._me), self._wait_here))
-            except OSError as error:  # a full or read-only disk, a file system without locks
-                self._tell(f"no file lock ({error}): only the lock in the cloud is held")
-                self._leave_place()
-            except _Frozen:  # its holder has stopped working, and may wake
-                self._leave_place()
-            return stack.pop_all()
+        try:
+            while isinstance(found := self._place.take(self._key, str(self._me)), str):
+                yield from self._wait_here(found)
+            self._let_go_here = found
+        except OSError as error:  # a full or read-only disk, a file system without locks
+            self._tell(f"no file lock ({error}): only the lock in the cloud is held")
+            self._leave_place()
+        except _Frozen:  # its holder has stopped working, and may wake
+            self._leave_place()
+
+    def _leave_this_machine(self) -> None:
+        release, self._let_go_here = self._let_go_here, None
+        if release is not None:
+            release()
 
     def _leave_place(self) -> None:
         """Do without the file lock, as somebody on another machine."""
         self._place = Place(None)
         self._me = replace(self._me, place=self._place.id)
 
-    def _acquire(self) -> None:
+    def _acquire(self) -> Generator[float, None, None]:
         patience, attempt = monotonic() + backoff.PROPAGATION, 0
         settle: float | None = None
         while True:
             began = monotonic()
             try:
-                held = self._cloud.read(self._scope)
+                held = self._read()
                 holder = self._holder(held) if held else None
                 if held is None or holder is None:
-                    self._cloud.take(self._scope, self._me.tags(self._scope.cluster))
-                elif holder.run == self._me.run:
+                    with self._calling():
+                        self._cloud.take(self._scope, self._me.tags(self._scope.cluster))
+                    continue
+                if holder.run == self._me.run:
                     if settle is None:
                         self._renewed = began
                         return
                     pause, settle = settle, None
-                    self._pause(pause)
                 else:
                     patience, attempt = monotonic() + backoff.PROPAGATION, 0
                     frozen = self._frozen(holder)
@@ -307,12 +341,12 @@ class Lock:
                         if not (dead or frozen):
                             settle = self._times.settle + self._times.renew
                         self._take_over, self.inherited = False, True
-                        now = self._cloud.read(self._scope)  # another may have just taken it
+                        now = self._read()  # another may have just taken it
                         if now is not None and self._holder(now) == holder:
-                            self._release(held.id)
-                    else:
-                        self._waiting(str(holder))
-                        self._pause(self._times.poll)
+                            yield from self._gone(self._release(held.id))
+                        continue
+                    self._waiting(str(holder))
+                    pause = self._times.poll
             except (Exists, Gone, Retryable) as error:
                 # somebody was quicker, a list lags behind, or the answer was lost: look again
                 attempt += 1
@@ -323,7 +357,8 @@ class Lock:
                         hint="run the same command again",
                     ) from error
                 after = error.after if isinstance(error, Retryable) else None
-                self._pause(min(backoff.delay(attempt, after, 1.0), self._times.poll))
+                pause = min(backoff.delay(attempt, after, 1.0), self._times.poll)
+            yield from self._pause(pause)
 
     def _frozen(self, holder: Holder) -> bool:
         """Whether it has not been renewed for too long, as far as this run has seen."""
@@ -340,15 +375,15 @@ class Lock:
             )
         return Holder.of(held.tags)
 
-    def _wait_here(self, holder: str) -> None:
+    def _wait_here(self, holder: str) -> Generator[float, None, None]:
         """A process of this machine has the file lock; the cloud tells whether it still works."""
         self._waiting(holder)
-        self._pause(POLL)
+        yield from self._pause(POLL)
         if self._take_over:
             raise _Frozen
         if monotonic() - self._asked > self._times.poll:
-            with suppress(ClusterkitError), self._calling():
-                held = self._cloud.read(self._scope)
+            with suppress(ClusterkitError):
+                held = self._read()
                 self._asked = monotonic()
                 if held is not None and self._frozen(self._holder(held)):
                     raise _Frozen
@@ -360,6 +395,8 @@ class Lock:
             self._said = now
             self._tell(f"another run works on this cluster ({holder}); waiting for it to end")
 
-    def _pause(self, seconds: float) -> None:
-        if self._stop.wait(seconds):
+    def _pause(self, seconds: float) -> Generator[float, None, None]:
+        if not self._stop.is_set():
+            yield seconds
+        if self._stop.is_set():
             raise Interrupted("interrupted while waiting for another run to end")

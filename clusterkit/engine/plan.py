@@ -237,8 +237,9 @@ def _step(wish: Kind[Any, Any], env: Env[Any]) -> Step:
 
     if have is None:
         holder = None
-        with suppress(Absent, Gone):  # what it lies in does not exist yet
-            holder = wish.taken(env)
+        if not _homeless(wish, env):
+            with suppress(Absent, Gone):  # what it lies in does not exist yet
+                holder = wish.taken(env)
         if holder is not None and not _listed_soon(wish, env, holder):
             raise ownership.not_ours(wish, holder.id)
         return step("create")
@@ -254,6 +255,12 @@ def _step(wish: Kind[Any, Any], env: Env[Any]) -> Step:
     if any(edit.replace for edit in edits):
         return step("replace", edits, why="cannot be changed in place")
     return step("update" if edits else "keep", edits)
+
+
+def _homeless(wish: Kind[Any, Any], env: Env[Any]) -> bool:
+    """Whether what it lies in does not exist, so that nothing there has its name."""
+    homes = (needed for needed in wish.needs() if needed.kind == wish.dies_with)
+    return any(home.key not in env.states for home in homes)
 
 
 def _listed_soon(wish: Kind[Any, Any], env: Env[Any], holder: Any) -> bool:

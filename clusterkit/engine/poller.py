@@ -72,8 +72,9 @@ class Poller:
             self._rearm(kind)
             return
         self._looking.add(kind)
+        known = [task.last for task in served]
         self._scheduler.call(
-            lambda: self._inventory.owned(kind),
+            lambda: self._inventory.again(kind, known),
             lambda named, error: self._looked(kind, served, named, error),
         )
 

@@ -113,17 +113,21 @@ class Reconcile:
             self._actions.note(task, "creating")
         self._actions.call(task, lambda: self._create(task), self._created)
 
-    def _create(self, task: Task) -> Operation[Any] | None:
-        """Create it, and make the edits that follow at once; runs on a worker."""
+    def _create(self, task: Task) -> Any:
+        """Create it, and make the edits that follow at once; runs on a worker.
+
+        An operation, or what is there now, or None if only a look can tell.
+        """
         wish, env = task.wish, self._env
         made: Any = wish.create(env)
-        if made is None or isinstance(made, Operation):
+        if made is None or isinstance(made, Operation) or not usable(task.kind, made):
             return made
         # what is too early for an eventually consistent service is left to the next look
         with suppress(Absent, AlreadyDone, Gone, Retryable):
-            if usable(task.kind, made):
-                wanted = calls(differences(wish, env, made))[: 1 if wish.serial else None]
-                return self._apply(task, made, wanted)
+            edits = [] if wish.whole else differences(wish, env, made)
+            wanted = calls(edits)[: 1 if wish.serial else None]
+            operation = self._apply(task, made, wanted)
+            return made if operation is None and len(wanted) == len(calls(edits)) else operation
         return None
 
     def _compared(self, task: Task, have: Any) -> list[Edit]:
@@ -227,7 +231,12 @@ class Reconcile:
     def _created(self, task: Task, operation: Any, error: Exception | None) -> None:
         if error is None or isinstance(error, AlreadyDone):
             task.asked, task.made = self._actions.now(), True
-            self._accepted(task, operation)
+            task.expect(task.asked, task.type.takes.create)
+            if operation is None or isinstance(operation, Operation):
+                self._accepted(task, operation)
+            else:
+                self._accept(task)
+                self._made(task, operation)
         elif isinstance(error, Exists):
             # our own earlier try, or an earlier run's, may not be listed yet
             self._unlisted(task, error)
@@ -281,6 +290,7 @@ class Reconcile:
     def _edited(self, task: Task, operation: Any, error: Exception | None) -> None:
         if error is None or isinstance(error, AlreadyDone):
             task.updates += 1
+            task.expect(0.0, 0.0)
             task.settled_after = self._actions.now() + backoff.SETTLE * self._env.scale
             self._accepted(task, operation)
         elif isinstance(error, Exists | Gone | Propagating):
@@ -295,6 +305,7 @@ class Reconcile:
         if error is None or isinstance(error, AlreadyDone | Gone):
             # a part that was gone may have kept the rest: the next look tells
             task.asked, task.target = self._actions.now(), have
+            task.expect(task.asked, task.type.takes.delete)
             self._accepted(task, operation if error is None else None)
         elif isinstance(error, Protected) and task.type.protectable() and not task.unprotected:
             task.unprotected = True
@@ -330,9 +341,21 @@ class Reconcile:
         else:
             self._actions.fail(task, error)
 
-    def _accepted(self, task: Task, operation: object) -> None:
+    def _made(self, task: Task, have: Any) -> None:
+        """What the cloud answered to the create is worth a look."""
+        task.last = have
+        if usable(task.kind, have):  # and the edits are made
+            self._states[task.key] = have
+            self._actions.done(task)
+        else:
+            self._converge(task, have)
+
+    def _accept(self, task: Task) -> None:
         task.attempts = 0
         task.propagating = task.unlisted = task.trouble = None
+
+    def _accepted(self, task: Task, operation: object) -> None:
+        self._accept(task)
         if isinstance(operation, Operation):
             self._actions.operate(task, operation)
         else:

@@ -21,13 +21,14 @@ from urllib.parse import urlencode, urlsplit
 from clusterkit.engine.error_table import ErrorTable
 from clusterkit.engine.exchange import Exchange, Observe
 from clusterkit.engine.target import CloudConnection, proxy_of_environment
+from clusterkit.engine.workers import MOST
 from clusterkit.errors import ClusterkitError, Rejected, Unreachable
 
 if TYPE_CHECKING:
     import urllib3
 
-CONNECTIONS = 16
-"""as many as the engine has threads"""
+CONNECTIONS = MOST
+"""as many as the process has threads for calls"""
 CONNECT_TIMEOUT = 5.0
 CHUNK = 16 * 1024
 """bytes of a piece of a long answer, at most"""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import TypeVar
 
 from clusterkit.engine import backoff
@@ -23,6 +23,16 @@ the answer, so not much longer than a service takes to fail over."""
 
 Told = Callable[[str, float], None]
 """``told(reason, delay)`` before the wait of ``delay`` seconds"""
+
+
+def here(steps: Generator[float, None, T], pause: Callable[[float], object] = time.sleep) -> T:
+    """Go through the steps on this thread, with a ``pause`` of so many seconds after each."""
+    try:
+        while True:
+            pause(next(steps))
+    except StopIteration as end:
+        found: T = end.value
+        return found
 
 
 class Retry:
@@ -49,6 +59,10 @@ class Retry:
 
     def __call__(self, read: Callable[[], T]) -> T:
         """Call ``read`` until it succeeds, fails for good, or time is up."""
+        return here(self.steps(read), time.sleep if self._stop is None else self._stop.wait)
+
+    def steps(self, read: Callable[[], T]) -> Generator[float, None, T]:
+        """The same for who waits elsewhere: the seconds until each next try."""
         end = time.monotonic() + backoff.deadline(self._patience, self._scale)
         attempt = 1
         while True:
@@ -60,11 +74,7 @@ class Retry:
                     raise
                 if self._told:
                     self._told(str(error), delay)
-            self._pause(delay)
+            yield delay
+            if self._stop is not None and self._stop.is_set():
+                raise Interrupted("interrupted", hint="the same command again continues")
             attempt += 1
-
-    def _pause(self, delay: float) -> None:
-        if self._stop is None:
-            time.sleep(delay)
-        elif self._stop.wait(delay):
-            raise Interrupted("interrupted", hint="the same command again continues")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from graphlib import TopologicalSorter
 from typing import Any, Literal
 
@@ -33,7 +34,7 @@ from clusterkit.engine.outcome import Outcome
 from clusterkit.engine.plan import Plan
 from clusterkit.engine.poller import Poller
 from clusterkit.engine.reconcile import Reconcile
-from clusterkit.engine.scheduler import Scheduler
+from clusterkit.engine.scheduler import Scheduler, SharedLoop
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.step import Step
 from clusterkit.engine.task import Task
@@ -62,13 +63,17 @@ class Run:
         *,
         scale: float = 1.0,
         threads: int = 16,
+        loop: SharedLoop | None = None,
     ) -> None:
-        """``emit`` gets every event, on the thread that calls the run."""
+        """``emit`` gets every event, on the thread that calls the run, or on that of the ``loop``
+        on which it is started.
+        """
         self._scope = scope = replace(scope, destroying=plan.destroy)
         self._plan = plan
         self._emit = emit
         self._scale = scale
-        self._scheduler = Scheduler(threads)
+        self._scheduler = Scheduler(threads, loop)
+        self._started = 0.0
         self._states = states = dict(plan.snapshot.states)
         lives: dict[str, int] = {}
         run = plan.snapshot.run
@@ -95,6 +100,8 @@ class Run:
         self._sweeps: list[Task] = []
         self._operating: dict[Task, int] = {}
         self._ended: set[Task] = set()
+        self._new: set[str] = set()
+        """keys of what this run has made"""
         self._blocked: dict[str, str] = {}
         """kinds that stay because the deletion of what uses them failed, and what that was"""
         self._stopping = False
@@ -106,23 +113,52 @@ class Run:
 
     def __call__(self, stop: threading.Event | None = None) -> Outcome:
         """Run the plan to its end, to the first failure, or until ``stop`` is set."""
-        action: Literal["up", "destroy"] = "destroy" if self._plan.destroy else "up"
-        cluster, started = self._scope.cluster, self._scheduler.now()
+        self._start()
+        self._scheduler.run(partial(self._look, stop))
+        return self._end()
+
+    def start(
+        self,
+        stop: threading.Event,
+        then: Callable[[Outcome | None, BaseException | None], None],
+    ) -> None:
+        """The same on the loop: returns at once, and ``then(outcome, error)`` is called there at
+        the end; ``error`` is what ``emit`` or a worker raised.
+        """
+        self._scheduler.join(
+            self._start,
+            tick=partial(self._look, stop),
+            idle=lambda: then(self._end(), None),
+            failed=lambda error: then(None, error),
+        )
+
+    def abandon(self) -> None:
+        """On the loop: begin nothing more, and report nothing."""
+        self._scheduler.leave()
+
+    @property
+    def _action(self) -> Literal["up", "destroy"]:
+        return "destroy" if self._plan.destroy else "up"
+
+    def _start(self) -> None:
+        self._started = self._scheduler.now()
         nodes: dict[str, frozenset[str]] = {step.key: step.deps for step in self._plan.steps}
         self._order = TopologicalSorter({**nodes, **self._plan.barriers})
         self._order.prepare()
         todo = tuple((step.key, step.op) for step in self._plan.todo)
-        self._emit(RunStarted(action, cluster, str(self._plan.snapshot.run), todo))
+        run = str(self._plan.snapshot.run)
+        self._emit(RunStarted(self._action, self._scope.cluster, run, todo))
         self._release()
 
-        def tick() -> None:
-            if stop is not None and stop.is_set():
-                self._halt(interrupted=True)
+    def _look(self, stop: threading.Event | None) -> None:
+        if stop is not None and stop.is_set():
+            self._halt(interrupted=True)
 
-        self._scheduler.run(tick)
+    def _end(self) -> Outcome:
         result = self._outcome
         counts = (result.done, len(result.failed), len(result.stopped))
-        self._emit(RunEnded(action, cluster, *counts, self._scheduler.now() - started))
+        took = self._scheduler.now() - self._started
+        self._emit(RunEnded(self._action, self._scope.cluster, *counts, took))
         return result
 
     def _release(self) -> None:
@@ -147,7 +183,10 @@ class Run:
         if step.op == "sweep":
             self._sweeps.append(task)
         self._emit(StepStarted(step.key, step.op, step.typical * self._scale))
-        self.wait(task, 0.0)
+        if step.op == "create" and not self._new.isdisjoint(step.made_of):
+            self._reconcile.serve(task, {})  # nothing is older than what it needs
+        else:
+            self.wait(task, 0.0)
 
     # -- actions.Actions -------------------------------------------------------------------------
 
@@ -181,7 +220,7 @@ class Run:
     def operate(self, task: Task, operation: Operation[Any]) -> None:
         """Poll the operation to its end, then look."""
         task.operation = operation
-        self._poll_later(task, backoff.poll(0.0, self._scale))
+        self._poll_later(task, task.poll(self._scheduler.now(), self._scale))
 
     def _poll_later(self, task: Task, delay: float) -> None:
         if self._stopping:
@@ -199,7 +238,7 @@ class Run:
 
     def _polled(self, task: Task, outcome: Any, error: Exception | None) -> None:
         self._operating.pop(task, None)
-        pause = backoff.poll(self._scheduler.now() - task.since, self._scale)
+        pause = task.poll(self._scheduler.now(), self._scale)
         if isinstance(error, Retryable):
             task.attempts += 1
             self._poll_later(task, max(pause, error.after or 0.0))
@@ -270,8 +309,7 @@ class Run:
         else:
             if note:
                 self.note(task, note)
-            waited = self._scheduler.now() - task.since
-            pause = backoff.poll(waited, self._scale) if delay is None else delay
+            pause = task.poll(self._scheduler.now(), self._scale) if delay is None else delay
             self._poller.add(task, pause)
 
     def _timed_out(self, task: Task) -> bool:
@@ -306,6 +344,8 @@ class Run:
             return
         if task.step.found or task.removed:
             self._outcome.done += 1
+        if task.made:
+            self._new.add(task.key)
         there = None if task.removing else self._states.get(task.key)
         seconds, identifier = self._scheduler.now() - task.started, getattr(there, "id", "")
         self._emit(StepDone(task.key, task.op, seconds, note, str(identifier)))

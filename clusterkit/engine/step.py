@@ -39,6 +39,13 @@ class Step:
         return self.wish.details if self.wish and self.op in ("create", "replace") else {}
 
     @property
+    def made_of(self) -> frozenset[str]:
+        """Keys of what it cannot exist without: its edges but those that are order only."""
+        if self.wish is None:
+            return frozenset()
+        return frozenset(n.key for n in self.wish.needs()) - {n.key for n in self.wish.after}
+
+    @property
     def typical(self) -> float:
         """Seconds of the real cloud the step usually takes; 0 unknown."""
         takes = self.kind.takes

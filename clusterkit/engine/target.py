@@ -5,11 +5,15 @@ the real thing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
-from clusterkit.engine.exchange import Exchange, Observe
+from clusterkit.engine.cache import Once
+from clusterkit.engine.exchange import Exchange, Observe, tell_asker
 from clusterkit.engine.retry import Told
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,11 @@ class Target:
     """where in the account the cluster's things lie, on clouds whose profile may name such a place
     (a resource group); empty: where the driver puts them; None: not known, so that the driver looks
     """
+
+    @property
+    def place(self) -> tuple[str | None, ...]:
+        """What it has in common with other clusters that share its connections."""
+        return (self.cloud, self.region, self.cloud_profile, self.account)
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,17 @@ class CloudConnection:
     """asks the user for a secret (a code of a second factor); None: there is nobody to ask"""
     registry_login: UserLogin | None = field(default=None, repr=False, compare=False)
     """for the registry that is no cloud's, if the profile has one"""
+
+    shared: Once = field(default_factory=Once, repr=False, compare=False)
+    """what the clusters share whose connections are made from this one with ``replace``"""
+
+    def connections(self, key: tuple[str | None, ...], make: Callable[[CloudConnection], T]) -> T:
+        """Connections of one account and region, as ``key`` says which; one for all clusters that
+        share. Only for calls that are ``exchange.asked_by`` a cluster.
+        """
+        wire = replace(self, observe=tell_asker, shared=Once())
+        reached = (self.proxy, self.ca_file, sorted(self.environ.items()))
+        return self.shared(repr((key, reached)), lambda: make(wire))
 
     def tell(self, exchange: Exchange) -> None:
         """Report a request or its answer to the observer, if there is one."""

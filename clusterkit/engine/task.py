@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from clusterkit.engine import backoff
 from clusterkit.engine.events import Op
 from clusterkit.engine.kind import AnyKind, Kind, Leftover
 from clusterkit.engine.operation import Operation
@@ -26,6 +27,10 @@ class Task:
     """when anything last changed"""
     removing: bool = False
     """on the way to not being there (delete, and the first half of a replacement)"""
+    began: float = 0.0
+    """when the cloud took up the create or delete whose effect is awaited"""
+    typical: float = 0.0
+    """seconds of the real cloud that this usually takes; 0 unknown"""
     asked: float | None = None
     """when the create or delete was accepted whose effect is awaited"""
     made: bool = False
@@ -65,6 +70,15 @@ class Task:
     calling: int = 0
     swept: set[str] = field(default_factory=set)
     removed: int = 0
+
+    def expect(self, now: float, typical: float) -> None:
+        """From now on it waits for what usually takes ``typical`` seconds of the real cloud."""
+        self.began, self.typical = now, typical
+
+    def poll(self, now: float, scale: float) -> float:
+        """Seconds until it is worth another look."""
+        waited, early = now - (self.began if self.typical else self.since), self.kind.takes.early
+        return backoff.poll(waited, scale, self.typical, early)
 
     @property
     def key(self) -> str:

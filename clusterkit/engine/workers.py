@@ -31,14 +31,16 @@ class Workers:
         self._changed = threading.Condition()
         self._refused = threads.out_of_memory()
 
-    def put(self, job: Job) -> None:
-        """Do it when a thread is free; ``ClusterkitError`` if not one can be started."""
+    def put(self, job: Job, *, urgent: bool = False) -> None:
+        """Do it when a thread is free, an ``urgent`` one before the others; ``ClusterkitError`` if
+        not one can be started.
+        """
         if self.now(job):
             return
         with self._changed:
             if not self._threads:
                 raise self._refused
-            self._jobs.append(job)
+            (self._jobs.appendleft if urgent else self._jobs.append)(job)
             self._changed.notify()
 
     def now(self, job: Job) -> bool:

@@ -141,7 +141,7 @@ class Clients(CloudClients):
         self, target: Target, wire: CloudConnection, access: Callable[[Clients], Access]
     ) -> None:
         super().__init__(target, wire, access)
-        self._connections = Connections(target, wire)
+        self._connections = wire.connections(target.place, partial(Connections, target))
 
     @property
     def region(self) -> str:
@@ -155,7 +155,7 @@ class Clients(CloudClients):
 
     def bearer(self) -> Bearer:
         """An access token, good for ``LEAST`` at least; the same for APIs and Kubernetes."""
-        return self._connections.bearer()
+        return self.mine(self._connections.bearer)
 
     def call(
         self,

@@ -91,7 +91,7 @@ class Subnetwork(Marked[SubnetworkState]):
     serial: ClassVar[bool] = True
     leaving: ClassVar[frozenset[str]] = frozenset({"DRAINING"})
     patience: ClassVar[float] = 900.0
-    takes: ClassVar[Durations] = Durations(create=19, delete=12)
+    takes: ClassVar[Durations] = Durations(create=19, delete=12, early=0.6)
     uses: ClassVar[tuple[str, ...]] = ("network",)
     network: Kind[Any, NetworkState]
     cidr: str
@@ -180,7 +180,7 @@ class Router(Marked[RouterState]):
     collection: ClassVar[str] = "routers"
     place: ClassVar[str] = "regions/{region}"
     suffix: ClassVar[str] = "nat"
-    takes: ClassVar[Durations] = Durations(create=22, delete=12)
+    takes: ClassVar[Durations] = Durations(create=22, delete=12, early=0.5)
     uses: ClassVar[tuple[str, ...]] = ("network",)
     network: Kind[Any, NetworkState]
 

@@ -116,7 +116,7 @@ class NodePool(Nodes[Clients, NodePoolState]):
     leaving: ClassVar[frozenset[str]] = frozenset({"STOPPING"})
     serial: ClassVar[bool] = True
     patience: ClassVar[float] = 2700.0
-    takes: ClassVar[Durations] = Durations(create=82, delete=257)
+    takes: ClassVar[Durations] = Durations(create=82, delete=257, early=0.75)
     uses: ClassVar[tuple[str, ...]] = ("iam-service-account",)
     dies_with: ClassVar[str | None] = "cluster"
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import copy
 from functools import partial
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 from clusterkit.engine.cache import ReadCache
+from clusterkit.engine.exchange import asked_by
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.kube.api import Access, KubeApi
+
+T = TypeVar("T")
 
 
 class CloudClients(ReadCache):
@@ -41,7 +44,12 @@ class CloudClients(ReadCache):
         """The answer to ``send``. Operations that only read may share it (``ReadCache.share``) with
         the same ``request`` to the same operation; a change ends that.
         """
+        ask = partial(self.mine, send)
         if operation.rpartition(".")[2].startswith(self.reads):
-            return self.answer(f"{operation} {request}", send)
+            return self.answer(f"{operation} {request}", ask)
         self.unshare()
-        return send()
+        return ask()
+
+    def mine(self, send: Callable[[], T]) -> T:
+        """``send()`` over connections that clusters share: this one's observer is told of it."""
+        return asked_by(self.wire.observe, send)

@@ -61,6 +61,7 @@ class Manifest(Kind[HasKube, ManifestState]):
     """what cannot be changed in place is deleted and created again"""
     leaving: ClassVar[frozenset[str]] = frozenset({"Terminating"})
     taggable: ClassVar[bool] = False
+    whole: ClassVar[bool] = True
     dies_with: ClassVar[str | None] = "cluster"
     optional: ClassVar[bool] = True
     patience: ClassVar[float] = 420.0
@@ -120,14 +121,14 @@ class Manifest(Kind[HasKube, ManifestState]):
         found = self.state(there)
         return found if is_ours(env.cluster, there) else replace(found, tags={})
 
-    def create(self, env: Env[HasKube]) -> None:
+    def create(self, env: Env[HasKube]) -> ManifestState | None:
         there = env.client.kube.get(self.path(self.name))
         if there is not None and not is_ours(env.cluster, there):
             raise Exists("exists in the cluster and does not carry clusterkit's labels")
-        self._apply(env)
+        return self.state(self._apply(env))
 
-    def _apply(self, env: Env[HasKube]) -> None:
-        env.client.kube.apply(self.path(self.name), self.body(env))
+    def _apply(self, env: Env[HasKube]) -> Object:
+        return env.client.kube.apply(self.path(self.name), self.body(env))
 
     def edits(self, env: Env[HasKube], have: ManifestState) -> Iterator[Edit]:
         try:

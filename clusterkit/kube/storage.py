@@ -45,6 +45,9 @@ class StorageClass(Manifest):
                 state = cls.state(item)
                 yield replace(state, others=tuple(sorted(defaults - {state.id})))
 
+    def create(self, env: Env[HasKube]) -> None:
+        super().create(env)  # the list alone tells of other defaults
+
     def edits(self, env: Env[HasKube], have: ManifestState) -> Iterator[Edit]:
         yield from super().edits(env, have)
         alone = partial(self.alone, env, have.others)

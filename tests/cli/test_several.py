@@ -7,6 +7,9 @@ import json
 import re
 import threading
 import time
+from collections.abc import Generator
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -263,3 +266,31 @@ def test_what_clusters_have_in_common_is_said_once() -> None:
         "n0, n1, n2 and 2 more: endpoint: the endpoint is open",
         "x: other",
     ]
+
+
+def test_work_that_waits_holds_no_thread_and_keeps_its_result_or_error() -> None:
+    begun: list[Future[int]] = []
+
+    def work(item: int) -> Generator[Future[int], int, int]:
+        first: Future[int] = Future()
+        begun.append(first)
+        if len(begun) == 40:  # all wait at once, on two threads
+            for number, each in enumerate(list(begun)):
+                if number % 10:
+                    each.set_result(number)
+                else:
+                    each.set_exception(ValueError(str(number)))
+        with suppress(ZeroDivisionError):
+            found = yield first
+        return found + item
+
+    found: list[int | Exception] = fleet.each(list(range(40)), work, at_once=2)
+    assert sum(isinstance(each, ValueError) for each in found) == 4
+    assert sum(isinstance(each, int) for each in found) == 36
+    done: Future[int] = Future()
+    done.set_result(2)
+
+    def alone() -> Generator[Future[int], int, int]:
+        return (yield done) + 1
+
+    assert fleet.alone(alone()) == 3

@@ -53,13 +53,13 @@ def test_each_package_of_alibaba_makes_a_call(
     assert made | {"alibabacloud-credentials"} == packages("alibaba")
 
 
-def test_boto3_makes_the_calls_to_aws(tmp_path: Path) -> None:
-    assert packages("eks") == {"boto3"}
+def test_botocore_makes_the_calls_to_aws(tmp_path: Path) -> None:
+    assert packages("eks") == {"botocore"}
     with world(MINIMAL_CASE, tmp_path) as found:
         agents = up_and_down(found)
-    ours = {agent for agent in agents if "clusterkit/" in agent and "Botocore" in agent}
+    ours = {agent for agent in agents if "Botocore/" in agent}
     assert ours
-    assert all(agent.startswith("Boto3/") for agent in ours)
+    assert all(agent.startswith("clusterkit/") for agent in ours)
 
 
 def test_each_package_of_google_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from clusterkit.engine.cache import ReadCache
+from clusterkit.errors import Gone
 
 
 class Cloud:
@@ -58,3 +59,17 @@ def test_question_that_failed_is_asked_again() -> None:
     with pytest.raises(OSError, match="no line"):
         memory.answer("clusters", refuse)
     assert memory.answer("clusters", lambda: 7) == 7
+
+
+def test_that_something_does_not_exist_is_an_answer() -> None:
+    memory, asked = ReadCache(), list[int]()
+    memory.share()
+
+    def ask() -> int:
+        asked.append(1)
+        raise Gone("no such cluster")
+
+    for _ in range(3):
+        with pytest.raises(Gone):
+            memory.answer("cluster", ask)
+    assert len(asked) == 1
