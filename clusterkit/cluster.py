@@ -79,7 +79,8 @@ class Cluster(Connected):
 
             profile = load_profile(Path(profile), model, CLOUDS)
         where = (profile.cloud, profile.name, profile.region)
-        target = Target(*where, cloud_profile, profile.account, profile.home)
+        tags = tuple(sorted(profile.tags.items()))
+        target = Target(*where, cloud_profile, profile.account, profile.home, tags)
         made = cls(target, connection, expect_account=expect_account, locks=locks)
         made.profile = profile
         return made

@@ -72,7 +72,8 @@ class Connections:
         """The user's credentials."""
 
         def make() -> credentials.Found:
-            transport = partial(credentials.transport, self._pool, self._wire)
+            near = rest.near_pool(self._wire)
+            transport = partial(credentials.transport, self._pool, near, self._wire)
             environ = credentials.environment(self._wire)
             return credentials.find(self._target, environ, transport)
 

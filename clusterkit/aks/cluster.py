@@ -18,7 +18,14 @@ from typing import Any, ClassVar
 
 from clusterkit.aks import containerservice, ids, locks
 from clusterkit.aks.client import Clients
-from clusterkit.aks.clusterstate import PROTECT, STOPPED, ClusterState, state
+from clusterkit.aks.clusterstate import (
+    CHANGING,
+    CHANNELS,
+    PROTECT,
+    STOPPED,
+    ClusterState,
+    state,
+)
 from clusterkit.aks.containerservice import MISSING
 from clusterkit.aks.group import check_home, home_name, nodes_home, nodes_name
 from clusterkit.aks.iam import IdentityState
@@ -38,6 +45,8 @@ from clusterkit.profile.network import ANYWHERE
 JSON = dict[str, Any]
 
 TIERS = {"free": "Free", "standard": "Standard", "premium": "Premium"}
+UPGRADES = ("patch", "NodeImage")
+"""what AKS does by itself: to Kubernetes, and to the images of nodes"""
 BEGIN = "managed_clusters.begin_create_or_update"
 
 
@@ -46,6 +55,7 @@ class Cluster(Kind[Clients, ClusterState]):
 
     kind: ClassVar[str] = "cluster"
     usable: ClassVar[frozenset[str]] = frozenset({"Succeeded", STOPPED, *BROKEN})
+    unhealthy: ClassVar[frozenset[str]] = CHANGING
     leaving: ClassVar[frozenset[str]] = frozenset({"Deleting"})
     serial: ClassVar[bool] = True
     patience: ClassVar[float] = 3600.0
@@ -120,11 +130,6 @@ class Cluster(Kind[Clients, ClusterState]):
                 for each in self.pools
             ],
             **_kubelet(env[self.kubelet]),
-            # patches of a minor version come by themselves, as on every cloud
-            "autoUpgradeProfile": {
-                "upgradeChannel": "patch",
-                "nodeOSUpgradeChannel": "NodeImage",
-            },
         }
         network = properties["networkProfile"]
         network |= {
@@ -159,6 +164,8 @@ class Cluster(Kind[Clients, ClusterState]):
             "oidcIssuerProfile": {"enabled": True},
             "securityProfile": {"workloadIdentity": {"enabled": True}},
             "disableLocalAccounts": not self.local_accounts,
+            # patches of a minor version come by themselves, as on every cloud
+            "autoUpgradeProfile": dict(zip(CHANNELS, UPGRADES, strict=True)),
         }
         if self.entra:
             made["aadProfile"] = {"managed": True, "enableAzureRBAC": True}
@@ -216,6 +223,7 @@ class Cluster(Kind[Clients, ClusterState]):
         if self.entra:
             yield from edit("entra", have.entra, True, change)
             yield from edit("Azure RBAC", have.azure_rbac, True, change)
+        yield from edit("upgrades", have.upgrades, UPGRADES, change)
         yield from edit("local accounts", have.local_accounts, self.local_accounts, change)
         if self.ssh_key:
             keys = frozenset({same_key(self.ssh_key)})

@@ -16,6 +16,10 @@ from clusterkit.engine.kind import Record, Tags
 PROTECT = "clusterkit-protect"
 """tag of a cluster that destroy refuses to touch"""
 STOPPED = "Stopped"
+CHANGING = frozenset({"Scaling", "Updating", "Upgrading", "UpgradingNodeImageVersion"})
+"""AKS changes it, maybe by itself and for hours: what exists is in use meanwhile, and a change
+of it is refused until then (facts/states.tsv)"""
+CHANNELS = ("upgradeChannel", "nodeOSUpgradeChannel")
 VERSIONS = ("currentKubernetesVersion", "kubernetesVersion")
 SUPPORT = {"standard": "KubernetesOfficial", "long-term": "AKSLongTermSupport"}
 
@@ -49,6 +53,8 @@ class ClusterState(Record):
     """the application id by which the cluster knows it"""
     issuer: str
     workload_identity: bool
+    upgrades: tuple[str, ...]
+    """``CHANNELS`` of its upgrades"""
     entra: bool
     azure_rbac: bool
     local_accounts: bool
@@ -95,6 +101,7 @@ def state(shown: Mapping[str, Any]) -> ClusterState:
     linux, issuer = properties.get("linuxProfile") or {}, properties.get("oidcIssuerProfile") or {}
     workload = (properties.get("securityProfile") or {}).get("workloadIdentity") or {}
     ranges = access.get("authorizedIPRanges") or ()
+    channels = properties.get("autoUpgradeProfile") or {}
     return ClusterState(
         id=ids.key(shown["id"]),
         path=shown["id"],
@@ -116,6 +123,7 @@ def state(shown: Mapping[str, Any]) -> ClusterState:
         kubelet_client=kubelet.get("clientId") or "",
         issuer=(issuer.get("issuerURL") or "") if issuer.get("enabled") else "",
         workload_identity=bool(workload.get("enabled")),
+        upgrades=tuple(str(channels.get(name) or "") for name in CHANNELS),
         entra=bool(aad.get("managed")),
         azure_rbac=bool(aad.get("enableAzureRBAC")),
         local_accounts=not properties.get("disableLocalAccounts"),

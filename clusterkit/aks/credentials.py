@@ -2,7 +2,8 @@
 
 In this order: the subscription of az's that is asked for by name (``--cloud-profile``), as whoever
 az is logged in to it; a service principal in the environment, with its secret, its certificate or
-the token of a workload (``AZURE_FEDERATED_TOKEN_FILE``); who is logged in with az; the identity of
+the token of a workload (``AZURE_FEDERATED_TOKEN_FILE``), by the names of Azure's libraries or of
+Terraform's provider; who is logged in with az; the identity of
 the machine clusterkit runs on (https://learn.microsoft.com/python/api/azure-identity). Each of
 azure-identity's classes is made by itself: its own search reads ``os.environ`` alone.
 """
@@ -15,12 +16,13 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clusterkit import localfile
-from clusterkit.aks.errors import CURE, unanswered
+from clusterkit.aks.errors import CURE, LOGIN, unanswered
 from clusterkit.engine.exchange import Exchange
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import CredentialsError
@@ -39,6 +41,19 @@ AZURE = "7783-7084-3265-9085-8269-3286-77"
 IDENTITY = ("IDENTITY_ENDPOINT", "MSI_ENDPOINT")
 """set where a service of Azure's gives programs an identity"""
 CLI_SECONDS = 30
+PUBLIC = "AzureCloud"
+"""how az calls Microsoft's public cloud; the others have hosts of their own"""
+ALIASES = {
+    "AZURE_TENANT_ID": "ARM_TENANT_ID",
+    "AZURE_CLIENT_ID": "ARM_CLIENT_ID",
+    "AZURE_CLIENT_SECRET": "ARM_CLIENT_SECRET",
+    "AZURE_CLIENT_CERTIFICATE_PATH": "ARM_CLIENT_CERTIFICATE_PATH",
+    "AZURE_CLIENT_CERTIFICATE_PASSWORD": "ARM_CLIENT_CERTIFICATE_PASSWORD",
+    "AZURE_FEDERATED_TOKEN_FILE": "ARM_OIDC_TOKEN_FILE_PATH",
+    "AZURE_SUBSCRIPTION_ID": "ARM_SUBSCRIPTION_ID",
+}
+"""what Terraform calls the variables of Azure's libraries
+(https://registry.terraform.io/providers/hashicorp/azurerm/latest/docs)"""
 for _name in ("azure", "msal"):  # they warn of what they raise
     logging.getLogger(_name).addHandler(logging.NullHandler())
 
@@ -57,12 +72,18 @@ def environment(wire: CloudConnection) -> Mapping[str, str]:
     return wire.environ or os.environ
 
 
+def _of(environ: Mapping[str, str], name: str) -> str | None:
+    """A variable of Azure's libraries, or Terraform's in its place."""
+    return environ.get(name) or environ.get(ALIASES[name])
+
+
 def find(target: Target, environ: Mapping[str, str], transport: Callable[[], Any]) -> Found:
     """Whose credentials to use; ``CredentialsError`` with the cure. No network."""
     if target.cloud_profile is not None:
         known = _named(target.cloud_profile, environ)
+        _check_cloud(known)
         return Found(_cli(str(known["id"])), login=True)
-    tenant, client = environ.get("AZURE_TENANT_ID"), environ.get("AZURE_CLIENT_ID")
+    tenant, client = _of(environ, "AZURE_TENANT_ID"), _of(environ, "AZURE_CLIENT_ID")
     # no retries of its own: they are the caller's
     options: dict[str, Any] = {"retry_total": 0, "disable_instance_discovery": True}
     if tenant and client:
@@ -70,11 +91,11 @@ def find(target: Target, environ: Mapping[str, str], transport: Callable[[], Any
         if made is not None:
             return Found(made)
     if environ is os.environ and any(_subscriptions(environ)):
-        return Found(_cli(None), login=True)
+        return Found(_cli(_known(target, environ)), login=True)
     if any(environ.get(name) for name in IDENTITY) or _on_azure():
         from azure.identity import ManagedIdentityCredential
 
-        return Found(ManagedIdentityCredential(client_id=client))
+        return Found(ManagedIdentityCredential(client_id=client, transport=transport()))
     raise CredentialsError("there are no Azure credentials", hint=CURE)
 
 
@@ -84,10 +105,10 @@ def _principal(
     """The service principal in the environment; None if nothing proves who it is."""
     from azure import identity
 
-    if secret := environ.get("AZURE_CLIENT_SECRET"):
+    if secret := _of(environ, "AZURE_CLIENT_SECRET"):
         return identity.ClientSecretCredential(tenant, client, secret, **options)
-    if certificate := environ.get("AZURE_CLIENT_CERTIFICATE_PATH"):
-        password = environ.get("AZURE_CLIENT_CERTIFICATE_PASSWORD")
+    if certificate := _of(environ, "AZURE_CLIENT_CERTIFICATE_PATH"):
+        password = _of(environ, "AZURE_CLIENT_CERTIFICATE_PASSWORD")
         try:
             return identity.CertificateCredential(
                 tenant, client, certificate, password=password, **options
@@ -95,11 +116,34 @@ def _principal(
         except (OSError, ValueError):  # its own words may quote what is in the file
             what = f"{certificate} holds no certificate with its private key"
             raise CredentialsError(what, hint="see AZURE_CLIENT_CERTIFICATE_PATH") from None
-    if token := environ.get("AZURE_FEDERATED_TOKEN_FILE"):
+    if token := _of(environ, "AZURE_FEDERATED_TOKEN_FILE"):
         return identity.WorkloadIdentityCredential(
             tenant_id=tenant, client_id=client, token_file_path=token, **options
         )
     return None
+
+
+def _known(target: Target, environ: Mapping[str, str]) -> str | None:
+    """The subscription to ask az for a token for; None if az does not know it. Without one az gives
+    that of its own subscription's directory, which another directory refuses
+    (Azure/azure-cli#21227).
+    """
+    wanted = ""
+    with suppress(CredentialsError):
+        wanted = subscription(target, environ)
+    for each in _subscriptions(environ):
+        if str(each.get("id")).lower() == wanted:
+            _check_cloud(each)
+            return wanted
+    return None
+
+
+def _check_cloud(known: Mapping[str, Any]) -> None:
+    """``CredentialsError`` if az is logged in to another cloud of Microsoft's."""
+    cloud = known.get("environmentName") or PUBLIC
+    if cloud != PUBLIC:
+        what = f"subscription {known.get('name')} is in {cloud}, and clusterkit reaches {PUBLIC}"
+        raise CredentialsError(f"{what} only", hint=f"az cloud set --name {PUBLIC}, then {LOGIN}")
 
 
 def _cli(subscription: str | None) -> TokenCredential:
@@ -123,7 +167,7 @@ def subscription(target: Target, environ: Mapping[str, str]) -> str:
         return target.account.lower()
     if target.cloud_profile is not None:
         return str(_named(target.cloud_profile, environ)["id"]).lower()
-    if given := environ.get("AZURE_SUBSCRIPTION_ID"):
+    if given := _of(environ, "AZURE_SUBSCRIPTION_ID"):
         return given.lower()
     for each in _subscriptions(environ):
         if each.get("isDefault"):
@@ -168,8 +212,9 @@ def claims(token: str) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def transport(pool: urllib3.PoolManager, wire: CloudConnection) -> Any:
-    """What azure-identity sends its requests through: our connections, reported as any other. What
+def transport(pool: urllib3.PoolManager, near: urllib3.PoolManager, wire: CloudConnection) -> Any:
+    """What azure-identity sends its requests through: our connections, reported as any other;
+    ``near`` are those to this machine's own server of identities. What
     is no answer about the credentials is raised at once, as our own error.
     """
     from azure.core.pipeline.transport import RequestsTransport
@@ -185,7 +230,8 @@ def transport(pool: urllib3.PoolManager, wire: CloudConnection) -> Any:
             body: Any = request.body
             headers: Any = request.headers
             try:
-                answer = pool.request(method, url, body=body, headers=headers, redirect=False)
+                through = pool if url.startswith("https:") else near
+                answer = through.request(method, url, body=body, headers=headers, redirect=False)
             except HTTPError as error:
                 wire.tell(asked.answered(None, error=error))
                 raise unanswered(0, str(error)) from error
@@ -203,5 +249,6 @@ def transport(pool: urllib3.PoolManager, wire: CloudConnection) -> Any:
 
     session = Session()
     session.trust_env = False
-    session.mount("https://", Adapter())
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, Adapter())
     return RequestsTransport(session=session, session_owner=False)

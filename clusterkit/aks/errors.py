@@ -89,6 +89,12 @@ ERRORS = ErrorTable(
         # one code, one class
         Row(
             errors.CredentialsError,
+            "InvalidAuthenticationTokenTenant",
+            hint="the credentials are of another directory than the subscription: "
+            f"{LOGIN} --tenant TENANT, or set AZURE_TENANT_ID",
+        ),
+        Row(
+            errors.CredentialsError,
             "AuthenticationFailed ExpiredAuthenticationToken InvalidAuthenticationToken*",
             hint=f"they have expired, or this machine's clock is wrong: {LOGIN}",
         ),

@@ -24,6 +24,19 @@ def _region_cure(text: str) -> str:
     return ""
 
 
+OTHER_CLOUDS = ("china", "usgov", "usdod")
+"""how the regions begin of the clouds that Microsoft keeps apart, with hosts of their own
+(https://learn.microsoft.com/azure/reliability/regions-list)"""
+
+
+def region_problem(region: str) -> Problem | None:
+    """What is wrong with a region."""
+    if region.startswith(OTHER_CLOUDS):
+        what = f"{shown(region)} is in another cloud of Microsoft's"
+        return Problem(what, "clusterkit reaches the regions of Azure's public cloud")
+    return None
+
+
 REGION = Form(r"[a-z]+[a-z0-9]*", "an Azure region such as westeurope", 40, _region_cure)
 Region = Annotated[str, REGION]
 """https://learn.microsoft.com/azure/reliability/regions-list"""

@@ -145,7 +145,10 @@ class _Graph:
             return RoleAssignment(name=name, role=role, on=on, identity=who, **more)
 
         control, kubelet = self.control_plane, self.kubelet
-        yield give("network", "Network Contributor", self.network, control, subnet=True)
+        # a private endpoint's DNS zone is linked to the whole network (MicrosoftDocs/
+        # azure-aks-docs#110), nodes only join the subnet
+        public = self.profile.endpoint.public
+        yield give("network", "Network Contributor", self.network, control, subnet=public)
         yield give("kubelet", "Managed Identity Operator", kubelet, control)
         # disks of claims lie in the group
         yield give("disks", "Virtual Machine Contributor", self.group, control)

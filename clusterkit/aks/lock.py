@@ -8,8 +8,10 @@ set in flexible orchestration mode needs no description of a machine
 and one without machines costs nothing. Its name is unique in the resource group, which is made
 first; its ``uniqueId`` tells one life from the next.
 
-A group that was made for the lock goes with it, unless ``up`` has begun to use it. Where the group
-of the profile is gone, what is left of the cluster elsewhere needs a lock all the same.
+A policy may require tags of all that is made (Azure/AKS#4180), so the lock has those of the profile
+and of its group. A group that was made for the lock goes with it, unless ``up`` has begun to use
+it. Where the group of the profile is gone, what is left of the cluster elsewhere needs a lock all
+the same.
 """
 
 from __future__ import annotations
@@ -28,6 +30,9 @@ from clusterkit.naming import CLUSTER, NAME
 
 EMPTY = {"orchestrationMode": "Flexible", "platformFaultDomainCount": 1}
 """a scale set of no machines"""
+OURS = "clusterkit-"
+MOST_TAGS = 50
+"""(https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources)"""
 
 
 class ScaleSetLock(CloudLock[Clients]):
@@ -40,11 +45,18 @@ class ScaleSetLock(CloudLock[Clients]):
         return Held(_id(shown), shown.get("tags") or {})
 
     def take(self, scope: Scope[Clients], tags: Tags) -> None:
-        own = group.own_name(scope.cluster, scope.region)
-        if _home(scope) == own and not group.named(scope.client, own):
-            made_for_it = {PREFIX: scope.cluster}
-            group.provide(scope, {CLUSTER: scope.cluster, NAME: group.MAIN, **made_for_it})
-        body = {"location": scope.region, "tags": dict(tags), "properties": EMPTY}
+        own, required = group.own_name(scope.cluster, scope.region), dict(scope.client.target.tags)
+        there = group.named(scope.client, _home(scope))
+        if there is None and _home(scope) == own:
+            made_for_it = {CLUSTER: scope.cluster, NAME: group.MAIN, PREFIX: scope.cluster}
+            group.provide(scope, {**required, **made_for_it})
+        theirs = {**(there.tags if there else {}), **required}
+        kept = [each for each in theirs.items() if not each[0].startswith(OURS)]
+        body = {
+            "location": scope.region,
+            "tags": {**dict(kept[: MOST_TAGS - len(tags)]), **tags},
+            "properties": EMPTY,
+        }
         scope.client.call("PUT", _path(scope), body, {"If-None-Match": "*"})
 
     def write(self, scope: Scope[Clients], identifier: str, tags: Tags) -> None:

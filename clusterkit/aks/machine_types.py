@@ -101,9 +101,9 @@ def _machine_type(shown: Mapping[str, Any]) -> MachineType:
     )
 
 
-def usages(clients: Clients) -> dict[str, tuple[int, int]]:
+def usages(clients: Clients, provider: str = "Microsoft.Compute") -> dict[str, tuple[int, int]]:
     """What is in use of each quota of the region, and its limit."""
-    path = f"{clients.path}/providers/Microsoft.Compute/locations/{clients.region}/usages"
+    path = f"{clients.path}/providers/{provider}/locations/{clients.region}/usages"
     return {
         str(each["name"]["value"]).lower(): (int(each["currentValue"]), int(each["limit"]))
         for each in clients.pages(path)

@@ -10,20 +10,22 @@ the network knows nothing of.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from ipaddress import IPv4Network
 from typing import Any, ClassVar
 
 from clusterkit.aks import ids
 from clusterkit.aks.client import Clients
 from clusterkit.aks.group import nodes_name
-from clusterkit.aks.profile import AksProfile
+from clusterkit.aks.profile import KEPT, AksProfile
 from clusterkit.aks.tags import BROKEN, REPLACE, ArmState, Resource, found, here
 from clusterkit.engine.edit import Edit, edit, fixed
 from clusterkit.engine.kind import Durations, Env, Kind, Occupant, Record
 from clusterkit.engine.operation import Operation
 from clusterkit.engine.preflight import Report
 from clusterkit.engine.scope import Scope
-from clusterkit.profile.network import ANYWHERE
+from clusterkit.errors import Denied
+from clusterkit.profile.network import ANYWHERE, addresses_for_nodes
 
 SUBNET = "nodes"
 """name of the subnet of a network of ours"""
@@ -118,6 +120,10 @@ class VirtualNetworkState(ArmState):
     """key of the subnet's route table"""
     others: tuple[str, ...] = ()
     """names of other subnets"""
+    delegated: tuple[str, ...] = ()
+    """the services that the subnet is kept for"""
+    guards: str = ""
+    """key of the subnet's network security group"""
 
     @property
     def details(self) -> Mapping[str, str]:
@@ -210,6 +216,11 @@ def with_subnet(shown: Mapping[str, Any], name: str) -> VirtualNetworkState:
         nat=ids.key((of_subnet.get("natGateway") or {}).get("id")),
         routes=ids.key((of_subnet.get("routeTable") or {}).get("id")),
         others=tuple(sorted(subnets.keys() - {name})),
+        guards=ids.key((of_subnet.get("networkSecurityGroup") or {}).get("id")),
+        delegated=tuple(
+            str((each.get("properties") or {}).get("serviceName") or each.get("name"))
+            for each in of_subnet.get("delegations") or ()
+        ),
     )
 
 
@@ -260,6 +271,12 @@ def existing(profile: AksProfile, clients: Clients, report: Report) -> Outside |
         what = f"{ids.last(given.vpc)} has no subnet {given.subnet}; it has {known}"
         report.error(what, f"{where}.subnet")
         return None
+    for what, cure in _unfit(profile, have):
+        report.error(what, f"{where}.subnet", cure)
+    if rule := _closed(clients, have.guards):
+        what = f"rule {ids.last(rule)} of the subnet's security group denies HTTPS to the internet"
+        cure = f"az network nsg rule show --ids {rule}: nodes and builds need images and sources"
+        report.warn(what, f"{where}.subnet", cure)
     for prefix in have.cidr.split(", "):
         ranges = {"pods": profile.network.pod_range, "services": profile.network.service_range}
         for field, wanted in ranges.items():
@@ -267,6 +284,41 @@ def existing(profile: AksProfile, clients: Clients, report: Report) -> Outside |
                 what = f"{wanted} overlaps {prefix} of {ids.last(given.vpc)}"
                 report.error(what, f"network.{field}", "choose a range outside the network")
     return _outside(profile, clients, have, report)
+
+
+def _unfit(profile: AksProfile, have: VirtualNetworkState) -> Iterator[tuple[str, str]]:
+    """Why AKS would not take the subnet, and the cure."""
+    name = ids.last(have.subnet)
+    if have.delegated:
+        what = f"subnet {name} is delegated to {', '.join(have.delegated)}"
+        yield what, f"az network vnet subnet update --ids {have.subnet} --remove delegations"
+    if have.subnet_status in BROKEN:
+        what = f"subnet {name} is in the state {have.subnet_status}, left by a change that failed"
+        yield what, f"az network vnet subnet update --ids {have.subnet}"
+    nodes = sum(each.maximum for each in profile.pools)
+    if "." in have.range:
+        for each in addresses_for_nodes(IPv4Network(have.range), KEPT, nodes):
+            yield each.what, each.hint
+
+
+def _closed(clients: Clients, group: str) -> str:
+    """The id of the rule of a network security group that denies HTTPS to the internet; empty if
+    none does. The rule with the lowest number decides
+    (https://learn.microsoft.com/azure/virtual-network/network-security-groups-overview).
+    """
+    shown: dict[str, Any] = {}
+    with suppress(Denied):  # what may not be seen is not judged
+        shown = (found(clients, group) if group else None) or {}
+    rules = (shown.get("properties") or {}).get("securityRules") or ()
+    for each in sorted(rules, key=lambda one: int(one["properties"]["priority"])):
+        rule = each["properties"]
+        ports = {rule.get("destinationPortRange"), *(rule.get("destinationPortRanges") or ())}
+        places = {rule.get("destinationAddressPrefix")}
+        places |= {*(rule.get("destinationAddressPrefixes") or ())}
+        out = rule.get("direction") == "Outbound" and rule.get("protocol") in ("*", "Tcp")
+        if out and ports & {"*", "443"} and places & {"*", *EVERYTHING}:
+            return str(each["id"]) if rule.get("access") == "Deny" else ""
+    return ""
 
 
 def _outside(

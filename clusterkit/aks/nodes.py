@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from clusterkit.aks import containerservice, ids
 from clusterkit.aks.client import Clients
 from clusterkit.aks.cluster import merge, owned
-from clusterkit.aks.clusterstate import ClusterState, why
+from clusterkit.aks.clusterstate import CHANGING, ClusterState, why
 from clusterkit.aks.containerservice import MISSING
 from clusterkit.aks.errors import ERRORS
 from clusterkit.aks.network import VirtualNetworkState
@@ -82,6 +82,7 @@ class NodePool(Nodes[Clients, NodePoolState]):
     kind: ClassVar[str] = "node-pool"
     unseen: ClassVar[str] = "its zones, mode or operating system differ"
     usable: ClassVar[frozenset[str]] = frozenset({"Succeeded", *BROKEN})
+    unhealthy: ClassVar[frozenset[str]] = CHANGING
     leaving: ClassVar[frozenset[str]] = frozenset({"Deleting"})
     serial: ClassVar[bool] = True
     patience: ClassVar[float] = 3600.0

@@ -8,7 +8,6 @@ a subscription may not have are the most frequent reasons for a create to fail.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,11 +17,19 @@ from clusterkit.aks.client import RESOURCES, Clients
 from clusterkit.aks.cluster import owned
 from clusterkit.aks.clusterstate import SUPPORT, ClusterState
 from clusterkit.aks.credentials import claims
-from clusterkit.aks.errors import QUOTAS, ROLES
+from clusterkit.aks.errors import ROLES
 from clusterkit.aks.group import GroupState
 from clusterkit.aks.machine_types import LEAST_OF_SYSTEM, NO_ZONE, Offer, offers, usages
-from clusterkit.aks.pools import HASH, ours, shown_name
+from clusterkit.aks.pools import ours
 from clusterkit.aks.profile import AksPool, AksProfile
+from clusterkit.aks.quotas import (
+    addresses_needed,
+    check_networks,
+    check_quota,
+    cores_needed,
+    has_address,
+    networks_used,
+)
 from clusterkit.aks.zones import ZoneState, zone_of
 from clusterkit.engine.background import Background
 from clusterkit.engine.preflight import Choice, Known, MachineType, Offers, Report, choose
@@ -53,8 +60,6 @@ REGISTRY = "Microsoft.ContainerRegistry/registries/write"
 FILES = "Microsoft.Storage/storageAccounts/write"
 SECRETS = "Microsoft.KeyVault/vaults/write"
 BUILDS = "Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials/write"
-SPOT = "lowPriorityCores"
-MORE = f"ask for more at {QUOTAS}"
 
 
 @dataclass(frozen=True)
@@ -123,6 +128,9 @@ def preflight(profile: AksProfile, clients: Clients) -> Facts:
         check_system(profile, choice, report)
         needed = cores_needed(profile, choice, pools, offered.result())
         check_quota(needed, used.result(), report)
+        if not cluster and not has_address(scope):
+            wanted = addresses_needed(profile, there.result())
+            check_networks(wanted, networks_used(clients), report)
     report.raise_errors()
     return Facts(
         account=subscription,
@@ -316,38 +324,6 @@ def check_system(profile: AksProfile, choice: Choice, report: Report) -> None:
             if profile.mode(pool) == "system" and small:
                 what = f"a system pool needs {cpu} vCPUs and {memory} GiB; {kind.name} has less"
                 report.error(what, f"pools[{index}].machine", "choose a larger one")
-
-
-def cores_needed(
-    profile: AksProfile,
-    choice: Choice,
-    pools: Sequence[Mapping[str, Any]],
-    found: Mapping[str, Offer],
-) -> Counter[str]:
-    """vCPUs of the nodes that are not there yet, by quota."""
-    have: Counter[str] = Counter()
-    for each in pools:
-        have[str(each.get("name"))[:-HASH]] += int(each.get("count") or 0)
-    needed: Counter[str] = Counter()
-    for pool in profile.pools:
-        nodes = pool.minimum - have[shown_name(pool.name)]
-        for kind in choice.types.get(pool.name, ())[:1] if nodes > 0 else ():
-            if pool.spot:
-                needed[SPOT] += nodes * kind.cpu
-            elif kind.name in found:
-                needed["cores"] += nodes * kind.cpu
-                needed[found[kind.name].family] += nodes * kind.cpu
-    return needed
-
-
-def check_quota(
-    needed: Mapping[str, int], used: Mapping[str, tuple[int, int]], report: Report
-) -> None:
-    """Whether the region's quotas have room; one that is not shown does not limit."""
-    for name, more in needed.items():
-        there, most = used.get(name.lower(), (0, more))
-        if more and there + more > most:
-            report.too_many_cpus(more, name, there, str(most), MORE)
 
 
 def _zone(profile: AksProfile, clients: Clients, report: Report) -> ZoneState | None:

@@ -27,6 +27,7 @@ from clusterkit.aks.fields import (
     User,
     VirtualNetworkId,
     node_range,
+    region_problem,
     zone_problem,
 )
 from clusterkit.errors import Finding
@@ -41,6 +42,8 @@ from clusterkit.profile.ready import JENKINS_X_ACCOUNT
 PODS = IPv4Network("10.244.0.0/16")
 SERVICES = IPv4Network("10.240.0.0/16")
 """default ranges of the pods (an overlay, outside the virtual network) and of Services"""
+KEPT = 5
+"""addresses of a subnet that no node can have (https://learn.microsoft.com/azure/virtual-network/virtual-networks-faq)"""
 NODE_PREFIX = 24
 """of the range each node gets for its pods
 (https://learn.microsoft.com/azure/aks/azure-cni-overlay)"""
@@ -306,6 +309,8 @@ class AksProfile(model.BaseProfile):
 
     def problems(self) -> Iterator[Problem]:
         yield from super().problems()
+        if wrong := region_problem(self.region):
+            yield Problem(wrong.what, wrong.hint, ("region",))
         if self.support == "long-term" and self.tier != "premium":
             yield Problem("needs tier: premium", "tier: premium", ("support",))
         if all(self.mode(each) == "user" for each in self.pools):
@@ -319,4 +324,6 @@ class AksProfile(model.BaseProfile):
             what += f"{MOST_CREDENTIALS}"
             yield Problem(what, "let builds share a service account", ("registry", "push"))
         nodes = sum(each.maximum for each in self.pools)
+        if not self.network.existing:
+            yield from network.addresses_for_nodes(self.network.cidr, KEPT, nodes)
         yield from network.room_for_nodes(self.network.pod_range, NODE_PREFIX, nodes)

@@ -9,6 +9,7 @@ The login server may have a hash in its name, so it is read, never made up.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 from clusterkit.aks.client import Clients
@@ -18,7 +19,7 @@ from clusterkit.engine.edit import Edit, edit
 from clusterkit.engine.kind import Durations, Env, Tags
 from clusterkit.engine.operation import Operation
 from clusterkit.engine.scope import Scope
-from clusterkit.errors import Absent
+from clusterkit.errors import Absent, Finding
 from clusterkit.naming import CLUSTER, KEEP
 
 LEGACY, ABAC = "LegacyRegistryPermissions", "AbacRepositoryPermissions"
@@ -45,6 +46,10 @@ class RegistryState(ArmState):
     arm_tokens: bool
     """whether it takes tokens of Resource Manager's, as credential helpers have them"""
     admin: bool
+    anonymous: bool = False
+    """whether everybody may pull"""
+    closed: bool = False
+    """whether only some networks reach it"""
 
 
 class Registry(Resource[RegistryState]):
@@ -72,6 +77,9 @@ class Registry(Resource[RegistryState]):
             mode=properties.get("roleAssignmentMode") or LEGACY,
             arm_tokens=policy.get("status", "enabled") == "enabled",
             admin=bool(properties.get("adminUserEnabled")),
+            anonymous=bool(properties.get("anonymousPullEnabled")),
+            closed=properties.get("publicNetworkAccess") == "Disabled"
+            or (properties.get("networkRuleSet") or {}).get("defaultAction") == "Deny",
         )
 
     def called(self, scope: Scope[Any]) -> str:
@@ -94,6 +102,19 @@ class Registry(Resource[RegistryState]):
         yield from edit("permissions", have.mode, self.mode, change)
         yield from edit("tokens of Resource Manager", have.arm_tokens, True, change)
         yield from edit("admin user", have.admin, False, change)
+        # the tier that does not know it refuses it
+        body = {"properties": {"anonymousPullEnabled": False}}
+        hide = partial(env.client.begin, "PATCH", have.path, body)
+        yield from edit("pulls without a login", have.anonymous, False, hide)
+
+    @classmethod
+    def noted(cls, have: RegistryState) -> Iterator[Finding]:
+        if have.closed:
+            what = f"{have.name} lets some networks in only: nodes and builds may not reach it"
+            hint = (
+                f"if that is not meant: az acr update --name {have.name} --public-network-enabled "
+            )
+            yield Finding(what, hint=hint + "true --default-action Allow")
 
     @classmethod
     def kept(cls, have: RegistryState) -> str | None:

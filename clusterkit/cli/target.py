@@ -243,7 +243,8 @@ def find_target(choice: Choice, *, receipts: bool = True) -> Target:
 def profile_target(profile: BaseProfile, choice: Choice) -> Target:
     """The cluster of a profile."""
     where = (profile.cloud, profile.name, profile.region)
-    found = Target(*where, account=profile.account, home=profile.home)
+    tags = tuple(sorted(profile.tags.items()))
+    found = Target(*where, account=profile.account, home=profile.home, tags=tags)
     return _chosen(found, choice)
 
 

@@ -98,7 +98,10 @@ class MachineType(NamedTuple):
     burstable: bool = False
     """a shared CPU: chosen for a size only if no other type fits"""
     accelerator: str = ""
-    """whose driver the image of its nodes must have: ``NVIDIA``; empty: none"""
+    """whose driver the image of its nodes must have (``NVIDIA``), or their type (``nvidia-l4``);
+    empty: none"""
+    accelerators: int = 0
+    """how many of them, where the cloud wants to be told"""
 
 
 class Size(Protocol):

@@ -7,6 +7,7 @@ One request is one call: retrying is the engine's. Whatever goes wrong becomes o
 from __future__ import annotations
 
 import json
+import os
 import socket
 import ssl
 import tempfile
@@ -27,6 +28,8 @@ from clusterkit.errors import ClusterkitError, Rejected, Unreachable
 if TYPE_CHECKING:
     import urllib3
 
+BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""name the authorities to trust to the clouds' own command lines, which use ``requests``"""
 CONNECTIONS = MOST
 """as many as the process has threads for calls"""
 CONNECT_TIMEOUT = 5.0
@@ -295,8 +298,37 @@ def pool(
 
 def cloud_pool(server: str, wire: CloudConnection) -> urllib3.PoolManager:
     """Connections to a cloud as ``wire`` says that it is reached. No network."""
-    ca = wire.ca_file.read_text() if wire.ca_file else None
+    ca = wire.ca_file.read_text() if wire.ca_file else _authorities()
     return pool(server, ca=ca, proxy=wire.proxy)
+
+
+def _authorities() -> str | None:
+    """Those of a company's proxy that looks into TLS, as the environment names them; None for the
+    system's. ``ClusterkitError`` for a file that cannot be read.
+    """
+    for name in BUNDLES:
+        if (named := os.environ.get(name)) and not Path(named).is_dir():
+            try:
+                return Path(named).read_text()
+            except (OSError, UnicodeDecodeError) as error:
+                what = f"{named} holds no certificate authorities"
+                raise ClusterkitError(what, hint=f"{name} has to name a PEM file") from error
+    return None
+
+
+def near_pool(wire: CloudConnection) -> urllib3.PoolManager:
+    """Connections to what answers this machine alone, without TLS, as servers of metadata do.
+    ``HTTPS_PROXY`` is not for them: a proxy would be answered as the machine that it runs on.
+    """
+    import urllib3
+
+    settings: Any = {
+        "retries": False,
+        "timeout": urllib3.Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT),
+    }
+    if wire.proxy:
+        return urllib3.ProxyManager(wire.proxy, **settings)
+    return urllib3.PoolManager(**settings)
 
 
 @cache

@@ -33,6 +33,8 @@ class Target:
     """where in the account the cluster's things lie, on clouds whose profile may name such a place
     (a resource group); empty: where the driver puts them; None: not known, so that the driver looks
     """
+    tags: tuple[tuple[str, str], ...] = field(default=(), compare=False)
+    """those that the profile puts on everything, where a company may require them"""
 
     @property
     def place(self) -> tuple[str | None, ...]:

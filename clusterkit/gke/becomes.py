@@ -38,8 +38,8 @@ BECOMES: Table = {
         "a VPC network with one subnetwork: its primary range", f"{_SUBNETWORK} ipCidrRange"
     ),
     "network.zones": becomes(
-        "locations of the nodes; several make the control plane regional, and a fixed pool has "
-        "as many nodes in each",
+        "locations of the nodes; several make a new cluster's control plane regional, and a fixed "
+        "pool has as many nodes in each",
         f"{_CLUSTER}.locations",
         f"{_POOL}.locations",
     ),

@@ -89,6 +89,11 @@ class Connections:
         server = "https://www.googleapis.com"
         return self._once(".pool", lambda: rest.cloud_pool(server, self._wire))
 
+    @property
+    def _near(self) -> urllib3.PoolManager:
+        """For metadata servers, which answer this machine alone, and know nothing of TLS."""
+        return self._once(".near", lambda: rest.near_pool(self._wire))
+
     def _headers(self) -> Mapping[str, str]:
         headers = {"Authorization": f"Bearer {self.bearer().token}"}
         if self.found.user:  # or the request is charged to a project of Google's own
@@ -124,7 +129,8 @@ class Connections:
         asked = Exchange("before", service, "token", mutating=False, method=method, url=url)
         self._wire.tell(asked)
         try:
-            answer = self._pool.request(method, url, body=body, headers=headers, redirect=False)
+            pool = self._pool if url.startswith("https:") else self._near
+            answer = pool.request(method, url, body=body, headers=headers, redirect=False)
         except HTTPError as error:
             self._wire.tell(asked.answered(None, error=error))
             raise TransportError(error) from error  # type: ignore[no-untyped-call]

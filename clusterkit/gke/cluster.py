@@ -44,6 +44,9 @@ USES = (
 )
 """the last two lines are what is left behind, and removed only after the cluster
 (``leftovers.py``)"""
+RECONCILING = "RECONCILING"
+"""GKE changes it, maybe by itself and for hours: what exists is in use meanwhile, and a change
+of it is refused until then"""
 MOST = 3
 """reasons shown"""
 
@@ -102,7 +105,7 @@ class Cluster(Kind[Clients, ClusterState]):
     kind: ClassVar[str] = "cluster"
     usable: ClassVar[frozenset[str]] = frozenset({"RUNNING"})
     failed: ClassVar[frozenset[str]] = frozenset({"ERROR"})
-    unhealthy: ClassVar[frozenset[str]] = frozenset({"DEGRADED"})
+    unhealthy: ClassVar[frozenset[str]] = frozenset({"DEGRADED", RECONCILING})
     leaving: ClassVar[frozenset[str]] = frozenset({"STOPPING"})
     serial: ClassVar[bool] = True
     patience: ClassVar[float] = 2700.0

@@ -1,7 +1,10 @@
 """Credentials and the project: as Google's own tools find them, from the environment given.
 
 In this order: the account of a gcloud configuration that is asked for by name
-(``--cloud-profile``); the file in ``GOOGLE_APPLICATION_CREDENTIALS``; gcloud's application default
+(``--cloud-profile``); an access token that the environment has or names (gcloud's
+``auth/access_token_file``, Terraform's ``GOOGLE_OAUTH_ACCESS_TOKEN``); the file in
+``GOOGLE_APPLICATION_CREDENTIALS``, in gcloud's ``auth/credential_file_override`` or in Terraform's
+``GOOGLE_CREDENTIALS``, which may also be the file's content; gcloud's application default
 credentials; the account of gcloud's active configuration; the service account of the machine
 clusterkit runs on, if that is Google's. A file may be a service account's key, a user's login,
 workload identity federation (``external_account``) or an impersonated service account
@@ -14,8 +17,8 @@ from __future__ import annotations
 import configparser
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +38,20 @@ HINT = (
 NO_PROJECT = (
     "set project: in the profile, give --account PROJECT, or run gcloud config set project PROJECT"
 )
-PROJECTS = ("GOOGLE_CLOUD_PROJECT", "CLOUDSDK_CORE_PROJECT")
+PROJECTS = ("GOOGLE_CLOUD_PROJECT", "CLOUDSDK_CORE_PROJECT", "GOOGLE_PROJECT", "GCLOUD_PROJECT")
+"""the last two are Terraform's and that of older libraries"""
+TOKEN_FILE = "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE"
+TOKEN = "GOOGLE_OAUTH_ACCESS_TOKEN"
+KEYS = (
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE",
+    "GOOGLE_CREDENTIALS",
+)
+QUOTA_PROJECT = "GOOGLE_CLOUD_QUOTA_PROJECT"
+METADATA = "GCE_METADATA_HOST"
+"""names a metadata server (google-auth, ``environment_vars.py``)"""
+UNIVERSE = "googleapis.com"
+"""``universe_domain`` of Google's public cloud; others have hosts of their own"""
 IMPERSONATE = "CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT"
 USERS = ("authorized_user", "external_account_authorized_user")
 """types of people's logins, which need a project whose quota their requests use"""
@@ -69,6 +85,8 @@ class Found:
     """of the key; empty if it names none"""
     user: bool = False
     quota_project: str = ""
+    login: bool = False
+    """of a gcloud configuration's account"""
 
 
 class Configuration:
@@ -142,10 +160,11 @@ def find(target: Target, environ: Mapping[str, str]) -> Found:
     configuration = Configuration(target.cloud_profile, environ)
     found = _found(target, environ, configuration)
     principal = environ.get(IMPERSONATE) if target.cloud_profile is None else ""
-    if target.cloud_profile is not None:
+    if not principal and found.login:
         principal = configuration.get("auth", "impersonate_service_account")
     if not principal:
-        return found
+        quota = environ.get(QUOTA_PROJECT)
+        return replace(found, quota_project=quota) if quota else found
     from google.auth import impersonated_credentials
 
     other: Any = impersonated_credentials.Credentials
@@ -160,15 +179,17 @@ def _found(target: Target, environ: Mapping[str, str], configuration: Configurat
             what = f"gcloud's configuration {target.cloud_profile!r} names no account"
             cure = f"gcloud auth login --configuration={target.cloud_profile}"
             raise CredentialsError(what, hint=cure)
-        return of_file(login)
-    if key := environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
-        return of_file(Path(key))
+        return replace(of_file(login), login=True)
+    if (token := _token(environ)) is not None:
+        return Found(_given(token))
+    for key in filter(None, map(environ.get, KEYS)):
+        return of_text(key) if key.lstrip().startswith("{") else of_file(Path(key))
     folder = configuration.folder
     default = folder / "application_default_credentials.json" if folder else None
     for file in (default, login):
         if file is not None and file.is_file():
-            return of_file(file)
-    if environ.get("NO_GCE_CHECK", "").lower() != "true" and _on_google():
+            return replace(of_file(file), login=file == login)
+    if environ.get("NO_GCE_CHECK", "").lower() != "true" and _on_google(environ):
         from google.auth import compute_engine
 
         machine: Any = compute_engine.Credentials
@@ -176,7 +197,37 @@ def _found(target: Target, environ: Mapping[str, str], configuration: Configurat
     raise CredentialsError("there are no Google Cloud credentials", hint=HINT)
 
 
-def _on_google() -> bool:
+def _token(environ: Mapping[str, str]) -> Callable[[], str] | None:
+    """What reads the access token of the environment; None if there is none."""
+    if (file := environ.get(TOKEN_FILE)) is not None:
+        return lambda: _read(Path(file))
+    given = environ.get(TOKEN)
+    return None if given is None else lambda: given
+
+
+def _read(file: Path) -> str:
+    try:
+        return localfile.read(file).decode().strip()
+    except (OSError, UnicodeDecodeError):
+        raise CredentialsError(f"{file} holds no access token", hint=HINT) from None
+
+
+def _given(token: Callable[[], str]) -> Credentials:
+    """A token that somebody else renews, read anew each time."""
+    from google.auth import credentials
+
+    class Given(credentials.Credentials):
+        def refresh(self, _: object) -> None:
+            self.token = token()
+
+    made: Any = Given
+    given: Credentials = made()
+    return given
+
+
+def _on_google(environ: Mapping[str, str]) -> bool:
+    if environ.get(METADATA):
+        return True
     try:
         return PRODUCT.read_text().startswith("Google")
     except (OSError, UnicodeDecodeError):
@@ -186,13 +237,20 @@ def _on_google() -> bool:
 def of_file(file: Path) -> Found:
     """The credentials in a file of Google's."""
     try:
-        info = json.loads(localfile.read(file))
-        return of_info(info)
+        return of_text(localfile.read(file), str(file))
     except FileNotFoundError:
         raise CredentialsError(f"{file} does not exist", hint=HINT) from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except OSError:
+        raise CredentialsError(f"{file} cannot be read", hint=HINT) from None
+
+
+def of_text(text: str | bytes, where: str = "what the environment gives") -> Found:
+    """The credentials in the content of such a file."""
+    try:
+        return of_info(json.loads(text))
+    except (ValueError, KeyError, TypeError, AttributeError):
         # the parser's own words may quote what is in the file
-        what = f"{file} cannot be read as Google Cloud credentials"
+        what = f"{where} cannot be read as Google Cloud credentials"
         raise CredentialsError(what, hint=HINT) from None
 
 
@@ -204,6 +262,9 @@ def of_info(info: Mapping[str, Any]) -> Found:
 
     kind = info["type"]
     module, method = LOADERS[kind]
+    if (universe := info.get("universe_domain") or UNIVERSE) != UNIVERSE:
+        what = f"the credentials are of {universe}, and clusterkit reaches {UNIVERSE} only"
+        raise CredentialsError(what, hint=HINT)
     if kind == "external_account" and info.get("subject_token_type") == AWS_TOKEN:
         module = "google.auth.aws"
     elif "executable" in info.get("credential_source", {}):

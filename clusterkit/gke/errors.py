@@ -33,7 +33,20 @@ POLICY = "an organization policy forbids it: gcloud resource-manager org-policie
 NODES = "give the nodes' service account roles/container.defaultNodeServiceAccount"
 REGION = "check the region and the project: gcloud compute regions list"
 ACT_AS = "the credentials need roles/iam.serviceAccountUser on the nodes' service account"
+CONSUMER = (
+    "a user's requests count against a project: the credentials need "
+    "roles/serviceusage.serviceUsageConsumer on it, or GOOGLE_CLOUD_QUOTA_PROJECT names another"
+)
 EXPIRED = f"they have expired, or this machine's clock is wrong: {LOGIN}"
+AGENT = "service-PROJECT_NUMBER@container-engine-robot.iam.gserviceaccount.com"
+HOST_AGENT = (
+    f"give {AGENT} roles/container.hostServiceAgentUser in the host project of the Shared VPC; "
+    "without a Shared VPC: gcloud services enable container.googleapis.com restores its role"
+)
+NETWORK_USER = (
+    f"give {AGENT} and PROJECT_NUMBER@cloudservices.gserviceaccount.com roles/compute.networkUser "
+    "on the subnetwork"
+)
 DISABLED = ("SERVICE_DISABLED", "accessNotConfigured")
 LINKS = re.compile(r"\s*Enable it by visiting \S+.*", re.DOTALL)
 """the end of what is said of an API that is not enabled; our hints say it in one line"""
@@ -74,6 +87,9 @@ ERRORS = ErrorTable(
         Row(errors.Protected, "retentionPolicyNotMet", "storage.objects.delete", hint=HELD),
         Row(errors.Propagating, "invalid", f"{BUCKETS}.setIamPolicy", message="not exist"),
         Row(errors.Denied, BAD, "container.*", message="access to service account", hint=ACT_AS),
+        # the accounts of GKE and Compute Engine, not the caller's
+        Row(errors.Denied, FORBIDDEN, "container.*", "hostServiceAgent.use", HOST_AGENT),
+        Row(errors.Denied, "*", "container.*", "Required 'compute.(sub)?networks", NETWORK_USER),
         Row(errors.QuotaExceeded, f"{FORBIDDEN} RESOURCE_EXHAUSTED", message=NO_QUOTA),
         Row(errors.Denied, "*", message="constraints/", hint=POLICY),
         Row(errors.PaymentRequired, "*", message=NO_MONEY),
@@ -121,9 +137,10 @@ ERRORS = ErrorTable(
         Row(
             errors.Denied,
             f"{FORBIDDEN} IAM_PERMISSION_DENIED PERMISSIONS_ERROR denied insufficientPermissions "
-            "USER_PROJECT_DENIED GKE_SERVICE_ACCOUNT_DELETED CLOUD_KMS_KEY_ERROR "
+            "GKE_SERVICE_ACCOUNT_DELETED CLOUD_KMS_KEY_ERROR "
             "ACCESS_TOKEN_SCOPE_INSUFFICIENT",
         ),
+        Row(errors.Denied, "USER_PROJECT_DENIED", hint=CONSUMER),
         Row(errors.Denied, "LOCATION_ORG_POLICY_VIOLATED", hint=POLICY),
         Row(
             errors.ServerError,
@@ -170,13 +187,21 @@ def read(answer: Answer) -> tuple[str, str, str]:
         body = json.loads(answer.body)
         told = body["error"]
         codes = dict.fromkeys(filter(None, _codes(told)))
-        message = LINKS.sub("", str(told.get("message") or ""))
+        message = LINKS.sub("", str(told.get("message") or "")) + _violated(told)
         request_id = next((d["requestId"] for d in told.get("details", ()) if "requestId" in d), "")
     except (ValueError, KeyError, TypeError, AttributeError):
         return f"HTTP {answer.status}", "an answer that is not the vendor's", ""
     known = (code for code in codes if ERRORS.knows(code))
     first = next(iter(codes), f"HTTP {answer.status}")
     return next(known, first), message, str(request_id)
+
+
+def _violated(told: Mapping[str, Any]) -> str:
+    """The policies of an organization that forbid it, which may be named among the details only."""
+    there = (one for each in told.get("details") or () for one in each.get("violations") or ())
+    names = dict.fromkeys(str(one.get("type") or "") for one in there)
+    named = ", ".join(name for name in names if name not in str(told.get("message")))
+    return f" ({named})" if named else ""
 
 
 def _codes(told: Mapping[str, Any]) -> Iterator[str]:

@@ -84,11 +84,12 @@ MachineType = Annotated[
 ]
 """https://cloud.google.com/compute/docs/machine-resource"""
 
-HYPERDISK = ("c4", "c4a", "c4d", "h4d", "n4", "n4a", "n4d", "x4", "a4", "a4x")
-"""machine series that boot from Hyperdisk only
+HYPERDISK = ("c4", "c4a", "c4d", "g4", "h4d", "m4", "n4", "n4a", "n4d", "x4", "a4", "a4x")
+ULTRA = "a3-ultragpu-"
+"""machine series, and the beginning of types of another, that boot from Hyperdisk only
 (https://cloud.google.com/compute/docs/disks/hyperdisks, "Machine type support")"""
-NO_HYPERDISK = ("e2", "f1", "g1", "n1", "t2a", "t2d")
-"""series that take no Hyperdisk Balanced as boot disk"""
+NO_HYPERDISK = ("a2", "c2", "c2d", "e2", "f1", "g1", "g2", "n1", "n2", "n2d", "t2a", "t2d")
+"""series that take no Hyperdisk Balanced (the page above)"""
 
 
 def series(machine_type: str) -> str:
@@ -98,7 +99,11 @@ def series(machine_type: str) -> str:
 
 def disk_type(machine_type: str, asked: str | None) -> str:
     """The boot disk's type: what is asked for, or the one the machine's series takes."""
-    return asked or ("hyperdisk-balanced" if series(machine_type) in HYPERDISK else "pd-balanced")
+    return asked or ("hyperdisk-balanced" if _only_hyperdisk(machine_type) else "pd-balanced")
+
+
+def _only_hyperdisk(machine_type: str) -> bool:
+    return series(machine_type) in HYPERDISK or machine_type.startswith(ULTRA)
 
 
 def disk_problem(machine_type: str, disk: str | None) -> Problem | None:
@@ -106,7 +111,7 @@ def disk_problem(machine_type: str, disk: str | None) -> Problem | None:
     family = series(machine_type)
     if disk is None:
         return None
-    if family in HYPERDISK and not disk.startswith("hyperdisk"):
+    if _only_hyperdisk(machine_type) and not disk.startswith("hyperdisk"):
         what = f"{family} machines boot from hyperdisk-balanced only, not from {disk}"
         return Problem(what, "remove it")
     if family in NO_HYPERDISK and disk.startswith("hyperdisk"):

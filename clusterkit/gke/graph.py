@@ -132,7 +132,7 @@ class _Graph:
         key = profile.ssh_public_key
         return pool_body(
             pool,
-            self.facts.pools[pool.name].name,
+            self.facts.pools[pool.name],
             self.facts.zones,
             profile.tags,
             ssh_keys=f"{profile.ssh_user}:{key}" if key else "",

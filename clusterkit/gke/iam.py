@@ -25,6 +25,7 @@ from clusterkit.engine.scope import Scope
 from clusterkit.errors import Busy
 from clusterkit.gke import policies, registry, storage
 from clusterkit.gke.client import Clients
+from clusterkit.gke.identities import accounts_host
 from clusterkit.gke.policies import Confirmed, Grant, Holder, account_id, changed, is_account
 from clusterkit.naming import CLUSTER, NAME, digest, mark, read_mark
 
@@ -82,7 +83,7 @@ class IamServiceAccount(Kind[Clients, ServiceAccountState]):
     def create(self, env: Env[Clients]) -> Operation[Clients]:
         identifier = f"{env.cluster}-{self.name}"
         if self.exact:
-            _unbind(env, f"{identifier}@{env.client.project}.iam.gserviceaccount.com")
+            _unbind(env, f"{identifier}@{accounts_host(env.client.project)}")
         else:
             end = digest(env.token(self), length=policies.END)
             identifier = account_id(env, self.name) + end

@@ -44,13 +44,23 @@ DNS = Identity("dn", ("cert-manager/cert-manager", "jx/external-dns"), ("roles/d
 
 
 EVERY = (PIPELINES, BUILDS, VIEWER, BOOT, SECRET_READER, DNS)
+ACCOUNTS = "iam.gserviceaccount.com"
 WRITERS, READERS = (PIPELINES, BUILDS), (VIEWER,)
 """who has a role on the buckets"""
 
 
 def address(cluster: str, project: str, identity: Identity) -> str:
     """The address of an account, as Jenkins X makes it."""
-    return f"{cluster}-{identity.name}@{project}.iam.gserviceaccount.com"
+    return f"{cluster}-{identity.name}@{accounts_host(project)}"
+
+
+def accounts_host(project: str) -> str:
+    """What follows the ``@`` in the address of an account; a project of a domain is
+    ``example.com:name``, and its accounts are ``@name.example.com.iam.…``
+    (https://cloud.google.com/iam/docs/service-account-types#user-managed).
+    """
+    domain, _, name = project.rpartition(":")
+    return ".".join(filter(None, (name, domain, ACCOUNTS)))
 
 
 def identities(profile: GkeProfile) -> Iterator[Identity]:

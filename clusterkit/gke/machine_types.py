@@ -15,6 +15,9 @@ SERIES = ("e2", "n2", "n2d", "t2d", "n1", "t2a", "c4a", "n4a")
 """series that are chosen for a size, the preferred one first: general purpose, on sale in many
 regions, and but for the Arm ones of the end with Persistent Disks, which the vendor's default
 StorageClass makes (https://cloud.google.com/compute/docs/general-purpose-machines)"""
+GPU = "nvidia-"
+"""how the types of GPUs begin; TPUs are no accelerators of a pool
+(https://cloud.google.com/compute/docs/gpus)"""
 
 
 def machine_types(
@@ -39,6 +42,8 @@ def _in_zone(clients: Clients, zone: str) -> list[Any]:
 def _machine_type(shown: Mapping[str, Any], zones: frozenset[str]) -> MachineType:
     name, family = shown["name"], series(shown["name"])
     plain = not shown.get("accelerators") and not shown.get("bundledLocalSsds")
+    cards = shown.get("accelerators") or ()
+    gpus = [each for each in cards if str(each["guestAcceleratorType"]).startswith(GPU)]
     return MachineType(
         name=name,
         cpu=int(shown["guestCpus"]),
@@ -47,6 +52,8 @@ def _machine_type(shown: Mapping[str, Any], zones: frozenset[str]) -> MachineTyp
         zones=zones,
         rank=SERIES.index(family) if family in SERIES and plain else None,
         burstable=bool(shown.get("isSharedCpu")),
+        accelerator=gpus[0]["guestAcceleratorType"] if gpus else "",
+        accelerators=int(gpus[0]["guestAcceleratorCount"]) if gpus else 0,
     )
 
 
@@ -56,6 +63,14 @@ def cpu_metric(machine_type: str) -> str:
     """
     family = series(machine_type)
     return "CPUS" if family in ("e2", "n1", "f1", "g1") else f"{family.upper()}_CPUS"
+
+
+def gpu_metric(accelerator: str) -> str:
+    """The region's quota of a type of GPUs: ``NVIDIA_L4_GPUS`` of ``nvidia-l4``, ``NVIDIA_T4_GPUS``
+    of ``nvidia-tesla-t4`` (https://cloud.google.com/compute/resource-usage#gpu_quota).
+    """
+    plain = accelerator.replace("nvidia-tesla-", GPU)
+    return f"{plain.upper().replace('-', '_')}_GPUS"
 
 
 def disk_metric(disk_type: str) -> str:

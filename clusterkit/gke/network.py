@@ -14,11 +14,9 @@ from typing import Any, ClassVar
 from clusterkit.engine.edit import Edit, edit, fixed
 from clusterkit.engine.kind import Durations, Env, Kind, Occupant, Tags
 from clusterkit.engine.operation import Operation
-from clusterkit.engine.preflight import Report
 from clusterkit.engine.scope import Scope
 from clusterkit.gke import occupants
 from clusterkit.gke.client import Clients
-from clusterkit.gke.profile import GkeProfile
 from clusterkit.gke.tags import REPLACE, ComputeState, Marked, resource_name
 from clusterkit.naming import CLUSTER, NAME, mark
 
@@ -30,7 +28,8 @@ NAT: Mapping[str, Any] = {
     "natIpAllocateOption": "AUTO_ONLY",
     "sourceSubnetworkIpRangesToNat": "ALL_SUBNETWORKS_ALL_IP_RANGES",
 }
-SSH = "22"
+SSH = (("tcp", ("22",)),)
+"""what a rule allows: a protocol and its ports"""
 
 
 class NetworkState(ComputeState):
@@ -73,6 +72,7 @@ class SubnetworkState(ComputeState):
     ranges: Mapping[str, str]
     """secondary ranges by name"""
     private_access: bool
+    purpose: str = ""
     fingerprint: str = ""
 
     @property
@@ -110,6 +110,7 @@ class Subnetwork(Marked[SubnetworkState]):
             cidr=shown["ipCidrRange"],
             ranges={each["rangeName"]: each.get("ipCidrRange", "") for each in ranges},
             private_access=bool(shown.get("privateIpGoogleAccess")),
+            purpose=shown.get("purpose") or "PRIVATE",
             fingerprint=shown.get("fingerprint") or "",
         )
 
@@ -206,6 +207,10 @@ class FirewallState(ComputeState):
     """A firewall rule."""
 
     sources: frozenset[str]
+    allowed: frozenset[tuple[str, tuple[str, ...]]]
+    """protocols and their ports; none for all ports"""
+    targets: frozenset[str]
+    """network tags of the machines that it is about; none for all machines"""
     disabled: bool = False
 
 
@@ -223,19 +228,32 @@ class Firewall(Marked[FirewallState]):
 
     @classmethod
     def state(cls, scope: Scope[Clients], shown: Mapping[str, Any]) -> FirewallState:
-        sources = frozenset(shown.get("sourceRanges") or ())
-        disabled = bool(shown.get("disabled"))
-        return FirewallState(**cls.shown(scope, shown), sources=sources, disabled=disabled)
+        allowed = frozenset(
+            (str(each.get("IPProtocol")), tuple(each.get("ports") or ()))
+            for each in shown.get("allowed") or ()
+        )
+        return FirewallState(
+            **cls.shown(scope, shown),
+            sources=frozenset(shown.get("sourceRanges") or ()),
+            allowed=allowed,
+            targets=frozenset(shown.get("targetTags") or ()),
+            disabled=bool(shown.get("disabled")),
+        )
 
     def create(self, env: Env[Clients]) -> Operation[Clients]:
         return self.insert(
             env,
             network=env[self.network].path,
             direction="INGRESS",
-            allowed=[{"IPProtocol": "tcp", "ports": [SSH]}],
-            sourceRanges=sorted(self.sources),
-            targetTags=[node_tag(env)],
+            **self._rule(env),
         )
+
+    def _rule(self, env: Env[Clients]) -> dict[str, Any]:
+        return {
+            "allowed": [{"IPProtocol": protocol, "ports": [*ports]} for protocol, ports in SSH],
+            "sourceRanges": sorted(self.sources),
+            "targetTags": [node_tag(env)],
+        }
 
     @classmethod
     def label(cls, scope: Scope[Clients], identifier: str, labels: Tags) -> Operation[Clients]:
@@ -246,55 +264,15 @@ class Firewall(Marked[FirewallState]):
 
     def edits(self, env: Env[Clients], have: FirewallState) -> Iterator[Edit]:
         def change() -> Operation[Clients]:
-            body = {"name": have.id, "sourceRanges": sorted(self.sources), "disabled": False}
+            body = {"name": have.id, **self._rule(env), "disabled": False}
             return self.change(env, have.path, body)
 
         yield from edit("sources", have.sources, frozenset(self.sources), change)
+        yield from edit("ports", have.allowed, frozenset(SSH), change)
+        yield from edit("machines", have.targets, frozenset({node_tag(env)}), change)
         yield from edit("disabled", have.disabled, False, change)
 
 
 def node_tag(scope: Scope[Any]) -> str:
     """The network tag of this cluster's nodes, which the rules of ours are about."""
     return resource_name(scope, "node")
-
-
-def existing(
-    profile: GkeProfile, clients: Clients, report: Report
-) -> tuple[NetworkState, SubnetworkState] | None:
-    """The network and subnetwork that the profile names; None if it names none, or if they are not
-    there, which ``report`` tells.
-    """
-    given = profile.network.existing
-    if given is None:
-        return None
-    scope = Scope(clients, profile.name, profile.region)
-    project, region = given.project or clients.project, profile.region
-
-    def wrong(field: str, what: str, cure: str = "") -> None:
-        report.error(what, f"network.existing.{field}", cure)
-
-    network = Network.get(scope, f"projects/{project}/global/networks/{given.vpc}")
-    if network is None:
-        wrong("vpc", f"there is no network {given.vpc} in {project}")
-    path = f"projects/{project}/regions/{region}/subnetworks/{given.subnetwork}"
-    found = Subnetwork.get(scope, path)
-    if found is None:
-        wrong("subnetwork", f"there is no subnetwork {given.subnetwork} in {region} of {project}")
-    if network is None or found is None:
-        return None
-    if found.network != network.id:
-        wrong("subnetwork", f"{given.subnetwork} lies in network {found.network}")
-    update = f"gcloud compute networks subnets update {given.subnetwork} --region={region}"
-    update += f" --project={project}"
-    for field, name in (("pods", given.pods), ("services", given.services)):
-        if name not in found.ranges:
-            known = ", ".join(found.ranges) or "none"
-            what = f"{given.subnetwork} has no secondary range {name}; it has {known}"
-            wrong(field, what, f"{update} --add-secondary-ranges={name}=RANGE")
-    if given.pods == given.services:
-        wrong("services", "pods and Services need a range each")
-    if not found.private_access:
-        what = f"subnetwork {given.subnetwork} has no private Google access for the nodes"
-        cure = f"{update} --enable-private-ip-google-access"
-        report.warn(what, "network.existing.subnetwork", cure)
-    return network, found

@@ -23,7 +23,7 @@ from clusterkit.engine.scope import Scope
 from clusterkit.engine.versions import minor
 from clusterkit.errors import Gone
 from clusterkit.gke.client import Clients
-from clusterkit.gke.cluster import ClusterState, begin, owned, why
+from clusterkit.gke.cluster import RECONCILING, ClusterState, begin, owned, why
 from clusterkit.gke.errors import ERRORS
 from clusterkit.gke.iam import ServiceAccountState
 from clusterkit.gke.pools import EFFECTS, Body, complete, taints
@@ -59,6 +59,8 @@ class NodePoolState(Record):
     labels: Mapping[str, str]
     taints: frozenset[Taint]
     mode: str
+    private: bool
+    """whether its nodes have no public addresses"""
     account: str
     size: int
     """how many nodes it is to have"""
@@ -112,7 +114,9 @@ class NodePool(Nodes[Clients, NodePoolState]):
     unseen: ClassVar[str] = "its type of disk, zones, scopes or SSH key differ"
     usable: ClassVar[frozenset[str]] = frozenset({"RUNNING"})
     failed: ClassVar[frozenset[str]] = frozenset({"ERROR"})
-    unhealthy: ClassVar[frozenset[str]] = frozenset({"RUNNING_WITH_ERROR", "INCOMPLETE"})
+    unhealthy: ClassVar[frozenset[str]] = frozenset(
+        {"RUNNING_WITH_ERROR", "INCOMPLETE", RECONCILING}
+    )
     leaving: ClassVar[frozenset[str]] = frozenset({"STOPPING"})
     serial: ClassVar[bool] = True
     patience: ClassVar[float] = 2700.0
@@ -191,6 +195,8 @@ class NodePool(Nodes[Clients, NodePoolState]):
         theirs = frozenset(t for t in have.taints - ours if t[0] in OF_GKE)
         tainted = update(taints={"taints": taints((*self.taints, *sorted(theirs)))})
         yield from edit("taints", have.taints - theirs, ours, tainted)
+        hidden = update(nodeNetworkConfig={"enablePrivateNodes": True})
+        yield from edit("private nodes", have.private, True, hidden)
         served = update(workloadMetadataConfig=wanted)
         yield from edit("metadata server", have.mode, wanted["mode"], served)
         if minor(have.version) < minor(self.version):
@@ -275,6 +281,7 @@ def _state(cluster: ClusterState, shown: Mapping[str, Any]) -> NodePoolState:
             for each in config.get("taints") or ()
         ),
         mode=(config.get("workloadMetadataConfig") or {}).get("mode", ""),
+        private=bool((shown.get("networkConfig") or {}).get("enablePrivateNodes")),
         account=config.get("serviceAccount", ""),
         size=int(shown.get("initialNodeCount") or 0) * len(zones),
         told=why(shown),

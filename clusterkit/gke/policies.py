@@ -23,7 +23,7 @@ from clusterkit.engine.operation import Done, Outcome, Running
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Denied, Gone, Propagating
 from clusterkit.gke.client import Clients
-from clusterkit.gke.identities import EVERY
+from clusterkit.gke.identities import EVERY, accounts_host
 from clusterkit.naming import CLUSTER, read_mark
 
 Policy = Mapping[str, Any]
@@ -122,7 +122,7 @@ def is_account(scope: Scope[Clients], member: str, name: str = "") -> bool:
     names = f"({by_chance}|{exact})"
     if name:
         names = exact if name in JENKINS_X else by_chance
-    host = re.escape(f"@{scope.client.project}.iam.gserviceaccount.com")
+    host = re.escape(f"@{accounts_host(scope.client.project)}")
     pattern = rf"(deleted:)?(serviceAccount:)?{names}{host}(\?uid=\d+)?"
     return re.fullmatch(pattern, member) is not None
 

@@ -12,6 +12,7 @@ from math import ceil
 from typing import Any
 
 from clusterkit.engine.kind import Env
+from clusterkit.engine.preflight import MachineType
 from clusterkit.gke.fields import disk_type
 from clusterkit.gke.network import node_tag
 from clusterkit.gke.profile import GkePool
@@ -27,6 +28,9 @@ EFFECTS = {
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 """with a service account of one's own roles decide, not scopes
 (https://cloud.google.com/kubernetes-engine/docs/how-to/access-scopes)"""
+NO_TAINT = "NONE"
+"""keeps GKE from tainting arm64 nodes (container v1, ``TaintConfig``), as no other cloud does; the
+profile may"""
 SSH_KEYS = "ssh-keys"
 """key of an instance's metadata
 (https://cloud.google.com/compute/docs/connect/add-ssh-keys#metadata); not among the keys that GKE
@@ -35,7 +39,7 @@ reserves (container v1, ``NodeConfig.metadata``)"""
 
 def pool_body(
     pool: GkePool,
-    machine_type: str,
+    machine: MachineType,
     zones: Sequence[str],
     tags: Mapping[str, str],
     *,
@@ -45,10 +49,13 @@ def pool_body(
     """A pool as the API's ``NodePool``, without what only a run knows. What cannot be changed is
     hashed into its name.
 
-    ``ssh_keys`` is ``USER:ALGORITHM BASE64``. With ``metadata_server`` pods get the tokens of their
-    own service accounts, not of the node's.
+    GPUs that belong to the machine have to be named all the same, and GKE then installs their
+    driver (https://cloud.google.com/kubernetes-engine/docs/how-to/gpus#create). ``ssh_keys`` is
+    ``USER:ALGORITHM BASE64``. With ``metadata_server`` pods get the tokens of their own service
+    accounts, not of the node's.
     """
-    wish, disk = asked(pool), disk_type(machine_type, pool.disk.type)
+    wish, machine_type = asked(pool), machine.name
+    disk = disk_type(machine_type, pool.disk.type)
     scopes, labels = list(pool.scope_urls), {**tags, MACHINE: wish["machine"]}
     fixed = digest(machine_type, pool.disk.size, disk, pool.spot, zones, scopes, ssh_keys)
     config: dict[str, Any] = {
@@ -63,6 +70,16 @@ def pool_body(
         "spot": pool.spot,
         "metadata": {SSH_KEYS: ssh_keys} if ssh_keys else {},
     }
+    if machine.arch == "arm64":
+        config["taintConfig"] = {"architectureTaintBehavior": NO_TAINT}
+    if machine.accelerator:
+        config["accelerators"] = [
+            {
+                "acceleratorCount": machine.accelerators,
+                "acceleratorType": machine.accelerator,
+                "gpuDriverInstallationConfig": {"gpuDriverVersion": "DEFAULT"},
+            }
+        ]
     autoscaling: dict[str, Any] = {"enabled": wish["automatic"]}
     if wish["automatic"]:
         autoscaling |= {

@@ -17,17 +17,17 @@ from clusterkit.engine.preflight import Choice, Known, MachineType, Offers, Repo
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.versions import minor, number
 from clusterkit.errors import CloudError, Denied, Finding, PreflightError
-from clusterkit.gke import activation, network, nodes
+from clusterkit.gke import activation, existing, network, nodes
 from clusterkit.gke.client import Clients
 from clusterkit.gke.cluster import ClusterState, owned
 from clusterkit.gke.errors import DISABLED, QUOTAS
 from clusterkit.gke.fields import disk_problem, disk_type
-from clusterkit.gke.machine_types import cpu_metric, disk_metric, machine_types
+from clusterkit.gke.machine_types import cpu_metric, disk_metric, gpu_metric, machine_types
 from clusterkit.gke.network import NetworkState, SubnetworkState
 from clusterkit.gke.nodes import NodePoolState
 from clusterkit.gke.profile import GkeProfile
 from clusterkit.gke.tags import last
-from clusterkit.naming import MACHINE
+from clusterkit.naming import CLUSTER, MACHINE
 from clusterkit.profile.pool import machine_text
 
 PERMISSIONS = (
@@ -46,11 +46,15 @@ BUCKETS = "storage.buckets.create storage.buckets.setIamPolicy"
 ROLES = (
     "roles/container.admin, roles/compute.networkAdmin, roles/compute.securityAdmin, "
     "roles/iam.serviceAccountAdmin, roles/iam.serviceAccountUser, "
-    "roles/resourcemanager.projectIamAdmin, roles/artifactregistry.admin and roles/storage.admin"
+    "roles/resourcemanager.projectIamAdmin, roles/serviceusage.serviceUsageConsumer, "
+    "roles/artifactregistry.admin and roles/storage.admin"
 )
 SPOT = "PREEMPTIBLE_CPUS"
+OF_NETWORK = ("NETWORKS", "ROUTERS")
+"""quotas of the project that a network of our own counts against"""
 Quotas = Mapping[str, Mapping[str, Any]]
-"""a region's quotas by metric, as ``regions.get`` shows them"""
+"""quotas by metric, as ``regions.get`` and ``projects.get`` of Compute Engine show them; those of
+all regions together (``CPUS_ALL_REGIONS``) are the project's"""
 MORE = f"ask for more at {QUOTAS}, or use fewer or smaller machines"
 
 
@@ -108,7 +112,9 @@ def preflight(profile: GkeProfile, clients: Clients) -> Facts:
         permitted = background(lambda: check_permissions(profile, clients, report))
         clusters = background(lambda: owned(clients, profile.name))
         region = background(lambda: _region(clients))
-        given = background(lambda: network.existing(profile, clients, report))
+        totals = background(lambda: _totals(clients))
+        has_network = background(lambda: _has_network(profile, clients))
+        given = background(lambda: existing.existing(profile, clients, report))
         where = {"name": f"projects/{clients.project}/locations/{clients.region}"}
         config = background(lambda: clients.container("get_server_config", where))
         cluster = next(iter(clusters.result()), None)
@@ -123,18 +129,23 @@ def preflight(profile: GkeProfile, clients: Clients) -> Facts:
         if profile.mode == "standard":
             choice = _choose(profile, cluster, pools, found, known, zones, report)
             check_disks(profile, choice, report)
-            quotas = {each["metric"]: each for each in region.result().get("quotas") or ()}
-            needed = quota_needed(profile, choice, missing, quotas, new_network=not cluster)
+            quotas = _quotas(region.result())
+            own = not (cluster or profile.network.existing or has_network.result())
+            needed = quota_needed(profile, choice, missing, quotas, new_network=own)
             check_quota(quotas, needed, report)
+            everywhere = everywhere_needed(needed, new_network=own)
+            check_quota(_quotas(totals.result()), everywhere, report, "project")
         permitted.result()
+        shown = project.result()
+        if not cluster:
+            existing.check_shared(profile, clients, str(shown["projectNumber"]), report)
     report.raise_errors()
-    shown = project.result()
     return Facts(
         account=str(shown["projectId"]),
         number=str(shown["projectNumber"]),
         version=version,
         zones=choice.zones,
-        location=profile.region if profile.regional else choice.zones[0],
+        location=_location(profile, cluster, choice, report),
         pools={name: types[0] for name, types in choice.types.items()},
         existing=given.result(),
         warnings=(*report.warnings, *profile.warnings()),
@@ -159,6 +170,25 @@ def check_permissions(profile: GkeProfile, clients: Clients, report: Report) -> 
 def _region(clients: Clients) -> Any:
     path = f"projects/{clients.project}/regions/{clients.region}"
     return clients.call("compute", "regions.get", "GET", path)
+
+
+def _totals(clients: Clients) -> Any:
+    """The project as Compute Engine shows it; nothing to those who may not see it."""
+    try:
+        return clients.call("compute", "projects.get", "GET", f"projects/{clients.project}")
+    except Denied:
+        return {}
+
+
+def _quotas(shown: Any) -> Quotas:
+    return {each["metric"]: each for each in shown.get("quotas") or ()}
+
+
+def _has_network(profile: GkeProfile, clients: Clients) -> bool:
+    """Whether an earlier run has made the cluster's network."""
+    scope = Scope(clients, profile.name, profile.region)
+    found = network.Network.list(scope)
+    return any(have.tags.get(CLUSTER) == profile.name for have in found)
 
 
 def choose_version(
@@ -228,6 +258,22 @@ def _choose(
     return choose(profile.pools, profile.network.zones, offers, has, report)
 
 
+def _location(
+    profile: GkeProfile, cluster: ClusterState | None, choice: Choice, report: Report
+) -> str:
+    """Where the control plane is; an existing one stays where it is, if the profile leaves it open,
+    whatever the zones of the nodes become.
+    """
+    wanted = profile.region if profile.regional else choice.zones[0]
+    stays = cluster is not None and profile.location is None and profile.mode == "standard"
+    if cluster is None or not stays or cluster.autopilot or cluster.location == wanted:
+        return wanted
+    what = f"the control plane stays in {cluster.location}: GKE fixes its place at creation"
+    kind = "regional" if cluster.location == profile.region else "zonal"
+    report.warn(what, "network.zones", f"location: {kind} in the profile says so")
+    return cluster.location
+
+
 def check_disks(profile: GkeProfile, choice: Choice, report: Report) -> None:
     """Whether the chosen machines take the boot disks that the profile names, and the volumes that
     the default StorageClass makes.
@@ -262,16 +308,34 @@ def quota_needed(
             needed[SPOT if pool.spot and spot else cpu_metric(kind.name)] += kind.cpu * nodes
             needed[disk_metric(disk_type(kind.name, pool.disk.type))] += pool.disk.size * nodes
             needed["INSTANCES"] += nodes
-    if new_network and not profile.network.existing and profile.network.nat != "none":
+            if kind.accelerator:
+                gpus = gpu_metric(kind.accelerator)
+                needed[f"PREEMPTIBLE_{gpus}" if pool.spot else gpus] += kind.accelerators * nodes
+    if new_network and profile.network.nat != "none":
         needed["IN_USE_ADDRESSES"] += 1
     return needed
 
 
-def check_quota(quotas: Quotas, needed: Mapping[str, int], report: Report) -> None:
-    """Whether the region's quotas have room for that; one that is not shown does not limit it."""
+def everywhere_needed(needed: Mapping[str, int], *, new_network: bool) -> Counter[str]:
+    """What of ``quota_needed`` counts against quotas of the project too, and what else does."""
+    total = Counter[str](dict.fromkeys((*OF_NETWORK,), 1) if new_network else {})
+    for metric, more in needed.items():
+        for kind in ("CPUS", "GPUS") if not metric.startswith("PREEMPTIBLE_") else ():
+            if metric == kind or metric.endswith(f"_{kind}"):
+                total[f"{kind}_ALL_REGIONS"] += more
+    return total
+
+
+def check_quota(
+    quotas: Quotas, needed: Mapping[str, int], report: Report, place: str = "region"
+) -> None:
+    """Whether the quotas have room for that; one that is not shown does not limit it."""
     for metric, more in needed.items():
         quota = quotas.get(metric, {"limit": -1})
         used, most = int(quota.get("usage") or 0), int(quota.get("limit") or 0)
         if 0 <= most < used + more:
-            what = f"the pools need {more} more of the quota {metric}, of which {used} of {most} "
-            report.error(f"{what}are in use in the region", "pools", MORE)
+            who = "the network needs" if metric in OF_NETWORK else "the pools need"
+            what = f"{who} {more} more of the quota {metric}, of which {used} of {most} are in use "
+            cure = f"ask for more at {QUOTAS}, or use network.existing"
+            where, cure = ("network", cure) if metric in OF_NETWORK else ("pools", MORE)
+            report.error(f"{what}in the {place}", where, cure)

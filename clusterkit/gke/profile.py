@@ -41,6 +41,8 @@ from clusterkit.profile.ready import JENKINS_X_ACCOUNT, JenkinsX
 PODS = IPv4Network("172.20.0.0/14")
 SERVICES = IPv4Network("172.24.0.0/20")
 """default ranges of the pods and of Services"""
+KEPT = 4
+"""addresses of a subnet that no node can have (https://cloud.google.com/vpc/docs/subnets#unusable-ip-addresses-in-every-subnet)"""
 NODE_PREFIX = 24
 """of the range each node gets for its pods, with 110 pods a node
 (https://cloud.google.com/kubernetes-engine/docs/concepts/alias-ips)"""
@@ -339,4 +341,6 @@ class GkeProfile(model.BaseProfile):
                 hint = f"count: {below} or {above}" if below else f"count: {above}"
                 yield Problem(what, hint, ("pools", index, "count"))
         nodes = sum(each.maximum for each in self.pools)
+        if not self.network.existing:
+            yield from network.addresses_for_nodes(self.network.cidr, KEPT, nodes)
         yield from network.room_for_nodes(self.network.pod_range, NODE_PREFIX, nodes)

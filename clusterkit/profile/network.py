@@ -55,6 +55,13 @@ def room_for_nodes(pods: IPv4Network | None, each: int, nodes: int) -> Iterator[
         yield Problem(what, "choose a larger range", ("network", "pods"))
 
 
+def addresses_for_nodes(cidr: IPv4Network, kept: int, nodes: int) -> Iterator[Problem]:
+    """A problem if a subnet has no address for each of so many nodes; the cloud keeps some."""
+    if nodes > (room := cidr.num_addresses - kept):
+        what = f"{cidr} has addresses for {room} nodes, the pools may have {nodes}"
+        yield Problem(what, "choose a larger range, or fewer nodes", ("network", "cidr"))
+
+
 EXISTING = "use this network instead of creating one; cannot be combined with cidr, zones or nat"
 
 

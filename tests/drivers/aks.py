@@ -87,15 +87,20 @@ class Account:
 
     def __call__(self, method: str, path: str, body: Any = None, **query: str) -> Any:
         """The answer's JSON, when what it began is over."""
-        query.setdefault("api-version", version(path))
-        answer = self._session.request(method, ARM + path, json=body, params=query)
-        if not answer.ok:
-            raise Refused(f"{method} {path}: {answer.status_code} {answer.text}")
+        answer = self.ask(method, path, body, **query)
         if url := answer.headers.get("Azure-AsyncOperation"):
             self._done(url)
         elif answer.status_code == 202:
             self._gone(answer.headers["Location"])
         return answer.json() if answer.content else {}
+
+    def ask(self, method: str, path: str, body: Any = None, **query: str) -> Any:
+        """The answer, as what it begins goes on."""
+        query.setdefault("api-version", version(path))
+        answer = self._session.request(method, ARM + path, json=body, params=query)
+        if not answer.ok:
+            raise Refused(f"{method} {path}: {answer.status_code} {answer.text}")
+        return answer
 
     def every(self, path: str, **query: str) -> Iterator[Any]:
         """Every item of a list, from all its pages."""

@@ -56,7 +56,7 @@ TURNS = (
         {"network.zones": 2, **SPREAD},
         {"network.zones": 3, **SPREAD},
     ),
-    FIELDS.turn("network.zones", 1, 2, refused=(f"{ZONES[0]} -> {REGION}",)),
+    FIELDS.turn("network.zones", 1, 2),
     *_existing(),
     FIELDS.turn("cloud", "gke", "azure", invalid=("gke", "azure")),
     FIELDS.turn("project", None, HOST, refused=("clusterkit-sandbox", HOST)),

@@ -418,9 +418,13 @@ OPTIONAL: Mapping[str, Mapping[str, str]] = {
         "compute.addresses.list": WARNING,
         "compute.forwardingRules.list": WARNING,
         "compute.instances.list": WARNING,
+        "compute.projects.get": "without it, preflight does not know the quotas of all regions",
         "compute.routes.list": WARNING,
     },
     "aks": {
+        "Microsoft.Network/locations/usages/read": (
+            "without it, preflight does not know the quotas of networks and addresses"
+        ),
         "Microsoft.Resources/subscriptions/resources/read": ELSEWHERE,
         "Microsoft.Authorization/locks/read": LOCKS,
         "Microsoft.Authorization/permissions/read": "without it, preflight does not say what is "

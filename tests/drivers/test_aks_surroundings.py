@@ -12,7 +12,7 @@ import pytest
 from clusterkit import Cluster
 from clusterkit.aks.storage import LATE
 from clusterkit.engine.exchange import Exchange
-from clusterkit.errors import ClusterkitError, NotOurs
+from clusterkit.errors import ClusterkitError, NotOurs, PreflightError
 from clusterkit.kube.api import KubeApi
 from clusterkit_sandbox.pace import Pace
 from tests.drivers.aks import Account
@@ -74,6 +74,52 @@ def test_the_routes_of_a_subnet_decide_the_way_out(tmp_path: Path) -> None:
         left = found.things().values()
         assert not [each for each in left if each.kind == "role-assignment" and each.marks]
         assert [each for each in left if each.kind == "virtual-network"]
+
+
+def test_a_subnet_that_aks_would_not_take(tmp_path: Path) -> None:
+    with world(EXISTING_CASE, tmp_path) as found:
+        service = {"serviceName": "Microsoft.Sql/managedInstances"}
+        _subnet(Account(found), delegations=[{"name": "sql", "properties": service}])
+        edits = {"pools.0.count": {"min": 1, "max": 4092}, "network.pods": "10.64.0.0/12"}
+        many = found.load(edited(found.case.profile, edits))
+        with pytest.raises(PreflightError) as caught:
+            found.cluster().preflight(many)
+        told = [each.what for each in caught.value.findings]
+        assert "subnet theirs-a is delegated to Microsoft.Sql/managedInstances" in told
+        assert "10.9.0.0/20 has addresses for 4091 nodes, the pools may have 4092" in told
+
+
+def test_a_security_group_that_lets_nothing_out(tmp_path: Path) -> None:
+    with world(EXISTING_CASE, tmp_path) as found:
+        account = Account(found)
+        path = f"{account.path}/resourceGroups/theirs/providers/{NETWORK}/networkSecurityGroups/n"
+
+        def told(*rules: tuple[str, str, str]) -> bool:
+            every = {"protocol": "*", "sourceAddressPrefix": "*", "sourcePortRange": "*"}
+            every |= {"direction": "Outbound", "destinationAddressPrefix": "Internet"}
+            made = [
+                {
+                    "name": access.lower(),
+                    "properties": {
+                        **every,
+                        "access": access,
+                        "priority": int(priority),
+                        "destinationPortRange": port,
+                    },
+                }
+                for access, priority, port in rules
+            ]
+            account(
+                "PUT", path, {"location": account.region, "properties": {"securityRules": made}}
+            )
+            _subnet(account, networkSecurityGroup={"id": path})
+            warnings = found.cluster().preflight(found.profile).warnings
+            return any("rule deny of the subnet's security group" in str(each) for each in warnings)
+
+        assert told(("Deny", "200", "*"))
+        assert not told(("Deny", "200", "*"), ("Allow", "100", "443"))
+        assert told(("Deny", "200", "*"), ("Allow", "300", "443"))
+        assert not told(("Deny", "200", "22"))
 
 
 def test_the_gateway_of_a_subnet_is_let_in(tmp_path: Path) -> None:

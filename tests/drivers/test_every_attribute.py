@@ -105,6 +105,7 @@ UNSEEN: Mapping[str, Mapping[str, str]] = {
         "router.network": FIXED,
         "subnetwork.fingerprint": GIVEN,
         "subnetwork.network": FIXED,
+        "subnetwork.purpose": FIXED,
     },
     "aks": {
         "cluster.azure_rbac": "without Entra ID it means nothing",
@@ -129,6 +130,7 @@ UNSEEN: Mapping[str, Mapping[str, str]] = {
         "registry.server": GIVEN,
         "resource-group.region": FIXED,
         "storage-account.sku": "a redundancy that somebody has raised stays",
+        "virtual-network.guards": "a security group that somebody has attached stays",
         "virtual-network.routes": "a route table that somebody has attached stays (docs/aks.md)",
         "virtual-network.subnet": GIVEN,
         "virtual-network.subnet_status": GIVEN,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from clusterkit.errors import PreflightError
-from tests.drivers import alibaba_cases, eks_cases, gke_cases
+from tests.drivers import alibaba_cases, eks_cases, gke, gke_cases
 from tests.drivers.aws import Account
 from tests.drivers.world import Case, World, edited, world
 
@@ -113,6 +113,7 @@ def test_zones_that_sell_the_machine_are_chosen(tmp_path: Path) -> None:
             [
                 "pools: the pools need 240 more of the quota CPUS, of which 0 of 72 are in use in",
                 "pools: the pools need 4800 more of the quota SSD_TOTAL_GB, of which 0 of 2048",
+                "pools: the pools need 240 more of the quota CPUS_ALL_REGIONS, of which 0 of 72",
             ],
         ),
         (
@@ -222,6 +223,30 @@ def test_an_existing_vpc_that_needs_a_second_look(tmp_path: Path) -> None:
             ),
             open_endpoint,
         ]
+
+
+def test_a_network_of_googles_that_needs_a_second_look(tmp_path: Path) -> None:
+    case = gke_cases.MINIMAL_CASE
+    many = {"pools.0.count": {"min": 1, "max": 5000}}
+    with world(case, tmp_path) as found:
+        account = gke.Account(found)
+        path = gke_cases.network(account)
+        profile = edited(case.profile, {"network": {"existing": gke_cases.EXISTING}})
+
+        def warnings() -> list[str]:
+            told = facts(found, profile).warnings
+            return [f"{each}" for each in told if each.where.startswith("network")]
+
+        (told,) = warnings()
+        assert "network theirs has no Cloud NAT in europe-west1" in told
+        room = errors(found, edited(profile, many))
+        assert "10.9.0.0/20 has addresses for 4092 nodes" in room[0]
+        assert "10.64.0.0/14 has room for 1024 nodes" in room[1]
+        nat = {"name": "n", "natIpAllocateOption": "AUTO_ONLY"}
+        nat["sourceSubnetworkIpRangesToNat"] = "ALL_SUBNETWORKS_ALL_IP_RANGES"
+        router = {"name": "theirs", "network": path, "nats": [nat]}
+        account.compute("POST", f"regions/{account.region}/routers", router)
+        assert warnings() == []
 
 
 def test_the_control_plane_keeps_its_zones(tmp_path: Path) -> None:

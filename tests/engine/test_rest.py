@@ -11,8 +11,9 @@ import pytest
 
 from clusterkit.engine.error_table import ErrorTable, Row
 from clusterkit.engine.exchange import Exchange
-from clusterkit.engine.rest import Answer, RestClient, by_table, pool
-from clusterkit.errors import QuotaExceeded, Rejected, Throttled, Unreachable
+from clusterkit.engine.rest import Answer, RestClient, by_table, cloud_pool, pool
+from clusterkit.engine.target import CloudConnection
+from clusterkit.errors import ClusterkitError, QuotaExceeded, Rejected, Throttled, Unreachable
 from tests.unit.loopback import Heard, Loopback, loopback
 
 HOST = "https://compute.example.test"
@@ -92,6 +93,18 @@ def test_the_observer_is_told_before_and_after(server: Loopback) -> None:
         ("before", "networks.test", False, None),
         ("after", "networks.test", False, 200),
     ]
+
+
+def test_the_authorities_that_the_vendors_tools_are_told_of(
+    server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(server.ca_file))
+    wire = CloudConnection(server.proxy)
+    found = RestClient(cloud_pool(HOST, wire), by_table(TABLE, told), service="compute")
+    assert found.call("x", "GET", f"{HOST}/x") == {}
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "missing"))
+    with pytest.raises(ClusterkitError, match="missing holds no certificate authorities"):
+        cloud_pool(HOST, wire)
 
 
 def test_a_stranger_and_a_dead_proxy_are_told_apart(server: Loopback, tmp_path: Path) -> None:

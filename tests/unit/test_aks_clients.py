@@ -35,6 +35,7 @@ from clusterkit.errors import (
 from clusterkit.naming import CLUSTER, NAME
 from tests.unit.loopback import Answer, Heard, Loopback, loopback
 
+LIVE = "00000000-0000-0000-0000-00000000000c"
 TENANT = "00000000-0000-0000-0000-00000000000a"
 SUBSCRIPTION = "00000000-0000-0000-0000-00000000000b"
 SECRET = {
@@ -214,6 +215,64 @@ def test_subscriptions_of_az(server: Loopback, nobody: Path) -> None:
     assert error.value.hint == "there are Live, Test"
 
 
+def _az(folder: Path) -> Path:
+    """A program of az's name that writes down what it is asked, and gives a token."""
+    token = json.dumps({"accessToken": "az-token", "expires_on": 4102444800})
+    program = folder / "bin" / "az"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\necho \"$@\" >> {folder}/asked\necho '{token}'\n")
+    program.chmod(0o755)
+    return program.parent
+
+
+def test_az_is_asked_for_the_directory_of_the_subscription(
+    server: Loopback, nobody: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nobody.mkdir()
+    known = [
+        {"id": TENANT, "name": "Test", "isDefault": True, "environmentName": "AzureCloud"},
+        {"id": SUBSCRIPTION, "name": "Live"},
+        {"id": LIVE, "name": "Kept apart", "environmentName": "AzureChinaCloud"},
+    ]
+    (nobody / "azureProfile.json").write_text(json.dumps({"subscriptions": known}))
+    monkeypatch.setenv("PATH", str(_az(tmp_path)), prepend=":")
+    for account in (SUBSCRIPTION, None, "00000000-0000-0000-0000-0000000000ff"):
+        assert clients(server, {}, account=account).bearer().token == "az-token"
+    asked = [
+        line.partition("--subscription ")[2]
+        for line in (tmp_path / "asked").read_text().splitlines()
+    ]
+    assert [each.partition(" ")[0].strip() for each in asked] == [SUBSCRIPTION, TENANT, ""]
+    for more in ({"account": LIVE}, {"cloud_profile": "Kept apart"}):
+        with pytest.raises(CredentialsError, match="is in AzureChinaCloud") as error:
+            clients(server, {}, **more).bearer()
+        assert "az cloud set" in error.value.hint
+
+
+def test_terraforms_variables(server: Loopback) -> None:
+    environ = {name.replace("AZURE_", "ARM_"): value for name, value in SECRET.items()}
+    made = clients(server, environ)
+    made.bearer()
+    assert made.subscription == SUBSCRIPTION
+    form = parse_qs(server.heard[-1].body.decode())
+    assert form["client_secret"] == ["the-secret"]
+
+
+def test_an_identity_of_the_machine(server: Loopback) -> None:
+    """Its server is near, and never behind ``HTTPS_PROXY``; a test's proxy hears it all."""
+    token = {"access_token": "of-the-machine", "expires_on": "4102444800", "token_type": "Bearer"}
+    server.answer = lambda _: (200, json.dumps(token).encode())
+    environ = {"IDENTITY_ENDPOINT": "http://127.0.0.9/token", "IDENTITY_HEADER": "secret"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environ.items():  # azure-identity reads these itself
+            patch.setenv(name, value)
+        patch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+        made = clients(server, {**environ, "AZURE_SUBSCRIPTION_ID": SUBSCRIPTION})
+        assert made.bearer().token == "of-the-machine"
+    (heard,) = server.heard
+    assert (heard.host, heard.secure) == ("127.0.0.9", False)
+
+
 def test_what_a_token_says() -> None:
     assert claims(token(a=1))["a"] == 1
     assert claims("opaque") == claims("a.!.c") == {}
@@ -365,9 +424,21 @@ def test_the_lock_is_made_only_if_there_is_none(server: Loopback) -> None:
     put = server.heard[-1]
     assert (put.method, put.headers["if-none-match"]) == ("PUT", "*")
     assert json.loads(put.body)["tags"] == TAGS
-    server.answer = says(412, {"error": {"code": "PreconditionFailed"}})
+    there, taken = server.answer, says(412, {"error": {"code": "PreconditionFailed"}})
+    server.answer = lambda heard: (taken if heard.method == "PUT" else there)(heard)
     with pytest.raises(Exists):
         LOCK.take(scope, TAGS)
+
+
+def test_the_lock_has_the_tags_that_a_policy_requires(server: Loopback) -> None:
+    group = {"id": GROUP, "name": "g", "location": "westeurope"}
+    group |= {"tags": {"owner": "them", "cost": "7", CLUSTER: "demo"}}  # type: ignore[dict-item]
+    server.answer = says(200, {"value": [group]})
+    LOCK.take(Scope(clients(server, home="g"), "demo", "westeurope"), TAGS)
+    assert json.loads(server.heard[-1].body)["tags"] == {"owner": "them", "cost": "7", **TAGS}
+    made = clients(server, home="g", tags=(("owner", "me"),))
+    LOCK.take(Scope(made, "demo", "westeurope"), TAGS)
+    assert json.loads(server.heard[-1].body)["tags"]["owner"] == "me"
 
 
 def test_the_lock_is_changed_only_by_who_has_read_it(server: Loopback) -> None:
@@ -403,9 +474,12 @@ def test_the_lock_brings_the_clusters_own_group(server: Loopback) -> None:
         return found
 
     server.answer = answer
-    LOCK.take(Scope(clients(server, home=""), "demo", "westeurope"), TAGS)
+    made = clients(server, home="", tags=(("owner", "me"),))
+    LOCK.take(Scope(made, "demo", "westeurope"), TAGS)
     group, lock = [heard for heard in server.heard if heard.method == "PUT"]
     assert group.path.partition("?")[0].endswith("/clusterkit-demo-westeurope")
     made_for_it = {"clusterkit-lock": "demo"}
-    assert json.loads(group.body)["tags"] == {CLUSTER: "demo", NAME: "main", **made_for_it}
+    tags = json.loads(group.body)["tags"]
+    assert tags == {CLUSTER: "demo", NAME: "main", "owner": "me", **made_for_it}
+    assert json.loads(lock.body)["tags"] == {"owner": "me", **TAGS}
     assert "/clusterkit-demo-westeurope/providers/Microsoft.Compute/" in lock.path

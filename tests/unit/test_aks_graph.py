@@ -131,6 +131,15 @@ def test_the_nodes_reach_the_api_server_by_their_own_address() -> None:
     assert private == {"enablePrivateCluster": True}
 
 
+@pytest.mark.parametrize("public", [True, False])
+def test_the_zone_of_a_private_endpoint_is_linked_to_the_whole_network(public: bool) -> None:
+    found = _wanted(endpoint={"public": public})
+    right = found["role-assignment/network"]
+    assert isinstance(right, RoleAssignment)
+    scope, _ = right._wanted(_env(found))
+    assert scope == (SUBNET if public else "/subscriptions/S/resourceGroups/G/providers/X/v")
+
+
 @pytest.mark.parametrize(
     ("network", "outbound"),
     [({}, "userAssignedNATGateway"), ({"nat": False}, "loadBalancer")],

@@ -8,18 +8,19 @@ from typing import Any
 import pytest
 
 from clusterkit.aks.machine_types import NO_ZONE, Offer, _machine_type, _offered
+from clusterkit.aks.network import BALANCED, GATEWAY, Outside, VirtualNetworkState
 from clusterkit.aks.preflight import (
     _allowed,
     _choose,
-    check_quota,
     check_system,
     choose_version,
-    cores_needed,
 )
 from clusterkit.aks.profile import AksProfile
+from clusterkit.aks.quotas import addresses_needed, check_networks, check_quota, cores_needed
 from clusterkit.engine.preflight import Report
 
 POOL: Mapping[str, Any] = {"name": "default", "machine": {"cpu": 4, "memory": 16}, "count": 3}
+VNET = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/virtualNetworks/v"
 OFFICIAL, LONG = "KubernetesOfficial", "AKSLongTermSupport"
 OFFERED: list[dict[str, Any]] = [
     {"version": "1.34", "capabilities": {"supportPlan": [LONG]}},
@@ -150,6 +151,25 @@ def test_quotas_of_family_and_region() -> None:
         "the pools need 12 more cores vCPUs",
         "the pools need 12 more standardDSv5Family vCPUs",
     ]
+
+
+def test_the_quota_of_addresses() -> None:
+    wanted = addresses_needed(_profile(), None)
+    assert wanted == [
+        "VirtualNetworks",
+        "NatGateways",
+        "PublicIPAddresses",
+        "StandardSkuPublicIpAddresses",
+    ]
+    report = Report()
+    check_networks(wanted, {"publicipaddresses": (3, 3), "virtualnetworks": (1, 1000)}, report)
+    (error,) = report.errors
+    assert "PublicIPAddresses, of which 3 of 3 are in use in the region" in error.what
+    state = VirtualNetworkState(id="n", path="n", name="n", cidr="10.0.0.0/8")
+    network = {"existing": {"vpc": VNET, "subnet": "s"}}
+    for outbound, needed in ((BALANCED, wanted[2:]), (GATEWAY, [])):
+        outside = Outside(network=state, outbound=outbound)
+        assert addresses_needed(_profile(network=network), outside) == needed
 
 
 def test_a_family_whose_quota_has_room_is_chosen_together_with_its_zones() -> None:

@@ -35,6 +35,15 @@ def said(folder: Path, text: str) -> list[str]:
     return [f"{finding.where} {finding.what} | {finding.hint}" for finding in error.value.findings]
 
 
+def test_what_is_elsewhere_or_too_small(tmp_path: Path) -> None:
+    for region in ("chinaeast2", "usgovvirginia"):
+        (told,) = said(tmp_path, GOOD.replace("westeurope", region))
+        assert f"region: '{region}' is in another cloud of Microsoft's" in told
+    many = GOOD.replace("v5}", "v5, count: 28}") + "network: {cidr: 10.9.0.0/27}"
+    (told,) = said(tmp_path, many)
+    assert "network.cidr: 10.9.0.0/27 has addresses for 27 nodes, the pools may have 28" in told
+
+
 @pytest.mark.parametrize(
     ("more", "what"),
     [

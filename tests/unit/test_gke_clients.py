@@ -39,7 +39,7 @@ from clusterkit.errors import (
     Unreachable,
 )
 from clusterkit.gke import leftovers
-from clusterkit.gke.client import Clients
+from clusterkit.gke.client import Clients, Connections
 from clusterkit.gke.container import METHODS
 from clusterkit.gke.lock import FirewallPolicyLock
 from clusterkit.gke.occupants import of_network
@@ -239,6 +239,69 @@ def test_the_projects_order(
     assert of_the_user(server, account="of-the-profile").project == "of-the-profile"
 
 
+@pytest.mark.parametrize("name", ["GOOGLE_CREDENTIALS", "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE"])
+def test_keys_that_terraform_and_gcloud_know(server: Loopback, name: str, tmp_path: Path) -> None:
+    file = write(tmp_path / "key.json", key("theirs"))
+    for given in (str(file), file.read_text())[: 2 if name == "GOOGLE_CREDENTIALS" else 1]:
+        made = clients(server, environ={name: given})
+        assert (made.project, made.bearer().token) == ("theirs", TOKEN)
+
+
+def test_access_tokens_that_somebody_else_renews(server: Loopback, tmp_path: Path) -> None:
+    file = write(tmp_path / "token", "first\n")
+    environ = {"CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": str(file), "GOOGLE_PROJECT": PROJECT}
+    assert clients(server, environ=environ).bearer().token == "first"
+    write(file, "second")
+    made = clients(server, environ=environ)
+    made.call("compute", "regions.get", "GET", f"projects/{made.project}/regions/r")
+    (heard,) = server.heard
+    assert heard.headers["authorization"] == "Bearer second"
+    file.unlink()
+    with pytest.raises(CredentialsError, match="holds no access token"):
+        clients(server, environ=environ).bearer()
+    assert clients(server, environ={"GOOGLE_OAUTH_ACCESS_TOKEN": "a"}).bearer().token == "a"
+
+
+def test_the_active_configuration_acts_as_another(server: Loopback, home: Path) -> None:
+    token = {"accessToken": "of-another", "expireTime": "2100-01-01T00:00:00Z"}
+    server.answer = says(200, token)
+    other = "[core]\naccount = me@x.org\nproject = p\n[auth]\nimpersonate_service_account = o@p"
+    write(home / "configurations" / "config_default", other)
+    write(home / "legacy_credentials" / "me@x.org" / "adc.json", USER)
+    assert of_the_user(server).bearer().token == "of-another"
+    # the application's own login is another one
+    write(home / "application_default_credentials.json", USER)
+    assert of_the_user(server).bearer().token == TOKEN
+
+
+def test_the_project_whose_quota_a_user_has(
+    server: Loopback, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOOGLE_CLOUD_QUOTA_PROJECT", "pays")
+    write(home / "application_default_credentials.json", {**USER, "quota_project_id": "other"})
+    made = of_the_user(server, account=PROJECT)
+    made.call("iam", "projects.serviceAccounts.list", "GET", f"projects/{PROJECT}/serviceAccounts")
+    assert server.heard[-1].headers["x-goog-user-project"] == "pays"
+
+
+def test_a_metadata_server_is_never_behind_the_proxy(
+    server: Loopback, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It tells a proxy who the proxy's machine is."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("GCE_METADATA_HOST", "metadata.example")
+    wire = CloudConnection(None, None, {"GCE_METADATA_HOST": "metadata.example"})
+    made = Connections(Target("gke", "demo", "europe-west1", account=PROJECT), wire)
+    assert made._pool.proxy is not None
+    assert made._near.proxy is None
+    assert type(made.found.credentials).__module__.startswith("google.auth.compute_engine")
+
+
+def test_a_key_of_another_universe(server: Loopback) -> None:
+    with pytest.raises(CredentialsError, match=r"are of example\.cloud"):
+        clients(server, {**key(), "universe_domain": "example.cloud"}).bearer()
+
+
 def test_a_sandboxs_environment_is_all_there_is(server: Loopback, home: Path) -> None:
     write(home / "application_default_credentials.json", USER)
     made = clients(server, environ={"NO_GCE_CHECK": "true"})
@@ -273,6 +336,21 @@ def test_google_is_not_imported_before_it_is_needed() -> None:
     """``clusterkit --help`` and ``validate`` need none of it."""
     code = "import sys, clusterkit.gke; sys.exit('google.auth' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_policy_of_the_organization_that_forbids_it(server: Loopback) -> None:
+    """Its name is among the details only."""
+    policy = "constraints/iam.disableServiceAccountKeyCreation"
+    what = "Key creation is not allowed on this service account."
+    violations = [{"description": what, "type": policy, "subject": "projects/p"}]
+    kind = "type.googleapis.com/google.rpc.PreconditionFailure"
+    more = {"status": "FAILED_PRECONDITION", "details": [{"@type": kind, "violations": violations}]}
+    server.answer = refuses(400, "failedPrecondition", what, **more)
+    made = clients(server)
+    with pytest.raises(Denied, match="Key creation is not allowed") as caught:
+        made.call("iam", "projects.serviceAccounts.keys.create", "POST", "projects/p/x/keys", {})
+    assert "organization policy" in caught.value.hint
+    assert policy in str(caught.value)
 
 
 # -- what leaves ----

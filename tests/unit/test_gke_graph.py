@@ -14,7 +14,7 @@ from clusterkit.engine.preflight import MachineType
 from clusterkit.gke.cluster import Cluster
 from clusterkit.gke.graph import graph
 from clusterkit.gke.nodes import NodePool
-from clusterkit.gke.pools import complete
+from clusterkit.gke.pools import complete, pool_body
 from clusterkit.gke.preflight import Facts
 from clusterkit.gke.profile import GkeProfile
 
@@ -70,6 +70,33 @@ def test_the_sdk_knows_every_field_of_a_pool(fields: Any) -> None:
         body, cluster_service.NodePool.pb(message)
     )
     assert message.config.machine_type == body["config"]["machineType"]
+
+
+def _message(machine: MachineType) -> Any:
+    """What the SDK understands of a pool of these machines."""
+    profile = GkeProfile.model_validate(
+        {"cloud": "gke", "name": "demo", "region": "europe-west1", "pools": [POOL]}
+    )
+    body, message = pool_body(profile.pools[0], machine, (ZONE,), {}), cluster_service.NodePool()
+    import_module("google.protobuf.json_format").ParseDict(
+        body, cluster_service.NodePool.pb(message)
+    )
+    return message
+
+
+def test_arm_nodes_have_no_taint_that_nobody_asked_for() -> None:
+    config = _message(MachineType("c4a-standard-4", arch="arm64")).config
+    assert config.taint_config.architecture_taint_behavior.name == "NONE"
+    config = _message(MachineType("e2-standard-4")).config
+    assert config.taint_config.architecture_taint_behavior.value == 0
+
+
+def test_gpus_are_named_and_get_their_driver() -> None:
+    machine = MachineType("g2-standard-4", accelerator="nvidia-l4", accelerators=1)
+    (found,) = _message(machine).config.accelerators
+    assert (found.accelerator_type, found.accelerator_count) == ("nvidia-l4", 1)
+    assert found.gpu_driver_installation_config.gpu_driver_version.name == "DEFAULT"
+    assert "accelerators" not in _pool().body["config"]
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """Amending an IAM policy that others share."""
 
+from types import SimpleNamespace
 from typing import Any
 
-from clusterkit.gke.policies import VERSION, Grant, amended, grants
+from clusterkit.gke.identities import PIPELINES, address
+from clusterkit.gke.policies import VERSION, Grant, amended, grants, is_account
 
 READER, WRITER = "roles/reader", "roles/writer"
 CONDITION = {"title": "by day", "expression": "request.time.getHours() < 18"}
@@ -47,3 +49,12 @@ def test_a_grant_that_is_there_is_not_added_again() -> None:
 def test_a_conditional_binding_is_no_grant() -> None:
     only = {"bindings": [POLICY["bindings"][2]]}
     assert grants(only) == frozenset()
+
+
+def test_accounts_of_a_project_of_a_domain() -> None:
+    project = "example.com:name"
+    email = address("demo", project, PIPELINES)
+    assert email == f"demo-{PIPELINES.name}@name.example.com.iam.gserviceaccount.com"
+    scope: Any = SimpleNamespace(cluster="demo", client=SimpleNamespace(project=project))
+    assert is_account(scope, f"deleted:serviceAccount:{email}?uid=7")
+    assert not is_account(scope, email.replace("name.example", "name-example"))

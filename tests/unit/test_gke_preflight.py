@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from clusterkit.engine.preflight import Choice, MachineType, Report
-from clusterkit.gke.preflight import check_disks, check_quota, choose_version, quota_needed
+from clusterkit.gke.machine_types import _machine_type
+from clusterkit.gke.preflight import (
+    check_disks,
+    check_quota,
+    choose_version,
+    everywhere_needed,
+    quota_needed,
+)
 from clusterkit.gke.profile import GkeProfile
 
 POOL: Mapping[str, Any] = {"name": "default", "machine": "e2-standard-4", "count": 3}
@@ -99,3 +106,31 @@ def test_mixed_kinds_of_volumes_are_a_warning() -> None:
     check_disks(_profile(*pools), _choice("e2-standard-4", "c4-standard-4"), report)
     assert "Hyperdisk" in report.warnings[0].what
     assert not report.errors
+
+
+@pytest.mark.parametrize(
+    ("type_", "metric"), [("nvidia-l4", "NVIDIA_L4_GPUS"), ("nvidia-tesla-t4", "NVIDIA_T4_GPUS")]
+)
+@pytest.mark.parametrize("spot", [False, True])
+def test_gpus_have_quotas_in_the_region_and_in_the_project(
+    type_: str, metric: str, spot: bool
+) -> None:
+    cards = [{"guestAcceleratorType": type_, "guestAcceleratorCount": 2}]
+    shown = {"name": "g2-standard-24", "guestCpus": 24, "memoryMb": 98304, "accelerators": cards}
+    kind = _machine_type(shown, frozenset({"europe-west1-b"}))
+    choice = Choice(("europe-west1-b",), {"default": (kind,)})
+    profile = _profile({**POOL, "machine": "g2-standard-24", "spot": spot})
+    quotas = {"PREEMPTIBLE_CPUS": {"metric": "PREEMPTIBLE_CPUS", "limit": 100.0}}
+    needed = quota_needed(profile, choice, {"default": 3}, quotas, new_network=False)
+    assert needed[f"PREEMPTIBLE_{metric}" if spot else metric] == 6
+    total = everywhere_needed(needed, new_network=True)
+    network = {"NETWORKS": 1, "ROUTERS": 1}
+    assert total == (
+        network if spot else {**network, "CPUS_ALL_REGIONS": 72, "GPUS_ALL_REGIONS": 6}
+    )
+    report = Report()
+    none = {"metric": "GPUS_ALL_REGIONS", "limit": 0.0, "usage": 0.0}
+    check_quota({"GPUS_ALL_REGIONS": none, "NETWORKS": {"limit": 5, "usage": 5}}, total, report)
+    told = [each.what.partition(",")[0] for each in report.errors]
+    assert told[0] == "the network needs 1 more of the quota NETWORKS"
+    assert told[1:] == ([] if spot else ["the pools need 6 more of the quota GPUS_ALL_REGIONS"])

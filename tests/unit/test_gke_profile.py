@@ -116,6 +116,11 @@ def test_names_begin_with_a_letter(tmp_path: Path) -> None:
             "n4 machines boot from hyperdisk",
         ),
         ("machine: e2-small, disk: {type: hyperdisk-balanced}", "e2 machines cannot boot from"),
+        (
+            "machine: n2-standard-4, disk: {type: hyperdisk-balanced}",
+            "n2 machines cannot boot from",
+        ),
+        ("machine: a3-ultragpu-8g, disk: {type: pd-ssd}", "boot from hyperdisk-balanced only"),
         ("machine: e2-small, scopes: [storage]", "must be an access scope such as storage-full"),
         ("machine: e2-small, scopes: []", "pools[0].scopes"),
         (
