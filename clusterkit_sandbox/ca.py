@@ -15,6 +15,7 @@ import os
 import ssl
 import tempfile
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -29,21 +30,82 @@ _COMMON_NAME_LIMIT = 64  # RFC 5280, ub-common-name
 _CONTEXTS = 1000
 
 
-class Authority:
+class Signer:
+    """An authority whose key stays in memory."""
+
+    def __init__(self, name: x509.Name, life: timedelta) -> None:
+        """Make the key and sign its own certificate."""
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = name
+        public = self._key.public_key()
+        builder = self._builder(name, public, datetime.now(UTC) + life)
+        self.pem = self._signed(
+            builder.add_extension(
+                x509.BasicConstraints(ca=True, path_length=0), critical=True
+            ).add_extension(_key_usage(authority=True), critical=True)
+        )
+        """the authority's certificate"""
+
+    def certify(
+        self,
+        subject: x509.Name,
+        public: ec.EllipticCurvePublicKey,
+        until: datetime,
+        purpose: x509.ObjectIdentifier,
+        names: Sequence[x509.GeneralName] = (),
+    ) -> str:
+        """A certificate (PEM) for somebody's key."""
+        authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        builder = (
+            self._builder(subject, public, until)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_key_usage(authority=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+            .add_extension(authority, critical=False)
+        )
+        if names:
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        return self._signed(builder)
+
+    def _builder(
+        self, subject: x509.Name, public: ec.EllipticCurvePublicKey, until: datetime
+    ) -> x509.CertificateBuilder:
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name)
+            .public_key(public)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(datetime.now(UTC) - _BACK)
+            .not_valid_after(until)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+        )
+
+    def _signed(self, builder: x509.CertificateBuilder) -> str:
+        found = builder.sign(self._key, hashes.SHA256())
+        return found.public_bytes(serialization.Encoding.PEM).decode("ascii")
+
+
+class Authority(Signer):
     """A new authority, and server-side TLS contexts for the host names it signs."""
 
     def __init__(self, directory: Path) -> None:
         """Make the key and write ``directory/ca.pem``; ``directory`` exists and is private."""
+        super().__init__(
+            x509.Name(
+                [
+                    x509.NameAttribute(NameOID.ORGANIZATION_NAME, "clusterkit"),
+                    x509.NameAttribute(NameOID.COMMON_NAME, "clusterkit sandbox CA"),
+                ]
+            ),
+            _LIFE,
+        )
         self._directory = directory
         self._lock = threading.Lock()
         self._contexts: dict[str, ssl.SSLContext] = {}
-        self._key = ec.generate_private_key(ec.SECP256R1())
         self._leaf_key = ec.generate_private_key(ec.SECP256R1())
-        self._certificate = self._own_certificate()
-        self.pem = self._certificate.public_bytes(serialization.Encoding.PEM).decode("ascii")
-        """the authority's certificate"""
         self.file = directory / "ca.pem"
-        """the same, as a bundle file for clients"""
+        """its certificate, as a bundle file for clients"""
         self.file.write_text(self.pem, encoding="ascii")
 
     def context(self, host: str) -> ssl.SSLContext:
@@ -56,73 +118,50 @@ class Authority:
                 context = self._contexts[host] = self._new_context(host)
             return context
 
-    def _own_certificate(self) -> x509.Certificate:
-        public = self._key.public_key()
-        name = x509.Name(
-            [
-                x509.NameAttribute(NameOID.ORGANIZATION_NAME, "clusterkit"),
-                x509.NameAttribute(NameOID.COMMON_NAME, "clusterkit sandbox CA"),
-            ]
-        )
-        return (
-            _builder(name, name, public)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(key_usage(authority=True), critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
-            .sign(self._key, hashes.SHA256())
-        )
-
-    def _leaf(self, host: str) -> x509.Certificate:
-        public = self._leaf_key.public_key()
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host[:_COMMON_NAME_LIMIT])])
-        authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
-        return (
-            _builder(name, self._certificate.subject, public)
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(key_usage(authority=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
-            .add_extension(authority, critical=False)
-            .sign(self._key, hashes.SHA256())
-        )
-
     def _new_context(self, host: str) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.set_alpn_protocols(["http/1.1"])
-        chain = self._leaf_key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        ) + self._leaf(host).public_bytes(serialization.Encoding.PEM)
-        # Python's ssl reads keys from files only; mkstemp makes them 0600
-        handle, name = tempfile.mkstemp(dir=self._directory, prefix="leaf-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(chain)
-            context.load_cert_chain(name)
-        finally:
-            Path(name).unlink()
+        context = server_context()
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host[:_COMMON_NAME_LIMIT])])
+        certificate = self.certify(
+            name,
+            self._leaf_key.public_key(),
+            datetime.now(UTC) + _LIFE,
+            ExtendedKeyUsageOID.SERVER_AUTH,
+            [x509.DNSName(host)],
+        )
+        load(context, private(self._leaf_key) + certificate, self._directory)
         return context
 
 
-def _builder(
-    subject: x509.Name, issuer: x509.Name, public: ec.EllipticCurvePublicKey
-) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(public)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _BACK)
-        .not_valid_after(now + _LIFE)
-    )
+def server_context() -> ssl.SSLContext:
+    """The server side of TLS: 1.2 and up, HTTP/1.1 only."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
-def key_usage(*, authority: bool) -> x509.KeyUsage:
+def private(key: ec.EllipticCurvePrivateKey) -> str:
+    """A key as PEM."""
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode("ascii")
+
+
+def load(context: ssl.SSLContext, chain: str, directory: Path) -> None:
+    """Give a context its key and certificate; ``directory`` is private."""
+    # Python's ssl reads keys from files only; mkstemp makes them 0600
+    handle, name = tempfile.mkstemp(dir=directory, prefix="leaf-")
+    try:
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(chain)
+        context.load_cert_chain(name)
+    finally:
+        Path(name).unlink()
+
+
+def _key_usage(*, authority: bool) -> x509.KeyUsage:
     """What the key of an authority, or of a leaf, is for (RFC 5280, 4.2.1.3)."""
     return x509.KeyUsage(
         digital_signature=not authority,

@@ -19,11 +19,6 @@ import kubernetes_validate
 VERSION = "1.36.0"
 DATA = Path(__file__).parent.parent / "clusterkit_sandbox/kube/data"
 REF = "#/components/schemas/"
-# kubernetes-validate loses defaults; these two are keys of list items, so apply needs them
-DEFAULTS = {
-    "io.k8s.api.core.v1.ContainerPort": {"protocol": "TCP"},
-    "io.k8s.api.core.v1.ServicePort": {"protocol": "TCP"},
-}
 EXTRA = (
     "io.k8s.apimachinery.pkg.apis.meta.v1.Status",
     "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions",
@@ -56,9 +51,6 @@ def definitions() -> dict[str, Any]:
     text = (root / f"v{VERSION}-local" / "_definitions.json").read_text()
     definitions = json.loads(text)["$defs"]
     found: dict[str, Any] = {name: cleaned(body) for name, body in definitions.items()}
-    for name, defaults in DEFAULTS.items():
-        for field, value in defaults.items():
-            found[name]["properties"][field]["default"] = value
     for body in found.values():
         for field in ("apiVersion", "kind"):
             # the enum is kubernetes-validate's own addition

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from clusterkit_sandbox.kube import limits, podsecurity
-from clusterkit_sandbox.kube.kinds import GroupPlural, Object, Resource
-from clusterkit_sandbox.kube.ownership import now
+from clusterkit_sandbox.kube.conditions import condition
+from clusterkit_sandbox.kube.kinds import CLASSES, GroupPlural, Object, Resource
 from clusterkit_sandbox.kube.quantities import parse
 from clusterkit_sandbox.kube.refusals import Cause, forbidden, invalid, not_found
 from clusterkit_sandbox.kube.selectors import dig
@@ -24,7 +24,6 @@ BETA_DEFAULT_CLASS = "storageclass.beta.kubernetes.io/is-default-class"
 CLAIM_PROTECTION = "kubernetes.io/pvc-protection"
 VOLUME_PROTECTION = "kubernetes.io/pv-protection"
 CRD_CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
-_CLASSES: GroupPlural = ("storage.k8s.io", "storageclasses")
 
 
 def check_namespace(state: ClusterState, resource: Resource, new: Object) -> None:
@@ -59,7 +58,7 @@ def is_default_class(found: Object) -> bool:
 
 def default_class(state: ClusterState) -> str | None:
     """The newest default StorageClass; of two of one second the first by name."""
-    found = [item for item in state.store.list(_CLASSES) if is_default_class(item)]
+    found = [item for item in state.store.list(CLASSES) if is_default_class(item)]
     if not found:
         return None
     newest = max(item["metadata"]["creationTimestamp"] for item in found)
@@ -89,7 +88,7 @@ def _resize(state: ClusterState, resource: Resource, new: Object, old: Object | 
     if parse(after) < parse(before):
         detail = "field can not be less than status.capacity"
         raise invalid(resource, name, [Cause.forbidden("spec.resources.requests.storage", detail)])
-    used = state.get(_CLASSES, "", new["spec"].get("storageClassName") or "")
+    used = state.get(CLASSES, "", new["spec"].get("storageClassName") or "")
     if not (used or {}).get("allowVolumeExpansion"):
         raise forbidden(
             resource,
@@ -182,31 +181,21 @@ def _job(state: ClusterState, resource: Resource, new: Object, old: Object | Non
 
 def _definition(state: ClusterState, resource: Resource, new: Object, old: Object | None) -> None:
     spec = new["spec"]
-    metadata = new["metadata"]
     if old is None:
         _protect(new, CRD_CLEANUP)
-    stored = [item["name"] for item in spec.get("versions") or () if item.get("storage")]
-    conditions = [
-        {
-            "type": kind,
-            "status": "True",
-            "lastTransitionTime": metadata.get("creationTimestamp") or now(),
-            "reason": reason,
-            "message": message,
-        }
-        for kind, reason, message in (
-            ("NamesAccepted", "NoConflicts", "no conflicts found"),
-            ("Established", "InitialNamesAccepted", "the initial names have been accepted"),
-        )
-    ]
     if not dig(new, "status.conditions"):
+        versions = spec.get("versions") or ()
         new["status"] = {
             "acceptedNames": spec.get("names"),
-            "storedVersions": stored,
-            "conditions": conditions,
+            "storedVersions": [item["name"] for item in versions if item.get("storage")],
+            "conditions": [condition(new, *told) for told in _ACCEPTED],
         }
 
 
+_ACCEPTED = (
+    ("NamesAccepted", True, "NoConflicts", "no conflicts found"),
+    ("Established", True, "InitialNamesAccepted", "the initial names have been accepted"),
+)
 _Plugin = Callable[[ClusterState, Resource, Object, Object | None], None]
 _CREATE: Mapping[GroupPlural, _Plugin] = {
     ("", "persistentvolumeclaims"): _claim,

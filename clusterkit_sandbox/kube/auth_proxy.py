@@ -18,18 +18,18 @@ from urllib.parse import quote
 import aiohttp
 from aiohttp import web
 
+from clusterkit_sandbox.kube.authentication import ANONYMOUS, certified
 from clusterkit_sandbox.kube.interfaces import Identity, TokenReview
+from clusterkit_sandbox.kube.rbac import MASTERS
 from clusterkit_sandbox.kube.refusals import Refusal, unauthorized
 
 _LARGEST = 3 * 1024 * 1024  # apiserver's MaxRequestBodyBytes
 _EVERYTHING = ("create", "rbac.authorization.k8s.io", "clusterrolebindings")
 """Who may do this may do everything."""
-_MASTERS = "system:masters"
 _PER_CONNECTION = {
     "connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "content-length",
     "host", "authorization",
 }  # fmt: skip
-_ANONYMOUS = Identity("system:anonymous", ("system:unauthenticated",))
 
 
 @dataclass(frozen=True)
@@ -71,15 +71,12 @@ class AuthProxy:
             return web.json_response(down.status(), status=down.code)
 
     async def _identify(self, server: Server, request: web.Request) -> Identity:
-        certificate = request.get_extra_info("peercert") or {}
-        if certificate:
-            fields = [pair for name in certificate["subject"] for pair in name]
-            username = next((value for name, value in fields if name == "commonName"), "")
-            groups = tuple(value for name, value in fields if name == "organizationName")
-            return Identity(username, groups)
+        own = certified(request)
+        if own is not None:
+            return own
         header = request.headers.get("Authorization", "")
         if not header:
-            return _ANONYMOUS
+            return ANONYMOUS
         kind, _, token = header.partition(" ")
         if kind.lower() != "bearer":
             raise unauthorized()
@@ -87,7 +84,7 @@ class AuthProxy:
         found = await loop.run_in_executor(None, self._review, token.strip())
         if found is not None and found.may is not None and found.may(*_EVERYTHING):
             # the API server behind this one knows only RBAC
-            return replace(found, groups=(*found.groups, _MASTERS))
+            return replace(found, groups=(*found.groups, MASTERS))
         return found or await self._own(server, token.strip())
 
     async def _own(self, server: Server, token: str) -> Identity:
@@ -116,7 +113,7 @@ class AuthProxy:
         ]
         if not any(name.lower().startswith("impersonate-") for name, _ in headers):
             headers += _impersonation(user)
-        elif _MASTERS not in user.groups:
+        elif MASTERS not in user.groups:
             message = f'User "{user.username}" cannot impersonate through the sandbox'
             raise Refusal(403, "Forbidden", message, {})
         url = f"{server.base}{request.raw_path}"

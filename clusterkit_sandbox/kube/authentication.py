@@ -7,7 +7,6 @@ webhook token authentication, anonymous requests, user impersonation).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from dataclasses import replace
 
 from aiohttp import web
@@ -47,12 +46,9 @@ class Authenticator:
         return None if found is None else _authenticated(found)
 
     async def _own(self, request: web.BaseRequest) -> Identity:
-        certificate = (request.get_extra_info("peercert") or {}) if request.transport else {}
-        if certificate:
-            fields = [pair for name in certificate["subject"] for pair in name]
-            groups = tuple(value for name, value in fields if name == "organizationName")
-            username = next((value for name, value in fields if name == "commonName"), "")
-            return _authenticated(Identity(username, groups))
+        own = certified(request)
+        if own is not None:
+            return _authenticated(own)
         header = request.headers.get("Authorization", "")
         if not header:
             return ANONYMOUS
@@ -119,11 +115,17 @@ class Authenticator:
         )
 
 
+def certified(request: web.BaseRequest) -> Identity | None:
+    """Whom a client certificate names."""
+    certificate = (request.get_extra_info("peercert") or {}) if request.transport else {}
+    if not certificate:
+        return None
+    fields = [pair for name in certificate["subject"] for pair in name]
+    groups = tuple(value for name, value in fields if name == "organizationName")
+    return Identity(next((value for name, value in fields if name == "commonName"), ""), groups)
+
+
 def _authenticated(user: Identity) -> Identity:
     if AUTHENTICATED in user.groups:
         return user
-    return replace(user, groups=(*_unique(user.groups), AUTHENTICATED))
-
-
-def _unique(groups: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(groups))
+    return replace(user, groups=(*dict.fromkeys(user.groups), AUTHENTICATED))

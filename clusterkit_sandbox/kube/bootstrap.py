@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from clusterkit_sandbox.kube.kinds import Object, clone
-from clusterkit_sandbox.kube.roles import born
+from clusterkit_sandbox.kube.roles import admin_binding, born
 from clusterkit_sandbox.kube.state import ClusterState
 from clusterkit_sandbox.kube.write_options import WriteOptions
 from clusterkit_sandbox.kube.writes import Writer
@@ -18,11 +18,11 @@ _PRIORITIES = {"system-cluster-critical": 2000000000, "system-node-critical": 20
 def populate(
     state: ClusterState,
     writer: Writer,
-    admins: Iterable[str],
+    admins: Sequence[str],
     objects: Iterable[Mapping[str, object]],
 ) -> None:
     """Store all of it; ``Refusal`` if one of ``objects`` is not valid."""
-    for found in born(tuple(admins)):
+    for found in (*born(), *admin_binding(admins)):
         kind = state.catalogue.by_kind(found["apiVersion"], found["kind"])
         if kind is not None:
             state.born(kind, found)

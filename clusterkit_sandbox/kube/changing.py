@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from clusterkit_sandbox.kube import rbac, subresources
+from clusterkit_sandbox.kube import subresources
 from clusterkit_sandbox.kube.decoding import parse, parse_object, typed
 from clusterkit_sandbox.kube.deletion import delete
 from clusterkit_sandbox.kube.kinds import Object, clone
@@ -14,8 +14,8 @@ from clusterkit_sandbox.kube.refusals import (
     PATCH_TYPES,
     STRATEGIC_PATCH_TYPES,
     Cause,
-    Refusal,
     bad_request,
+    invalid_request,
     unsupported_media,
 )
 from clusterkit_sandbox.kube.request_info import Call
@@ -27,7 +27,6 @@ from clusterkit_sandbox.kube.writes import Writer
 Outcome = tuple[Object, int, WriteOptions]
 """body, HTTP status, and the options with its warnings"""
 
-_RBAC_KINDS = (rbac.CLUSTER_ROLES, rbac.ROLES, rbac.CLUSTER_ROLE_BINDINGS, rbac.ROLE_BINDINGS)
 _RETURNED = {"pods", "services", "persistentvolumeclaims", "persistentvolumes", "serviceaccounts"}
 _APPLY = "application/apply-patch+yaml"
 
@@ -35,20 +34,15 @@ _APPLY = "application/apply-patch+yaml"
 class Changer:
     """The writes of one cluster, as they come over the wire."""
 
-    def __init__(
-        self, state: ClusterState, writer: Writer, reader: Reader, authorizer: rbac.Authorizer
-    ) -> None:
+    def __init__(self, state: ClusterState, writer: Writer, reader: Reader) -> None:
         self._state = state
         self._writer = writer
         self._reader = reader
-        self._authorizer = authorizer
 
     async def create(self, call: Call) -> Outcome:
         """POST"""
         body = parse_object(await call.request.read(), _content_type(call), call.resource)
         options = call.write_options
-        if call.resource.key in _RBAC_KINDS:
-            self._authorizer.check_escalation(call.user, call.resource, body, call.namespace)
         if call.resource.key == ("certificates.k8s.io", "certificatesigningrequests"):
             spec = body.setdefault("spec", {})
             spec |= {"username": call.user.username, "groups": list(call.user.groups)}
@@ -110,8 +104,6 @@ class Changer:
         return status | {"details": details}, 200, written
 
     def _updated(self, call: Call, body: Object, options: WriteOptions) -> Object:
-        if call.resource.key in _RBAC_KINDS:
-            self._authorizer.check_escalation(call.user, call.resource, body, call.namespace)
         if call.subresource == "approval":
             options.subresource = "status"
         found = self._writer.update(call.resource, call.namespace, call.name, body, options)
@@ -120,18 +112,9 @@ class Changer:
     def _applied(self, call: Call, body: Any, options: WriteOptions) -> Outcome:
         if not call.query("fieldManager"):
             cause = Cause.required("fieldManager", "is required for apply patch")
-            raise Refusal(
-                422,
-                "Invalid",
-                f'PatchOptions.meta.k8s.io "" is invalid: {cause.field}: {cause.message}',
-                {"group": "meta.k8s.io", "kind": "PatchOptions"},
-            )
+            raise invalid_request("PatchOptions.meta.k8s.io", cause)
         if not isinstance(body, dict):
             raise bad_request("error decoding YAML: an apply patch is an object")
-        if call.resource.key in _RBAC_KINDS:
-            self._authorizer.check_escalation(
-                call.user, call.resource, typed(body, call.resource), call.namespace
-            )
         found, new = self._writer.apply(
             call.resource,
             call.namespace,

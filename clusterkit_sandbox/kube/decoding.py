@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,14 +50,9 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) == len(pairs):
         return found
-    seen: set[str] = set()
-    twice = []
-    for name, _ in pairs:
-        if name in seen:
-            twice.append(name)
-        seen.add(name)
     marked = _Duplicates(found)
-    marked.fields = tuple(dict.fromkeys(twice))
+    counts = Counter(name for name, _ in pairs)
+    marked.fields = tuple(name for name, count in counts.items() if count > 1)
     return marked
 
 

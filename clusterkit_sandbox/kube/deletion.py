@@ -10,7 +10,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from clusterkit_sandbox.kube.kinds import Object, Resource, clone
-from clusterkit_sandbox.kube.refusals import Refusal, bad_request, conflict, forbidden
+from clusterkit_sandbox.kube.refusals import (
+    Cause,
+    bad_request,
+    conflict,
+    forbidden,
+    invalid_request,
+)
 from clusterkit_sandbox.kube.selectors import dig
 from clusterkit_sandbox.kube.state import ClusterState
 
@@ -37,7 +43,9 @@ def delete(
     _check_preconditions(resource, found, options.get("preconditions") or {})
     policy = options.get("propagationPolicy")
     if policy is not None and policy not in _POLICIES:
-        raise _bad_policy(policy)
+        choices = (*sorted(_POLICIES), "nil")
+        cause = Cause.unsupported("propagationPolicy", policy, choices)
+        raise invalid_request("DeleteOptions.meta.k8s.io", cause)
     if options.get("orphanDependents"):
         policy = "Orphan"
     if resource.is_namespace and metadata["name"] in _IMMORTAL:
@@ -99,13 +107,3 @@ def _check_preconditions(resource: Resource, found: Object, wanted: Object) -> N
                 f"Precondition failed: {shown} in precondition: {wanted[field]}, {shown} in object"
                 f" meta: {metadata[field]}",
             )
-
-
-def _bad_policy(policy: Any) -> Refusal:
-    return Refusal(
-        422,
-        "Invalid",
-        'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value:'
-        f' "{policy}": supported values: "Background", "Foreground", "Orphan", "nil"',
-        {"group": "meta.k8s.io", "kind": "DeleteOptions"},
-    )

@@ -12,7 +12,7 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from clusterkit_sandbox.kube.kinds import Object, Resource, Schema, definition_name, definitions
@@ -22,7 +22,6 @@ _AGGREGATED = re.compile(
     r"application/json;g=apidiscovery\.k8s\.io;v=(v2|v2beta1);as=APIGroupDiscoveryList"
 )
 _REF = "#/components/schemas/"
-_SCALE = {"group": "autoscaling", "version": "v1", "kind": "Scale"}
 _PARAMETERS = ("dryRun", "fieldManager", "fieldValidation", "force", "pretty")
 
 
@@ -46,7 +45,11 @@ class Discovery:
                 continue
             metadata = {"name": group, "creationTimestamp": None} if group else {}
             served = [
-                {"version": name, "resources": _aggregated(found), "freshness": "Current"}
+                {
+                    "version": name,
+                    "resources": [dict(each.entry) for each in found],
+                    "freshness": "Current",
+                }
                 for name, found in versions.items()
             ]
             items.append({"metadata": metadata, "versions": served})
@@ -88,21 +91,23 @@ class Discovery:
 
     def openapi_index(self) -> Object:
         """``/openapi/v3``"""
-        found = {}
-        for group, versions in self._state.catalogue.groups().items():
-            for version, resources in versions.items():
-                path = f"apis/{group}/{version}" if group else f"api/{version}"
-                digest = _document(resources)[1]
-                found[path] = {"serverRelativeURL": f"/openapi/v3/{path}?hash={digest}"}
-        return {"paths": found}
+        paths = {
+            path: {"serverRelativeURL": f"/openapi/v3/{path}?hash={_built(resources)[1]}"}
+            for path, resources in self._documents().items()
+        }
+        return {"paths": paths}
 
     def openapi(self, path: str) -> tuple[bytes, str] | None:
         """The document of ``apis/GROUP/VERSION`` or ``api/v1`` and its hash."""
-        for group, versions in self._state.catalogue.groups().items():
-            for version, resources in versions.items():
-                if path == (f"apis/{group}/{version}" if group else f"api/{version}"):
-                    return _document(resources)
-        return None
+        resources = self._documents().get(path)
+        return _built(resources) if resources else None
+
+    def _documents(self) -> dict[str, tuple[Resource, ...]]:
+        return {
+            f"apis/{group}/{version}" if group else f"api/{version}": tuple(resources)
+            for group, versions in self._state.catalogue.groups().items()
+            for version, resources in versions.items()
+        }
 
 
 def version(state: ClusterState) -> Object:
@@ -123,40 +128,6 @@ def version(state: ClusterState) -> Object:
     }
 
 
-def _names(resource: Resource) -> Object:
-    found: Object = {}
-    if resource.short:
-        found["shortNames"] = list(resource.short)
-    if resource.categories:
-        found["categories"] = list(resource.categories)
-    return found
-
-
-def _aggregated(resources: Iterable[Resource]) -> list[Object]:
-    return [dict(resource.discovered or _custom(resource)) for resource in resources]
-
-
-def _custom(resource: Resource) -> Object:
-    own = {"group": resource.group, "version": resource.version, "kind": resource.kind}
-    entry = {
-        "resource": resource.plural,
-        "responseKind": own,
-        "scope": "Namespaced" if resource.namespaced else "Cluster",
-        "singularResource": resource.singular,
-        "verbs": list(resource.verbs),
-        **_names(resource),
-    }
-    subresources = [
-        {
-            "subresource": name,
-            "responseKind": _SCALE if name == "scale" else own,
-            "verbs": ["get", "patch", "update"],
-        }
-        for name in sorted(resource.subresources)
-    ]
-    return entry | ({"subresources": subresources} if subresources else {})
-
-
 def _group(group: str, versions: Iterable[str]) -> Object:
     served = [{"groupVersion": f"{group}/{name}", "version": name} for name in versions]
     return {"name": group, "versions": served, "preferredVersion": served[0]}
@@ -173,16 +144,17 @@ def _resource_list(group_version: str, resources: Iterable[Resource]) -> Object:
     for resource in resources:
         entry: Object = {
             "name": resource.plural,
-            "singularName": resource.singular,
+            "singularName": resource.entry["singularResource"],
             "namespaced": resource.namespaced,
             "kind": resource.kind,
-            "verbs": list(resource.verbs),
-            **_names(resource),
+            "verbs": resource.entry["verbs"],
         }
-        if "list" in resource.verbs:
+        named = ("shortNames", "categories")
+        entry |= {name: resource.entry[name] for name in named if name in resource.entry}
+        if "list" in resource.entry["verbs"]:
             entry["storageVersionHash"] = _storage_hash(resource)
         found.append(entry)
-        for part in _aggregated([resource])[0].get("subresources", ()):
+        for part in resource.entry.get("subresources", ()):
             kind = part["responseKind"]
             more = kind if kind["group"] and kind["group"] != resource.group else {}
             found.append(
@@ -203,10 +175,6 @@ def _resource_list(group_version: str, resources: Iterable[Resource]) -> Object:
     }
 
 
-def _document(resources: Sequence[Resource]) -> tuple[bytes, str]:
-    return _built(tuple(resources))
-
-
 @functools.lru_cache(maxsize=256)
 def _built(resources: tuple[Resource, ...]) -> tuple[bytes, str]:
     # resources are compared by identity, so built-in groups are made once for all clusters
@@ -223,14 +191,15 @@ def _built(resources: tuple[Resource, ...]) -> tuple[bytes, str]:
         answer = {"200": {"description": "OK"} | body}
         root = f"/apis/{resource.group_version}" if resource.group else "/api/v1"
         space = "/namespaces/{namespace}" if resource.namespaced else ""
-        operations: dict[str, Any] = {}
-        for method, action in (("get", "get"), ("put", "put"), ("patch", "patch")):
-            operations[method] = {
-                "x-kubernetes-action": action,
+        operations = {
+            method: {
+                "x-kubernetes-action": method,
                 "x-kubernetes-group-version-kind": kind,
                 "parameters": parameters,
                 "responses": answer,
             }
+            for method in ("get", "put", "patch")
+        }
         paths[f"{root}{space}/{resource.plural}/{{name}}"] = operations
     document = {
         "openapi": "3.0.0",

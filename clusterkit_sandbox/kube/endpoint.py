@@ -18,6 +18,7 @@ from clusterkit_sandbox.kube.changing import Changer, Outcome
 from clusterkit_sandbox.kube.controllers.builds import Builds
 from clusterkit_sandbox.kube.controllers.drivers import DRIVERS, Drivers
 from clusterkit_sandbox.kube.interfaces import TokenReview
+from clusterkit_sandbox.kube.paths import Asked
 from clusterkit_sandbox.kube.rbac import Attributes, Authorizer, denied
 from clusterkit_sandbox.kube.reading import Reader
 from clusterkit_sandbox.kube.refusals import Refusal, forbidden_path, no_such_path
@@ -53,7 +54,7 @@ class Endpoint:
         self._authenticator = Authenticator(issuer, review, self._authorizer)
         self._discovery = discovery.Discovery(state)
         self._reader = Reader(state, bookmark_seconds)
-        self._changer = Changer(state, writer, self._reader, self._authorizer)
+        self._changer = Changer(state, writer, self._reader)
         self._reviewer = reviews.Reviewer(self._authenticator, self._authorizer)
         self._subresources = Subresources(state, writer, issuer)
         self._streams = Streams(state, builds)
@@ -84,17 +85,13 @@ class Endpoint:
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         user = await self._authenticator.identify(request)
-        parts = [part for part in request.path.split("/") if part]
-        if (
-            not parts
-            or parts[0] not in ("api", "apis")
-            or len(parts) < (3 if parts[0] == "api" else 4)
-        ):
+        asked = Asked.of(request.method, request.path, request.query)
+        if asked is None:
             wanted = Attributes(request.method.lower(), path=request.path)
             if not self._authorizer.allowed(user, wanted):
                 raise forbidden_path(user.username, wanted.verb, request.path)
             return self._document(request)
-        call = request_info.parse(request, user, self._state.catalogue)
+        call = request_info.parse(request, asked, user, self._state.catalogue)
         if not self._authorizer.allowed(user, call.attributes):
             raise denied(user, call.resource, call.attributes)
         if call.resource.group in reviews.GROUPS:
@@ -133,11 +130,9 @@ class Endpoint:
 
     def _get(self, call: Call) -> web.Response:
         match call.subresource:
-            case "":
-                return _json(call.shape.one(call.resource, self._reader.get(call)))
             case "scale":
                 return _json(scale(call.resource, self._reader.get(call)))
-            case "status":
+            case "" | "status":
                 return _json(call.shape.one(call.resource, self._reader.get(call)))
             case _:
                 raise no_such_path()

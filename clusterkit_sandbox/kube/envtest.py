@@ -1,15 +1,12 @@
 """A real kube-apiserver with etcd under every cluster of a sandbox: ``--kube envtest``.
 
 As controller-runtime's envtest runs them (kubebuilder book, "Configuring envtest for integration
-tests"): no scheduler, no controllers, no kubelet. So nodes appear as the pools say, and nothing
-runs on them: no load balancer, volume or pod ever comes. Only deleted namespaces are emptied.
+tests"): no scheduler, no controllers, no kubelet.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import logging
 import os
 import shutil
 import socket
@@ -19,9 +16,8 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 from cryptography.hazmat.primitives import serialization
@@ -29,61 +25,41 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from clusterkit_sandbox.faults import Faults
 from clusterkit_sandbox.kube.accounts import ISSUER
-from clusterkit_sandbox.kube.auth_proxy import Server
 from clusterkit_sandbox.kube.certificates import ClusterAuthority
-from clusterkit_sandbox.kube.controllers.nodes import node_object, ready_conditions
-from clusterkit_sandbox.kube.interfaces import CloudHooks, Node, TokenReview
-from clusterkit_sandbox.kube.real import RealCluster, RealClusters, request
-from clusterkit_sandbox.kube.serving import LOOPBACK, Public
+from clusterkit_sandbox.kube.clusters import Clusters, Wanted
+from clusterkit_sandbox.kube.real import RealCluster
+from clusterkit_sandbox.kube.roles import admin_binding
+from clusterkit_sandbox.kube.serving import LOOPBACK, Listener, Public
 from clusterkit_sandbox.kube.state import SERVICES
 
-_LOG = logging.getLogger(__name__)
 _ASSETS = "KUBEBUILDER_ASSETS"
 _WITHIN = 60.0
 _POLL = 0.1
 _STOP_WITHIN = 10.0
 _YEAR = 365 * 86400.0
 _RSA_BITS = 2048
-_LOOK = 1.0
-"""seconds between two looks for deleted namespaces"""
 _TIED = 'exec 3<&0; (read _ <&3 || kill -9 $$) & exec "$@" 3<&- </dev/null'
 """runs a program that is killed when the pipe to its standard input breaks: a sandbox that is
 killed leaves none (a parent's death signal would come with the end of a thread)
 """
-_AGGREGATED = {"Accept": "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"}
-_MERGE = {"Content-Type": "application/merge-patch+json"}
 
 
-class EnvtestKube:
+class EnvtestKube(Clusters[RealCluster]):
     """Starts an API server for each cluster."""
 
     def __init__(self, directory: Path, faults: Faults, public: Public | None = None) -> None:
         """``ValueError`` if the programs are not found."""
-        self._directory = directory
         self._etcd, self._server = _program("etcd"), _program("kube-apiserver")
-        self._clusters = RealClusters(directory, faults, public)
+        super().__init__(directory, faults, public)
 
-    def open(
-        self,
-        key: str,
-        *,
-        hosts: Sequence[str],
-        version: str,
-        review: TokenReview,
-        hooks: CloudHooks,
-        admins: Sequence[str] = (),
-        objects: Sequence[Mapping[str, object]] = (),
-        issuer: str = "",
-        services: str = "",
-    ) -> EnvtestCluster:
+    def start(self, wanted: Wanted, listener: Listener, forget: Callable[[], None]) -> RealCluster:
         """Start etcd and an API server, whatever its version; requests wait until they are up."""
-        home = Path(tempfile.mkdtemp(dir=self._directory, prefix="envtest-"))
-        processes = _Processes(home)
+        processes = _Processes(Path(tempfile.mkdtemp(dir=self.directory, prefix="envtest-")))
 
         def begin() -> tuple[str, Callable[[], aiohttp.ClientSession]]:
             try:
                 base, context = processes.start(
-                    self._etcd, self._server, issuer or ISSUER, services or SERVICES
+                    self._etcd, self._server, wanted.issuer or ISSUER, wanted.services or SERVICES
                 )
             except BaseException:
                 processes.stop()
@@ -98,87 +74,9 @@ class EnvtestKube:
 
             return base, connect
 
-        def closed() -> None:
-            self._clusters.forget(key)
-            processes.stop()
-
-        cluster = EnvtestCluster(self._clusters, hosts, begin, closed)
-        cluster.start(review, [*objects, *_admins(admins)])
-        self._clusters.add(key, cluster)
+        cluster = RealCluster(listener, self.loop, forget, begin, processes.stop)
+        cluster.start(wanted.review, [*wanted.objects, *admin_binding(wanted.admins)])
         return cluster
-
-    def hosts(self) -> Mapping[str, tuple[str, int]]:
-        """Host name to address, of every open cluster."""
-        return self._clusters.hosts()
-
-    def close(self) -> None:
-        """End every API server; may be repeated."""
-        self._clusters.close()
-
-
-class EnvtestCluster(RealCluster):
-    """One cluster with an API server of its own."""
-
-    def set_nodes(self, nodes: Sequence[Node]) -> None:
-        """Make the node objects be exactly these; they are Ready as soon as they are made."""
-
-        async def work(server: Server) -> None:
-            version = (await request(server, "GET", "/version"))["gitVersion"]
-            found = (await request(server, "GET", "/api/v1/nodes"))["items"]
-            names = {item["metadata"]["name"] for item in found}
-            for name in names - {node.name for node in nodes}:
-                await request(server, "DELETE", f"/api/v1/nodes/{name}")
-            for node in nodes:
-                if node.name in names:
-                    continue
-                body = node_object(node, version)
-                status = {"status": body.pop("status") | {"conditions": ready_conditions()}}
-                # admission taints every new node, whatever it registers with
-                # (TaintNodesByCondition), and the node controller would take the taint away
-                ready = {"spec": {"taints": body["spec"]["taints"][1:] or None}}
-                await request(server, "POST", "/api/v1/nodes", json=body)
-                path = f"/api/v1/nodes/{node.name}"
-                await request(server, "PATCH", f"{path}/status", json=status, headers=_MERGE)
-                await request(server, "PATCH", path, json=ready, headers=_MERGE)
-
-        self.later(work)
-
-    def controllers(self, server: Server) -> Iterable[Coroutine[Any, Any, None]]:
-        """The namespace controller's work."""
-        yield _finalize(server)
-
-
-async def _finalize(server: Server) -> None:
-    """Empty deleted namespaces and let them go (Kubernetes documentation, "Namespaces")."""
-    while True:
-        try:
-            for found in (await request(server, "GET", "/api/v1/namespaces"))["items"]:
-                if found["metadata"].get("deletionTimestamp") and await _is_empty(server, found):
-                    path = f"/api/v1/namespaces/{found['metadata']['name']}/finalize"
-                    body = {**found, "spec": {"finalizers": []}}
-                    await request(server, "PUT", path, json=body)
-        except (aiohttp.ClientError, RuntimeError) as error:
-            _LOG.info("a namespace is not finalized yet: %s", error)
-        await asyncio.sleep(_LOOK)
-
-
-async def _is_empty(server: Server, namespace: dict[str, Any]) -> bool:
-    """Whether nothing is in a namespace; what is, is deleted."""
-    empty = True
-    for root in ("/api", "/apis"):
-        for group in (await request(server, "GET", root, headers=_AGGREGATED))["items"]:
-            prefix = f"{root}/{name}" if (name := group["metadata"].get("name")) else root
-            for version in group["versions"][:1]:
-                for kind in version["resources"]:
-                    if kind["scope"] != "Namespaced" or "deletecollection" not in kind["verbs"]:
-                        continue
-                    place = f"{prefix}/{version['version']}/namespaces"
-                    path = f"{place}/{namespace['metadata']['name']}/{kind['resource']}"
-                    if (await request(server, "GET", path))["items"]:
-                        empty = False
-                        # there is no kubelet that would end a pod's grace
-                        await request(server, "DELETE", path, json={"gracePeriodSeconds": 0})
-    return empty
 
 
 class _Processes:
@@ -328,19 +226,3 @@ def _signing_key() -> str:
         serialization.PrivateFormat.TraditionalOpenSSL,
         serialization.NoEncryption(),
     ).decode("ascii")
-
-
-def _admins(admins: Sequence[str]) -> list[Mapping[str, object]]:
-    if not admins:
-        return []
-    group = "rbac.authorization.k8s.io"
-    subjects = [{"apiGroup": group, "kind": "User", "name": user} for user in admins]
-    return [
-        {
-            "apiVersion": f"{group}/v1",
-            "kind": "ClusterRoleBinding",
-            "metadata": {"name": "cluster-creator-admin"},
-            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "cluster-admin"},
-            "subjects": subjects,
-        }
-    ]

@@ -29,10 +29,10 @@ _SET_MAY_CHANGE = (
     "persistentVolumeClaimRetentionPolicy",
     "minReadySeconds",
 )
+_QUOTED = ", ".join(f"'{name}'" for name in _SET_MAY_CHANGE[:-1])
 _SET_CHANGES = (
-    "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template',"
-    " 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and"
-    " 'minReadySeconds' are forbidden"
+    f"updates to statefulset spec for fields other than {_QUOTED} and"
+    f" '{_SET_MAY_CHANGE[-1]}' are forbidden"
 )
 _CLAIM_CHANGES = (
     "spec is immutable after creation except resources.requests and volumeAttributesClassName for"

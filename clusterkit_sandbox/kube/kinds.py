@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import json
 import lzma
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
@@ -25,18 +25,15 @@ Schema = Mapping[str, Any]
 GroupPlural = tuple[str, str]
 """What identifies a resource whatever its version: ``("apps", "deployments")``."""
 
+PODS: GroupPlural = ("", "pods")
+CONFIG_MAPS: GroupPlural = ("", "configmaps")
+SECRETS: GroupPlural = ("", "secrets")
+CLASSES: GroupPlural = ("storage.k8s.io", "storageclasses")
+
 _REF = "#/components/schemas/"
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1."
-CUSTOM_VERBS = (
-    "create",
-    "delete",
-    "deletecollection",
-    "get",
-    "list",
-    "patch",
-    "update",
-    "watch",
-)
+_SCALE = {"group": "autoscaling", "version": "v1", "kind": "Scale"}
+_CUSTOM_VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
 
 
 def clone(found: Any) -> Any:
@@ -54,31 +51,58 @@ class Resource:
 
     group: str
     version: str
-    kind: str
-    plural: str
-    namespaced: bool
-    verbs: tuple[str, ...]
-    schema: Schema
-    singular: str
+    entry: Mapping[str, Any]
+    """its entry in aggregated discovery"""
     list_kind: str
-    short: tuple[str, ...] = ()
-    categories: tuple[str, ...] = ()
-    subresources: frozenset[str] = frozenset()
-    custom: bool = False
-    columns: tuple[Mapping[str, Any], ...] = ()
-    """``additionalPrinterColumns`` of a custom kind"""
-    scale: Mapping[str, str] = field(default_factory=dict)
-    """the ``scale`` subresource of a custom kind: ``specReplicasPath``, ``statusReplicasPath``"""
-    selectable: tuple[str, ...] = ()
-    """``selectableFields`` of a custom kind, as paths without the leading dot"""
-    discovered: Mapping[str, Any] = field(default_factory=dict)
-    """its entry in aggregated discovery; none of a custom kind"""
+    schema: Schema
+    declared: Mapping[str, Any] = field(default_factory=dict)
+    """a custom kind's version in its CustomResourceDefinition; empty for Kubernetes' own"""
+
+    @functools.cached_property
+    def kind(self) -> str:
+        """``Deployment``"""
+        return str(self.entry["responseKind"]["kind"])
+
+    @functools.cached_property
+    def plural(self) -> str:
+        """``deployments``"""
+        return str(self.entry["resource"])
+
+    @functools.cached_property
+    def namespaced(self) -> bool:
+        """Whether its objects are in namespaces."""
+        return bool(self.entry["scope"] == "Namespaced")
+
+    @functools.cached_property
+    def subresources(self) -> frozenset[str]:
+        """``status``, ``scale``, ``log`` ..."""
+        return frozenset(each["subresource"] for each in self.entry.get("subresources", ()))
+
+    @property
+    def custom(self) -> bool:
+        """Whether a CustomResourceDefinition made it."""
+        return bool(self.declared)
+
+    @functools.cached_property
+    def has_rules(self) -> bool:
+        """Whether its schema has CEL rules."""
+        return "x-kubernetes-validations" in json.dumps(self.schema)
+
+    def declares(self, name: str) -> Sequence[Mapping[str, Any]]:
+        """A list of a custom kind's version: ``additionalPrinterColumns``, ``selectableFields``."""
+        return self.declared.get(name) or ()
 
     @property
     def key(self) -> GroupPlural:
         """Where its objects are stored."""
         found = self.group, self.plural
         return _STORED_AS.get(found, found)
+
+    @property
+    def stored_as(self) -> str:
+        """The same as one word, as tables of the data have it: ``deployments.apps``, ``events``."""
+        group, plural = self.key
+        return f"{plural}.{group}" if group else plural
 
     @property
     def group_version(self) -> str:
@@ -110,6 +134,12 @@ def _packed(name: str) -> dict[str, Any]:
     return found
 
 
+def table(name: str, separator: str = "\t") -> Iterator[list[str]]:
+    """The rows of a text file of the data; ``#`` begins a comment."""
+    text = resources.files(__package__).joinpath(f"data/{name}").read_text()
+    return (line.split(separator) for line in text.splitlines() if line[0] != "#")
+
+
 @functools.cache
 def recorded() -> dict[str, Any]:
     """What a real server told: ``discovery``, ``columns`` by path, ``roles``."""
@@ -118,8 +148,12 @@ def recorded() -> dict[str, Any]:
 
 @functools.cache
 def definitions() -> Mapping[str, Schema]:
-    """Every OpenAPI definition by its long name."""
-    found: Mapping[str, Schema] = _packed("kubernetes")["definitions"]
+    """Every OpenAPI definition by its long name, with defaults and choices that are not published
+    but in Kubernetes' code (``data/schema.tsv``).
+    """
+    found: dict[str, Any] = _packed("kubernetes")["definitions"]
+    for name, part, key, value in table("schema.tsv"):
+        found[f"io.k8s.api.{name}"]["properties"][part][key] = json.loads(value)
     return found
 
 
@@ -135,17 +169,9 @@ def built_in() -> tuple[Resource, ...]:
         Resource(
             group=group,
             version=version,
-            kind=kind,
-            plural=row["resource"],
-            namespaced=row["scope"] == "Namespaced",
-            verbs=tuple(row["verbs"]),
-            schema={"$ref": _REF + schemas[group, version, kind]},
-            singular=row["singularResource"],
+            entry=row,
             list_kind=kind + "List",
-            short=tuple(row.get("shortNames", ())),
-            categories=tuple(row.get("categories", ())),
-            subresources=frozenset(each["subresource"] for each in row.get("subresources", ())),
-            discovered=row,
+            schema={"$ref": _REF + schemas[group, version, kind]},
         )
         for group, version, row in discovered()
         if (kind := row["responseKind"]["kind"])
@@ -204,26 +230,30 @@ def custom(crd: Object) -> Iterator[Resource]:
         if not version.get("served"):
             continue
         schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
-        subresources = version.get("subresources") or {}
+        own = {"group": spec["group"], "version": version["name"], "kind": names["kind"]}
+        entry = {
+            "resource": names["plural"],
+            "responseKind": own,
+            "scope": spec["scope"],
+            "singularResource": names.get("singular") or names["kind"].lower(),
+            "verbs": _CUSTOM_VERBS,
+        }
+        entry |= {name: names[name] for name in ("shortNames", "categories") if names.get(name)}
+        subresources = [
+            {
+                "subresource": name,
+                "responseKind": _SCALE if name == "scale" else own,
+                "verbs": ["get", "patch", "update"],
+            }
+            for name in sorted(version.get("subresources") or ())
+        ]
         yield Resource(
             group=spec["group"],
             version=version["name"],
-            kind=names["kind"],
-            plural=names["plural"],
-            namespaced=spec["scope"] == "Namespaced",
-            verbs=CUSTOM_VERBS,
-            schema={**schema, "properties": {**schema.get("properties", {}), **meta}},
-            singular=names.get("singular") or names["kind"].lower(),
+            entry=entry | ({"subresources": subresources} if subresources else {}),
             list_kind=names.get("listKind") or names["kind"] + "List",
-            short=tuple(names.get("shortNames") or ()),
-            categories=tuple(names.get("categories") or ()),
-            subresources=frozenset(subresources),
-            custom=True,
-            columns=tuple(version.get("additionalPrinterColumns") or ()),
-            scale=subresources.get("scale") or {},
-            selectable=tuple(
-                item["jsonPath"].removeprefix(".") for item in version.get("selectableFields") or ()
-            ),
+            schema={**schema, "properties": {**schema.get("properties", {}), **meta}},
+            declared=version,
         )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 
-from clusterkit_sandbox.kube.kinds import GroupPlural, Object, Resource
+from clusterkit_sandbox.kube.kinds import PODS, GroupPlural, Object, Resource
 from clusterkit_sandbox.kube.quantities import canonical, parse
 from clusterkit_sandbox.kube.refusals import forbidden
 from clusterkit_sandbox.kube.selectors import dig
@@ -17,7 +17,6 @@ from clusterkit_sandbox.kube.state import ClusterState
 
 _RANGES: GroupPlural = ("", "limitranges")
 QUOTAS: GroupPlural = ("", "resourcequotas")
-PODS: GroupPlural = ("", "pods")
 _OVER = ("Succeeded", "Failed")
 
 

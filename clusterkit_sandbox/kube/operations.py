@@ -12,9 +12,8 @@ import re
 from collections.abc import Collection, Mapping
 
 from clusterkit_sandbox.kube.kinds import built_in
+from clusterkit_sandbox.kube.paths import VERBS, Asked
 
-_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
-_WITHOUT_NAME = {"get": "list", "delete": "deletecollection"}
 _VERB = "create|delete|deletecollection|get|list|patch|update|watch"
 _CUSTOM = re.compile(
     rf"kube:(?:{_VERB}|\*)/[a-z0-9*-]+\.(?P<group>[a-z0-9-]+(?:\.[a-z0-9-]+)+)(?:/[a-z*]+)?"
@@ -26,20 +25,12 @@ _PATHS = ("api", "apis", "healthz", "livez", "openapi/v3", "readyz", "version")
 
 def operation(method: str, path: str, query: Mapping[str, str]) -> str:
     """The name of one request."""
-    verb = _VERBS.get(method, "get")
-    parts = [part for part in path.split("/") if part]
-    core = parts[:1] == ["api"]
-    head = 2 if core else 3
-    if not (core or parts[:1] == ["apis"]) or len(parts) <= head:
-        return f"kube:{verb}/{'/'.join(parts)}"
-    group, rest = "" if core else f".{parts[1]}", parts[head:]
-    if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in ("status", "finalize"):
-        rest = rest[2:]
-    if query.get("watch", "") in ("1", "true") and verb == "get":
-        verb = "watch"
-    elif len(rest) == 1:
-        verb = _WITHOUT_NAME.get(verb, verb)
-    return f"kube:{verb}/{rest[0]}{group}" + (f"/{rest[2]}" if len(rest) > 2 else "")
+    asked = Asked.of(method, path, query)
+    if asked is None:
+        return f"kube:{VERBS.get(method, 'get')}/{path.strip('/')}"
+    group = f".{asked.group}" if asked.group else ""
+    part = f"/{asked.subresource}" if asked.subresource else ""
+    return f"kube:{asked.verb}/{asked.plural}{group}{part}"
 
 
 class KubeOperations:
@@ -54,7 +45,7 @@ class KubeOperations:
         """Kubernetes' own resources, with their verbs, and the paths beside them."""
         found = {f"kube:get/{path}" for path in _PATHS}
         for resource in built_in():
-            found |= {f"kube:{verb}/{resource.group_resource}" for verb in resource.verbs}
+            found |= {f"kube:{verb}/{resource.group_resource}" for verb in resource.entry["verbs"]}
             found |= {
                 f"kube:{verb}/{resource.group_resource}/{subresource}"
                 for subresource in resource.subresources

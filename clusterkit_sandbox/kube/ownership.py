@@ -19,28 +19,21 @@ Path = tuple[str, ...]
 
 _META = "f:metadata"
 _ENTRY = {"manager", "operation", "fieldsV1"}
-_UNOWNED: frozenset[Path] = frozenset(
-    {
-        ("f:apiVersion",),
-        ("f:kind",),
-        *(
-            (_META, f"f:{name}")
-            for name in (
-                "name",
-                "namespace",
-                "uid",
-                "resourceVersion",
-                "generation",
-                "creationTimestamp",
-                "deletionTimestamp",
-                "deletionGracePeriodSeconds",
-                "managedFields",
-                "selfLink",
-                "generateName",
-            )
-        ),
-    }
+SYSTEM_FIELDS = (
+    "uid",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "generation",
+    "selfLink",
+    "name",
+    "namespace",
 )
+"""of the metadata, which no update changes"""
+_UNOWNED: frozenset[Path] = frozenset(
+    (_META, f"f:{name}")
+    for name in (*SYSTEM_FIELDS, "resourceVersion", "managedFields", "generateName")
+) | {("f:apiVersion",), ("f:kind",)}
 
 
 def now() -> str:

@@ -7,8 +7,10 @@ SELinux, sysctls, hosts of probes and Windows are not checked; every version is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from clusterkit_sandbox.kube.defaults import POD_SPECS
 from clusterkit_sandbox.kube.kinds import GroupPlural, Object
 from clusterkit_sandbox.kube.selectors import dig
 from clusterkit_sandbox.kube.state import NAMESPACES, ClusterState
@@ -25,16 +27,6 @@ _VOLUMES = frozenset(
 )  # fmt: skip
 _HOST = ("hostNetwork", "hostPID", "hostIPC")
 _SECCOMP = ("RuntimeDefault", "Localhost")
-_TEMPLATES: Mapping[GroupPlural, str] = {
-    ("", "pods"): "spec",
-    ("", "replicationcontrollers"): "spec.template.spec",
-    ("apps", "daemonsets"): "spec.template.spec",
-    ("apps", "deployments"): "spec.template.spec",
-    ("apps", "replicasets"): "spec.template.spec",
-    ("apps", "statefulsets"): "spec.template.spec",
-    ("batch", "cronjobs"): "spec.jobTemplate.spec.template.spec",
-    ("batch", "jobs"): "spec.template.spec",
-}
 Check = Callable[[Object], str]
 """a pod's spec to what is wrong, with its details; empty for nothing"""
 
@@ -48,7 +40,7 @@ def forbidden(state: ClusterState, pod: Object) -> str:
 
 def warnings(state: ClusterState, key: GroupPlural, new: Object) -> list[str]:
     """What the client is to be warned of: pods, and what makes pods."""
-    path = _TEMPLATES.get(key)
+    path = POD_SPECS.get(key)
     spec = dig(new, path) if path else None
     if not isinstance(spec, dict):
         return []
@@ -69,11 +61,7 @@ def _policy(state: ClusterState, namespace: str, mode: str) -> str:
 
 def _reasons(policy: str, spec: Object) -> str:
     level = policy.partition(":")[0]
-    checks = {"privileged": (), "baseline": (*_SHARED, *_ONLY_BASELINE)}.get(level)
-    if checks is None:
-        checks = (*_SHARED, *_RESTRICTED)
-    found = {_ORDER[check]: text for check in checks if (text := check(spec))}
-    return ", ".join(found[number] for number in sorted(found))
+    return ", ".join(text for check, levels in _CHECKS if level in levels and (text := check(spec)))
 
 
 def _containers(spec: Object) -> Iterator[tuple[Object, Object]]:
@@ -178,10 +166,6 @@ def _seccomp(spec: Object, *, required: bool) -> str:
     return ""
 
 
-def _baseline_seccomp(spec: Object) -> str:
-    return _seccomp(spec, required=False)
-
-
 # -- restricted ------------------------------------------------------------------------------------
 
 
@@ -239,32 +223,19 @@ def _user(spec: Object) -> str:
     return f"runAsUser=0 ({' and '.join(setters)} must not set runAsUser=0)" if setters else ""
 
 
-def _restricted_seccomp(spec: Object) -> str:
-    return _seccomp(spec, required=True)
-
-
-_SHARED: tuple[Check, ...] = (_host_namespaces, _host_ports, _privileged)
-_ONLY_BASELINE: tuple[Check, ...] = (_baseline_capabilities, _host_paths, _baseline_seccomp)
-_RESTRICTED: tuple[Check, ...] = (
-    _escalation,
-    _restricted_capabilities,
-    _volumes,
-    _non_root,
-    _user,
-    _restricted_seccomp,
+_BOTH = ("baseline", "restricted")
+_CHECKS: tuple[tuple[Check, Sequence[str]], ...] = (
+    (_baseline_capabilities, ("baseline",)),
+    (_host_namespaces, _BOTH),
+    (_host_paths, ("baseline",)),
+    (_host_ports, _BOTH),
+    (_privileged, _BOTH),
+    (functools.partial(_seccomp, required=False), ("baseline",)),
+    (_escalation, ("restricted",)),
+    (_restricted_capabilities, ("restricted",)),
+    (_volumes, ("restricted",)),
+    (_non_root, ("restricted",)),
+    (_user, ("restricted",)),
+    (functools.partial(_seccomp, required=True), ("restricted",)),
 )
-_ORDER: Mapping[Check, int] = {
-    check: number
-    for number, check in enumerate(
-        (
-            _baseline_capabilities,
-            _host_namespaces,
-            _host_paths,
-            _host_ports,
-            _privileged,
-            _baseline_seccomp,
-            *_RESTRICTED,
-        )
-    )
-}
 """Those of baseline come first, each level by the names of its checks (policy/registry.go)."""

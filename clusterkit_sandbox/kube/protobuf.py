@@ -3,25 +3,60 @@
 ``kubectl create namespace`` and its kind post ``application/vnd.kubernetes.protobuf`` and do not
 fall back to JSON when that is refused. A body is the four bytes ``k8s\\0`` and a
 ``runtime.Unknown`` (Kubernetes API concepts, "Kubernetes Protobuf encoding"); answers stay JSON,
-which every client takes. The messages it understands are in ``messages.py``.
+which every client takes. The messages it understands are in ``data/protobuf.txt``, one a line:
+``number name:type``, type ``string`` if left out. Numbers are those of the ``generated.proto``
+files of k8s.io/api and k8s.io/apimachinery; they never change. ``*`` marks a repeated field, ``%``
+a map from strings, ``=`` one whose fields stand in the outer JSON object.
 """
 
 from __future__ import annotations
 
 import base64
+import functools
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from clusterkit_sandbox.kube.messages import MESSAGES, Field
+from clusterkit_sandbox.kube.kinds import table
 
 MAGIC = b"k8s\x00"
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
 class Undecodable(Exception):
-    """A body that is not Kubernetes' protobuf, or a kind that is not in ``messages.py``."""
+    """A body that is not Kubernetes' protobuf, or a kind that is not in the table."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a message."""
+
+    name: str
+    type: str
+    repeated: bool
+    map: bool
+    inline: bool
+
+    @classmethod
+    def of(cls, text: str) -> Field:
+        """The field as the table writes it."""
+        name, _, kind = text.partition(":")
+        repeated, mapped, inline = (name.endswith(mark) for mark in "*%=")
+        return cls(name.rstrip("*%="), kind or "string", repeated, mapped, inline)
+
+
+@functools.cache
+def messages() -> Mapping[str, Mapping[int, Field]]:
+    """Message to field number to field."""
+    return {
+        message: {
+            int(number): Field.of(text)
+            for number, _, text in (field.partition(" ") for field in fields.split(", "))
+        }
+        for message, fields in table("protobuf.txt", ": ")
+    }
 
 
 def decode(body: bytes) -> dict[str, Any]:
@@ -32,7 +67,7 @@ def decode(body: bytes) -> dict[str, Any]:
         unknown = dict(_fields(body[len(MAGIC) :]))
         meta = {number: value.decode() for number, value in _fields(unknown.get(1, b""))}
         kind = meta.get(2, "")
-        if kind not in MESSAGES:
+        if kind not in messages():
             raise Undecodable(f"protobuf of kind {kind!r}")
         return {"apiVersion": meta.get(1, ""), "kind": kind} | _message(kind, unknown.get(2, b""))
     except (IndexError, struct.error, UnicodeDecodeError, AttributeError, KeyError) as error:
@@ -73,7 +108,7 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _message(name: str, data: bytes) -> dict[str, Any]:
-    fields = MESSAGES[name]
+    fields = messages()[name]
     found: dict[str, Any] = {}
     for number, value in _fields(data):
         field = fields.get(number)

@@ -1,5 +1,5 @@
 """Role-based access control: who may do what (Kubernetes documentation, "Using RBAC
-Authorization").
+Authorization"). That nobody may grant more than he has is not checked.
 """
 
 from __future__ import annotations
@@ -59,39 +59,6 @@ class Authorizer:
                 {"verbs": ["*"], "nonResourceURLs": ["*"]},
             ]
         return [rule for rules, _ in self._bound(user, namespace) for rule in rules]
-
-    def check_escalation(
-        self, user: Identity, resource: Resource, new: Object, namespace: str
-    ) -> None:
-        """``Refusal`` 403 if a role or binding grants what this user does not have.
-
-        "Privilege escalation prevention and bootstrapping" of the documentation: who has the verb
-        ``escalate`` on roles or ``bind`` on the role referred to may do it all the same.
-        """
-        if MASTERS in user.groups:
-            return
-        name = new["metadata"].get("name", "")
-        if resource.key in (CLUSTER_ROLES, ROLES):
-            rules, verb, of, which = new.get("rules") or [], "escalate", resource.plural, name
-        else:
-            reference = new.get("roleRef") or {}
-            which = reference.get("name", "")
-            of = reference.get("kind", "").lower() + "s"
-            rules, verb = self._role(reference, namespace), "bind"
-        wanted = Attributes(verb, GROUP, of, namespace, which)
-        if self.allowed(user, wanted):
-            return
-        have = self.rules(user, namespace)
-        missing = [rule for rule in rules if not _granted(rule, have)]
-        if missing:
-            groups = ", ".join(f'"{group}"' for group in user.groups)
-            lines = "\n".join(_shown(rule) for rule in missing)
-            raise forbidden(
-                resource,
-                name,
-                f'user "{user.username}" (groups=[{groups}]) is attempting to grant RBAC'
-                f" permissions not currently held:\n{lines}",
-            )
 
     def _bound(self, user: Identity, namespace: str) -> Iterator[tuple[Sequence[Object], str]]:
         store = self._state.store
@@ -175,33 +142,3 @@ def _path_matches(pattern: str, path: str) -> bool:
     if pattern.endswith("*"):
         return path.startswith(pattern[:-1])
     return pattern == path
-
-
-def _granted(rule: Object, have: Sequence[Object]) -> bool:
-    for verb in rule.get("verbs") or ():
-        for path in rule.get("nonResourceURLs") or ():
-            if not any(_covers(held, Attributes(verb, path=path)) for held in have):
-                return False
-        for group in rule.get("apiGroups") or ():
-            for resource in rule.get("resources") or ():
-                for name in rule.get("resourceNames") or ("",):
-                    wanted = Attributes(verb, group, resource, name=name)
-                    if not any(_covers(held, wanted) for held in have):
-                        return False
-    return True
-
-
-def _shown(rule: Object) -> str:
-    names = (
-        ("APIGroups", "apiGroups"),
-        ("Resources", "resources"),
-        ("ResourceNames", "resourceNames"),
-        ("NonResourceURLs", "nonResourceURLs"),
-        ("Verbs", "verbs"),
-    )
-    parts = [
-        f"{shown}:[" + " ".join(f'"{value}"' for value in rule[field]) + "]"
-        for shown, field in names
-        if rule.get(field)
-    ]
-    return "{" + ", ".join(parts) + "}"

@@ -1,22 +1,24 @@
-"""Clusters of a sandbox whose API server is a real one, behind a proxy (``auth_proxy.py``)."""
+"""One cluster whose API server is a real one, behind a proxy (``auth_proxy.py``).
+
+Without a scheduler, controllers and a kubelet nodes appear as the pools say, and nothing runs on
+them: no load balancer, volume or pod ever comes. Only deleted namespaces are emptied.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import threading
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 
-from clusterkit_sandbox.faults import Faults
 from clusterkit_sandbox.kube.auth_proxy import AuthProxy, Server
-from clusterkit_sandbox.kube.certificates import ClusterAuthority
-from clusterkit_sandbox.kube.interfaces import TokenReview
-from clusterkit_sandbox.kube.serving import EventLoop, Listener, Public, no_public
+from clusterkit_sandbox.kube.clusters import Cluster
+from clusterkit_sandbox.kube.controllers.nodes import node_object, ready_conditions
+from clusterkit_sandbox.kube.interfaces import Node, TokenReview
+from clusterkit_sandbox.kube.serving import EventLoop, Listener
 
 _LOG = logging.getLogger(__name__)
 _APPLY = {"Content-Type": "application/apply-patch+yaml"}
@@ -27,78 +29,31 @@ _PLURALS = {
     "ClusterRoleBinding": "clusterrolebindings",
 }
 """kinds that emulators give their clusters"""
+_LOOK = 1.0
+"""seconds between two looks for deleted namespaces"""
+_AGGREGATED = {"Accept": "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"}
+_MERGE = {"Content-Type": "application/merge-patch+json"}
 
 
-class RealClusters:
-    """The open clusters of one sandbox, and the event loop their fronts run on."""
-
-    def __init__(self, directory: Path, faults: Faults, public: Public | None = None) -> None:
-        """``directory`` is private to the sandbox; keys pass through it."""
-        self.directory = directory
-        self.faults = faults
-        self.public = public or no_public
-        self._clusters: dict[str, RealCluster] = {}
-        self._lock = threading.Lock()
-        self.loop = EventLoop()
-
-    def add(self, key: str, cluster: RealCluster) -> None:
-        """Remember an open cluster."""
-        with self._lock:
-            self._clusters[key] = cluster
-
-    def forget(self, key: str) -> None:
-        """It was closed."""
-        with self._lock:
-            self._clusters.pop(key, None)
-
-    def hosts(self) -> Mapping[str, tuple[str, int]]:
-        """Host name to address, of every open cluster."""
-        with self._lock:
-            listeners = [cluster.listener for cluster in self._clusters.values()]
-        return {host: listener.address for listener in listeners for host in listener.hosts}
-
-    def close(self) -> None:
-        """Close every cluster and end the thread; may be repeated."""
-        with self._lock:
-            clusters = list(self._clusters.values())
-        for cluster in clusters:
-            cluster.close()
-        self.loop.close()
-
-
-class RealCluster:
-    """One cluster: a proxy of its own before an API server."""
+class RealCluster(Cluster):
+    """A proxy of its own before an API server."""
 
     def __init__(
         self,
-        clusters: RealClusters,
-        hosts: Sequence[str],
+        listener: Listener,
+        loop: EventLoop,
+        forget: Callable[[], None],
         begin: Callable[[], tuple[str, Callable[[], aiohttp.ClientSession]]],
-        closed: Callable[[], None],
+        end: Callable[[], None],
     ) -> None:
         """``begin`` starts the API server, on a thread; it returns its URL and what makes, on the
-        loop, the session that reaches it as administrator. ``closed`` ends it, or its start.
+        loop, the session that reaches it as administrator. ``end`` ends it, or its start.
         """
-        self._authority = ClusterAuthority()
-        self.listener = Listener(
-            self._authority, hosts, clusters.directory, clusters.faults, clusters.public
-        )
-        self.loop = clusters.loop
+        super().__init__(listener, loop, forget)
         self._begin = begin
-        self._on_close = closed
+        self._on_end = end
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="sandbox-kube-start")
-        self._tasks: list[asyncio.Task[None]] = []
-        self._closed = False
-
-    @property
-    def ca_pem(self) -> str:
-        """The authority of the proxy's certificate."""
-        return self._authority.pem
-
-    @property
-    def address(self) -> tuple[str, int]:
-        """Where the proxy listens."""
-        return self.listener.address
+        self._task: asyncio.Task[None] | None = None
 
     def start(self, review: TokenReview, objects: Sequence[Mapping[str, object]]) -> None:
         """Listen, and have a thread start the API server and apply the objects: emulators hold
@@ -127,16 +82,36 @@ class RealCluster:
         except BaseException:
             await server.session.close()
             raise
-        self._tasks += [asyncio.ensure_future(work) for work in self.controllers(server)]
+        self._task = asyncio.ensure_future(_finalize(server))
         return server
 
-    def controllers(self, server: Server) -> Iterable[Coroutine[Any, Any, None]]:
-        """What runs beside the API server until the cluster is closed."""
-        return ()
+    def set_nodes(self, nodes: Sequence[Node]) -> None:
+        """Make the node objects be exactly these; they are Ready as soon as they are made."""
+
+        async def work(server: Server) -> None:
+            version = (await request(server, "GET", "/version"))["gitVersion"]
+            found = (await request(server, "GET", "/api/v1/nodes"))["items"]
+            names = {item["metadata"]["name"] for item in found}
+            for name in names - {node.name for node in nodes}:
+                await request(server, "DELETE", f"/api/v1/nodes/{name}")
+            for node in nodes:
+                if node.name in names:
+                    continue
+                body = node_object(node, version)
+                status = {"status": body.pop("status") | {"conditions": ready_conditions()}}
+                # admission taints every new node, whatever it registers with
+                # (TaintNodesByCondition), and the node controller would take the taint away
+                ready = {"spec": {"taints": body["spec"]["taints"][1:] or None}}
+                await request(server, "POST", "/api/v1/nodes", json=body)
+                path = f"/api/v1/nodes/{node.name}"
+                await request(server, "PATCH", f"{path}/status", json=status, headers=_MERGE)
+                await request(server, "PATCH", path, json=ready, headers=_MERGE)
+
+        self.later(work)
 
     def later(self, work: Callable[[Server], Coroutine[Any, Any, None]]) -> None:
         """Do something once the API server is up, in the order of the calls."""
-        if not self._closed:
+        if not self.closed:
             done = self._worker.submit(lambda: self.loop.run(work(self._server.result())))
             done.add_done_callback(_log_failure)
 
@@ -149,34 +124,53 @@ class RealCluster:
         query = "fieldManager=clusterkit-sandbox&force=true"
         await request(server, "PATCH", f"{path}?{query}", json=body, headers=_APPLY)
 
-    def rename(self, hosts: Sequence[str]) -> None:
-        """Be reached under these names instead."""
-        self.listener.rename(hosts)
-
-    def client_certificate(
-        self, username: str, groups: Sequence[str], seconds: float
-    ) -> tuple[str, str]:
-        """A new client certificate and its key (PEM), which the proxy knows."""
-        return self._authority.client(username, groups, seconds)
-
-    def close(self) -> None:
-        """The proxy refuses connections; may be repeated."""
-        if self._closed:
-            return
-        self._closed = True
-
-        self._on_close()
+    def end(self) -> None:
+        """The proxy refuses connections; the API server, or its start, ends."""
+        self._on_end()
         self._worker.shutdown(cancel_futures=True)
 
         async def work() -> None:
-            for task in self._tasks:
-                task.cancel()
             await self.listener.close()
             if not self._server.cancelled() and self._server.exception() is None:
+                if self._task is not None:
+                    self._task.cancel()
                 await self._server.result().session.close()
             await asyncio.sleep(0)
 
         self.loop.run(work())
+
+
+async def _finalize(server: Server) -> None:
+    """Empty deleted namespaces and let them go (Kubernetes documentation, "Namespaces")."""
+    while True:
+        try:
+            for found in (await request(server, "GET", "/api/v1/namespaces"))["items"]:
+                if found["metadata"].get("deletionTimestamp") and await _is_empty(server, found):
+                    path = f"/api/v1/namespaces/{found['metadata']['name']}/finalize"
+                    body = {**found, "spec": {"finalizers": []}}
+                    await request(server, "PUT", path, json=body)
+        except (aiohttp.ClientError, RuntimeError) as error:
+            _LOG.info("a namespace is not finalized yet: %s", error)
+        await asyncio.sleep(_LOOK)
+
+
+async def _is_empty(server: Server, namespace: dict[str, Any]) -> bool:
+    """Whether nothing is in a namespace; what is, is deleted."""
+    empty = True
+    for root in ("/api", "/apis"):
+        for group in (await request(server, "GET", root, headers=_AGGREGATED))["items"]:
+            prefix = f"{root}/{name}" if (name := group["metadata"].get("name")) else root
+            for version in group["versions"][:1]:
+                for kind in version["resources"]:
+                    if kind["scope"] != "Namespaced" or "deletecollection" not in kind["verbs"]:
+                        continue
+                    place = f"{prefix}/{version['version']}/namespaces"
+                    path = f"{place}/{namespace['metadata']['name']}/{kind['resource']}"
+                    if (await request(server, "GET", path))["items"]:
+                        empty = False
+                        # there is no kubelet that would end a pod's grace
+                        await request(server, "DELETE", path, json={"gracePeriodSeconds": 0})
+    return empty
 
 
 async def request(server: Server, method: str, path: str, **more: Any) -> dict[str, Any]:

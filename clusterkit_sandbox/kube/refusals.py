@@ -205,6 +205,15 @@ def invalid(resource: Resource, name: str, causes: Sequence[Cause]) -> Refusal:
     return Refusal(422, "Invalid", f'{kind} "{name}" is invalid: {text}', details)
 
 
+def invalid_request(kind: str, cause: Cause) -> Refusal:
+    """422: options of a request, or an object that is only a request, are wrong."""
+    name, _, group = kind.partition(".")
+    told = {"reason": cause.reason, "message": cause.message, "field": cause.field}
+    details = {"group": group, "kind": name, "causes": [told]}
+    text = f'{kind} "" is invalid: {cause.field}: {cause.message}'
+    return Refusal(422, "Invalid", text, details)
+
+
 def patch_failed() -> Refusal:
     """422: a JSON patch that does not fit the object."""
     message = "the server rejected our request due to an error in our request"

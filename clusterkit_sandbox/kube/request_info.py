@@ -1,6 +1,4 @@
-"""What one request asks for: verb, resource, name, and how (Kubernetes API concepts, "Resource
-URIs").
-"""
+"""What one request asks for: verb, resource, name, and how."""
 
 from __future__ import annotations
 
@@ -10,19 +8,20 @@ from aiohttp import web
 
 from clusterkit_sandbox.kube.interfaces import Identity
 from clusterkit_sandbox.kube.kinds import Catalogue, Resource
+from clusterkit_sandbox.kube.paths import Asked
 from clusterkit_sandbox.kube.printers.table import Shape
 from clusterkit_sandbox.kube.rbac import Attributes
 from clusterkit_sandbox.kube.refusals import (
-    bad_request,
+    Cause,
+    invalid_request,
     method_not_allowed,
     no_such_path,
     not_implemented,
 )
 from clusterkit_sandbox.kube.write_options import WriteOptions
 
-_VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _STREAMS = ("exec", "portforward", "proxy")
-_VALIDATIONS = ("", "Ignore", "Warn", "Strict")
+_VALIDATIONS = ("", "Ignore", "Strict", "Warn")
 _MANAGER_LENGTH = 128  # apimachinery, FieldManagerMaxLength
 
 
@@ -63,10 +62,8 @@ class Call:
         """``dryRun=All``"""
         asked = self.query("dryRun")
         if asked not in ("", "All"):
-            raise bad_request(
-                f'CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: "{asked}":'
-                ' supported values: "All"'
-            )
+            cause = Cause.unsupported("dryRun", asked, ("All",))
+            raise invalid_request("CreateOptions.meta.k8s.io", cause)
         return asked == "All"
 
     @property
@@ -74,10 +71,8 @@ class Call:
         """How a write is meant."""
         validation = self.query("fieldValidation")
         if validation not in _VALIDATIONS:
-            raise bad_request(
-                f'fieldValidation: Unsupported value: "{validation}": supported values: "",'
-                ' "Ignore", "Strict", "Warn"'
-            )
+            cause = Cause.unsupported("fieldValidation", validation, _VALIDATIONS)
+            raise invalid_request("CreateOptions.meta.k8s.io", cause)
         # without fieldManager it is the program's name (API concepts, "Server-Side Apply")
         agent = self.request.headers.get("User-Agent", "").split("/")[0]
         manager = self.query("fieldManager") or agent or "unknown"
@@ -86,40 +81,19 @@ class Call:
         )
 
 
-def is_watch(request: web.BaseRequest) -> bool:
-    """Whether a GET is a watch."""
-    return request.query.get("watch", "") in ("1", "true")
-
-
-def parse(request: web.BaseRequest, user: Identity, catalogue: Catalogue) -> Call:
-    """The call in a path below ``/api/v1/`` or ``/apis/GROUP/VERSION/``; ``Refusal`` 404, 405."""
-    parts = [part for part in request.path.split("/") if part]
-    if parts[0] == "api":
-        group, version, rest = "", parts[1], parts[2:]
-    else:
-        group, version, rest = parts[1], parts[2], parts[3:]
-    namespace = ""
-    if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in ("status", "finalize"):
-        namespace, rest = rest[1], rest[2:]
-    resource = catalogue.find(group, version, rest[0])
+def parse(request: web.BaseRequest, asked: Asked, user: Identity, catalogue: Catalogue) -> Call:
+    """The call of a served resource; ``Refusal`` 404, 405."""
+    resource = catalogue.find(asked.group, asked.version, asked.plural)
     if resource is None:
         raise no_such_path()
-    name = rest[1] if len(rest) > 1 else ""
-    subresource = rest[2] if len(rest) > 2 else ""
+    subresource = asked.subresource
     if subresource in _STREAMS:
         raise not_implemented(f"{resource.plural}/{subresource} is not available")
-    if len(rest) > 3 or (subresource and subresource not in resource.subresources):
+    if asked.more or (subresource and subresource not in resource.subresources):
         raise no_such_path()
-    verb = _VERBS.get(request.method, "")
-    if not name:
-        verb = {"get": "watch" if is_watch(request) else "list", "delete": "deletecollection"}.get(
-            verb, verb
-        )
-    elif verb == "get" and is_watch(request) and not subresource:
-        verb = "watch"
-    known = verb in resource.verbs if not subresource else bool(verb)
-    if not known or (not name and verb in ("update", "patch")):
+    known = bool(asked.verb) if subresource else asked.verb in resource.entry["verbs"]
+    if not known or (not asked.name and asked.verb in ("update", "patch")):
         raise method_not_allowed()
-    if verb == "create" and name and not subresource:
+    if asked.verb == "create" and asked.name and not subresource:
         raise method_not_allowed()
-    return Call(request, user, resource, namespace, name, subresource, verb)
+    return Call(request, user, resource, asked.namespace, asked.name, subresource, asked.verb)

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from clusterkit_sandbox.kube.kinds import Object, recorded
 
-_API = "rbac.authorization.k8s.io/v1"
+_GROUP = "rbac.authorization.k8s.io"
 
 
-def born(admins: tuple[str, ...]) -> Iterator[Object]:
-    """The ClusterRoles and ClusterRoleBindings, and one more that makes these users
-    cluster-admin. Parts are shared between clusters.
-    """
+def born() -> Iterator[Object]:
+    """The ClusterRoles and ClusterRoleBindings. Parts are shared between clusters."""
     for found in recorded()["roles"]:
-        yield {"apiVersion": _API, **found, "metadata": dict(found["metadata"])}
-    if admins:
-        api, kind = "rbac.authorization.k8s.io", "ClusterRoleBinding"
+        yield {"apiVersion": f"{_GROUP}/v1", **found, "metadata": dict(found["metadata"])}
+
+
+def admin_binding(users: Sequence[str]) -> Iterator[Object]:
+    """What makes these users cluster-admin; nothing if there are none."""
+    if users:
         yield {
-            "apiVersion": _API,
-            "kind": kind,
+            "apiVersion": f"{_GROUP}/v1",
+            "kind": "ClusterRoleBinding",
             "metadata": {"name": "cluster-creator-admin"},
-            "subjects": [{"apiGroup": api, "kind": "User", "name": user} for user in admins],
-            "roleRef": {"apiGroup": api, "kind": "ClusterRole", "name": "cluster-admin"},
+            "subjects": [{"apiGroup": _GROUP, "kind": "User", "name": user} for user in users],
+            "roleRef": {"apiGroup": _GROUP, "kind": "ClusterRole", "name": "cluster-admin"},
         }

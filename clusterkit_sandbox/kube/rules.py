@@ -18,8 +18,6 @@ from clusterkit_sandbox.kube.selectors import dig, matches
 from clusterkit_sandbox.kube.validation import key_problem, subdomain_problem
 
 _ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
-_SERVICE_TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
-_PROTOCOLS = ("SCTP", "TCP", "UDP")
 _PORT = "must be between 1 and 65535, inclusive"
 _NOT_NEGATIVE = "must be greater than or equal to 0"
 _HIGHEST_PRIORITY = 1_000_000_000
@@ -42,14 +40,6 @@ def _not_negative(spec: Object, path: str, *fields: str) -> Iterator[Cause]:
         value = spec.get(field)
         if isinstance(value, int) and value < 0:
             yield Cause.invalid(f"{path}.{field}", value, _NOT_NEGATIVE)
-
-
-def _choice(found: Object, path: str, choices: tuple[str, ...]) -> Iterator[Cause]:
-    """A field that must be one of ``choices``; one that is absent has a default."""
-    *steps, field = path.split(".")
-    value = (dig(found, ".".join(steps)) if steps else found).get(field)
-    if value is not None and value not in choices:
-        yield Cause.unsupported(path, value, choices)
 
 
 def _port(value: Any, path: str) -> Iterator[Cause]:
@@ -136,7 +126,9 @@ def _cron_job(new: Object) -> Iterator[Cause]:
     elif not schedule.startswith("@") and len(fields) != 5:
         detail = f"expected exactly 5 fields, found {len(fields)}: [{' '.join(fields)}]"
         yield Cause.invalid("spec.schedule", schedule, detail)
-    yield from _choice(new, "spec.concurrencyPolicy", ("Allow", "Forbid", "Replace"))
+    policy, policies = spec.get("concurrencyPolicy"), ("Allow", "Forbid", "Replace")
+    if policy not in policies:
+        yield Cause.unsupported("spec.concurrencyPolicy", policy, policies)
     yield from _job_spec(dig(spec, "jobTemplate.spec") or {}, "spec.jobTemplate.spec")
 
 
@@ -175,10 +167,7 @@ def _service(new: Object) -> Iterator[Cause]:
         if len(ports) > 1 and not port.get("name"):
             yield Cause.required(f"{at}.name")
         yield from _port(port.get("port"), f"{at}.port")
-        if port.get("protocol", "TCP") not in _PROTOCOLS:
-            yield Cause.unsupported(f"{at}.protocol", port["protocol"], _PROTOCOLS)
         yield from _port(port.get("targetPort"), f"{at}.targetPort")
-    yield from _choice(new, "spec.type", _SERVICE_TYPES)
 
 
 def _ingress(new: Object) -> Iterator[Cause]:
@@ -235,8 +224,6 @@ def _class(new: Object) -> Iterator[Cause]:
         yield Cause.required("provisioner")
     elif wrong := key_problem(provisioner.lower()):
         yield Cause.invalid("provisioner", provisioner, wrong)
-    yield from _choice(new, "reclaimPolicy", ("Delete", "Retain"))
-    yield from _choice(new, "volumeBindingMode", ("Immediate", "WaitForFirstConsumer"))
 
 
 def _priority(new: Object) -> Iterator[Cause]:

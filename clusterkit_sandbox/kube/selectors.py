@@ -2,56 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from clusterkit_sandbox.kube.kinds import GroupPlural, Object, Resource
+from clusterkit_sandbox.kube.kinds import Object, Resource, table
 from clusterkit_sandbox.kube.refusals import Refusal, bad_request
 
 Match = Callable[[Object], bool]
 _Lookup = Callable[[str], str | None]
 
 _SET = re.compile(r"(\S+)\s+(in|notin)\s*\(([^()]*)\)")
+_EQUAL = re.compile(r"([^=!]*?)\s*(!=|==|=)\s*(.*)")
 _PARTS = re.compile(r",(?![^()]*\))")
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
 
-SELECTABLE: Mapping[GroupPlural, tuple[str, ...]] = {
-    ("", "pods"): (
-        "spec.nodeName",
-        "spec.restartPolicy",
-        "spec.schedulerName",
-        "spec.serviceAccountName",
-        "spec.hostNetwork",
-        "status.phase",
-        "status.podIP",
-        "status.nominatedNodeName",
-    ),
-    ("", "events"): (
-        "involvedObject.kind",
-        "involvedObject.namespace",
-        "involvedObject.name",
-        "involvedObject.uid",
-        "involvedObject.apiVersion",
-        "involvedObject.resourceVersion",
-        "involvedObject.fieldPath",
-        "reason",
-        "reportingComponent",
-        "source",
-        "type",
-    ),
-    ("", "secrets"): ("type",),
-    ("", "namespaces"): ("status.phase",),
-    ("", "nodes"): ("spec.unschedulable",),
-    ("", "services"): ("spec.clusterIP", "spec.type"),
-    ("", "replicationcontrollers"): ("status.replicas",),
-    ("apps", "replicasets"): ("status.replicas",),
-    ("batch", "jobs"): ("status.successful",),
-    ("certificates.k8s.io", "certificatesigningrequests"): ("spec.signerName",),
-}
-"""Fields that may be selected besides metadata.name and metadata.namespace: the
-``AddFieldLabelConversionFunc`` of each API group.
-"""
+
+@functools.cache
+def _selectable() -> Mapping[str, frozenset[str]]:
+    """Fields that may be selected besides metadata.name and metadata.namespace: the
+    ``AddFieldLabelConversionFunc`` of each API group.
+    """
+    return {name: frozenset(paths.split()) for name, paths in table("selectable.tsv")}
 
 
 _ELSEWHERE = {"source": "source.component", "status.successful": "status.succeeded"}
@@ -127,25 +100,20 @@ def _parse(text: str) -> list[Callable[[_Lookup], bool]]:
 
 
 def _test(part: str, text: str) -> Callable[[_Lookup], bool]:
-    if found := _SET.fullmatch(part):
-        key, operator = found[1], found[2]
-        values = {value.strip() for value in found[3].split(",")}
-        if operator == "in":
-            return lambda get: get(key) in values
-        return lambda get: get(key) not in values
-    for sign in ("!=", "==", "="):
-        if sign in part:
-            key, value = (side.strip() for side in part.split(sign, 1))
-            _check_key(key, text)
-            if sign == "!=":
-                return lambda get: get(key) != value
-            return lambda get: get(key) == value
-    if part.startswith("!"):
-        key = part[1:].strip()
-        _check_key(key, text)
-        return lambda get: get(key) is None
-    _check_key(part, text)
-    return lambda get: get(part) is not None
+    if among := _SET.fullmatch(part):
+        key, operator = among[1], among[2]
+        values = {value.strip() for value in among[3].split(",")}
+        return lambda get: (get(key) in values) is (operator == "in")
+    if equal := _EQUAL.fullmatch(part):
+        _check_key(equal[1], text)
+        return _equals(*equal.groups())
+    key = part.removeprefix("!").strip()
+    _check_key(key, text)
+    return lambda get: (get(key) is None) is part.startswith("!")
+
+
+def _equals(key: str, sign: str, value: str) -> Callable[[_Lookup], bool]:
+    return lambda get: (get(key) == value) is (sign != "!=")
 
 
 def _check_key(key: str, text: str) -> None:
@@ -158,26 +126,21 @@ def _check_key(key: str, text: str) -> None:
 
 
 def _parse_fields(resource: Resource, text: str) -> list[Callable[[_Lookup], bool]]:
-    known = {"metadata.name", "metadata.namespace", *SELECTABLE.get(resource.key, ())}
-    known |= set(resource.selectable)
+    known = {"metadata.name", "metadata.namespace"} | _selectable().get(resource.stored_as, set())
+    known |= {one["jsonPath"].removeprefix(".") for one in resource.declares("selectableFields")}
     tests: list[Callable[[_Lookup], bool]] = []
     for part in text.split(",") if text.strip() else ():
-        sign = next((sign for sign in ("!=", "==", "=") if sign in part), None)
-        if sign is None:
+        equal = _EQUAL.fullmatch(part.strip())
+        if equal is None:
             raise bad_request(f"invalid selector: '{text}'; can't understand '{part}'")
-        path, value = (side.strip() for side in part.split(sign, 1))
-        if path not in known:
-            raise _unknown_field(resource, path)
-        tests.append(_field_test(path, value, sign == "!="))
+        if equal[1] not in known:
+            raise _unknown_field(resource, equal[1])
+        tests.append(_equals(*equal.groups()))
     return tests
 
 
-def _field_test(path: str, value: str, unequal: bool) -> Callable[[_Lookup], bool]:
-    return lambda get: (get(path) != value) is unequal
-
-
 def _unknown_field(resource: Resource, path: str) -> Refusal:
-    if resource.custom or resource.key in SELECTABLE:
+    if resource.custom or resource.stored_as in _selectable():
         return bad_request(f"field label not supported: {path}")
     only = '"metadata.name", "metadata.namespace"'
     return bad_request(f'"{path}" is not a known field selector: only {only}')

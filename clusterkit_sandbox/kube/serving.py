@@ -82,7 +82,7 @@ class Listener:
         self.hosts = tuple(hosts)
         self.address = (LOOPBACK, 0)
         """where it listens, once it is started"""
-        self._authority = authority
+        self.authority = authority
         self._directory = directory
         self._faults = faults
 
@@ -93,7 +93,7 @@ class Listener:
             application, access_log=None, shutdown_timeout=_CLOSE_SECONDS, auto_decompress=False
         )
         await self._runner.setup()
-        context = self._authority.server_context(self.hosts, self._directory)
+        context = self.authority.server_context(self.hosts, self._directory)
         context.sni_callback = self._choose
         self._context = context
         self._server = await asyncio.get_running_loop().create_server(
@@ -103,7 +103,7 @@ class Listener:
 
     def rename(self, hosts: Sequence[str]) -> None:
         """Answer under these names from now on."""
-        self._authority.certify(self._context, hosts, self._directory)
+        self.authority.renew(self._context, hosts, self._directory)
         self.hosts = tuple(hosts)
 
     async def close(self) -> None:

@@ -8,6 +8,7 @@ event loop; there are no locks.
 from __future__ import annotations
 
 import builtins
+import itertools
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -63,7 +64,7 @@ class Store:
     def list_at(self, key: GroupPlural, namespace: str, revision: int) -> builtins.list[Object]:
         """The same as it was at an earlier revision; ``Refusal`` 410 if that is forgotten."""
         found = dict(self._objects.get(key, {}))
-        for change in reversed(self._since(revision)):
+        for change in reversed(self.changes(revision)):
             if change.key != key:
                 continue
             if change.previous is None:
@@ -101,7 +102,11 @@ class Store:
 
     def changes(self, revision: int) -> builtins.list[Change]:
         """Everything after this revision; ``Refusal`` 410 if that is forgotten."""
-        return self._since(revision)
+        forgotten = self._log[0].revision - 1 if len(self._log) == _KEPT else 0
+        if revision < forgotten:
+            raise expired(f"too old resource version: {revision} ({self.revision})")
+        past = itertools.takewhile(lambda change: change.revision > revision, reversed(self._log))
+        return [*past][::-1]
 
     def listen(self, listener: Callable[[Change], None]) -> Callable[[], None]:
         """Call ``listener`` for every change from now on; the answer ends it."""
@@ -112,18 +117,6 @@ class Store:
         self._log.append(change)
         for listener in list(self._listeners):
             listener(change)
-
-    def _since(self, revision: int) -> builtins.list[Change]:
-        forgotten = self._log[0].revision - 1 if len(self._log) == _KEPT else 0
-        if revision < forgotten:
-            raise expired(f"too old resource version: {revision} ({self.revision})")
-        found: builtins.list[Change] = []
-        for change in reversed(self._log):
-            if change.revision <= revision:
-                break
-            found.append(change)
-        found.reverse()
-        return found
 
 
 def _ordered(objects: dict[Name, Object], namespace: str) -> list[Object]:

@@ -9,13 +9,13 @@ from clusterkit_sandbox.kube import budgets
 from clusterkit_sandbox.kube.accounts import ISSUER, TokenIssuer
 from clusterkit_sandbox.kube.decoding import parse
 from clusterkit_sandbox.kube.deletion import delete
-from clusterkit_sandbox.kube.kinds import Object, Resource, clone
+from clusterkit_sandbox.kube.kinds import PODS, Object, Resource, clone
 from clusterkit_sandbox.kube.ownership import now
 from clusterkit_sandbox.kube.refusals import (
     Cause,
-    Refusal,
     bad_request,
     conflict,
+    invalid_request,
     modified,
     no_such_path,
 )
@@ -24,7 +24,6 @@ from clusterkit_sandbox.kube.selectors import dig
 from clusterkit_sandbox.kube.state import ClusterState
 from clusterkit_sandbox.kube.writes import Writer
 
-_PODS = ("", "pods")
 _SHORTEST = 600
 """seconds a token lives at least (authentication, ``ValidateTokenRequest``)"""
 _SUCCESS = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
@@ -67,9 +66,10 @@ def rescaled(resource: Resource, found: Object, wanted: Any) -> Object:
 
 
 def _scale_paths(resource: Resource) -> tuple[str, str]:
+    scale = dig(resource.declared, "subresources.scale") or {}
     return (
-        resource.scale.get("specReplicasPath", ".spec.replicas").lstrip("."),
-        resource.scale.get("statusReplicasPath", ".status.replicas").lstrip("."),
+        scale.get("specReplicasPath", ".spec.replicas").lstrip("."),
+        scale.get("statusReplicasPath", ".status.replicas").lstrip("."),
     )
 
 
@@ -125,9 +125,7 @@ class Subresources:
                 seconds,
                 "may not specify a duration less than 10 minutes",
             )
-            told = f"{cause.field}: {cause.message}"
-            kind = 'TokenRequest.authentication.k8s.io ""'
-            raise Refusal(422, "Invalid", f"{kind} is invalid: {told}", {"kind": "TokenRequest"})
+            raise invalid_request("TokenRequest.authentication.k8s.io", cause)
         audiences = spec.get("audiences") or [ISSUER]
         bound = spec.get("boundObjectRef")
         token, expires = self._issuer.issue(account, audiences, seconds, bound)
@@ -152,6 +150,6 @@ def bind(writer: Writer, pod: Object, node: str) -> None:
     def assign(new: Object) -> None:
         new["spec"]["nodeName"] = node
 
-    writer.edit(_PODS, pod, assign, "kube-scheduler")
+    writer.edit(PODS, pod, assign, "kube-scheduler")
     condition = {"type": "PodScheduled", "status": "True", "lastTransitionTime": now()}
-    writer.set_status(_PODS, pod, "kube-scheduler", conditions=[condition])
+    writer.set_status(PODS, pod, "kube-scheduler", conditions=[condition])

@@ -1,8 +1,7 @@
 """What the schema demands of a decoded object, and the names every object must keep to.
 
 Schemas carry required fields, enumerations and, for custom kinds, bounds and patterns; the causes
-are worded as k8s.io/kube-openapi and k8s.io/apimachinery ``pkg/util/validation`` do. CEL rules
-(``x-kubernetes-validations``) are not evaluated.
+are worded as k8s.io/kube-openapi and k8s.io/apimachinery ``pkg/util/validation`` do.
 """
 
 from __future__ import annotations
@@ -12,32 +11,42 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from clusterkit_sandbox.kube.kinds import Object, Resource, Schema, clone, member, resolve
+from clusterkit_sandbox.kube.cel_rules import broken
+from clusterkit_sandbox.kube.kinds import Object, Resource, Schema, member, resolve
 from clusterkit_sandbox.kube.refusals import Cause
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _QUALIFIED = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
 _VALUE = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?")
-_LABEL_RULE = (
-    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must"
-    " start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for"
-    " validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
+
+
+def _rule(what: str, examples: str, pattern: re.Pattern[str]) -> str:
+    return (
+        f"{what}, and must start and end with an alphanumeric character (e.g. {examples}, regex"
+        f" used for validation is '{pattern.pattern}')"
+    )
+
+
+_LABEL_RULE = _rule(
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-'",
+    "'my-name',  or '123-abc'",
+    _LABEL,
 )
-_SUBDOMAIN_RULE = (
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.',"
-    " and must start and end with an alphanumeric character (e.g. 'example.com', regex used for"
-    " validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+_SUBDOMAIN_RULE = _rule(
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.'",
+    "'example.com'",
+    _SUBDOMAIN,
 )
-_VALUE_RULE = (
-    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.',"
-    " and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or"
-    " '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
+_VALUE_RULE = _rule(
+    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.'",
+    "'MyValue',  or 'my_value',  or '12345'",
+    _VALUE,
 )
-_KEY_RULE = (
-    "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end"
-    " with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for"
-    " validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+_KEY_RULE = _rule(
+    "name part must consist of alphanumeric characters, '-', '_' or '.'",
+    "'MyName',  or 'my.name',  or '123-abc'",
+    _QUALIFIED,
 )
 _UNCHECKED = (
     "some validation rules were not checked because the object was invalid; correct the existing"
@@ -49,6 +58,7 @@ _FORMATS = {
     "date-time": re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[-+]\d\d:\d\d)"),
 }
 """of custom kinds (k8s.io/kube-openapi ``pkg/validation/strfmt``)"""
+_HEAD = ("apiVersion", "kind", "metadata")
 _MAY_BE_EMPTY = ("endpoints", "value")
 _ANNOTATIONS_SIZE = 256 * 1024  # apimachinery, TotalAnnotationSizeLimitB
 
@@ -121,27 +131,26 @@ def _value_problem(value: str) -> str:
     return "" if _VALUE.fullmatch(value) else _VALUE_RULE
 
 
-def schema_causes(resource: Resource, found: Object) -> list[Cause]:
-    """What the schema demands and the object lacks."""
+def schema_causes(resource: Resource, found: Object, old: Object | None) -> list[Cause]:
+    """What the schema demands and the object lacks; ``old`` is what it was before."""
     checker = _Checker(resource)
     schema = resolve(resource.schema)
     for name, value in found.items():
-        # metadata has rules of its own; nobody validates a status written by a controller
-        if name not in ("apiVersion", "kind", "metadata", "status"):
+        # metadata has rules of its own; of Kubernetes' kinds only its controllers write the status
+        if name not in _HEAD and (resource.custom or name != "status"):
             checker.check(value, member(schema, name), name)
     checker.required(found, schema, "")
-    last = []
-    if checker.causes and resource.custom and _has_rules(resource.schema):
-        last = [Cause.invalid("<nil>", None, _UNCHECKED)]
-    return [*checker.causes, *checker.repeated, *last]
-
-
-def _has_rules(schema: Any) -> bool:
-    if isinstance(schema, list):
-        return any(map(_has_rules, schema))
-    if not isinstance(schema, dict):
-        return False
-    return "x-kubernetes-validations" in schema or any(map(_has_rules, schema.values()))
+    causes = [*checker.causes, *checker.repeated]
+    if resource.custom and resource.has_rules:
+        if not checker.causes:
+            causes += broken(found, resource.schema, old)
+        else:
+            causes.append(Cause.invalid("<nil>", None, _UNCHECKED))
+    if causes and resource.custom and old is not None:
+        # what was wrong already may stay (documentation of custom kinds, "Validation ratcheting")
+        before = schema_causes(resource, old, None)
+        return [cause for cause in causes if cause not in before]
+    return causes
 
 
 class _Checker:
@@ -209,17 +218,3 @@ def _check_bounds(value: Any, schema: Schema, path: str, causes: list[Cause]) ->
     if pattern and isinstance(value, str) and not re.search(pattern, value):
         detail = f"{path} in body should match '{pattern}'"
         causes.append(Cause.invalid(path, value, detail))
-
-
-def fill_defaults(found: Any, schema: Schema | None) -> None:
-    """Fill the defaults of a custom kind's schema in, in place."""
-    schema = resolve(schema)
-    if isinstance(found, dict):
-        for name, inner in (schema.get("properties") or {}).items():
-            if name not in found and "default" in inner:
-                found[name] = clone(inner["default"])
-        for name, value in found.items():
-            fill_defaults(value, member(schema, name))
-    elif isinstance(found, list):
-        for item in found:
-            fill_defaults(item, schema.get("items"))

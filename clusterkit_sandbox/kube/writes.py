@@ -14,8 +14,9 @@ from typing import Any
 from clusterkit_sandbox.kube import admission, defaults, podsecurity, rules
 from clusterkit_sandbox.kube.apply import applied
 from clusterkit_sandbox.kube.decoding import Decoder, typed
+from clusterkit_sandbox.kube.deletion import delete
 from clusterkit_sandbox.kube.kinds import GroupPlural, Object, Resource, clone
-from clusterkit_sandbox.kube.ownership import now, updated
+from clusterkit_sandbox.kube.ownership import SYSTEM_FIELDS, now, updated
 from clusterkit_sandbox.kube.refusals import (
     Refusal,
     already_exists,
@@ -29,18 +30,9 @@ from clusterkit_sandbox.kube.validation import metadata_causes, schema_causes
 from clusterkit_sandbox.kube.versions import stored
 from clusterkit_sandbox.kube.write_options import WriteOptions, counted, may_go, wish, without_times
 
+MANAGER = "kube-controller-manager"
 _NAME_LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # apimachinery's pkg/util/rand: no vowels, no words
 _GENERATED = 58  # ... names.SimpleNameGenerator leaves room for five letters
-_SYSTEM_FIELDS = (
-    "uid",
-    "creationTimestamp",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-    "generation",
-    "selfLink",
-    "name",
-    "namespace",
-)
 
 
 class Writer:
@@ -111,6 +103,7 @@ class Writer:
         new = merged.object
         if old is None:
             self._prepare(resource, namespace, new)
+            defaults.fill(resource, new)
             self._complete(resource, new, None)
             options.warnings += podsecurity.warnings(self._state, resource.key, new)
             return self._commit(resource, new, merged.managed, options), True
@@ -118,8 +111,19 @@ class Writer:
             new["metadata"].pop("resourceVersion", None)
         self._match(resource, new, old)
         new = self._part(resource, new, old, options.subresource)
+        if not options.subresource:
+            defaults.fill(resource, new)
         self._complete(resource, new, old, options.subresource)
         return self._replace(resource, new, old, merged.managed, options), False
+
+    def make(self, key: GroupPlural, namespace: str, body: Object, manager: str) -> Object:
+        """Create an object as a controller does."""
+        resource = self._state.catalogue.current(key)
+        return self.create(resource, namespace, body, WriteOptions(manager))
+
+    def drop(self, key: GroupPlural, found: Object) -> None:
+        """Delete an object as a controller does; again changes nothing."""
+        delete(self._state, self._state.catalogue.current(key), found)
 
     def edit(
         self,
@@ -156,7 +160,7 @@ class Writer:
             kept = [item for item in new["metadata"].get("finalizers") or () if item != finalizer]
             new["metadata"]["finalizers"] = kept
 
-        self.edit(key, found, change, "kube-controller-manager")
+        self.edit(key, found, change, MANAGER)
 
     def _stored(self, resource: Resource, found: Object) -> tuple[Resource, Object]:
         return stored(resource, self._state.catalogue.current(resource.key), found)
@@ -258,7 +262,7 @@ class Writer:
             new.pop("status", None)
             if "status" in old:
                 new["status"] = clone(old["status"])
-        for name in _SYSTEM_FIELDS:
+        for name in SYSTEM_FIELDS:
             new["metadata"].pop(name, None)
             if name in old["metadata"]:
                 new["metadata"][name] = old["metadata"][name]
@@ -268,7 +272,6 @@ class Writer:
         self, resource: Resource, new: Object, old: Object | None, subresource: str = ""
     ) -> None:
         if not subresource:
-            defaults.fill(resource, new)
             if old is None and not new["metadata"].get("name"):
                 raise invalid(resource, "", metadata_causes(resource, new))
             admission.admit(self._state, resource, new, old)
@@ -276,7 +279,7 @@ class Writer:
             return
         found = metadata_causes(resource, new) + rules.causes(resource, new, old)
         told = {cause.field for cause in found}
-        found += [cause for cause in schema_causes(resource, new) if cause.field not in told]
+        found += [cause for cause in schema_causes(resource, new, old) if cause.field not in told]
         if found:
             raise invalid(resource, new["metadata"].get("name", ""), found)
 

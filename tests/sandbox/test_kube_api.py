@@ -22,6 +22,10 @@ from clusterkit_sandbox.kube.printers.columns import columns
 from clusterkit_sandbox.pace import Pace
 from tests.sandbox.kubes import GP3, HOST, TOKENS, Cloud, kubeconfig, node
 
+FORBIDDEN = "FieldValueForbidden"
+MORE = "string(self.least) + ' is more than most'"
+"""CEL"""
+
 
 class Cluster:
     """A cluster, and clients of it by who they are."""
@@ -295,20 +299,10 @@ def test_a_service_accounts_token_lives_as_long_as_the_account(cluster: Cluster)
     assert again.status == 401
 
 
-def test_custom_kinds_are_served_and_checked(cluster: Cluster) -> None:
-    schema = {
-        "type": "object",
-        "properties": {
-            "spec": {
-                "type": "object",
-                "required": ["size"],
-                "properties": {
-                    "size": {"type": "integer", "minimum": 1},
-                    "color": {"type": "string", "default": "blue"},
-                },
-            }
-        },
-    }
+def things(cluster: Cluster, spec: dict[str, Any]) -> dynamic.Resource:
+    """A custom kind ``Thing`` whose spec has this schema."""
+    schema = {"type": "object", "properties": {"spec": {"type": "object", **spec}}}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
     crd = {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -317,34 +311,94 @@ def test_custom_kinds_are_served_and_checked(cluster: Cluster) -> None:
             "group": "example.test",
             "names": {"plural": "things", "kind": "Thing", "singular": "thing"},
             "scope": "Namespaced",
-            "versions": [
-                {
-                    "name": "v1",
-                    "served": True,
-                    "storage": True,
-                    "schema": {"openAPIV3Schema": schema},
-                }
-            ],
+            "versions": [version],
         },
     }
+    api = "apiextensions.k8s.io/v1"
     made = cluster.dynamic()
-    made.resources.get(
-        api_version="apiextensions.k8s.io/v1", kind="CustomResourceDefinition"
-    ).create(crd)
-    things = client.CustomObjectsApi(cluster.client())
-    where = ("example.test", "v1", "default", "things")
+    made.resources.get(api_version=api, kind="CustomResourceDefinition").create(crd)
+    made.resources.invalidate_cache()
+    return made.resources.get(api_version="example.test/v1", kind="Thing")
 
-    def thing(size: int) -> dict[str, Any]:
-        return {
-            "apiVersion": "example.test/v1",
-            "kind": "Thing",
-            "metadata": {"name": "t"},
-            "spec": {"size": size},
-        }
 
-    assert refused(things.create_namespaced_custom_object, *where, thing(0)).status == 422
-    stored = things.create_namespaced_custom_object(*where, thing(2))
-    assert stored["spec"] == {"size": 2, "color": "blue"}
+def thing(**spec: Any) -> dict[str, Any]:
+    head = {"apiVersion": "example.test/v1", "kind": "Thing", "metadata": {"name": "t"}}
+    return {**head, "spec": spec}
+
+
+def test_custom_kinds_are_served_and_checked(cluster: Cluster) -> None:
+    fields = {
+        "size": {"type": "integer", "minimum": 1},
+        "color": {"type": "string", "default": "blue"},
+    }
+    api = things(cluster, {"required": ["size"], "properties": fields})
+    assert refused(api.create, thing(size=0), namespace="default").status == 422
+    stored = api.create(thing(size=2), namespace="default")
+    assert stored.spec.to_dict() == {"size": 2, "color": "blue"}
+
+
+def test_custom_kinds_keep_to_their_rules(cluster: Cluster) -> None:
+    """Words: apiextensions-apiserver ``pkg/apiserver/schema/cel/validation.go``."""
+    pool = {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string"},
+            "zone": {
+                "type": "string",
+                "x-kubernetes-validations": [{"rule": "self == oldSelf", "reason": FORBIDDEN}],
+            },
+        },
+    }
+    rules = [
+        {"rule": "self.cloud == oldSelf.cloud", "message": "the cloud cannot change"},
+        {"rule": "!has(self.least) || self.least <= self.most", "messageExpression": MORE},
+        {"rule": "isURL(self.cloud) == false"},
+    ]
+    fields = {
+        "cloud": {"type": "string"},
+        "least": {"type": "integer"},
+        "most": {"type": "integer"},
+        "pools": {
+            "type": "array",
+            "items": pool,
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["name"],
+        },
+    }
+    api = things(cluster, {"properties": fields, "x-kubernetes-validations": rules})
+    least = refused(api.create, thing(cloud="eks", least=3, most=2), namespace="default")
+    assert said(least).endswith('"t" is invalid: spec: Invalid value: 3 is more than most')
+    lacking = refused(api.create, thing(cloud="eks", least=3), namespace="default")
+    assert "spec: Invalid value: no such key: most evaluating rule: failed rule" in said(lacking)
+    pools = [{"name": "a", "zone": "1"}, {"name": "b", "zone": "2"}]
+    api.create(thing(cloud="eks", pools=pools), namespace="default")
+
+    def change(**spec: Any) -> Any:
+        merge = "application/merge-patch+json"
+        return api.patch({"spec": spec}, "t", "default", content_type=merge)
+
+    assert said(refused(change, cloud="gke")).endswith(
+        "spec: Invalid value: the cloud cannot change"
+    )
+    moved = refused(change, pools=[{"name": "b", "zone": "3"}, pools[0]])
+    assert said(moved).endswith("spec.pools[0].zone: Forbidden: failed rule: self == oldSelf")
+    assert change(pools=[{"name": "c", "zone": "3"}, *pools]).spec.pools[0].name == "c"
+
+
+def test_what_was_wrong_already_may_stay(cluster: Cluster) -> None:
+    """Kubernetes documentation of custom kinds, "Validation ratcheting"."""
+    fields = {"size": {"type": "integer"}, "color": {"type": "string"}}
+    api = things(cluster, {"properties": fields})
+    api.create(thing(size=1), namespace="default")
+    crds = client.ApiextensionsV1Api(cluster.client())
+    place = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/size/minimum"
+    crds.patch_custom_resource_definition(
+        "things.example.test", [{"op": "add", "path": place, "value": 5}]
+    )
+    merge = "application/merge-patch+json"
+    api.patch({"spec": {"color": "red"}}, "t", "default", content_type=merge)
+    smaller = refused(api.patch, {"spec": {"size": 2}}, "t", "default", content_type=merge)
+    assert "should be greater than or equal to 5" in said(smaller)
 
 
 def scaler(share: int) -> dict[str, Any]:

@@ -24,10 +24,11 @@ from kubernetes.client.exceptions import ApiException
 from clusterkit_sandbox.faults import Faults
 from clusterkit_sandbox.kube import kube_server
 from clusterkit_sandbox.kube.auth_proxy import _impersonation
+from clusterkit_sandbox.kube.clusters import Clusters, Wanted
 from clusterkit_sandbox.kube.controllers.namespaces import NamespaceController
-from clusterkit_sandbox.kube.envtest import EnvtestCluster
 from clusterkit_sandbox.kube.interfaces import Identity
-from clusterkit_sandbox.kube.real import RealCluster, RealClusters
+from clusterkit_sandbox.kube.real import RealCluster
+from clusterkit_sandbox.kube.serving import Listener
 from clusterkit_sandbox.pace import Pace
 from tests.sandbox.kubes import GP3, HOST, TOKENS, Cloud, kubeconfig, node
 from tests.sandbox.test_kube_controllers import gone, pod_spec, until
@@ -39,9 +40,24 @@ CLOUD = {
 }
 
 
+class Fronts(Clusters[RealCluster]):
+    """Clusters before a server that the test starts."""
+
+    def __init__(
+        self, folder: Path, begin: Callable[[], tuple[str, Callable[[], aiohttp.ClientSession]]]
+    ) -> None:
+        super().__init__(folder, Faults())
+        self._begin = begin
+
+    def start(self, wanted: Wanted, listener: Listener, forget: Callable[[], None]) -> RealCluster:
+        found = RealCluster(listener, self.loop, forget, self._begin, lambda: None)
+        found.start(wanted.review, wanted.objects)
+        return found
+
+
 @contextlib.contextmanager
 def stood_in(
-    tmp_path: Path, make: type[RealCluster], pace: Pace = PACE
+    tmp_path: Path, pace: Pace = PACE
 ) -> Iterator[tuple[RealCluster, Callable[[str], client.ApiClient]]]:
     """A cluster of this kind before the embedded endpoint, and what makes clients of it."""
     own = kube_server("embedded", pace, tmp_path)
@@ -55,21 +71,25 @@ def stood_in(
         admin = {"Authorization": "Bearer admin"}
         return aiohttp.ClientSession(connector=connector, headers=admin, auto_decompress=False)
 
-    clusters = RealClusters(tmp_path, Faults())
-
     def begin() -> tuple[str, Callable[[], aiohttp.ClientSession]]:
         time.sleep(0.3)
         return "https://{}:{}".format(*behind.address), connect
 
-    opened = make(clusters, ["c.eks.test"], begin, lambda: clusters.forget("c"))
-    clusters.add("c", opened)
+    clusters = Fronts(tmp_path, begin)
 
     def asked(token: str) -> client.ApiClient:
         return config.new_client_from_config(str(kubeconfig(opened, tmp_path, token)))
 
     try:
         start = time.monotonic()
-        opened.start(CLOUD.get, [GP3])
+        opened = clusters.open(
+            "c",
+            hosts=["c.eks.test"],
+            version="1.35",
+            review=CLOUD.get,
+            hooks=Cloud(),
+            objects=[GP3],
+        )
         assert time.monotonic() - start < 0.3, "whoever opens a cluster waits for its server"
         assert clusters.hosts() == {"c.eks.test": opened.address}
         yield opened, asked
@@ -79,7 +99,7 @@ def stood_in(
 
 
 def test_the_api_server_behind_the_proxy_takes_the_clouds_tokens(tmp_path: Path) -> None:
-    with stood_in(tmp_path, RealCluster) as (_, asked):
+    with stood_in(tmp_path) as (_, asked):
 
         def core(token: str) -> client.CoreV1Api:
             return client.CoreV1Api(asked(token))
@@ -110,10 +130,10 @@ def test_nodes_are_untainted_and_namespaces_go(
 ) -> None:
     """Without controllers behind it, as in a real one: at this pace no node gets ready here."""
     monkeypatch.setattr(NamespaceController, "concerns", lambda *_: ())
-    with stood_in(tmp_path, EnvtestCluster, Pace(0.001)) as (opened, asked):
+    with stood_in(tmp_path, Pace(0.001)) as (opened, asked):
         core = client.CoreV1Api(asked("cloud-admin"))
         taint = ("dedicated", "build", "NoSchedule")
-        opened.set_nodes([node(2, taints=(taint,)), node(3)])  # type: ignore[attr-defined]
+        opened.set_nodes([node(2, taints=(taint,)), node(3)])
         until(lambda: len(core.list_node().items) == 2, "nodes")
 
         def taints(name: str) -> list[str]:
@@ -132,15 +152,12 @@ def test_nodes_are_untainted_and_namespaces_go(
 
 
 def test_a_server_that_does_not_start_is_told(tmp_path: Path) -> None:
-    clusters = RealClusters(tmp_path, Faults())
-
     def begin() -> tuple[str, Callable[[], aiohttp.ClientSession]]:
         raise RuntimeError("etcd ended: no space left")
 
-    opened = RealCluster(clusters, [HOST], begin, lambda: clusters.forget("c"))
-    clusters.add("c", opened)
+    clusters = Fronts(tmp_path, begin)
     try:
-        opened.start(CLOUD.get, [])
+        opened = clusters.open("c", hosts=[HOST], version="1.35", review=CLOUD.get, hooks=Cloud())
         path = kubeconfig(opened, tmp_path, "cloud-admin")
         with pytest.raises(ApiException) as caught:
             client.CoreV1Api(config.new_client_from_config(str(path))).list_node()

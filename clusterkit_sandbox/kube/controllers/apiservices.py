@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from clusterkit_sandbox.kube.conditions import condition
 from clusterkit_sandbox.kube.controllers.runtime import Ref, Runtime
 from clusterkit_sandbox.kube.kinds import GroupPlural, Object
-from clusterkit_sandbox.kube.ownership import now
 from clusterkit_sandbox.kube.state import CRDS
 from clusterkit_sandbox.kube.store import Change
 
@@ -53,13 +53,8 @@ class ApiServiceController:
         state = self._runtime.state
         spec: Object = {"group": group} if group else {}
         spec["groupPriorityMinimum"], spec["versionPriority"] = _USUAL if group else _CORE
-        told = {
-            "type": "Available",
-            "status": "True",
-            "reason": "Local",
-            "message": "Local APIServices are always available",
-            "lastTransitionTime": now(),
-        }
+        message = "Local APIServices are always available"
+        told = condition({}, "Available", True, "Local", message)
         labels = {"kube-aggregator.kubernetes.io/automanaged": "true" if group else "onstart"}
         state.born(
             state.catalogue.current(_SERVICES),

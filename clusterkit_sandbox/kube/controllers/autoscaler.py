@@ -19,6 +19,7 @@ from typing import TypeVar
 
 from clusterkit_sandbox.kube import budgets
 from clusterkit_sandbox.kube.accounts import TokenIssuer
+from clusterkit_sandbox.kube.conditions import current
 from clusterkit_sandbox.kube.controllers.nodes import NODES
 from clusterkit_sandbox.kube.controllers.rooms import (
     Option,
@@ -33,12 +34,10 @@ from clusterkit_sandbox.kube.controllers.rooms import (
 from clusterkit_sandbox.kube.controllers.runtime import Ref, Runtime
 from clusterkit_sandbox.kube.controllers.scalerpod import NAME, as_scaler, installed
 from clusterkit_sandbox.kube.controllers.scalerstatus import ScalerStatus
-from clusterkit_sandbox.kube.controllers.scheduler import PODS, Scheduler, waits
-from clusterkit_sandbox.kube.deletion import delete
+from clusterkit_sandbox.kube.controllers.scheduler import Scheduler, waits
 from clusterkit_sandbox.kube.interfaces import NodeGroup, Scaling, ScalingRules
-from clusterkit_sandbox.kube.kinds import Object
+from clusterkit_sandbox.kube.kinds import PODS, Object
 from clusterkit_sandbox.kube.refusals import Refusal
-from clusterkit_sandbox.kube.selectors import dig
 from clusterkit_sandbox.kube.store import Change
 
 _ALL: Ref = (NODES, "", "")
@@ -141,11 +140,7 @@ class Autoscaler:
         return [
             pod
             for pod in self._runtime.state.store.list(PODS)
-            if waits(pod)
-            and any(
-                one["type"] == "PodScheduled" and one.get("reason") == "Unschedulable"
-                for one in dig(pod, "status.conditions") or ()
-            )
+            if waits(pod) and current(pod, "PodScheduled").get("reason") == "Unschedulable"
         ]
 
     def _idle(self) -> bool:
@@ -348,13 +343,11 @@ class Autoscaler:
         self.look()
 
     def _evict(self, pod: Object) -> None:
-        if not pod["metadata"].get("deletionTimestamp"):
-            resource = self._runtime.state.catalogue.current(PODS)
-            try:
-                budgets.check(self._runtime.state, pod)
-                delete(self._runtime.state, resource, pod)
-            except Refusal as refusal:
-                _LOG.info("%s stays: %s", pod["metadata"]["name"], refusal)
+        try:
+            budgets.check(self._runtime.state, pod)
+            self._runtime.writer.drop(PODS, pod)
+        except Refusal as refusal:
+            _LOG.info("%s stays: %s", pod["metadata"]["name"], refusal)
 
     def _moving_from(self, room: Room) -> list[Object]:
         """The pods that have to go before the node does."""

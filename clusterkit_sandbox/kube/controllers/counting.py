@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from clusterkit_sandbox.kube.budgets import BUDGETS, counted
+from clusterkit_sandbox.kube.conditions import condition
 from clusterkit_sandbox.kube.controllers.runtime import Ref, Runtime, ref_of
-from clusterkit_sandbox.kube.controllers.workloads import condition
 from clusterkit_sandbox.kube.kinds import GroupPlural, Object
 from clusterkit_sandbox.kube.limits import QUOTAS, usage
 from clusterkit_sandbox.kube.selectors import dig
 from clusterkit_sandbox.kube.state import ClusterState
 from clusterkit_sandbox.kube.store import Change
+from clusterkit_sandbox.kube.writes import MANAGER
 
 _SCALERS: GroupPlural = ("autoscaling", "horizontalpodautoscalers")
-_MANAGER = "kube-controller-manager"
 _SYNC = 15.0
 """real seconds until an autoscaler is looked at first (kube-controller-manager,
 ``--horizontal-pod-autoscaler-sync-period``)"""
@@ -54,7 +54,7 @@ class CountingController:
                 return left
         if found is not None and not found["metadata"].get("deletionTimestamp"):
             status = _COUNTS[ref[0]](self._runtime.state, found)
-            self._runtime.writer.set_status(ref[0], found, _MANAGER, **status)
+            self._runtime.writer.set_status(ref[0], found, MANAGER, **status)
         return None
 
 

@@ -7,9 +7,7 @@ Drivers come and go in the cloud, as add-ons; they are looked up when somebody a
 from __future__ import annotations
 
 from clusterkit_sandbox.kube.controllers.runtime import Runtime
-from clusterkit_sandbox.kube.deletion import delete
 from clusterkit_sandbox.kube.kinds import GroupPlural
-from clusterkit_sandbox.kube.write_options import WriteOptions
 
 DRIVERS: GroupPlural = ("storage.k8s.io", "csidrivers")
 
@@ -31,14 +29,13 @@ class Drivers:
         # one of Kubernetes' own (kubernetes.io/…) has no such object
         working = {name for name in named if "/" not in name}
         state = runtime.state
-        resource = state.catalogue.current(DRIVERS)
         for name in sorted(working - self._made):
             if state.get(DRIVERS, "", name) is None:
                 body = {"metadata": {"name": name}, "spec": {}}
-                runtime.writer.create(resource, "", body, WriteOptions(name))
+                runtime.writer.make(DRIVERS, "", body, name)
             self._made.add(name)
         for name in sorted(self._made - working):
             found = state.get(DRIVERS, "", name)
             if found is not None:
-                delete(state, resource, found)
+                runtime.writer.drop(DRIVERS, found)
             self._made.discard(name)

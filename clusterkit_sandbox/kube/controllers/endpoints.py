@@ -9,12 +9,10 @@ from collections.abc import Iterable
 
 from clusterkit_sandbox.kube.controllers.balancers import SERVICES
 from clusterkit_sandbox.kube.controllers.runtime import Ref, Runtime, ref_of
-from clusterkit_sandbox.kube.controllers.scheduler import PODS
 from clusterkit_sandbox.kube.controllers.workloads import reference, running
-from clusterkit_sandbox.kube.kinds import GroupPlural, Object
+from clusterkit_sandbox.kube.kinds import PODS, GroupPlural, Object
 from clusterkit_sandbox.kube.selectors import dig
 from clusterkit_sandbox.kube.store import Change
-from clusterkit_sandbox.kube.write_options import WriteOptions
 
 _ENDPOINTS: GroupPlural = ("", "endpoints")
 _SLICES: GroupPlural = ("discovery.k8s.io", "endpointslices")
@@ -74,9 +72,7 @@ class EndpointController:
             labels |= {_SERVICE: metadata["name"], _BY: f"{component}.k8s.io"}
             head = {"generateName": f"{metadata['name']}-", "labels": labels}
             head["ownerReferences"] = [reference(service)]
-        resource = self._runtime.state.catalogue.current(key)
-        made = {"metadata": head, **body}
-        writer.create(resource, metadata["namespace"], made, WriteOptions(component))
+        writer.make(key, metadata["namespace"], {"metadata": head, **body}, component)
 
 
 def _means(service: Object, labels: Object) -> bool:

@@ -11,7 +11,6 @@ from time import time_ns
 from clusterkit_sandbox.kube.kinds import GroupPlural, Object
 from clusterkit_sandbox.kube.ownership import now
 from clusterkit_sandbox.kube.state import ClusterState
-from clusterkit_sandbox.kube.write_options import WriteOptions
 from clusterkit_sandbox.kube.writes import Writer
 
 EVENTS: GroupPlural = ("", "events")
@@ -76,8 +75,7 @@ class Recorder:
             "count": 1,
             "type": kind,
         }
-        resource = self._state.catalogue.current(EVENTS)
-        self._known[mark] = self._writer.create(resource, namespace, event, WriteOptions(component))
+        self._known[mark] = self._writer.make(EVENTS, namespace, event, component)
         if len(self._known) > _KEPT:
             oldest = next(iter(self._known))
             current = self._state.current(EVENTS, self._known.pop(oldest))

@@ -8,12 +8,11 @@ from collections.abc import Iterable, Iterator
 
 from clusterkit_sandbox.kube.admission import CRD_CLEANUP
 from clusterkit_sandbox.kube.controllers.runtime import Ref, Runtime, ref_of
-from clusterkit_sandbox.kube.deletion import FOREGROUND, ORPHAN, delete
+from clusterkit_sandbox.kube.deletion import FOREGROUND, ORPHAN
 from clusterkit_sandbox.kube.kinds import Object
 from clusterkit_sandbox.kube.state import CRDS
 from clusterkit_sandbox.kube.store import Change
-
-_MANAGER = "kube-controller-manager"
+from clusterkit_sandbox.kube.writes import MANAGER
 
 
 class GarbageCollector:
@@ -59,7 +58,7 @@ class GarbageCollector:
         if not references or len(living) == len(references):
             return None
         if not living:
-            delete(state, state.catalogue.current(ref[0]), found)
+            self._runtime.writer.drop(ref[0], found)
             return None
         self._set_owners(ref, found, living)
         return None
@@ -76,10 +75,7 @@ class GarbageCollector:
         elif FOREGROUND in finalizers:
             waiting = False
             for other, item in list(self._items(found["metadata"]["uid"])):
-                if not item["metadata"].get("deletionTimestamp"):
-                    delete(
-                        self._runtime.state, self._runtime.state.catalogue.current(other[0]), item
-                    )
+                writer.drop(other[0], item)
                 waiting = waiting or self._runtime.state.get(*other) is not None
             if not waiting:
                 writer.remove_finalizer(ref[0], found, FOREGROUND)
@@ -91,8 +87,7 @@ class GarbageCollector:
         key = (found["spec"]["group"], found["spec"]["names"]["plural"])
         if state.catalogue.serves(key):
             for item in state.store.list(key):
-                if not item["metadata"].get("deletionTimestamp"):
-                    delete(state, state.catalogue.current(key), item)
+                self._runtime.writer.drop(key, item)
         if not state.store.count(key):
             self._runtime.writer.remove_finalizer(CRDS, found, CRD_CLEANUP)
 
@@ -124,7 +119,7 @@ class GarbageCollector:
             if not owners:
                 del new["metadata"]["ownerReferences"]
 
-        self._runtime.writer.edit(ref[0], found, change, _MANAGER)
+        self._runtime.writer.edit(ref[0], found, change, MANAGER)
 
 
 def _owners(found: Object | None) -> list[str]:

@@ -6,17 +6,18 @@ he, too, waits for what the Job does in real time.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from clusterkit_sandbox.kube.conditions import condition, current, holds
 from clusterkit_sandbox.kube.controllers.runtime import Runtime
-from clusterkit_sandbox.kube.controllers.scheduler import PODS, ended
+from clusterkit_sandbox.kube.controllers.scheduler import ended
 from clusterkit_sandbox.kube.controllers.workloads import Owning, running
-from clusterkit_sandbox.kube.kinds import GroupPlural, Object
+from clusterkit_sandbox.kube.kinds import PODS, GroupPlural, Object
 from clusterkit_sandbox.kube.ownership import now
 from clusterkit_sandbox.kube.selectors import dig
 
 JOBS: GroupPlural = ("batch", "jobs")
-_MANAGER = "kube-controller-manager"
 _BACK_OFF, _LONGEST_BACK_OFF = 10, 360
 
 
@@ -42,7 +43,7 @@ class JobController(Owning):
         wait = 0.0
         if spec.get("suspend"):
             for pod in active:
-                self.drop(PODS, pod)
+                self.runtime.writer.drop(PODS, pod)
             active = []
         else:
             over = self._over(found, failed)
@@ -56,27 +57,15 @@ class JobController(Owning):
                 active.append(pod)
                 told = f"Created pod: {pod['metadata']['name']}"
                 self.runtime.events.normal(found, "SuccessfulCreate", told, "job-controller")
-        time = now()
         done = succeeded >= wanted and not active
         more: Object = {}
         if done:
-            conditions = [
-                {
-                    "type": kind,
-                    "status": "True",
-                    "reason": "CompletionsReached",
-                    "message": "Reached expected number of succeeded pods",
-                    "lastProbeTime": time,
-                    "lastTransitionTime": time,
-                }
-                for kind in ("SuccessCriteriaMet", "Complete")
-            ]
-            more = {"completionTime": time, "conditions": conditions}
-        self.runtime.writer.set_status(
-            JOBS,
+            reason = "CompletionsReached", "Reached expected number of succeeded pods"
+            conditions = _conditions(found, ("SuccessCriteriaMet", "Complete"), *reason)
+            more = {"completionTime": now(), "conditions": conditions}
+        self.show(
             found,
-            _MANAGER,
-            startTime=dig(found, "status.startTime") or time,
+            startTime=dig(found, "status.startTime") or now(),
             active=len(active) or None,
             ready=sum(running(pod) for pod in active),
             succeeded=succeeded or None,
@@ -131,30 +120,16 @@ class JobController(Owning):
         message: str,
     ) -> None:
         for pod in active:
-            self.drop(PODS, pod)
-        time = now()
-        conditions = [
-            {
-                "type": kind,
-                "status": "True",
-                "reason": reason,
-                "message": message,
-                "lastProbeTime": time,
-                "lastTransitionTime": time,
-            }
-            for kind in ("FailureTarget", "Failed")
-        ]
-        self.runtime.writer.set_status(
-            JOBS,
+            self.runtime.writer.drop(PODS, pod)
+        self.show(
             found,
-            _MANAGER,
             active=None,
             ready=0,
             succeeded=succeeded or None,
             failed=(failed + len(active)) or None,
             terminating=0,
             uncountedTerminatedPods={},
-            conditions=conditions,
+            conditions=_conditions(found, ("FailureTarget", "Failed"), reason, message),
         )
         self.runtime.events.warning(found, reason, message, "job-controller")
 
@@ -165,17 +140,19 @@ class JobController(Owning):
         left = seconds - age(finished(found))
         if left > 0:
             return float(left)
-        self.drop(JOBS, found)
+        self.runtime.writer.drop(JOBS, found)
         return None
 
 
 def finished(found: Object) -> str:
     """When a Job has come to its end; empty while it has not."""
-    done = dig(found, "status.completionTime")
-    for condition in dig(found, "status.conditions") or ():
-        if condition["type"] == "Failed" and condition["status"] == "True":
-            done = condition["lastTransitionTime"]
-    return str(done or "")
+    done = current(found, "Failed").get("lastTransitionTime") if holds(found, "Failed") else ""
+    return str(done or dig(found, "status.completionTime") or "")
+
+
+def _conditions(found: Object, kinds: Iterable[str], reason: str, message: str) -> list[Object]:
+    told = [condition(found, kind, True, reason, message) for kind in kinds]
+    return [{**each, "lastProbeTime": each["lastTransitionTime"]} for each in told]
 
 
 def age(time: str) -> float:

@@ -11,17 +11,13 @@ from collections.abc import Iterable
 
 from clusterkit_sandbox.kube.accounts import SERVICE_ACCOUNTS, TokenIssuer
 from clusterkit_sandbox.kube.controllers.runtime import Ref, Runtime, ref_of
-from clusterkit_sandbox.kube.deletion import delete
-from clusterkit_sandbox.kube.kinds import GroupPlural, Object
+from clusterkit_sandbox.kube.kinds import CONFIG_MAPS, SECRETS, GroupPlural, Object
 from clusterkit_sandbox.kube.rbac import CLUSTER_ROLES
 from clusterkit_sandbox.kube.selectors import matches
 from clusterkit_sandbox.kube.state import NAMESPACES
 from clusterkit_sandbox.kube.store import Change
-from clusterkit_sandbox.kube.write_options import WriteOptions
+from clusterkit_sandbox.kube.writes import MANAGER
 
-_CONFIG_MAPS: GroupPlural = ("", "configmaps")
-_SECRETS: GroupPlural = ("", "secrets")
-_MANAGER = "kube-controller-manager"
 _ROOT_CA = "kube-root-ca.crt"
 _TOKEN_TYPE = "kubernetes.io/service-account-token"
 _ACCOUNT = "kubernetes.io/service-account.name"
@@ -49,27 +45,26 @@ class NamespaceController:
             return None
         if not found["metadata"].get("deletionTimestamp"):
             self._ensure(SERVICE_ACCOUNTS, name, "default", {})
-            self._ensure(_CONFIG_MAPS, name, _ROOT_CA, {"data": {"ca.crt": state.ca_pem}})
+            self._ensure(CONFIG_MAPS, name, _ROOT_CA, {"data": {"ca.crt": state.ca_pem}})
             return None
         left = False
         for key, item in state.in_namespace(name):
             left = True
-            if not item["metadata"].get("deletionTimestamp"):
-                delete(state, state.catalogue.current(key), item)
+            self._runtime.writer.drop(key, item)
         if left and any(True for _ in state.in_namespace(name)):
             return None
-        finalized: Object = {**found, "spec": {**found["spec"], "finalizers": []}}
-        resource = state.catalogue.current(NAMESPACES)
-        options = WriteOptions(_MANAGER, subresource="finalize")
-        self._runtime.writer.update(resource, "", name, finalized, options)
+
+        def finalize(new: Object) -> None:
+            new["spec"]["finalizers"] = []
+
+        self._runtime.writer.edit(NAMESPACES, found, finalize, MANAGER, "finalize")
         return None
 
     def _ensure(self, key: GroupPlural, namespace: str, name: str, body: Object) -> None:
         state = self._runtime.state
         if state.get(key, namespace, name) is None:
-            resource = state.catalogue.current(key)
             new = {"metadata": {"name": name}} | body
-            self._runtime.writer.create(resource, namespace, new, WriteOptions(_MANAGER))
+            self._runtime.writer.make(key, namespace, new, MANAGER)
 
 
 class TokenSecretController:
@@ -81,7 +76,7 @@ class TokenSecretController:
 
     def concerns(self, change: Change) -> Iterable[Ref]:
         """Secrets of that type."""
-        if change.key == _SECRETS and change.object.get("type") == _TOKEN_TYPE:
+        if change.key == SECRETS and change.object.get("type") == _TOKEN_TYPE:
             yield ref_of(change.key, change.object)
 
     def reconcile(self, ref: Ref) -> float | None:
@@ -104,7 +99,7 @@ class TokenSecretController:
             uid = account["metadata"]["uid"]
             new["metadata"]["annotations"]["kubernetes.io/service-account.uid"] = uid
 
-        self._runtime.writer.edit(_SECRETS, secret, fill, _MANAGER)
+        self._runtime.writer.edit(SECRETS, secret, fill, MANAGER)
         return None
 
 
@@ -139,5 +134,5 @@ class AggregationController:
             def sum_up(new: Object) -> None:
                 new["rules"] = rules
 
-            self._runtime.writer.edit(CLUSTER_ROLES, role, sum_up, _MANAGER)
+            self._runtime.writer.edit(CLUSTER_ROLES, role, sum_up, MANAGER)
         return None

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from clusterkit_sandbox.kube.conditions import condition, holds
 from clusterkit_sandbox.kube.controllers.runtime import Ref, Runtime, ref_of
 from clusterkit_sandbox.kube.interfaces import Node
 from clusterkit_sandbox.kube.kinds import GroupPlural, Object
 from clusterkit_sandbox.kube.ownership import now
 from clusterkit_sandbox.kube.store import Change
-from clusterkit_sandbox.kube.write_options import WriteOptions
+from clusterkit_sandbox.kube.writes import MANAGER
 
 NODES: GroupPlural = ("", "nodes")
 NOT_READY = "node.kubernetes.io/not-ready"
@@ -44,12 +45,11 @@ class NodeController:
             node = wanted.get(found["metadata"]["name"])
             if node is None or found["spec"].get("providerID") != node.provider_id:
                 state.store.remove(NODES, found)
-        resource = state.catalogue.current(NODES)
         for node in nodes:
             known = state.get(NODES, "", node.name)
             if known is None:
                 body = node_object(node, state.version)
-                self._runtime.writer.create(resource, "", body, WriteOptions(_KUBELET))
+                self._runtime.writer.make(NODES, "", body, _KUBELET)
             elif node != self._machines[node.name]:
                 self._relabel(known, self._machines[node.name], node)
         self._machines = wanted
@@ -92,7 +92,7 @@ class NodeController:
             if not taints:
                 del new["spec"]["taints"]
 
-        ready = runtime.writer.edit(NODES, found, untaint, "kube-controller-manager")
+        ready = runtime.writer.edit(NODES, found, untaint, MANAGER)
         if ready is not None:
             name = ready["metadata"]["name"]
             runtime.events.normal(
@@ -103,8 +103,7 @@ class NodeController:
 
 def is_ready(node: Object) -> bool:
     """Whether a node's Ready condition is true."""
-    conditions = (node.get("status") or {}).get("conditions") or ()
-    return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
+    return holds(node, "Ready")
 
 
 def ready_conditions() -> list[Object]:
@@ -112,30 +111,22 @@ def ready_conditions() -> list[Object]:
     return [_ready(ready=True), *_pressures()]
 
 
-def _condition(kind: str, status: str, reason: str, message: str) -> Object:
-    time = now()
-    return {
-        "type": kind,
-        "status": status,
-        "reason": reason,
-        "message": message,
-        "lastHeartbeatTime": time,
-        "lastTransitionTime": time,
-    }
+def _condition(kind: str, true: bool, reason: str, message: str) -> Object:
+    return {**condition({}, kind, true, reason, message), "lastHeartbeatTime": now()}
 
 
 def _ready(*, ready: bool) -> Object:
     if ready:
-        return _condition("Ready", "True", "KubeletReady", "kubelet is posting ready status")
+        return _condition("Ready", True, "KubeletReady", "kubelet is posting ready status")
     message = (
         "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady"
         " message:Network plugin returns error: cni plugin not initialized"
     )
-    return _condition("Ready", "False", "KubeletNotReady", message)
+    return _condition("Ready", False, "KubeletNotReady", message)
 
 
 def _pressures() -> list[Object]:
-    return [_condition(kind, "False", reason, message) for kind, reason, message in _PRESSURES]
+    return [_condition(kind, False, reason, message) for kind, reason, message in _PRESSURES]
 
 
 def node_object(node: Node, version: str) -> Object:

@@ -19,9 +19,9 @@ from clusterkit_sandbox.kube.controllers.builds import Build, Builds
 from clusterkit_sandbox.kube.controllers.images import BACK_OFF, unpulled
 from clusterkit_sandbox.kube.controllers.nodes import NODES
 from clusterkit_sandbox.kube.controllers.runtime import Ref, Runtime, ref_of
-from clusterkit_sandbox.kube.controllers.scheduler import PODS, ended
+from clusterkit_sandbox.kube.controllers.scheduler import ended
 from clusterkit_sandbox.kube.controllers.settings import unmounted, unset
-from clusterkit_sandbox.kube.kinds import Object
+from clusterkit_sandbox.kube.kinds import PODS, Object
 from clusterkit_sandbox.kube.ownership import now
 from clusterkit_sandbox.kube.selectors import dig
 from clusterkit_sandbox.kube.store import Change
@@ -111,21 +111,19 @@ class Kubelet:
             return None
         problems = [unset(runtime, pod, container) for container in pod["spec"]["containers"]]
         if any(problems):
-            self._unset(pod, problems)
+            self._held(pod, problems, "CreateContainerConfigError")
             return None
         left = runtime.left(("start", pod["metadata"]["uid"]), "kube/pod/start")
         if left:
             return left
         problems = unpulled(runtime.faults, pod)
         if any(problems):
-            self._unpulled(pod, problems)
+            self._held(pod, problems, "ErrImagePull")
             return max(_SHORTEST_BACK_OFF, runtime.pace.scaled(BACK_OFF))
         time = now()
         address = str(next(self._addresses))
-        runtime.writer.set_status(
-            PODS,
+        self._show(
             pod,
-            _KUBELET,
             phase="Running",
             startTime=time,
             podIP=address,
@@ -141,39 +139,27 @@ class Kubelet:
         self._builds.start(pod, lambda: runtime.enqueue(self, ref))
         return None
 
+    def _show(self, pod: Object, **status: Any) -> None:
+        self._runtime.writer.set_status(PODS, pod, _KUBELET, **status)
+
     def _waiting(self, pod: Object) -> None:
         state = {"waiting": {"reason": "ContainerCreating"}}
-        self._runtime.writer.set_status(
-            PODS,
+        self._show(
             pod,
-            _KUBELET,
             phase="Pending",
             hostIP=self._host(pod),
             conditions=_conditions(pod, ready=False),
             containerStatuses=_statuses(pod, state, ready=False),
         )
 
-    def _unset(self, pod: Object, problems: list[str | None]) -> None:
-        waiting = {"waiting": {"reason": "ContainerCreating"}}
-        statuses = _statuses(pod, waiting, ready=False)
-        for status, problem in zip(statuses, problems, strict=True):
-            if problem:
-                told = {"reason": "CreateContainerConfigError", "message": problem}
-                status["state"] = {"waiting": told}
-        if statuses == dig(pod, "status.containerStatuses"):
-            return
-        for problem in filter(None, problems):
-            self._runtime.events.warning(pod, "Failed", f"Error: {problem}", _KUBELET)
-        self._runtime.writer.set_status(PODS, pod, _KUBELET, containerStatuses=statuses)
-
-    def _unpulled(self, pod: Object, problems: list[str | None]) -> None:
+    def _held(self, pod: Object, problems: list[str | None], reason: str) -> None:
+        """Say why containers do not start."""
         statuses = _statuses(pod, {"waiting": {"reason": "ContainerCreating"}}, ready=False)
         for status, problem in zip(statuses, problems, strict=True):
             if problem:
-                status["state"] = {"waiting": {"reason": "ErrImagePull", "message": problem}}
+                status["state"] = {"waiting": {"reason": reason, "message": problem}}
                 self._runtime.events.warning(pod, "Failed", f"Error: {problem}", _KUBELET)
-        if statuses != dig(pod, "status.containerStatuses"):
-            self._runtime.writer.set_status(PODS, pod, _KUBELET, containerStatuses=statuses)
+        self._show(pod, containerStatuses=statuses)
 
     def _built(self, pod: Object, builds: Mapping[str, Build | _Exit]) -> float | None:
         """What has become of a pod whose programs run; None once it has ended."""
@@ -201,8 +187,8 @@ class Kubelet:
             statuses.append(status)
         if None not in codes:
             self._end(pod, statuses, failed=any(codes))
-        elif statuses != dig(pod, "status.containerStatuses"):
-            self._runtime.writer.set_status(PODS, pod, _KUBELET, containerStatuses=statuses)
+        else:
+            self._show(pod, containerStatuses=statuses)
         return again
 
     def _restarted(
@@ -231,15 +217,19 @@ class Kubelet:
     def _end(self, pod: Object, statuses: list[Object], *, failed: bool) -> None:
         """Every program has ended; what does not really run ends with them."""
         time = now()
+        begun = dig(pod, "status.startTime") or time
         for status in statuses:
             if "terminated" not in status["state"]:
-                over = {"exitCode": 0, "reason": "Completed", "finishedAt": time}
+                over = {
+                    "exitCode": 0,
+                    "reason": "Completed",
+                    "startedAt": begun,
+                    "finishedAt": time,
+                }
                 status |= {"state": {"terminated": over}, "ready": False, "started": False}
         reason = "PodFailed" if failed else "PodCompleted"
-        self._runtime.writer.set_status(
-            PODS,
+        self._show(
             pod,
-            _KUBELET,
             phase="Failed" if failed else "Succeeded",
             conditions=_conditions(pod, ready=False, reason=reason),
             containerStatuses=statuses,
@@ -259,21 +249,7 @@ class Kubelet:
             return self._built(
                 pod, {one["name"]: _Exit(pod, code) for one in pod["spec"]["containers"]}
             )
-        time = now()
-        result = {
-            "exitCode": 0,
-            "reason": "Completed",
-            "startedAt": dig(pod, "status.startTime") or time,
-            "finishedAt": time,
-        }
-        self._runtime.writer.set_status(
-            PODS,
-            pod,
-            _KUBELET,
-            phase="Succeeded",
-            conditions=_conditions(pod, ready=False, reason="PodCompleted"),
-            containerStatuses=_statuses(pod, {"terminated": result}, ready=False),
-        )
+        self._end(pod, [dict(one) for one in dig(pod, "status.containerStatuses")], failed=False)
         return None
 
     def _stop(self, pod: Object) -> float | None:

@@ -22,15 +22,14 @@ from clusterkit_sandbox.kube.controllers.nodes import (
     ready_conditions,
 )
 from clusterkit_sandbox.kube.controllers.scheduler import Scheduler
+from clusterkit_sandbox.kube.controllers.sets import DAEMON_SETS
 from clusterkit_sandbox.kube.interfaces import NodeGroup, ScalingRules
-from clusterkit_sandbox.kube.kinds import GroupPlural, Object
+from clusterkit_sandbox.kube.kinds import Object
 from clusterkit_sandbox.kube.quantities import parse
 from clusterkit_sandbox.kube.refusals import Refusal
 from clusterkit_sandbox.kube.selectors import dig, matches
 from clusterkit_sandbox.kube.state import ClusterState
 
-_DAEMON_SETS: GroupPlural = ("apps", "daemonsets")
-_BUDGETS: GroupPlural = ("policy", "poddisruptionbudgets")
 _PREFIX = "cluster-autoscaler.kubernetes.io/"
 _MEASURED = ("cpu", "memory")
 
@@ -85,7 +84,7 @@ def template(state: ClusterState, group: NodeGroup) -> Room:
     node["spec"]["taints"] = taints
     node["status"]["conditions"] = ready_conditions()
     room = Room(node)
-    for found in state.store.list(_DAEMON_SETS):
+    for found in state.store.list(DAEMON_SETS):
         probe = {"spec": found["spec"]["template"]["spec"]}
         if admits(probe, node):
             room.pods.append(probe)
@@ -229,7 +228,7 @@ def _budgeted(state: ClusterState, pod: Object) -> bool:
     metadata = pod["metadata"]
     return any(
         matches(dig(budget, "spec.selector"), metadata.get("labels"))
-        for budget in state.store.list(_BUDGETS, metadata["namespace"])
+        for budget in state.store.list(budgets.BUDGETS, metadata["namespace"])
     )
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from clusterkit_sandbox.kube.accounts import SERVICE_ACCOUNTS, TokenIssuer
-from clusterkit_sandbox.kube.controllers.scheduler import PODS
 from clusterkit_sandbox.kube.interfaces import ScalerPod
-from clusterkit_sandbox.kube.kinds import Object
+from clusterkit_sandbox.kube.kinds import PODS, Object
 from clusterkit_sandbox.kube.selectors import dig
 from clusterkit_sandbox.kube.state import ClusterState
 

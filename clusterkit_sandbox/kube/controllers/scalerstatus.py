@@ -13,10 +13,8 @@ from datetime import UTC, datetime
 
 from clusterkit_sandbox.kube.controllers.runtime import Runtime
 from clusterkit_sandbox.kube.interfaces import NodeGroup
-from clusterkit_sandbox.kube.kinds import GroupPlural, Object
-from clusterkit_sandbox.kube.write_options import WriteOptions
+from clusterkit_sandbox.kube.kinds import CONFIG_MAPS, Object
 
-_CONFIG_MAPS: GroupPlural = ("", "configmaps")
 _NAME = "cluster-autoscaler-status"
 _COMPONENT = "cluster-autoscaler"
 _NAMESPACE = "kube-system"
@@ -79,7 +77,7 @@ class ScalerStatus:
         self._runtime.state.log(pod, f"{severity}{stamp}       1 cluster_autoscaler] {told}")
 
     def _found(self) -> Object | None:
-        return self._runtime.state.get(_CONFIG_MAPS, _NAMESPACE, _NAME)
+        return self._runtime.state.get(CONFIG_MAPS, _NAMESPACE, _NAME)
 
     def _write(self, status: str) -> None:
         time = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f +0000 UTC")
@@ -92,15 +90,14 @@ class ScalerStatus:
                 "metadata": {"name": _NAME, "annotations": {_UPDATED: time}},
                 "data": data,
             }
-            resource = self._runtime.state.catalogue.current(_CONFIG_MAPS)
-            self._runtime.writer.create(resource, _NAMESPACE, body, WriteOptions(_COMPONENT))
+            self._runtime.writer.make(CONFIG_MAPS, _NAMESPACE, body, _COMPONENT)
             return
 
         def change(new: Object) -> None:
             new["data"] = data
             new["metadata"].setdefault("annotations", {})[_UPDATED] = time
 
-        self._runtime.writer.edit(_CONFIG_MAPS, found, change, _COMPONENT)
+        self._runtime.writer.edit(CONFIG_MAPS, found, change, _COMPONENT)
 
 
 def _group(group: NodeGroup, ready: int) -> str:

@@ -11,19 +11,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+from clusterkit_sandbox.kube.conditions import condition, current
 from clusterkit_sandbox.kube.controllers.fit import shortages, terms_match, unfit
 from clusterkit_sandbox.kube.controllers.nodes import NODES
 from clusterkit_sandbox.kube.controllers.runtime import Ref, Runtime, ref_of
-from clusterkit_sandbox.kube.kinds import GroupPlural, Object
-from clusterkit_sandbox.kube.ownership import now
+from clusterkit_sandbox.kube.kinds import CLASSES, PODS, GroupPlural, Object
 from clusterkit_sandbox.kube.selectors import dig
 from clusterkit_sandbox.kube.store import Change
 from clusterkit_sandbox.kube.subresources import bind
 
-PODS: GroupPlural = ("", "pods")
 CLAIMS: GroupPlural = ("", "persistentvolumeclaims")
 VOLUMES: GroupPlural = ("", "persistentvolumes")
-CLASSES: GroupPlural = ("storage.k8s.io", "storageclasses")
 SELECTED_NODE = "volume.kubernetes.io/selected-node"
 _SCHEDULER = "default-scheduler"
 _ROOM = ("Insufficient", "Too many pods")
@@ -85,18 +83,11 @@ class Scheduler:
         return None
 
     def _refuse(self, pod: Object, message: str) -> None:
-        for item in dig(pod, "status.conditions") or ():
-            if item["type"] == "PodScheduled" and item.get("message") == message:
-                return
-        condition = {
-            "type": "PodScheduled",
-            "status": "False",
-            "reason": "Unschedulable",
-            "message": message,
-            "lastTransitionTime": now(),
-        }
+        if current(pod, "PodScheduled").get("message") == message:
+            return
+        told = condition({}, "PodScheduled", False, "Unschedulable", message)
         self._runtime.events.warning(pod, "FailedScheduling", message, _SCHEDULER)
-        self._runtime.writer.set_status(PODS, pod, "kube-scheduler", conditions=[condition])
+        self._runtime.writer.set_status(PODS, pod, "kube-scheduler", conditions=[told])
 
     def claims_problem(self, pod: Object) -> str | None:
         """Why a pod cannot go anywhere because of its volumes."""

@@ -7,18 +7,17 @@ from collections.abc import Iterable
 from clusterkit_sandbox.kube.controllers.fit import admits
 from clusterkit_sandbox.kube.controllers.nodes import NODES
 from clusterkit_sandbox.kube.controllers.runtime import Ref, Runtime, ref_of
-from clusterkit_sandbox.kube.controllers.scheduler import CLAIMS, PODS
+from clusterkit_sandbox.kube.controllers.scheduler import CLAIMS
 from clusterkit_sandbox.kube.controllers.workloads import (
-    _MANAGER,
     Owning,
     pod_of,
     running,
     template_hash,
 )
-from clusterkit_sandbox.kube.kinds import GroupPlural, Object, clone
+from clusterkit_sandbox.kube.kinds import PODS, GroupPlural, Object, clone
 from clusterkit_sandbox.kube.selectors import dig
 from clusterkit_sandbox.kube.store import Change
-from clusterkit_sandbox.kube.write_options import WriteOptions
+from clusterkit_sandbox.kube.writes import MANAGER
 
 STATEFUL_SETS: GroupPlural = ("apps", "statefulsets")
 
@@ -67,17 +66,14 @@ class StatefulSetController(Owning):
             self._roll(pods, mark)
         surplus = [pods[title] for title in pods if _number(title) >= wanted]
         for pod in sorted(surplus, key=lambda pod: -_number(pod["metadata"]["name"])):
-            if not pod["metadata"].get("deletionTimestamp"):
-                self.drop(PODS, pod)
+            self.runtime.writer.drop(PODS, pod)
             if ordered:
                 break
         living = list(pods.values())
         ready = sum(running(pod) for pod in living)
         updated = sum(pod["metadata"]["labels"].get(_CONTROLLER_HASH) == mark for pod in living)
-        self.runtime.writer.set_status(
-            STATEFUL_SETS,
+        self.show(
             found,
-            _MANAGER,
             observedGeneration=found["metadata"]["generation"],
             replicas=len(living),
             readyReplicas=ready or None,
@@ -97,14 +93,13 @@ class StatefulSetController(Owning):
             if pod["metadata"].get("deletionTimestamp"):
                 return
             if pod["metadata"]["labels"].get(_CONTROLLER_HASH) != mark:
-                self.drop(PODS, pod)
+                self.runtime.writer.drop(PODS, pod)
                 return
             if not running(pod):
                 return
 
     def _claims(self, found: Object, pod: str) -> None:
         state, namespace = self.runtime.state, found["metadata"]["namespace"]
-        resource = state.catalogue.current(CLAIMS)
         for template in found["spec"].get("volumeClaimTemplates") or ():
             name = f"{template['metadata']['name']}-{pod}"
             if state.get(CLAIMS, namespace, name) is not None:
@@ -112,7 +107,7 @@ class StatefulSetController(Owning):
             labels = dict(dig(found, "spec.selector.matchLabels") or {})
             metadata = {**template["metadata"], "name": name, "labels": labels}
             body = {"metadata": metadata, "spec": clone(template["spec"])}
-            self.runtime.writer.create(resource, namespace, body, WriteOptions(_MANAGER))
+            self.runtime.writer.make(CLAIMS, namespace, body, MANAGER)
 
 
 class DaemonSetController(Owning):
@@ -146,7 +141,7 @@ class DaemonSetController(Owning):
             node = dig(pod, "spec.nodeName")
             old = pod["metadata"]["labels"].get(_CONTROLLER_HASH) != mark
             if node not in nodes or node in pods or old:
-                self.drop(PODS, pod)
+                self.runtime.writer.drop(PODS, pod)
             else:
                 pods[node] = pod
         for node in sorted(nodes - set(pods)):
@@ -156,10 +151,8 @@ class DaemonSetController(Owning):
             body["spec"]["nodeName"] = node
             pods[node] = self.make(PODS, found, body)
         ready = sum(running(pod) for pod in pods.values())
-        self.runtime.writer.set_status(
-            DAEMON_SETS,
+        self.show(
             found,
-            _MANAGER,
             observedGeneration=found["metadata"]["generation"],
             desiredNumberScheduled=len(nodes),
             currentNumberScheduled=len(pods),

@@ -19,21 +19,12 @@ from clusterkit_sandbox.kube.controllers.binding import (
 )
 from clusterkit_sandbox.kube.controllers.nodes import NODES, ZONE_LABEL
 from clusterkit_sandbox.kube.controllers.runtime import Ref, Runtime, ref_of
-from clusterkit_sandbox.kube.controllers.scheduler import (
-    CLAIMS,
-    CLASSES,
-    PODS,
-    SELECTED_NODE,
-    VOLUMES,
-    claims_of,
-)
-from clusterkit_sandbox.kube.deletion import delete
+from clusterkit_sandbox.kube.controllers.scheduler import CLAIMS, SELECTED_NODE, VOLUMES, claims_of
 from clusterkit_sandbox.kube.interfaces import Volume, VolumeRequest
-from clusterkit_sandbox.kube.kinds import Object
+from clusterkit_sandbox.kube.kinds import CLASSES, PODS, Object
 from clusterkit_sandbox.kube.quantities import gibibytes
 from clusterkit_sandbox.kube.selectors import dig
 from clusterkit_sandbox.kube.store import Change
-from clusterkit_sandbox.kube.write_options import WriteOptions
 
 _FOR = "kubernetes.io/created-for/"
 
@@ -163,8 +154,7 @@ class ClaimController:
                 runtime.events.normal(claim, "ExternalProvisioning", told, BINDER)
                 return
             made = provisioned(name, volume.id, volume.size, zone, claim, found)
-            resource = runtime.state.catalogue.current(VOLUMES)
-            made = runtime.writer.create(resource, "", made, WriteOptions(provisioner))
+            made = runtime.writer.make(VOLUMES, "", made, provisioner)
             told = f"Successfully provisioned volume {name}"
             runtime.events.normal(claim, "ProvisioningSucceeded", told, provisioner)
             latest = runtime.state.current(CLAIMS, claim)
@@ -241,10 +231,7 @@ class VolumeController:
 
     def _forget(self, volume: Object) -> None:
         state, writer = self._runtime.state, self._runtime.writer
-        if not volume["metadata"].get("deletionTimestamp"):
-            volume, gone = delete(state, state.catalogue.current(VOLUMES), volume)
-            if gone:
-                return
+        writer.drop(VOLUMES, volume)
         for finalizer in (VOLUME_PROTECTION, FINALIZER):
             latest = state.current(VOLUMES, volume)
             if latest is not None:

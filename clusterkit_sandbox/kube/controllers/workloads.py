@@ -11,22 +11,21 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
+from typing import Any
 
+from clusterkit_sandbox.kube.conditions import condition
 from clusterkit_sandbox.kube.controllers.runtime import Ref, Runtime, ref_of
-from clusterkit_sandbox.kube.controllers.scheduler import PODS, ended
-from clusterkit_sandbox.kube.deletion import delete
-from clusterkit_sandbox.kube.kinds import GroupPlural, Object, clone
-from clusterkit_sandbox.kube.ownership import now
+from clusterkit_sandbox.kube.controllers.scheduler import ended
+from clusterkit_sandbox.kube.kinds import PODS, GroupPlural, Object, clone
 from clusterkit_sandbox.kube.refusals import Refusal
 from clusterkit_sandbox.kube.selectors import dig
 from clusterkit_sandbox.kube.store import Change
-from clusterkit_sandbox.kube.write_options import WriteOptions
+from clusterkit_sandbox.kube.writes import MANAGER
 
 DEPLOYMENTS: GroupPlural = ("apps", "deployments")
 REPLICA_SETS: GroupPlural = ("apps", "replicasets")
 HASH = "pod-template-hash"
 _REVISION = "deployment.kubernetes.io/revision"
-_MANAGER = "kube-controller-manager"
 
 
 class Owning(ABC):
@@ -68,18 +67,16 @@ class Owning(ABC):
             if not child["metadata"].get("deletionTimestamp")
         ]
 
-    def drop(self, key: GroupPlural, found: Object) -> None:
-        """Delete one object."""
-        state = self.runtime.state
-        delete(state, state.catalogue.current(key), found)
+    def show(self, found: Object, **status: Any) -> None:
+        """Set fields of its status; None removes one."""
+        self.runtime.writer.set_status(self.key, found, MANAGER, **status)
 
     def make(self, key: GroupPlural, owner: Object, body: Object) -> Object:
         """Create a child."""
         body["metadata"]["ownerReferences"] = [reference(owner)]
-        resource = self.runtime.state.catalogue.current(key)
         namespace = owner["metadata"]["namespace"]
         try:
-            return self.runtime.writer.create(resource, namespace, body, WriteOptions(_MANAGER))
+            return self.runtime.writer.make(key, namespace, body, MANAGER)
         except Refusal as refusal:
             kind = str(owner["kind"])
             told = f"Error creating: {refusal}"
@@ -106,12 +103,10 @@ class ReplicaSetController(Owning):
         missing = range(wanted - len(pods))
         pods += [self.pod(found, {}, generateName=f"{name}-") for _ in missing]
         for pod in sorted(pods, key=running)[: max(0, len(pods) - wanted)]:
-            self.drop(PODS, pod)
+            self.runtime.writer.drop(PODS, pod)
         ready = sum(running(pod) for pod in pods)
-        self.runtime.writer.set_status(
-            REPLICA_SETS,
+        self.show(
             found,
-            _MANAGER,
             replicas=len(pods),
             fullyLabeledReplicas=len(pods),
             readyReplicas=ready or None,
@@ -147,7 +142,7 @@ class DeploymentController(Owning):
         limit = found["spec"].get("revisionHistoryLimit", 10)
         empty = sorted((s for s in older if not dig(s, "status.replicas")), key=_revision)
         for old in empty[: max(0, len(empty) - limit)]:
-            self.drop(REPLICA_SETS, old)
+            self.runtime.writer.drop(REPLICA_SETS, old)
         self._count(found, newest, older, wanted)
         self._note(found, max(revision, _revision(newest)))
         return None
@@ -176,7 +171,7 @@ class DeploymentController(Owning):
             annotations.update(more or {})
             annotations[_REVISION] = str(max(revision, _revision(new)))
 
-        self.runtime.writer.edit(REPLICA_SETS, found, change, _MANAGER)
+        self.runtime.writer.edit(REPLICA_SETS, found, change, MANAGER)
 
     def _count(self, found: Object, newest: Object, older: list[Object], wanted: int) -> None:
         def total(name: str, sets: list[Object]) -> int:
@@ -202,10 +197,8 @@ class DeploymentController(Owning):
             condition(found, "Progressing", True, *progress),
         )
         conditions = [{"lastUpdateTime": each["lastTransitionTime"], **each} for each in told]
-        self.runtime.writer.set_status(
-            DEPLOYMENTS,
+        self.show(
             found,
-            _MANAGER,
             observedGeneration=found["metadata"]["generation"],
             replicas=total("replicas", [newest, *older]) or None,
             updatedReplicas=updated or None,
@@ -219,7 +212,7 @@ class DeploymentController(Owning):
         def change(new: Object) -> None:
             new["metadata"].setdefault("annotations", {})[_REVISION] = str(revision)
 
-        self.runtime.writer.edit(DEPLOYMENTS, found, change, _MANAGER)
+        self.runtime.writer.edit(DEPLOYMENTS, found, change, MANAGER)
 
 
 def reference(owner: Object) -> Object:
@@ -258,21 +251,6 @@ def template_hash(template: Object) -> str:
     """A short name for what a template says."""
     text = json.dumps(template, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:10]
-
-
-def condition(found: Object, kind: str, true: bool, reason: str, message: str) -> Object:
-    """A condition of an object's status: the one it has, or another since now."""
-    status = "True" if true else "False"
-    for item in dig(found, "status.conditions") or ():
-        if item["type"] == kind and (item["status"], item.get("reason")) == (status, reason):
-            return dict(item)
-    return {
-        "type": kind,
-        "status": status,
-        "reason": reason,
-        "message": message,
-        "lastTransitionTime": now(),
-    }
 
 
 def _copied(found: Object) -> dict[str, str]:

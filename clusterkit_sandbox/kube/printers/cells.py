@@ -1,4 +1,8 @@
-"""The cells of kubectl's tables (``pkg/printers/internalversion``)."""
+"""The cells of kubectl's tables (``pkg/printers/internalversion``).
+
+``data/cells.tsv`` names them: one with fields is called with them and makes the cell, one without
+is the cell.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from clusterkit_sandbox.kube.admission import is_default_class
+from clusterkit_sandbox.kube.conditions import current, holds
 from clusterkit_sandbox.kube.kinds import Object
 from clusterkit_sandbox.kube.selectors import dig
 
@@ -25,10 +30,10 @@ MODES = {
 }
 
 
-def since(text: str | None) -> str:
+def since(text: str | None, nothing: str = "<unknown>") -> str:
     """How long ago, as ``kubectl`` shows ages (apimachinery ``duration.HumanDuration``)."""
     if not text:
-        return "<unknown>"
+        return nothing
     seconds = int((datetime.now(UTC) - datetime.fromisoformat(text)).total_seconds())
     return duration(seconds)
 
@@ -78,16 +83,16 @@ def flag(path: str) -> Cell:
     return lambda found: bool(dig(found, path))
 
 
-def age(path: str) -> Cell:
-    return lambda found: since(dig(found, path))
+def age(path: str, nothing: str = "<unknown>") -> Cell:
+    return lambda found: since(dig(found, path), nothing)
 
 
 def modes(path: str) -> Cell:
     return lambda found: ",".join(MODES.get(mode, mode) for mode in dig(found, path) or ())
 
 
-def containers(field: str, path: str) -> Cell:
-    return lambda found: ",".join(item.get(field, "") for item in dig(found, path) or ())
+def joined(path: str, field: str, nothing: str = "") -> Cell:
+    return lambda found: ",".join(item.get(field, "") for item in dig(found, path) or ()) or nothing
 
 
 def selector(path: str) -> Cell:
@@ -107,11 +112,35 @@ def pod_ready(found: Object) -> str:
     return f"{ready}/{len(found['spec'].get('containers') or ())}"
 
 
-def node_status(found: Object) -> str:
-    ready = next(
-        (c for c in dig(found, "status.conditions") or () if c.get("type") == "Ready"), None
+def pod_status(found: Object) -> str:
+    """``Running``, ``Completed``, ``ContainerCreating``, ``Terminating``, ..."""
+    if found["metadata"].get("deletionTimestamp"):
+        return "Terminating"
+    reason = dig(found, "status.reason") or dig(found, "status.phase") or "Unknown"
+    for status in dig(found, "status.containerStatuses") or ():
+        state = status.get("state") or {}
+        waiting, ended = state.get("waiting") or {}, state.get("terminated") or {}
+        if waiting.get("reason"):
+            reason = waiting["reason"]
+        elif ended.get("reason"):
+            reason = ended["reason"]
+        elif ended:
+            reason = f"ExitCode:{ended.get('exitCode', 0)}"
+    return str(reason)
+
+
+def pod_restarts(found: Object) -> int:
+    """How often the containers were started anew."""
+    return sum(
+        int(status.get("restartCount", 0))
+        for status in dig(found, "status.containerStatuses") or ()
     )
-    words = ["Unknown" if ready is None else "Ready" if ready["status"] == "True" else "NotReady"]
+
+
+def node_status(found: Object) -> str:
+    words = ["Ready" if holds(found, "Ready") else "NotReady"]
+    if not current(found, "Ready"):
+        words = ["Unknown"]
     if dig(found, "spec.unschedulable"):
         words.append("SchedulingDisabled")
     return ",".join(words)
@@ -211,9 +240,8 @@ def job_duration(found: Object) -> str:
     return duration(int(taken.total_seconds()))
 
 
-def last_schedule(found: Object) -> str:
-    last = dig(found, "status.lastScheduleTime")
-    return since(last) if last else NONE
+def suspended(found: Object) -> str:
+    return str(bool(found["spec"].get("suspend")))
 
 
 def involved(found: Object) -> str:
@@ -255,24 +283,28 @@ def slice_ports(found: Object) -> str:
     return _shortened([str(port["port"]) for port in found.get("ports") or ()], "<unset>")
 
 
-def quota(*, limits: bool) -> Cell:
-    def cell(found: Object) -> str:
-        hard = dig(found, "status.hard") or dig(found, "spec.hard") or {}
-        used = dig(found, "status.used") or {}
-        names = sorted(name for name in hard if name.startswith("limits") is limits)
-        return ", ".join(f"{name}: {used.get(name, '0')}/{hard[name]}" for name in names)
-
-    return cell
+def quota_requests(found: Object) -> str:
+    return _quota(found, limits=False)
 
 
-def condition(found: Object, kind: str) -> str:
-    conditions = dig(found, "status.conditions") or ()
-    return next((str(each["status"]) for each in conditions if each["type"] == kind), "")
+def quota_limits(found: Object) -> str:
+    return _quota(found, limits=True)
+
+
+def _quota(found: Object, *, limits: bool) -> str:
+    hard = dig(found, "status.hard") or dig(found, "spec.hard") or {}
+    used = dig(found, "status.used") or {}
+    names = sorted(name for name in hard if name.startswith("limits") is limits)
+    return ", ".join(f"{name}: {used.get(name, '0')}/{hard[name]}" for name in names)
+
+
+def condition(kind: str, nothing: str) -> Cell:
+    return lambda found: current(found, kind).get("status", nothing)
 
 
 def service_reference(found: Object) -> str:
     service = dig(found, "spec.service")
-    return f"{service['namespace']}/{service['name']}" if service else ""
+    return f"{service['namespace']}/{service['name']}" if service else "Local"
 
 
 def controller(found: Object) -> str:

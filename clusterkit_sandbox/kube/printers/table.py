@@ -91,9 +91,10 @@ def _partial(found: Object) -> Object:
 
 
 def _columns(resource: Resource) -> tuple[Column, ...]:
-    if not resource.columns:
+    declared = resource.declares("additionalPrinterColumns")
+    if not declared:
         return columns(resource)
-    return (NAME, *(_custom(column) for column in resource.columns))
+    return (NAME, *(_custom(column) for column in declared))
 
 
 def _custom(definition: Mapping[str, Any]) -> Column:
