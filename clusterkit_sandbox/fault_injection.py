@@ -61,7 +61,7 @@ class FaultInjection:
         return [answer.body]
 
     def _answer(self, environ: Environ, body: bytes, rule: Rule | None) -> Answer:
-        if rule is not None and rule.kind in ("throttle", "error"):
+        if rule is not None and rule.kind in ("throttle", "error", "denied"):
             return self._emulator.refusal(environ, body, rule.kind)
         if rule is not None and rule.kind == "refuse":
             return self._emulator.refused(environ, body, rule)

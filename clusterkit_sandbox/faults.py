@@ -18,7 +18,7 @@ from typing import Literal, get_args
 
 from clusterkit_sandbox.fault_targets import Operations, matches, why_no_effect
 
-Kind = Literal["throttle", "error", "lost", "slow", "terminal", "refuse", "late"]
+Kind = Literal["throttle", "error", "lost", "slow", "terminal", "refuse", "denied", "late"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 _CODE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._:#-]{0,126}[A-Za-z0-9])?")
 
@@ -41,6 +41,7 @@ class Rule:
     """
     - ``throttle``: the service's throttling error, before anything happens
     - ``error``: the service's 5xx, before anything happens
+    - ``denied``: the caller lacks the right, in the service's words, before anything happens
     - ``refuse``: an error of your choice (``code``, ``status``, ``message``) in the service's own
       wire format, before anything happens
     - ``lost``: the call takes effect, then the connection is dropped without an answer

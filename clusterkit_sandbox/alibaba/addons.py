@@ -89,8 +89,7 @@ def _install(call: Call) -> object:
     task = call.store.tasks.start("addon_install", cluster)
 
     def installed() -> None:
-        for one in wanted:
-            cluster.addons[one["name"]] = one.get("config", "")
+        call.clusters.install(cluster, {one["name"]: one.get("config", "") for one in wanted})
 
     call.clusters.change(cluster, task, "addon/install", "running", installed)
     return Accepted(_begun(call, cluster.id, task.id))
@@ -138,8 +137,7 @@ def _uninstall(call: Call) -> object:
     task = call.store.tasks.start("addon_uninstall", cluster)
 
     def removed() -> None:
-        for name in names:
-            cluster.addons.pop(name, None)
+        call.clusters.uninstall(cluster, names)
 
     call.clusters.change(cluster, task, "addon/install", "running", removed)
     return _begun(call, cluster.id, task.id)

@@ -75,29 +75,36 @@ def _of_role(store: Store, name: str) -> tuple[Permissions, Permissions]:
     return Permissions(found["Allow"]), Permissions(found["Deny"])
 
 
+def allows(store: Store, role: str, action: str) -> bool:
+    """Whether the policies of this role let it do this."""
+    allowed, denied = _of_role(store, role)
+    return not allowed.missing([action]) and bool(denied.missing([action]))
+
+
 def _refused(store: Store, key: AccessKey, actions: tuple[str, ...]) -> str | None:
     """The first of these actions that the key's user or role may not do."""
     if not key.role:
         return key.permissions.missing(actions) if key.permissions else None
-    allowed, denied = _of_role(store, key.role)
-    return next(
-        (one for one in actions if allowed.missing([one]) or not denied.missing([one])), None
-    )
+    return next((one for one in actions if not allows(store, key.role, one)), None)
 
 
 def check(operation: str, key: AccessKey, store: Store) -> None:
     """Raise the service's refusal if the key's user or role may not do this."""
     with store.lock:
         action = _refused(store, key, needed(operation))
-    if action is None:
-        return
+    if action is not None:
+        raise denial(operation, action)
+
+
+def denial(operation: str, action: str) -> Failure:
+    """The service's refusal of an operation for want of this action."""
     product = operation.partition(":")[0]
     if product == "cs":
-        raise Failure(403, "StatusForbidden", f"RAM policy Forbidden for action {action}")
+        return Failure(403, "StatusForbidden", f"RAM policy Forbidden for action {action}")
     if product == "ram":
         where = f"Resource: acs:ram:*:{ACCOUNT}:* Action: {action}"
-        raise Failure(403, "NoPermission", f"You are not authorized to do this action. {where}")
-    raise Failure(
+        return Failure(403, "NoPermission", f"You are not authorized to do this action. {where}")
+    return Failure(
         403,
         "Forbidden.RAM",
         "User not authorized to operate on the specified resource, or this API doesn't support"

@@ -23,7 +23,7 @@ from clusterkit_sandbox.alibaba.models import (
     VSwitch,
 )
 from clusterkit_sandbox.alibaba.ram import new_role, trust
-from clusterkit_sandbox.alibaba.service import Call, resource_group
+from clusterkit_sandbox.alibaba.service import Call, resource_group, uid_of
 from clusterkit_sandbox.alibaba.store import Store
 
 
@@ -75,6 +75,7 @@ def new_cluster(
         private_address=private,
         public=False,
         addons=addons,
+        creator=uid_of(call),
     )
     store.add(cluster)
     new_role(store, cluster.worker_role, trust("ecs"), owner=identifier)

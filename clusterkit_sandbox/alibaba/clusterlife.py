@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+from clusterkit_sandbox.alibaba import system
 from clusterkit_sandbox.alibaba.catalogue import minor
 from clusterkit_sandbox.alibaba.hooks import ClusterControllers, remove_balancer, storage_classes
 from clusterkit_sandbox.alibaba.models import (
@@ -27,21 +28,26 @@ from clusterkit_sandbox.alibaba.models import (
     Thing,
 )
 from clusterkit_sandbox.alibaba.poollife import PoolLife, remove_pool
-from clusterkit_sandbox.alibaba.store import USER, Store
+from clusterkit_sandbox.alibaba.store import Store
 from clusterkit_sandbox.kit.cluster import Endpoints
+from clusterkit_sandbox.kit.system import Installer, Object
 from clusterkit_sandbox.kube.interfaces import KubeServer
 
 _LOG = logging.getLogger(__name__)
+Rights = Callable[[Cluster], Iterable[Object]]
 TERMINAL = ("InternalError", "The sandbox was asked to let this fail.")
 
 
 class ClusterLife:
     """The changes and endpoints of all clusters."""
 
-    def __init__(self, store: Store, server: KubeServer) -> None:
+    def __init__(self, store: Store, server: KubeServer, rights: Rights) -> None:
+        """``rights`` says which roles and bindings a new cluster has."""
         self._store = store
+        self._rights = rights
         self._endpoints = Endpoints(server, "alibaba-")
         self.pools = PoolLife(store, self._endpoints)
+        self.system = Installer(self._endpoints, store.clock, "ack")
 
     def clear(self) -> None:
         """Close every endpoint."""
@@ -55,11 +61,11 @@ class ClusterLife:
         """Apply a changed public address to the endpoint."""
         self._endpoints.rename(cluster.id, (cluster.public_address, cluster.private_address))
 
-    def certificate(self, cluster: Cluster, seconds: float) -> tuple[str, str, str]:
-        """CA, client certificate and key (PEM) for the user, of a running cluster."""
+    def certificate(self, cluster: Cluster, user: str, seconds: float) -> tuple[str, str, str]:
+        """CA, client certificate and key (PEM) for a user or role, of a running cluster."""
         endpoint = self._endpoints.get(cluster.id)
         assert endpoint is not None
-        certificate, key = endpoint.client_certificate(USER, ("system:users",), seconds)
+        certificate, key = endpoint.client_certificate(user, ("system:users",), seconds)
         return endpoint.ca_pem, certificate, key
 
     def create(
@@ -103,9 +109,15 @@ class ClusterLife:
             version=minor(cluster.version),
             review=_no_token,
             hooks=ClusterControllers(self._store, cluster.id, self.pools),
-            admins=(USER,),
+            admins=(cluster.creator,),
             services=cluster.service_cidr,
-            objects=storage_classes() if "csi-plugin" in cluster.addons else (),
+            objects=[
+                *(storage_classes() if "csi-plugin" in cluster.addons else ()),
+                *system.of_cluster(
+                    cluster.addons, cluster.region, cluster.service_cidr, cluster.version
+                ),
+                *self._rights(cluster),
+            ],
         )
 
     def change(
@@ -128,6 +140,20 @@ class ClusterLife:
                 then()
 
         self._store.tasks.end_later(task, f"alibaba/{what}", done)
+
+    def install(self, cluster: Cluster, addons: Mapping[str, str]) -> None:
+        """Add these add-ons, with their configurations, to the cluster's."""
+        cluster.addons.update(addons)
+        self.system.install(cluster.id, self._objects(cluster, addons))
+
+    def uninstall(self, cluster: Cluster, addons: Sequence[str]) -> None:
+        """Take these away."""
+        self.system.uninstall(cluster.id, self._objects(cluster, addons))
+        for name in addons:
+            cluster.addons.pop(name, None)
+
+    def _objects(self, cluster: Cluster, addons: Iterable[str]) -> Iterator[Object]:
+        return system.of_addons(addons, cluster.region, cluster.service_cidr)
 
     def delete(self, cluster: Cluster, task: Task, balancers: bool) -> None:
         """Remove the cluster and what it made, but for what is retained; ``balancers`` says

@@ -18,6 +18,7 @@ from clusterkit_sandbox.alibaba import (
     clusterviews,
     eip,
     endpoints,
+    grants,
     groups,
     instances,
     keypairs,
@@ -73,8 +74,9 @@ REGION = "ap-southeast-1"
 """The default region."""
 OPERATIONS = (
     acls, activation, addons, autoscaling, balancers, clusters, clusterviews, eip, endpoints,
-    groups, instances, keypairs, kubeconfig, limits, nat, nodepools, offers, personal, policies,
-    poolnodes, ram, registry, repositories, scaling, snat, tags, taskviews, volumes, vpc, vswitch,
+    grants, groups, instances, keypairs, kubeconfig, limits, nat, nodepools, offers, personal,
+    policies, poolnodes, ram, registry, repositories, scaling, snat, tags, taskviews, volumes, vpc,
+    vswitch,
 )  # fmt: skip
 """the modules with operations; each registers its own on import"""
 _READS = ("Check", "Describe", "Get", "List", "Query")
@@ -100,7 +102,9 @@ class AlibabaCloud:
         self.store = Store(context.pace, context.faults, context.content)
         self.registry = AliyunRegistry(self.store, context.content)
         self._service = Service(self.store, self.store.clock, HANDLERS, LATE)
-        self._clusters = ClusterLife(self.store, context.kube)
+        self._clusters = ClusterLife(
+            self.store, context.kube, lambda cluster: grants.objects(self.store, cluster)
+        )
         self._key = account.new_key()
         self._users = 0
         self._ca = context.directory / "ca.pem"
@@ -153,9 +157,15 @@ class AlibabaCloud:
     def refusal(self, environ: Environ, body: bytes, kind: str) -> Answer:
         """The gateway's response for an injected fault."""
         request = Request.read(environ, body)
-        status, code, message = _INJECTED[kind]
-        failure = Failure(status, code, message, gateway=True)
-        return rendered(failure, style="RPC", host=request.host, request_id=_request_id())
+        style = "RPC"
+        if kind == "denied":
+            operation = self.operation(environ, body)
+            action = next(iter(authorization.needed(operation)), operation)
+            failure, style = authorization.denial(operation, action), request.style
+        else:
+            status, code, message = _INJECTED[kind]
+            failure = Failure(status, code, message, gateway=True)
+        return rendered(failure, style=style, host=request.host, request_id=_request_id())
 
     def refused(self, environ: Environ, body: bytes, rule: Rule) -> Answer:
         """An error of a rule of kind ``refuse``, in the service's or in the gateway's format."""

@@ -1,4 +1,4 @@
-"""CS 2015-12-15: the kubeconfig of a cluster, with a client certificate for the user."""
+"""CS 2015-12-15: the kubeconfig of a cluster, with a client certificate for who asks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import yaml
 
 from clusterkit_sandbox.alibaba.failure import bad
 from clusterkit_sandbox.alibaba.models import API_PORT
-from clusterkit_sandbox.alibaba.service import Call, find_cluster, iso, operation
+from clusterkit_sandbox.alibaba.service import Call, find_cluster, iso, operation, uid_of
 
 _LONG = 3 * 365 * 24 * 3600
 """Seconds a certificate lives if no duration is given (vendor: three years)."""
@@ -28,7 +28,7 @@ def _describe(call: Call) -> object:
     if minutes is not None and not 15 <= minutes <= 4320:
         raise bad("InvalidParameter", "TemporaryDurationMinutes must be 15 to 4320.")
     seconds = _LONG if minutes is None else minutes * 60
-    authority, certificate, key = call.clusters.certificate(cluster, seconds)
+    authority, certificate, key = call.clusters.certificate(cluster, uid_of(call), seconds)
     address = cluster.private_address if private else cluster.public_address
     name, context = "kubernetes-admin", f"kubernetes-admin-{cluster.id}"
     config = {

@@ -314,6 +314,8 @@ class Cluster(Thing):
     """name to configuration"""
     state: str = "initial"
     endpoint_eip: str = ""
+    creator: str = ""
+    """the id of the user or role who made it"""
     autoscaling: dict[str, Any] | None = None
     """the configuration of the scaler, once there is one"""
     retained: set[str] = field(default_factory=set)

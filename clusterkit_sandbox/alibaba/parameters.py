@@ -53,7 +53,9 @@ def read(request: Request, operation: Operation) -> dict[str, Any]:
         fields = operation.of(place)
         part = {name: value for name, value in sent.items() if name in fields.fields}
         # the backend's own code for what is missing in a body is not documented
-        found |= _checked(part, fields, missing if place == "query" else _missing_in_body)
+        # in lists that are a whole body the vendor asks for empty texts: GrantPermissions
+        empty = (None,) if place == "body" and operation.whole else EMPTY
+        found |= _checked(part, fields, missing if place == "query" else _missing_in_body, empty)
     return found
 
 
@@ -75,9 +77,12 @@ def _rpc(request: Request, operation: Operation) -> dict[str, Any]:
 
 
 def _checked(
-    sent: dict[str, Any], shape: Shape, missing: Callable[[str], Failure]
+    sent: dict[str, Any],
+    shape: Shape,
+    missing: Callable[[str], Failure],
+    empty: tuple[object, ...] = EMPTY,
 ) -> dict[str, Any]:
-    reader = Reader({}, EMPTY)
+    reader = Reader({}, empty)
     found: dict[str, Any] = reader.read(sent, shape)
     for problem in reader.problems:
         raise missing(problem.place) if problem.rule == "missing" else _refusal(problem)

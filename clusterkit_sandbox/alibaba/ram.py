@@ -16,9 +16,17 @@ from dataclasses import replace
 from clusterkit_sandbox.alibaba.failure import Failure, bad
 from clusterkit_sandbox.alibaba.models import Role
 from clusterkit_sandbox.alibaba.policies import document, policy_fields, require_policy
-from clusterkit_sandbox.alibaba.service import Call, Json, given_tags, has_tags, iso, operation
+from clusterkit_sandbox.alibaba.service import (
+    Call,
+    Json,
+    given_tags,
+    has_tags,
+    iso,
+    operation,
+    uid_of,
+)
 from clusterkit_sandbox.alibaba.signature import random_key
-from clusterkit_sandbox.alibaba.store import ACCOUNT, USER, Store
+from clusterkit_sandbox.alibaba.store import ACCOUNT, Store
 from clusterkit_sandbox.kit.wire import parsed
 
 _NAME = re.compile(r"[A-Za-z0-9.@-]+")
@@ -229,12 +237,13 @@ def _roles_of_policy(call: Call) -> object:
 def _caller(call: Call) -> object:
     arn = call.key.arn
     assumed = ":assumed-role/" in arn
+    number = uid_of(call)
     return {
         "AccountId": ACCOUNT,
         "Arn": arn,
         "IdentityType": "AssumedRoleUser" if assumed else "RAMUser",
-        "PrincipalId": USER,
-        **({"RoleId": USER} if assumed else {"UserId": USER}),
+        "PrincipalId": f"{number}:{arn.rpartition('/')[2]}" if assumed else number,
+        **({"RoleId": number} if assumed else {"UserId": number}),
     }
 
 

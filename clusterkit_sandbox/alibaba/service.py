@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 from clusterkit_sandbox.alibaba.catalogue import REGIONS
 from clusterkit_sandbox.alibaba.clusterlife import ClusterLife
 from clusterkit_sandbox.alibaba.failure import Failure, bad, missing
-from clusterkit_sandbox.alibaba.models import RESOURCE_GROUPS, Cluster, Thing
+from clusterkit_sandbox.alibaba.models import RESOURCE_GROUPS, Cluster, Role, Thing
 from clusterkit_sandbox.alibaba.signature import AccessKey
-from clusterkit_sandbox.alibaba.store import Store
+from clusterkit_sandbox.alibaba.store import USER, Store
 from clusterkit_sandbox.kit import calls
 from clusterkit_sandbox.kit.calls import Handlers, cut, tagged
 
@@ -139,6 +139,12 @@ Handler = Callable[[Call], object]
 HANDLERS: Handlers[Handler] = Handlers()
 """every operation, as ``vpc:CreateVpc``; each module registers its own on import"""
 operation = HANDLERS.serve
+
+
+def uid_of(call: Call) -> str:
+    """The id of who makes a call: the user, or the role that was assumed."""
+    role = call.store.get(Role, call.key.role)
+    return role.number if role is not None else USER
 
 
 def find_cluster(call: Call) -> Cluster:

@@ -37,6 +37,8 @@ class Session:
     ends: datetime
     user: str = ""
     """the access key of the user whose credentials they are"""
+    policies: tuple[str, ...] = ()
+    """session policies, if any: documents that all of its rights are within"""
 
 
 def _key() -> tuple[str, str]:

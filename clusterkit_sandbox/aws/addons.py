@@ -130,7 +130,7 @@ def create_addon(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
         shown["health"]["issues"].append(issue)
         eks.life.go(addon, "CREATING", "eks/addon/create", "CREATE_FAILED")
     else:
-        system.install(eks, record.key, _installed(addon, record))
+        eks.system.install(record.key, _installed(addon, record))
         eks.life.go(addon, "CREATING", "eks/addon/create", _healthy(eks, record, addon))
     return {"addon": shown}
 
@@ -139,7 +139,8 @@ def _installed(addon: Addon, record: ClusterRecord) -> list[Shown]:
     """What the add-on has in Kubernetes."""
     shown = addon.shown
     role = shown.get("serviceAccountRoleArn") or ""
-    return list(system.objects(addon.id, shown["addonVersion"], record.region, role))
+    version, services = shown["addonVersion"], record.services
+    return list(system.objects(addon.id, version, record.region, services, role))
 
 
 def _identities(
@@ -276,7 +277,7 @@ def update_addon(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
         if asked.get("serviceAccountRoleArn"):
             shown["serviceAccountRoleArn"] = asked["serviceAccountRoleArn"]
         shown["modifiedAt"] = now()
-        system.install(eks, record.key, _installed(addon, record))
+        eks.system.install(record.key, _installed(addon, record))
         shown["status"] = _healthy(eks, record, addon)
 
     return {"update": eks.update(record, addon, "AddonUpdate", "eks/addon/update", done)}
@@ -289,6 +290,6 @@ def delete_addon(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
         raise in_use(f"Addon {asked['addonName']} is in DELETING state")
     _forget(eks, record, addon.shown.get("podIdentityAssociations") or [])
     if not asked.get("preserve"):
-        system.uninstall(eks, record.key, _installed(addon, record))
+        eks.system.uninstall(record.key, _installed(addon, record))
     eks.life.go(addon, "DELETING", "eks/addon/delete", None, lambda: eks.store.remove(addon))
     return {"addon": addon.shown}

@@ -233,8 +233,13 @@ def _open(eks: Eks, record: ClusterRecord) -> None:
         hooks=ClusterControllers(eks, region, shown["name"], shown["resourcesVpcConfig"]["vpcId"]),
         objects=[
             GP2,
-            *(system.of_cluster(shown["version"], region) if shown["selfManaged"] else ()),
+            *(
+                system.of_cluster(shown["version"], region, record.services)
+                if shown["selfManaged"]
+                else ()
+            ),
         ],
+        services=record.services,
         issuer=shown["identity"]["oidc"]["issuer"],
     )
     shown["endpoint"] = f"https://{record.host}"

@@ -191,6 +191,9 @@ class AwsEmulator:
 
     def refusal(self, environ: Environ, body: bytes, kind: str) -> Answer:
         """The service's response for an injected fault."""
+        if kind == "denied":
+            operation = self.operation(environ, body)
+            return rights.lacking(self._account, environ, _service(environ), operation, body)
         return refusals.injected(_service(environ), kind)
 
     def refused(self, environ: Environ, body: bytes, rule: Rule) -> Answer:

@@ -141,6 +141,11 @@ class ClusterRecord(Record):
         """The scope of what is in it, and what tells its API server from others."""
         return f"{self.region}/{self.id}"
 
+    @property
+    def services(self) -> str:
+        """The range of Services' addresses."""
+        return str(self.shown["kubernetesNetworkConfig"]["serviceIpv4Cidr"])
+
 
 @dataclass(kw_only=True)
 class Update(LongRunning):

@@ -11,8 +11,9 @@ from clusterkit_sandbox.aws import (
     s3_rights,
     sessions,
 )
+from clusterkit_sandbox.aws.account import Account
 from clusterkit_sandbox.aws.service import Eks
-from clusterkit_sandbox.aws.signature import Scope
+from clusterkit_sandbox.aws.signature import Scope, scope_of
 from clusterkit_sandbox.kit.wire import target
 
 _Needed = tuple[list[tuple[str, str]], policies.Context]
@@ -38,6 +39,17 @@ def denied(eks: Eks, scope: Scope, environ: Environ, operation: str, body: bytes
             error = authorization.denial(scope.service, action, account.arn_of(key), shown)
             return refusals.answer(scope.service, error.code, error.message, error.status)
     return None
+
+
+def lacking(
+    account: Account, environ: Environ, service: str, operation: str, body: bytes
+) -> Answer:
+    """The refusal of a call whose caller may not make it, whoever it is."""
+    scope = scope_of(environ)
+    key = scope.key if scope is not None and scope.key in account.secrets else account.key
+    action = next(iter(authorization.needed(operation, body)), operation)
+    error = authorization.denial(service, action, account.arn_of(key))
+    return refusals.answer(service, error.code, error.message, error.status)
 
 
 def _needed(eks: Eks, scope: Scope, environ: Environ, operation: str, body: bytes) -> _Needed:

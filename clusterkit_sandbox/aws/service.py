@@ -20,6 +20,7 @@ from clusterkit_sandbox.kit.cluster import Endpoints
 from clusterkit_sandbox.kit.life import Clock, Life
 from clusterkit_sandbox.kit.operations import Error, Operations
 from clusterkit_sandbox.kit.store import Store
+from clusterkit_sandbox.kit.system import Installer
 
 Operation = Callable[["Eks", dict[str, Any]], dict[str, Any]]
 OPERATIONS: Handlers[Operation] = Handlers()
@@ -51,6 +52,7 @@ class Eks:
         self.updates = Operations[Update](self.clock, account.lock, _show)
         self.tokens = Tokens()
         self.endpoints = Endpoints(context.kube, "eks/")
+        self.system = Installer(self.endpoints, self.clock, "eks")
         self.description = Description("eks")
         self.door: Wsgi = _closed
         """the emulator itself, for those of its own who call it"""

@@ -17,6 +17,7 @@ import json
 import secrets
 import string
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -61,8 +62,6 @@ def _in(seconds: int) -> datetime:
 def of_caller(eks: Eks, key: str, operation: str, body: bytes) -> bytes:
     """AssumeRole and GetSessionToken, as XML; ``Refusal`` of STS."""
     asked = dict(parse_qsl(body.decode(errors="replace")))
-    if any(name.startswith("Policy") for name in asked):
-        raise Refusal("NotImplemented", "session policies are not in the sandbox", 501)
     if operation == GET:
         return _shown(operation, _of_user(eks, key, int(asked.get("DurationSeconds", 12 * _HOUR))))
     arn, session = asked["RoleArn"], eks.account.sessions.get(key)
@@ -85,7 +84,29 @@ def of_caller(eks: Eks, key: str, operation: str, body: bytes) -> bytes:
             "ValidationError",
             "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
         )
-    return _shown(operation, eks.account.admit(_new(role, asked["RoleSessionName"], seconds)))
+    made = replace(
+        _new(role, asked["RoleSessionName"], seconds), policies=tuple(_narrowing(eks, asked))
+    )
+    return _shown(operation, eks.account.admit(made))
+
+
+def _narrowing(eks: Eks, asked: dict[str, str]) -> Iterator[str]:
+    """The session policies of a request (IAM User Guide, "Session policies"). The service does not
+    say how it refuses a policy that is not there.
+    """
+    if "Policy" in asked:
+        try:
+            policies.parsed(asked["Policy"])
+        except ValueError:
+            raise Refusal("MalformedPolicyDocument", "Syntax errors in policy.") from None
+        yield asked["Policy"]
+    for name, arn in asked.items():
+        if name.startswith("PolicyArns."):
+            policy = eks.account.iam().managed_policies.get(arn)
+            if policy is None:
+                raise Refusal("NotImplemented", f"There is no policy {arn}", 501)
+            yield from (json.dumps(policies.parsed(v.document)) for v in policy.versions
+                        if v.is_default)  # fmt: skip
 
 
 def _of_user(eks: Eks, key: str, seconds: int) -> Session:
@@ -275,6 +296,9 @@ def allowed(eks: Eks, key: str, action: str, resource: str, context: policies.Co
     if session is not None:
         role = _role(eks, session.role)
         documents = [] if role is None else list(_documents(role))
+        within = [policies.parsed(one) for one in session.policies]
+        if within and not policies.allows(within, action, resource, context):
+            return False
         return policies.allows(documents, action, resource, context)
     if key in eks.account.users:
         return policies.allows(_of_users(eks, eks.account.users[key]), action, resource, context)

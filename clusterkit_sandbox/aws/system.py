@@ -2,48 +2,20 @@
 
 Names, labels, ServiceAccounts, replicas and requests are those of the add-ons' published manifests:
 aws/amazon-vpc-cni-k8s, kubernetes-sigs/aws-ebs-csi-driver, aws/eks-pod-identity-agent, and EKS User
-Guide, "Amazon EKS add-ons". Their programs do nothing here, and their roles are left out.
+Guide, "Amazon EKS add-ons".
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import replace
 
 from clusterkit_sandbox.aws.catalog import EBS_ADDON, EBS_DRIVER, addons
-from clusterkit_sandbox.aws.service import Eks
-from clusterkit_sandbox.kit.drain import Unreachable
+from clusterkit_sandbox.kit import system
+from clusterkit_sandbox.kit.system import Object, Part
 
-_LOG = logging.getLogger(__name__)
-Object = dict[str, Any]
-NAMESPACE = "kube-system"
 SELF_MANAGED = ("vpc-cni", "kube-proxy", "coredns")
 """what EKS installs into a cluster without add-ons (EKS User Guide, "Create a cluster")"""
-_APPLY = {"Content-Type": "application/apply-patch+yaml"}
-_PLURALS = {
-    "CSIDriver": "/apis/storage.k8s.io/v1/csidrivers",
-    "DaemonSet": f"/apis/apps/v1/namespaces/{NAMESPACE}/daemonsets",
-    "Deployment": f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments",
-    "PodDisruptionBudget": f"/apis/policy/v1/namespaces/{NAMESPACE}/poddisruptionbudgets",
-    "Service": f"/api/v1/namespaces/{NAMESPACE}/services",
-    "ServiceAccount": f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts",
-}
-
-
-@dataclass(frozen=True)
-class Part:
-    """A DaemonSet, or a Deployment with this many replicas."""
-
-    name: str
-    image: str
-    labels: Mapping[str, str]
-    account: str = ""
-    replicas: int = 0
-    requests: Mapping[str, str] | None = None
-    host: bool = False
-    """on the node's network"""
 
 
 def _app(name: str) -> dict[str, str]:
@@ -90,107 +62,26 @@ _PARTS: Mapping[str, tuple[Part, ...]] = {
 }  # fmt: skip
 
 
-def objects(addon: str, version: str, region: str, role: str = "") -> Iterator[Object]:
-    """What an add-on of this version installs, with the role of its ServiceAccounts, if any."""
-    for part in _PARTS.get(addon, ()):
-        if part.account:
-            marks = {"eks.amazonaws.com/role-arn": role} if role else {}
-            yield _object("v1", "ServiceAccount", part.account, part.labels, annotations=marks)
-        yield _workload(part, version, region)
-        if part.replicas:
-            spec = {"maxUnavailable": 1, "selector": {"matchLabels": dict(part.labels)}}
-            yield _object("policy/v1", "PodDisruptionBudget", part.name, part.labels, spec)
+def objects(
+    addon: str, version: str, region: str, services: str, role: str = ""
+) -> Iterator[Object]:
+    """What an add-on of this version installs, with the role of its ServiceAccounts, if any;
+    ``services`` is the cluster's range.
+    """
+    parts = [replace(one, budget=one.replicas > 0) for one in _PARTS.get(addon, ())]
+    registry = f"602401143452.dkr.ecr.{region}.amazonaws.com/"
+    marks = {"eks.amazonaws.com/role-arn": role} if role else {}
+    yield from system.objects(parts, registry, version, **marks)
     if addon == "coredns":
-        ports = [
-            {"name": "dns", "port": 53, "protocol": "UDP"},
-            {"name": "dns-tcp", "port": 53, "protocol": "TCP"},
-        ]
-        labels = {"k8s-app": "kube-dns", "kubernetes.io/cluster-service": "true"}
-        spec = {"selector": {"k8s-app": "kube-dns"}, "ports": ports}
-        yield _object("v1", "Service", "kube-dns", labels, spec)
+        yield system.dns(system.tenth(services))
     if addon == EBS_ADDON:
-        found = _object("storage.k8s.io/v1", "CSIDriver", EBS_DRIVER, _app(EBS_ADDON))
+        spec = {"attachRequired": True, "podInfoOnMount": False}
+        found = system.thing("storage.k8s.io/v1", "CSIDriver", EBS_DRIVER, _app(EBS_ADDON), spec)
         del found["metadata"]["namespace"]
-        yield {**found, "spec": {"attachRequired": True, "podInfoOnMount": False}}
+        yield found
 
 
-def of_cluster(version: str, region: str) -> Iterator[Object]:
+def of_cluster(version: str, region: str, services: str) -> Iterator[Object]:
     """What a new cluster has that installs its own network."""
     for name in SELF_MANAGED:
-        yield from objects(name, addons(version)[name].versions[0], region)
-
-
-def _object(
-    api: str,
-    kind: str,
-    name: str,
-    labels: Mapping[str, str],
-    spec: Mapping[str, Any] | None = None,
-    annotations: Mapping[str, str] | None = None,
-) -> Object:
-    found: Object = {
-        "apiVersion": api,
-        "kind": kind,
-        "metadata": {"name": name, "namespace": NAMESPACE, "labels": dict(labels)},
-    }
-    if annotations:
-        found["metadata"]["annotations"] = dict(annotations)
-    return found if spec is None else {**found, "spec": dict(spec)}
-
-
-def _workload(part: Part, version: str, region: str) -> Object:
-    container: Object = {
-        "name": part.name,
-        "image": f"602401143452.dkr.ecr.{region}.amazonaws.com/{part.image}:{version}",
-    }
-    if part.requests:
-        container["resources"] = {"requests": dict(part.requests)}
-    priority = "system-cluster-critical" if part.replicas else "system-node-critical"
-    tolerated: Object = {"operator": "Exists"}
-    if part.replicas:
-        tolerated |= {"key": "CriticalAddonsOnly"}
-    pod: Object = {
-        "priorityClassName": priority,
-        "tolerations": [tolerated],
-        "containers": [container],
-    }
-    if part.account:
-        pod["serviceAccountName"] = part.account
-    if part.host:
-        pod["hostNetwork"] = True
-    template = {"metadata": {"labels": dict(part.labels)}, "spec": pod}
-    spec: Object = {"selector": {"matchLabels": dict(part.labels)}, "template": template}
-    if part.replicas:
-        spec["replicas"] = part.replicas
-    kind = "Deployment" if part.replicas else "DaemonSet"
-    return _object("apps/v1", kind, part.name, part.labels, spec)
-
-
-def install(eks: Eks, cluster: str, some: list[Object]) -> None:
-    """Apply objects in a cluster, with no lock held, as soon as the clock comes to it."""
-    _each(eks, cluster, "PATCH", some)
-
-
-def uninstall(eks: Eks, cluster: str, some: list[Object]) -> None:
-    """Delete them."""
-    _each(eks, cluster, "DELETE", some)
-
-
-def _each(eks: Eks, cluster: str, method: str, some: list[Object]) -> None:
-    def change() -> None:
-        client = eks.endpoints.drainer(cluster)
-        if client is None:
-            return
-        try:
-            for one in some:
-                place = f"{_PLURALS[one['kind']]}/{one['metadata']['name']}"
-                if method == "PATCH":
-                    client.ask(method, f"{place}?fieldManager=eks&force=true", one, _APPLY)
-                else:
-                    client.ask(method, place)
-        except Unreachable as error:
-            _LOG.warning("an add-on is not as it should be: %s", error)
-        finally:
-            client.close()
-
-    eks.clock.after(0, change)
+        yield from objects(name, addons(version)[name].versions[0], region, services)

@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from clusterkit_sandbox.azure import groups, machines, networks, noderesources
+from clusterkit_sandbox.azure import groups, machines, networks, noderesources, system
 from clusterkit_sandbox.azure.authorization import roles_at
 from clusterkit_sandbox.azure.entra import KUBERNETES
 from clusterkit_sandbox.azure.hooks import DEFAULT_CLASS, ClusterControllers, storage_classes
@@ -166,13 +166,15 @@ class ClusterLife:
     def _open(self, cluster: Cluster) -> None:
         if self.serves(cluster):
             return
+        network = cluster.properties["networkProfile"]
         self._endpoints.open(
             cluster.id,
             hosts=(cluster.properties["fqdn"],),
             version=machines.kubernetes_version(cluster),
             review=self._review(cluster.id),
             hooks=ClusterControllers(self._store, cluster.id, self.pools),
-            objects=storage_classes(),
+            objects=[*storage_classes(), *system.of_cluster(network)],
+            services=network["serviceCidr"],
         )
 
     def update(self, cluster: Cluster, operation: ArmOperation, terminal: bool) -> None:

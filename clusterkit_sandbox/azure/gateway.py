@@ -136,7 +136,21 @@ class AzureCloud:
     def refusal(self, environ: Environ, body: bytes, kind: str) -> Answer:
         """The service's response for an injected fault."""
         service = self.operation(environ, body).partition(":")[0]
+        if kind == "denied":
+            return self._told(self._denied(Request.read(environ, body)), service)
         return self._told(self._injected(service, kind), service)
+
+    def _denied(self, request: Request) -> Failure:
+        """What Resource Manager says to who may not do this."""
+        asked = model.find(request)
+        try:
+            who = authorization.client(self._caller(request))
+        except Failure as failure:
+            return failure
+        action = authorization.needed(asked, request.method) if asked is not None else ""
+        scope = model.path_of(request).rstrip("/")
+        action = action or f"Microsoft.Resources/{request.method.lower()}"
+        return refusal("AuthorizationFailed", client=who, action=action, scope=scope)
 
     def refused(self, environ: Environ, body: bytes, rule: Rule) -> Answer:
         """An error of a rule of kind ``refuse``, in the service's format."""

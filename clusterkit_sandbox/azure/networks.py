@@ -39,7 +39,7 @@ def _block(text: str) -> Net:
     try:
         return ip_network(text)
     except ValueError:
-        raise refusal("InvalidCIDRNotation", prefix=text) from None
+        raise refusal("InvalidAddressPrefixFormat", prefix=text) from None
 
 
 def require_references(call: Call, one: Resource) -> None:

@@ -128,6 +128,6 @@ def _register(call: Call) -> object:
 def _unregister(call: Call) -> object:
     namespace = _named(call)
     if namespace in ALWAYS:
-        raise refusal("CannotUnregisterResourceNamespace", namespace=namespace)
+        raise refusal("Conflict#always", namespace=namespace)
     call.store.registered.pop((call.subscription, namespace.lower()), None)
     return _shown(call, namespace)

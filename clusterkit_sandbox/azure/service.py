@@ -76,7 +76,7 @@ class Call(calls.Call):
         try:
             start = page_start(self.skip)
         except ValueError:
-            raise refusal("InvalidSkipToken") from None
+            raise refusal("InvalidParameter#skip-token") from None
         size = min(int(self.get("$top", _PAGE)), _PAGE)
         some, after = cut(items, start, size, self.faults)
         found: Json = {"value": list(some)}

@@ -232,7 +232,7 @@ def _set_blobs(call: Call) -> object:
 
 def _prepare_container(_: Call, new: Resource, old: Resource | None) -> None:
     if not _CONTAINER.fullmatch(new.name):
-        raise refusal("ContainerNameInvalid", name=new.name)
+        raise refusal("InvalidParameter#container", name=new.name)
     before = {} if old is None else old.properties
     usual = {"publicAccess": "None", "defaultEncryptionScope": "$account-encryption-key",
              "denyEncryptionScopeOverride": False, "deleted": False, "hasImmutabilityPolicy": False,

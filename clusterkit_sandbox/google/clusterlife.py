@@ -7,9 +7,9 @@ inside its network through a forwarding rule with an address of the subnetwork (
 network isolation", Private Service Connect).
 
 With a cluster go its machines, its rules and the ranges that the service has added to a subnetwork.
-In Kubernetes a cluster has what ``data/kubernetes.json`` says: the storage classes as listed of
-real ones (observIQ/bindplane-op-helm#26, astronomer/astronomer#2463) with the parameters of the
-manifests of kubernetes-sigs/gcp-compute-persistent-disk-csi-driver, kube-dns and the disk driver.
+In Kubernetes a cluster has what ``system.py`` and ``data/kubernetes.json`` say: the storage classes
+as listed of real ones (observIQ/bindplane-op-helm#26, astronomer/astronomer#2463) with the
+parameters of the manifests of kubernetes-sigs/gcp-compute-persistent-disk-csi-driver.
 
 What its controllers have made, load balancers with their rules and disks, is left behind (vendor:
 "Deleting a cluster": that is attempted only; terraform-google-kubernetes-engine#2411,
@@ -25,6 +25,7 @@ from collections.abc import Callable, Sequence
 from copy import deepcopy
 from ipaddress import IPv4Network
 
+from clusterkit_sandbox.google import system
 from clusterkit_sandbox.google.access import allowed
 from clusterkit_sandbox.google.accounts import Identities, WorkloadPool
 from clusterkit_sandbox.google.addresses import private_address
@@ -226,7 +227,8 @@ class ClusterLife:
             version=minor(cluster.shown["currentMasterVersion"]),
             review=self._review(cluster),
             hooks=ClusterControllers(self._store, cluster.id, cluster.scope, self.pools),
-            objects=table("kubernetes"),
+            objects=[*table("kubernetes"), *system.of_cluster(cluster.shown)],
+            services=cluster.shown["servicesIpv4Cidr"],
         )
         with self._store.lock:
             ca = base64.b64encode(endpoint.ca_pem.encode()).decode()

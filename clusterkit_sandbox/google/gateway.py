@@ -137,10 +137,16 @@ class GoogleCloud:
         """The service's response for an injected fault."""
         request = Request.read(environ, body)
         if _wants_token(request):
-            error = {"throttle": (429, "rate_limit_exceeded"), "error": (503, "internal_failure")}
+            error = {"throttle": (429, "rate_limit_exceeded"), "error": (503, "internal_failure"),
+                     "denied": (400, "invalid_grant")}  # fmt: skip
             status, code = error.get(kind, (501, "unsupported"))
             return json_answer(status, {"error": code, "error_description": "It is injected."})
         service = model.service(request)
+        if kind == "denied":
+            method, project = self.operation(environ, body), account.PROJECT
+            permission = next(iter(authorization.needed(method)), method)
+            what = f"projects/{project}"
+            return rendered(authorization.denied(service, permission, what, project), service)
         return rendered(_injected(service, kind), service)
 
     def refused(self, environ: Environ, body: bytes, rule: Rule) -> Answer:

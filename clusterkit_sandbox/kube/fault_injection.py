@@ -29,7 +29,7 @@ def fault_injection(faults: Faults) -> Middleware:
         rule = faults.draw(operation(request.method, request.path, request.query))
         if rule is None:
             return await handler(request)
-        if rule.kind in ("throttle", "error", "refuse"):
+        if rule.kind in ("throttle", "error", "denied", "refuse"):
             return _refusal(rule)
         if rule.kind == "slow":
             await asyncio.sleep(rule.seconds)
@@ -49,6 +49,8 @@ def _refusal(rule: Rule) -> web.Response:
     if rule.kind == "error":
         code, reason = 500, "InternalError"
         message = "Internal error occurred: etcdserver: request timed out"
+    elif rule.kind == "denied":
+        code, reason, message = 403, "Forbidden", "forbidden: a fault of the sandbox"
     else:
         reason, message = rule.code, rule.text
         code = rule.status or _CODES.get(reason, 400)

@@ -9,7 +9,7 @@ API reference, ``FieldsV1``; rules: "Server-Side Apply".
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -128,6 +128,12 @@ def entry(
     return found | ({"subresource": subresource} if subresource else {})
 
 
+def _leaves_but(found: Object, names: Collection[str], schema: Schema) -> dict[Path, Any]:
+    """The leaves of an object without these fields."""
+    rest = {name: value for name, value in found.items() if name not in names}
+    return leaves(rest, schema) if rest else {}
+
+
 def updated(
     resource: Resource,
     new: Object,
@@ -143,8 +149,9 @@ def updated(
     """
     if not given or any(item and not item.keys() >= _ENTRY for item in given):
         given = (old or {}).get("metadata", {}).get("managedFields")
-    before = leaves(old, resource.schema) if old else {}
-    after = leaves(new, resource.schema)
+    # what is the same is neither changed nor gone; most updates change the status only
+    same_in = {name for name, value in new.items() if old and old.get(name) == value}
+    before, after = (_leaves_but(one, same_in, resource.schema) for one in (old or {}, new))
     changed = {path for path, value in after.items() if path not in before or before[path] != value}
     gone = before.keys() - after.keys()
     found = []

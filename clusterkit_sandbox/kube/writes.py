@@ -63,7 +63,11 @@ class Writer:
     ) -> Object:
         """Replace an object, or its status; the answer is the old one if nothing changes."""
         old = self._state.need(resource, namespace, name)
-        new = self._decode(resource, body, options)
+        return self._update(resource, old, self._decode(resource, body, options), options)
+
+    def _update(
+        self, resource: Resource, old: Object, new: Object, options: WriteOptions
+    ) -> Object:
         given = new["metadata"].get("managedFields")
         resource, new = self._stored(resource, new)
         self._match(resource, new, old)
@@ -140,9 +144,12 @@ class Writer:
         new = clone(latest)
         change(new)
         resource = self._state.catalogue.current(key)
-        metadata = latest["metadata"]
         options = WriteOptions(manager, subresource=subresource)
-        return self.update(resource, metadata.get("namespace", ""), metadata["name"], new, options)
+        # what is stored has been decoded
+        kept = {name: value for name, value in new.items() if latest.get(name) == value}
+        fresh = {name: value for name, value in new.items() if name not in kept}
+        new = kept | self._decode(resource, fresh, options)
+        return self._update(resource, latest, new, options)
 
     def set_status(self, key: GroupPlural, found: Object, manager: str, **fields: Any) -> None:
         """Set fields of an object's status; None removes one."""

@@ -135,6 +135,8 @@ def _before(rule: Rule | None, service: Service) -> None:
             raise Refusal(429, "TOOMANYREQUESTS", service.throttled)
         case "error":
             raise Refusal(503, "UNAVAILABLE", "service unavailable")
+        case "denied":
+            raise Refusal(403, "DENIED", "requested access to the resource is denied")
         case "refuse":
             raise Refusal(rule.status or 400, rule.code, rule.text)
         case "slow":

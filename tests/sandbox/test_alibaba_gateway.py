@@ -368,6 +368,15 @@ def test_throttling_and_trouble(cloud: Aliyun) -> None:
     assert cloud.roa("GET", "/quota")[0] == 200
 
 
+def test_a_denied_call_in_the_words_of_each_service(cloud: Aliyun) -> None:
+    cloud.sandbox.faults.set([Rule("*", "denied")])
+    status, body = cloud.rpc("vpc", "DescribeVpcs")
+    assert (status, body["Code"]) == (403, "Forbidden.RAM")
+    status, body = cloud.roa("GET", "/quota")
+    assert (status, body["code"]) == (403, "StatusForbidden")
+    assert body["message"] == "RAM policy Forbidden for action cs:DescribeUserQuota"
+
+
 def test_a_lost_answer_is_had_again_with_the_token(cloud: Aliyun) -> None:
     cloud.sandbox.faults.set([Rule("vpc:CreateVpc", "lost", nth=1)])
     asked = {"CidrBlock": "10.0.0.0/16", "ClientToken": "one"}

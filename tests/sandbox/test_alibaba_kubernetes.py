@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 import urllib3
 import yaml
 
+from clusterkit_sandbox.alibaba.catalogue import ADDONS
 from tests.sandbox.aliyun import REGION, Aliyun, account, anew, eventually, refused
 
 DRIVER = "diskplugin.csi.alibabacloud.com"
@@ -379,3 +381,37 @@ def test_services_have_addresses_of_the_clusters_range(cloud: Aliyun, tmp_path: 
     spec = {"ports": [{"port": 80}]}
     made = core.create_namespaced_service("default", {"metadata": {"name": "web"}, "spec": spec})
     assert made.spec.cluster_ip == "10.99.0.2"
+    assert core.read_namespaced_service("kube-dns", "kube-system").spec.cluster_ip == "10.99.0.10"
+
+
+def test_kube_system_holds_what_add_ons_install(
+    cloud: Aliyun, cluster: dict[str, Any], tmp_path: Path
+) -> None:
+    identifier = cluster["cluster_id"]
+    core = Kube(cloud, identifier, tmp_path).core
+    nodes = len(eventually(lambda: core.list_node().items))
+
+    def running() -> Counter[str]:
+        return Counter(
+            one.spec.containers[0].name
+            for one in core.list_namespaced_pod("kube-system").items
+            if one.status.phase == "Running"
+        )
+
+    each = dict.fromkeys(
+        (
+            "ack-node-problem-detector-daemonset",
+            "csi-plugin",
+            "kube-flannel-ds",
+            "kube-proxy-worker",
+        ),
+        nodes,
+    )
+    wanted = {**each, "coredns": 2, "csi-provisioner": 2, "metrics-server": 1}
+    assert eventually(lambda: running() == wanted)
+    body = [{"name": "storage-operator", "version": ADDONS["storage-operator"]}]
+    cloud.done(cloud("cs:InstallClusterAddons", identifier, body=body)["task_id"])
+    assert eventually(lambda: running()["storage-operator"] == 1)
+    named = [{"name": "storage-operator"}]
+    cloud.done(cloud("cs:UnInstallClusterAddons", identifier, addons=named)["task_id"])
+    assert eventually(lambda: not running()["storage-operator"])

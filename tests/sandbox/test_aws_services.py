@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from clusterkit_sandbox.aws import cbor
 from clusterkit_sandbox.aws.unserved import is_service
+from clusterkit_sandbox.faults import Rule
 from clusterkit_sandbox.pace import Pace
 from clusterkit_sandbox.sandbox import Sandbox
 from tests.sandbox.test_eks_service import ACCOUNT, NODE_POLICIES, REGION, Aws, refused
@@ -119,6 +120,16 @@ def test_a_key_lives_and_goes_in_days(aws: Aws) -> None:
     assert kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]["KeyState"] == "PendingDeletion"
     refused("NotFoundException", kms.describe_key, KeyId="alias/none")
     refused("NotImplemented", kms.generate_random, NumberOfBytes=8)
+
+
+def test_a_denied_call_in_the_words_of_each_service(aws: Aws) -> None:
+    who = f"arn:aws:iam::{ACCOUNT}:user/sandbox"
+    aws.sandbox.faults.set([Rule("*", "denied")])
+    words = refused("UnauthorizedOperation", aws.ec2.describe_vpcs)
+    assert f"User: {who} is not authorized to perform: ec2:DescribeVpcs" in words
+    words = refused("AccessDeniedException", aws.eks.list_clusters)
+    assert f"User: {who} is not authorized to perform: eks:ListClusters" in words
+    refused("AccessDenied", aws.client("iam").list_roles)
 
 
 def test_one_call_finds_what_has_a_tag(aws: Aws) -> None:

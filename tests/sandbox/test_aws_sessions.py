@@ -135,6 +135,28 @@ def test_a_role_that_was_assumed_does_what_its_policies_allow_until_it_ends(worl
     refused("UnrecognizedClientException", world.client("eks", without).list_clusters)
 
 
+def test_a_session_does_what_its_own_policies_allow_too(world: World) -> None:
+    arn = world.role("ec2:DescribeVpcs", "ec2:DescribeSubnets", "iam:ListRoles")
+
+    def policy(*actions: str) -> str:
+        statement = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
+        return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+    def assume(**more: Any) -> dict[str, Any]:
+        found = world.aws.sts.assume_role(RoleArn=arn, RoleSessionName="me", **more)
+        return dict(found["Credentials"])
+
+    given = assume(Policy=policy("ec2:DescribeVpcs", "iam:ListUsers"))
+    world.client("ec2", given).describe_vpcs()
+    refused("UnauthorizedOperation", world.client("ec2", given).describe_subnets)
+    refused("AccessDenied", world.client("iam", given).list_users)
+    made = world.aws.iam.create_policy(PolicyName="few", PolicyDocument=policy("iam:List*"))
+    given = assume(PolicyArns=[{"arn": made["Policy"]["Arn"]}])
+    world.client("iam", given).list_roles()
+    refused("UnauthorizedOperation", world.client("ec2", given).describe_vpcs)
+    refused("MalformedPolicyDocument", lambda: assume(Policy="{"))
+
+
 def test_a_role_is_assumed_only_by_whom_it_trusts_and_as_long_as_it_says(world: World) -> None:
     asked = {"RoleArn": world.role("sts:*"), "RoleSessionName": "me"}
     assume = world.aws.sts.assume_role

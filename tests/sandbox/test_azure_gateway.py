@@ -196,6 +196,8 @@ def test_faults(cloud: Azure) -> None:
     try:
         faults.set([Rule("network:NatGateways_Get", "throttle")])
         assert cloud.refused("GET", path) == (429, "TooManyRequestsReceived")
+        faults.set([Rule("network:NatGateways_Get", "denied")])
+        assert cloud.refused("GET", path) == (403, "AuthorizationFailed")
         faults.set([Rule("containerservice:*", "throttle")])
         assert cloud.refused("GET", f"{AKS}/one") == (429, "Throttled")
         rule = Rule("containerservice:ManagedClusters_Get", "refuse", code="OperationNotAllowed")

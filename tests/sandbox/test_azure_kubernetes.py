@@ -8,6 +8,7 @@ import math
 import ssl
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -373,3 +374,38 @@ def test_a_cluster_goes_with_what_it_made(tmp_path: Path) -> None:
         left = [one["name"] for one in cloud("GET", f"{SUB}/resources")["value"]]
         assert left == ["demo"]
         cloud.done("DELETE", f"{NET}/virtualNetworks/demo")
+
+
+def test_kube_system_holds_what_the_service_installs(cloud: Azure) -> None:
+    network = {"networkPlugin": "azure", "serviceCidr": "10.99.0.0/20", "dnsServiceIP": "10.99.0.9"}
+    cloud.cluster(networkProfile=network)
+    api, system = kube(cloud), "/api/v1/namespaces/kube-system"
+    nodes = len(api.nodes())
+
+    def running() -> Counter[str]:
+        pods = api("GET", f"{system}/pods")["items"]
+        return Counter(
+            one["spec"]["containers"][0]["name"]
+            for one in pods
+            if one["status"]["phase"] == "Running"
+        )
+
+    each = dict.fromkeys(
+        ("azure-cns", "azure-ip-masq-agent", "cloud-node-manager", "csi-azuredisk-node",
+         "csi-azurefile-node", "kube-proxy"),
+        nodes,
+    )  # fmt: skip
+    some = {"coredns": 2, "coredns-autoscaler": 1, "konnectivity-agent": 2, "metrics-server": 2}
+    eventually(running, lambda found: found == {**each, **some})
+    address = api("GET", f"{system}/services/kube-dns")["spec"]["clusterIP"]
+    own = api("GET", "/api/v1/namespaces/default/services/kubernetes")["spec"]["clusterIP"]
+    assert (own, address) == ("10.99.0.1", "10.99.0.9")
+
+
+def test_cilium_is_in_the_place_of_kube_proxy(cloud: Azure) -> None:
+    network = {"networkPlugin": "azure", "networkDataplane": "cilium"}
+    cloud.cluster(networkProfile=network)
+    found = kube(cloud)("GET", "/apis/apps/v1/namespaces/kube-system/daemonsets")["items"]
+    names = {one["metadata"]["name"] for one in found}
+    assert "cilium" in names
+    assert "kube-proxy" not in names

@@ -127,7 +127,7 @@ def test_a_network_with_subnets(cloud: Azure) -> None:
     [
         ("subnets/more", {"addressPrefix": "10.2.0.0/20"}, "NetcfgInvalidSubnet"),
         ("subnets/more", {"addressPrefix": "10.1.8.0/24"}, "NetcfgSubnetRangesOverlap"),
-        ("subnets/more", {"addressPrefix": "10.1.8.1/24"}, "InvalidCIDRNotation"),
+        ("subnets/more", {"addressPrefix": "10.1.8.1/24"}, "InvalidAddressPrefixFormat"),
         (
             "subnets/more",
             {"addressPrefix": "10.1.16.0/20", "natGateway": {"id": f"{NET}/natGateways/none"}},

@@ -80,7 +80,7 @@ def test_containers(cloud: Azure) -> None:
 
 
 def test_an_account_that_is_not_ready(tmp_path: Path) -> None:
-    with account(tmp_path, 100) as cloud:
+    with account(tmp_path, 10) as cloud:
         cloud.group()
         cloud.send("PUT", f"{STORAGE}/demologs", BODY)
         assert cloud("GET", f"{STORAGE}/demologs")["properties"]["provisioningState"] == "Creating"

@@ -215,6 +215,8 @@ def test_a_limited_identity(cloud: Gcp) -> None:
         ("throttle", COMPUTE + "/global/routes", 403, None, "rateLimitExceeded"),
         ("throttle", CLUSTERS, 429, "RESOURCE_EXHAUSTED", "rateLimitExceeded"),
         ("error", CLUSTERS, 503, "UNAVAILABLE", "backendError"),
+        ("denied", COMPUTE + "/global/routes", 403, None, "forbidden"),
+        ("denied", CLUSTERS, 403, "PERMISSION_DENIED", "forbidden"),
         ("refuse=resourceNotReady", COMPUTE + "/global/routes", 400, None, "resourceNotReady"),
         ("refuse=FAILED_PRECONDITION", CLUSTERS, 400, "FAILED_PRECONDITION", "failedPrecondition"),
         ("refuse=notFound", CLUSTERS, 404, "NOT_FOUND", "notFound"),

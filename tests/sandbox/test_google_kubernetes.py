@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -254,3 +255,28 @@ def test_a_pool_is_drained_before_it_goes(cloud: Gcp, tmp_path: Path) -> None:
     found = eventually(where, lambda found: len(found) == 4)
     assert all("-default-" in name for name in found)
     assert len(kube.nodes()) == 1
+
+
+def test_kube_system_holds_what_the_service_installs(cloud: Gcp, tmp_path: Path) -> None:
+    cloud.network()
+    policy = {"useIpAliases": True, "servicesIpv4Cidr": "10.99.0.0/20"}
+    kube = Kube(cloud, cloud.cluster(nodePools=[pool()], ipAllocationPolicy=policy), tmp_path)
+
+    def running() -> Counter[str]:
+        pods = kube.core.list_namespaced_pod("kube-system").items
+        return Counter(one.spec.containers[0].name for one in pods if one.status.phase == "Running")
+
+    each = dict.fromkeys(("fluentbit-gke", "gke-metrics-agent", "node-local-dns", "pdcsi-node"), 2)
+    once = dict.fromkeys(("kube-dns", "konnectivity-agent", "metrics-server"), 1)
+    eventually(running, lambda found: found == {**each, **once})
+    found = kube.core.read_namespaced_service("kube-dns", "kube-system")
+    assert found.spec.cluster_ip == "10.99.0.10"
+    workload = {"workloadIdentityConfig": {"workloadPool": f"{PROJECT}.svc.id.goog"}}
+    shown = cloud.cluster(name="known", nodePools=[pool()], **workload)
+    known = Kube(cloud, shown, tmp_path)
+    names = {
+        one.metadata.owner_references[0].name
+        for one in known.core.list_namespaced_pod("kube-system").items
+        if one.metadata.owner_references[0].kind == "DaemonSet"
+    }
+    assert names == {*each, "gke-metadata-server", "netd"}

@@ -29,12 +29,14 @@ def unpulled(faults: Faults, pod: Object) -> list[str | None]:
 def _refused(faults: Faults, image: str) -> str | None:
     host = registry(image)
     rule = faults.draw(f"{PULL}{host}")
-    if rule is None or rule.kind not in ("error", "refuse", "throttle"):
+    if rule is None or rule.kind not in ("denied", "error", "refuse", "throttle"):
         return None
     if rule.kind == "throttle":
         why = "unexpected status from HEAD request: 429 Too Many Requests"
     elif rule.kind == "refuse":
         why = rule.text
+    elif rule.kind == "denied":
+        why = "unexpected status from HEAD request: 403 Forbidden"
     else:
         why = f'failed to do request: Head "https://{host}/v2/": dial tcp: i/o timeout'
     return (
