@@ -47,7 +47,7 @@ class RegistryState(ArmState):
     """whether it takes tokens of Resource Manager's, as credential helpers have them"""
     admin: bool
     anonymous: bool = False
-    """whether everybody may pull"""
+    """whether everybody may pull from it"""
     closed: bool = False
     """whether only some networks reach it"""
 

@@ -193,9 +193,8 @@ class SecurityGroup(_Remembers[SecurityGroupState]):
 
     @classmethod
     def read(cls, scope: Scope[Clients], found: SecurityGroupState) -> SecurityGroupState:
-        rules = scope.client.every(
-            "DescribeSecurityGroupAttribute", SecurityGroupId=found.id, Direction="all"
-        )
+        asked = {"SecurityGroupId": found.id, "Direction": "all"}
+        rules = [*scope.client.every("DescribeSecurityGroupAttribute", **asked)]
         wide = [
             rule
             for rule in rules

@@ -54,6 +54,10 @@ class Space(NamedTuple):
     """whether somebody else's repositories are in it"""
 
 
+PUBLIC = "PUBLIC"
+"""type of a repository from which everybody may pull"""
+
+
 class RepositoryState(Record):
     """A repository of either edition."""
 
@@ -64,6 +68,8 @@ class RepositoryState(Record):
     tags: Tags
     """what its summary stands for"""
     keep: bool
+    private: bool = True
+    """whether only the account may pull from it"""
     instance: str = ""
     """of the Enterprise Edition"""
     servers: tuple[str, ...] = ()
@@ -84,7 +90,7 @@ class Summarized(Kind[Clients, RepositoryState]):
     @classmethod
     @abstractmethod
     def write(cls, scope: Scope[Clients], have: RepositoryState, keep: bool) -> None:
-        """Write the mark."""
+        """Write the mark, and make it private."""
 
     @classmethod
     @abstractmethod
@@ -92,7 +98,11 @@ class Summarized(Kind[Clients, RepositoryState]):
         """Let pushes make repositories in the namespace."""
 
     def edits(self, env: Env[Clients], have: RepositoryState) -> Iterator[Edit]:
-        yield from edit("keep", have.keep, self.keep, lambda: self.write(env, have, self.keep))
+        def write() -> None:
+            self.write(env, have, self.keep)
+
+        yield from edit("keep", have.keep, self.keep, write)
+        yield from edit("private", have.private, True, write)
         there = space(env, self.name.partition("/")[0], have.instance) if self.open else None
         if there and there.shared:
             yield from fixed("repositories by push", there.open, True, NOT_ALONE)
@@ -241,7 +251,9 @@ def _state(scope: Scope[Clients], shown: Any) -> RepositoryState:
     tags, keep = read_mark(shown.get("summary"), scope.region, name)
     hosts = shown.get("repoDomainList") or {}
     servers = tuple(host for kind in ("vpc", "public") if (host := hosts.get(kind)))
-    return RepositoryState(id=name, name=name, tags=tags, keep=keep, servers=servers)
+    private = shown.get("repoType") != PUBLIC
+    common: Any = {"id": name, "name": name, "tags": tags, "keep": keep, "private": private}
+    return RepositoryState(**common, servers=servers)
 
 
 class Repository(Summarized):
@@ -299,7 +311,9 @@ def _repositories(scope: Scope[Clients], instance: str) -> Iterator[RepositorySt
     for item in scope.client.every("ListRepository", InstanceId=instance, RepoStatus="ALL"):
         identifier, name = item["RepoId"], f"{item['RepoNamespaceName']}/{item['RepoName']}"
         tags, keep = read_mark(item.get("Summary"), scope.region, name)
-        yield RepositoryState(id=identifier, name=name, tags=tags, keep=keep, instance=instance)
+        common: Any = {"id": identifier, "name": name, "tags": tags, "keep": keep}
+        private = item.get("RepoType") != PUBLIC
+        yield RepositoryState(**common, private=private, instance=instance)
 
 
 def _namespace(scope: Scope[Clients], instance: str, name: str) -> Any:

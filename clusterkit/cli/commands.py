@@ -267,7 +267,7 @@ def status(choices: Choices, shown: UI, page: Path | None = None) -> int:
         return clusters.end("status")
 
 
-def validate(choices: Choices) -> int:
+def validate(choices: Choices, shown: UI) -> int:
     """Whether every profile is valid; all that is wrong with all of them."""
     findings: list[Finding] = []
     found: list[tuple[Target, str | None, object]] = []
@@ -279,9 +279,11 @@ def validate(choices: Choices) -> int:
             continue
         target = profile_target(profile, choice)
         found.append((target, target.account, path))
-        report.say(
-            f"{path}: valid profile of {profile.name} on {profile.cloud} in {profile.region}"
-        )
+        cluster = {"name": profile.name, "cloud": profile.cloud, "region": profile.region}
+        shown.line("Valid", profile=path, **cluster)
+        if not shown.json:
+            name, cloud, region = cluster.values()
+            report.say(f"{path}: valid profile of {name} on {cloud} in {region}")
     if findings:
         raise ProfileError(findings)
     check_different(found)

@@ -78,7 +78,9 @@ def plain(value: object) -> object:
     if isinstance(value, ClusterkitError):
         parts = {"what": value.what, "where": value.where, "hint": value.hint}
         code = getattr(value, "code", "")
-        return {**parts, "code": code, "exit": value.exit_code}
+        all_of = [asdict(each) for each in getattr(value, "findings", ())]
+        found = {"findings": all_of} if all_of else {}
+        return {**parts, "code": code, "exit": value.exit_code, **found}
     if isinstance(value, BaseException):
         return {"what": f"{type(value).__name__}: {value}", "where": "", "hint": "", "exit": 1}
     if isinstance(value, set | frozenset):

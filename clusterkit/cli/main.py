@@ -269,12 +269,15 @@ def status(
 
 
 @app.command(epilog=f"Example: clusterkit validate {EXAMPLES.profile}")
-def validate(profiles: o.ProfileArgs = None, debug: o.Debug = False) -> int:
+def validate(
+    profiles: o.ProfileArgs = None, output: o.OutputOpt = "auto", debug: o.Debug = False
+) -> int:
     """Check profiles offline; reports all errors with their lines."""
     from clusterkit.cli import commands
     from clusterkit.cli.target import Choice, choices
+    from clusterkit.cli.ui import face
 
-    return commands.validate(choices(profiles, Choice()))
+    return commands.validate(choices(profiles, Choice()), face(output, debug=debug))
 
 
 @app.command(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from clusterkit.cli.connect import Connected
 
 app = typer.Typer(
-    help="Print the values of the charts that the cluster is made ready for.",
+    help="Print the values of the charts the cluster is made ready for.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

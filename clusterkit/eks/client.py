@@ -233,6 +233,8 @@ class Clients(CloudClients):
     logs: Service[CloudWatchLogsClient] = Service("logs")
     s3: Service[S3Client] = Service("s3")
     sts: Service[STSClient] = Service("sts")
+    tagging: Service[Any] = Service("resourcegroupstaggingapi")
+    """what has a tag, of nearly all services; it lags behind them"""
 
     def __init__(
         self, target: Target, wire: CloudConnection, access: Callable[[Clients], Access]
@@ -240,6 +242,8 @@ class Clients(CloudClients):
         super().__init__(target, wire, access)
         self._connections = wire.connections(target.place, partial(Connections, target))
         self._mine: dict[str, Any] = {}
+        self.tagged: set[str] = set()
+        """ARNs of what is known to carry our tags, whatever ``tagging`` says"""
 
     def fresh(self) -> Self:
         """The same connections and credentials, remembering nothing: for a plan or a run."""

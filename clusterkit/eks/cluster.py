@@ -1,7 +1,8 @@
 """The EKS cluster.
 
-``accessConfig`` is always sent: the API's own default is still the aws-auth ConfigMap. The support
-policy too: its default, EXTENDED, costs more. Durations: "9 minutes or less on average"
+``accessConfig`` is always sent: the API's own default is still the aws-auth ConfigMap. An adopted
+cluster that has nothing else gets access entries beside it. The support policy is sent too: its
+default, EXTENDED, costs more. Durations: "9 minutes or less on average"
 (aws/containers-roadmap#1227); deletion from published logs.
 """
 
@@ -78,6 +79,8 @@ class ClusterState(Ec2State):
     protected: bool
     issuer: str
     """of the tokens of its service accounts, without ``https://``"""
+    entries: bool = True
+    """whether it admits by access entries, not by the aws-auth ConfigMap alone"""
     group: str = ""
     """the security group that EKS made for the control plane and the nodes"""
     within_group: bool = True
@@ -202,6 +205,9 @@ class Cluster(Tagged[ClusterState]):
     def edits(self, env: Env[Clients], have: ClusterState) -> Iterator[Edit]:
         config = partial(update, env.client.eks.update_cluster_config, {}, name=have.id)
         endpoint = config(resourcesVpcConfig=self._endpoint())
+        # whom the ConfigMap admits stays admitted; EKS does not go back
+        admit = config(accessConfig={"authenticationMode": "API_AND_CONFIG_MAP"})
+        yield from edit("access entries", have.entries, True, admit)
         protect = config(deletionProtection=self.protected)
         yield from edit("deletion protection", have.protected, self.protected, protect)
         support = config(upgradePolicy={"supportType": self.support})
@@ -360,6 +366,7 @@ def _state(shown: Any) -> ClusterState:
         allowed=frozenset(map(IPv4Network, vpc.get("publicAccessCidrs", ()))),
         services=IPv4Network(services) if services else None,
         logging=frozenset(on),
+        entries=shown.get("accessConfig", {}).get("authenticationMode") != "CONFIG_MAP",
         group=vpc.get("clusterSecurityGroupId", ""),
         support=shown.get("upgradePolicy", {}).get("supportType", ""),
         protected=bool(shown.get("deletionProtection")),

@@ -23,6 +23,7 @@ R = TypeVar("R")
 
 QUOTAS = "https://console.aws.amazon.com/servicequotas"
 SIGN_IN = "run aws configure or aws sso login, set AWS_PROFILE, or give --cloud-profile NAME"
+CLOCK = "this machine's clock is wrong: set it (timedatectl set-ntp true), then try again"
 SERVICE_OWNED = "the network interface belongs to an AWS service, which removes it itself"
 IMAGES = "delete the images in it, or keep the repository"
 SAME_RANGE = "a subnet of this range is in the VPC already: choose another network.cidr"
@@ -76,6 +77,13 @@ ERRORS = ErrorTable(
             message="not authorized to launch instances",
             hint=LAUNCH,
         ),
+        # a cluster without access entries has none
+        Row(
+            errors.Gone,
+            "InvalidRequestException",
+            "ListAccessEntries",
+            message="authentication mode must be set",
+        ),
         Row(errors.Gone, "ClientException", message="no cluster found"),
         Row(
             errors.InUse,
@@ -106,6 +114,12 @@ ERRORS = ErrorTable(
             message="validate the provided access credentials",
         ),
         Row(errors.InUse, "AuthFailure", "ReleaseAddress"),
+        Row(
+            errors.CredentialsError,
+            "SignatureDoesNotMatch InvalidSignatureException",
+            message="signature expired|signature not yet current",
+            hint=CLOCK,
+        ),
         # what is refused depends on the operation
         Row(
             errors.Propagating,
@@ -186,10 +200,11 @@ ERRORS = ErrorTable(
             hint=f"{SIGN_IN}; if they are right, the account may have to enable this region first: "
             "aws account enable-region --region-name REGION",
         ),
+        Row(errors.CredentialsError, "RequestTimeTooSkewed", hint=CLOCK),
         Row(
             errors.CredentialsError,
             "SignatureDoesNotMatch InvalidSignatureException IncompleteSignature "
-            "MissingAuthenticationToken InvalidAccessKeyId InvalidToken RequestTimeTooSkewed",
+            "MissingAuthenticationToken InvalidAccessKeyId InvalidToken",
         ),
         Row(
             errors.QuotaExceeded,

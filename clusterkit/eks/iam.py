@@ -303,7 +303,7 @@ def allows(documents: Iterable[Document], action: str, resource: str) -> bool:
     want of others: a deny of one of them wins
     (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html).
     """
-    statements = [each for found in documents for each in _several(found["Statement"])]
+    statements = [each for found in documents for each in several(found["Statement"])]
     fitting = [
         each["Effect"]
         for each in statements
@@ -314,11 +314,11 @@ def allows(documents: Iterable[Document], action: str, resource: str) -> bool:
     return "Allow" in fitting and "Deny" not in fitting
 
 
-def _several(value: Any) -> Any:
+def several(value: Any) -> Any:
     """A policy has one of a thing, or a list of it."""
     return value if isinstance(value, list) else [value]
 
 
 def _fits(text: str, patterns: Any, *, fold: bool = False) -> bool:
-    wanted = [] if patterns is None else _several(patterns)
+    wanted = [] if patterns is None else several(patterns)
     return any(fnmatchcase(text, each.lower() if fold else each) for each in wanted)

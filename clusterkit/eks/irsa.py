@@ -14,9 +14,9 @@ from functools import partial
 from typing import Any, ClassVar
 
 from clusterkit.eks.client import Clients, pages
-from clusterkit.eks.cluster import ClusterState
+from clusterkit.eks.cluster import Cluster, ClusterState
 from clusterkit.eks.iam import AnyRole, Document, document
-from clusterkit.eks.tags import AwsState, Tagged, read_tags, write_tags
+from clusterkit.eks.tags import FEW, AwsState, Tagged, read_tags, write_tags
 from clusterkit.engine.edit import Edit
 from clusterkit.engine.kind import Env, Found, Kind, Occupant, Tags
 from clusterkit.engine.scope import Scope
@@ -50,7 +50,12 @@ class OidcProvider(Tagged[ProviderState]):
     def list(cls, scope: Scope[Clients]) -> Iterable[Found]:
         listed = scope.client.iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]
         arns = [each["Arn"] for each in listed]
-        return [Found(arn) for arn in arns if f"/oidc.eks.{scope.region}." in arn]
+        here = [Found(arn) for arn in arns if f"/oidc.eks.{scope.region}." in arn]
+        if len(here) <= FEW or scope.destroying:
+            return here
+        # what an earlier cluster left behind is found when this one is destroyed
+        issuers = {cluster.issuer for cluster in Cluster.list(scope)}
+        return [each for each in here if not issuers or each.id.partition("/")[2] in issuers]
 
     @classmethod
     def read(cls, scope: Scope[Clients], found: Found) -> ProviderState:
@@ -173,7 +178,13 @@ class PodRole(AnyRole):
     @classmethod
     def list(cls, scope: Scope[Clients]) -> Iterable[Found]:
         wanted = {f"{scope.cluster}-{name}" for name in cls.names}
-        found = pages(scope.client.iam, "list_roles", "Roles", PathPrefix="/")
+        found = pages(
+            scope.client.iam,
+            "list_roles",
+            "Roles",
+            PathPrefix="/",
+            PaginationConfig={"PageSize": 1000},
+        )
         here = [each["RoleName"] for each in found if each["Path"] == "/"]
         return [Found(name) for name in here if name in wanted]
 

@@ -1,20 +1,31 @@
-"""ECR repositories, and the log group of the control plane."""
+"""ECR repositories, and the log group of the control plane.
+
+ECR cannot list by tag, and shows the tags of one repository at a time. The tagging API finds by tag
+whatever the account has, some time after a repository is made or tagged.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, ClassVar
 
 from clusterkit.eks.client import Clients, pages
-from clusterkit.eks.tags import AwsState, Tagged, read_tags, write_tags
+from clusterkit.eks.iam import document, several
+from clusterkit.eks.tags import FEW, AwsState, Tagged, read_tags, write_tags
 from clusterkit.engine.edit import Edit, edit
 from clusterkit.engine.kind import Env, Tags
 from clusterkit.engine.scope import Scope
-from clusterkit.errors import Gone
+from clusterkit.errors import Denied, Finding, Gone
 from clusterkit.naming import CLUSTER, KEEP
+
+MOST = 1000
+"""repositories of a page (ECR API, ``DescribeRepositories``)"""
+YOUNG = timedelta(days=1)
+"""age of a repository that the tagging API may not know yet, and the clocks may differ by hours"""
 
 
 class RepositoryState(AwsState):
@@ -25,6 +36,8 @@ class RepositoryState(AwsState):
     mutability: str = "MUTABLE"
     scans: bool = True
     """images when they are pushed"""
+    policy: tuple[str, ...] = ()
+    """what its own policy opens to everybody or denies, in words; we give it none"""
 
 
 class Repository(Tagged[RepositoryState]):
@@ -39,15 +52,23 @@ class Repository(Tagged[RepositoryState]):
 
     @classmethod
     def list(cls, scope: Scope[Clients]) -> Iterable[RepositoryState]:
-        # ECR cannot list by tag: each repository of the account is asked
-        return _repositories(scope)
+        shown = _all(scope)
+        return map(_state, shown if len(shown) <= FEW else _maybe_ours(scope, shown))
 
     @classmethod
     def read(cls, scope: Scope[Clients], found: RepositoryState) -> RepositoryState:
         ecr = scope.client.ecr
         tags = read_tags(ecr.list_tags_for_resource(resourceArn=found.arn)["tags"])
-        expires = _expires(scope, found.id) if tags.get(CLUSTER) == scope.cluster else None
-        return replace(found, expires=expires, tags=tags)
+        if tags.get(CLUSTER) != scope.cluster:
+            return replace(found, tags=tags)
+        expires, policy = _expires(scope, found.id), tuple(_told(scope, found.id))
+        return replace(found, expires=expires, policy=policy, tags=tags)
+
+    @classmethod
+    def noted(cls, have: RepositoryState) -> Iterator[Finding]:
+        cure = f"aws ecr delete-repository-policy --repository-name {have.id}"
+        for told in have.policy:
+            yield Finding(f"the policy of {have.id} {told}", hint=f"if that is not meant: {cure}")
 
     def create(self, env: Env[Clients]) -> RepositoryState:
         tags = self.marks(env)
@@ -80,12 +101,18 @@ class Repository(Tagged[RepositoryState]):
 
     @classmethod
     def label(cls, scope: Scope[Clients], identifier: str, labels: Tags) -> None:
-        for found in _repositories(scope, repositoryNames=[identifier]):
+        for found in map(_state, _shown(scope, repositoryNames=[identifier])):
             scope.client.ecr.tag_resource(resourceArn=found.arn, tags=write_tags(labels))
+            scope.client.tagged.add(found.arn)
 
     def taken(self, env: Env[Clients]) -> RepositoryState | None:
-        found = (each for each in _repositories(env) if each.id == self.name)
-        return next((self.read(env, each) for each in found), None)
+        for shown in _all(env):
+            if shown["repositoryName"] == self.name:
+                have = self.read(env, _state(shown))
+                if (have.tags or {}).get(CLUSTER) == env.cluster:
+                    env.client.tagged.add(have.arn)
+                return have
+        return None
 
     @classmethod
     def kept(cls, have: RepositoryState) -> str | None:
@@ -93,17 +120,39 @@ class Repository(Tagged[RepositoryState]):
         return kept if (have.tags or {}).get(KEEP) == "true" else None
 
 
-def _repositories(scope: Scope[Clients], **parameters: Any) -> list[RepositoryState]:
-    found = pages(scope.client.ecr, "describe_repositories", "repositories", **parameters)
+def _shown(scope: Scope[Clients], **parameters: Any) -> list[Any]:
+    return [*pages(scope.client.ecr, "describe_repositories", "repositories", **parameters)]
+
+
+def _all(scope: Scope[Clients]) -> list[Any]:
+    """One question of a plan, whoever asks it."""
+    return _shown(scope, PaginationConfig={"PageSize": MOST})
+
+
+def _maybe_ours(scope: Scope[Clients], repositories: list[Any]) -> list[Any]:
+    """Those that carry our tags, and those of which the tagging API may not know it yet; all of
+    them where that may not be asked.
+    """
+    ours = {"Key": CLUSTER, "Values": [scope.cluster]}
+    asked = {"ResourceTypeFilters": ["ecr:repository"], "TagFilters": [ours]}
+    try:
+        tagged = pages(scope.client.tagging, "get_resources", "ResourceTagMappingList", **asked)
+        arns = {each["ResourceARN"] for each in tagged} | scope.client.tagged
+    except Denied:
+        return repositories
+    old = datetime.now(UTC) - YOUNG
     return [
-        RepositoryState(
-            id=each["repositoryName"],
-            arn=each["repositoryArn"],
-            mutability=each.get("imageTagMutability", "MUTABLE"),
-            scans=bool(each.get("imageScanningConfiguration", {}).get("scanOnPush")),
-        )
-        for each in found
+        each for each in repositories if each["repositoryArn"] in arns or each["createdAt"] > old
     ]
+
+
+def _state(shown: Any) -> RepositoryState:
+    return RepositoryState(
+        id=shown["repositoryName"],
+        arn=shown["repositoryArn"],
+        mutability=shown.get("imageTagMutability", "MUTABLE"),
+        scans=bool(shown.get("imageScanningConfiguration", {}).get("scanOnPush")),
+    )
 
 
 def _policy(days: int) -> str:
@@ -116,6 +165,22 @@ def _policy(days: int) -> str:
     }
     rule = {"rulePriority": 1, "selection": selection, "action": {"type": "expire"}}
     return json.dumps({"rules": [rule]})
+
+
+def _told(scope: Scope[Clients], name: str) -> Iterator[str]:
+    """What a policy that somebody has given to the repository means for images and builds."""
+    try:
+        shown = scope.client.ecr.get_repository_policy(repositoryName=name)
+    except (Denied, Gone):
+        return
+    for each in several(document(shown["policyText"])["Statement"]):
+        what = ", ".join(several(each.get("Action", "all but some actions")))
+        whose = each.get("Principal", ())
+        whose = whose.get("AWS", ()) if isinstance(whose, dict) else whose
+        if each["Effect"] == "Deny":
+            yield f"denies {what}"
+        elif "*" in several(whose) and "Condition" not in each:
+            yield f"lets everybody do {what}"
 
 
 def _expires(scope: Scope[Clients], name: str) -> int | None:

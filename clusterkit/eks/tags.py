@@ -16,6 +16,8 @@ from clusterkit.engine.scope import Scope
 from clusterkit.naming import CLUSTER
 
 _WILD = re.compile(r"[*?\\]")
+FEW = 20
+"""things of an account that cannot be listed by tag; each of as many is asked for its tags"""
 REPLACE = "change the profile back, or destroy the cluster and run up again"
 
 

@@ -31,13 +31,15 @@ class Edit(NamedTuple):
 
 
 def shown(value: object) -> str:
-    """A compared value for people: sets in order, nothing as ``none``."""
+    """A compared value for people: sets in order, ``none`` for nothing, ``yes`` and ``no``."""
     if isinstance(value, frozenset | set):
         value = sorted(value, key=str)
     if isinstance(value, Mapping):
         return ", ".join(f"{key}={shown(item)}" for key, item in sorted(value.items())) or "none"
     if isinstance(value, list | tuple):
         return ", ".join(map(shown, value)) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return "none" if value in (None, "") else str(value)
 
 

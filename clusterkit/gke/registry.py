@@ -16,7 +16,7 @@ from clusterkit.engine.edit import Edit, edit
 from clusterkit.engine.kind import Durations, Env, Kind, Record, State, Tags
 from clusterkit.engine.operation import Operation
 from clusterkit.engine.scope import Scope
-from clusterkit.errors import Denied, Propagating
+from clusterkit.errors import Denied, Finding, Propagating
 from clusterkit.gke import policies
 from clusterkit.gke.client import Clients
 from clusterkit.gke.errors import DISABLED
@@ -30,6 +30,9 @@ PUSHER = "clusterkit-push-"
 """label of a repository, with a member of its policy behind it that the profile lets push"""
 READER = "roles/artifactregistry.reader"
 WRITER = "roles/artifactregistry.writer"
+ANYBODY = ("allUsers", "allAuthenticatedUsers")
+"""members that are everybody, with a Google account or without
+(https://cloud.google.com/iam/docs/principals-overview)"""
 SERVICE = "artifactregistry"
 _COLLECTION = "projects.locations.repositories"
 
@@ -41,6 +44,8 @@ class RepositoryState(Record):
     tags: Tags
     grants: frozenset[Grant] = frozenset()
     """those that are ours to change"""
+    public: tuple[Grant, ...] = ()
+    """those that everybody has"""
     status: str = ""
 
 
@@ -79,7 +84,20 @@ class Repository(Kind[Clients, RepositoryState]):
     def read(cls, scope: Scope[Clients], found: RepositoryState) -> RepositoryState:
         there = policies.repository(found.id).grants(scope.client)
         ours = frozenset(grant for grant in there if _ours(scope, grant))
-        return replace(found, grants=policies.without_others(scope, ours) if ours else ours)
+        public = tuple(sorted(grant for grant in there if grant.member in ANYBODY))
+        ours = policies.without_others(scope, ours) if ours else ours
+        return replace(found, grants=ours, public=public)
+
+    @classmethod
+    def noted(cls, have: RepositoryState) -> Iterator[Finding]:
+        _, project, _, place, _, name = have.id.split("/")
+        cure = f"gcloud artifacts repositories remove-iam-policy-binding {name}"
+        cure += f" --location {place} --project {project}"
+        for role, member in have.public:
+            whose = f"--member {member} --role {role}"
+            yield Finding(
+                f"{member} have {role} on {have.id}", hint=f"if that is not meant: {cure} {whose}"
+            )
 
     def create(self, env: Env[Clients]) -> Operation[Clients]:
         words = f"images of {env.cluster}, made by clusterkit"

@@ -26,8 +26,10 @@ from clusterkit.kube.api import Access
 from clusterkit.kube.kubeconfig_file import Document, Files, edit, rehearse, scalars, text
 
 EXTENSION = "clusterkit.dev"
-_KEPT = ("namespace",)
-"""what the user sets in our context with ``kubectl config set-context``"""
+_REPLACED = ("certificate-authority", "certificate-authority-data")
+"""of a cluster, what another answer of the cloud takes away; all else is the user's, who may have
+set a way through a proxy or another name of the server, as is a context's namespace
+"""
 
 
 @dataclass(frozen=True)
@@ -266,7 +268,9 @@ def _put(document: Document, kind: str, name: str, inner: str, stanza: Mapping[s
     for item in document.items(kind):
         if item["name"] == name:
             had = item[inner]
-            for key in [key for key in had if key not in stanza and key not in _KEPT]:
+            # another credential takes the place of all there were
+            old = [*had] if kind == "users" else _REPLACED
+            for key in [key for key in old if key in had and key not in stanza]:
                 del had[key]
             for key, value in stanza.items():
                 if had.get(key) != value:

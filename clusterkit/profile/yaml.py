@@ -27,6 +27,7 @@ MOST = 100_000
 """values, with all aliases expanded"""
 
 _TAG = "tag:yaml.org,2002:"
+_HALF = re.compile("[\ud800-\udfff]")
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})", re.ASCII)
 _FLOAT = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)?", re.ASCII)
 
@@ -178,6 +179,11 @@ class _Builder:
     def stop(self, node: yaml.Node, what: str) -> ProfileError:
         return ProfileError([Finding(what, f"{self.result.path}:{node.start_mark.line + 1}")])
 
+    def check(self, node: yaml.ScalarNode) -> None:
+        """Refuse what no file can be written with: an escape may name half of a character."""
+        if half := _HALF.search(node.value):
+            raise self.stop(node, f"\\u{ord(half[0]):x} is half of a character")
+
     def value(self, node: yaml.Node, place: Place) -> object:
         self.count += 1
         if self.count > MOST:
@@ -241,6 +247,7 @@ class _Builder:
         if not isinstance(node, yaml.ScalarNode):
             self.fault(node, place, "a key must be text, not a list or a mapping")
             return None
+        self.check(node)
         if node.tag in (f"{_TAG}str", f"{_TAG}value"):
             return str(node.value)
         self.fault(
@@ -253,6 +260,7 @@ class _Builder:
 
     def scalar(self, node: yaml.ScalarNode, place: Place) -> object:
         raw: str = node.value
+        self.check(node)
         match node.tag.removeprefix(_TAG):
             case "str" | "timestamp" | "value":
                 return raw

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -111,6 +112,26 @@ def test_ctrl_c_before_a_run_says_what_to_do(
     told = capsys.readouterr().err
     assert "interrupted" in told
     assert "run the same command again" in told
+
+
+def test_what_is_wrong_with_a_profile_is_told_as_json_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    profile = tmp_path / "profile.yaml"
+    good = "cloud: eks\nname: demo\nregion: eu-west-1\npools: [{name: a, machine: m6i.large}]\n"
+    for text, code in ((good, 0), ("cloud: aws\n", 2)):
+        profile.write_text(text)
+        arguments = ["clusterkit", "validate", str(profile), "--output", "json"]
+        monkeypatch.setattr(sys, "argv", arguments)
+        with pytest.raises(SystemExit) as left:
+            main.run()
+        assert left.value.code == code
+    valid, refused = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (valid["event"], valid["name"], valid["profile"]) == ("Valid", "demo", str(profile))
+    [error] = refused["errors"]
+    [finding] = error["findings"]
+    assert finding["where"] == f"{profile}:1"
+    assert finding["hint"] == "did you mean eks?"
 
 
 def test_a_command_that_is_complete_is_not_completed_again() -> None:

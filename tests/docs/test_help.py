@@ -42,6 +42,14 @@ def examples(command: Any = None, path: str = "") -> Iterator[tuple[str, str]]:
         yield from examples(sub, f"{path} {name}".strip())
 
 
+def test_the_list_of_commands_is_cut_nowhere_at_80_columns() -> None:
+    command: Any = typer.main.get_command(app)
+    shown = command.get_help(typer.Context(command, terminal_width=80))
+    _, _, listed = shown.partition("Commands:")
+    assert "verify" in listed
+    assert "..." not in listed
+
+
 def test_every_example_works(tmp_path: Path) -> None:
     found = dict(examples())
     assert set(found) == {*ORDER, *ELSEWHERE}

@@ -134,7 +134,7 @@ TURNS = (
     FIELDS.turn(
         "network.services", "10.240.0.0/16", "10.250.0.0/16", refused=("10.240.0.0", "10.250.0.0")
     ),
-    FIELDS.turn("endpoint.public", True, False, refused=("private: False -> True",)),
+    FIELDS.turn("endpoint.public", True, False, refused=("private: no -> yes",)),
     FIELDS.turn("endpoint.private", True, False),
     Turn(
         MINIMAL_CASE,

@@ -142,6 +142,7 @@ APIECE = (
     "ec2:DescribeInstanceTypes",
     "ec2:DescribeVpcAttribute",  # one attribute a call
     "ecr:GetLifecyclePolicy",
+    "ecr:GetRepositoryPolicy",
     "ecr:ListTagsForResource",
     "eks:DescribeAccessEntry",
     "eks:DescribeAddon",

@@ -66,7 +66,7 @@ TURNS = (
         "mode",
         {"mode": "standard"},
         {"mode": "autopilot", "pools": None},
-        refused=("autopilot: False -> True",),
+        refused=("autopilot: no -> yes",),
     ),
     FIELDS.turn("location", None, "regional", refused=(f"{ZONES[0]} -> {REGION}",)),
     FIELDS.turn("channel", "regular", "rapid"),

@@ -284,6 +284,30 @@ def measure(cloud: str, feature: Feature) -> Used:
     return {command: frozenset(actions) for command, actions in used.items()}
 
 
+VERIFIED: Mapping[str, Sequence[str]] = {
+    "eks": ("ready.jenkins_x",),
+    "alibaba": ("registry", "registry.instance"),
+    "gke": ("ready.jenkins_x",),
+    "aks": ("ready.jenkins_x",),
+}
+"""the features of which ``verify`` looks at most"""
+
+
+def verified(cloud: str) -> Iterator[Feature]:
+    """The features whose clusters ``verify`` is measured with."""
+    return (each for each in FEATURES[cloud] if each.label in VERIFIED[cloud])
+
+
+def measure_verify(cloud: str, feature: Feature) -> frozenset[str]:
+    """What ``verify`` needs on a cluster with this feature."""
+    folder = tempfile.TemporaryDirectory(prefix="clusterkit-permissions-")
+    with folder as name, world(case_of(cloud, feature), Path(name)) as found:
+        found.settle(found.up())
+        found.user = found.sandbox.identity(["*"])
+        found.cluster().verify(found.profile)
+        return frozenset(found.user.permissions.drain())
+
+
 # -- what no measurement shows --------------------------------------------------------------------
 
 APPLIED = "Kubernetes asks for `create` besides `patch` when an apply makes something"
@@ -318,6 +342,8 @@ ALSO: Mapping[str, Mapping[str, str]] = {
         "s3:DeleteObject": f"a bucket that goes has {OBJECTS}",
         "s3:DeleteObjectVersion": f"a bucket that goes has {OBJECTS}",
         "s3:PutBucketPublicAccessBlock": "public access to a bucket was not blocked any more",
+        "tag:GetResources": "the account has more than 20 ECR repositories; without it, each is "
+        "asked for its tags",
     },
     "alibaba": {
         "alb:DeleteLoadBalancer": "an Ingress left an application load balancer behind",
@@ -393,6 +419,8 @@ OPTIONAL: Mapping[str, Mapping[str, str]] = {
         "ec2:DescribeVpcEndpoints": WARNING,
         "ec2:DescribeVpnGateways": WARNING,
         "ecr:DescribeRepositories": WARNING,
+        "ecr:GetRepositoryPolicy": "without it, nothing is said of what policies of repositories "
+        "open or deny",
         "eks:DescribeAccessEntry": WARNING,
         "eks:ListAccessEntries": WARNING,
         "eks:ListPodIdentityAssociations": WARNING,
@@ -443,6 +471,8 @@ class Row:
     """empty: not measured"""
     note: str = ""
     """when it is needed; empty: always"""
+    verify: bool = False
+    """whether ``verify`` needs it"""
 
     @property
     def reads(self) -> bool:
@@ -469,6 +499,9 @@ def rows(cloud: str) -> list[Row]:
         measured = [found[label] for label in ([""] if always else where)]
         commands = (c for c in COMMANDS if any(action in used[c] for used in measured))
         out[action] = Row(action, tuple(commands), note)
+    looked = frozenset[str]().union(*(measure_verify(cloud, each) for each in verified(cloud)))
+    for action in looked:
+        out[action] = replace(out.get(action) or Row(action, ()), verify=True)
     return [out[action] for action in sorted(out)]
 
 
@@ -590,7 +623,8 @@ def page(cloud: str, found: Sequence[Row]) -> str:
         f"What the credentials need, as measured in the sandbox: `{cloud}.json` beside this page "
         f"is {what}. "
         f'`eval "$(clusterkit sandbox env --allow docs/permissions/{cloud}.json)"` tries it, '
-        "or one with less. `read` stands for plan, status, kubeconfig and token. A kind of thing "
+        "or one with less. `read` stands for plan, status, kubeconfig and token; what `verify` "
+        "reads is the last list. A kind of thing "
         "that the profile does not ask for and that may not be listed is a warning of `up`, and "
         "of `destroy` unless it could be in the way; all else that is missing ends the command "
         "with exit code 6 and the action's name.",
@@ -606,8 +640,14 @@ def page(cloud: str, found: Sequence[Row]) -> str:
             ticks = " | ".join("x" if command in row.commands else "" for command in COMMANDS)
             lines.append(f"| `{row.action}` | {ticks} | {row.note or 'always'} |")
         parts.append(f"## {title}\n\n" + "\n".join(lines))
-    rare = [f"| `{row.action}` | {row.note} |" for row in found if not row.commands]
+    rare = [f"| `{row.action}` | {row.note} |" for row in found if not row.commands and row.note]
     parts.append("## In rare cases\n\n| action | when |\n| --- | --- |\n" + "\n".join(rare))
+    looked = "\n".join(f"- `{row.action}`" for row in found if row.verify)
+    parts.append(
+        "## Verifying\n\nWhat `verify` needs of the cloud, with all its checks; of Kubernetes, it "
+        "reads what docs/verify.md names. A check that may not look is skipped and names the "
+        "action.\n\n" + looked
+    )
     made = "make permissions"
     parts.append(f"This page and the policy are written by `{made}`.")
     return "\n\n".join(parts) + "\n"

@@ -18,7 +18,7 @@ from clusterkit.naming import CLUSTER, NAME
 from clusterkit_sandbox.aws.records import Addon, Group, Record
 from clusterkit_sandbox.faults import Rule
 from tests.drivers.aws import Account
-from tests.drivers.eks_cases import ADMIN, FULL_CASE, MINIMAL, MINIMAL_CASE, TRUST
+from tests.drivers.eks_cases import ADMIN, EXISTING_CASE, FULL_CASE, MINIMAL, MINIMAL_CASE, TRUST
 from tests.drivers.near import of_the_cloud
 from tests.drivers.profiles import KEY
 from tests.drivers.world import Case, World, edited, world
@@ -272,6 +272,33 @@ def test_routes_and_tables_that_others_changed_come_back(tmp_path: Path) -> None
         assert shown["Associations"] == []
 
 
+def test_an_adopted_cluster_gets_access_entries_beside_its_config_map(tmp_path: Path) -> None:
+    with world(EXISTING_CASE, tmp_path) as found:
+        account = Account(found)
+        trust = TRUST.replace("ec2.", "eks.")
+        role = account.iam.create_role(RoleName="theirs", AssumeRolePolicyDocument=trust)["Role"]
+        policy = "arn:aws:iam::aws:policy/AmazonEKSClusterPolicy"
+        account.iam.attach_role_policy(RoleName="theirs", PolicyArn=policy)
+        network = found.case.profile["network"]["existing"]
+        account.eks.create_cluster(
+            name=found.profile.name,
+            version="1.34",
+            roleArn=role["Arn"],
+            resourcesVpcConfig={"subnetIds": network["subnets"]},
+            accessConfig={"authenticationMode": "CONFIG_MAP"},
+        )
+        account.eks.get_waiter("cluster_active").wait(
+            name=found.profile.name, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+        )
+        plan = adopt(found, "cluster/demo=demo")
+        [step] = [step for step in plan.todo if step.key == "cluster/demo"]
+        assert "access entries" in [edit.field for edit in step.changes]
+        found.settle(found.up())
+        shown = account.eks.describe_cluster(name="demo")["cluster"]
+        assert shown["accessConfig"]["authenticationMode"] == "API_AND_CONFIG_MAP"
+        assert found.plan().empty
+
+
 OUTSIDER = "arn:aws:iam::123456789012:user/outsider"
 
 
@@ -300,6 +327,7 @@ def test_nodes_that_change_their_way_out_are_told_before(tmp_path: Path) -> None
     with world(MINIMAL_CASE, tmp_path) as found:
         found.settle(found.up())
         changed = found.load(edited(MINIMAL, {"network": {"nat": "none"}}))
-        warned = [each.where for each in found.plan(changed).warnings]
+        warned = [each.where for each in found.cluster().plan(changed).warnings]
         assert "network.nat" in warned
-        assert "network.nat" not in [each.where for each in found.plan().warnings]
+        unchanged = found.cluster().plan(found.profile)
+        assert "network.nat" not in [each.where for each in unchanged.warnings]

@@ -170,7 +170,7 @@ def test_a_bucket_is_closed_again(tmp_path: Path) -> None:
         opened = {"iamConfiguration": {"publicAccessPrevention": "inherited"}}
         account("storage", "PATCH", f"b/{logs}", opened)
         [step] = found.plan().todo
-        assert [str(change) for change in step.changes] == ["closed to the public: False -> True"]
+        assert [str(change) for change in step.changes] == ["closed to the public: no -> yes"]
         found.settle(found.up())
         shown = account.ask("storage", "GET", f"b/{logs}")["iamConfiguration"]
         assert shown["publicAccessPrevention"] == "enforced"

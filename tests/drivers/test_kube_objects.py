@@ -336,6 +336,24 @@ def test_a_registrys_password_is_renewed_once_it_has_expired(world: World) -> No
     assert world.kube.get(path) is None
 
 
+@pytest.mark.parametrize("left", [{"auths": {}}, {"auths": None}, {}, [], None])
+def test_a_registrys_login_that_somebody_has_taken_out_comes_back(
+    left: object, world: World
+) -> None:
+    space = namespace("builds")
+    login = Login_(name="builds/registry", servers=("r.example",), after=(space,))
+    world.up(space, login)
+    path = "/api/v1/namespaces/builds/secrets/registry"
+    text = "" if left is None else base64.b64encode(json.dumps(left).encode()).decode()
+    world.kube.patch(path, {"data": {".dockerconfigjson": text}})
+    (step,) = world.plan(space, login).todo
+    assert [change.field for change in step.changes] == ["logins that are missing"]
+    world.up(space, login)
+    config = json.loads(base64.b64decode(world.get(path)["data"][".dockerconfigjson"]))
+    assert [*config["auths"]] == ["r.example"]
+    assert world.plan(space, login).empty
+
+
 def test_a_namespace_of_somebody_else_is_left_alone(world: World) -> None:
     assert "--adopt namespace/default=default" in world.refusal(namespace("default")).hint
     assert world.run(destroy=True).ok

@@ -13,7 +13,16 @@ from clusterkit.cluster import Outcome, Plan
 from clusterkit.engine.events import Warned
 from clusterkit.errors import Denied, PreflightError
 from clusterkit_sandbox.permissions import actions
-from tests.drivers.permissions import FEATURES, FOLDER, OPTIONAL, WARNING, Feature, case_of, life
+from tests.drivers.permissions import (
+    FEATURES,
+    FOLDER,
+    OPTIONAL,
+    WARNING,
+    Feature,
+    case_of,
+    life,
+    verified,
+)
 from tests.drivers.world import World, world
 
 REMOVED: Mapping[str, tuple[str, ...]] = {
@@ -78,6 +87,24 @@ def test_the_policy_is_enough(cloud: str, feature: Feature, tmp_path: Path) -> N
             if isinstance(outcome, Outcome):
                 found.settle(outcome)
         assert not [told for told in warnings(found, plans) if DENIED.search(told)]
+
+
+def looks() -> Iterator[object]:
+    for cloud in FEATURES:
+        for feature in verified(cloud):
+            long = () if feature.label == "registry" else LONG
+            yield pytest.param(cloud, feature, marks=long, id=f"{cloud}-{feature.label}")
+
+
+@pytest.mark.parametrize(("cloud", "feature"), [*looks()])
+def test_the_policy_is_enough_to_verify(cloud: str, feature: Feature, tmp_path: Path) -> None:
+    with world(case_of(cloud, feature), tmp_path) as found:
+        found.settle(found.up())
+        found.user = found.sandbox.identity(policy(cloud))
+        verdicts = found.cluster().verify(found.profile)
+        told = [str(result) for verdict in verdicts for result in verdict.results]
+        assert len(told) > 10
+        assert not [each for each in told if DENIED.search(each)]
 
 
 def removals() -> Iterator[object]:

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from clusterkit import Cluster
+from clusterkit.eks import registry
+from clusterkit.eks.registry import Repository
+from clusterkit.eks.tags import FEW
 from clusterkit.errors import CredentialsError, PreflightError
+from clusterkit.naming import CLUSTER
 from clusterkit_sandbox.alibaba.gateway import AlibabaCloud
 from clusterkit_sandbox.emulator import SandboxContext
 from clusterkit_sandbox.sandbox import Sandbox
-from tests.drivers import alibaba_cases
+from tests.drivers import aks, alibaba, alibaba_cases, aws, eks_cases, gke, gke_cases
 from tests.drivers.cases import FULL, MINIMAL, each
+from tests.drivers.eks_cases import TRUST
 from tests.drivers.world import AT_ONCE, Case, World, world
+
+MANY = FEW + 5
+"""things of others, of a kind"""
 
 
 @each((*MINIMAL, *FULL))
@@ -81,3 +90,104 @@ def test_account_that_is_not_set_up_is_told_so_and_not_which_look_failed_for_it(
         there = World(sandbox, alibaba_cases.MINIMAL_CASE, tmp_path)
         with pytest.raises(PreflightError, match="lacks service roles"):
             there.cluster().plan(there.profile)
+
+
+def _on_eks(found: World) -> None:
+    account = aws.Account(found)
+    for number in range(MANY):
+        name = f"other-{number}"
+        account.ecr.create_repository(repositoryName=name)
+        account.iam.create_role(RoleName=name, AssumeRolePolicyDocument=TRUST)
+        account.logs.create_log_group(logGroupName=f"/aws/eks/{name}/cluster")
+        account.ec2.create_key_pair(KeyName=name)
+        issuer = f"https://oidc.eks.{found.profile.region}.amazonaws.com/id/{number}"
+        account.iam.create_open_id_connect_provider(Url=issuer, ClientIDList=["sts.amazonaws.com"])
+        where = {"LocationConstraint": found.profile.region}
+        account.s3.create_bucket(Bucket=f"logs-{name}-12345678", CreateBucketConfiguration=where)
+
+
+def _on_ack(found: World) -> None:
+    account = alibaba.Account(found)
+    policy = {"Service": ["ecs.aliyuncs.com"]}
+    trust = {"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": policy}]}
+    document = json.dumps({"Version": "1", **trust})
+    vpc = account("vpc:CreateVpc", CidrBlock="10.0.0.0/16")["VpcId"]
+    for number in range(MANY):
+        name = f"other-{number}"
+        account("ram:CreateRole", RoleName=name, AssumeRolePolicyDocument=document)
+        account("ecs:CreateSecurityGroup", VpcId=vpc, SecurityGroupName=name)
+        account("slb:CreateAccessControlList", AclName=name)
+
+
+def _on_gke(found: World) -> None:
+    account = gke.Account(found)
+    for number in range(MANY):
+        name = f"other-{number}"
+        gke_cases.repository(account, name)
+        account("storage", "POST", "b", {"name": name, "location": "eu"}, project=account.project)
+        path = f"projects/{account.project}/serviceAccounts"
+        account("iam", "POST", path, {"accountId": name, "serviceAccount": {"displayName": name}})
+
+
+def _on_aks(found: World) -> None:
+    account = aks.Account(found)
+    body = {"location": account.region}
+    for number in range(MANY):
+        group = f"{account.path}/resourceGroups/other-{number}"
+        account("PUT", group, body)
+        path = "Microsoft.ManagedIdentity/userAssignedIdentities/clusterkit-demo-kubelet"
+        account("PUT", f"{group}/providers/{path}", body)
+        registries = "Microsoft.ContainerRegistry/registries"
+        sku = {"sku": {"name": "Basic"}}
+        account("PUT", f"{group}/providers/{registries}/other{number}", {**body, **sku})
+
+
+OTHERS: Mapping[str, Callable[[World], None]] = {
+    "eks": _on_eks,
+    "alibaba": _on_ack,
+    "gke": _on_gke,
+    "aks": _on_aks,
+}
+
+
+@each(MINIMAL, FULL)
+def test_what_others_have_is_not_asked_for_one_by_one(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked() -> Counter[str]:
+        before = there.sandbox.requests.count()
+        assert there.cluster().plan(there.profile).empty
+        new = there.sandbox.requests.count() - before
+        return Counter(each.operation for each in there.sandbox.requests.entries()[-new:])
+
+    with world(case, tmp_path) as there:
+        there.settle(there.up())
+        alone = asked()
+        OTHERS[case.cloud](there)
+        monkeypatch.setattr(registry, "YOUNG", -registry.YOUNG)
+        more = asked() - alone
+        assert max(more.values(), default=0) <= 2, more  # a page more, or a call that finds by tag
+
+
+def test_which_of_many_repositories_are_asked_for_their_tags(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with world(eks_cases.MINIMAL_CASE, tmp_path) as there:
+        ecr = aws.Account(there).ecr
+        for number in range(FEW):
+            ecr.create_repository(repositoryName=f"other-{number}")
+        ours = [{"Key": CLUSTER, "Value": "demo"}]
+        ecr.create_repository(repositoryName="app", tags=ours)
+
+        def asked() -> set[str]:
+            scope = there.scope()
+            Repository.label(scope, "other-7", {"team": "ci"})  # it may not be found by tag yet
+            return {have.id for have in Repository.list(scope)}
+
+        assert len(asked()) == FEW + 1  # all are young
+        monkeypatch.setattr(registry, "YOUNG", -registry.YOUNG)
+        assert asked() == {"app", "other-7"}
+        there.user = there.sandbox.identity(["ecr:*", "tag:GetResources"])
+        assert asked() == {"app", "other-7"}
+        there.user = there.sandbox.identity(["ecr:*"])
+        assert len(asked()) == FEW + 1

@@ -164,7 +164,9 @@ class World:
         return Scope(self.clients(name), name or self.profile.name, self.profile.region)
 
     def facts(self, profile: BaseProfile | None = None) -> Any:
-        """What preflight finds for a profile; asked for once."""
+        """What preflight finds for a profile; asked for once by all tests of a process, so what it
+        says of things that exist is another test's: ask ``cluster().preflight`` for that.
+        """
         profile = profile or self.profile
         key = profile.model_dump_json()
         if key not in _FACTS:
@@ -209,7 +211,7 @@ class World:
 LOGIN = UserLogin("me", "s3cr3t-of-mine")
 """at a registry that is no cloud's"""
 _FACTS: dict[str, Any] = {}
-"""what preflight found for a profile: the same in every sandbox"""
+"""what preflight found for a profile: in every sandbox the same types, versions and zones"""
 _SANDBOXES: dict[tuple[str, Pace], Sandbox] = {}
 """by cloud and pace; starting one takes longer than most tests"""
 AT_ONCE = Pace(math.inf)

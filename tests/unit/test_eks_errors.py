@@ -230,3 +230,17 @@ def test_a_region_that_the_account_has_not_enabled() -> None:
     text = "The security token included in the request is invalid."
     error = ERRORS.classify("UnrecognizedClientException", 400, text, "DescribeCluster")
     assert "aws account enable-region" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("SignatureDoesNotMatch", "Signature expired: T1 is now earlier than T2 (T3 - 15 min.)"),
+        ("InvalidSignatureException", "Signature not yet current: T1 is still later than T2"),
+        ("RequestTimeTooSkewed", "The difference between the times is too large."),
+    ],
+)
+def test_a_clock_that_is_wrong_is_told_as_such(code: str, message: str) -> None:
+    error = ERRORS.classify(code, 403, message, "GetCallerIdentity")
+    assert isinstance(error, CredentialsError)
+    assert "clock is wrong" in error.hint

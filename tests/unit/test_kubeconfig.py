@@ -115,7 +115,7 @@ def test_our_entry_is_brought_up_to_date_and_the_namespace_kept(config: Path) ->
     kubeconfig.merge([config], entry(server="https://def.example"), use=True)
     cluster = named(config, "cluster")[NAME]
     assert cluster["server"] == "https://def.example"
-    assert "proxy-url" not in cluster
+    assert cluster["proxy-url"] == "http://127.0.0.1:1"
     assert named(config, "context")[NAME]["namespace"] == "jx"
     assert "# where I work" in config.read_text()
     assert len(named(config, "user")) == 2
@@ -177,6 +177,18 @@ def test_the_list_of_files_is_kubectls(tmp_path: Path) -> None:
     assert kubeconfig.paths({}) == [home / ".kube" / "config"]
     assert kubeconfig.paths({"KUBECONFIG": ""}) == [home / ".kube" / "config"]
     assert kubeconfig.paths({"KUBECONFIG": ":/a::/b:/a"}) == [Path("/a"), Path("/b")]
+
+
+def test_what_the_user_has_set_in_our_entry_stays(config: Path) -> None:
+    kubeconfig.merge([config], entry(), use=True)
+    theirs = "    proxy-url: socks5://127.0.0.1:9\n    tls-server-name: kubernetes\n"
+    text = config.read_text()
+    line = next(line for line in text.splitlines(keepends=True) if "https://abc.example" in line)
+    config.write_text(text.replace(line, line + theirs))
+    kubeconfig.merge([config], entry(), use=True)
+    cluster = named(config, "cluster")[NAME]
+    assert cluster["proxy-url"] == "socks5://127.0.0.1:9"
+    assert cluster["tls-server-name"] == "kubernetes"
 
 
 def test_a_link_stays_a_link(tmp_path: Path, config: Path) -> None:

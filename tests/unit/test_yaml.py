@@ -100,6 +100,8 @@ def test_merge_keys(file: Path) -> None:
         ("a: [1,\nb: 2\n", ":3: not YAML: expected ',' or ']'"),
         ("a: *nobody\n", ":1: not YAML: found undefined alias"),
         ("a: 1\nb: \x07\n", ":2: the character '\\x07' is not allowed"),
+        ('a: 1\nb: "x\\ud800"\n', ":2: \\ud800 is half of a character"),
+        ('"\\udfff": 1\n', ":1: \\udfff is half of a character"),
         ("a: &a [*a]\n", ":1: recursive alias"),
         ("a: &a {b: *a}\n", ":1: recursive alias"),
         ("a: &a {<<: *a}\n", ":1: recursive alias"),
