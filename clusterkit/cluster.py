@@ -23,6 +23,7 @@ from clusterkit.connected import Connected
 from clusterkit.engine import ownership
 from clusterkit.engine import plan as engine
 from clusterkit.engine.background import Background
+from clusterkit.engine.cache import Survey
 from clusterkit.engine.cloud_lock import Times
 from clusterkit.engine.course import Course, Stage
 from clusterkit.engine.edit import Edit
@@ -92,11 +93,11 @@ class Cluster(Connected):
         facts: Facts = self._cloud.preflight(self._wanted(profile), self._snapshot())
         return facts
 
-    def observe(self) -> Observation:
+    def observe(self, survey: Survey | None = None) -> Observation:
         """Everything that carries the cluster's tags. A Kubernetes API that does not answer is a
-        warning.
+        warning. ``survey`` as in ``plan``.
         """
-        clients = self._snapshot()
+        clients = self._snapshot(survey)
         scope, scale = self._scope(clients), self.connection.scale
         return observation(self._account(clients), self._kinds, scope, scale)
 
@@ -145,6 +146,7 @@ class Cluster(Connected):
         activate: Callable[[str], None] | None = None,
         *,
         prune: bool = True,
+        survey: Survey | None = None,
     ) -> Plan:
         """What has to change for the cluster to match the profile. Nothing is changed, but for two
         things, both after the account is checked: ``adopt`` (``KIND/NAME=ID``) tags what exists,
@@ -152,10 +154,11 @@ class Cluster(Connected):
         the account lacks; it is told what was done.
 
         ``facts`` is what ``preflight`` returned, to skip it. ``prune=False`` keeps what the profile
-        no longer has. Raises ``Immutable`` for what cannot be changed in place, ``NotOurs``.
+        no longer has. ``survey`` is what plans of other clusters made at the same time have
+        asked. Raises ``Immutable`` for what cannot be changed in place, ``NotOurs``.
         """
         profile = self._wanted(profile)
-        clients = self._snapshot()
+        clients = self._snapshot(survey)
         account = self._account(clients)
         self._check_account(account, profile.account)
         self._adopt_all(adopt)
@@ -187,11 +190,12 @@ class Cluster(Connected):
         self._running(lambda: self._cloud.access(self._snapshot(), self.target))
         return self.plan(profile, prune=False).repairing(self._cloud.REPAIR)
 
-    def plan_destroy(self, adopt: Sequence[str] = ()) -> Plan:
+    def plan_destroy(self, adopt: Sequence[str] = (), survey: Survey | None = None) -> Plan:
         """What ``destroy`` would remove: everything that carries the cluster's tags. ``adopt``
         (``KIND/NAME=ID``) puts them on what has lost them, after the account is checked.
+        ``survey`` as in ``plan``.
         """
-        clients = self._snapshot()
+        clients = self._snapshot(survey)
         account = self._account(clients)
         if adopt:
             self._check_account(account)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from clusterkit.clouds import check_minutes, check_target, load
+from clusterkit.engine.cache import Survey
 from clusterkit.engine.kind import AnyKind
 from clusterkit.engine.lock import Fence
 from clusterkit.engine.retry import Retry
@@ -127,10 +128,11 @@ class Connected:
         found = self._running(lambda: self._cloud.platform(profile, snapshot, account))
         return with_other(found, profile.ready)
 
-    def _snapshot(self) -> Any:
+    def _snapshot(self, survey: Survey | None = None) -> Any:
         """Clients that ask each question once and retry it: for one plan or one question."""
-        clients = self._clients.fresh()
-        clients.share(self._retry)
+        clients, target = self._clients.fresh(), self.target
+        place = self.connection.reached(target.place)
+        clients.share(self._retry, survey.of(place, target.name) if survey else None)
         return clients
 
     def _scope(self, clients: Any) -> Scope[Any]:

@@ -27,6 +27,7 @@ from clusterkit.cli.target import (
 )
 from clusterkit.cli.ui import UI, leave
 from clusterkit.cluster import Plan
+from clusterkit.engine.cache import Survey
 from clusterkit.engine.seen import details
 from clusterkit.engine.target import Target
 from clusterkit.errors import ClusterkitError, Finding, Locked, ProfileError
@@ -36,18 +37,28 @@ CHANGES = 20
 """exit code of ``plan`` when there is something to do"""
 
 
-def _look(job: Job, *, prune: bool, adopt: Sequence[str] = (), activate: bool = False) -> None:
+def _look(
+    job: Job,
+    *,
+    prune: bool,
+    adopt: Sequence[str] = (),
+    activate: bool = False,
+    survey: Survey | None = None,
+) -> None:
     here = job.here
     if moved := receipt.moved(here.receipts, here.target, here.profile):
         raise moved
     consent = job.shown.say if activate else None
-    job.plan = here.cluster.plan(job.profile, adopt=adopt, activate=consent, prune=prune)
+    job.plan = here.cluster.plan(
+        job.profile, adopt=adopt, activate=consent, prune=prune, survey=survey
+    )
     job.account = job.plan.account
 
 
 def _look_at_all(clusters: Clusters, look: partial[None]) -> None:
     with clusters.working("looking at"):
-        clusters.each(look)
+        survey = Survey() if clusters.several else None
+        clusters.each(partial(look, survey=survey))
     clusters.check_accounts()
     _tell(clusters.shown, clusters.open, several=clusters.several)
 
@@ -105,7 +116,13 @@ def up(
     ):
         check_one_registry((job.profile for job in clusters.open), choices.each[0].login)
         with shown.working("reading the kubeconfig"):
-            clusters.each(lambda job: check_files(job.here), at_once=1)
+            wrong = check_files([job.here for job in clusters.open])
+
+            def check(job: Job) -> None:
+                if error := wrong.get(job.target):
+                    raise error
+
+            clusters.each(check, at_once=1)
         _look_at_all(clusters, partial(_look, prune=prune, adopt=adopt, activate=activate))
         clusters.tell_errors()
         todo = [job for job in clusters.open if not job.plan.empty]
@@ -234,9 +251,10 @@ def status(choices: Choices, shown: UI, page: Path | None = None) -> int:
         opened(choices, shown, whole=False) as clusters,
         writing.written(page, "status", clusters, shown),
     ):
+        survey = Survey() if clusters.several else None
 
         def look(job: Job) -> None:
-            job.seen = job.here.cluster.observe()
+            job.seen = job.here.cluster.observe(survey)
             job.account = job.seen.account
             if job.recording is not None:
                 writing.compare(job)

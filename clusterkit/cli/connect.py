@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -188,19 +188,26 @@ def write_receipt(
     receipt.note(new, here.receipts)
 
 
-def check_files(here: Connected) -> None:
-    """``PreflightError`` for a kubeconfig or a folder of receipts that could not be written at the
-    end of ``up``.
+def check_files(every: Sequence[Connected]) -> dict[Target, PreflightError]:
+    """What is wrong, by cluster, with a kubeconfig or a folder of receipts that could not be
+    written at the end of ``up``. Both are the same for all of them, and looked at once.
     """
+    found: dict[Target, list[ClusterkitError]] = {here.target: [] for here in every}
 
     def kubeconfig() -> None:
-        files.check(files.paths(), here.target, sandbox=here.sandbox)
+        refused = files.refusals(files.paths(), list(found), sandbox=every[0].sandbox)
+        for target, error in zip(found, refused, strict=True):
+            if error is not None:
+                found[target].append(error)
 
-    findings = []
-    for check in (kubeconfig, lambda: receipt.check(here.receipts)):
+    for check in (kubeconfig, lambda: receipt.check(every[0].receipts)) if every else ():
         try:
             check()
         except ClusterkitError as error:
-            findings.append(Finding(error.what, error.where, error.hint))
-    if findings:
-        raise PreflightError(findings)
+            for errors in found.values():
+                errors.append(error)
+    return {
+        target: PreflightError([Finding(each.what, each.where, each.hint) for each in errors])
+        for target, errors in found.items()
+        if errors
+    }

@@ -16,6 +16,7 @@ from clusterkit.cli.runs import plan_line, run, tell_waiting, unfinished
 from clusterkit.cli.target import Choice, Choices, completed, refuse_for_several
 from clusterkit.cli.ui import UI, leave
 from clusterkit.cluster import Outcome, Plan
+from clusterkit.engine.cache import Survey
 from clusterkit.engine.target import Target
 from clusterkit.errors import Blocked
 from clusterkit.fleet import Waiting
@@ -39,9 +40,10 @@ def destroy(
         writing.written(page, "destroy", clusters, shown),
     ):
         busy: list[Job] = []
+        survey = Survey() if clusters.several else None
 
         def look(job: Job) -> None:
-            job.plan = _about(job.choice, job.here.cluster.plan_destroy(adopt))
+            job.plan = _about(job.choice, job.here.cluster.plan_destroy(adopt, survey))
             job.account = job.plan.account
             # by a run that builds, or one that died at its end
             if job.plan.empty and job.here.cluster.locked():

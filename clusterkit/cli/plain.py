@@ -26,24 +26,40 @@ from clusterkit.engine.events import (
 )
 from clusterkit.engine.target import Target
 
+MANY = 8
+"""clusters whose steps are told one by one"""
 MOST = 5
 """steps that are listed after a minute of silence"""
 
 
 class Plain:
-    """One line per step when it begins to matter and when it ends."""
+    """One line per step when it begins to matter and when it ends; of many clusters, only their
+    ends and what is wrong.
+    """
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, total: int = 1) -> None:
+        """``total``: the clusters there are."""
         self._stream = stream or sys.stderr
+        self._total = total
+        self._begun = self._well = self._failed = 0
         self._running = Running()
         self._heartbeat = Heartbeat(self._still)
 
     def of(self, _: Target, label: str = "") -> Emit:
         """Where the events of a cluster go; ``label`` is what it is called among others."""
+        self._begun += 1
         return (lambda event: self(_labelled(event, label))) if label else self
+
+    @property
+    def _many(self) -> bool:
+        return self._total > MANY
 
     def result(self, label: str, word: str, reason: str, *, ok: bool) -> None:
         """The end of one of several clusters."""
+        if ok:
+            self._well += 1
+        else:
+            self._failed += 1
         self._say(f"{label}: {word}{f': {brief(reason)}' if reason else ''}")
 
     def __enter__(self) -> Self:
@@ -63,6 +79,11 @@ class Plain:
 
     def _still(self, _: float) -> None:
         """What is waited for, after a minute without a word."""
+        if self._many:
+            running = self._begun - self._well - self._failed
+            counts = f"{running} running, {self._well} done, {self._failed} failed"
+            self._say(f"{self._total} clusters: {counts}")
+            return
         rows = list(self._running.rows.items())
         for key, row in rows[:MOST]:
             self._say(f"  {key}: still {row}")
@@ -71,6 +92,8 @@ class Plain:
 
     def __call__(self, event: Event) -> None:
         """Say it."""
+        if self._many and not isinstance(event, StepFailed | Warned):
+            return
         self._running.see(event)
         match event:
             case RunStarted(action, cluster, _, steps):

@@ -13,12 +13,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from clusterkit import localfile
 from clusterkit.clouds import ACCOUNT_FIELDS, check_target
 from clusterkit.engine.target import Target
 from clusterkit.errors import ClusterkitError, Finding
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 
 @dataclass(frozen=True)
@@ -190,11 +194,17 @@ def _sound(folder: Path) -> Iterator[tuple[Path, Receipt]]:
             _ignored(path, "it is damaged")
 
 
-def _parsed(raw: bytes) -> Receipt | None:
+@cache
+def _adapter() -> TypeAdapter[Receipt]:
+    """Made once: that takes longer than reading a receipt."""
     from pydantic import TypeAdapter
 
+    return TypeAdapter(Receipt)
+
+
+def _parsed(raw: bytes) -> Receipt | None:
     try:
-        receipt = TypeAdapter(Receipt).validate_json(raw, strict=True)
+        receipt = _adapter().validate_json(raw, strict=True)
         check_target(receipt.target)
     except (ValueError, ClusterkitError):
         return None

@@ -48,7 +48,15 @@ def heading(console: Console, label: str, where: Sequence[str]) -> None:
 
 
 def places(console: Console, rows: Iterable[tuple[str, Sequence[str], str]]) -> None:
-    """Where each cluster is, and what is to be done to it."""
+    """Where each cluster is, and what is to be done to it; those that are alike together where they
+    would not fit on a screen.
+    """
+    rows = list(rows)
+    if len(rows) > ROWS:
+        alike: dict[tuple[Sequence[str], str], list[str]] = {}
+        for label, where, todo in rows:
+            alike.setdefault((where, todo), []).append(label)
+        rows = [(names(labels), *same) for same, labels in alike.items()]
     for label, (cloud, region, account), todo in rows:
         text = f"{cloud}, {region}, account {account}: {todo}"
         labelled(console, (f"  {label}: ", ""), text)

@@ -58,7 +58,7 @@ class UI:
             return JsonLines()
         if self.mode == "live":
             return Live(self.err) if total == 1 else Board(self.err, total)
-        return Plain()
+        return Plain(total=total)
 
     def line(self, event: str, **values: Any) -> None:
         """A JSON line besides the run's events; nothing for humans."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from clusterkit.engine.retry import Retry
 from clusterkit.errors import Gone
@@ -16,57 +17,106 @@ T = TypeVar("T")
 
 Answers = dict[str, "Future[Any]"]
 
+AGE = 60.0
+"""seconds for which clusters share an answer; as long as what is there is believed in a run
+(``inventory.MAX_AGE``)"""
+
+
+class Common(Protocol):
+    """What other clusters have asked, or what ``read`` says."""
+
+    def __call__(self, question: str, read: Callable[[], T]) -> T: ...
+
 
 class ReadCache:
     """Answers that need not be asked for twice; threads that ask at once share one question.
 
-    A question that failed is forgotten: those who waited for it get the error, the next asks again.
-    That something does not exist is an answer.
+    That something does not exist is an answer. A question that failed is forgotten: those who
+    waited for it get the error, the next asks again.
     """
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._shared: Answers | None = None
         self._retry: Retry | None = None
+        self._common: Common | None = None
 
-    def share(self, retry: Retry | None = None) -> None:
+    def share(self, retry: Retry | None = None, common: Common | None = None) -> None:
         """From now on, until ``unshare``, the same question is asked once: for a
         plan, where preflight, looks and the access to Kubernetes need the same lists.
 
-        ``retry`` retries each question that fails; in a run the engine does.
+        ``retry`` retries each question that fails; in a run the engine does. ``common`` is what
+        other clusters have asked alike.
         """
         self._shared = {}
-        self._retry = retry
+        self._retry, self._common = retry, common
 
     def unshare(self) -> None:
         """From now on every question is asked, once: something changes, or is waited for."""
-        self._shared = self._retry = None
+        self._shared = self._retry = self._common = None
 
     def answer(self, question: str, ask: Callable[[], T]) -> T:
         """The answer to a question that changes nothing."""
-        shared, retry = self._shared, self._retry
+        shared, retry, common = self._shared, self._retry, self._common
         if shared is None:
             return ask()
-        return self._once(shared, question, ask if retry is None else partial(retry, ask))
+        read = ask if retry is None else partial(retry, ask)
+        if common is not None:
+            read = partial(common, question, read)
+        return _once(self._guard, shared, question, read)
 
-    def _once(self, answers: Answers, key: str, read: Callable[[], T]) -> T:
-        with self._guard:
-            there = answers.get(key)
-            mine: Future[Any] = Future() if there is None else there
-            answers[key] = mine
-        if there is not None:
-            found: T = there.result()
-            return found
-        try:
-            found = read()
-        except BaseException as error:
-            with self._guard:
-                if answers.get(key) is mine and not isinstance(error, Gone):
-                    del answers[key]
-            mine.set_exception(error)
-            raise
-        mine.set_result(found)
+
+def _once(guard: threading.Lock, answers: Answers, key: str, read: Callable[[], T]) -> T:
+    with guard:
+        there = answers.get(key)
+        mine: Future[Any] = Future() if there is None else there
+        answers[key] = mine
+    if there is not None:
+        found: T = there.result()
         return found
+    try:
+        found = read()
+    except BaseException as error:
+        if not isinstance(error, Gone):
+            with guard:
+                if answers.get(key) is mine:
+                    del answers[key]
+        mine.set_exception(error)
+        raise
+    mine.set_result(found)
+    return found
+
+
+class Survey:
+    """What the plans of several clusters ask alike: zones, machine types, versions, quotas, lists
+    of a whole region. Each question is asked once, and again when its answer is ``AGE`` old. For
+    the plans of one command; whoever plans again after waiting for a lock asks for himself.
+    """
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._answers: dict[str, tuple[float, Answers]] = {}
+
+    def of(self, place: str, name: str) -> Common:
+        """For the cluster of this name; ``place`` names the account and region, as their
+        credentials do. What names the cluster nobody else asks, and is not kept here.
+        """
+
+        def ask(question: str, read: Callable[[], T]) -> T:
+            if name in question:
+                return read()
+            return _once(self._guard, self._current(f"{place} {question}"), "", read)
+
+        return ask
+
+    def _current(self, question: str) -> Answers:
+        now = time.monotonic()
+        with self._guard:
+            since, answers = self._answers.get(question, (-AGE, {}))
+            if now - since >= AGE:
+                since, answers = now, {}
+                self._answers[question] = (since, answers)
+            return answers
 
 
 class Once:

@@ -172,6 +172,8 @@ class Scheduler:
         """there was no memory to report the result of a call"""
         self._over = False
         """after its end: what is not begun is never begun"""
+        self._joined = False
+        """whether it has begun to work on a shared loop; until then it is not idle"""
         self._tick: Callable[[], None] = _nothing
         self._idle: Callable[[], None] | None = None
         self._failed: Callable[[BaseException], None] = _nothing
@@ -256,7 +258,12 @@ class Scheduler:
         assert self._shared is not None
         self._tick, self._idle, self._failed = tick, idle, failed
         self._shared.join(self)
-        self.soon(begin)
+
+        def first() -> None:
+            self._joined = True
+            begin()
+
+        self.soon(first)
 
     def leave(self) -> None:
         """End the lane: what is not begun is never begun, and no result is reported."""
@@ -278,7 +285,7 @@ class Scheduler:
                 raise threads.out_of_memory()
             self._tick()
             function()
-            if self._idle is not None and not self.busy and not self._over:
+            if self._idle is not None and self._joined and not (self.busy or self._over):
                 self.leave()
                 self._idle()
         except BaseException as error:

@@ -81,8 +81,11 @@ class CloudConnection:
         share. Only for calls that are ``exchange.asked_by`` a cluster.
         """
         wire = replace(self, observe=tell_asker, shared=Once())
-        reached = (self.proxy, self.ca_file, sorted(self.environ.items()))
-        return self.shared(repr((key, reached)), lambda: make(wire))
+        return self.shared(self.reached(key), lambda: make(wire))
+
+    def reached(self, key: tuple[str | None, ...]) -> str:
+        """An account and region (``Target.place``) as it is reached here."""
+        return repr((key, self.proxy, self.ca_file, sorted(self.environ.items())))
 
     def tell(self, exchange: Exchange) -> None:
         """Report a request or its answer to the observer, if there is one."""

@@ -14,7 +14,7 @@ from clusterkit.engine import threads
 from clusterkit.errors import ClusterkitError
 
 MOST = 28
-"""threads; with the two that a run has besides and ``fleet.AT_ONCE`` runs a process has 64"""
+"""threads; with that of the loop and ``fleet.AT_ONCE`` a process stays below 64"""
 IDLE = 0.5
 """seconds without work after which a thread ends"""
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self, TypeVar
 
 from clusterkit.engine.cache import ReadCache
 from clusterkit.engine.exchange import asked_by
+from clusterkit.engine.rate import Rate
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.kube.api import Access, KubeApi
 
@@ -32,6 +33,7 @@ class CloudClients(ReadCache):
         self.target = target
         self.wire = wire
         self._access = access
+        self._place = wire.reached(target.place)
         self.kube = KubeApi(partial(access, self), observe=wire.observe)
 
     def fresh(self) -> Self:
@@ -44,11 +46,16 @@ class CloudClients(ReadCache):
         """The answer to ``send``. Operations that only read may share it (``ReadCache.share``) with
         the same ``request`` to the same operation; a change ends that.
         """
-        ask = partial(self.mine, send)
+        rate = self._rate(operation.partition(".")[0])
+        ask = partial(rate, partial(self.mine, send))
         if operation.rpartition(".")[2].startswith(self.reads):
             return self.answer(f"{operation} {request}", ask)
         self.unshare()
         return ask()
+
+    def _rate(self, api: str) -> Rate:
+        """How often the account asks this API; its clusters share it."""
+        return self.wire.shared(f"rate {self._place} {api}", lambda: Rate(self.wire.scale))
 
     def mine(self, send: Callable[[], T]) -> T:
         """``send()`` over connections that clusters share: this one's observer is told of it."""

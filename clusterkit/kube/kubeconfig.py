@@ -164,8 +164,32 @@ def merge(files: Sequence[Path], new: Entry, *, use: bool) -> Path:
 
 def check(files: Sequence[Path], target: Target, *, sandbox: bool = False) -> None:
     """The error that ``merge`` would raise now for this cluster, before there is one."""
+    for error in refusals(files, [target], sandbox=sandbox):
+        if error is not None:
+            raise error
+
+
+def refusals(
+    files: Sequence[Path], targets: Sequence[Target], *, sandbox: bool = False
+) -> list[ClusterkitError | None]:
+    """The same for many clusters, whose files are read once; ``ClusterkitError`` for a file that
+    cannot be read or written.
+    """
     unknown = Access(server="https://unknown.invalid", ca="")
-    rehearse(files, _putting(entry(target, unknown, {}, sandbox=sandbox), use=True))
+    found: list[ClusterkitError | None] = []
+
+    def change(opened: Files) -> None:
+        for target in targets:
+            put = _putting(entry(target, unknown, {}, sandbox=sandbox), use=True)
+            try:
+                put(opened)
+            except ClusterkitError as error:
+                found.append(error)
+            else:
+                found.append(None)
+
+    rehearse(files, change)
+    return found
 
 
 def _putting(new: Entry, *, use: bool) -> Callable[[Files], Document]:

@@ -17,8 +17,10 @@ import io
 import os
 import random
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from copy import deepcopy
 from dataclasses import dataclass
@@ -148,12 +150,60 @@ class _Changed(Generic[T]):
         }
 
 
+Ends = list[tuple["Future[Any]", Any, ClusterkitError | None]]
+"""of changes that are made together: what each returned or refused with"""
+_guard = threading.Lock()
+_waiting: dict[tuple[Path, ...], list[tuple[Callable[[Files], Any], Future[Any]]]] = {}
+"""changes that are asked for, by their files; what is empty is being worked on"""
+
+
 def edit(paths: Sequence[Path], change: Callable[[Files], T]) -> T:
     """Change the files: ``change`` edits the parsed documents, and those that differ are written.
 
-    It may be called twice, with documents read again. ``ClusterkitError`` naming the file if one
-    cannot be read, locked or written, with nothing changed.
+    It may be called twice, with documents read again; if it refuses, it does so before it edits
+    anything. ``ClusterkitError`` naming the file if one cannot be read, locked or written, with
+    nothing changed. What threads of this process ask for at once is one edit: of hundreds of
+    clusters in one file each would parse and write those of all the others.
     """
+    key, mine = tuple(paths), Future[T]()
+    with _guard:
+        leads = key not in _waiting
+        _waiting.setdefault(key, []).append((change, mine))
+    while leads:
+        with _guard:
+            batch, _waiting[key] = _waiting[key], []
+            if not batch:
+                del _waiting[key]
+                break
+        try:
+            for future, found, error in _edit(paths, batch):
+                if error is None:
+                    future.set_result(found)
+                else:
+                    future.set_exception(error)
+        except BaseException as error:
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error)
+            if not isinstance(error, Exception):
+                with _guard:
+                    _waiting.pop(key, None)
+                raise
+    return mine.result()
+
+
+def _edit(
+    paths: Sequence[Path], batch: Sequence[tuple[Callable[[Files], Any], Future[Any]]]
+) -> Ends:
+    def change(opened: Files) -> Ends:
+        ends: Ends = []
+        for each, future in batch:
+            try:
+                ends.append((future, each(opened), None))
+            except ClusterkitError as error:
+                ends.append((future, None, error))
+        return ends
+
     new = _Changed(paths, change)
     if not new.texts:
         return new.result

@@ -294,3 +294,31 @@ def test_work_that_waits_holds_no_thread_and_keeps_its_result_or_error() -> None
         return (yield done) + 1
 
     assert fleet.alone(alone()) == 3
+
+
+def test_of_many_clusters_plain_output_tells_ends_and_what_is_wrong() -> None:
+    out = io.StringIO()
+    with Plain(out, total=400) as plain:
+        emits = [plain.of(target("demo"), f"n{number}") for number in range(10)]
+        for emit in emits:
+            for event in EVENTS[:4]:
+                emit(event)
+        emits[9](EVENTS[4])
+        emits[9](END[0])
+        plain.result("n0", "up", "", ok=True)
+        plain._still(60.0)
+    assert out.getvalue().splitlines() == [
+        "  warning: n9: ingress/*: Kubernetes does not answer",
+        "  n9: cluster/demo: failed after 12 s",
+        "n0: up",
+        "400 clusters: 9 running, 1 done, 0 failed",
+    ]
+
+
+def test_places_of_many_that_are_alike_are_told_together() -> None:
+    out = io.StringIO()
+    where = ("eks", "eu-west-1", "1")
+    rows = [(f"n{number:03}", where, "13 to create") for number in range(400)]
+    summary.places(Console(file=out, width=80, soft_wrap=True), rows)
+    said = "n000, n001, n002 and 397 more: eks, eu-west-1, account 1: 13 to create"
+    assert " ".join(out.getvalue().split()) == said

@@ -1,0 +1,125 @@
+"""Runs that share one loop: no thread each, their own ends, stops and errors."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
+
+import pytest
+
+from clusterkit.engine.course import Course, Stage
+from clusterkit.engine.events import Event
+from clusterkit.engine.outcome import Outcome
+from clusterkit.engine.run import Run
+from clusterkit.engine.scheduler import SHARED
+from tests.engine.dictcloud import DictCloud, Faults
+from tests.engine.kinds import Ground
+from tests.engine.test_run import SCALE, planned, scope, tower
+
+Emit = Callable[[Event], None]
+
+
+def started(
+    cloud: DictCloud, emit: Emit = lambda _: None, stop: threading.Event | None = None
+) -> Course[Outcome]:
+    """A run of the tower, between two pauses."""
+    stop = stop or threading.Event()
+    course: Course[Outcome] = Course(stop)
+    plan = planned(cloud, *tower())
+
+    def stages() -> Generator[Stage, Outcome | None, Outcome]:
+        yield 0.01
+        outcome = yield Run(scope(cloud), plan, emit, scale=SCALE, loop=SHARED)
+        yield 0.01
+        assert outcome is not None
+        return outcome
+
+    course.begin(stages())
+    return course
+
+
+def ours() -> int:
+    """Threads of this process that are clusterkit's."""
+    return sum(each.name.startswith("clusterkit-") for each in threading.enumerate())
+
+
+def test_two_hundred_runs_need_one_thread_that_decides_and_those_for_calls() -> None:
+    clouds = [DictCloud(Faults(pending=0.3)) for _ in range(200)]
+    on: set[str] = set()
+    most = 0
+    runs = [started(cloud, lambda _: on.add(threading.current_thread().name)) for cloud in clouds]
+    while not all(run.done() for run in runs):
+        most = max(most, ours())
+        time.sleep(0.02)
+    assert all(run.result().ok for run in runs)
+    assert on == {"clusterkit-loop"}
+    assert most <= 30
+    for cloud in clouds:
+        assert set(cloud.made.values()) == {1}
+        assert cloud.violations == []
+
+
+def test_one_that_stops_or_breaks_ends_alone() -> None:
+    slow = Faults(pending=1.0)
+    stop = threading.Event()
+
+    def breaks(_: Event) -> None:
+        raise BrokenPipeError("nobody reads")
+
+    good, bad = started(DictCloud(slow)), started(DictCloud(slow), breaks)
+    ends = started(DictCloud(slow), stop=stop)
+    threading.Timer(0.2, stop.set).start()
+    with pytest.raises(BrokenPipeError):
+        bad.result()
+    assert ends.result().interrupted
+    assert not good.done()
+    assert good.result().ok
+
+
+def test_a_wait_ends_when_it_is_told_to_and_its_thread_is_free() -> None:
+    stop = threading.Event()
+
+    def waits() -> Generator[Stage, Outcome | None, str]:
+        yield 600.0
+        return "stopped" if stop.is_set() else "waited"
+
+    course: Course[str] = Course(stop)
+    course.begin(waits())
+    time.sleep(0.1)
+    stop.set()
+    assert course.result(5) == "stopped"
+
+
+def test_whoever_is_interrupted_abandons_the_run_and_its_end_is_still_done() -> None:
+    cloud, ended = DictCloud(Faults(pending=60.0)), threading.Event()
+    course: Course[Outcome] = Course(threading.Event())
+    plan = planned(cloud, Ground(name="g"))
+
+    def stages() -> Generator[Stage, Outcome | None, Outcome]:
+        try:
+            outcome = yield Run(scope(cloud), plan, lambda _: None, scale=SCALE, loop=SHARED)
+        except KeyboardInterrupt:
+            yield 0.01  # as the lock's release does
+            ended.set()
+            raise
+        assert outcome is not None
+        return outcome
+
+    course.begin(stages())
+    while not cloud.made:
+        time.sleep(0.01)
+    course._lane.soon(lambda: course._throw(KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        Future.result(course, 5)
+    assert ended.is_set()
+
+
+def test_the_loop_ends_with_its_last_run() -> None:
+    assert started(DictCloud()).result().ok
+    end = time.monotonic() + 5
+    while any(each.name == "clusterkit-loop" for each in threading.enumerate()):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    assert started(DictCloud()).result().ok
