@@ -54,6 +54,7 @@ check: $(READY)  ## style, types, import rules, file lengths, generated document
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python tools/check_tree.py
 	$(BIN)/python tools/gen_docs.py --check
+	$(BIN)/python tools/gen_chart.py --check
 	$(BIN)/python tools/gen_alibaba_models.py --check
 	$(BIN)/python tools/gen_google_discovery.py --check
 	$(BIN)/python tools/gen_azure_models.py --check
@@ -74,8 +75,9 @@ bench: $(READY)  ## measure, against Terraform where it is installed
 	-$(BIN)/python bench/chain.py
 	-$(BIN)/python bench/terraform.py
 
-docs: $(READY)  ## write the generated pages: docs/profile.md, portability.md, cli.md, verify.md
+docs: $(READY)  ## write the generated pages: docs/profile.md, portability.md, cli.md, verify.md, and the chart
 	$(BIN)/python tools/gen_docs.py
+	$(BIN)/python tools/gen_chart.py
 
 permissions: $(READY)  ## measure in the sandbox and write docs/permissions (minutes)
 	$(BIN)/python -m tests.drivers.permissions

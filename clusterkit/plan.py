@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 
 from clusterkit.clouds import Facts
 from clusterkit.engine import plan as engine
-from clusterkit.errors import ClusterkitError
+from clusterkit.errors import Blocked, ClusterkitError
 from clusterkit.ready.repair import Repair
 
 
@@ -23,6 +23,17 @@ class Plan(engine.Plan):
         """These steps in this account."""
         parts = {part.name: getattr(steps, part.name) for part in fields(steps)}
         return cls(**parts, account=account, facts=facts)
+
+    def stuck(self, name: str) -> Blocked:
+        """What to say of the cluster ``name`` after a destroy that could not delete everything."""
+        keys = ", ".join(each.key for each in self.blocked)
+        # the last of creation first: a security group goes after the instance in it
+        cures = dict.fromkeys(each.hint for each in reversed(self.blocked) if each.hint)
+        return Blocked(
+            f"{len(self.blocked)} not deleted, because of what is not this cluster's: {keys}",
+            where=name,
+            hint="\n".join((*cures, "when nothing is in the way any more: clusterkit destroy")),
+        )
 
     def repairing(self, repair: Repair) -> Plan:
         """The steps among these by which pods log in to the registry; ``ClusterkitError`` if one

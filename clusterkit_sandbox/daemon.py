@@ -24,6 +24,7 @@ from typing import Any
 
 from clusterkit_sandbox import __version__
 from clusterkit_sandbox.control import HOST
+from clusterkit_sandbox.management import management
 from clusterkit_sandbox.pace import Pace
 from clusterkit_sandbox.permissions import actions
 from clusterkit_sandbox.process import ALREADY_RUNNING
@@ -38,6 +39,7 @@ __all__ = [
     "describe",
     "ensure",
     "environment",
+    "management",
     "requests",
     "reset",
     "set_faults",

@@ -212,6 +212,16 @@ class AksProfile(model.BaseProfile):
     """A cluster of Azure Kubernetes Service (AKS)."""
 
     outdated: ClassVar[Mapping[str, str]] = OUTDATED
+    immutable: ClassVar[tuple[str, ...]] = (
+        "subscription",
+        "resource_group",
+        "endpoint.public",
+        "network.cidr",
+        "network.existing.vpc",
+        "network.existing.subnet",
+        "network.pods",
+        "network.services",
+    )
 
     cloud: Literal["aks"] = Field(description="Azure Kubernetes Service")
     subscription: SubscriptionId | None = Field(

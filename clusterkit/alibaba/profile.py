@@ -197,6 +197,13 @@ class AlibabaProfile(model.BaseProfile):
     """A managed cluster of Alibaba Cloud Container Service for Kubernetes (ACK)."""
 
     outdated: ClassVar[Mapping[str, str]] = OUTDATED
+    immutable: ClassVar[tuple[str, ...]] = (
+        "resource_group",
+        "network.cidr",
+        "network.existing.vpc",
+        "network.pods",
+        "network.services",
+    )
 
     cloud: Literal["alibaba"] = Field(description="Alibaba Cloud ACK")
     region: Region = Field(description="region such as `ap-southeast-1`")

@@ -17,8 +17,6 @@ from clusterkit.cli.target import Choice, Choices, completed, refuse_for_several
 from clusterkit.cli.ui import UI, leave
 from clusterkit.cluster import Outcome, Plan
 from clusterkit.engine.cache import Survey
-from clusterkit.engine.target import Target
-from clusterkit.errors import Blocked
 from clusterkit.fleet import Waiting
 
 
@@ -138,7 +136,7 @@ def _remove(
             return unfinished(clusters, job, "destroy", outcome)
     job.plan = found
     if found.blocked:
-        raise _blocked(target, found)
+        raise found.stuck(target.name)
     # the run has seen each thing go; what it could not see it has warned about
     with shown.working("removing the context from the kubeconfig"):
         left = forget_context(here, here.known.kubeconfig if here.known else None)
@@ -167,15 +165,4 @@ def _about(choice: Choice, plan: Plan) -> Plan:
         warnings=tuple(replace(each, hint=told(each.hint)) for each in plan.warnings),
         kept=tuple(replace(each, hint=told(each.hint)) for each in plan.kept),
         blocked=tuple(replace(each, hint=told(each.hint)) for each in plan.blocked),
-    )
-
-
-def _blocked(target: Target, plan: Plan) -> Blocked:
-    keys = ", ".join(each.key for each in plan.blocked)
-    # the last of creation first: a security group goes after the instance in it
-    cures = dict.fromkeys(each.hint for each in reversed(plan.blocked) if each.hint)
-    return Blocked(
-        f"{len(plan.blocked)} not deleted, because of what is not this cluster's: {keys}",
-        where=target.name,
-        hint="\n".join((*cures, "when nothing is in the way any more: clusterkit destroy")),
     )

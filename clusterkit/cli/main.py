@@ -11,6 +11,7 @@ import typer
 
 from clusterkit.cli import options as o
 from clusterkit.cli.kaniko import app as kaniko_app
+from clusterkit.cli.operator import app as operator_app
 from clusterkit.cli.ready import app as ready_app
 from clusterkit.cli.repair import app as repair_app
 from clusterkit.cli.sandbox import app as sandbox_app
@@ -30,6 +31,7 @@ app.add_typer(sandbox_app, name="sandbox")
 app.add_typer(kaniko_app, name="kaniko")
 app.add_typer(repair_app, name="repair")
 app.add_typer(ready_app, name="ready")
+app.add_typer(operator_app, name="operator")
 
 INTERRUPTED = 130
 """what ``app`` returns after Ctrl-C outside a run (typer.core, ``except KeyboardInterrupt``)"""

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Self, TextIO
 
-from clusterkit.cli.format import NOTED, brief, clock, done_word, verb
+from clusterkit.cli.format import brief
 from clusterkit.cli.heartbeat import Heartbeat
 from clusterkit.cli.running import Running
 from clusterkit.cli.terminal import clean
@@ -16,15 +16,11 @@ from clusterkit.engine.events import (
     Event,
     RunEnded,
     RunStarted,
-    StepDone,
     StepFailed,
-    StepNoted,
-    StepRetried,
-    StepStarted,
-    StepStopped,
     Warned,
 )
 from clusterkit.engine.target import Target
+from clusterkit.engine.words import line
 
 MANY = 8
 """clusters whose steps are told one by one"""
@@ -95,34 +91,9 @@ class Plain:
         if self._many and not isinstance(event, StepFailed | Warned):
             return
         self._running.see(event)
-        match event:
-            case RunStarted(action, cluster, _, steps):
-                self._say(f"{action} {cluster}: {len(steps)} to do")
-            case StepStarted(key, op, typical):
-                usual = f" (usually {clock(typical)})" if typical >= NOTED else ""
-                if usual:
-                    self._say(f"  {key}: {verb(op)}{usual}")
-            case StepRetried(key, reason, delay):
-                if delay >= NOTED:
-                    self._say(f"  {key}: {brief(reason)}; again in {clock(delay)}")
-            case StepNoted():
-                return  # told once a minute
-            case StepDone(key, op, seconds, note):
-                if op == "sweep" and note in ("", "none"):
-                    return
-                more = f", {note}" if note else ""
-                self._say(f"  {key}: {done_word(op)} in {clock(seconds)}{more}")
-            case StepFailed(key, _, seconds, _):
-                self._say(f"  {key}: failed after {clock(seconds)}")
-            case StepStopped(key, note):
-                self._say(f"  {key}: unfinished{f' ({note})' if note else ''}")
-            case Warned(where, what):
-                self._say(f"  warning: {where}: {brief(what)}")
-            case RunEnded(action, cluster, done, failed, stopped, seconds):
-                parts = [f"{done} done"]
-                parts += [f"{failed} failed"] if failed else []
-                parts += [f"{stopped} unfinished"] if stopped else []
-                self._say(f"{action} {cluster}: {', '.join(parts)} in {clock(seconds)}")
+        told = line(event)
+        if told is not None:
+            self._say(told)
 
 
 def _labelled(event: Event, label: str) -> Event:

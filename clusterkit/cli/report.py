@@ -13,6 +13,7 @@ from rich.text import Text
 from clusterkit.cli.format import brief
 from clusterkit.cli.terminal import SafeConsole
 from clusterkit.cluster import Kept, Observation, Plan, Step
+from clusterkit.engine import words
 from clusterkit.engine.seen import about
 from clusterkit.engine.target import Target
 from clusterkit.errors import ClusterkitError, Finding, PreflightError, ProfileError
@@ -81,12 +82,7 @@ def _line(step: Step) -> Text:
 
 def counts(steps: Iterable[Step]) -> str:
     """How many there are of each kind: ``3 to create, 1 to update``."""
-    words = {"create": "create", "update": "update", "replace": "replace", "wait": "wait for"}
-    words |= {"delete": "delete", "sweep": "sweep"}
-    count: dict[str, int] = {}
-    for step in steps:
-        count[step.op] = count.get(step.op, 0) + 1
-    return ", ".join(f"{number} to {words[op]}" for op, number in count.items())
+    return words.counts((step.key, step.op) for step in steps)
 
 
 def show_findings(console: Console, findings: Iterable[Finding]) -> None:

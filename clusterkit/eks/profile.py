@@ -183,6 +183,11 @@ class EksProfile(model.BaseProfile):
     """A cluster on Amazon EKS."""
 
     outdated: ClassVar[Mapping[str, str]] = OUTDATED
+    immutable: ClassVar[tuple[str, ...]] = (
+        "network.cidr",
+        "network.existing.vpc",
+        "network.services",
+    )
 
     cloud: Literal["eks"] = Field(description="Amazon EKS")
     region: Region = Field(description="AWS region such as `eu-west-1`")

@@ -164,11 +164,17 @@ class ErrorTable:
         return hint.replace("{operation}", operation)
 
 
+_PATTERNS = frozenset("*?[")
+
+
 def _fits(words: str, text: str) -> bool:
     """Whether one of the words is the text; patterns are compiled when they are needed, because
     most runs meet few errors.
     """
-    return any(word == text or ("*" in word and fnmatchcase(text, word)) for word in words.split())
+    return any(
+        word == text or (not _PATTERNS.isdisjoint(word) and fnmatchcase(text, word))
+        for word in words.split()
+    )
 
 
 def _says(message: str, text: str) -> bool:

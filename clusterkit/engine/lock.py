@@ -49,6 +49,8 @@ POLL = 0.1
 """seconds between two tries for the file lock"""
 POLLS = 30
 """questions after an operation that removes the lock, until nobody waits for it any more"""
+WAITING = "another run works on this cluster"
+"""how what a waiting run says begins"""
 SAY = 60.0
 """seconds between two messages of somebody who waits"""
 
@@ -393,7 +395,7 @@ class Lock:
         now = monotonic()
         if now - self._said >= SAY:
             self._said = now
-            self._tell(f"another run works on this cluster ({holder}); waiting for it to end")
+            self._tell(f"{WAITING} ({holder}); waiting for it to end")
 
     def _pause(self, seconds: float) -> Generator[float, None, None]:
         if not self._stop.is_set():

@@ -210,6 +210,14 @@ class GkeProfile(model.BaseProfile):
     """A cluster of Google Kubernetes Engine (GKE)."""
 
     outdated: ClassVar[Mapping[str, str]] = OUTDATED
+    immutable: ClassVar[tuple[str, ...]] = (
+        "project",
+        "mode",
+        "location",
+        "network.existing.vpc",
+        "network.pods",
+        "network.services",
+    )
 
     cloud: Literal["gke"] = Field(description="Google Kubernetes Engine")
     project: ProjectId | None = Field(

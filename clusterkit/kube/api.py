@@ -175,6 +175,10 @@ class KubeApi:
             query["dryRun"] = "All"
         return self._call("PATCH", path, query, body, "application/apply-patch+yaml")
 
+    def create(self, path: str, body: Mapping[str, Any]) -> Object:
+        """Create an object in a collection; ``Exists`` if one of its name is there."""
+        return self._call("POST", path, {"fieldManager": FIELD_MANAGER}, body)
+
     def patch(self, path: str, body: Mapping[str, Any]) -> Object:
         """Change parts of an object by JSON merge patch (RFC 7386); None removes a key."""
         query = {"fieldManager": FIELD_MANAGER}

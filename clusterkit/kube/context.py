@@ -163,6 +163,20 @@ class Context:
         return status if isinstance(status, dict) else {}
 
 
+def in_cluster() -> Access | None:
+    """The API server of the cluster this process is a pod of; None outside of one
+    (https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/).
+    """
+    folder = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+    host, port = (os.environ.get(f"KUBERNETES_SERVICE_{part}") for part in ("HOST", "PORT"))
+    if not host or not (folder / "token").exists():
+        return None
+    address = f"[{host}]" if ":" in host else host
+    token = folder / "token"  # the kubelet renews what is in it
+    ca = (folder / "ca.crt").read_text()
+    return Access(f"https://{address}:{port}", ca, lambda: token.read_text().strip())
+
+
 def _read(path: Path) -> Mapping[str, Any] | None:
     """A kubeconfig; None for a file that is not there."""
     import yaml

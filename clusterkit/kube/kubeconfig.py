@@ -11,6 +11,7 @@ ever changed or removed.
 from __future__ import annotations
 
 import base64
+import json
 import os
 import shutil
 import sys
@@ -22,7 +23,7 @@ from typing import Any
 
 from clusterkit.engine.target import Target
 from clusterkit.errors import ClusterkitError, NotOurs
-from clusterkit.kube.api import Access
+from clusterkit.kube.api import Access, Credential
 from clusterkit.kube.kubeconfig_file import Document, Files, edit, rehearse, scalars, text
 
 EXTENSION = "clusterkit.dev"
@@ -69,6 +70,24 @@ def certificate(access: Access) -> dict[str, str]:
     """The user of an access by a client certificate, with its key."""
     pair = {"certificate": access.client_certificate, "key": access.client_key}
     return {f"client-{name}-data": _data(text or "") for name, text in pair.items()}
+
+
+def standalone(target: Target, access: Access, credential: Credential) -> str:
+    """A kubeconfig with this cluster alone and the credential in it, as JSON, which is YAML."""
+    user = {"token": credential.token}
+    if credential.certificate:
+        pair = (credential.certificate, credential.key)
+        user = certificate(Access(access.server, access.ca, None, *pair))
+    cluster, name = dict(entry(target, access, user).cluster), target.name
+    whole = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": name, "cluster": cluster}],
+        "users": [{"name": name, "user": user}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+        "current-context": name,
+    }
+    return json.dumps(whole, indent=2)
 
 
 def no_administrator(_: object, target: Target) -> Access:

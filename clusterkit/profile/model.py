@@ -141,6 +141,9 @@ Version = Annotated[str, Form(r"1\.[0-9]{1,2}", 'a version such as "1.35"', 5, _
 class BaseProfile(Strict):
     """One cluster."""
 
+    immutable: ClassVar[tuple[str, ...]] = ("network.services",)
+    """dotted paths of fields that no cloud changes in place once the cluster exists"""
+
     cloud: str = Field(description="the cloud the cluster runs on")
     name: Name = Field(
         description="name of the cluster, at most 40 characters; everything it owns is tagged "
@@ -299,14 +302,25 @@ def load(
     ``models`` gives the profile model of a cloud's name, ``clouds`` are all of them. Raises
     ``ProfileError`` with everything that is wrong, each with its line, in the order of the file.
     """
-    document = read(path)
+    return checked(read(path), path.parent, models, clouds)
+
+
+def checked(
+    document: Document,
+    folder: Path | None,
+    models: Callable[[str], type[BaseProfile]],
+    clouds: Sequence[str],
+) -> BaseProfile:
+    """The profile that a document holds; ``ProfileError`` as ``load``. ``folder``: where the files
+    lie that it names; None: it must name none.
+    """
     cloud = document.data.get("cloud") or _guess(document, models, clouds)
     if not isinstance(cloud, str) or cloud not in clouds:
         _refuse_cloud(document, models, clouds)
     model = models(cloud)
     profile, error = None, None
     try:
-        profile = model.model_validate(document.data, context={"folder": path.parent})
+        profile = model.model_validate(document.data, context={"folder": folder})
     except ValidationError as failed:
         error = failed
     others = {name: models(name) for name in clouds if name != cloud} if error else {}

@@ -28,6 +28,8 @@ SMALLEST_RSA = 2048
 """bits; shorter keys are refused by current OpenSSH policy in most distributions"""
 
 _MAKE = "ssh-keygen -t ed25519 -f ~/.ssh/clusterkit creates a key pair; use the .pub file"
+_TEXTS = ("ssh-", "ecdsa-", "sk-", "-----BEGIN")
+"""how a key begins, where a path was expected"""
 _SECURITY_KEYS = ("sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com")
 
 
@@ -119,7 +121,7 @@ def _fields(blob: bytes) -> list[bytes]:
 def read(path: str, folder: Path) -> PublicKey:
     """The key in the file ``path``: ``~`` is the home directory, other paths are
     relative to ``folder``."""
-    if path.lstrip().startswith(("ssh-", "ecdsa-", "sk-", "-----BEGIN")) or "\n" in path.strip():
+    if path.lstrip().startswith(_TEXTS) or "\n" in path.strip():
         raise refuse("must be the path of a public key file, but is a key", _MAKE)
     try:
         file = folder / Path(path).expanduser()
@@ -144,7 +146,14 @@ def _validate(value: object, info: ValidationInfo) -> PublicKey:
     if not isinstance(value, str) or not value:
         raise refuse("must be the path of an OpenSSH public key file")
     folder = (info.context or {}).get("folder", Path())
-    return read(value, folder)
+    if folder is not None:
+        return read(value, folder)
+    if not value.startswith(_TEXTS):
+        raise refuse(
+            "must be the text of an OpenSSH public key, not a path: no files are read here",
+            "ssh_key: ssh-ed25519 AAAA…",
+        )
+    return parse(value, "ssh_key")
 
 
 SshKey = Annotated[
@@ -153,4 +162,6 @@ SshKey = Annotated[
     PlainSerializer(lambda key: key.path, return_type=str),
     WithJsonSchema({"type": "string", "minLength": 1}),
 ]
-"""a field with the path of a public key file, relative to ``folder`` of the validation context"""
+"""a field with the path of a public key file, relative to ``folder`` of the validation context;
+with the key itself where that is None, because whoever wrote the profile may read no files here
+"""

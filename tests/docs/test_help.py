@@ -24,8 +24,10 @@ ORDER = (
     "ready jenkins", "repair registry-auth",
     "sandbox requests", "destroy", "sandbox faults", "sandbox reset", "sandbox stop",
 )  # fmt: skip
-ELSEWHERE = {"kaniko build"}
-"""needs a cluster in which containers run (tests/cli/test_kaniko.py)"""
+ELSEWHERE = {"kaniko build", "operator run", "operator manifests"}
+"""needs a cluster in which containers run (tests/cli/test_kaniko.py), runs until Ctrl-C
+(test_operator_page.py), needs a management cluster (tests/operator)
+"""
 CODES = {"plan": 20}
 
 

@@ -1,0 +1,378 @@
+"""One CloudCluster and its cluster: look, tell, and change what differs.
+
+A keeper is a coroutine that looks on every change of the object, at its interval and after a
+failure. Whatever it needs to know is in the object and in the cloud, so that it may end at any
+point and another replica's goes on. Questions block a thread of the pool for as long as they take;
+a run, which waits for minutes, has none here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from asyncio import to_thread as ask
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from contextvars import copy_context
+from dataclasses import dataclass, replace
+from typing import Any
+
+from clusterkit.cluster import Cluster, Outcome, Plan
+from clusterkit.engine.events import Event, RunStarted, StepDone, Warned
+from clusterkit.engine.lock import WAITING
+from clusterkit.engine.target import CloudConnection, Target
+from clusterkit.engine.words import counts, line
+from clusterkit.errors import ClusterkitError
+from clusterkit.kube.api import KubeApi
+from clusterkit.operator import names, published, wanted
+from clusterkit.operator.conditions import Condition, merged, reason, told
+from clusterkit.operator.credentials import Wallet
+from clusterkit.operator.metrics import Metrics
+
+_LOG = logging.getLogger(__name__)
+FIRST = 5.0
+"""seconds after a failure, doubled with each further one up to the interval"""
+PROGRESS = 5.0
+"""seconds between two notes of how far a run is"""
+ENOUGH = 4
+"""runs one after the other, until the next waits for its turn: something undoes what they do"""
+MOST = 20
+"""steps of a plan that the status lists"""
+Body = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What the keepers of a process have in common."""
+
+    kube: KubeApi
+    """of the management cluster"""
+    wallet: Wallet
+    metrics: Metrics
+    fleet: str
+    """identifies the management cluster"""
+    interval: float
+    """seconds between two looks at a cluster"""
+    scale: float
+    """``CloudConnection.scale`` of the clouds"""
+    post: Callable[[Body, str, str, str], None]
+    """posts an Event: of what, its type, reason and message; on the event loop"""
+
+
+class Keeper:
+    """Keeps one cluster as its CloudCluster says."""
+
+    def __init__(self, shared: Shared, body: Body) -> None:
+        self._shared = shared
+        self.body = body
+        self.uid: str = body["metadata"]["uid"]
+        self.drifted = False
+        self._status: Body = body.get("status") or {}
+        self._changed = asyncio.Event()
+        self.stop = threading.Event()
+        """ends the run in progress"""
+        self.running = self._closed = False
+        self._failures = 0
+        self._cluster: Cluster | None = None
+        self._renew_at = 0.0
+        self._ran = 0
+        """runs since the cluster was as it should be"""
+        self._writing = asyncio.Lock()
+
+    @property
+    def name(self) -> str:
+        """The object's."""
+        return str(self.body["metadata"]["name"])
+
+    def see(self, body: Body) -> None:
+        """The object has changed: a run whose plan it may have been no more is stopped."""
+        before = self.body
+        if body["metadata"]["generation"] < before["metadata"]["generation"]:
+            return  # the watch lags behind what was read since
+        self.body = body
+        if _asked(before) != _asked(body):
+            self._changed.set()
+            self.stop.set()
+        elif wanted.annotation(before, names.AT) != wanted.annotation(body, names.AT):
+            self._changed.set()
+
+    def close(self) -> None:
+        """End soon, as after a Ctrl-C."""
+        self._closed = True
+        self._changed.set()
+        self.stop.set()
+
+    async def keep(self) -> None:
+        """Work until the object is gone or ``close`` is called."""
+        while not self._closed:
+            self._changed.clear()
+            began = time.monotonic()
+            try:
+                wait, result = await self._look()
+                self._failures = 0
+            except Exception as error:
+                wait, result = await self._failed(error), reason(error)
+            cloud = str(self.body["spec"].get("cloud"))
+            self._shared.metrics.took("reconcile", began, cloud=cloud, result=result)
+            if wait is None:
+                return
+            if self._renew_at:
+                wait = min(wait, max(self._renew_at - time.monotonic(), 0.0))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), wait)
+
+    async def _failed(self, error: Exception) -> float | None:
+        """Tell, and return when to try again."""
+        if not isinstance(error, ClusterkitError):
+            _LOG.error("%s", self.name, exc_info=error)
+        kind = "Deleting" if self._deleting else "Synced"
+        with suppress(ClusterkitError):  # the API server may be what failed
+            await self._tell(Condition(kind, self._deleting, reason(error), told(error)))
+        self._failures += 1
+        pause = FIRST * 2.0 ** min(self._failures - 1, 10) * self._shared.scale
+        return min(self._shared.interval, max(pause, 0.5))
+
+    # -- one look ---------------------------------------------------------------------------------
+
+    @property
+    def _deleting(self) -> bool:
+        return bool(self.body["metadata"].get("deletionTimestamp"))
+
+    async def _look(self) -> tuple[float | None, str]:
+        """One look and what follows from it: the seconds until the next, None for never, and what
+        came of it.
+        """
+        metadata, kube = self.body["metadata"], self._shared.kube
+        path = names.path(metadata["namespace"], metadata["name"])
+        body = await ask(kube.get, path)
+        if body is None or body["metadata"]["uid"] != self.uid:
+            return None, "Gone"
+        self.body, self._status = body, body.get("status") or {}
+        if self._deleting:
+            return await self._delete()
+        if names.FINALIZER not in (body["metadata"].get("finalizers") or ()):
+            await ask(self._finalizers, add=True)
+        if _paused(body):
+            await self._tell(_PAUSED, Condition("Synced", None, "Paused", _PAUSED.message))
+            if self._cluster is not None:
+                await self._publish(self._cluster)
+            return self._shared.interval, "Paused"
+        if any(c["type"] == "Paused" for c in self._status.get("conditions") or ()):
+            await self._tell(Condition("Paused", False, "NotPaused"))
+        return await self._sync()
+
+    async def _sync(self) -> tuple[float, str]:
+        mark, observes = wanted.owner(self._shared.fleet, self.body), _observes(self.body)
+        profile = await ask(wanted.profile_of, self.body)
+        target, before = wanted.target_of(profile), wanted.target_in(self._status)
+        wanted.check_same(before, target)
+        cluster = await ask(self._connected, target)
+        plan = await ask(cluster.plan, profile if observes else wanted.owned(profile, mark))
+        wanted.check_owner(plan, self.body, mark, known=observes or before is not None)
+        fields: Body = {"plan": _summary(plan)}
+        what, self.drifted = fields["plan"]["summary"], not plan.empty
+        if not observes:
+            fields |= {"target": wanted.recorded(target), "account": plan.account}
+        if plan.empty or observes:
+            found = Condition("Synced", True, "InSync", "the cluster is as the spec says")
+            if self.drifted:
+                found = Condition("Synced", False, "Drifted", f"{what} (policy: Observe)")
+            await self._observed(cluster, fields, found)
+            return self._shared.interval, found.reason
+        ready = [] if _is(self._status, "Ready") else [_NOT_READY]
+        await self._tell(Condition("Synced", False, "Reconciling", what), *ready, **fields)
+        await self._run(cluster, plan, "Synced")
+        self._ran += 1
+        # the next look says what came of it
+        return (0.0 if self._ran < ENOUGH else self._shared.interval), "Changed"
+
+    async def _observed(
+        self, cluster: Cluster, fields: Mapping[str, Any], synced: Condition
+    ) -> None:
+        """Tell what the cluster itself says, and publish how it is reached."""
+        seen: Mapping[str, Any] = {}
+        ready = Condition("Ready", True, "Running", "the Kubernetes API answers")
+        try:
+            seen = await ask(published.seen, cluster)
+        except ClusterkitError as error:
+            ready = Condition("Ready", False, reason(error), told(error))
+        if ready.ok and (self._ran or "wouldKeep" not in self._status):
+            with suppress(ClusterkitError):  # a protection, say, by which nothing is deleted
+                kept = (await ask(cluster.plan_destroy)).kept
+                fields = {**fields, "wouldKeep": [f"{k.key}: {k.reason}" for k in kept]}
+        self._ran = 0
+        await self._tell(synced, ready, **fields, **seen)
+        if ready.ok:
+            await self._publish(cluster)
+
+    async def _publish(self, cluster: Cluster) -> None:
+        kube, body = self._shared.kube, self.body
+        if self._renew_at - time.monotonic() < 1.0:
+            life = await ask(published.write_kubeconfig, kube, body, cluster)
+            self._renew_at = time.monotonic() + life
+            self._shared.metrics.add("kubeconfigs_written_total", cloud=cluster.target.cloud)
+        await ask(published.write_profile, kube, body, self._status)
+
+    async def _run(self, cluster: Cluster, plan: Plan, condition: str) -> Outcome:
+        """Carry out the plan; raises what failed. The outcome is ``interrupted`` for a run that was
+        stopped, as is one whose plan is older than another run.
+        """
+        loop, stop, context = asyncio.get_running_loop(), threading.Event(), copy_context()
+        waited, done = "", 0
+
+        def emit(event: Event) -> None:
+            nonlocal waited, done
+            if isinstance(event, Warned) and event.what.startswith(WAITING):
+                waited = event.what
+            elif isinstance(event, RunStarted) and waited:
+                stop.set()  # what the plan saw may be true no longer
+            done += isinstance(event, StepDone)
+            with suppress(RuntimeError):  # the process ends and its loop is closed
+                loop.call_soon_threadsafe(self._post_event, event, context=context)
+
+        action = "destroy" if plan.destroy else "up"
+        cloud, began = cluster.target.cloud, time.monotonic()
+        self.running, self.stop = True, stop
+        if self._closed or self._changed.is_set():
+            stop.set()
+        try:
+            run = asyncio.wrap_future(await ask(cluster.start, plan, emit, stop))
+            while not (await asyncio.wait({run}, timeout=PROGRESS))[0]:
+                what = waited or f"{action}: {done} of {len(plan.todo)} done"
+                going = "Locked" if waited and not done else _GOING[action]
+                await self._tell(Condition(condition, plan.destroy, going, what))
+                if self._renew_at and not plan.destroy:
+                    with suppress(ClusterkitError):
+                        await self._publish(cluster)
+            outcome = run.result()
+        finally:
+            self.running = False
+        result = "failed" if outcome.failed else "ok" if outcome.ok else "interrupted"
+        self._shared.metrics.took("run", began, cloud=cloud, action=action, result=result)
+        if outcome.failed:
+            raise next(iter(outcome.failed.values()))
+        return outcome
+
+    # -- the end ----------------------------------------------------------------------------------
+
+    async def _delete(self) -> tuple[float | None, str]:
+        target, spec = wanted.target_in(self._status), self.body["spec"]
+        if names.FINALIZER not in (self.body["metadata"].get("finalizers") or ()):
+            return None, "Gone"
+        if target is None or spec.get("deletionPolicy") == "Orphan" or _observes(self.body):
+            return await self._release("Orphaned", "the cluster stays in the cloud as it is")
+        if _paused(self.body):
+            await self._tell(_PAUSED, Condition("Deleting", True, "Paused", _PAUSED.message))
+            return self._shared.interval, "Paused"
+        if wanted.annotation(self.body, names.CONFIRM) != self.name:
+            metadata = self.body["metadata"]
+            what = "nothing is destroyed until it is confirmed: kubectl annotate -n "
+            what += f"{metadata['namespace']} cloudcluster {self.name} {names.CONFIRM}={self.name}"
+            await self._tell(Condition("Deleting", True, "Unconfirmed", what))
+            return self._shared.interval, "Unconfirmed"
+        cluster = await ask(self._connected, target)
+        plan = await ask(cluster.plan_destroy)
+        wanted.check_owner(plan, self.body, wanted.owner(self._shared.fleet, self.body), known=True)
+        fields = {"plan": _summary(plan)}
+        going = Condition("Deleting", True, "Destroying", fields["plan"]["summary"])
+        gone = Condition("Ready", False, "Deleting", "the cluster is being destroyed")
+        await self._tell(going, gone, **fields)
+        outcome = await self._run(cluster, plan, "Deleting")
+        if not outcome.ok:
+            return 0.0, "Interrupted"
+        if plan.blocked:
+            raise plan.stuck(target.name)
+        kept = "; ".join(f"{each.key}: {each.reason}" for each in plan.kept)
+        return await self._release("Destroyed", f"kept: {kept}" if kept else "nothing is left")
+
+    async def _release(self, word: str, message: str) -> tuple[None, str]:
+        self._shared.post(self.body, "Normal", word, message)
+        await ask(self._finalizers, add=False)
+        return None, word
+
+    # -- the parts --------------------------------------------------------------------------------
+
+    def _connected(self, target: Target) -> Cluster:
+        """The cluster, with the connections of the last time if nothing has changed."""
+        connection: CloudConnection = self._shared.wallet.connection(self.body, target.cloud)
+        connection = replace(connection, observe=self._shared.metrics.watch(target.cloud))
+        have, account = self._cluster, self._status.get("account")
+        now = (target, connection, account)
+        if have is None or (have.target, have.connection, have.expect_account) != now:
+            self._cluster = have = Cluster(target, connection, expect_account=account)
+        return have
+
+    def _finalizers(self, *, add: bool) -> None:
+        metadata = self.body["metadata"]
+        kept = [each for each in metadata.get("finalizers") or () if each != names.FINALIZER]
+        wanted = [*kept, names.FINALIZER] if add else kept
+        change = {"finalizers": wanted, "resourceVersion": metadata["resourceVersion"]}
+        path = names.path(metadata["namespace"], metadata["name"])
+        self.body = self._shared.kube.patch(path, {"metadata": change})
+
+    async def _tell(self, *conditions: Condition, **fields: Any) -> None:
+        """Write the status, and post an Event for each condition with a new reason."""
+        metadata, old = self.body["metadata"], self._status
+        have = old.get("conditions") or []
+        generation = metadata["generation"]
+        new = {**old, **fields, "observedGeneration": generation}
+        new["conditions"] = merged(have, conditions, generation)
+        if new == old:
+            return
+        reasons = {each["type"]: each["reason"] for each in have}
+        for each in conditions:
+            if reasons.get(each.type) != each.reason and each.message and each.type != "Ready":
+                fine = each.reason in _WAITING or (each.ok and each.type == "Synced")
+                kind = "Normal" if fine else "Warning"
+                self._shared.post(self.body, kind, each.reason, each.message)
+        self._status = new
+        path = names.path(metadata["namespace"], metadata["name"], "status")
+        async with self._writing:
+            await ask(self._shared.kube.patch, path, {"status": self._status})
+
+    def _post_event(self, event: Event) -> None:
+        text = line(event)
+        if text:
+            name = type(event).__name__
+            kind = "Warning" if name in ("StepFailed", "StepStopped", "Warned") else "Normal"
+            self._shared.post(self.body, kind, name, text.strip())
+
+
+_PAUSED = Condition("Paused", True, "Paused", "nothing is changed while it is paused")
+_NOT_READY = Condition("Ready", False, "Creating", "the cluster is not there yet")
+_GOING = {"up": "Reconciling", "destroy": "Destroying"}
+_WAITING = ("Reconciling", "Paused", "Unconfirmed", "Destroying")
+"""reasons that are no trouble"""
+
+
+def _paused(body: Mapping[str, Any]) -> bool:
+    return bool(body["spec"].get("paused")) or wanted.annotation(body, names.PAUSED) not in (
+        "",
+        "false",
+    )
+
+
+def _observes(body: Mapping[str, Any]) -> bool:
+    return str(body["spec"].get("policy")) == "Observe"
+
+
+def _asked(body: Mapping[str, Any]) -> tuple[object, ...]:
+    """What a change of makes a plan out of date."""
+    metadata = body["metadata"]
+    said = (wanted.annotation(body, each) for each in (names.PAUSED, names.CONFIRM, names.ADOPT))
+    return (metadata.get("generation"), metadata.get("deletionTimestamp"), *said)
+
+
+def _is(status: Mapping[str, Any], kind: str) -> bool:
+    found = status.get("conditions") or ()
+    return any(each["type"] == kind and each["status"] == "True" for each in found)
+
+
+def _summary(plan: Plan) -> Body:
+    """What it would do, for the status."""
+    steps = [f"{step.op} {step.key}" for step in plan.todo]
+    more = [f"and {len(steps) - MOST} more"] if len(steps) > MOST else []
+    summary = counts((step.key, step.op) for step in plan.todo) or "nothing to do"
+    return {"summary": summary, "steps": steps[:MOST] + more}

@@ -1,0 +1,223 @@
+"""The operator's process: it watches CloudClusters with kopf and has a keeper for each of its own.
+
+kopf brings the watch, its login and the posting of Events. Its handlers are not used: they keep
+their progress in annotations, serve one change at a time, and a paused replica of theirs is paused
+as a whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from contextvars import Context, copy_context
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import kopf
+from aiohttp import web
+
+from clusterkit.engine.target import CloudConnection
+from clusterkit.errors import ClusterkitError
+from clusterkit.kube.api import Access, KubeApi
+from clusterkit.kube.members import LIFE, Members
+from clusterkit.naming import digest, safe
+from clusterkit.operator import names
+from clusterkit.operator.credentials import Wallet
+from clusterkit.operator.metrics import TYPE, Metrics
+from clusterkit.operator.reconcile import Body, Keeper, Shared
+
+_LOG = logging.getLogger(__name__)
+LOOK = 0.2
+"""seconds after which it is seen that the operator is to stop"""
+THREADS = 16
+"""for questions to the clouds and to the management cluster"""
+ENDS_WITHIN = 240.0
+"""seconds that runs have to stop: calls in flight end; the Deployment gives 300"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How the operator is run."""
+
+    namespace: str = names.NAMESPACE
+    """its own, where its Leases are"""
+    watched: Sequence[str] = ()
+    """namespaces whose CloudClusters it keeps; none: all"""
+    interval: float = 600.0
+    """seconds between two looks at a cluster"""
+    takeover: float = LIFE
+    """seconds of silence after which a replica is taken for dead"""
+    port: int = 8080
+    """of the metrics and the health checks; 0: none"""
+    default_credentials: bool = False
+    """whether every namespace may use the operator's own credentials"""
+
+
+class Operator:
+    """What a process keeps; on one event loop."""
+
+    def __init__(self, shared: Shared, members: Members) -> None:
+        self._shared = shared
+        self.members = members
+        self._bodies: dict[str, Body] = {}
+        self._keepers: dict[str, tuple[Keeper, asyncio.Task[None]]] = {}
+        self._context: Context | None = None
+        self.closing = False
+        for gauge in ("clusters", "drifted", "running"):
+            shared.metrics.gauge(gauge, partial(self._count, gauge))
+
+    def _count(self, what: str) -> Mapping[str, int]:
+        kept = [keeper for keeper, task in self._keepers.values() if not task.done()]
+        picked = [k for k in kept if what == "clusters" or getattr(k, what)]
+        return Counter(str(keeper.body["spec"].get("cloud")) for keeper in picked)
+
+    def see(self, kind: str | None, body: Body) -> None:
+        """An event of the watch."""
+        self._context = copy_context()  # Events are posted in it
+        uid = body["metadata"]["uid"]
+        if kind == "DELETED":
+            self._bodies.pop(uid, None)
+        else:
+            self._bodies[uid] = body
+        if uid in self._keepers:
+            self._keepers[uid][0].see(body)
+        self.share()
+
+    def share(self) -> None:
+        """Begin with what is this replica's now, and end what is not."""
+        for uid, (keeper, task) in list(self._keepers.items()):
+            if task.done():
+                del self._keepers[uid]
+            elif self.closing or uid not in self._bodies or not self.members.mine(uid):
+                keeper.close()
+        for uid, body in self._bodies.items():
+            if uid not in self._keepers and not self.closing and self.members.mine(uid):
+                keeper = Keeper(self._shared, body)
+                work = asyncio.create_task(keeper.keep(), context=self._context)
+                self._keepers[uid] = keeper, work
+
+    async def beat(self) -> None:
+        """Renew the membership for ever, and take what became this replica's."""
+        while True:
+            try:
+                await asyncio.to_thread(self.members.renew)
+            except ClusterkitError as error:
+                _LOG.warning("this replica could not renew its Lease: %s", error)
+            self.share()
+            await asyncio.sleep(self.members.life / 3)
+
+    async def close(self) -> None:
+        """Stop the runs as Ctrl-C does, let their locks go, and leave."""
+        self.closing = True
+        self.share()
+        if tasks := [task for _, task in self._keepers.values()]:
+            await asyncio.wait(tasks, timeout=ENDS_WITHIN)
+        with suppress(ClusterkitError):
+            await asyncio.to_thread(self.members.leave)
+
+
+async def serve(
+    access: Access, base: CloudConnection, options: Options, stop: threading.Event
+) -> None:
+    """Run until ``stop`` is set. ``access``: the management cluster; ``base``: how the clouds are
+    reached. ``ClusterkitError`` if that cluster does not know CloudClusters.
+    """
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
+    kube, metrics = KubeApi(lambda: access), Metrics()
+    await asyncio.to_thread(_check_installed, kube)
+    system = await asyncio.to_thread(kube.get, "/api/v1/namespaces/kube-system")
+    fleet = str((system or {"metadata": {}})["metadata"].get("uid") or access.server)
+    me = f"{names.ACCOUNT}-{safe(socket.gethostname(), 40)}-{digest(os.urandom(8).hex())}"
+    members, over = Members(kube, options.namespace, me, options.takeover), asyncio.Event()
+    with tempfile.TemporaryDirectory(prefix="clusterkit-operator-") as folder:
+        wallet = Wallet(kube, base, Path(folder), everybody=options.default_credentials)
+        shared = Shared(kube, wallet, metrics, fleet, options.interval, base.scale, _post)
+        operator = Operator(shared, members)
+        await asyncio.to_thread(members.renew)
+        pages = await _pages(operator, metrics, options.port)
+        settings = kopf.OperatorSettings()
+        settings.scanning.disabled = True
+        settings.watching.server_timeout = 600
+        settings.posting.reporting_component = names.GROUP
+        watch = kopf.operator(
+            registry=_registry(operator, access),
+            settings=settings,
+            standalone=True,
+            clusterwide=not options.watched,
+            namespaces=options.watched,
+            stop_flag=over,
+        )
+        works = [asyncio.create_task(watch), asyncio.create_task(operator.beat())]
+        try:
+            while not (stop.is_set() or any(work.done() for work in works)):
+                await asyncio.sleep(LOOK)
+            # before kopf's end, which cancels whatever is there still
+            await operator.close()
+        finally:
+            over.set()
+            works[-1].cancel()
+            await works[0]
+            await pages.cleanup()
+
+
+def _check_installed(kube: KubeApi) -> None:
+    root = kube.get(f"/apis/{names.GROUP}/{names.VERSION}") or {"resources": []}
+    if names.PLURAL not in {each["name"] for each in root["resources"]}:
+        what = "the management cluster does not know CloudClusters"
+        raise ClusterkitError(what, hint="clusterkit operator manifests | kubectl apply -f -")
+
+
+def _registry(operator: Operator, access: Access) -> kopf.OperatorRegistry:
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=registry)
+    def login(**_: Any) -> kopf.ConnectionInfo:
+        return kopf.ConnectionInfo(
+            server=access.server,
+            ca_data=access.ca.encode() or None,
+            token=access.token() if access.token else None,
+            certificate_data=(access.client_certificate or "").encode() or None,
+            private_key_data=(access.client_key or "").encode() or None,
+        )
+
+    @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=registry)
+    async def seen(event: Mapping[str, Any], **_: Any) -> None:
+        operator.see(event["type"], dict(event["object"]))
+
+    return registry
+
+
+def _post(body: Body, kind: str, reason: str, message: str) -> None:
+    about = kopf.Body(cast("kopf.RawBody", body))
+    _LOG.info("%s/%s %s: %s", about.metadata.namespace, about.metadata.name, reason, message)
+    with suppress(LookupError):  # before the first event of the watch
+        kopf.event(about, type=kind, reason=reason, message=message[:1000])
+
+
+async def _pages(operator: Operator, metrics: Metrics, port: int) -> web.AppRunner:
+    async def page(request: web.Request) -> web.Response:
+        match request.path:
+            case "/metrics":
+                return web.Response(text=metrics.text(), headers={"Content-Type": TYPE})
+            case "/readyz" if not operator.members.alive:
+                return web.Response(status=503, text="its Lease is out of date")
+            case _:
+                return web.Response(text="ok")
+
+    application = web.Application()
+    application.add_routes([web.get(path, page) for path in ("/metrics", "/healthz", "/readyz")])
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    if port:
+        await web.TCPSite(runner, port=port).start()
+    return runner

@@ -1,0 +1,103 @@
+"""From a CloudCluster to the profile and the target that the library takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from clusterkit.clouds import CLOUDS, model
+from clusterkit.engine.plan import Plan
+from clusterkit.engine.target import Target
+from clusterkit.errors import Finding, Immutable, NotOurs, ProfileError
+from clusterkit.naming import CLUSTER, digest
+from clusterkit.operator.crd import OWN
+from clusterkit.operator.names import ADOPT, OWNER
+from clusterkit.profile.model import BaseProfile, checked
+from clusterkit.profile.yaml import Document
+
+
+def profile_of(body: Mapping[str, Any]) -> BaseProfile:
+    """The profile of a CloudCluster; ``ProfileError`` with everything that is wrong with it.
+
+    No path of the operator's own file system is taken from a spec: whoever may write a CloudCluster
+    must not read the operator's files.
+    """
+    data = {key: value for key, value in body["spec"].items() if key not in OWN}
+    data.setdefault("name", body["metadata"]["name"])
+    try:
+        return checked(Document(Path("spec"), data), None, model, CLOUDS)
+    except ProfileError as error:  # an object has no lines
+        found = [Finding(each.what, "spec", each.hint) for each in error.findings]
+        raise ProfileError(found) from None
+
+
+def owned(profile: BaseProfile, owner: str) -> BaseProfile:
+    """The profile with the tag that says whose the cluster is."""
+    return profile.model_copy(update={"tags": {**profile.tags, OWNER: owner}})
+
+
+def owner(fleet: str, body: Mapping[str, Any]) -> str:
+    """What that tag says: the same for a CloudCluster that is made again under its name, and fit
+    for the labels of every cloud. ``fleet`` identifies the management cluster.
+    """
+    metadata = body["metadata"]
+    return digest(fleet, metadata["namespace"], metadata["name"], length=16)
+
+
+def target_of(profile: BaseProfile) -> Target:
+    """Which cluster in which cloud."""
+    where = (profile.cloud, profile.name, profile.region)
+    return Target(*where, account=profile.account, home=profile.home)
+
+
+def recorded(target: Target) -> dict[str, str]:
+    """The target as the status keeps it; an account that the credentials choose is not in it."""
+    fields = ("cloud", "name", "region", "account", "home")
+    found = {field: getattr(target, field) for field in fields}
+    return {field: value for field, value in found.items() if value is not None}
+
+
+def target_in(status: Mapping[str, Any]) -> Target | None:
+    """The target of the cluster that may have been made; None if there is none."""
+    kept = status.get("target")
+    if not kept:
+        return None
+    where = (kept["cloud"], kept["name"], kept["region"])
+    return Target(*where, account=kept.get("account"), home=kept.get("home"))
+
+
+def check_same(before: Target | None, now: Target) -> None:
+    """``Immutable`` for a spec that means another cluster than before: the API server refuses it
+    where it evaluates the CRD's rules.
+    """
+    for field in ("cloud", "name", "region", "account", "home"):
+        had, want = getattr(before, field, None), getattr(now, field)
+        if before is not None and had != want:
+            raise Immutable(
+                f"{field} cannot be changed from {had or 'none'} to {want or 'none'}",
+                where=before.name,
+                hint="change it back, or delete the CloudCluster and make another one",
+            )
+
+
+def check_owner(plan: Plan, body: Mapping[str, Any], mark: str, *, known: bool) -> None:
+    """``NotOurs`` if the things in the cloud are another CloudCluster's, or were made by a person
+    and nobody has said that this one may have them. ``known``: this one has worked on them before.
+    """
+    seen = [getattr(state, "tags", None) or {} for state in plan.snapshot.states.values()]
+    found = [tags for tags in seen if CLUSTER in tags]
+    owners = {tags[OWNER] for tags in found if OWNER in tags}
+    name = body["metadata"]["name"]
+    if owners - {mark}:
+        what = "the cluster belongs to another CloudCluster, as its tags in the cloud say"
+        raise NotOurs(what, where=name, hint="choose another name: spec.name")
+    if found and not owners and not known and annotation(body, ADOPT) != name:
+        what = "a cluster of this name exists that no CloudCluster has made"
+        hint = f"to take it over: kubectl annotate cloudcluster {name} {ADOPT}={name}"
+        raise NotOurs(what, where=name, hint=hint)
+
+
+def annotation(body: Mapping[str, Any], name: str) -> str:
+    """The value, empty if it is not there."""
+    return str((body["metadata"].get("annotations") or {}).get(name, ""))

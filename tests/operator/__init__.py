@@ -1,0 +1,1 @@
+"""The operator on a management cluster of the sandbox, with emulated clouds beside it."""

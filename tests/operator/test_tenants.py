@@ -1,0 +1,137 @@
+"""Who may use what: credentials, other namespaces' Secrets, clusters of others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from clusterkit.clouds import CLOUDS, SECRETS
+from clusterkit.engine.target import CloudConnection
+from clusterkit.errors import CredentialsError
+from clusterkit.operator.credentials import Wallet
+from tests.operator.world import World, spec, text, world
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """An operator whose own credentials only ``default`` may use."""
+    with world(tmp_path_factory.mktemp("operator"), "eks") as made:
+        for name in ("tenant-a", "tenant-b"):
+            made.namespace(name, trusted=False)
+        environ = made.sandbox.environment()
+        made.secret("aws", {key: environ[key] for key in SECRETS["eks"].needed}, "tenant-a")
+        with made.operator():
+            yield made
+
+
+def test_a_namespace_needs_leave_to_use_the_operators_credentials(here: World) -> None:
+    here.apply("free", spec(policy="Observe"), "tenant-b")
+    told = here.until_reason("free", "CredentialsError", namespace="tenant-b")["message"]
+    assert "may not use the operator's own credentials" in told
+    assert "clusterkit.dev/default-credentials=true" in told
+
+
+def test_a_tenants_secret_is_enough_and_no_other_namespaces(here: World) -> None:
+    mine = spec(policy="Observe", credentials={"secretRef": {"name": "aws"}})
+    here.apply("mine", mine, "tenant-a")
+    here.until_reason("mine", "Drifted", namespace="tenant-a")
+    here.apply("mine", mine, "tenant-b")
+    told = here.until_reason("mine", "CredentialsError", namespace="tenant-b")["message"]
+    assert "Secret tenant-b/aws: does not exist" in told
+    secret = here.sandbox.environment()["AWS_SECRET_ACCESS_KEY"]
+    assert secret not in text(here.get("mine", "tenant-a"))
+    assert secret not in text(here.events("mine", "tenant-a"))
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_each_cloud_takes_its_keys_from_a_secret(here: World, cloud: str, tmp_path: Path) -> None:
+    """And nothing else that the Secret holds: no file, no address, no program."""
+    keys = SECRETS[cloud]
+    good = {name: f"a-{name}" for name in (*keys.needed, *keys.optional)}
+    if keys.file:
+        good[keys.needed[0]] = json.dumps({**keys.like, "private_key": "k"})
+    more = {"AWS_CONFIG_FILE": "/etc/passwd", "HTTPS_PROXY": "http://evil.test"}
+    here.secret(f"keys-{cloud}", {**good, **more}, "tenant-a")
+    wallet = Wallet(here.kube, CloudConnection(), tmp_path, everybody=False)
+    environ = wallet.connection(_body(f"keys-{cloud}"), cloud).environ
+    assert environ.items() >= keys.closed.items()
+    assert "/etc/passwd" not in environ.values()
+    assert "http://evil.test" not in environ.values()
+    if keys.file:
+        file = Path(environ[keys.file])
+        assert file.read_text() == good[keys.needed[0]]
+        assert file.stat().st_mode & 0o077 == 0
+    else:
+        assert environ.items() >= {name: f"a-{name}" for name in keys.needed}.items()
+    here.secret(f"few-{cloud}", more, "tenant-a")
+    with pytest.raises(CredentialsError, match=f"lacks {keys.needed[0]}"):
+        wallet.connection(_body(f"few-{cloud}"), cloud)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        {"type": "external_account", "credential_source": {"file": "/etc/passwd"}},
+        {"type": "service_account", "token_uri": "http://169.254.169.254/token"},
+        {"type": "authorized_user", "token_uri": "https://oauth2.googleapis.com/token"},
+    ],
+)
+def test_google_keys_that_read_files_or_ask_addresses_are_refused(
+    here: World, key: dict[str, object], tmp_path: Path
+) -> None:
+    here.secret("odd", {SECRETS["gke"].needed[0]: json.dumps(key)}, "tenant-a")
+    wallet = Wallet(here.kube, CloudConnection(), tmp_path, everybody=False)
+    with pytest.raises(CredentialsError, match="must be a key with type: service_account"):
+        wallet.connection(_body("odd"), "gke")
+
+
+def test_a_login_for_another_registry_comes_from_a_secret(here: World, tmp_path: Path) -> None:
+    here.secret("login", {"username": "me", "password": "s3cr3t"}, "default")
+    body = _body("", "default")
+    body["spec"]["registryLogin"] = {"secretRef": {"name": "login"}}
+    wallet = Wallet(here.kube, CloudConnection(), tmp_path, everybody=False)
+    login = wallet.connection(body, "eks").registry_login
+    assert login is not None
+    assert (login.user, login.password) == ("me", "s3cr3t")
+
+
+@pytest.mark.deep
+def test_clusters_of_others_are_not_taken_over(here: World) -> None:
+    """Neither another tenant's, nor one that a person has made, unless that is said."""
+    made = here.cluster("shared")
+    profile = _profile(here, "shared")
+    outcome = made.apply(made.plan(profile), lambda _: None)
+    assert outcome.ok
+    there = here.things("shared")
+    mine = spec(credentials={"secretRef": {"name": "aws"}})
+    here.apply("shared", mine, "tenant-a")
+    told = here.until_reason("shared", "NotOurs", namespace="tenant-a")["message"]
+    assert "clusterkit.dev/adopt=shared" in told
+    here.annotate("shared", "tenant-a", adopt="shared")
+    here.until_reason("shared", "InSync", namespace="tenant-a")
+    assert here.things("shared") == there
+    here.apply("other", {**spec(), "name": "shared"}, "default", {"clusterkit.dev/adopt": "other"})
+    told = here.until_reason("other", "NotOurs")["message"]
+    assert "belongs to another CloudCluster" in told
+    here.annotate("other", confirm_deletion="other")
+    here.delete("other")
+    here.until_gone("other")
+    assert here.things("shared") == there
+    here.annotate("shared", "tenant-a", confirm_deletion="shared")
+    here.delete("shared", "tenant-a")
+    here.until_gone("shared", "tenant-a")
+    assert here.things("shared") == set()
+
+
+def _body(secret: str, namespace: str = "tenant-a") -> dict[str, dict[str, object]]:
+    named = {"credentials": {"secretRef": {"name": secret}}} if secret else {}
+    return {"metadata": {"namespace": namespace, "name": "any"}, "spec": named}
+
+
+def _profile(here: World, name: str):  # type: ignore[no-untyped-def]
+    from clusterkit.operator.wanted import profile_of
+
+    return profile_of({"metadata": {"namespace": "default", "name": name}, "spec": spec()})
