@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -41,48 +41,6 @@ ACCOUNT_FIELDS: Mapping[str, str] = {"aks": "subscription", "gke": "project"}
 """the profile's field that chooses among the accounts which the credentials reach, by cloud"""
 HOME_FIELDS: Mapping[str, str] = {"aks": "resource_group", "alibaba": "resource_group"}
 """the profile's field that names a place in the account (``Target.home``), by cloud"""
-
-
-@dataclass(frozen=True)
-class SecretKeys:
-    """What a Kubernetes Secret with credentials has for one cloud, by the vendor's variables."""
-
-    needed: tuple[str, ...]
-    optional: tuple[str, ...] = ()
-    closed: Mapping[str, str] = field(default_factory=dict)
-    """what keeps the vendor's client from looking elsewhere"""
-    file: str = ""
-    """the variable that names a file, which holds what the first key has"""
-    like: Mapping[str, str] = field(default_factory=dict)
-    """what that file says in JSON"""
-
-
-SECRETS: Mapping[str, SecretKeys] = {
-    "eks": SecretKeys(
-        ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
-        ("AWS_SESSION_TOKEN",),
-        {
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "AWS_EC2_METADATA_DISABLED": "true",
-        },
-    ),
-    "alibaba": SecretKeys(
-        ("ALIBABA_CLOUD_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_SECRET"),
-        ("ALIBABA_CLOUD_SECURITY_TOKEN",),
-        {"ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true"},
-    ),
-    "gke": SecretKeys(
-        ("service-account.json",),
-        closed={"NO_GCE_CHECK": "true"},
-        file="GOOGLE_APPLICATION_CREDENTIALS",
-        like={"type": "service_account", "token_uri": "https://oauth2.googleapis.com/token"},
-    ),
-    "aks": SecretKeys(
-        ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"), ("AZURE_SUBSCRIPTION_ID",)
-    ),
-}
-"""by cloud"""
 SDKS: Mapping[CloudName, tuple[str, ...]] = {
     "alibaba": ("aliyunsdkcore", "aliyunsdkcs", "alibabacloud_credentials"),
     "eks": ("botocore",),

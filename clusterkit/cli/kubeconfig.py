@@ -16,6 +16,7 @@ from clusterkit.cli.heartbeat import Heartbeat
 from clusterkit.cli.target import Choice, find_target
 from clusterkit.clouds import ACCOUNT_FIELDS, sandbox_directory
 from clusterkit.engine.target import Target
+from clusterkit.environment import remembered
 from clusterkit.errors import ClusterkitError, Finding, UsageError
 from clusterkit.kube import kubeconfig as files
 from clusterkit.kube.api import Credential
@@ -56,11 +57,12 @@ def entry(
         return files.entry(target, access, pair, sandbox=here.sandbox, context=context)
     access = here.cluster.access()
     if auth == "clusterkit":
-        stanza: Mapping[str, object] = files.exec_clusterkit(target, sandbox_environ(here), minutes)
+        environ: Mapping[str, str] = sandbox_environ(here) or _remembered(target)
+        stanza: Mapping[str, object] = files.exec_clusterkit(target, environ, minutes)
     else:
-        stanza = here.cluster.exec_native()
-        if here.sandbox:  # the vendor's tool finds it by variables only
-            stanza = files.with_environ(stanza, here.cluster.connection.environ)
+        # a sandbox is found by variables only
+        environ = here.cluster.connection.environ if here.sandbox else _remembered(target)
+        stanza = files.with_environ(here.cluster.exec_native(), environ)
         tool = str(stanza["command"])
         if auth not in (tool, *tool.split("-")):  # a word of its name will do
             raise UsageError(
@@ -69,6 +71,10 @@ def entry(
             )
     user = {"exec": stanza}
     return files.entry(target, access, user, sandbox=here.sandbox, context=context)
+
+
+def _remembered(target: Target) -> dict[str, str]:
+    return remembered(target.cloud, os.environ, named=target.cloud_profile is not None)
 
 
 def _pinned(here: Connected) -> Target:

@@ -109,6 +109,12 @@ REFUSED_ZONES = frozenset({"use1-az3", "usw1-az2", "cac1-az3"})
 (https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html)"""
 LEAST_ADDRESSES = 6
 """free addresses EKS needs in each subnet of a new cluster (the same page)"""
+DNS: Mapping[Any, str] = {
+    "enableDnsSupport": "DNS resolution is disabled",
+    "enableDnsHostnames": "DNS hostnames are disabled",
+}
+"""attributes that the VPC must have, and what is wrong without them
+(https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html)"""
 ADDONS = ("eks-pod-identity-agent", "vpc-cni", "kube-proxy", "coredns", "aws-ebs-csi-driver")
 PRIVATE = "private-"
 """how the names of the nodes' subnets begin; a letter for the zone follows"""
@@ -274,10 +280,13 @@ def _existing(
     if not [*pages(ec2, "describe_vpcs", "Vpcs", Filters=filters)]:
         report.error(f"VPC {wanted.vpc} does not exist in this region", f"{where}.vpc")
         return {}
-    attribute = ec2.describe_vpc_attribute(VpcId=wanted.vpc, Attribute="enableDnsHostnames")
-    if not attribute["EnableDnsHostnames"].get("Value"):
-        hint = "enable DNS hostnames on the VPC; nodes cannot join the cluster without them"
-        report.error(f"DNS hostnames are disabled in {wanted.vpc}", f"{where}.vpc", hint)
+    for attribute, what in DNS.items():
+        shown: Any = ec2.describe_vpc_attribute(VpcId=wanted.vpc, Attribute=attribute)
+        if not shown[attribute[0].upper() + attribute[1:]].get("Value"):
+            option = attribute.removeprefix("enableDns").lower()
+            hint = "nodes cannot join the cluster without it: aws ec2 modify-vpc-attribute "
+            hint += f"--vpc-id {wanted.vpc} --enable-dns-{option}"
+            report.error(f"{what} in {wanted.vpc}", f"{where}.vpc", hint)
     ids = (*wanted.subnets, *wanted.public_subnets)
     listed = {i["SubnetId"]: i for i in pages(ec2, "describe_subnets", "Subnets", Filters=filters)}
     found = report.existing(ids, listed, "subnet", wanted.vpc, f"{where}.subnets")

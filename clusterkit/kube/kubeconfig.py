@@ -148,6 +148,8 @@ def with_environ(stanza: Mapping[str, Any], environ: Mapping[str, str]) -> dict[
     """The ``exec`` stanza with more variables; those it has stay."""
     had = {each["name"]: each["value"] for each in stanza.get("env", ())}
     both = {**environ, **had}
+    if not both:
+        return dict(stanza)
     return {**stanza, "env": [{"name": name, "value": both[name]} for name in sorted(both)]}
 
 

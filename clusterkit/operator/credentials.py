@@ -16,8 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from clusterkit.clouds import SECRETS, SecretKeys
 from clusterkit.engine.target import CloudConnection, UserLogin
+from clusterkit.environment import SECRETS, SecretKeys
 from clusterkit.errors import CredentialsError
 from clusterkit.kube.api import KubeApi
 from clusterkit.naming import digest

@@ -166,6 +166,10 @@ def _without_names(ec2: Any, vpc: str, subnets: list[str]) -> None:
     ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": False})
 
 
+def _without_resolution(ec2: Any, vpc: str, subnets: list[str]) -> None:
+    ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsSupport={"Value": False})
+
+
 def _full(ec2: Any, vpc: str, subnets: list[str]) -> None:
     small = ec2.create_subnet(VpcId=vpc, CidrBlock="10.9.9.0/28", AvailabilityZone="eu-west-1c")[
         "Subnet"
@@ -181,6 +185,7 @@ def _full(ec2: Any, vpc: str, subnets: list[str]) -> None:
     [
         (_without_addresses, "get no public address | enable auto-assign"),
         (_without_names, "DNS hostnames are disabled in vpc-"),
+        (_without_resolution, "DNS resolution is disabled in vpc-"),
         (_full, "has 5 free addresses | EKS needs 6 in each subnet"),
     ],
 )

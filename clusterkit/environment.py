@@ -1,0 +1,102 @@
+"""The vendors' environment variables that hold credentials, or say which stored ones are used."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class SecretKeys:
+    """What a Kubernetes Secret with credentials has for one cloud, by the vendor's variables."""
+
+    needed: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+    closed: Mapping[str, str] = field(default_factory=dict)
+    """what keeps the vendor's client from looking elsewhere"""
+    file: str = ""
+    """the variable that names a file, which holds what the first key has"""
+    like: Mapping[str, str] = field(default_factory=dict)
+    """what that file says in JSON"""
+
+
+SECRETS: Mapping[str, SecretKeys] = {
+    "eks": SecretKeys(
+        ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+        ("AWS_SESSION_TOKEN",),
+        {
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        },
+    ),
+    "alibaba": SecretKeys(
+        ("ALIBABA_CLOUD_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_SECRET"),
+        ("ALIBABA_CLOUD_SECURITY_TOKEN",),
+        {"ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true"},
+    ),
+    "gke": SecretKeys(
+        ("service-account.json",),
+        closed={"NO_GCE_CHECK": "true"},
+        file="GOOGLE_APPLICATION_CREDENTIALS",
+        like={"type": "service_account", "token_uri": "https://oauth2.googleapis.com/token"},
+    ),
+    "aks": SecretKeys(
+        ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"), ("AZURE_SUBSCRIPTION_ID",)
+    ),
+}
+"""by cloud"""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Variables that choose among stored credentials; none is a secret itself."""
+
+    names: tuple[str, ...]
+    """of what the vendor's configuration calls a profile or a configuration"""
+    places: tuple[str, ...]
+    """of files and folders"""
+    keys: tuple[str, ...]
+    """with one of these set the environment itself holds the credentials"""
+
+
+STORED: Mapping[str, Stored] = {
+    "eks": Stored(
+        ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"),
+        ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"),
+        ("AWS_ACCESS_KEY_ID",),
+    ),
+    "alibaba": Stored(
+        ("ALIBABA_CLOUD_PROFILE", "ALIBABACLOUD_PROFILE", "ALICLOUD_PROFILE"),
+        (),
+        (
+            "ALIBABA_CLOUD_ACCESS_KEY_ID",
+            "ALIBABACLOUD_ACCESS_KEY_ID",
+            "ALICLOUD_ACCESS_KEY_ID",
+            "ALICLOUD_ACCESS_KEY",
+        ),
+    ),
+    "gke": Stored(
+        ("CLOUDSDK_ACTIVE_CONFIG_NAME",),
+        ("CLOUDSDK_CONFIG", "GOOGLE_APPLICATION_CREDENTIALS"),
+        ("GOOGLE_OAUTH_ACCESS_TOKEN", "GOOGLE_CREDENTIALS"),
+    ),
+    "aks": Stored((), ("AZURE_CONFIG_DIR",), ("AZURE_CLIENT_ID", "ARM_CLIENT_ID")),
+}
+"""by cloud"""
+
+
+def remembered(cloud: str, environ: Mapping[str, str], *, named: bool) -> dict[str, str]:
+    """What another process needs of ``environ`` to find the same stored credentials, a kubeconfig's
+    ``exec`` command say, which runs in other shells; nothing if ``environ`` itself holds them.
+    ``named``: the process is told the profile in another way.
+    """
+    stored = STORED[cloud]
+    if any(environ.get(key) for key in stored.keys):
+        return {}
+    names = {} if named else {name: environ.get(name, "") for name in stored.names}
+    places = {name: environ.get(name, "") for name in stored.places}
+    absolute = {name: str(Path(at).expanduser().absolute()) for name, at in places.items() if at}
+    return {name: value for name, value in (names | absolute).items() if value}
