@@ -39,8 +39,9 @@ the client's boundary.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
+
+from clusterkit.frozen import dataclass
 
 
 class Absent(LookupError):

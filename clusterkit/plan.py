@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 
 from clusterkit.clouds import Facts
 from clusterkit.engine import plan as engine
 from clusterkit.errors import Blocked, ClusterkitError
+from clusterkit.frozen import dataclass
 from clusterkit.ready.repair import Repair
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from clusterkit.frozen import dataclass
 
 SESSION = "clusterkit"
 """name of the sessions of roles that are assumed"""

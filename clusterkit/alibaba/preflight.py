@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from ipaddress import IPv4Network
 from typing import Any
@@ -37,6 +37,7 @@ from clusterkit.engine.preflight import (
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.versions import minor, number
 from clusterkit.errors import CloudError, Finding, Gone, PreflightError
+from clusterkit.frozen import dataclass
 from clusterkit.naming import CLUSTER, MACHINE, NAME
 from clusterkit.profile.cidr import positions
 from clusterkit.profile.pool import Machine, machine_text

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
 from clusterkit import fleet
@@ -33,6 +33,7 @@ from clusterkit.engine.events import Emit
 from clusterkit.engine.target import Target
 from clusterkit.errors import Finding, Interrupted, ProfileError
 from clusterkit.fleet import Waiting
+from clusterkit.frozen import dataclass
 
 if TYPE_CHECKING:
     from clusterkit.cli.page.record import Recording

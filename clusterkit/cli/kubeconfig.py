@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from clusterkit.cli import receipt, report
@@ -18,6 +18,7 @@ from clusterkit.clouds import ACCOUNT_FIELDS, sandbox_directory
 from clusterkit.engine.target import Target
 from clusterkit.environment import remembered
 from clusterkit.errors import ClusterkitError, Finding, UsageError
+from clusterkit.frozen import dataclass
 from clusterkit.kube import kubeconfig as files
 from clusterkit.kube.api import Credential
 

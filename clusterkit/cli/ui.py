@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import typer
@@ -24,6 +24,7 @@ from clusterkit.cli.plain import Plain
 from clusterkit.engine import threads
 from clusterkit.engine.target import Target
 from clusterkit.errors import ClusterkitError, Interrupted
+from clusterkit.frozen import dataclass
 
 Renderer = Live | Plain | JsonLines | Board
 FILES = "raise the limit on open files: ulimit -n 1024"

@@ -24,7 +24,6 @@ from clusterkit.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from botocore.loaders import Loader
     from botocore.session import Session
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ecr import ECRClient
@@ -35,6 +34,9 @@ if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sts import STSClient
+
+    from clusterkit.eks.https import Contexts
+    from clusterkit.eks.models import Models
 
 
 READS = ("Describe", "List", "Get", "BatchGet", "Assume")
@@ -84,12 +86,11 @@ CONNECTIONS = MOST
 
 
 @cache
-def _models() -> Loader:
+def _models() -> Models:
     """The service models, read once per process: each takes longer than most calls."""
-    from botocore.loaders import create_loader
+    from clusterkit.eks.models import Models
 
-    found: Loader = create_loader()
-    return found
+    return Models()
 
 
 class Connections:
@@ -105,6 +106,7 @@ class Connections:
         self._lock = threading.Lock()
         self._session: Session | None = None
         self._made: dict[str, Any] = {}
+        self._authorities: Contexts = {}
 
     def client(self, name: str) -> Any:
         """The client of a service, with retries off."""
@@ -118,6 +120,8 @@ class Connections:
     def _make(self, name: str) -> Any:
         from botocore.config import Config
 
+        from clusterkit.eks.https import read_once
+
         config = Config(
             retries={"total_max_attempts": 1, "mode": "standard"},
             connect_timeout=CONNECT_TIMEOUT,
@@ -128,7 +132,9 @@ class Connections:
         )
         verify = str(self._wire.ca_file) if self._wire.ca_file else None
         make: Callable[..., Any] = self.session().create_client
-        return call(make, name, config=config, verify=verify)
+        made = call(make, name, config=config, verify=verify)
+        read_once(made, self._authorities)
+        return made
 
     def session(self) -> Session:
         """The session, with the user's credentials."""

@@ -7,7 +7,6 @@ the reason.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from clusterkit.engine import backoff
@@ -16,6 +15,7 @@ from clusterkit.engine.kind import AnyKind, Leftover, Occupant
 from clusterkit.engine.scheduler import Scheduler
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import CloudError, Finding, Gone, Retryable
+from clusterkit.frozen import dataclass
 
 MOST_NAMED = 5
 """occupants of one thing that a reason names"""

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from clusterkit.errors import (
@@ -33,6 +32,7 @@ from clusterkit.errors import (
     ServerError,
     Throttled,
 )
+from clusterkit.frozen import dataclass
 
 OTHER_MACHINE = "choose another machine or other zones"
 OTHER_ZONES = "name other zones in network.zones"

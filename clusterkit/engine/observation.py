@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from clusterkit.engine import ownership
@@ -14,6 +13,7 @@ from clusterkit.engine.look import look
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.seen import reason
 from clusterkit.errors import Finding
+from clusterkit.frozen import dataclass
 
 
 @dataclass(frozen=True)

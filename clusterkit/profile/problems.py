@@ -9,7 +9,8 @@ own hint, so that one cross-check can report everything it finds.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator
-from dataclasses import dataclass
+
+from clusterkit.frozen import dataclass
 
 Place = tuple[str | int, ...]
 """keys and indexes from the place of the validator down to the wrong value"""

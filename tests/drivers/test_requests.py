@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore import httpsession
 
 from clusterkit import Cluster
 from clusterkit.eks import registry
@@ -39,6 +42,23 @@ def test_unchanged_up_asks_each_question_once(case: Case, tmp_path: Path) -> Non
         assert len(counted) >= 15
         twice = {what: times for what, times in counted.items() if times > 1}
         assert set(twice) <= set(case.apiece), twice
+
+
+@pytest.mark.parametrize("case", [eks_cases.MINIMAL_CASE], ids=lambda case: case.id)
+def test_authorities_are_read_once(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = []
+
+    class Context(ssl.SSLContext):
+        def load_verify_locations(self, cafile: Any = None, *rest: Any) -> None:
+            read.append(cafile)
+            super().load_verify_locations(cafile, *rest)
+
+    monkeypatch.setattr(httpsession, "SSLContext", Context)
+    with world(case, tmp_path) as there:
+        assert there.cluster().plan(there.profile).todo
+        assert read == [str(there.sandbox.ca_file)]
 
 
 @each(MINIMAL)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from clusterkit.cli.page.record import Thing
+from clusterkit.frozen import dataclass
 
 
 @dataclass(frozen=True)
