@@ -53,6 +53,13 @@ if TYPE_CHECKING:
 __all__ = ["Cluster", "Edit", "Kept", "Observation", "Outcome", "Plan", "Seen", "Step"]
 
 
+def target_of(profile: BaseProfile, cloud_profile: str | None = None) -> Target:
+    """The cluster that a profile describes."""
+    where = (profile.cloud, profile.name, profile.region)
+    tags = tuple(sorted(profile.tags.items()))
+    return Target(*where, cloud_profile, profile.account, profile.home, tags)
+
+
 class Cluster(Connected):
     """One cluster in one account and region of one cloud.
 
@@ -79,9 +86,7 @@ class Cluster(Connected):
             from clusterkit.profile.model import load as load_profile
 
             profile = load_profile(Path(profile), model, CLOUDS)
-        where = (profile.cloud, profile.name, profile.region)
-        tags = tuple(sorted(profile.tags.items()))
-        target = Target(*where, cloud_profile, profile.account, profile.home, tags)
+        target = target_of(profile, cloud_profile)
         made = cls(target, connection, expect_account=expect_account, locks=locks)
         made.profile = profile
         return made

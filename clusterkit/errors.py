@@ -39,7 +39,7 @@ the client's boundary.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from clusterkit.frozen import dataclass
 
@@ -61,6 +61,12 @@ class ClusterkitError(Exception):
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}" if self.where else self.what
+
+    def copied(self) -> Self:
+        """The same for somebody else, because whoever catches it may say more of it."""
+        new = type(self).__new__(type(self), *self.args)
+        new.__dict__.update(self.__dict__)
+        return new
 
 
 @dataclass(frozen=True)

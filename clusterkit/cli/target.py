@@ -243,10 +243,9 @@ def find_target(choice: Choice, *, receipts: bool = True) -> Target:
 
 def profile_target(profile: BaseProfile, choice: Choice) -> Target:
     """The cluster of a profile."""
-    where = (profile.cloud, profile.name, profile.region)
-    tags = tuple(sorted(profile.tags.items()))
-    found = Target(*where, account=profile.account, home=profile.home, tags=tags)
-    return _chosen(found, choice)
+    from clusterkit.cluster import target_of
+
+    return _chosen(target_of(profile), choice)
 
 
 def _chosen(target: Target, choice: Choice) -> Target:

@@ -28,6 +28,8 @@ from clusterkit.naming import CLUSTER, KEEP, NAME, safe
 Document = dict[str, Any]
 LONGEST_NAME = 64
 """characters of a role's name (IAM, CreateRole)"""
+PAGE = 1000
+"""roles of a page (IAM, ListRoles)"""
 KEEP_VOLUMES = f"{KEEP}-volumes"
 """tag on the cluster's role: destroy leaves the volumes of claims"""
 CLUSTER_ROLE = "cluster"
@@ -216,9 +218,15 @@ class Role(AnyRole):
     def taken(self, env: Env[Clients]) -> None:
         # every plan lists all roles for those of service accounts (``irsa.py``)
         name = role_name(env, self.name).lower()  # IAM's names differ by more than case
-        for role in pages(env.client.iam, "list_roles", "Roles", PathPrefix="/"):
+        for role in every_role(env):
             if role["RoleName"].lower() == name:
                 _check(env, role)
+
+
+def every_role(scope: Scope[Clients]) -> Iterator[Any]:
+    """All roles of the account: one question of a plan, whoever asks it."""
+    size = {"PageSize": PAGE}
+    return pages(scope.client.iam, "list_roles", "Roles", PathPrefix="/", PaginationConfig=size)
 
 
 def _profiles(scope: Scope[Clients], role: str) -> Iterator[Any]:

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any, ClassVar
 
-from clusterkit.eks.client import Clients, pages
+from clusterkit.eks.client import Clients
 from clusterkit.eks.cluster import Cluster, ClusterState
-from clusterkit.eks.iam import AnyRole, Document, document
+from clusterkit.eks.iam import AnyRole, Document, document, every_role
 from clusterkit.eks.tags import FEW, AwsState, Tagged, read_tags, write_tags
 from clusterkit.engine.edit import Edit
 from clusterkit.engine.kind import Env, Found, Kind, Occupant, Tags
@@ -88,7 +88,7 @@ class OidcProvider(Tagged[ProviderState]):
         """
         if scope.destroying:
             return
-        for role in pages(scope.client.iam, "list_roles", "Roles"):
+        for role in every_role(scope):
             if have.arn in json.dumps(document(role["AssumeRolePolicyDocument"])):
                 yield Occupant("role", role["RoleName"])
 
@@ -178,14 +178,7 @@ class PodRole(AnyRole):
     @classmethod
     def list(cls, scope: Scope[Clients]) -> Iterable[Found]:
         wanted = {f"{scope.cluster}-{name}" for name in cls.names}
-        found = pages(
-            scope.client.iam,
-            "list_roles",
-            "Roles",
-            PathPrefix="/",
-            PaginationConfig={"PageSize": 1000},
-        )
-        here = [each["RoleName"] for each in found if each["Path"] == "/"]
+        here = [each["RoleName"] for each in every_role(scope) if each["Path"] == "/"]
         return [Found(name) for name in here if name in wanted]
 
     @classmethod

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 from clusterkit.engine.retry import Retry
-from clusterkit.errors import Gone
+from clusterkit.errors import ClusterkitError, Gone
 
 T = TypeVar("T")
 
@@ -72,8 +72,11 @@ def _once(guard: threading.Lock, answers: Answers, key: str, read: Callable[[], 
         mine: Future[Any] = Future() if there is None else there
         answers[key] = mine
     if there is not None:
-        found: T = there.result()
-        return found
+        try:
+            known: T = there.result()
+        except ClusterkitError as error:
+            raise error.copied() from None
+        return known
     try:
         found = read()
     except BaseException as error:
@@ -81,7 +84,7 @@ def _once(guard: threading.Lock, answers: Answers, key: str, read: Callable[[], 
             with guard:
                 if answers.get(key) is mine:
                     del answers[key]
-        mine.set_exception(error)
+        mine.set_exception(error.copied() if isinstance(error, ClusterkitError) else error)
         raise
     mine.set_result(found)
     return found

@@ -106,14 +106,17 @@ class Course(Future[T]):
             self._lane.later(stage, self._wake)
 
     def _wake(self) -> None:
+        if not self._pausing:  # ``_look`` has just ended the same wait
+            return
         assert self._stages is not None
         self._pausing = False
         self._go(partial(self._stages.send, None))
 
     def _ran(self, outcome: Outcome | None, error: BaseException | None) -> None:
         """On the run's lane."""
-        assert self._stages is not None
         self._run = None
+        if self._stages is None:  # the loop is lost, and the lane of this ended before
+            return
         piece = self._stages.send
         self._lane.decide(
             lambda: self._throw(error) if error else self._go(partial(piece, outcome))

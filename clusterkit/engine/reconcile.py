@@ -349,6 +349,7 @@ class Reconcile:
             self._actions.done(task)
         else:
             self._converge(task, have)
+            task.appeared = False  # in a list, which may lag behind
 
     def _accept(self, task: Task) -> None:
         task.attempts = 0

@@ -74,7 +74,11 @@ class Retry:
                     raise
                 if self._told:
                     self._told(str(error), delay)
+            self._check()
             yield delay
-            if self._stop is not None and self._stop.is_set():
-                raise Interrupted("interrupted", hint="the same command again continues")
+            self._check()
             attempt += 1
+
+    def _check(self) -> None:
+        if self._stop is not None and self._stop.is_set():
+            raise Interrupted("interrupted", hint="the same command again continues")

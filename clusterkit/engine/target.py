@@ -71,7 +71,7 @@ class CloudConnection:
     """told before a read outside a run is retried: why, and in how many seconds"""
     ask: Callable[[str], str] | None = field(default=None, repr=False, compare=False)
     """asks the user for a secret (a code of a second factor); None: there is nobody to ask"""
-    registry_login: UserLogin | None = field(default=None, repr=False, compare=False)
+    registry_login: UserLogin | None = field(default=None, repr=False)
     """for the registry that is no cloud's, if the profile has one"""
 
     shared: Once = field(default_factory=Once, repr=False, compare=False)

@@ -187,9 +187,14 @@ def edit(paths: Sequence[Path], change: Callable[[Files], T]) -> T:
                     future.set_exception(error)
             if not isinstance(error, Exception):
                 with _guard:
-                    _waiting.pop(key, None)
+                    left = _waiting.pop(key, [])
+                for _, future in left:
+                    future.set_exception(error)
                 raise
-    return mine.result()
+    try:
+        return mine.result()
+    except ClusterkitError as error:  # of all that were waiting
+        raise error.copied() from None
 
 
 def _edit(

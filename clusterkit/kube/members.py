@@ -21,7 +21,7 @@ from clusterkit.kube.api import KubeApi
 from clusterkit.naming import digest
 
 MEMBER = "clusterkit.dev/member"
-"""label of those Leases"""
+"""label of those Leases: of which group"""
 LIFE = 15.0
 """seconds without a renewal after which a replica is taken for dead; leader election of Kubernetes'
 own components has the same (``LeaseDuration`` in k8s.io/component-base/config)
@@ -38,6 +38,8 @@ class Members:
     namespace: str
     me: str
     life: float = LIFE
+    group: str = "all"
+    """replicas that work on the same objects; others' Leases in the namespace do not count"""
     _seen: dict[str, tuple[Any, float]] = field(default_factory=dict)
     """name to the last renewal, and when it was first seen"""
     _renewed: float = 0.0
@@ -47,8 +49,8 @@ class Members:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         path = _path(self.namespace, self.me)
         began = time.monotonic()
-        self.kube.apply(path, _lease(self.namespace, self.me, self.life, now))
-        found = self.kube.list(_path(self.namespace), {MEMBER: "true"})
+        self.kube.apply(path, _lease(self, now))
+        found = self.kube.list(_path(self.namespace), {MEMBER: self.group})
         self._renewed = began
         there = {each["metadata"]["name"]: each["spec"].get("renewTime") for each in found}
         for name, renewed in there.items():
@@ -85,8 +87,9 @@ def _path(namespace: str, name: str = "") -> str:
     return f"{root}/{name}" if name else root
 
 
-def _lease(namespace: str, name: str, life: float, now: str) -> Mapping[str, Any]:
+def _lease(mine: Members, now: str) -> Mapping[str, Any]:
     head = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
-    metadata = {"name": name, "namespace": namespace, "labels": {MEMBER: "true"}}
-    life_told = {"leaseDurationSeconds": max(1, round(life)), "renewTime": now}
-    return {**head, "metadata": metadata, "spec": {"holderIdentity": name, **life_told}}
+    labels = {MEMBER: mine.group}
+    metadata = {"name": mine.me, "namespace": mine.namespace, "labels": labels}
+    life = {"leaseDurationSeconds": max(1, round(mine.life)), "renewTime": now}
+    return {**head, "metadata": metadata, "spec": {"holderIdentity": mine.me, **life}}

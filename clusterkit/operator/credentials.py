@@ -73,7 +73,9 @@ class Wallet:
         where = f"Secret {namespace}/{name}"
         found = self._kube.get(core(namespace, "secrets", name))
         if found is None:
-            raise CredentialsError("does not exist", where=where, hint=f"make it with {needed}")
+            raise CredentialsError(
+                "does not exist", where=where, hint=f"make it with {', '.join(needed)}"
+            )
         try:
             data = {
                 key: base64.b64decode(value).decode().strip()

@@ -19,7 +19,7 @@ from contextvars import copy_context
 from dataclasses import dataclass, replace
 from typing import Any
 
-from clusterkit.cluster import Cluster, Outcome, Plan
+from clusterkit.cluster import Cluster, Outcome, Plan, target_of
 from clusterkit.engine.events import Event, RunStarted, StepDone, Warned
 from clusterkit.engine.lock import WAITING
 from clusterkit.engine.target import CloudConnection, Target
@@ -73,9 +73,11 @@ class Keeper:
         self._changed = asyncio.Event()
         self.stop = threading.Event()
         """ends the run in progress"""
-        self.running = self._closed = False
+        self.running = self._closed = self.gone = False
         self._failures = 0
         self._cluster: Cluster | None = None
+        self._published: Cluster | None = None
+        """the cluster whose kubeconfig is kept fresh; only one that was seen to be this object's"""
         self._renew_at = 0.0
         self._ran = 0
         """runs since the cluster was as it should be"""
@@ -117,9 +119,11 @@ class Keeper:
             cloud = str(self.body["spec"].get("cloud"))
             self._shared.metrics.took("reconcile", began, cloud=cloud, result=result)
             if wait is None:
+                self.gone = True
                 return
-            if self._renew_at:
-                wait = min(wait, max(self._renew_at - time.monotonic(), 0.0))
+            due = self._renew_at - time.monotonic()
+            if due > 0.0:  # what could not be renewed in time is tried with the next look
+                wait = min(wait, due)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), wait)
 
@@ -156,21 +160,24 @@ class Keeper:
             await ask(self._finalizers, add=True)
         if _paused(body):
             await self._tell(_PAUSED, Condition("Synced", None, "Paused", _PAUSED.message))
-            if self._cluster is not None:
-                await self._publish(self._cluster)
+            if self._published is not None:
+                await self._publish(self._published)
             return self._shared.interval, "Paused"
         if any(c["type"] == "Paused" for c in self._status.get("conditions") or ()):
             await self._tell(Condition("Paused", False, "NotPaused"))
         return await self._sync()
 
     async def _sync(self) -> tuple[float, str]:
+        self._published = None
         mark, observes = wanted.owner(self._shared.fleet, self.body), _observes(self.body)
         profile = await ask(wanted.profile_of, self.body)
-        target, before = wanted.target_of(profile), wanted.target_in(self._status)
+        target, before = target_of(profile), wanted.target_in(self._status)
         wanted.check_same(before, target)
         cluster = await ask(self._connected, target)
         plan = await ask(cluster.plan, profile if observes else wanted.owned(profile, mark))
-        wanted.check_owner(plan, self.body, mark, known=observes or before is not None)
+        known = observes or before is not None
+        wanted.check_owner(plan, target.name, self.body, mark, known=known)
+        self._published = cluster
         fields: Body = {"plan": _summary(plan)}
         what, self.drifted = fields["plan"]["summary"], not plan.empty
         if not observes:
@@ -242,12 +249,13 @@ class Keeper:
             while not (await asyncio.wait({run}, timeout=PROGRESS))[0]:
                 what = waited or f"{action}: {done} of {len(plan.todo)} done"
                 going = "Locked" if waited and not done else _GOING[action]
-                await self._tell(Condition(condition, plan.destroy, going, what))
-                if self._renew_at and not plan.destroy:
-                    with suppress(ClusterkitError):
+                with suppress(ClusterkitError):  # the API server's trouble is not the run's
+                    await self._tell(Condition(condition, plan.destroy, going, what))
+                    if self._renew_at and not plan.destroy:
                         await self._publish(cluster)
             outcome = run.result()
         finally:
+            stop.set()  # nobody else could end a run that is not watched any more
             self.running = False
         result = "failed" if outcome.failed else "ok" if outcome.ok else "interrupted"
         self._shared.metrics.took("run", began, cloud=cloud, action=action, result=result)
@@ -274,7 +282,8 @@ class Keeper:
             return self._shared.interval, "Unconfirmed"
         cluster = await ask(self._connected, target)
         plan = await ask(cluster.plan_destroy)
-        wanted.check_owner(plan, self.body, wanted.owner(self._shared.fleet, self.body), known=True)
+        mark = wanted.owner(self._shared.fleet, self.body)
+        wanted.check_owner(plan, target.name, self.body, mark, known=True)
         fields = {"plan": _summary(plan)}
         going = Condition("Deleting", True, "Destroying", fields["plan"]["summary"])
         gone = Condition("Ready", False, "Deleting", "the cluster is being destroyed")

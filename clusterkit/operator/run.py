@@ -72,6 +72,8 @@ class Operator:
         self._bodies: dict[str, Body] = {}
         self._keepers: dict[str, tuple[Keeper, asyncio.Task[None]]] = {}
         self._context: Context | None = None
+        self._renewing = ThreadPoolExecutor(1)
+        """its own, since a Lease must not wait until questions to the clouds are answered"""
         self.closing = False
         for gauge in ("clusters", "drifted", "running"):
             shared.metrics.gauge(gauge, partial(self._count, gauge))
@@ -98,6 +100,8 @@ class Operator:
         for uid, (keeper, task) in list(self._keepers.items()):
             if task.done():
                 del self._keepers[uid]
+                if keeper.gone:  # the watch does not tell it of what went while it was broken
+                    self._bodies.pop(uid, None)
             elif self.closing or uid not in self._bodies or not self.members.mine(uid):
                 keeper.close()
         for uid, body in self._bodies.items():
@@ -108,9 +112,10 @@ class Operator:
 
     async def beat(self) -> None:
         """Renew the membership for ever, and take what became this replica's."""
+        loop = asyncio.get_running_loop()
         while True:
             try:
-                await asyncio.to_thread(self.members.renew)
+                await loop.run_in_executor(self._renewing, self.members.renew)
             except ClusterkitError as error:
                 _LOG.warning("this replica could not renew its Lease: %s", error)
             self.share()
@@ -138,7 +143,9 @@ async def serve(
     system = await asyncio.to_thread(kube.get, "/api/v1/namespaces/kube-system")
     fleet = str((system or {"metadata": {}})["metadata"].get("uid") or access.server)
     me = f"{names.ACCOUNT}-{safe(socket.gethostname(), 40)}-{digest(os.urandom(8).hex())}"
-    members, over = Members(kube, options.namespace, me, options.takeover), asyncio.Event()
+    group = digest(*sorted(options.watched)) if options.watched else "all"
+    members = Members(kube, options.namespace, me, options.takeover, group)
+    over = asyncio.Event()
     with tempfile.TemporaryDirectory(prefix="clusterkit-operator-") as folder:
         wallet = Wallet(kube, base, Path(folder), everybody=options.default_credentials)
         shared = Shared(kube, wallet, metrics, fleet, options.interval, base.scale, _post)
@@ -167,6 +174,8 @@ async def serve(
             over.set()
             works[-1].cancel()
             await works[0]
+            with suppress(asyncio.CancelledError):
+                await works[-1]
             await pages.cleanup()
 
 

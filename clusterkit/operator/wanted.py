@@ -16,8 +16,10 @@ from clusterkit.operator.names import ADOPT, OWNER
 from clusterkit.profile.model import BaseProfile, checked
 from clusterkit.profile.yaml import Document
 
+Body = Mapping[str, Any]
 
-def profile_of(body: Mapping[str, Any]) -> BaseProfile:
+
+def profile_of(body: Body) -> BaseProfile:
     """The profile of a CloudCluster; ``ProfileError`` with everything that is wrong with it.
 
     No path of the operator's own file system is taken from a spec: whoever may write a CloudCluster
@@ -37,18 +39,12 @@ def owned(profile: BaseProfile, owner: str) -> BaseProfile:
     return profile.model_copy(update={"tags": {**profile.tags, OWNER: owner}})
 
 
-def owner(fleet: str, body: Mapping[str, Any]) -> str:
+def owner(fleet: str, body: Body) -> str:
     """What that tag says: the same for a CloudCluster that is made again under its name, and fit
     for the labels of every cloud. ``fleet`` identifies the management cluster.
     """
     metadata = body["metadata"]
     return digest(fleet, metadata["namespace"], metadata["name"], length=16)
-
-
-def target_of(profile: BaseProfile) -> Target:
-    """Which cluster in which cloud."""
-    where = (profile.cloud, profile.name, profile.region)
-    return Target(*where, account=profile.account, home=profile.home)
 
 
 def recorded(target: Target) -> dict[str, str]:
@@ -81,12 +77,13 @@ def check_same(before: Target | None, now: Target) -> None:
             )
 
 
-def check_owner(plan: Plan, body: Mapping[str, Any], mark: str, *, known: bool) -> None:
+def check_owner(plan: Plan, cluster: str, body: Body, mark: str, *, known: bool) -> None:
     """``NotOurs`` if the things in the cloud are another CloudCluster's, or were made by a person
     and nobody has said that this one may have them. ``known``: this one has worked on them before.
     """
     seen = [getattr(state, "tags", None) or {} for state in plan.snapshot.states.values()]
-    found = [tags for tags in seen if CLUSTER in tags]
+    # the network it is put in may be that of another cluster
+    found = [tags for tags in seen if tags.get(CLUSTER) == cluster]
     owners = {tags[OWNER] for tags in found if OWNER in tags}
     name = body["metadata"]["name"]
     if owners - {mark}:
@@ -98,6 +95,6 @@ def check_owner(plan: Plan, body: Mapping[str, Any], mark: str, *, known: bool) 
         raise NotOurs(what, where=name, hint=hint)
 
 
-def annotation(body: Mapping[str, Any], name: str) -> str:
+def annotation(body: Body, name: str) -> str:
     """The value, empty if it is not there."""
     return str((body["metadata"].get("annotations") or {}).get(name, ""))

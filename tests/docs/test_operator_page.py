@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from clusterkit.clouds import SECRETS
+from clusterkit.environment import SECRETS
 from clusterkit.operator import names
 from clusterkit.operator.crd import OWN
 from clusterkit.operator.metrics import HELP

@@ -70,6 +70,8 @@ def test_that_something_does_not_exist_is_an_answer() -> None:
         raise Gone("no such cluster")
 
     for _ in range(3):
-        with pytest.raises(Gone):
+        with pytest.raises(Gone) as got:
             memory.answer("cluster", ask)
+        assert got.value.hint == ""
+        got.value.hint = "said of one asker's cluster"
     assert len(asked) == 1

@@ -9,6 +9,7 @@ from concurrent.futures import Future
 
 import pytest
 
+from clusterkit.engine import scheduler
 from clusterkit.engine.course import Course, Stage
 from clusterkit.engine.events import Event
 from clusterkit.engine.outcome import Outcome
@@ -90,6 +91,27 @@ def test_a_wait_ends_when_it_is_told_to_and_its_thread_is_free() -> None:
     time.sleep(0.1)
     stop.set()
     assert course.result(5) == "stopped"
+
+
+def test_a_wait_that_is_over_when_it_is_told_to_end_goes_on_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(scheduler, "TICK", 60.0)  # so that the timer is what sees the stop
+    stop = threading.Event()
+    course: Course[list[str]] = Course(stop)
+
+    def waits() -> Generator[Stage, Outcome | None, list[str]]:
+        seen = []
+        for pause in (0.3, 0.3, 0.3):
+            began = time.monotonic()
+            yield pause
+            seen.append("whole" if time.monotonic() - began >= pause - 0.05 else "short")
+        return seen
+
+    course.begin(waits())
+    time.sleep(0.1)
+    stop.set()
+    assert course.result(5) == ["whole", "whole", "whole"]
 
 
 def test_whoever_is_interrupted_abandons_the_run_and_its_end_is_still_done() -> None:

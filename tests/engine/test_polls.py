@@ -160,3 +160,9 @@ def test_nobody_has_a_name_in_what_does_not_exist() -> None:
     cloud.create("ground", "g", 1, frozenset(), "")
     plan([Inside(name="i", on=(ground,))], kinds, scope, scale=SCALE)
     assert Inside.asked == ["i"]
+
+
+def test_what_a_create_answers_may_be_listed_late() -> None:
+    cloud = DictCloud(Faults(pending=0.6, slow_listing=0.3))
+    up(cloud, Known(name="a"))
+    assert cloud.calls["create:known"] == 1

@@ -11,13 +11,14 @@ import pytest
 import yaml
 
 from clusterkit.clouds import ACCOUNT_FIELDS, CLOUDS, HOME_FIELDS, model
+from clusterkit.cluster import target_of
 from clusterkit.engine.target import Target
 from clusterkit.errors import Denied, Immutable
 from clusterkit.operator.conditions import Condition, merged, told
 from clusterkit.operator.crd import OWN, crd
 from clusterkit.operator.manifests import manifests
 from clusterkit.operator.metrics import Metrics
-from clusterkit.operator.wanted import check_same, target_of
+from clusterkit.operator.wanted import check_same
 from tests.drivers.cases import CASES
 from tests.drivers.world import edited
 
@@ -163,6 +164,9 @@ def test_the_target_is_the_profiles() -> None:
             "resource_group": "rg",
             "policy": "Manage",
             "pools": [{"name": "a", "machine": {"cpu": 2, "memory": 8}}],
+            "tags": {"owner": "team"},
         },
     }
-    assert target_of(profile_of(body)) == Target("aks", "demo", "westeurope", home="rg")
+    target = target_of(profile_of(body))
+    assert target == Target("aks", "demo", "westeurope", home="rg")
+    assert target.tags == (("owner", "team"),)

@@ -42,6 +42,17 @@ def test_members_share_and_take_over(here: World) -> None:
     one.leave()
 
 
+def test_members_of_other_groups_do_not_share(here: World) -> None:
+    one = Members(here.kube, names.NAMESPACE, "one", 60.0, "a")
+    two = Members(here.kube, names.NAMESPACE, "two", 60.0, "b")
+    for each in (one, two, one):
+        each.renew()
+    assert one.alive == {"one"}
+    assert two.alive == {"two"}
+    one.leave()
+    two.leave()
+
+
 def test_a_silent_member_is_taken_for_dead(here: World) -> None:
     one = Members(here.kube, names.NAMESPACE, "one", 0.2)
     two = Members(here.kube, names.NAMESPACE, "two", 0.2)

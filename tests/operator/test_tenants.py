@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from clusterkit.clouds import CLOUDS, SECRETS
+from clusterkit.clouds import CLOUDS
 from clusterkit.engine.target import CloudConnection
+from clusterkit.environment import SECRETS
 from clusterkit.errors import CredentialsError
 from clusterkit.operator.credentials import Wallet
+from clusterkit.operator.names import core
 from tests.operator.world import World, spec, text, world
 
 
@@ -116,6 +118,11 @@ def test_clusters_of_others_are_not_taken_over(here: World) -> None:
     here.apply("other", {**spec(), "name": "shared"}, "default", {"clusterkit.dev/adopt": "other"})
     told = here.until_reason("other", "NotOurs")["message"]
     assert "belongs to another CloudCluster" in told
+    here.patch("other", paused=True)
+    here.until_reason("other", "Paused")
+    here.patch("other", paused=False)
+    here.until_reason("other", "NotOurs")
+    assert here.kube.get(core("default", "secrets", "other-kubeconfig")) is None
     here.annotate("other", confirm_deletion="other")
     here.delete("other")
     here.until_gone("other")
