@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from clusterkit.aks import blobs, keyvault, registry
@@ -66,10 +67,10 @@ def _taken(
 ) -> str | None:
     """Why nothing of a kind can have a name that is unique in Azure; None if it can, or has it."""
 
-    def there() -> bool:
+    def there(scope: Scope[Clients]) -> bool:
         return any(have.name.lower() == name for have in kind.there(scope))
 
-    # another run may make it between the two questions
-    if not there() and (why := available(scope.client, name)) and not there():
-        return why
-    return None
+    if there(scope) or not (why := available(scope.client, name)):
+        return None
+    # another run may have made it between the two questions
+    return None if there(replace(scope, client=scope.client.fresh())) else why

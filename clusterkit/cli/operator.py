@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from clusterkit.operator.run import Options
 
 app = typer.Typer(
-    help="Keep clusters as Kubernetes objects: kubectl apply in place of up.",
+    help="Keep clusters as Kubernetes objects, by kubectl apply.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

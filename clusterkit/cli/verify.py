@@ -66,7 +66,7 @@ def verify(
     trace: o.Trace = None,
     debug: o.Debug = False,
 ) -> int:
-    """Check that a cluster is ready for builds; exits 1 if it is not.
+    """Check that a cluster is ready for builds; exits 1 if not.
 
     Nothing is changed without --probe, and what --probe makes is removed again. With --kubeconfig
     or --context, or where there is no profile, it checks any cluster by the current context.

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
+from fnmatch import translate
+from functools import cache
 
 from clusterkit.errors import (
     CloudError,
@@ -77,7 +78,7 @@ class ErrorTable:
     def knows(self, code: str) -> bool:
         """Whether a row is about this code by name."""
         words = (word for row in self.rows for word in row.codes.split() if word != "*")
-        return any(fnmatchcase(code, word) for word in words)
+        return any(_fits(word, code) for word in words)
 
     def failed(self, code: str, message: str, operation: str) -> CloudError:
         """The error of an operation that has failed: ``Retryable`` where the same call may
@@ -164,21 +165,24 @@ class ErrorTable:
         return hint.replace("{operation}", operation)
 
 
-_PATTERNS = frozenset("*?[")
+@cache
+def _pattern(words: str) -> re.Pattern[str]:
+    """Compiled when an error asks for it, because most runs meet few."""
+    return re.compile("|".join(map(translate, words.split())))
+
+
+@cache
+def _words(message: str) -> re.Pattern[str]:
+    return re.compile(message, re.IGNORECASE | re.DOTALL)
 
 
 def _fits(words: str, text: str) -> bool:
-    """Whether one of the words is the text; patterns are compiled when they are needed, because
-    most runs meet few errors.
-    """
-    return any(
-        word == text or (not _PATTERNS.isdisjoint(word) and fnmatchcase(text, word))
-        for word in words.split()
-    )
+    """Whether one of the words is the text, or a pattern of it."""
+    return _pattern(words).match(text) is not None
 
 
 def _says(message: str, text: str) -> bool:
-    return re.search(message, text, re.IGNORECASE | re.DOTALL) is not None
+    return _words(message).search(text) is not None
 
 
 def _by_status(status: int) -> ErrorClass:

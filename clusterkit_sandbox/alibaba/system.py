@@ -41,7 +41,7 @@ _PARTS: Mapping[str, tuple[Part, ...]] = {
     ),
     "csi-provisioner": (
         Part("csi-provisioner", "csi-provisioner", _app("csi-provisioner"),
-             "alicloud-csi-provisioner", 2, budget=True),
+             "alicloud-csi-provisioner", 2),
     ),
     "flannel": (Part("kube-flannel-ds", "flannel", _app("flannel"), "flannel", host=True),),
     "loongcollector": (

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from clusterkit import clouds
-from clusterkit.cli import connect, main, receipt, target
+from clusterkit.cli import commands, connect, main, receipt, target
 from clusterkit.cli.target import Choice, find_target
 from clusterkit.cli.trace import Trace
 from clusterkit.cluster import Cluster
@@ -104,7 +104,7 @@ def test_ctrl_c_before_a_run_says_what_to_do(
     def pressed(_choice: Choice) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(target, "read_profile", pressed)
+    monkeypatch.setattr(commands, "read_profile", pressed)
     monkeypatch.setattr(sys, "argv", ["clusterkit", "validate", "profile.yaml"])
     with pytest.raises(SystemExit) as left:
         main.run()

@@ -136,16 +136,17 @@ def test_the_end_of_the_terminal_stops_a_run_as_ctrl_c_does() -> None:
     def gone(_text: str) -> None:
         raise OSError(errno.EIO, "the terminal is gone")
 
-    with stop_on_signals(gone) as stop:
-        os.kill(os.getpid(), signal.SIGHUP)
-        assert stop.is_set()
-    ignored = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     try:
+        with stop_on_signals(gone) as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert stop.is_set()
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         with stop_on_signals(gone) as stop:  # by nohup
             os.kill(os.getpid(), signal.SIGHUP)
             assert not stop.is_set()
     finally:
-        signal.signal(signal.SIGHUP, ignored)
+        signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize(

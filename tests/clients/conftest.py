@@ -188,6 +188,16 @@ def cloud(request: pytest.FixtureRequest) -> Cloud:
     return found
 
 
+def quick_on(*quick: Cloud) -> pytest.MarkDecorator:
+    """The test on these clouds in ``make test``, on the others in the long matrix."""
+    every = (EKS, ALIBABA, GKE, AKS)
+    cases = [
+        pytest.param(each, marks=() if each in quick else pytest.mark.deep, id=each.name)
+        for each in every
+    ]
+    return pytest.mark.parametrize("cloud", cases, indirect=True)
+
+
 @dataclass(frozen=True)
 class Running:
     """A cluster that is up."""

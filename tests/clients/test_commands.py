@@ -21,7 +21,7 @@ import yaml
 
 from clusterkit_sandbox import daemon
 from clusterkit_sandbox.pace import Pace
-from tests.clients.conftest import ALIBABA, EKS, TOOL, Cloud, Running, User, new_user
+from tests.clients.conftest import ALIBABA, EKS, TOOL, Cloud, Running, User, new_user, quick_on
 
 OTHERS = """\
 # kept by hand
@@ -262,6 +262,7 @@ def test_where_the_cloud_decides_how_long_they_live_nobody_else_does(user: User)
     assert "eks sets the lifetime of credentials itself" in said
 
 
+@quick_on(EKS)
 def test_commands_that_read_outlast_a_bad_connection(
     user: User, cloud: Cloud, running: Callable[[Cloud], Running]
 ) -> None:

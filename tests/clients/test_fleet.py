@@ -41,7 +41,7 @@ def _fleet(user: User, count: int) -> Path:
 @pytest.mark.parametrize(
     ("user", "count"),
     [
-        pytest.param("max", 8, marks=pytest.mark.timeout(300)),
+        pytest.param("max", 8, marks=[pytest.mark.deep, pytest.mark.timeout(300)]),
         pytest.param("600", 24, marks=[pytest.mark.deep, pytest.mark.timeout(900)]),
     ],
     indirect=["user"],

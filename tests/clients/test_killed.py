@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.clients.conftest import TOOL, Cloud, User
+from tests.clients.conftest import ALIBABA, GKE, TOOL, Cloud, User, quick_on
 
 
 def deep(*values: int) -> list[Any]:
@@ -49,6 +49,7 @@ def whole(user: User, cloud: Cloud) -> set[str]:
     return {key.replace(decoy, "NAME") for key in found}
 
 
+@quick_on(ALIBABA, GKE)
 @pytest.mark.parametrize("requests", [65, *deep(5, 25, 45, 85, 105)])
 def test_up_continues_and_destroy_leaves_nothing(
     user: User, cloud: Cloud, whole: set[str], requests: int

@@ -125,7 +125,7 @@ def cluster(tmp_path: Path) -> Iterator[dict[str, str]]:
     server.close()
 
 
-@pytest.mark.parametrize("seed", [0, 20261128])
+@pytest.mark.parametrize("seed", [0, pytest.param(20261128, marks=pytest.mark.deep)])
 def test_kubectl_is_answered_as_by_a_real_server(
     seed: int, cluster: dict[str, str], tmp_path: Path
 ) -> None:

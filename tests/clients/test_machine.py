@@ -50,6 +50,7 @@ def test_destroy_ends_well_without_the_kubeconfig(user: User) -> None:
         config.write_text(had)
 
 
+@pytest.mark.deep
 def test_a_cluster_is_told_also_when_its_context_cannot_be_written(tmp_path: Path) -> None:
     user = new_user(tmp_path, Pace(60))
     try:

@@ -47,6 +47,7 @@ def test_up_and_status_write_their_page(user: User, page: Path) -> None:
     assert not [file for file in user.home.iterdir() if file.name.startswith(".")]
 
 
+@pytest.mark.deep
 def test_a_failed_run_has_its_page_and_its_removal_too(user: User) -> None:
     profile, page = user.profile("fails"), user.home / "fails.html"
     user.tool("sandbox", "faults", "terminal:eks:CreateNodegroup@1")

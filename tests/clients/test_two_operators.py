@@ -11,7 +11,7 @@ import pytest
 
 from clusterkit_sandbox import daemon
 from clusterkit_sandbox.pace import Pace
-from tests.clients.conftest import TOOL, Cloud, User, new_user
+from tests.clients.conftest import ALIBABA, TOOL, Cloud, User, new_user, quick_on
 
 
 def ended(*children: subprocess.Popen[str]) -> list[tuple[int, str]]:
@@ -96,6 +96,7 @@ def elsewhere(user: User) -> dict[str, str]:
     return user.env | {"XDG_STATE_HOME": str(user.home / "another-machine")}
 
 
+@quick_on(ALIBABA)
 def test_another_machine_waits_and_says_for_whom(cloud: Cloud, slow: User) -> None:
     user, profile = slow, str(slow.profile("demo", cloud))
     first = user.start(TOOL, "up", profile, "--yes")

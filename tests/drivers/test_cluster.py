@@ -141,7 +141,7 @@ def test_a_process_that_lives_sees_every_change_made_by_hand(case: Case, tmp_pat
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
-    "count", [6, pytest.param(32, marks=[pytest.mark.deep, pytest.mark.crowd])]
+    "count", [3, pytest.param(32, marks=[pytest.mark.deep, pytest.mark.crowd])]
 )
 def test_many_clusters_on_as_many_threads(
     count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

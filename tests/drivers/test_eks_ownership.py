@@ -59,6 +59,8 @@ def strip(account: Account, kind: str, have: Any) -> None:
         account.ec2.delete_tags(Resources=[have.id], Tags=[{"Key": key} for key in keys])
 
 
+@pytest.mark.deep
+@pytest.mark.timeout(600)
 def test_what_lost_its_tags_is_named_and_can_be_adopted(tmp_path: Path) -> None:
     with world(RICH_CASE, tmp_path) as found:
         found.settle(found.up())

@@ -47,7 +47,10 @@ def nothing(found: World, before: Counter[str]) -> None:
     assert found.destroy_plan().empty
 
 
-@every_case
+@each(
+    [case for case in FULL if case.cloud == "gke"],
+    deep=[case for case in (*FULL, *MINIMAL) if case not in FULL or case.cloud != "gke"],
+)
 @pytest.mark.parametrize("changes", [pytest.param(1, marks=pytest.mark.deep), 5])
 def test_the_process_dies_again_and_again(case: Case, changes: int, tmp_path: Path) -> None:
     """``up``, dead after every so many calls that change something, until it is done; then

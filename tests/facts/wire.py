@@ -117,7 +117,9 @@ def alibaba(server: Loopback) -> Driver:
         raise AssertionError("no Kubernetes here")
 
     target = Target("alibaba", "demo", "ap-southeast-1")
-    clients = Clients(target, CloudConnection(server.proxy, server.ca_file, KEY), nowhere)
+    clients = Clients(
+        target, CloudConnection(server.proxy, server.ca_file, KEY, scale=0.0), nowhere
+    )
 
     def drive(fact: Fact) -> list[ClusterkitError]:
         if fact.playable == "task":
@@ -206,7 +208,7 @@ def gcp(server: Loopback) -> Driver:
     login = server.ca_file.with_name("login.json")
     login.write_text(json.dumps(LOGIN))
     environ = {"GOOGLE_APPLICATION_CREDENTIALS": str(login), "GOOGLE_CLOUD_PROJECT": "demo"}
-    connection = CloudConnection(server.proxy, server.ca_file, environ)
+    connection = CloudConnection(server.proxy, server.ca_file, environ, scale=0.0)
     clients = gke.Clients(Target("gke", "demo", "europe-west1"), connection, nowhere)
 
     def drive(fact: Fact) -> list[ClusterkitError]:

@@ -43,7 +43,7 @@ def test_a_service_that_is_not_there_says_so_at_once(
     call = getattr(aws.client(service), operation)
     start = time.monotonic()
     assert "The sandbox has no service" in refused("NotImplemented", call, **asked)
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 15  # a client that waits for it waits a minute
 
 
 def test_a_region_in_china_is_refused_by_the_service(aws: Aws) -> None:
