@@ -44,13 +44,17 @@ class Https(URLLib3Session):
 
 
 def read_once(client: Any, known: Contexts) -> None:
-    """Give a new client connections that read no file of authorities that is ``known``."""
-    made, config = client._endpoint.http_session, client.meta.config
-    client._endpoint.http_session = Https(
-        known,
-        verify=made._verify,
-        proxies=made._proxy_config._proxies,
-        timeout=(config.connect_timeout, config.read_timeout),
-        max_pool_connections=config.max_pool_connections,
-        socket_options=made._socket_options,
-    )
+    """Give a new client connections that read no file of authorities that is ``known``; a botocore
+    that keeps its connections elsewhere goes on with its own.
+    """
+    config = client.meta.config
+    with suppress(AttributeError):
+        made = client._endpoint.http_session
+        client._endpoint.http_session = Https(
+            known,
+            verify=made._verify,
+            proxies=made._proxy_config._proxies,
+            timeout=(config.connect_timeout, config.read_timeout),
+            max_pool_connections=config.max_pool_connections,
+            socket_options=made._socket_options,
+        )

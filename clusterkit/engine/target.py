@@ -13,6 +13,7 @@ from clusterkit.engine.cache import Once
 from clusterkit.engine.exchange import Exchange, Observe, tell_asker
 from clusterkit.engine.retry import Told
 from clusterkit.frozen import dataclass
+from clusterkit.naming import digest
 
 T = TypeVar("T")
 
@@ -85,8 +86,11 @@ class CloudConnection:
         return self.shared(self.reached(key), lambda: make(wire))
 
     def reached(self, key: tuple[str | None, ...]) -> str:
-        """An account and region (``Target.place``) as it is reached here."""
-        return repr((key, self.proxy, self.ca_file, sorted(self.environ.items())))
+        """An account and region (``Target.place``) as it is reached here; a hash, since it is kept
+        and the variables may hold secrets.
+        """
+        known = repr((key, self.proxy, self.ca_file, sorted(self.environ.items())))
+        return digest(known, length=32)
 
     def tell(self, exchange: Exchange) -> None:
         """Report a request or its answer to the observer, if there is one."""

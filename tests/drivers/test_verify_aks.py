@@ -201,7 +201,7 @@ BROKEN: Mapping[str, Broken] = {
     "old password": Broken({"Z6": "expired"}, _password(age=timedelta(hours=4)), SECRET),
     "provider": Broken({"Z7": "clusterkit up --activate"}, _unregistered),
     "push of Jenkins X": Broken(
-        {"Z2": "lacks AcrPush on the registry identity kubelet"}, _lacking("push"), JENKINS, zone
+        {"Z2": "lacks AcrPush on the registry"}, _lacking("push"), JENKINS, zone
     ),
     "files": Broken(
         {"Z2": "lacks Storage Blob Data Contributor"}, _lacking("files"), JENKINS, zone
