@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from clusterkit.clouds import check_minutes, check_target, load
 from clusterkit.engine.cache import Survey
+from clusterkit.engine.fence import Fence
 from clusterkit.engine.kind import AnyKind
-from clusterkit.engine.lock import Fence
 from clusterkit.engine.retry import Retry
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.target import CloudConnection, Target

@@ -34,7 +34,8 @@ from clusterkit.aks.network import PublicIpState, VirtualNetworkState
 from clusterkit.aks.pools import PoolSettings, foreign
 from clusterkit.aks.tags import BROKEN, REPLACE, ArmState, here, within, write_tags
 from clusterkit.engine.edit import Edit, edit, fixed
-from clusterkit.engine.kind import Durations, Env, Kind, Occupant, Tags
+from clusterkit.engine.kind import Durations, Env, Kind, Tags
+from clusterkit.engine.occupant import Occupant
 from clusterkit.engine.operation import Operation
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.versions import upgrade

@@ -15,7 +15,8 @@ from clusterkit.aks import ids, locks
 from clusterkit.aks.client import Clients, known
 from clusterkit.engine.cloud_lock import PREFIX
 from clusterkit.engine.edit import Edit
-from clusterkit.engine.kind import Durations, Env, Kind, Occupant, Record, Tags
+from clusterkit.engine.kind import Durations, Env, Kind, Record, Tags
+from clusterkit.engine.occupant import Occupant
 from clusterkit.engine.operation import Operation
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Denied, Exists, Gone, InUse, NotOurs, Rejected

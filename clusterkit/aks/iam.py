@@ -20,7 +20,8 @@ from clusterkit.aks.client import Clients
 from clusterkit.aks.tags import ArmState, Resource
 from clusterkit.engine.dates import utc
 from clusterkit.engine.edit import Edit
-from clusterkit.engine.kind import Durations, Env, Kind, Occupant, Record, Tags
+from clusterkit.engine.kind import Durations, Env, Kind, Record, Tags
+from clusterkit.engine.occupant import Occupant
 from clusterkit.engine.operation import Operation
 from clusterkit.engine.scope import Scope
 from clusterkit.naming import CLUSTER, NAME, mark, read_mark

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from clusterkit.aks import ids
 from clusterkit.aks.client import Clients
-from clusterkit.engine.kind import Occupant
+from clusterkit.engine.occupant import Occupant
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import CloudError
 

@@ -20,7 +20,8 @@ from clusterkit.aks.group import nodes_name
 from clusterkit.aks.profile import KEPT, AksProfile
 from clusterkit.aks.tags import BROKEN, REPLACE, ArmState, Resource, found, here
 from clusterkit.engine.edit import Edit, edit, fixed
-from clusterkit.engine.kind import Durations, Env, Kind, Occupant, Record
+from clusterkit.engine.kind import Durations, Env, Kind, Record
+from clusterkit.engine.occupant import Occupant
 from clusterkit.engine.operation import Operation
 from clusterkit.engine.preflight import Report
 from clusterkit.engine.scope import Scope

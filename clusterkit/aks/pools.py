@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from clusterkit.aks import ids
-from clusterkit.engine.kind import Occupant
+from clusterkit.engine.occupant import Occupant
 from clusterkit.frozen import dataclass
 from clusterkit.kube.nodes import Taint
 from clusterkit.naming import CLUSTER, NAME, digest

@@ -15,7 +15,8 @@ from clusterkit.aks.client import Clients
 from clusterkit.aks.errors import UNREGISTERED
 from clusterkit.aks.group import home
 from clusterkit.engine.edit import Edit
-from clusterkit.engine.kind import Env, Kind, Occupant, Record, S, Tags
+from clusterkit.engine.kind import Env, Kind, Record, S, Tags
+from clusterkit.engine.occupant import Occupant
 from clusterkit.engine.operation import Operation
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Denied, Exists, Gone, NotOurs, Propagating

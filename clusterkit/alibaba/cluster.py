@@ -26,7 +26,8 @@ from clusterkit.alibaba.tags import (
 )
 from clusterkit.alibaba.tasks import Task, begin, reason, task
 from clusterkit.engine.edit import Edit, edit, fixed
-from clusterkit.engine.kind import Durations, Env, Kind, Occupant, Tags
+from clusterkit.engine.kind import Durations, Env, Kind, Tags
+from clusterkit.engine.occupant import Occupant
 from clusterkit.engine.ownership import untagged
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.versions import upgrade

@@ -18,7 +18,8 @@ from clusterkit.alibaba.client import Clients, at_path
 from clusterkit.alibaba.cluster import ClusterState
 from clusterkit.alibaba.tags import write_tags
 from clusterkit.engine.edit import Edit, edit
-from clusterkit.engine.kind import Env, Kind, Occupant, Tags
+from clusterkit.engine.kind import Env, Kind, Tags
+from clusterkit.engine.occupant import Occupant
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import ClusterkitError, Gone, NotOurs
 from clusterkit.frozen import dataclass

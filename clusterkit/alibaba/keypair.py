@@ -13,7 +13,8 @@ from typing import ClassVar
 from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.network import neighbours
 from clusterkit.alibaba.tags import AlibabaState, Calls, Tagged, in_group, shown_name, write_tags
-from clusterkit.engine.kind import Env, Occupant
+from clusterkit.engine.kind import Env
+from clusterkit.engine.occupant import Occupant
 from clusterkit.engine.scope import Scope
 
 NOBODYS = "no-login"

@@ -17,7 +17,8 @@ from clusterkit.alibaba.client import Clients, at_path
 from clusterkit.alibaba.network import VpcState, VSwitchState
 from clusterkit.alibaba.tags import REPLACE, AlibabaState, Calls, Tagged, shown_name
 from clusterkit.engine.edit import Edit, edit, fixed
-from clusterkit.engine.kind import Durations, Env, Kind, Occupant, Tags
+from clusterkit.engine.kind import Durations, Env, Kind, Tags
+from clusterkit.engine.occupant import Occupant
 from clusterkit.engine.scope import Scope
 from clusterkit.frozen import dataclass
 

@@ -29,7 +29,8 @@ from clusterkit.alibaba.tags import (
     write_tags,
 )
 from clusterkit.engine.edit import Edit, edit, fixed
-from clusterkit.engine.kind import Durations, Env, Kind, Occupant, S, Tags
+from clusterkit.engine.kind import Durations, Env, Kind, S, Tags
+from clusterkit.engine.occupant import Occupant
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Finding
 from clusterkit.naming import CLUSTER

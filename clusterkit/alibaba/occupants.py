@@ -12,7 +12,7 @@ from typing import Any
 
 from clusterkit.alibaba.client import Clients, at_path
 from clusterkit.alibaba.tags import OWNER, read_tags
-from clusterkit.engine.kind import Occupant
+from clusterkit.engine.occupant import Occupant
 from clusterkit.engine.scope import Scope
 from clusterkit.frozen import dataclass
 from clusterkit.naming import CLUSTER

@@ -22,7 +22,8 @@ from clusterkit.eks.network import SubnetState
 from clusterkit.eks.tags import REPLACE, Ec2State, Tagged, where
 from clusterkit.engine.edit import Edit, edit, fixed
 from clusterkit.engine.edit import shown as shown_ranges
-from clusterkit.engine.kind import Durations, Env, Found, Kind, Occupant, S, Tags
+from clusterkit.engine.kind import Durations, Env, Found, Kind, S, Tags
+from clusterkit.engine.occupant import Occupant
 from clusterkit.engine.operation import Done, Failed, Outcome, Running
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.versions import upgrade

@@ -20,7 +20,8 @@ from urllib.parse import unquote
 from clusterkit.eks.client import Clients, pages
 from clusterkit.eks.tags import AwsState, Tagged, of_cluster, read_tags, write_tags
 from clusterkit.engine.edit import Edit, edit
-from clusterkit.engine.kind import Env, Found, Occupant, Tags
+from clusterkit.engine.kind import Env, Found, Tags
+from clusterkit.engine.occupant import Occupant
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Gone, InUse, NotOurs
 from clusterkit.naming import CLUSTER, KEEP, NAME, safe

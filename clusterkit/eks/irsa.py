@@ -18,7 +18,8 @@ from clusterkit.eks.cluster import Cluster, ClusterState
 from clusterkit.eks.iam import AnyRole, Document, document, every_role
 from clusterkit.eks.tags import FEW, AwsState, Tagged, read_tags, write_tags
 from clusterkit.engine.edit import Edit
-from clusterkit.engine.kind import Env, Found, Kind, Occupant, Tags
+from clusterkit.engine.kind import Env, Found, Kind, Tags
+from clusterkit.engine.occupant import Occupant
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import ClusterkitError, NotOurs
 from clusterkit.naming import CLUSTER, NAME

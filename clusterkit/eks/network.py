@@ -17,7 +17,8 @@ from clusterkit.eks import occupants
 from clusterkit.eks.client import Clients
 from clusterkit.eks.tags import REPLACE, Ec2, Ec2State, where
 from clusterkit.engine.edit import Edit, edit, fixed
-from clusterkit.engine.kind import Durations, Env, Kind, Occupant
+from clusterkit.engine.kind import Durations, Env, Kind
+from clusterkit.engine.occupant import Occupant
 from clusterkit.engine.scope import Scope
 from clusterkit.naming import CLUSTER
 

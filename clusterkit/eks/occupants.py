@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from clusterkit.eks.client import Clients, pages
 from clusterkit.eks.tags import of_cluster, read_tags, where
-from clusterkit.engine.kind import Occupant
+from clusterkit.engine.occupant import Occupant
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Gone
 from clusterkit.naming import CLUSTER

@@ -11,7 +11,8 @@ from typing import Any
 
 from clusterkit.engine import backoff
 from clusterkit.engine.inventory import Named
-from clusterkit.engine.kind import AnyKind, Leftover, Occupant
+from clusterkit.engine.kind import AnyKind, Leftover
+from clusterkit.engine.occupant import Occupant
 from clusterkit.engine.scheduler import Scheduler
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import CloudError, Finding, Gone, Retryable

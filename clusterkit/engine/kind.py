@@ -15,11 +15,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field, fields
-from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar, dataclass_transform
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, dataclass_transform
 from uuid import UUID, uuid4, uuid5
 
 from clusterkit.engine.backoff import EARLY
 from clusterkit.engine.edit import Edit
+from clusterkit.engine.occupant import Occupant
 from clusterkit.engine.operation import Operation
 from clusterkit.engine.scope import K, Scope
 from clusterkit.errors import Absent, ClusterkitError, Finding
@@ -105,21 +106,6 @@ class Durations:
     delete: float = 0.0
     early: float = EARLY
     """the share of these that passes before anybody has seen an end"""
-
-
-class Occupant(NamedTuple):
-    """Something of others that keeps a thing of ours from being deleted."""
-
-    kind: str
-    """the vendor's noun in plain words: ``network interface``"""
-    id: str
-    name: str = ""
-    """what a person knows it by: the Name tag, the description"""
-    cure: str = ""
-    """the command that removes it, or what else to do"""
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.id}" + (f" ({self.name})" if self.name else "")
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, eq_default=False)

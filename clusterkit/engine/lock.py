@@ -24,7 +24,6 @@ from uuid import UUID
 
 from clusterkit.engine import backoff
 from clusterkit.engine.cloud_lock import PREFIX, CloudLock, Held, Holder, Times
-from clusterkit.engine.exchange import Exchange, Observe
 from clusterkit.engine.file_lock import Place, Release
 from clusterkit.engine.operation import Operation, ended
 from clusterkit.engine.retry import here
@@ -64,29 +63,6 @@ def monotonic() -> float:
 
 class _Frozen(Exception):
     """The file lock's holder does not work any more."""
-
-
-class Fence:
-    """Each request passes it before it leaves: no change without the lock it needs."""
-
-    def __init__(self, tell: Observe) -> None:
-        """``tell`` is told of each request that passed, and of its answer."""
-        self._tell = tell
-        self.lock: Lock | None = None
-        """the lock that changes need now; the driver's clients hold the fence, so it is no longer
-        than a run here
-        """
-
-    @property
-    def held_here(self) -> bool:
-        """Whether this thread holds the lock."""
-        return self.lock is not None and self.lock.of_this_thread
-
-    def __call__(self, exchange: Exchange) -> None:
-        """``Locked`` for a change whose lock another run has."""
-        if self.lock is not None and exchange.mutating and exchange.phase == "before":
-            self.lock.check()
-        self._tell(exchange)
 
 
 class Lock:

@@ -45,7 +45,6 @@ from clusterkit.errors import (
     ClusterkitError,
     Gone,
     Locked,
-    Propagating,
     Retryable,
     ServerError,
     TimedOut,
@@ -225,8 +224,8 @@ class Run:
     def _poll_later(self, task: Task, delay: float) -> None:
         if self._stopping:
             self._stop_task(task, task.note)
-        elif self._timed_out(task):
-            self._time_out(task)
+        elif late := task.late(self._scheduler.now(), self._scale):
+            self.fail(task, late)
         else:
             operation = task.operation
             self._operating[task] = 1
@@ -302,31 +301,14 @@ class Run:
         """Look at the task again in ``delay`` seconds, or (left out) when a poll is due."""
         if self._stopping:
             self._stop_task(task, note or task.note)
-        elif self._timed_out(task):
-            if note:
-                self.note(task, note)
-            self._time_out(task)
+            return
+        if note:
+            self.note(task, note)
+        if late := task.late(self._scheduler.now(), self._scale):
+            self.fail(task, late)
         else:
-            if note:
-                self.note(task, note)
             pause = task.poll(self._scheduler.now(), self._scale) if delay is None else delay
             self._poller.add(task, pause)
-
-    def _timed_out(self, task: Task) -> bool:
-        limit = task.limit
-        away = task.trouble is not None and not isinstance(task.trouble, Propagating)
-        if task.kind.optional and task.step.op != "sweep" and away:
-            limit = min(limit, backoff.deadline(backoff.OPTIONAL_PATIENCE, self._scale))
-        return self._scheduler.now() - task.changed > limit
-
-    def _time_out(self, task: Task) -> None:
-        if task.kind.optional and task.trouble is not None:
-            self.fail(task, task.trouble)
-            return
-        minutes = (self._scheduler.now() - task.changed) / 60
-        what = f"timed out: nothing changed for {minutes:.0f} min; last seen: {task.note}"
-        hint = "nothing is lost: the same command again continues"
-        self.fail(task, TimedOut(what, where=task.key, hint=hint))
 
     def note(self, task: Task, note: str) -> None:
         """Say what the task is doing, if that is news."""

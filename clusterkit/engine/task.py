@@ -10,7 +10,7 @@ from clusterkit.engine.events import Op
 from clusterkit.engine.kind import AnyKind, Kind, Leftover
 from clusterkit.engine.operation import Operation
 from clusterkit.engine.step import Step
-from clusterkit.errors import Retryable
+from clusterkit.errors import ClusterkitError, Propagating, Retryable, TimedOut
 
 
 @dataclass(eq=False)
@@ -79,6 +79,21 @@ class Task:
         """Seconds until it is worth another look."""
         waited, early = now - (self.began if self.typical else self.since), self.kind.takes.early
         return backoff.poll(waited, scale, self.typical, early)
+
+    def late(self, now: float, scale: float) -> ClusterkitError | None:
+        """Why it is given up, if nothing has changed for too long."""
+        limit, trouble = self.limit, self.trouble
+        away = trouble is not None and not isinstance(trouble, Propagating)
+        if self.kind.optional and self.op != "sweep" and away:
+            limit = min(limit, backoff.deadline(backoff.OPTIONAL_PATIENCE, scale))
+        still = now - self.changed
+        if still <= limit:
+            return None
+        if self.kind.optional and trouble is not None:
+            return trouble
+        what = f"timed out: nothing changed for {still / 60:.0f} min; last seen: {self.note}"
+        hint = "nothing is lost: the same command again continues"
+        return TimedOut(what, where=self.key, hint=hint)
 
     @property
     def key(self) -> str:

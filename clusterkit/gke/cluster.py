@@ -15,7 +15,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, ClassVar
 
 from clusterkit.engine.edit import Edit, edit, fixed
-from clusterkit.engine.kind import Durations, Env, Kind, Occupant, Record, Tags
+from clusterkit.engine.kind import Durations, Env, Kind, Record, Tags
+from clusterkit.engine.occupant import Occupant
 from clusterkit.engine.operation import Operation
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.versions import upgrade

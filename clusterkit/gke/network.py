@@ -12,7 +12,8 @@ from ipaddress import IPv4Network
 from typing import Any, ClassVar
 
 from clusterkit.engine.edit import Edit, edit, fixed
-from clusterkit.engine.kind import Durations, Env, Kind, Occupant, Tags
+from clusterkit.engine.kind import Durations, Env, Kind, Tags
+from clusterkit.engine.occupant import Occupant
 from clusterkit.engine.operation import Operation
 from clusterkit.engine.scope import Scope
 from clusterkit.gke import occupants

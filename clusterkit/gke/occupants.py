@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from clusterkit.engine.kind import Occupant
+from clusterkit.engine.occupant import Occupant
 from clusterkit.engine.scope import Scope
 from clusterkit.gke.client import Clients
 from clusterkit.gke.tags import last, path_of, within

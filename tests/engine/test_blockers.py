@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-from clusterkit.engine.kind import Found, Leftover, Occupant
+from clusterkit.engine.kind import Found, Leftover
+from clusterkit.engine.occupant import Occupant
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Denied
 from tests.engine.dictcloud import DictCloud

@@ -18,7 +18,7 @@ import yaml
 
 from clusterkit.engine.target import Target
 from clusterkit.errors import ClusterkitError, NotOurs
-from clusterkit.kube import kubeconfig, kubeconfig_file
+from clusterkit.kube import kubeconfig, kubeconfig_file, kubeconfig_lock
 from clusterkit.kube.api import Access
 from tests.unit.odd_files import EACH, ODD, same
 
@@ -267,7 +267,7 @@ def test_what_is_no_regular_file_is_refused_and_stays(tmp_path: Path, kind: str)
 def test_a_lock_that_is_no_regular_file_is_somebody_elses(
     tmp_path: Path, config: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kubeconfig_file, "LOCK_PATIENCE", 0.05)
+    monkeypatch.setattr(kubeconfig_lock, "LOCK_PATIENCE", 0.05)
     ODD[kind](tmp_path / "config.lock")
     with pytest.raises(ClusterkitError, match="is locked"):
         kubeconfig.merge([config], entry(), use=True)
@@ -360,7 +360,7 @@ def test_names_that_yaml_would_take_for_something_else(tmp_path: Path) -> None:
 def test_a_lock_that_stays_is_named(
     tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kubeconfig_file, "LOCK_PATIENCE", 0.05)
+    monkeypatch.setattr(kubeconfig_lock, "LOCK_PATIENCE", 0.05)
     lock = tmp_path / "config.lock"
     lock.touch()
     with pytest.raises(ClusterkitError, match="is locked") as caught:
