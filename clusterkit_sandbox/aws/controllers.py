@@ -105,7 +105,7 @@ class ClusterControllers(Controllers[Any]):
         """The cluster autoscaler that somebody installed; EKS has none of its own."""
         if pod is None or "--cloud-provider=aws" not in pod.arguments:
             return None
-        self._eks.clock.advance()
+        self._eks.clock.settle()
         with self._eks.account.lock:
             record = self._eks.store.get(ClusterRecord, self._cluster, self._region)
         return PodScaling(self._eks, record, pod) if record is not None else None
@@ -122,7 +122,7 @@ class ClusterControllers(Controllers[Any]):
 
     def provisioners(self) -> Sequence[str]:
         """The EBS CSI driver, once its add-on is active."""
-        self._eks.clock.advance()
+        self._eks.clock.settle()
         return super().provisioners()
 
     def drivers(self) -> Sequence[str]:

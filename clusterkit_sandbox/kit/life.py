@@ -15,6 +15,7 @@ import itertools
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -36,6 +37,9 @@ class Clock:
         self.pace = pace
         self._wake = threading.Condition()
         self._making = threading.RLock()
+        self._calling = threading.RLock()
+        self._calls: deque[Change] = deque()
+        """what is to be asked of somebody who may ask back, once no change is under way"""
         self._heap: list[tuple[float, int, Change]] = []
         self._numbers = itertools.count()
         self._thread: threading.Thread | None = None
@@ -65,8 +69,25 @@ class Clock:
                 self._thread.start()
             self._wake.notify()
 
+    def aside(self, call: Change) -> None:
+        """Make a call with the next advance, when no change is under way: who answers it may have
+        to know what is true by now (``settle``).
+        """
+        self.after(0, lambda: self._calls.append(call))
+
     def advance(self) -> None:
-        """Apply every change that is due, in order."""
+        """Apply every change that is due, in order, and make the calls put aside."""
+        self.settle()
+        with self._calling:
+            while self._calls:
+                call = self._calls.popleft()
+                try:
+                    call()
+                except Exception:
+                    _LOG.exception("a call of an emulated cloud failed")
+
+    def settle(self) -> None:
+        """Apply every change that is due and make no call: for whoever answers one."""
         with self._making:
             while True:
                 with self._wake:
@@ -80,8 +101,9 @@ class Clock:
 
     def clear(self) -> None:
         """Drop pending changes, wait for a running one, and end the thread."""
-        with self._making, self._wake:
+        with self._calling, self._making, self._wake:
             self._heap.clear()
+            self._calls.clear()
             self._life += 1
             thread, self._thread = self._thread, None
             self._wake.notify_all()

@@ -129,8 +129,8 @@ def _place(one: Object) -> str:
 
 @dataclass(frozen=True)
 class Installer:
-    """Changes what is installed, with no lock held, as soon as the clock comes to it: admission
-    asks the cloud back.
+    """Changes what is installed, with no lock held and no change under way: admission and
+    controllers ask the cloud back.
     """
 
     endpoints: Endpoints
@@ -149,7 +149,7 @@ class Installer:
     def _each(self, cluster: str, method: str, some: Iterable[Object]) -> None:
         wanted = list(some)
 
-        def change() -> None:
+        def call() -> None:
             client = self.endpoints.drainer(cluster)
             if client is None:
                 return
@@ -167,4 +167,4 @@ class Installer:
                 client.close()
 
         if wanted:
-            self.clock.after(0, change)
+            self.clock.aside(call)

@@ -143,3 +143,31 @@ def test_running_operations_are_never_forgotten_for_want_of_room(clock: Clock) -
     assert some.get("op-39") is not None
     some.forget("c1")
     assert len(some) == 0
+
+
+def test_who_answers_a_call_put_aside_may_settle_the_clock(clock: Clock) -> None:
+    """An API server that is sent an object asks the cloud what is true by now."""
+    seen: list[str] = []
+
+    def call() -> None:
+        clock.after(0, lambda: seen.append("a change"))
+        answering = threading.Thread(target=clock.settle)
+        answering.start()
+        answering.join(5)
+        assert not answering.is_alive()
+        seen.append("the answer")
+
+    clock.aside(call)
+    clock.advance()
+    assert seen == ["a change", "the answer"]
+
+
+def test_a_call_put_aside_that_fails_stops_no_other(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    made: list[int] = []
+    clock.aside(lambda: made.append(1 // 0))
+    clock.aside(lambda: made.append(2))
+    clock.advance()
+    assert made == [2]
+    assert "a call of an emulated cloud failed" in caplog.text
