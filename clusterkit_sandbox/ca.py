@@ -12,12 +12,14 @@ purpose.
 from __future__ import annotations
 
 import os
+import socket
 import ssl
 import tempfile
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -132,9 +134,27 @@ class Authority(Signer):
         return context
 
 
+class _Accepted(ssl.SSLSocket):
+    """The server's end of a connection.
+
+    Python's ``wrap_socket`` takes the descriptor over, then asks who the peer is. If the peer has
+    reset the connection by then, it fails and leaves the descriptor open.
+    """
+
+    def getpeername(self) -> Any:
+        """Who is at the other end; closes a connection that has none."""
+        try:
+            return super().getpeername()
+        except OSError:
+            if not self.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                self.close()
+            raise
+
+
 def server_context() -> ssl.SSLContext:
     """The server side of TLS: 1.2 and up, HTTP/1.1 only."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sslsocket_class = _Accepted
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     return context

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import shutil
 import socket
 import ssl
+import struct
 import subprocess
 import threading
 import time
@@ -330,6 +332,21 @@ def test_clients_that_go_away_leave_nothing(world: World) -> None:
     _until(lambda: len(world.threads()) == 1)
     with world.session() as session:
         assert session.get(f"https://{HOST}/Describe").ok
+
+
+def test_a_connection_reset_before_the_handshake_is_closed(world: World) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        client = socket.create_connection(listening.getsockname())
+        accepted, _ = listening.accept()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+    descriptor = accepted.fileno()
+    with pytest.raises(OSError, match=r"Errno"):
+        world.authority.context(HOST).wrap_socket(
+            accepted, server_side=True, do_handshake_on_connect=False
+        )
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
 
 
 def test_stop_closes_idle_connections(world: World) -> None:
