@@ -28,7 +28,7 @@ from clusterkit.aks.clusterstate import (
 )
 from clusterkit.aks.containerservice import MISSING
 from clusterkit.aks.group import check_home, home_name, nodes_home, nodes_name
-from clusterkit.aks.iam import IdentityState
+from clusterkit.aks.iam import EFFECTIVE, IdentityState
 from clusterkit.aks.keypair import NOBODY, nobodys_key, same_key, ssh
 from clusterkit.aks.network import PublicIpState, VirtualNetworkState
 from clusterkit.aks.pools import PoolSettings, foreign
@@ -61,6 +61,7 @@ class Cluster(Kind[Clients, ClusterState]):
     serial: ClassVar[bool] = True
     patience: ClassVar[float] = 3600.0
     """logs have 923 s for a create, and rights of an identity take effect in up to an hour"""
+    propagation: ClassVar[float] = EFFECTIVE
     takes: ClassVar[Durations] = Durations(create=258, delete=243)
     uses: ClassVar[tuple[str, ...]] = ("role-assignment", "virtual-network", "identity")
 

@@ -77,6 +77,11 @@ ERRORS = ErrorTable(
         Row(errors.Propagating, "ContainerOperationFailure", message="does not exist"),
         Row(errors.Exists, "PreconditionFailed", "Microsoft.Compute/virtualMachineScaleSets?PUT"),
         Row(errors.Propagating, "LinkedAuthorizationFailed", f"{CLUSTERS}* {ASSIGNMENTS}*"),
+        Row(
+            errors.Propagating,
+            "CustomKubeletIdentityMissingPermissionError",
+            hint="Managed Identity Operator may not have taken effect yet; run the command again",
+        ),
         Row(errors.Propagating, "ResourceGroupNotFound", "Microsoft.Resources/resourceGroups?GET"),
         Row(errors.Propagating, "ResourceGroupNotFound ParentResourceNotFound", "*?PUT"),
         Row(errors.Propagating, "ResourceNotFound", f"{ASSIGNMENTS}?PUT*"),

@@ -46,6 +46,9 @@ ROLES: Mapping[str, str] = {
 """built-in roles, the same everywhere
 (https://learn.microsoft.com/azure/role-based-access-control/built-in-roles)"""
 ROLE_NAMES = {identifier: name for name, identifier in ROLES.items()}
+EFFECTIVE = 600.0
+"""seconds until a new role assignment has an effect (facts/durations.tsv, "role effective on data
+plane")"""
 KEEP_VOLUMES = "clusterkit-keep-volumes"
 """tag of the control plane's identity, which goes after the cluster"""
 
@@ -125,6 +128,7 @@ class RoleAssignment(Kind[Clients, RoleAssignmentState]):
 
     kind: ClassVar[str] = "role-assignment"
     taggable: ClassVar[bool] = False
+    propagation: ClassVar[float] = EFFECTIVE
     takes: ClassVar[Durations] = Durations(create=25, delete=5)
     uses: ClassVar[tuple[str, ...]] = (
         "registry",

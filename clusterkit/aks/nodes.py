@@ -16,6 +16,7 @@ from clusterkit.aks.cluster import merge, owned
 from clusterkit.aks.clusterstate import CHANGING, ClusterState, why
 from clusterkit.aks.containerservice import MISSING
 from clusterkit.aks.errors import ERRORS
+from clusterkit.aks.iam import EFFECTIVE
 from clusterkit.aks.network import VirtualNetworkState
 from clusterkit.aks.pools import HASH, OF_AKS, PoolSettings, taints
 from clusterkit.aks.tags import BROKEN
@@ -87,6 +88,7 @@ class NodePool(Nodes[Clients, NodePoolState]):
     serial: ClassVar[bool] = True
     patience: ClassVar[float] = 3600.0
     """13 minutes and more for a delete (terraform-provider-azurerm#17543)"""
+    propagation: ClassVar[float] = EFFECTIVE
     takes: ClassVar[Durations] = Durations(create=180, delete=780)
     uses: ClassVar[tuple[str, ...]] = ("virtual-network",)
     dies_with: ClassVar[str | None] = "cluster"

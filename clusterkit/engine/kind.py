@@ -18,7 +18,7 @@ from dataclasses import field, fields
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, dataclass_transform
 from uuid import UUID, uuid4, uuid5
 
-from clusterkit.engine.backoff import EARLY
+from clusterkit.engine.backoff import EARLY, PROPAGATION
 from clusterkit.engine.edit import Edit
 from clusterkit.engine.occupant import Occupant
 from clusterkit.engine.operation import Operation
@@ -137,6 +137,9 @@ class Kind(ABC, Generic[C, S]):
     """its create sets everything, so that what it returns need not be compared"""
     patience: ClassVar[float] = 300.0
     """seconds of the real cloud in which nothing changes, until a step has timed out"""
+    propagation: ClassVar[float] = PROPAGATION
+    """seconds of the real cloud in which its service may not know, or not obey, what was just made
+    (``errors.Propagating``)"""
     takes: ClassVar[Durations] = Durations()
     dies_with: ClassVar[str | None] = None
     """the kind whose deletion takes this one along"""

@@ -273,7 +273,7 @@ class Reconcile:
         """Something that exists is not known to this service yet: for a time that is normal."""
         now = self._actions.now()
         task.propagating = task.propagating or now
-        if now - task.propagating < max(5.0, backoff.PROPAGATION * self._env.scale):
+        if now - task.propagating < max(5.0, task.wish.propagation * self._env.scale):
             busy = Propagating(
                 error.what, code=error.code, operation=error.operation, request_id=error.request_id
             )

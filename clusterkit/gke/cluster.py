@@ -29,7 +29,7 @@ from clusterkit.gke.network import PODS, SERVICES, NetworkState, SubnetworkState
 from clusterkit.gke.operations import container_operation
 from clusterkit.gke.policies import workload_pool
 from clusterkit.gke.pools import SCOPES, Body, complete
-from clusterkit.gke.tags import Marked, within
+from clusterkit.gke.tags import USABLE, Marked, within
 from clusterkit.naming import CLUSTER, NAME
 from clusterkit.profile.network import ANYWHERE
 
@@ -109,6 +109,7 @@ class Cluster(Kind[Clients, ClusterState]):
     unhealthy: ClassVar[frozenset[str]] = frozenset({"DEGRADED", RECONCILING})
     leaving: ClassVar[frozenset[str]] = frozenset({"STOPPING"})
     serial: ClassVar[bool] = True
+    propagation: ClassVar[float] = USABLE
     patience: ClassVar[float] = 2700.0
     """a stockout has been seen to take 35 minutes to show (cilium/cilium#48184)"""
     takes: ClassVar[Durations] = Durations(create=214, delete=189)

@@ -27,6 +27,7 @@ from clusterkit.gke import policies, registry, storage
 from clusterkit.gke.client import Clients
 from clusterkit.gke.identities import accounts_host
 from clusterkit.gke.policies import Confirmed, Grant, Holder, account_id, changed, is_account
+from clusterkit.gke.tags import USABLE
 from clusterkit.naming import CLUSTER, NAME, digest, mark, read_mark
 
 NODE_ROLE = "roles/container.defaultNodeServiceAccount"
@@ -56,6 +57,7 @@ class IamServiceAccount(Kind[Clients, ServiceAccountState]):
 
     kind: ClassVar[str] = "iam-service-account"
     taggable: ClassVar[bool] = False
+    propagation: ClassVar[float] = USABLE
     takes: ClassVar[Durations] = Durations(create=10)
     roles: tuple[str, ...] = ()
     """in the project"""

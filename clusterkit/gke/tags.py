@@ -55,10 +55,16 @@ class ComputeState(Record):
     tags: Tags = field(default_factory=dict)
 
 
+USABLE = 300.0
+"""seconds until every part of an API knows that it has just been enabled (facts/durations.tsv, "API
+enabled → usable")"""
+
+
 class Marked(Kind[Clients, S]):
     """A kind of Compute Engine: listed in its collection, marked in its description."""
 
     taggable: ClassVar[bool] = False
+    propagation: ClassVar[float] = USABLE
     collection: ClassVar[str]
     """``networks``"""
     place: ClassVar[str] = "global"

@@ -8,6 +8,7 @@ from pathlib import Path
 from clusterkit.errors import ClusterkitError
 from clusterkit.naming import CLUSTER
 from clusterkit.profile.model import BaseProfile
+from clusterkit_sandbox.pace import Pace
 from tests.drivers.cases import CASES, MINIMAL, each
 from tests.drivers.world import Case, World, edited, until_used, world
 
@@ -16,6 +17,26 @@ MANY = 5
 
 QUICK = [case for case in CASES if len(case.changes) < MANY]
 LONG = [case for case in CASES if case not in QUICK]
+
+
+class Hearsay(Pace):
+    """Nothing takes time but the news of one service to another."""
+
+    def seconds(self, what: str) -> float:
+        news = what.endswith(("/effect", "/effective", "/propagation", "/replication"))
+        return super().seconds(what) if news else 0.0
+
+    __eq__ = object.__eq__  # or a sandbox of the plain pace is taken for one of this
+    __hash__ = object.__hash__
+
+
+HEARSAY = Hearsay(20)
+
+
+@each(MINIMAL)
+def test_rights_that_take_effect_late(case: Case, tmp_path: Path) -> None:
+    with world(case, tmp_path, HEARSAY) as found:
+        found.settle(found.up())
 
 
 @each(LONG)
