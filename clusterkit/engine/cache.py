@@ -6,8 +6,10 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from math import inf
 from typing import Any, Generic, Protocol, TypeVar
 
 from clusterkit.engine.retry import Retry
@@ -20,6 +22,9 @@ Answers = dict[str, "Future[Any]"]
 AGE = 60.0
 """seconds for which clusters share an answer; as long as what is there is believed in a run
 (``inventory.MAX_AGE``)"""
+
+UNUSED = 3600.0
+"""seconds after which what nobody has asked for is forgotten"""
 
 
 class Common(Protocol):
@@ -92,13 +97,24 @@ def _once(guard: threading.Lock, answers: Answers, key: str, read: Callable[[], 
 
 class Survey:
     """What the plans of several clusters ask alike: zones, machine types, versions, quotas, lists
-    of a whole region. Each question is asked once, and again when its answer is ``AGE`` old. For
-    the plans of one command; whoever plans again after waiting for a lock asks for himself.
+    of a whole region. Each question is asked once, and again when its answer is ``age`` old.
+    Whoever plans again after waiting for a lock asks for himself.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, age: float = AGE) -> None:
+        """``age``: seconds."""
         self._guard = threading.Lock()
         self._answers: dict[str, tuple[float, Answers]] = {}
+        self._age = age
+        self._after = -inf
+
+    def since(self, moment: float) -> Survey:
+        """The same, for who must not be told what was asked before then (``time.monotonic()``):
+        he has changed something, or somebody says that something has changed.
+        """
+        view = copy(self)
+        view._after = moment
+        return view
 
     def of(self, place: str, name: str) -> Common:
         """For the cluster of this name; ``place`` names the account and region, as their
@@ -113,27 +129,35 @@ class Survey:
         return ask
 
     def _current(self, question: str) -> Answers:
-        now = time.monotonic()
         with self._guard:
-            since, answers = self._answers.get(question, (-AGE, {}))
-            if now - since >= AGE:
+            now = time.monotonic()
+            since, answers = self._answers.get(question, (-inf, {}))
+            if now - since >= self._age or since < self._after:
+                for old in [q for q, (when, _) in self._answers.items() if now - when > self._age]:
+                    del self._answers[old]
                 since, answers = now, {}
                 self._answers[question] = (since, answers)
             return answers
 
 
 class Once:
-    """``once(name, make)``: what ``make`` gives, made by the first thread that asks, and kept."""
+    """``once(name, make)``: what ``make`` gives, made by the first thread that asks, and kept until
+    nobody has asked for an hour: credentials are replaced, and nobody asks for the old ones' again.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._lock = threading.RLock()
-        self._made: dict[str, Any] = {}
+        self._clock = clock
+        self._made: dict[str, tuple[float, Any]] = {}
 
     def __call__(self, name: str, make: Callable[[], T]) -> T:
         with self._lock:
+            now = self._clock()
             if name not in self._made:
-                self._made[name] = make()
-            made: T = self._made[name]
+                for old in [each for each, (when, _) in self._made.items() if now - when > UNUSED]:
+                    del self._made[old]
+            made: T = self._made[name][1] if name in self._made else make()
+            self._made[name] = (now, made)
             return made
 
 

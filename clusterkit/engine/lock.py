@@ -26,6 +26,7 @@ from clusterkit.engine import backoff
 from clusterkit.engine.cloud_lock import PREFIX, CloudLock, Held, Holder, Times
 from clusterkit.engine.file_lock import Place, Release
 from clusterkit.engine.operation import Operation, ended
+from clusterkit.engine.rate import urgent
 from clusterkit.engine.retry import here
 from clusterkit.engine.scheduler import SHARED, Scheduler
 from clusterkit.engine.scope import Scope
@@ -264,7 +265,8 @@ class Lock:
         before = getattr(self._own, "calling", False)
         self._own.calling = True
         try:
-            yield
+            with urgent():
+                yield
         finally:
             self._own.calling = before
 

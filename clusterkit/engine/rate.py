@@ -12,7 +12,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from clusterkit.errors import Throttled
@@ -30,6 +31,19 @@ forgotten when it has doubled"""
 HOLDS = 0.5
 """seconds that a request waits for its turn on its thread; if it would be longer it is refused, and
 its run looks again later"""
+
+
+_OF_THREAD = threading.local()
+
+
+@contextmanager
+def urgent() -> Iterator[None]:
+    """What this thread asks here does not wait for its turn: a lock must be renewed in time."""
+    before, _OF_THREAD.urgent = getattr(_OF_THREAD, "urgent", False), True
+    try:
+        yield
+    finally:
+        _OF_THREAD.urgent = before
 
 
 class Rate:
@@ -86,7 +100,8 @@ class Rate:
             limit = self._limit(now)
             pause = 0.0
             if limit is not None:
-                pause = max(0.0, self._free - now)
+                if not getattr(_OF_THREAD, "urgent", False):
+                    pause = max(0.0, self._free - now)
                 if pause * self._scale > HOLDS:
                     what = f"this account's requests are throttled to {limit:.1f} a second"
                     raise Throttled(what, code="Throttled", after=pause)

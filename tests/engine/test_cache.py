@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from clusterkit.engine.cache import ReadCache
+from clusterkit.engine.cache import UNUSED, Once, ReadCache, Survey
 from clusterkit.errors import Gone
 
 
@@ -75,3 +76,40 @@ def test_that_something_does_not_exist_is_an_answer() -> None:
         assert got.value.hint == ""
         got.value.hint = "said of one asker's cluster"
     assert len(asked) == 1
+
+
+def test_clusters_of_one_account_ask_once_and_what_names_one_is_its_own() -> None:
+    survey, cloud = Survey(), Cloud()
+    one, two = survey.of("account", "alpha"), survey.of("account", "beta")
+    assert [one("zones", cloud), two("zones", cloud)] == [1, 1]
+    assert survey.of("another", "gamma")("zones", cloud) == 2
+    assert [one("cluster alpha", cloud), one("cluster alpha", cloud)] == [3, 4]
+
+
+def test_who_has_changed_something_is_told_nothing_from_before() -> None:
+    survey, cloud = Survey(), Cloud()
+    old = survey.of("account", "alpha")
+    assert old("zones", cloud) == 1
+    after = survey.since(time.monotonic()).of("account", "alpha")
+    assert [after("zones", cloud), after("zones", cloud)] == [2, 2]
+    assert old("zones", cloud) == 2, "a newer answer is as good for the others"
+
+
+def test_answers_grow_old_and_are_not_kept() -> None:
+    survey, cloud = Survey(age=0.05), Cloud()
+    ask = survey.of("account", "alpha")
+    assert [ask("zones", cloud), ask("types", cloud)] == [1, 2]
+    time.sleep(0.1)
+    assert ask("zones", cloud) == 3
+    assert len(survey._answers) == 1
+
+
+def test_what_nobody_asks_for_any_more_is_forgotten() -> None:
+    now = [0.0]
+    once = Once(lambda: now[0])
+    kept, old = once("kept", object), once("old", object)
+    for _ in range(3):
+        now[0] += UNUSED * 0.6
+        assert once("kept", object) is kept
+    once("new", object)
+    assert once("old", object) is not old

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clusterkit.engine.rate import HOLDS, LEAST, Rate
+from clusterkit.engine.rate import HOLDS, LEAST, Rate, urgent
 from clusterkit.errors import Throttled
 
 
@@ -120,3 +120,23 @@ def test_on_a_sandbox_its_seconds_are_short_and_without_time_there_is_no_rate() 
     with pytest.raises(Throttled, match="slower"):
         timeless(clock.send)
     assert timeless.limit is None
+
+
+def crowd(rate: Rate) -> None:
+    """Requests of many threads, each of which sleeps until its turn."""
+    for _ in range(200):
+        rate(lambda: None)
+
+
+def test_what_is_urgent_does_not_wait_for_its_turn() -> None:
+    clock, slept = Clock(most=20), list[float]()
+    rate = Rate(1.0, clock, slept.append)
+    asked(rate, clock, 200, 0.02)
+    with pytest.raises(Throttled):
+        crowd(rate)
+    slept.clear()
+    with urgent():
+        rate(lambda: None)
+    assert not slept
+    with pytest.raises(Throttled):
+        rate(lambda: None)
