@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from clusterkit.engine.words import brief
+from clusterkit.engine.plan import Plan
+from clusterkit.engine.words import brief, counts
 from clusterkit.errors import ClusterkitError, PreflightError, ProfileError
 
+MOST = 20
+"""steps of a plan that the status lists"""
 LONGEST = 1024
 """characters of a message; the API's limit is 32,768 (``metav1.Condition``), a table's far less"""
 
@@ -61,5 +64,19 @@ def told(error: BaseException) -> str:
     details = [str(getattr(error, part, "")) for part in ("operation", "code")]
     request = str(getattr(error, "request_id", ""))
     said = " ".join(filter(None, details)) + (f", request {request}" if request else "")
-    more = f" ({said.strip()})" if said.strip() else ""
+    more = f" ({said})" if said else ""
     return brief(f"{error}{more}" + (f". {error.hint}" if error.hint else ""), LONGEST)
+
+
+def true(status: Mapping[str, Any], kind: str) -> bool:
+    """Whether a condition is."""
+    found = status.get("conditions") or ()
+    return any(each["type"] == kind and each["status"] == "True" for each in found)
+
+
+def summary(plan: Plan) -> dict[str, Any]:
+    """What it would do, for the status."""
+    steps = [f"{step.op} {step.key}" for step in plan.todo]
+    more = [f"and {len(steps) - MOST} more"] if len(steps) > MOST else []
+    words = counts((step.key, step.op) for step in plan.todo) or "nothing to do"
+    return {"summary": words, "steps": steps[:MOST] + more}

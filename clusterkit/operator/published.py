@@ -11,9 +11,10 @@ from typing import Any
 
 from clusterkit.cluster import Cluster
 from clusterkit.errors import NotOurs
+from clusterkit.kube import tokens
 from clusterkit.kube.api import KubeApi, Object
 from clusterkit.kube.kubeconfig import standalone
-from clusterkit.operator.names import GROUP, KIND, VERSION, core
+from clusterkit.operator.names import GROUP, KIND, OWNER, VERSION, core
 
 LIFE = 0.6
 """part of a credential's life after which it is replaced"""
@@ -34,16 +35,20 @@ def owner(body: Mapping[str, Any]) -> Object:
     }
 
 
-def write_kubeconfig(kube: KubeApi, body: Mapping[str, Any], cluster: Cluster) -> float:
+def write_kubeconfig(
+    kube: KubeApi, body: Mapping[str, Any], cluster: Cluster, mark: str, *, make: bool
+) -> float:
     """Write the Secret ``NAME-kubeconfig``; the seconds until it has to be written again.
 
-    ``NotOurs`` if there is such a Secret that is not this CloudCluster's.
+    In it is a token of the cluster's own (``kube/tokens.py``); ``mark`` says whose its
+    ServiceAccount is, ``make`` whether that may be made. ``Absent`` if there is none, ``NotOurs``
+    if there is a Secret or a ServiceAccount that is not this CloudCluster's.
     """
     metadata = body["metadata"]
     name = f"{metadata['name']}-kubeconfig"
     path = core(metadata["namespace"], "secrets", name)
     _check_ours(kube.get(path), body, f"Secret {name}")
-    credential = cluster.credential()
+    credential = tokens.administrator(cluster.kube, OWNER, mark, make=make)
     text = standalone(cluster.target, cluster.access(), credential)
     secret = {
         "apiVersion": "v1",
@@ -97,22 +102,3 @@ def _check_ours(there: Object | None, body: Mapping[str, Any], what: str) -> Non
     if there is not None and all(each["uid"] != body["metadata"]["uid"] for each in owners):
         hint = "rename it or this CloudCluster; nothing of it was changed"
         raise NotOurs(f"{what} exists and is not this CloudCluster's", hint=hint)
-
-
-def seen(cluster: Cluster) -> dict[str, Any]:
-    """What the cluster's own API says: version, nodes, address. ``CloudError`` while it does not
-    answer.
-    """
-    kube = cluster.kube
-    version = (kube.get("/version") or {}).get("gitVersion", "")
-    nodes = kube.list("/api/v1/nodes")
-    return {
-        "version": version,
-        "endpoint": cluster.access().server,
-        "nodes": {"ready": sum(map(_ready, nodes)), "total": len(nodes)},
-    }
-
-
-def _ready(node: Object) -> bool:
-    conditions = node.get("status", {}).get("conditions") or ()
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)

@@ -20,14 +20,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from clusterkit.cluster import Cluster, Outcome, Plan, target_of
+from clusterkit.engine.cache import Survey
 from clusterkit.engine.events import Event, RunStarted, StepDone, Warned
 from clusterkit.engine.lock import WAITING
 from clusterkit.engine.target import CloudConnection, Target
-from clusterkit.engine.words import counts, line
-from clusterkit.errors import ClusterkitError
+from clusterkit.engine.words import line
+from clusterkit.errors import Absent, ClusterkitError, Retryable
 from clusterkit.kube.api import KubeApi
+from clusterkit.kube.overview import overview
 from clusterkit.operator import names, published, wanted
-from clusterkit.operator.conditions import Condition, merged, reason, told
+from clusterkit.operator.conditions import Condition, merged, reason, summary, told, true
 from clusterkit.operator.credentials import Wallet
 from clusterkit.operator.metrics import Metrics
 
@@ -38,8 +40,6 @@ PROGRESS = 5.0
 """seconds between two notes of how far a run is"""
 ENOUGH = 4
 """runs one after the other, until the next waits for its turn: something undoes what they do"""
-MOST = 20
-"""steps of a plan that the status lists"""
 Body = dict[str, Any]
 
 
@@ -57,6 +57,8 @@ class Shared:
     """seconds between two looks at a cluster"""
     scale: float
     """``CloudConnection.scale`` of the clouds"""
+    survey: Survey
+    """what clusters of one account ask alike"""
     post: Callable[[Body, str, str, str], None]
     """posts an Event: of what, its type, reason and message; on the event loop"""
 
@@ -64,9 +66,14 @@ class Shared:
 class Keeper:
     """Keeps one cluster as its CloudCluster says."""
 
-    def __init__(self, shared: Shared, body: Body) -> None:
+    def __init__(self, shared: Shared, body: Body, since: float = 0.0) -> None:
+        """``since``: when another replica may have changed the cluster last, by
+        ``time.monotonic()``.
+        """
         self._shared = shared
         self.body = body
+        self._since = since
+        """what was asked of the cloud before may be true no longer"""
         self.uid: str = body["metadata"]["uid"]
         self.drifted = False
         self._status: Body = body.get("status") or {}
@@ -88,16 +95,21 @@ class Keeper:
         """The object's."""
         return str(self.body["metadata"]["name"])
 
+    @property
+    def _mark(self) -> str:
+        return wanted.owner(self._shared.fleet, self.body)
+
     def see(self, body: Body) -> None:
         """The object has changed: a run whose plan it may have been no more is stopped."""
         before = self.body
         if body["metadata"]["generation"] < before["metadata"]["generation"]:
             return  # the watch lags behind what was read since
         self.body = body
-        if _asked(before) != _asked(body):
+        if wanted.asked(before) != wanted.asked(body):
             self._changed.set()
             self.stop.set()
         elif wanted.annotation(before, names.AT) != wanted.annotation(body, names.AT):
+            self._since = time.monotonic()
             self._changed.set()
 
     def close(self) -> None:
@@ -117,7 +129,9 @@ class Keeper:
             except Exception as error:
                 wait, result = await self._failed(error), reason(error)
             cloud = str(self.body["spec"].get("cloud"))
-            self._shared.metrics.took("reconcile", began, cloud=cloud, result=result)
+            self._shared.metrics.took(
+                "reconcile", time.monotonic() - began, cloud=cloud, result=result
+            )
             if wait is None:
                 self.gone = True
                 return
@@ -158,37 +172,37 @@ class Keeper:
             return await self._delete()
         if names.FINALIZER not in (body["metadata"].get("finalizers") or ()):
             await ask(self._finalizers, add=True)
-        if _paused(body):
-            await self._tell(_PAUSED, Condition("Synced", None, "Paused", _PAUSED.message))
-            if self._published is not None:
-                await self._publish(self._published)
-            return self._shared.interval, "Paused"
-        if any(c["type"] == "Paused" for c in self._status.get("conditions") or ()):
+        if wanted.paused(body):
+            await self._tell(_PAUSED)
+        elif any(c["type"] == "Paused" for c in self._status.get("conditions") or ()):
             await self._tell(Condition("Paused", False, "NotPaused"))
         return await self._sync()
 
     async def _sync(self) -> tuple[float, str]:
         self._published = None
-        mark, observes = wanted.owner(self._shared.fleet, self.body), _observes(self.body)
+        observes = wanted.observes(self.body)
         profile = await ask(wanted.profile_of, self.body)
         target, before = target_of(profile), wanted.target_in(self._status)
         wanted.check_same(before, target)
         cluster = await ask(self._connected, target)
-        plan = await ask(cluster.plan, profile if observes else wanted.owned(profile, mark))
+        meant = profile if observes else wanted.owned(profile, self._mark)
+        survey = self._shared.survey.since(self._since)
+        plan = await ask(cluster.plan, meant, survey=survey)
         known = observes or before is not None
-        wanted.check_owner(plan, target.name, self.body, mark, known=known)
-        self._published = cluster
-        fields: Body = {"plan": _summary(plan)}
+        wanted.check_owner(plan, target.name, self.body, self._mark, known=known)
+        self._published, why = cluster, "policy: Observe" if observes else "paused"
+        observes = observes or wanted.paused(self.body)
+        fields: Body = {"plan": summary(plan)}
         what, self.drifted = fields["plan"]["summary"], not plan.empty
         if not observes:
             fields |= {"target": wanted.recorded(target), "account": plan.account}
         if plan.empty or observes:
             found = Condition("Synced", True, "InSync", "the cluster is as the spec says")
             if self.drifted:
-                found = Condition("Synced", False, "Drifted", f"{what} (policy: Observe)")
+                found = Condition("Synced", False, "Drifted", f"{what} ({why})")
             await self._observed(cluster, fields, found)
             return self._shared.interval, found.reason
-        ready = [] if _is(self._status, "Ready") else [_NOT_READY]
+        ready = [] if true(self._status, "Ready") else [_NOT_READY]
         await self._tell(Condition("Synced", False, "Reconciling", what), *ready, **fields)
         await self._run(cluster, plan, "Synced")
         self._ran += 1
@@ -199,10 +213,11 @@ class Keeper:
         self, cluster: Cluster, fields: Mapping[str, Any], synced: Condition
     ) -> None:
         """Tell what the cluster itself says, and publish how it is reached."""
-        seen: Mapping[str, Any] = {}
+        seen: Body = {}
         ready = Condition("Ready", True, "Running", "the Kubernetes API answers")
         try:
-            seen = await ask(published.seen, cluster)
+            seen = await ask(overview, cluster.kube)
+            seen["endpoint"] = (await ask(cluster.access)).server
         except ClusterkitError as error:
             ready = Condition("Ready", False, reason(error), told(error))
         if ready.ok and (self._ran or "wouldKeep" not in self._status):
@@ -217,9 +232,12 @@ class Keeper:
     async def _publish(self, cluster: Cluster) -> None:
         kube, body = self._shared.kube, self.body
         if self._renew_at - time.monotonic() < 1.0:
-            life = await ask(published.write_kubeconfig, kube, body, cluster)
-            self._renew_at = time.monotonic() + life
-            self._shared.metrics.add("kubeconfigs_written_total", cloud=cluster.target.cloud)
+            make = not (wanted.observes(body) or wanted.paused(body))
+            with suppress(Absent):
+                write, mark = published.write_kubeconfig, self._mark
+                life = await ask(write, kube, body, cluster, mark, make=make)
+                self._renew_at = time.monotonic() + life
+                self._shared.metrics.add("kubeconfigs_written", cloud=cluster.target.cloud)
         await ask(published.write_profile, kube, body, self._status)
 
     async def _run(self, cluster: Cluster, plan: Plan, condition: str) -> Outcome:
@@ -256,9 +274,11 @@ class Keeper:
             outcome = run.result()
         finally:
             stop.set()  # nobody else could end a run that is not watched any more
-            self.running = False
+            self.running, self._since = False, time.monotonic()
         result = "failed" if outcome.failed else "ok" if outcome.ok else "interrupted"
-        self._shared.metrics.took("run", began, cloud=cloud, action=action, result=result)
+        self._shared.metrics.took(
+            "run", time.monotonic() - began, cloud=cloud, action=action, result=result
+        )
         if outcome.failed:
             raise next(iter(outcome.failed.values()))
         return outcome
@@ -269,9 +289,11 @@ class Keeper:
         target, spec = wanted.target_in(self._status), self.body["spec"]
         if names.FINALIZER not in (self.body["metadata"].get("finalizers") or ()):
             return None, "Gone"
-        if target is None or spec.get("deletionPolicy") == "Orphan" or _observes(self.body):
+        if spec.get("deletionPolicy") == "Orphan" or wanted.observes(self.body):
             return await self._release("Orphaned", "the cluster stays in the cloud as it is")
-        if _paused(self.body):
+        if target is None and (target := await ask(self._unrecorded)) is None:
+            return await self._release("Orphaned", "nothing in the cloud is known to be its")
+        if wanted.paused(self.body):
             await self._tell(_PAUSED, Condition("Deleting", True, "Paused", _PAUSED.message))
             return self._shared.interval, "Paused"
         if wanted.annotation(self.body, names.CONFIRM) != self.name:
@@ -282,12 +304,11 @@ class Keeper:
             return self._shared.interval, "Unconfirmed"
         cluster = await ask(self._connected, target)
         plan = await ask(cluster.plan_destroy)
-        mark = wanted.owner(self._shared.fleet, self.body)
-        wanted.check_owner(plan, target.name, self.body, mark, known=True)
-        fields = {"plan": _summary(plan)}
-        going = Condition("Deleting", True, "Destroying", fields["plan"]["summary"])
+        wanted.check_owner(plan, target.name, self.body, self._mark, known=True)
+        said = summary(plan)
+        going = Condition("Deleting", True, "Destroying", said["summary"])
         gone = Condition("Ready", False, "Deleting", "the cluster is being destroyed")
-        await self._tell(going, gone, **fields)
+        await self._tell(going, gone, plan=said)
         outcome = await self._run(cluster, plan, "Deleting")
         if not outcome.ok:
             return 0.0, "Interrupted"
@@ -295,6 +316,20 @@ class Keeper:
             raise plan.stuck(target.name)
         kept = "; ".join(f"{each.key}: {each.reason}" for each in plan.kept)
         return await self._release("Destroyed", f"kept: {kept}" if kept else "nothing is left")
+
+    def _unrecorded(self) -> Target | None:
+        """The target of a cluster of which the status does not tell, as after a restore from a
+        backup; None if there is none, or nobody may look.
+        """
+        try:
+            target = target_of(wanted.profile_of(self.body))
+            plan = self._connected(target).plan_destroy()
+            wanted.check_owner(plan, target.name, self.body, self._mark, known=False)
+        except Retryable:
+            raise
+        except ClusterkitError:
+            return None
+        return target if plan.snapshot.states else None
 
     async def _release(self, word: str, message: str) -> tuple[None, str]:
         self._shared.post(self.body, "Normal", word, message)
@@ -324,8 +359,7 @@ class Keeper:
     async def _tell(self, *conditions: Condition, **fields: Any) -> None:
         """Write the status, and post an Event for each condition with a new reason."""
         metadata, old = self.body["metadata"], self._status
-        have = old.get("conditions") or []
-        generation = metadata["generation"]
+        have, generation = old.get("conditions") or [], metadata["generation"]
         new = {**old, **fields, "observedGeneration": generation}
         new["conditions"] = merged(have, conditions, generation)
         if new == old:
@@ -342,8 +376,7 @@ class Keeper:
             await ask(self._shared.kube.patch, path, {"status": self._status})
 
     def _post_event(self, event: Event) -> None:
-        text = line(event)
-        if text:
+        if text := line(event):
             name = type(event).__name__
             kind = "Warning" if name in ("StepFailed", "StepStopped", "Warned") else "Normal"
             self._shared.post(self.body, kind, name, text.strip())
@@ -354,34 +387,3 @@ _NOT_READY = Condition("Ready", False, "Creating", "the cluster is not there yet
 _GOING = {"up": "Reconciling", "destroy": "Destroying"}
 _WAITING = ("Reconciling", "Paused", "Unconfirmed", "Destroying")
 """reasons that are no trouble"""
-
-
-def _paused(body: Mapping[str, Any]) -> bool:
-    return bool(body["spec"].get("paused")) or wanted.annotation(body, names.PAUSED) not in (
-        "",
-        "false",
-    )
-
-
-def _observes(body: Mapping[str, Any]) -> bool:
-    return str(body["spec"].get("policy")) == "Observe"
-
-
-def _asked(body: Mapping[str, Any]) -> tuple[object, ...]:
-    """What a change of makes a plan out of date."""
-    metadata = body["metadata"]
-    said = (wanted.annotation(body, each) for each in (names.PAUSED, names.CONFIRM, names.ADOPT))
-    return (metadata.get("generation"), metadata.get("deletionTimestamp"), *said)
-
-
-def _is(status: Mapping[str, Any], kind: str) -> bool:
-    found = status.get("conditions") or ()
-    return any(each["type"] == kind and each["status"] == "True" for each in found)
-
-
-def _summary(plan: Plan) -> Body:
-    """What it would do, for the status."""
-    steps = [f"{step.op} {step.key}" for step in plan.todo]
-    more = [f"and {len(steps) - MOST} more"] if len(steps) > MOST else []
-    summary = counts((step.key, step.op) for step in plan.todo) or "nothing to do"
-    return {"summary": summary, "steps": steps[:MOST] + more}

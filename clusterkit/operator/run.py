@@ -13,6 +13,7 @@ import os
 import socket
 import tempfile
 import threading
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,7 @@ from typing import Any, cast
 import kopf
 from aiohttp import web
 
+from clusterkit.engine.cache import AGE, Survey
 from clusterkit.engine.target import CloudConnection
 from clusterkit.errors import ClusterkitError
 from clusterkit.kube.api import Access, KubeApi
@@ -33,7 +35,7 @@ from clusterkit.kube.members import LIFE, Members
 from clusterkit.naming import digest, safe
 from clusterkit.operator import names
 from clusterkit.operator.credentials import Wallet
-from clusterkit.operator.metrics import TYPE, Metrics
+from clusterkit.operator.metrics import GAUGES, TYPE, Metrics
 from clusterkit.operator.reconcile import Body, Keeper, Shared
 
 _LOG = logging.getLogger(__name__)
@@ -41,6 +43,8 @@ LOOK = 0.2
 """seconds after which it is seen that the operator is to stop"""
 THREADS = 16
 """for questions to the clouds and to the management cluster"""
+FRESH = 10
+"""part of the interval after which what clusters ask alike is asked again"""
 ENDS_WITHIN = 240.0
 """seconds that runs have to stop: calls in flight end; the Deployment gives 300"""
 
@@ -72,10 +76,12 @@ class Operator:
         self._bodies: dict[str, Body] = {}
         self._keepers: dict[str, tuple[Keeper, asyncio.Task[None]]] = {}
         self._context: Context | None = None
+        self._moved = time.monotonic()
+        """when the replicas changed last, and with them whose work it is"""
         self._renewing = ThreadPoolExecutor(1)
         """its own, since a Lease must not wait until questions to the clouds are answered"""
         self.closing = False
-        for gauge in ("clusters", "drifted", "running"):
+        for gauge in GAUGES:
             shared.metrics.gauge(gauge, partial(self._count, gauge))
 
     def _count(self, what: str) -> Mapping[str, int]:
@@ -106,16 +112,19 @@ class Operator:
                 keeper.close()
         for uid, body in self._bodies.items():
             if uid not in self._keepers and not self.closing and self.members.mine(uid):
-                keeper = Keeper(self._shared, body)
+                keeper = Keeper(self._shared, body, self._moved)
                 work = asyncio.create_task(keeper.keep(), context=self._context)
                 self._keepers[uid] = keeper, work
 
     async def beat(self) -> None:
         """Renew the membership for ever, and take what became this replica's."""
         loop = asyncio.get_running_loop()
+        alive = self.members.alive
         while True:
             try:
                 await loop.run_in_executor(self._renewing, self.members.renew)
+                if alive != self.members.alive:
+                    alive, self._moved = self.members.alive, time.monotonic()
             except ClusterkitError as error:
                 _LOG.warning("this replica could not renew its Lease: %s", error)
             self.share()
@@ -148,7 +157,8 @@ async def serve(
     over = asyncio.Event()
     with tempfile.TemporaryDirectory(prefix="clusterkit-operator-") as folder:
         wallet = Wallet(kube, base, Path(folder), everybody=options.default_credentials)
-        shared = Shared(kube, wallet, metrics, fleet, options.interval, base.scale, _post)
+        survey = Survey(min(AGE, options.interval / FRESH))
+        shared = Shared(kube, wallet, metrics, fleet, options.interval, base.scale, survey, _post)
         operator = Operator(shared, members)
         await asyncio.to_thread(members.renew)
         pages = await _pages(operator, metrics, options.port)

@@ -12,11 +12,13 @@ from clusterkit.engine.target import Target
 from clusterkit.errors import Finding, Immutable, NotOurs, ProfileError
 from clusterkit.naming import CLUSTER, digest
 from clusterkit.operator.crd import OWN
-from clusterkit.operator.names import ADOPT, OWNER
+from clusterkit.operator.names import ADOPT, CONFIRM, OWNER, PAUSED
 from clusterkit.profile.model import BaseProfile, checked
 from clusterkit.profile.yaml import Document
 
 Body = Mapping[str, Any]
+FIELDS = ("cloud", "name", "region", "account", "home")
+"""of a target"""
 
 
 def profile_of(body: Body) -> BaseProfile:
@@ -49,25 +51,21 @@ def owner(fleet: str, body: Body) -> str:
 
 def recorded(target: Target) -> dict[str, str]:
     """The target as the status keeps it; an account that the credentials choose is not in it."""
-    fields = ("cloud", "name", "region", "account", "home")
-    found = {field: getattr(target, field) for field in fields}
+    found = {field: getattr(target, field) for field in FIELDS}
     return {field: value for field, value in found.items() if value is not None}
 
 
 def target_in(status: Mapping[str, Any]) -> Target | None:
     """The target of the cluster that may have been made; None if there is none."""
     kept = status.get("target")
-    if not kept:
-        return None
-    where = (kept["cloud"], kept["name"], kept["region"])
-    return Target(*where, account=kept.get("account"), home=kept.get("home"))
+    return Target(**{field: kept.get(field) for field in FIELDS}) if kept else None
 
 
 def check_same(before: Target | None, now: Target) -> None:
     """``Immutable`` for a spec that means another cluster than before: the API server refuses it
     where it evaluates the CRD's rules.
     """
-    for field in ("cloud", "name", "region", "account", "home"):
+    for field in FIELDS:
         had, want = getattr(before, field, None), getattr(now, field)
         if before is not None and had != want:
             raise Immutable(
@@ -98,3 +96,21 @@ def check_owner(plan: Plan, cluster: str, body: Body, mark: str, *, known: bool)
 def annotation(body: Body, name: str) -> str:
     """The value, empty if it is not there."""
     return str((body["metadata"].get("annotations") or {}).get(name, ""))
+
+
+def paused(body: Body) -> bool:
+    """Whether nothing may be changed for a while."""
+    said = annotation(body, PAUSED)
+    return bool(body["spec"].get("paused")) or said not in ("", "false")
+
+
+def observes(body: Body) -> bool:
+    """Whether drift is shown and never mended."""
+    return str(body["spec"].get("policy")) == "Observe"
+
+
+def asked(body: Body) -> tuple[object, ...]:
+    """What a change of makes a plan out of date."""
+    metadata = body["metadata"]
+    said = (annotation(body, each) for each in (PAUSED, CONFIRM, ADOPT))
+    return (metadata.get("generation"), metadata.get("deletionTimestamp"), *said)

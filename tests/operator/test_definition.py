@@ -125,13 +125,15 @@ def test_errors_are_told_as_on_the_command_line() -> None:
 
 def test_metrics_are_in_prometheus_format() -> None:
     metrics = Metrics()
-    metrics.add("runs_total", 2, cloud='a"b', action="up")
+    metrics.took("run", 700, cloud='a"b', action="up", result="ok")
     metrics.gauge("clusters", lambda: {"eks": 3})
     lines = metrics.text().splitlines()
-    assert 'clusterkit_runs_total{action="up",cloud="a\\"b"} 2' in lines
-    assert 'clusterkit_clusters{cloud="eks"} 3' in lines
-    assert lines[0].startswith("# HELP clusterkit_")
-    assert lines[1].startswith("# TYPE clusterkit_")
+    run = 'action="up",cloud="a\\"b"'
+    for end, count in (("600.0", 0), ("900.0", 1), ("+Inf", 1)):
+        row = f'clusterkit_run_seconds_bucket{{{run},le="{end}",result="ok"}} {count}.0'
+        assert row in lines
+    assert f'clusterkit_run_seconds_sum{{{run},result="ok"}} 700.0' in lines
+    assert 'clusterkit_clusters{cloud="eks"} 3.0' in lines
 
 
 def test_the_manifests_are_hardened_and_complete() -> None:

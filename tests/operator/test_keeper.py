@@ -6,6 +6,7 @@ import asyncio
 import time
 from pathlib import Path
 
+from clusterkit.engine.cache import Survey
 from clusterkit.engine.target import CloudConnection
 from clusterkit.kube.api import Access, KubeApi
 from clusterkit.operator.credentials import Wallet
@@ -27,7 +28,7 @@ class Waits(Keeper):
 def test_a_kubeconfig_that_cannot_be_renewed_waits_for_the_next_look(tmp_path: Path) -> None:
     kube = KubeApi(lambda: Access("https://127.0.0.1:1", ""))
     wallet = Wallet(kube, CloudConnection(), tmp_path, everybody=False)
-    shared = Shared(kube, wallet, Metrics(), "fleet", 600.0, 1.0, lambda *_: None)
+    shared = Shared(kube, wallet, Metrics(), "fleet", 600.0, 1.0, Survey(), lambda *_: None)
     keeper = Waits(shared, {"metadata": {"uid": "u", "name": "a"}, "spec": {}})
 
     async def work() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from clusterkit.operator import names
 from tests.operator.world import POOLS, World, spec, text, world
 
 CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
@@ -52,6 +53,25 @@ def test_the_kubeconfig_of_the_secret_works(made: World) -> None:
     assert secret["metadata"]["ownerReferences"][0]["kind"] == "CloudCluster"
 
 
+def test_one_that_was_restored_without_its_status_is_not_forgotten(tmp_path: Path) -> None:
+    """Backups of objects leave the status out."""
+    with world(tmp_path, "gke") as made:
+        with made.operator():
+            made.apply("demo", spec("gke"))
+            made.until_reason("demo", "InSync")
+        made.kube.patch(names.path("default", "demo", "status"), {"status": None})
+        assert not (made.get("demo") or {})["status"]
+        made.delete("demo")
+        made.apply("never", {**spec("gke"), "deletionPolicy": "Delete"})
+        made.delete("never")
+        with made.operator():
+            made.until_reason("demo", "Unconfirmed", "Deleting")
+            made.until_gone("never")
+            made.annotate("demo", confirm_deletion="demo")
+            made.until_gone("demo")
+        assert made.things("demo", "gke") == set()
+
+
 def test_drift_is_mended(made: World) -> None:
     work = made.workload("demo")
     work.delete(f"{CLASSES}/gp3")
@@ -80,7 +100,7 @@ def test_nothing_is_changed_while_it_is_paused(made: World) -> None:
     made.until_reason("demo", "Paused", "Paused")
     work.delete(f"{CLASSES}/gp3")
     made.look("demo")
-    made.until_reason("demo", "Paused")
+    assert "1 to create (paused)" in made.until_reason("demo", "Drifted")["message"]
     assert work.get(f"{CLASSES}/gp3") is None
     made.patch("demo", paused=False)
     made.until(lambda: work.get(f"{CLASSES}/gp3"), "the storage class is back")

@@ -77,9 +77,9 @@ def test_it_has_the_rights_that_it_uses_and_no_others(
         _published(here)
         page = read()
         assert 'clusterkit_clusters{cloud="eks"} 1' in page
-        assert 'clusterkit_runs_total{action="up",cloud="eks",result="ok"} 1' in page
-        assert 'clusterkit_reconciles_total{cloud="eks",result="InSync"}' in page
-        assert 'clusterkit_cloud_calls_total{cloud="eks",service="ec2"}' in page
+        assert 'clusterkit_run_seconds_count{action="up",cloud="eks",result="ok"} 1.0' in page
+        assert 'clusterkit_reconcile_seconds_count{cloud="eks",result="InSync"}' in page
+        assert 'clusterkit_cloud_call_seconds_count{cloud="eks",service="ec2"}' in page
         here.annotate("demo", confirm_deletion="demo")
         here.delete("demo")
         here.until_gone("demo")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,9 @@ import pytest
 from clusterkit.clouds import CLOUDS
 from clusterkit.engine.target import CloudConnection
 from clusterkit.environment import SECRETS
-from clusterkit.errors import CredentialsError
+from clusterkit.errors import Absent, CredentialsError, Denied, NotOurs
+from clusterkit.kube import tokens
+from clusterkit.kube.api import KubeApi
 from clusterkit.operator.credentials import Wallet
 from clusterkit.operator.names import core
 from tests.operator.world import World, spec, text, world
@@ -100,6 +104,39 @@ def test_a_login_for_another_registry_comes_from_a_secret(here: World, tmp_path:
     assert (login.user, login.password) == ("me", "s3cr3t")
 
 
+@pytest.mark.parametrize("cloud", [pytest.param(cloud, marks=[pytest.mark.deep] if cloud != "gke"
+                                                 else []) for cloud in CLOUDS])  # fmt: skip
+def test_a_kubeconfig_is_good_for_its_own_cluster_only(cloud: str, tmp_path: Path) -> None:
+    """Although one identity makes both, and may use both."""
+    with world(tmp_path, cloud) as there, there.operator():
+        for namespace in ("tenant-a", "tenant-b"):
+            there.namespace(namespace)
+            there.apply(f"of-{namespace}", spec(cloud), namespace)
+        for namespace in ("tenant-a", "tenant-b"):
+            there.until_reason(f"of-{namespace}", "InSync", namespace=namespace)
+        mine, other = (there.reached(f"of-{each}", each) for each in ("tenant-a", "tenant-b"))
+        assert mine.token is not None
+        nodes = "/api/v1/nodes"
+        assert len(KubeApi(lambda: mine).list(nodes)) == 2
+        with pytest.raises((CredentialsError, Denied)):
+            KubeApi(lambda: replace(other, token=mine.token)).list(nodes)
+        claims = json.loads(base64.urlsafe_b64decode(mine.token().split(".")[1] + "=="))
+        assert claims["sub"] == "system:serviceaccount:kube-system:clusterkit-kubeconfig"
+        assert claims["exp"] - claims["iat"] == 3600
+
+
+def test_a_service_account_of_that_name_that_is_not_ours_is_left_alone(here: World) -> None:
+    kube, there = here.kube, f"/api/v1/namespaces/kube-system/serviceaccounts/{tokens.ACCOUNT}"
+    with pytest.raises(Absent):
+        tokens.administrator(kube, "clusterkit-owner", "me", make=False)
+    before = kube.apply(there, {"apiVersion": "v1", "kind": "ServiceAccount"})
+    with pytest.raises(NotOurs, match="ServiceAccount clusterkit-kubeconfig"):
+        tokens.administrator(kube, "clusterkit-owner", "me")
+    assert kube.get(there) == before
+    bindings = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
+    assert kube.get(f"{bindings}/{tokens.ACCOUNT}") is None
+
+
 @pytest.mark.deep
 def test_clusters_of_others_are_not_taken_over(here: World) -> None:
     """Neither another tenant's, nor one that a person has made, unless that is said."""
@@ -119,7 +156,8 @@ def test_clusters_of_others_are_not_taken_over(here: World) -> None:
     told = here.until_reason("other", "NotOurs")["message"]
     assert "belongs to another CloudCluster" in told
     here.patch("other", paused=True)
-    here.until_reason("other", "Paused")
+    here.until_reason("other", "Paused", "Paused")
+    here.until_reason("other", "NotOurs")
     here.patch("other", paused=False)
     here.until_reason("other", "NotOurs")
     assert here.kube.get(core("default", "secrets", "other-kubeconfig")) is None

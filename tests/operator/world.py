@@ -171,6 +171,11 @@ class World:
         file.write_bytes(base64.b64decode(secret["data"]["value"]))
         return KubeApi(Context([file]))
 
+    def reached(self, name: str, namespace: str = "default") -> Access:
+        """The same as what is in that kubeconfig."""
+        self.workload(name, namespace)
+        return Context([self.folder / f"{namespace}-{name}.json"])()
+
     # -- the clouds -------------------------------------------------------------------------------
 
     def cluster(self, name: str, cloud: str = "eks") -> Cluster:
