@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -120,9 +121,10 @@ class Survey:
         """For the cluster of this name; ``place`` names the account and region, as their
         credentials do. What names the cluster nobody else asks, and is not kept here.
         """
+        own = re.compile(rf"(?<![^\W_]){re.escape(name)}(?![^\W_])")
 
         def ask(question: str, read: Callable[[], T]) -> T:
-            if name in question:
+            if own.search(question):
                 return read()
             return _once(self._guard, self._current(f"{place} {question}"), "", read)
 

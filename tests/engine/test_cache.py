@@ -80,24 +80,24 @@ def test_that_something_does_not_exist_is_an_answer() -> None:
 
 def test_clusters_of_one_account_ask_once_and_what_names_one_is_its_own() -> None:
     survey, cloud = Survey(), Cloud()
-    one, two = survey.of("account", "alpha"), survey.of("account", "beta")
-    assert [one("zones", cloud), two("zones", cloud)] == [1, 1]
+    one, two = survey.of("account", "one"), survey.of("account", "two")
+    assert [one("zones None", cloud), two("zones None", cloud)] == [1, 1]
     assert survey.of("another", "gamma")("zones", cloud) == 2
-    assert [one("cluster alpha", cloud), one("cluster alpha", cloud)] == [3, 4]
+    assert [one("/clusters/one/nodes", cloud), one("/clusters/one/nodes", cloud)] == [3, 4]
 
 
 def test_who_has_changed_something_is_told_nothing_from_before() -> None:
     survey, cloud = Survey(), Cloud()
-    old = survey.of("account", "alpha")
+    old = survey.of("account", "one")
     assert old("zones", cloud) == 1
-    after = survey.since(time.monotonic()).of("account", "alpha")
+    after = survey.since(time.monotonic()).of("account", "one")
     assert [after("zones", cloud), after("zones", cloud)] == [2, 2]
     assert old("zones", cloud) == 2, "a newer answer is as good for the others"
 
 
 def test_answers_grow_old_and_are_not_kept() -> None:
     survey, cloud = Survey(age=0.05), Cloud()
-    ask = survey.of("account", "alpha")
+    ask = survey.of("account", "one")
     assert [ask("zones", cloud), ask("types", cloud)] == [1, 2]
     time.sleep(0.1)
     assert ask("zones", cloud) == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,6 +71,25 @@ def test_one_that_was_restored_without_its_status_is_not_forgotten(tmp_path: Pat
             made.annotate("demo", confirm_deletion="demo")
             made.until_gone("demo")
         assert made.things("demo", "gke") == set()
+
+
+def test_clusters_of_one_account_are_looked_at_together(tmp_path: Path) -> None:
+    """And what somebody says has changed is asked again."""
+    with world(tmp_path, "gke") as made:
+        asked = made.sandbox.requests
+        with made.operator():
+            for name in ("one", "two"):
+                made.apply(name, spec("gke"))
+            for name in ("one", "two"):
+                made.until_reason(name, "InSync")
+        asked.clear()
+        with made.operator():
+            made.until(lambda: asked.count("compute.networks.list"), "they are looked at")
+            time.sleep(1.0)
+            shared = ("compute.networks.list", "storage.buckets.list", "compute.regions.get")
+            assert [asked.count(each) for each in shared] == [1, 1, 1]
+            made.look("one")
+            made.until(lambda: asked.count("compute.networks.list") == 2, "it is asked again")
 
 
 def test_drift_is_mended(made: World) -> None:
