@@ -18,7 +18,7 @@ from clusterkit.version import __version__
 
 CHART = Path(__file__).parent.parent / "charts" / "clusterkit-operator"
 VALUES = """\
-# The operator's image. None is published: docs/operator.md has the Containerfile.
+# The operator's image. None is published: docs/operator.md says how to build it.
 image: clusterkit-operator:latest
 # Replicas share the work by themselves.
 replicas: 1

@@ -12,7 +12,6 @@ from rich.live import Live as RichLive
 from rich.table import Table
 from rich.text import Text
 
-from clusterkit.cli.format import brief, clock
 from clusterkit.cli.live import FRAMES
 from clusterkit.cli.running import Row, Running
 from clusterkit.engine.events import (
@@ -29,6 +28,7 @@ from clusterkit.engine.events import (
     Warned,
 )
 from clusterkit.engine.target import Target
+from clusterkit.engine.words import brief, clock
 
 LATE = 1.5
 """times what a step usually takes; from then on it is told before the others"""

@@ -11,7 +11,6 @@ from pathlib import Path
 from clusterkit.cli import receipt, report, summary
 from clusterkit.cli.clusters import Clusters, Job, Result, opened
 from clusterkit.cli.connect import check_files, stop_on_signals, write_receipt
-from clusterkit.cli.format import clock
 from clusterkit.cli.kubeconfig import write_context
 from clusterkit.cli.login import check_one_registry
 from clusterkit.cli.page import writing
@@ -30,6 +29,7 @@ from clusterkit.cluster import Plan
 from clusterkit.engine.cache import Survey
 from clusterkit.engine.seen import details
 from clusterkit.engine.target import Target
+from clusterkit.engine.words import clock
 from clusterkit.errors import ClusterkitError, Finding, Locked, ProfileError
 from clusterkit.fleet import Waiting
 

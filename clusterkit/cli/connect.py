@@ -14,12 +14,12 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from clusterkit.cli import receipt
-from clusterkit.cli.format import NOTED, brief, clock
 from clusterkit.cli.target import Choice, complete, profile_path
 from clusterkit.clouds import check_target
 from clusterkit.cluster import Cluster
 from clusterkit.engine.retry import Told
 from clusterkit.engine.target import CloudConnection, Target
+from clusterkit.engine.words import NOTED, brief, clock
 from clusterkit.errors import ClusterkitError, Finding, PreflightError, WrongAccount
 from clusterkit.frozen import dataclass
 from clusterkit.kube import kubeconfig as files

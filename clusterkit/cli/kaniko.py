@@ -240,7 +240,7 @@ def _prepared(
 def _source(context: str, dockerfile: str) -> Callable[[Send], None]:
     """What writes the context; it is looked at, and told of, before anything is made."""
     from clusterkit.cli import report
-    from clusterkit.cli.format import size
+    from clusterkit.engine.words import size
     from clusterkit.errors import Finding
     from clusterkit.ready import context as folders
 

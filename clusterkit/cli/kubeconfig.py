@@ -11,11 +11,11 @@ from pathlib import Path
 
 from clusterkit.cli import receipt, report
 from clusterkit.cli.connect import Connected, connected
-from clusterkit.cli.format import clock
 from clusterkit.cli.heartbeat import Heartbeat
 from clusterkit.cli.target import Choice, find_target
 from clusterkit.clouds import ACCOUNT_FIELDS, sandbox_directory
 from clusterkit.engine.target import Target
+from clusterkit.engine.words import clock
 from clusterkit.environment import remembered
 from clusterkit.errors import ClusterkitError, Finding, UsageError
 from clusterkit.frozen import dataclass

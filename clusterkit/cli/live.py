@@ -10,7 +10,6 @@ from rich.live import Live as RichLive
 from rich.table import Table
 from rich.text import Text
 
-from clusterkit.cli.format import brief, clock, done_word
 from clusterkit.cli.running import Running
 from clusterkit.engine.events import (
     Emit,
@@ -26,6 +25,7 @@ from clusterkit.engine.events import (
     Warned,
 )
 from clusterkit.engine.target import Target
+from clusterkit.engine.words import brief, clock, done_word
 
 FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 """what turns while something goes on"""

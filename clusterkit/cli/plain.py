@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Self, TextIO
 
-from clusterkit.cli.format import brief
 from clusterkit.cli.heartbeat import Heartbeat
 from clusterkit.cli.running import Running
 from clusterkit.cli.terminal import clean
@@ -20,7 +19,7 @@ from clusterkit.engine.events import (
     Warned,
 )
 from clusterkit.engine.target import Target
-from clusterkit.engine.words import line
+from clusterkit.engine.words import brief, line
 
 MANY = 8
 """clusters whose steps are told one by one"""

@@ -10,12 +10,12 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from clusterkit.cli.format import brief
 from clusterkit.cli.terminal import SafeConsole
 from clusterkit.cluster import Kept, Observation, Plan, Step
 from clusterkit.engine import words
 from clusterkit.engine.seen import about
 from clusterkit.engine.target import Target
+from clusterkit.engine.words import brief
 from clusterkit.errors import ClusterkitError, Finding, PreflightError, ProfileError
 
 MARKS = {"create": "+", "update": "~", "replace": "±", "wait": "…", "delete": "-", "sweep": "-"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from clusterkit.cli.format import brief, clock, verb
 from clusterkit.engine.events import (
     Event,
     Op,
@@ -19,6 +18,7 @@ from clusterkit.engine.events import (
     StepStopped,
     Warned,
 )
+from clusterkit.engine.words import brief, clock, verb
 
 
 @dataclass

@@ -9,8 +9,8 @@ from typing import Literal, NamedTuple
 from rich.console import Console
 from rich.text import Text
 
-from clusterkit.cli.format import brief, clock
 from clusterkit.cli.report import labelled
+from clusterkit.engine.words import brief, clock
 from clusterkit.errors import Finding
 
 MOST = 8

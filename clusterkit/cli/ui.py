@@ -15,7 +15,6 @@ from rich.console import Console
 
 from clusterkit.cli import report
 from clusterkit.cli.board import Board
-from clusterkit.cli.format import clock
 from clusterkit.cli.heartbeat import Heartbeat
 from clusterkit.cli.jsonl import JsonLines
 from clusterkit.cli.live import Live
@@ -23,6 +22,7 @@ from clusterkit.cli.options import Output
 from clusterkit.cli.plain import Plain
 from clusterkit.engine import threads
 from clusterkit.engine.target import Target
+from clusterkit.engine.words import clock
 from clusterkit.errors import ClusterkitError, Interrupted
 from clusterkit.frozen import dataclass
 

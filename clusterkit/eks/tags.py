@@ -69,7 +69,10 @@ class Ec2(Tagged[S]):
 
     @classmethod
     def list(cls, scope: Scope[Clients]) -> Iterable[Any]:
-        return cls.found(scope, where(f"tag:{CLUSTER}", scope.cluster))
+        if not scope.client.together:
+            return cls.found(scope, where(f"tag:{CLUSTER}", scope.cluster))
+        every = cls.found(scope, where("tag-key", CLUSTER))
+        return [have for have in every if have.tags.get(CLUSTER) == scope.cluster]
 
     @classmethod
     def found(cls, scope: Scope[Clients], *filters: Any, **parameters: Any) -> Sequence[Any]:

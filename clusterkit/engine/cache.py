@@ -47,6 +47,13 @@ class ReadCache:
         self._retry: Retry | None = None
         self._common: Common | None = None
 
+    @property
+    def together(self) -> bool:
+        """Whether other clusters share its answers: a list of all clusters' things serves them
+        all, and this one's own serves nobody else.
+        """
+        return self._common is not None
+
     def share(self, retry: Retry | None = None, common: Common | None = None) -> None:
         """From now on, until ``unshare``, the same question is asked once: for a
         plan, where preflight, looks and the access to Kubernetes need the same lists.

@@ -183,18 +183,11 @@ def merge(files: Sequence[Path], new: Entry, *, use: bool) -> Path:
     return edit(files, _putting(new, use=use)).path
 
 
-def check(files: Sequence[Path], target: Target, *, sandbox: bool = False) -> None:
-    """The error that ``merge`` would raise now for this cluster, before there is one."""
-    for error in refusals(files, [target], sandbox=sandbox):
-        if error is not None:
-            raise error
-
-
 def refusals(
     files: Sequence[Path], targets: Sequence[Target], *, sandbox: bool = False
 ) -> list[ClusterkitError | None]:
-    """The same for many clusters, whose files are read once; ``ClusterkitError`` for a file that
-    cannot be read or written.
+    """The error that ``merge`` would raise now for each cluster, before there is one, or None.
+    The files are read once; ``ClusterkitError`` for a file that cannot be read or written.
     """
     unknown = Access(server="https://unknown.invalid", ca="")
     found: list[ClusterkitError | None] = []

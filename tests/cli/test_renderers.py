@@ -10,7 +10,6 @@ import pytest
 from rich.console import Console
 
 from clusterkit.cli import heartbeat, verdicts
-from clusterkit.cli.format import brief, clock
 from clusterkit.cli.jsonl import JsonLines
 from clusterkit.cli.live import Live
 from clusterkit.cli.plain import Plain
@@ -27,6 +26,7 @@ from clusterkit.engine.events import (
     StepStopped,
     Warned,
 )
+from clusterkit.engine.words import brief, clock
 from clusterkit.errors import Rejected
 from clusterkit.ready.checks import Check, Result
 from clusterkit.ready.verify import Verdict

@@ -17,6 +17,7 @@ from clusterkit import Cluster
 from clusterkit.eks import registry
 from clusterkit.eks.registry import Repository
 from clusterkit.eks.tags import FEW
+from clusterkit.engine.cache import Survey
 from clusterkit.errors import CredentialsError, PreflightError
 from clusterkit.naming import CLUSTER
 from clusterkit_sandbox.alibaba.gateway import AlibabaCloud
@@ -25,10 +26,11 @@ from clusterkit_sandbox.sandbox import Sandbox
 from tests.drivers import aks, alibaba, alibaba_cases, aws, eks_cases, gke, gke_cases
 from tests.drivers.cases import FULL, MINIMAL, each
 from tests.drivers.eks_cases import TRUST
-from tests.drivers.world import AT_ONCE, Case, World, world
+from tests.drivers.world import AT_ONCE, Case, World, edited, world
 
 MANY = FEW + 5
 """things of others, of a kind"""
+LITTLE = 0.5
 
 
 @each((*MINIMAL, *FULL))
@@ -42,6 +44,21 @@ def test_unchanged_up_asks_each_question_once(case: Case, tmp_path: Path) -> Non
         assert len(counted) >= 15
         twice = {what: times for what, times in counted.items() if times > 1}
         assert set(twice) <= set(case.apiece), twice
+
+
+@each(MINIMAL)
+def test_another_cluster_of_the_account_asks_little_more(case: Case, tmp_path: Path) -> None:
+    """A survey is shared: what is left are lists that name the cluster."""
+    with world(case, tmp_path) as there:
+        there.settle(there.up())
+        survey, counts = Survey(), list[int]()
+        for name in ("demo", "other", "third"):
+            before = there.sandbox.requests.count()
+            profile = there.load(edited(there.case.profile, {"name": name}))
+            plan = there.cluster(name).plan(profile, survey=survey)
+            assert plan.empty == (name == "demo"), plan.todo
+            counts.append(there.sandbox.requests.count() - before)
+        assert max(counts[1:]) <= counts[0] * LITTLE, counts
 
 
 @pytest.mark.parametrize("case", [eks_cases.MINIMAL_CASE], ids=lambda case: case.id)

@@ -11,6 +11,7 @@ import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,12 @@ def config(tmp_path: Path) -> Path:
 def named(path: Path, kind: str) -> dict[str, dict[str, object]]:
     found = yaml.safe_load(path.read_text()) or {}
     return {item["name"]: item[kind] for item in found.get(f"{kind}s") or ()}
+
+
+def _check(files: Sequence[Path], target: Target) -> None:
+    for error in kubeconfig.refusals(files, [target]):
+        if error is not None:
+            raise error
 
 
 def test_a_new_file_is_made_for_its_owner_only(tmp_path: Path) -> None:
@@ -218,7 +225,7 @@ def test_a_damaged_file_is_named_and_not_touched(tmp_path: Path, text: str, what
     path = tmp_path / "config"
     path.write_text(text)
     for change in (
-        lambda: kubeconfig.check([path], TARGET),
+        lambda: _check([path], TARGET),
         lambda: kubeconfig.merge([path], entry(), use=True),
         lambda: kubeconfig.remove([path], TARGET),
     ):
@@ -252,7 +259,7 @@ def test_what_is_no_regular_file_is_refused_and_stays(tmp_path: Path, kind: str)
     before = same(path)
     for place in (path, link):
         for act in (
-            lambda p: kubeconfig.check([p], TARGET),
+            lambda p: _check([p], TARGET),
             lambda p: kubeconfig.merge([p], entry(), use=True),
             lambda p: kubeconfig.remove([p], TARGET),
         ):
@@ -299,14 +306,14 @@ def test_extensions_of_others_may_have_any_shape(tmp_path: Path) -> None:
 
 def test_what_would_fail_is_known_before_there_is_a_cluster(tmp_path: Path, config: Path) -> None:
     before = config.stat().st_ino, config.read_text()
-    kubeconfig.check([config], TARGET)
+    _check([config], TARGET)
     assert (config.stat().st_ino, config.read_text()) == before
     config.write_text(OTHERS.replace("name: mine", f"name: {NAME}", 1))
     with pytest.raises(NotOurs, match="is there already"):
-        kubeconfig.check([config], TARGET)
+        _check([config], TARGET)
     nowhere = config / "below" / "config"
     with pytest.raises(ClusterkitError, match="cannot be made"):
-        kubeconfig.check([nowhere], TARGET)
+        _check([nowhere], TARGET)
     assert list(tmp_path.iterdir()) == [config]
 
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from clusterkit.cli.format import brief
 from clusterkit.cli.page.chain import Link
 from clusterkit.cli.page.layout import layers, place, reduced
 from clusterkit.cli.page.markup import Markup, joined, tag
 from clusterkit.cli.page.record import Thing
+from clusterkit.engine.words import brief
 
 LINE, HEAD, PAD = 17.0, 24.0, 10.0
 """heights of a thing and of a kind's name, and the space beside them"""

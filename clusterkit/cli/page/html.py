@@ -9,12 +9,12 @@ from dataclasses import replace
 from datetime import datetime
 from importlib.resources import files
 
-from clusterkit.cli.format import clock
 from clusterkit.cli.page.chain import Link, longest
 from clusterkit.cli.page.graph import SIGNS, graph
 from clusterkit.cli.page.markup import Markup, joined, tag
 from clusterkit.cli.page.record import Picture, Thing, without_idle
 from clusterkit.cli.page.timeline import timeline
+from clusterkit.engine.words import clock
 from clusterkit.errors import ClusterkitError, PreflightError, ProfileError
 from clusterkit.version import __version__
 

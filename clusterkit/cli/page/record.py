@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
-from clusterkit.cli.format import done_word, verb
 from clusterkit.cluster import Kept, Observation, Plan
 from clusterkit.engine.events import (
     Event,
@@ -24,6 +23,7 @@ from clusterkit.engine.events import (
     Warned,
 )
 from clusterkit.engine.seen import about
+from clusterkit.engine.words import done_word, verb
 from clusterkit.errors import Finding
 
 Tone = Literal["good", "bad", "late", "same", "idle"]

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from clusterkit.cli.format import brief, clock
 from clusterkit.cli.page.chain import Link, waited_for
 from clusterkit.cli.page.markup import Markup, joined, tag
 from clusterkit.cli.page.record import Picture, Thing
+from clusterkit.engine.words import brief, clock
 
 ROW = 22
 """pixels of a row; style.css has the same"""
