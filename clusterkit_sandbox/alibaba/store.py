@@ -26,6 +26,7 @@ from clusterkit_sandbox.faults import Faults
 from clusterkit_sandbox.kit import store as kept
 from clusterkit_sandbox.kit.calls import Tokens
 from clusterkit_sandbox.kit.life import Clock
+from clusterkit_sandbox.kit.quotas import quotas
 from clusterkit_sandbox.pace import Pace
 from clusterkit_sandbox.registry.bearer import Granted
 
@@ -75,7 +76,7 @@ class Conditions:
     """whether its owner's name is verified, which regions in mainland China ask for"""
     registry: bool = True
     """an enterprise registry instance has been bought; read by ``reset``"""
-    quotas: dict[str, int] = field(default_factory=lambda: dict(QUOTAS))
+    quotas: dict[str, int] = field(default_factory=lambda: quotas(QUOTAS))
     sold_out: set[tuple[str, str]] = field(default_factory=set)
     """(instance type, zone), besides what the catalogue says; ``*`` is every type"""
     joining: bool = True

@@ -7,7 +7,6 @@ of moto's backends once per process; moto is pinned to 5.x.
 from __future__ import annotations
 
 import inspect
-import os
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -27,6 +26,7 @@ from clusterkit_sandbox.aws.moto_fixes import (
 )
 from clusterkit_sandbox.aws.moto_lifecycle import error
 from clusterkit_sandbox.emulator import SandboxContext
+from clusterkit_sandbox.kit.quotas import quota
 
 VPCS = 5
 ADDRESSES = 5
@@ -41,12 +41,6 @@ _LOCK = threading.Lock()
 
 GONE = ("failed", "deleted")
 """states in which a NAT gateway holds no address"""
-QUOTAS = "CLUSTERKIT_SANDBOX_QUOTAS"
-
-
-def _limited() -> bool:
-    """Whether a new account's quotas apply; ``CLUSTERKIT_SANDBOX_QUOTAS=off`` lifts them."""
-    return os.environ.get(QUOTAS) != "off"
 
 
 def install(context: SandboxContext) -> None:
@@ -105,12 +99,12 @@ def _install() -> None:
 
 
 def _vpc_quota(self: Any, _: dict[str, Any]) -> None:
-    if _limited() and len(self.vpcs) >= VPCS:
+    if len(self.vpcs) >= quota(VPCS):
         raise error("VpcLimitExceeded", "The maximum number of VPCs has been reached.")
 
 
 def _address_quota(self: Any, _: dict[str, Any]) -> None:
-    if _limited() and len(self.addresses) >= ADDRESSES:
+    if len(self.addresses) >= quota(ADDRESSES):
         raise error("AddressLimitExceeded", "The maximum number of addresses has been reached.")
 
 

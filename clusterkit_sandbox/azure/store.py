@@ -19,6 +19,7 @@ from clusterkit_sandbox.content import Content
 from clusterkit_sandbox.faults import Faults
 from clusterkit_sandbox.kit import store as kept
 from clusterkit_sandbox.kit.life import Clock
+from clusterkit_sandbox.kit.quotas import quota
 from clusterkit_sandbox.pace import Pace
 
 R = TypeVar("R", bound=Resource)
@@ -44,7 +45,7 @@ class Conditions:
     """the namespaces that are registered at first; read by ``reset``. A new subscription has none
     of these
     """
-    cores: int = CORE_QUOTA
+    cores: int = field(default_factory=lambda: quota(CORE_QUOTA))
     """of all families together, in a region"""
     family_cores: dict[str, int] = field(default_factory=dict)
     """of a family, in a region, where it is not the usual"""
@@ -75,7 +76,7 @@ class Conditions:
 
     def family(self, name: str) -> int:
         """The quota of a family."""
-        return self.family_cores.get(name, FAMILY_QUOTA)
+        return self.family_cores.get(name, quota(FAMILY_QUOTA))
 
 
 class Store(kept.Store):

@@ -16,6 +16,7 @@ from clusterkit_sandbox.google.accounts import VISIBLE, Identities, ServiceAccou
 from clusterkit_sandbox.google.failure import Failure, Json, rpc
 from clusterkit_sandbox.google.service import Call, method, rfc3339
 from clusterkit_sandbox.google.tokens import Caller
+from clusterkit_sandbox.kit.quotas import quota
 
 MOST = 100
 """accounts of a project"""
@@ -97,7 +98,7 @@ def _create(call: Call) -> object:
     if identities.find(project, email) is not None:
         text = f"Service account {identifier} already exists within project projects/{project}."
         raise rpc("ALREADY_EXISTS", text)
-    if len(list(identities.all(project))) >= MOST:
+    if len(list(identities.all(project))) >= quota(MOST):
         raise rpc("RESOURCE_EXHAUSTED", "Maximum number of service accounts on project reached.")
     made = ServiceAccount(
         email=email,

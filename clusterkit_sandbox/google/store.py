@@ -18,6 +18,7 @@ from clusterkit_sandbox.kit import calls
 from clusterkit_sandbox.kit import store as kept
 from clusterkit_sandbox.kit.life import Clock
 from clusterkit_sandbox.kit.operations import Operations
+from clusterkit_sandbox.kit.quotas import quotas
 from clusterkit_sandbox.pace import Pace
 
 ENABLED = ("cloudapis", "logging", "monitoring", "servicemanagement", "serviceusage", "storage")
@@ -34,8 +35,8 @@ class Conditions:
 
     activated: bool = True
     """the services in ``ACTIVATED`` are enabled; read by ``reset``"""
-    region_quotas: dict[str, int] = field(default_factory=lambda: dict(REGION_QUOTAS))
-    project_quotas: dict[str, int] = field(default_factory=lambda: dict(PROJECT_QUOTAS))
+    region_quotas: dict[str, int] = field(default_factory=lambda: quotas(REGION_QUOTAS))
+    project_quotas: dict[str, int] = field(default_factory=lambda: quotas(PROJECT_QUOTAS))
     sold_out: set[tuple[str, str]] = field(default_factory=set)
     """(machine type, zone); ``*`` is every type"""
     shared: bool = False

@@ -21,10 +21,7 @@ from clusterkit.engine.exchange import Exchange
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import ClusterkitError, CredentialsError, Throttled, WrongAccount
 from clusterkit.profile.model import BaseProfile
-from clusterkit_sandbox.alibaba.gateway import AlibabaCloud
-from clusterkit_sandbox.emulator import SandboxContext
 from clusterkit_sandbox.faults import Rule
-from clusterkit_sandbox.google.gateway import GoogleCloud
 from clusterkit_sandbox.sandbox import Sandbox
 from tests.drivers import aks, alibaba, aws, gke
 from tests.drivers.cases import MINIMAL, each
@@ -148,20 +145,8 @@ def test_many_clusters_on_as_many_threads(
 ) -> None:
     """As many on each cloud, in one process, all at the same time: each comes up and goes."""
     monkeypatch.setenv("CLUSTERKIT_SANDBOX_QUOTAS", "off")
-
-    def spacious(context: SandboxContext) -> AlibabaCloud:
-        made = AlibabaCloud(context)
-        made.store.conditions.quotas.update({"vpc": 100, "vcpu": 10_000})
-        return made
-
-    def vast(context: SandboxContext) -> GoogleCloud:
-        made = GoogleCloud(context)
-        for quotas in (made.store.conditions.project_quotas, made.store.conditions.region_quotas):
-            quotas.update(dict.fromkeys(quotas, 100_000))
-        return made
-
     home = tmp_path / "sandbox"
-    with Sandbox(directory=home, pace=AT_ONCE, emulators=[spacious, vast, "eks", "aks"]) as sandbox:
+    with Sandbox(directory=home, pace=AT_ONCE) as sandbox:
         connection = CloudConnection(sandbox.proxy, sandbox.ca_file, sandbox.environment(), 0.0)
         worlds = {case.cloud: World(sandbox, case, tmp_path) for case in MINIMAL}
         for there in worlds.values():
