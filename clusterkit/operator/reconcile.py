@@ -129,9 +129,7 @@ class Keeper:
             except Exception as error:
                 wait, result = await self._failed(error), reason(error)
             cloud = str(self.body["spec"].get("cloud"))
-            self._shared.metrics.took(
-                "reconcile", time.monotonic() - began, cloud=cloud, result=result
-            )
+            self._shared.metrics.took("reconcile", began, cloud=cloud, result=result)
             if wait is None:
                 self.gone = True
                 return
@@ -274,11 +272,10 @@ class Keeper:
             outcome = run.result()
         finally:
             stop.set()  # nobody else could end a run that is not watched any more
-            self.running, self._since = False, time.monotonic()
+            self.running = False
+            self._renew_at = self._since = time.monotonic()  # it may have another endpoint now
         result = "failed" if outcome.failed else "ok" if outcome.ok else "interrupted"
-        self._shared.metrics.took(
-            "run", time.monotonic() - began, cloud=cloud, action=action, result=result
-        )
+        self._shared.metrics.took("run", began, cloud=cloud, action=action, result=result)
         if outcome.failed:
             raise next(iter(outcome.failed.values()))
         return outcome

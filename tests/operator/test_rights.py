@@ -78,6 +78,8 @@ def test_it_has_the_rights_that_it_uses_and_no_others(
         page = read()
         assert 'clusterkit_clusters{cloud="eks"} 1' in page
         assert 'clusterkit_run_seconds_count{action="up",cloud="eks",result="ok"} 1.0' in page
+        [run] = (line for line in page.splitlines() if "clusterkit_run_seconds_sum" in line)
+        assert 0.1 < float(run.split()[-1]) < 60.0
         assert 'clusterkit_reconcile_seconds_count{cloud="eks",result="InSync"}' in page
         assert 'clusterkit_cloud_call_seconds_count{cloud="eks",service="ec2"}' in page
         here.annotate("demo", confirm_deletion="demo")
