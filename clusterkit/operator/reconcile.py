@@ -186,7 +186,7 @@ class Keeper:
         meant = profile if observes else wanted.owned(profile, self._mark)
         survey = self._shared.survey.since(self._since)
         plan = await ask(cluster.plan, meant, survey=survey)
-        known = observes or before is not None
+        known = before is not None
         wanted.check_owner(plan, target.name, self.body, self._mark, known=known)
         self._published, why = cluster, "policy: Observe" if observes else "paused"
         observes = observes or wanted.paused(self.body)

@@ -77,17 +77,21 @@ def check_same(before: Target | None, now: Target) -> None:
 
 def check_owner(plan: Plan, cluster: str, body: Body, mark: str, *, known: bool) -> None:
     """``NotOurs`` if the things in the cloud are another CloudCluster's, or were made by a person
-    and nobody has said that this one may have them. ``known``: this one has worked on them before.
+    and nobody has said that this one may have them. ``known``: this one has had a run, which may
+    have made what takes no tags of the profile before anything else.
     """
-    seen = [getattr(state, "tags", None) or {} for state in plan.snapshot.states.values()]
+    seen = {key: getattr(state, "tags", None) or {} for key, state in plan.snapshot.states.items()}
     # the network it is put in may be that of another cluster
-    found = [tags for tags in seen if tags.get(CLUSTER) == cluster]
-    owners = {tags[OWNER] for tags in found if OWNER in tags}
+    found = {key: tags for key, tags in seen.items() if tags.get(CLUSTER) == cluster}
+    owners = {tags[OWNER] for tags in found.values() if OWNER in tags}
+    if known:
+        taggable = {each.key for each in plan.steps if getattr(each.kind, "taggable", False)}
+        found = {key: tags for key, tags in found.items() if key in taggable}
     name = body["metadata"]["name"]
     if owners - {mark}:
         what = "the cluster belongs to another CloudCluster, as its tags in the cloud say"
         raise NotOurs(what, where=name, hint="choose another name: spec.name")
-    if found and not owners and not known and annotation(body, ADOPT) != name:
+    if found and not owners and not observes(body) and annotation(body, ADOPT) != name:
         what = "a cluster of this name exists that no CloudCluster has made"
         hint = f"to take it over: kubectl annotate cloudcluster {name} {ADOPT}={name}"
         raise NotOurs(what, where=name, hint=hint)

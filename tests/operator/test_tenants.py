@@ -16,9 +16,12 @@ from clusterkit.environment import SECRETS
 from clusterkit.errors import Absent, CredentialsError, Denied, NotOurs
 from clusterkit.kube import tokens
 from clusterkit.kube.api import KubeApi
+from clusterkit.operator import names
 from clusterkit.operator.credentials import Wallet
 from clusterkit.operator.names import core
-from tests.operator.world import World, spec, text, world
+from clusterkit.operator.wanted import profile_of
+from clusterkit.profile.model import BaseProfile
+from tests.operator.world import REGIONS, World, spec, text, world
 
 
 @pytest.fixture(scope="module")
@@ -137,11 +140,33 @@ def test_a_service_account_of_that_name_that_is_not_ours_is_left_alone(here: Wor
     assert kube.get(f"{bindings}/{tokens.ACCOUNT}") is None
 
 
+def test_a_persons_cluster_is_not_taken_over_by_one_that_began_too(tmp_path: Path) -> None:
+    """The status tells of a run, which was stopped before it made anything."""
+    with world(tmp_path, "gke") as there:
+        cluster = there.cluster("demo", "gke")
+        assert cluster.apply(cluster.plan(_profile("demo", "gke")), lambda _: None).ok
+        made = there.things("demo", "gke")
+        there.apply("demo", spec("gke"))
+        target = {"cloud": "gke", "name": "demo", "region": REGIONS["gke"]}
+        account = cluster.account()
+        status = {"status": {"target": target, "account": account}}
+        there.kube.patch(names.path("default", "demo", "status"), status)
+        with there.operator():
+            told = there.until_reason("demo", "NotOurs")["message"]
+            assert "clusterkit.dev/adopt=demo" in told
+            there.annotate("demo", confirm_deletion="demo")
+            there.delete("demo")
+            there.until_reason("demo", "NotOurs", "Deleting")
+            there.patch("demo", deletionPolicy="Orphan")
+            there.until_gone("demo")
+        assert there.things("demo", "gke") == made
+
+
 @pytest.mark.deep
 def test_clusters_of_others_are_not_taken_over(here: World) -> None:
     """Neither another tenant's, nor one that a person has made, unless that is said."""
     made = here.cluster("shared")
-    profile = _profile(here, "shared")
+    profile = _profile("shared")
     outcome = made.apply(made.plan(profile), lambda _: None)
     assert outcome.ok
     there = here.things("shared")
@@ -176,7 +201,5 @@ def _body(secret: str, namespace: str = "tenant-a") -> dict[str, dict[str, objec
     return {"metadata": {"namespace": namespace, "name": "any"}, "spec": named}
 
 
-def _profile(here: World, name: str):  # type: ignore[no-untyped-def]
-    from clusterkit.operator.wanted import profile_of
-
-    return profile_of({"metadata": {"namespace": "default", "name": name}, "spec": spec()})
+def _profile(name: str, cloud: str = "eks") -> BaseProfile:
+    return profile_of({"metadata": {"namespace": "default", "name": name}, "spec": spec(cloud)})
