@@ -91,6 +91,7 @@ def main() -> int:
     parser.add_argument("--clusters", type=int, default=400)
     parser.add_argument("--pace", default="60")
     parser.add_argument("--clouds", default=",".join(CLOUDS))
+    parser.add_argument("--alone", type=float, default=0.0, help="seconds, if known already")
     parser.add_argument("--only-up", action="store_true", help="no other command")
     given = parser.parse_args()
     clouds, count = given.clouds.split(","), given.clusters
@@ -112,8 +113,8 @@ def main() -> int:
             print(f"fleet.py: {count} clusters on {len(clouds)} clouds, pace {given.pace}")
             print("| step | wall s | threads | memory MB | requests | processor s | sandbox's |")
             print("|---|---|---|---|---|---|---|")
-            alone = 0.0
-            for cloud in clouds:
+            alone = given.alone
+            for cloud in () if alone else clouds:
                 file = folder / f"{cloud}.yaml"
                 file.write_text(profile(cloud, "alone"))
                 taken, *more = run(bench, "up", str(file))
