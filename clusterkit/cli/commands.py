@@ -212,7 +212,7 @@ def _build(
         shown.say(f"{name}: nothing to do")
     try:
         with shown.working("writing the kubeconfig"):
-            written = write_context(here, use=use)
+            written = yield from write_context(here, use=use)
     except ClusterkitError as error:
         write_receipt(here, found.account, "", profile=path, kubeconfig=None)
         shown.line("Result", cluster=name, context=None, kubeconfig=None)

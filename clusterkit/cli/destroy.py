@@ -139,7 +139,7 @@ def _remove(
         raise found.stuck(target.name)
     # the run has seen each thing go; what it could not see it has warned about
     with shown.working("removing the context from the kubeconfig"):
-        left = forget_context(here, here.known.kubeconfig if here.known else None)
+        left = yield from forget_context(here, here.known.kubeconfig if here.known else None)
     left += receipt.remove(here.receipts, target, found.account)
     report.show_findings(shown.err, left)
     shown.line("Result", cluster=target.name, kept=[asdict(k) for k in found.kept])

@@ -18,6 +18,7 @@ from clusterkit.engine.target import Target
 from clusterkit.engine.words import clock
 from clusterkit.environment import remembered
 from clusterkit.errors import ClusterkitError, Finding, UsageError
+from clusterkit.fleet import Waiting
 from clusterkit.frozen import dataclass
 from clusterkit.kube import kubeconfig as files
 from clusterkit.kube.api import Credential
@@ -92,19 +93,20 @@ def sandbox_environ(here: Connected) -> dict[str, str]:
     return {"CLUSTERKIT_SANDBOX": "1", "CLUSTERKIT_SANDBOX_DIR": str(sandbox_directory())}
 
 
-def write_context(here: Connected, *, use: bool) -> Written:
+def write_context(here: Connected, *, use: bool) -> Waiting[Written]:
     """Put the cluster's context where kubectl looks."""
     new = entry(here, minutes=here.known.minutes if here.known else None)
-    return Written(files.merge(files.paths(), new, use=use), new.context)
+    home = yield files.merge(files.paths(), new, use=use)
+    return Written(home.path, new.context)
 
 
-def forget_context(here: Connected, known: str | None) -> list[Finding]:
+def forget_context(here: Connected, known: str | None) -> Waiting[list[Finding]]:
     """Take the context out again, from kubectl's files and from the one the receipt names; what
     could not be removed.
     """
     places = files.paths() + ([Path(known)] if known else [])
     try:
-        files.remove(list(dict.fromkeys(places)), _pinned(here), sandbox=here.sandbox)
+        yield files.remove(list(dict.fromkeys(places)), _pinned(here), sandbox=here.sandbox)
     except ClusterkitError as error:
         name = files.entry_name(_pinned(here), sandbox=here.sandbox)
         cure = " && ".join(f"kubectl config delete-{part} {name}" for part in _PARTS)
@@ -129,7 +131,7 @@ def kubeconfig(
         if stdout:
             sys.stdout.write(files.render(new))
             return 0
-        written = files.merge([file] if file else files.paths(), new, use=use)
+        written = files.merge([file] if file else files.paths(), new, use=use).result().path
         if here.known:
             receipt.note(receipt.at_kubeconfig(here.known, written, minutes), here.receipts)
     report.say(f"context {new.context} is in {written}")

@@ -16,7 +16,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from copy import deepcopy
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,15 @@ from clusterkit.engine.target import Target
 from clusterkit.errors import ClusterkitError, NotOurs
 from clusterkit.frozen import dataclass
 from clusterkit.kube.api import Access, Credential
-from clusterkit.kube.kubeconfig_file import Document, Files, edit, rehearse, scalars, text
+from clusterkit.kube.kubeconfig_file import (
+    SECTIONS,
+    Document,
+    Files,
+    edit,
+    rehearse,
+    scalars,
+    text,
+)
 
 EXTENSION = "clusterkit.dev"
 _REPLACED = ("certificate-authority", "certificate-authority-data")
@@ -173,14 +181,12 @@ def paths(environ: Mapping[str, str] = os.environ) -> list[Path]:
     return list(dict.fromkeys(named)) or [Path.home() / ".kube" / "config"]
 
 
-def merge(files: Sequence[Path], new: Entry, *, use: bool) -> Path:
-    """Put the entry into the right one of the files, and return that one.
+def merge(files: Sequence[Path], new: Entry, *, use: bool) -> Future[Document]:
+    """Put the entry into the right one of the files, which is returned, as by ``edit``.
 
-    ``use`` makes its context the current one. ``NotOurs`` if somebody else's stanza has the name;
-    ``ClusterkitError`` naming the file if one cannot be read, locked or written, with nothing
-    changed.
+    ``use`` makes its context the current one. ``NotOurs`` if somebody else's stanza has the name.
     """
-    return edit(files, _putting(new, use=use)).path
+    return edit(files, _putting(new, use=use))
 
 
 def refusals(
@@ -225,8 +231,8 @@ def _putting(new: Entry, *, use: bool) -> Callable[[Files], Document]:
     return change
 
 
-def remove(files: Sequence[Path], target: Target, *, sandbox: bool = False) -> list[Path]:
-    """Take this cluster's stanzas out of the files; returns those that had any.
+def remove(files: Sequence[Path], target: Target, *, sandbox: bool = False) -> Future[list[Path]]:
+    """Take this cluster's stanzas out of the files, as by ``edit``; returns those that had any.
 
     A current context that is ours becomes empty, as ``kubectl config unset`` leaves it.
     """
@@ -236,19 +242,22 @@ def remove(files: Sequence[Path], target: Target, *, sandbox: bool = False) -> l
         gone = {item["name"] for document in opened for item in _ours(document, "contexts", mark)}
         changed: list[Path] = []
         for document in opened:
-            before = deepcopy(document.root)
-            for kind in ("clusters", "users", "contexts"):
-                mine = _ours(document, kind, mark)
-                for item in mine:
-                    document.root[kind].remove(item)
-            if document.root.get("current-context") in gone:
+            mine = [(kind, item) for kind in SECTIONS for item in _ours(document, kind, mark)]
+            for kind, item in mine:
+                document.root[kind].remove(item)
+            current = document.root.get("current-context") in gone
+            if current:
                 document.root["current-context"] = ""
-            if document.root != before:
+            if mine or current:
                 changed.append(document.path)
         return changed
 
     there = [path for path in files if path.exists()]
-    return edit(there, change) if there else []
+    if there:
+        return edit(there, change)
+    nothing: Future[list[Path]] = Future()
+    nothing.set_result([])
+    return nothing
 
 
 def render(new: Entry) -> str:

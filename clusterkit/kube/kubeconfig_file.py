@@ -11,15 +11,18 @@ from __future__ import annotations
 
 import io
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from clusterkit import localfile
+from clusterkit.engine import threads
 from clusterkit.errors import ClusterkitError
 from clusterkit.kube.kubeconfig_lock import lock
 
@@ -139,27 +142,49 @@ Ends = list[tuple["Future[Any]", Any, ClusterkitError | None]]
 """of changes that are made together: what each returned or refused with"""
 _guard = threading.Lock()
 _waiting: dict[tuple[Path, ...], list[tuple[Callable[[Files], Any], Future[Any]]]] = {}
-"""changes that are asked for, by their files; what is empty is being worked on"""
+"""changes that are asked for, by their files; somebody works on those of each key"""
+_resting: dict[tuple[Path, ...], float] = {}
+"""until when the next edit waits, by ``time.monotonic()``"""
+SHARE = 4
+"""times as long as an edit took is waited before the next one"""
+LONGEST = 5.0
+"""seconds that is at most"""
 
 
-def edit(paths: Sequence[Path], change: Callable[[Files], T]) -> T:
+def edit(paths: Sequence[Path], change: Callable[[Files], T]) -> Future[T]:
     """Change the files: ``change`` edits the parsed documents, and those that differ are written.
 
     It may be called twice, with documents read again; if it refuses, it does so before it edits
     anything. ``ClusterkitError`` naming the file if one cannot be read, locked or written, with
-    nothing changed. What threads of this process ask for at once is one edit: of hundreds of
-    clusters in one file each would parse and write those of all the others.
+    nothing changed.
+
+    Returns at once. Hundreds of clusters in one file would each parse and write those of all the
+    others: what this process asks for soon after an edit waits for more, and is made together.
     """
     key, mine = tuple(paths), Future[T]()
     with _guard:
         leads = key not in _waiting
         _waiting.setdefault(key, []).append((change, mine))
-    while leads:
+    if leads:
+        try:
+            threads.start(partial(_make_all, paths), "clusterkit-kubeconfig")
+        except ClusterkitError:
+            _make_all(paths)
+    return mine
+
+
+def _make_all(paths: Sequence[Path]) -> None:
+    """Make what is asked for, until nothing is any more."""
+    key = tuple(paths)
+    while True:
+        with _guard:
+            if not _waiting[key]:
+                del _waiting[key]
+                return
+        time.sleep(max(0.0, _resting.get(key, 0.0) - time.monotonic()))
         with _guard:
             batch, _waiting[key] = _waiting[key], []
-            if not batch:
-                del _waiting[key]
-                break
+        began = time.monotonic()
         try:
             for future, found, error in _edit(paths, batch):
                 if error is None:
@@ -167,19 +192,22 @@ def edit(paths: Sequence[Path], change: Callable[[Files], T]) -> T:
                 else:
                     future.set_exception(error)
         except BaseException as error:
-            for _, future in batch:
-                if not future.done():
-                    future.set_exception(error)
+            _refuse(batch, error)
             if not isinstance(error, Exception):
                 with _guard:
                     left = _waiting.pop(key, [])
-                for _, future in left:
-                    future.set_exception(error)
+                _refuse(left, error)
                 raise
-    try:
-        return mine.result()
-    except ClusterkitError as error:  # of all that were waiting
-        raise error.copied() from None
+        now = time.monotonic()
+        _resting[key] = now + min(SHARE * (now - began), LONGEST)
+
+
+def _refuse(
+    batch: Sequence[tuple[Callable[[Files], Any], Future[Any]]], error: BaseException
+) -> None:
+    for _, future in batch:
+        if not future.done():
+            future.set_exception(error.copied() if isinstance(error, ClusterkitError) else error)
 
 
 def _edit(

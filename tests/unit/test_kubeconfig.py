@@ -11,6 +11,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -71,6 +72,14 @@ def named(path: Path, kind: str) -> dict[str, dict[str, object]]:
     return {item["name"]: item[kind] for item in found.get(f"{kind}s") or ()}
 
 
+def _merge(files: Sequence[Path], new: kubeconfig.Entry, *, use: bool) -> Path:
+    return kubeconfig.merge(files, new, use=use).result().path
+
+
+def _remove(files: Sequence[Path], target: Target, *, sandbox: bool = False) -> list[Path]:
+    return kubeconfig.remove(files, target, sandbox=sandbox).result()
+
+
 def _check(files: Sequence[Path], target: Target) -> None:
     for error in kubeconfig.refusals(files, [target]):
         if error is not None:
@@ -79,7 +88,7 @@ def _check(files: Sequence[Path], target: Target) -> None:
 
 def test_a_new_file_is_made_for_its_owner_only(tmp_path: Path) -> None:
     path = tmp_path / ".kube" / "config"
-    assert kubeconfig.merge([path], entry(), use=True) == path
+    assert _merge([path], entry(), use=True) == path
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert list(path.parent.iterdir()) == [path]
@@ -96,30 +105,30 @@ def test_a_new_file_is_made_for_its_owner_only(tmp_path: Path) -> None:
 
 
 def test_everything_else_stays_comments_included(config: Path) -> None:
-    kubeconfig.merge([config], entry(), use=False)
+    _merge([config], entry(), use=False)
     lines = config.read_text().splitlines()
     for line in OTHERS.splitlines():
         assert line in lines, line
     assert yaml.safe_load(config.read_text())["current-context"] == "mine"
     assert stat.S_IMODE(config.stat().st_mode) == 0o600
-    kubeconfig.remove([config], TARGET)
+    _remove([config], TARGET)
     assert config.read_text() == OTHERS
 
 
 def test_a_second_time_changes_nothing_at_all(config: Path) -> None:
-    kubeconfig.merge([config], entry(), use=True)
+    _merge([config], entry(), use=True)
     before = config.stat().st_ino, config.read_text()
-    kubeconfig.merge([config], entry(), use=True)
+    _merge([config], entry(), use=True)
     assert (config.stat().st_ino, config.read_text()) == before
 
 
 def test_our_entry_is_brought_up_to_date_and_the_namespace_kept(config: Path) -> None:
-    kubeconfig.merge([config], entry(proxy="http://127.0.0.1:1"), use=True)
+    _merge([config], entry(proxy="http://127.0.0.1:1"), use=True)
     text = config.read_text().replace(
         f"    user: {NAME}", f"    user: {NAME}\n    namespace: jx  # where I work"
     )
     config.write_text(text)
-    kubeconfig.merge([config], entry(server="https://def.example"), use=True)
+    _merge([config], entry(server="https://def.example"), use=True)
     cluster = named(config, "cluster")[NAME]
     assert cluster["server"] == "https://def.example"
     assert cluster["proxy-url"] == "http://127.0.0.1:1"
@@ -130,36 +139,36 @@ def test_our_entry_is_brought_up_to_date_and_the_namespace_kept(config: Path) ->
 
 def test_somebody_elses_stanza_of_the_name_is_never_changed(config: Path) -> None:
     with pytest.raises(NotOurs, match="the context 'mine' is there already") as caught:
-        kubeconfig.merge([config], entry(context="mine"), use=True)
+        _merge([config], entry(context="mine"), use=True)
     assert caught.value.where == str(config)
     assert "--context" in caught.value.hint
     assert config.read_text() == OTHERS
 
 
 def test_the_sandbox_and_the_real_cluster_stand_side_by_side(config: Path) -> None:
-    kubeconfig.merge([config], entry(), use=True)
-    kubeconfig.merge([config], entry(sandbox=True), use=True)
+    _merge([config], entry(), use=True)
+    _merge([config], entry(sandbox=True), use=True)
     assert len(named(config, "context")) == 3
-    kubeconfig.remove([config], TARGET, sandbox=True)
+    _remove([config], TARGET, sandbox=True)
     assert set(named(config, "context")) == {"mine", NAME}
     assert set(named(config, "user")) == {"mine", NAME}
 
 
 def test_remove_takes_every_context_of_the_cluster_and_only_those(config: Path) -> None:
     other = Target("eks", "demo2", "eu-west-1")
-    kubeconfig.merge([config], entry(), use=False)
-    kubeconfig.merge([config], entry(context="short"), use=True)
-    kubeconfig.merge([config], entry(other), use=False)
-    assert kubeconfig.remove([config], TARGET) == [config]
+    _merge([config], entry(), use=False)
+    _merge([config], entry(context="short"), use=True)
+    _merge([config], entry(other), use=False)
+    assert _remove([config], TARGET) == [config]
     assert set(named(config, "context")) == {"mine", "clusterkit_eks_eu-west-1_demo2"}
     assert yaml.safe_load(config.read_text())["current-context"] == ""
-    assert kubeconfig.remove([config], TARGET) == []
+    assert _remove([config], TARGET) == []
 
 
 def test_remove_leaves_a_current_context_of_others_and_missing_files_alone(config: Path) -> None:
-    kubeconfig.merge([config], entry(), use=False)
+    _merge([config], entry(), use=False)
     missing = config.with_name("missing")
-    assert kubeconfig.remove([missing, config], TARGET) == [config]
+    assert _remove([missing, config], TARGET) == [config]
     assert config.read_text() == OTHERS
     assert not missing.exists()
 
@@ -167,16 +176,16 @@ def test_remove_leaves_a_current_context_of_others_and_missing_files_alone(confi
 def test_which_file_of_several(tmp_path: Path) -> None:
     first, second, third = (tmp_path / name for name in ("first", "second", "third"))
     # kubectl's rule for something new: the first that exists, the last if none does
-    assert kubeconfig.merge([first, second], entry(), use=False) == second
+    assert _merge([first, second], entry(), use=False) == second
     third.write_text(OTHERS)
     # what is there already is changed where it is; the current context is set where it counts
-    assert kubeconfig.merge([third, second], entry(server="https://x.example"), use=True) == second
+    assert _merge([third, second], entry(server="https://x.example"), use=True) == second
     assert yaml.safe_load(third.read_text())["current-context"] == NAME
     assert "https://x.example" in second.read_text()
     new = entry(Target("eks", "new", "eu-west-1"))
-    assert kubeconfig.merge([first, third, second], new, use=False) == third
+    assert _merge([first, third, second], new, use=False) == third
     assert not first.exists()
-    assert kubeconfig.remove([third, second], TARGET) == [third, second]
+    assert _remove([third, second], TARGET) == [third, second]
 
 
 def test_the_list_of_files_is_kubectls(tmp_path: Path) -> None:
@@ -187,12 +196,12 @@ def test_the_list_of_files_is_kubectls(tmp_path: Path) -> None:
 
 
 def test_what_the_user_has_set_in_our_entry_stays(config: Path) -> None:
-    kubeconfig.merge([config], entry(), use=True)
+    _merge([config], entry(), use=True)
     theirs = "    proxy-url: socks5://127.0.0.1:9\n    tls-server-name: kubernetes\n"
     text = config.read_text()
     line = next(line for line in text.splitlines(keepends=True) if "https://abc.example" in line)
     config.write_text(text.replace(line, line + theirs))
-    kubeconfig.merge([config], entry(), use=True)
+    _merge([config], entry(), use=True)
     cluster = named(config, "cluster")[NAME]
     assert cluster["proxy-url"] == "socks5://127.0.0.1:9"
     assert cluster["tls-server-name"] == "kubernetes"
@@ -202,7 +211,7 @@ def test_a_link_stays_a_link(tmp_path: Path, config: Path) -> None:
     link = tmp_path / "elsewhere" / "config"
     link.parent.mkdir()
     link.symlink_to(config)
-    assert kubeconfig.merge([link], entry(), use=True) == link
+    assert _merge([link], entry(), use=True) == link
     assert link.is_symlink()
     assert NAME in config.read_text()
 
@@ -226,8 +235,8 @@ def test_a_damaged_file_is_named_and_not_touched(tmp_path: Path, text: str, what
     path.write_text(text)
     for change in (
         lambda: _check([path], TARGET),
-        lambda: kubeconfig.merge([path], entry(), use=True),
-        lambda: kubeconfig.remove([path], TARGET),
+        lambda: _merge([path], entry(), use=True),
+        lambda: _remove([path], TARGET),
     ):
         with pytest.raises(ClusterkitError) as caught:
             change()
@@ -243,12 +252,12 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     path = tmp_path / "config"
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ClusterkitError, match="not UTF-8"):
-        kubeconfig.merge([path], entry(), use=True)
+        _merge([path], entry(), use=True)
 
 
 def test_a_folder_in_place_of_the_file(tmp_path: Path) -> None:
     with pytest.raises(ClusterkitError, match="it is a directory"):
-        kubeconfig.merge([tmp_path], entry(), use=True)
+        _merge([tmp_path], entry(), use=True)
 
 
 @EACH
@@ -260,8 +269,8 @@ def test_what_is_no_regular_file_is_refused_and_stays(tmp_path: Path, kind: str)
     for place in (path, link):
         for act in (
             lambda p: _check([p], TARGET),
-            lambda p: kubeconfig.merge([p], entry(), use=True),
-            lambda p: kubeconfig.remove([p], TARGET),
+            lambda p: _merge([p], entry(), use=True),
+            lambda p: _remove([p], TARGET),
         ):
             with pytest.raises(ClusterkitError, match=f"it is a {kind}") as caught:
                 act(place)
@@ -277,14 +286,14 @@ def test_a_lock_that_is_no_regular_file_is_somebody_elses(
     monkeypatch.setattr(kubeconfig_lock, "LOCK_PATIENCE", 0.05)
     ODD[kind](tmp_path / "config.lock")
     with pytest.raises(ClusterkitError, match="is locked"):
-        kubeconfig.merge([config], entry(), use=True)
+        _merge([config], entry(), use=True)
 
 
 @pytest.mark.parametrize("text", ["", "# only words\n", "# no newline"])
 def test_an_empty_file_is_filled_and_its_comments_kept(tmp_path: Path, text: str) -> None:
     path = tmp_path / "config"
     path.write_text(text)
-    kubeconfig.merge([path], entry(), use=True)
+    _merge([path], entry(), use=True)
     assert path.read_text().startswith(text)
     assert named(path, "context")[NAME]
 
@@ -292,7 +301,7 @@ def test_an_empty_file_is_filled_and_its_comments_kept(tmp_path: Path, text: str
 def test_a_file_in_json_stays_readable_as_json(tmp_path: Path) -> None:
     path = tmp_path / "config"
     path.write_text('{"apiVersion": "v1", "kind": "Config", "clusters": [], "users": null}')
-    kubeconfig.merge([path], entry(), use=True)
+    _merge([path], entry(), use=True)
     assert named(path, "cluster")[NAME]
     assert named(path, "user")[NAME]
 
@@ -300,7 +309,7 @@ def test_a_file_in_json_stays_readable_as_json(tmp_path: Path) -> None:
 def test_extensions_of_others_may_have_any_shape(tmp_path: Path) -> None:
     path = tmp_path / "config"
     path.write_text("clusters: [{name: a, cluster: {extensions: 5}}]\n")
-    kubeconfig.merge([path], entry(), use=True)
+    _merge([path], entry(), use=True)
     assert set(named(path, "cluster")) == {"a", NAME}
 
 
@@ -332,9 +341,9 @@ def test_a_file_is_parsed_before_it_is_locked(
         return found
 
     monkeypatch.setattr(kubeconfig_file.Document, "read", watched)
-    kubeconfig.merge([config], entry(), use=True)
+    _merge([config], entry(), use=True)
     assert parsed == [False]
-    kubeconfig.merge([config], entry(server="https://x.example"), use=True)
+    _merge([config], entry(server="https://x.example"), use=True)
     assert parsed == [False, False, True]
     assert "# changed since" in config.read_text()
     assert "https://x.example" in config.read_text()
@@ -345,7 +354,7 @@ def test_anchors_survive(tmp_path: Path) -> None:
     path.write_text(
         "users:\n- name: a\n  user: &u {token: x}\n- name: b\n  user: *u\nclusters:\ncontexts:\n"
     )
-    kubeconfig.merge([path], entry(), use=True)
+    _merge([path], entry(), use=True)
     assert "*u" in path.read_text()
     assert set(named(path, "user")) == {"a", "b", NAME}
 
@@ -353,7 +362,7 @@ def test_anchors_survive(tmp_path: Path) -> None:
 def test_names_that_yaml_would_take_for_something_else(tmp_path: Path) -> None:
     path = tmp_path / "config"
     target = Target("eks", "on", "eu-west-1", "0123")
-    kubeconfig.merge([path], entry(target, context="yes"), use=True)
+    _merge([path], entry(target, context="yes"), use=True)
     found = yaml.safe_load(path.read_text())  # YAML 1.1, like kubectl
     assert found["current-context"] == "yes"
     assert found["contexts"][0]["name"] == "yes"
@@ -371,22 +380,22 @@ def test_a_lock_that_stays_is_named(
     lock = tmp_path / "config.lock"
     lock.touch()
     with pytest.raises(ClusterkitError, match="is locked") as caught:
-        kubeconfig.merge([config], entry(), use=True)
+        _merge([config], entry(), use=True)
     assert str(lock) in caught.value.hint
     assert config.read_text() == OTHERS
     assert lock.exists()
 
 
 def test_a_certificate_takes_the_place_of_a_command_and_back(config: Path) -> None:
-    kubeconfig.merge([config], entry(), use=False)
+    _merge([config], entry(), use=False)
     access = Access("https://abc.example", "", client_certificate="CERT", client_key="KEY")
     admin = kubeconfig.entry(TARGET, access, kubeconfig.certificate(access))
-    kubeconfig.merge([config], admin, use=False)
+    _merge([config], admin, use=False)
     written = config.read_text()
     assert base64.b64encode(b"KEY").decode() in written
     assert "exec:" not in written
     assert config.stat().st_mode & 0o077 == 0
-    kubeconfig.merge([config], entry(), use=False)
+    _merge([config], entry(), use=False)
     assert "client-key-data" not in config.read_text()
 
 
@@ -395,6 +404,27 @@ def test_a_cloud_without_an_administrator_says_so() -> None:
         ClusterkitError, match="--auth admin: clusters on eks have no administrator"
     ):
         kubeconfig.no_administrator(None, TARGET)
+
+
+def test_edits_soon_after_each_other_are_made_together(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of hundreds of clusters each would parse and write all others' contexts."""
+    read, parsed = kubeconfig_file.Document.read, list[Path]()
+
+    def watched(path: Path, raw: bytes | None) -> kubeconfig_file.Document:
+        parsed.append(path)
+        return read(path, raw)
+
+    monkeypatch.setattr(kubeconfig_file.Document, "read", watched)
+    made = []
+    for number in range(100):
+        target = Target("eks", f"c{number}", "eu-west-1")
+        made.append(kubeconfig.merge([config], entry(target), use=False))
+        time.sleep(0.005)
+    assert {each.result(60).path for each in made} == {config}
+    assert len(named(config, "context")) == 101
+    assert len(parsed) <= 20
 
 
 KILLED = """
@@ -406,7 +436,7 @@ from clusterkit.kube.api import Access
 target = Target("eks", "dying", "eu-west-1")
 new = kubeconfig.entry(target, Access("https://abc.example", ""), {})
 setattr(Path, sys.argv[2], lambda *_: os.kill(os.getpid(), signal.SIGKILL))
-kubeconfig.merge([Path(sys.argv[1])], new, use=True)
+kubeconfig.merge([Path(sys.argv[1])], new, use=True).result()
 """
 
 
@@ -418,7 +448,7 @@ def test_a_lock_ends_with_its_process(
     died = subprocess.run([sys.executable, "-c", KILLED, config, step], check=False)
     assert died.returncode == -signal.SIGKILL
     assert (tmp_path / "config.lock").exists() == locked
-    kubeconfig.merge([config], entry(), use=True)
+    _merge([config], entry(), use=True)
     assert not (tmp_path / "config.lock").exists()
     assert NAME in config.read_text()
 
@@ -427,8 +457,8 @@ def test_a_lock_ends_with_its_process(
 def test_a_file_that_may_not_be_written(tmp_path: Path, config: Path) -> None:
     config.chmod(0o400)
     with pytest.raises(ClusterkitError, match="read-only"):
-        kubeconfig.merge([config], entry(), use=True)
-    assert kubeconfig.remove([config], TARGET) == []
+        _merge([config], entry(), use=True)
+    assert _remove([config], TARGET) == []
 
 
 def test_nothing_is_left_behind_when_the_disk_refuses(
@@ -439,17 +469,17 @@ def test_nothing_is_left_behind_when_the_disk_refuses(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(ClusterkitError, match="No space left"):
-        kubeconfig.merge([config], entry(), use=True)
+        _merge([config], entry(), use=True)
     assert config.read_text() == OTHERS
     assert list(tmp_path.iterdir()) == [config]
 
 
 def _write(path: Path, number: int) -> None:
     target = Target("eks", f"c{number}", "eu-west-1")
-    kubeconfig.merge([path], entry(target), use=False)
-    kubeconfig.merge([path], entry(target, server="https://x.example"), use=True)
+    _merge([path], entry(target), use=False)
+    _merge([path], entry(target, server="https://x.example"), use=True)
     if number % 2:
-        kubeconfig.remove([path], target)
+        _remove([path], target)
 
 
 @pytest.mark.parametrize(
@@ -495,7 +525,7 @@ def kubectl(path: Path, *args: str) -> str:
 
 @pytest.mark.client
 def test_kubectl_reads_it_and_keeps_our_mark(config: Path) -> None:
-    kubeconfig.merge([config], entry(proxy="http://127.0.0.1:1", context="off"), use=True)
+    _merge([config], entry(proxy="http://127.0.0.1:1", context="off"), use=True)
     view = json.loads(kubectl(config, "config", "view", "--raw", "-o", "json"))
     assert view["current-context"] == "off"
     cluster = next(c for c in view["clusters"] if c["name"] == NAME)
@@ -504,7 +534,7 @@ def test_kubectl_reads_it_and_keeps_our_mark(config: Path) -> None:
     assert user["user"]["exec"]["interactiveMode"] == "Never"
     kubectl(config, "config", "rename-context", "off", "renamed")
     kubectl(config, "config", "set-context", "renamed", "--namespace=jx")
-    assert kubeconfig.remove([config], TARGET) == [config]
+    assert _remove([config], TARGET) == [config]
     assert set(named(config, "context")) == {"mine"}
     assert set(named(config, "cluster")) == {"mine"}
 
