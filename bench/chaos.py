@@ -1,8 +1,9 @@
 """Forty CloudClusters on four emulated clouds while three replicas are killed at random.
 
-    python bench/chaos.py [--clusters 40] [--every 20]
+    python bench/chaos.py [--clusters 40] [--every 20] [--kube envtest]
 
-Prints one line for bench/RESULTS.md.
+``--kube envtest`` keeps them on a real API server, which ``KUBEBUILDER_ASSETS`` names. Prints one
+line for bench/RESULTS.md.
 """
 
 from __future__ import annotations
@@ -22,9 +23,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clusters", type=int, default=40)
     parser.add_argument("--every", type=float, default=20.0, help="seconds between two kills")
+    parser.add_argument("--kube", default="embedded", choices=("embedded", "envtest"))
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="clusterkit-bench-") as folder:
-        found = chaos.run(Path(folder), asked.clusters, every=asked.every, within=3600.0)
+        found = chaos.run(
+            Path(folder), asked.clusters, every=asked.every, within=3600.0, kube=asked.kube
+        )
     wrong = len(found.twice) + len(found.left) + len(found.touched)
     print(
         f"| {found.clusters} | {found.kills} | {found.up:.0f} s | {found.mended:.0f} s | "

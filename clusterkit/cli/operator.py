@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clusterkit.cli import options as o
+from clusterkit.operator.names import NAMESPACE
 
 if TYPE_CHECKING:
     from clusterkit.engine.target import CloudConnection
@@ -21,8 +22,6 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-NAMESPACE = "clusterkit-system"
-"""where the operator is installed unless another one is named"""
 Namespace = Annotated[
     str, typer.Option("--namespace", help="The operator's own namespace, where its Leases are.")
 ]

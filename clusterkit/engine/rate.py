@@ -25,9 +25,9 @@ WINDOW = 5.0
 left before the rate was halved last say nothing new"""
 LEAST = 2.0
 """requests a second, however often it is refused"""
-GROWS = 0.05
-"""share of the rate at the refusal that is added each second; it is whole again after 10 s, and
-forgotten when it has doubled"""
+GROWS = 0.1
+"""share of the halved rate that is added each second: it is whole again after 10 s, and forgotten
+when it is twice that, after 30 s"""
 HOLDS = 0.5
 """seconds that a request waits for its turn on its thread; if it would be longer it is refused, and
 its run looks again later"""
@@ -114,7 +114,7 @@ class Rate:
     def _limit(self, now: float) -> float | None:
         if not self._start:
             return None
-        limit = self._start * (1 + 2 * GROWS * (now - self._since))
+        limit = self._start * (1 + GROWS * (now - self._since))
         if limit >= 4 * self._start:  # twice what it was when it was refused
             self._start = 0.0
             return None

@@ -68,6 +68,10 @@ class CloudConnection:
     """how long a second of the real cloud lasts there (1/60 on a sandbox at pace 60)"""
     observe: Observe | None = field(default=None, repr=False, compare=False)
     """told of each request before it leaves and after its answer; all clients report to it"""
+    throttled: Callable[[str], None] | None = field(default=None, repr=False, compare=False)
+    """told of each request that the cloud refuses because there are too many: the API (``ec2``); on
+    the thread that makes the call
+    """
     waiting: Told | None = field(default=None, repr=False, compare=False)
     """told before a read outside a run is retried: why, and in how many seconds"""
     ask: Callable[[str], str] | None = field(default=None, repr=False, compare=False)

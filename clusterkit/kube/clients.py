@@ -11,6 +11,7 @@ from clusterkit.engine.cache import ReadCache
 from clusterkit.engine.exchange import asked_by
 from clusterkit.engine.rate import Rate
 from clusterkit.engine.target import CloudConnection, Target
+from clusterkit.errors import Throttled
 from clusterkit.kube.api import Access, KubeApi
 
 T = TypeVar("T")
@@ -46,12 +47,20 @@ class CloudClients(ReadCache):
         """The answer to ``send``. Operations that only read may share it (``ReadCache.share``) with
         the same ``request`` to the same operation; a change ends that.
         """
-        rate = self._rate(operation.partition(".")[0])
-        ask = partial(rate, partial(self.mine, send))
+        api = operation.partition(".")[0]
+        ask = partial(self._rate(api), partial(self._sent, api, send))
         if operation.rpartition(".")[2].startswith(self.reads):
             return self.answer(f"{operation} {request}", ask)
         self.unshare()
         return ask()
+
+    def _sent(self, api: str, send: Callable[[], Any]) -> Any:
+        try:
+            return self.mine(send)
+        except Throttled:
+            if self.wire.throttled is not None:
+                self.wire.throttled(api)
+            raise
 
     def _rate(self, api: str) -> Rate:
         """How often the account asks this API; its clusters share it."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from clusterkit.clouds import CLOUDS
 from clusterkit.engine.exchange import Exchange
+from clusterkit.engine.target import CloudConnection
 
-TYPE = "text/plain; version=0.0.4; charset=utf-8"
 GAUGES: Mapping[str, str] = {
     "clusters": "CloudClusters this replica works on.",
     "drifted": "CloudClusters of this replica whose cluster differs from its spec.",
@@ -28,6 +29,7 @@ SECONDS: Mapping[str, tuple[str, Sequence[str]]] = {
     "cloud_call": ("Requests to clouds and their clusters.", ("cloud", "service")),
 }
 BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 600, 900, 1200, 1800, 3600)
+"""seconds: from a call to a run as long as the longest step may take (``Kind.patience``)"""
 
 
 class Metrics:
@@ -35,11 +37,11 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry, self._all = CollectorRegistry(), dict[str, Counter | Histogram]()
-        more: Any = {"namespace": "clusterkit", "registry": self._registry}
+        self._more: Any = {"namespace": "clusterkit", "registry": self._registry}
         for name, about in COUNTERS.items():
-            self._all[name] = Counter(name, *about, **more)
+            self._all[name] = Counter(name, *about, **self._more)
         for name, about in SECONDS.items():
-            self._all[name] = Histogram(f"{name}_seconds", *about, buckets=BUCKETS, **more)
+            self._all[name] = Histogram(f"{name}_seconds", *about, buckets=BUCKETS, **self._more)
 
     def add(self, name: str, **labels: str) -> None:
         """Count one."""
@@ -50,35 +52,24 @@ class Metrics:
         seconds = time.monotonic() - began
         cast("Histogram", self._all[name].labels(**labels)).observe(seconds)
 
-    def gauge(self, name: str, read: Callable[[], Mapping[str, int]]) -> None:
-        """``read`` is asked at each scrape: by cloud."""
-        self._registry.register(_Gauge(name, read))
+    def gauge(self, name: str, read: Callable[[str], int]) -> None:
+        """``read`` is asked at each scrape: how many of a cloud."""
+        found = Gauge(name, GAUGES[name], ("cloud",), **self._more)
+        for cloud in CLOUDS:
+            found.labels(cloud).set_function(partial(read, cloud))
 
-    def watch(self, cloud: str) -> Callable[[Exchange], None]:
-        """An observer that counts the requests of a cluster's clients."""
+    def watched(self, connection: CloudConnection, cloud: str) -> CloudConnection:
+        """The connection, with its requests and what is throttled of them counted."""
 
         def seen(exchange: Exchange) -> None:
             if exchange.phase == "after":
-                where = {"cloud": cloud, "service": exchange.service}
-                self.took("cloud_call", time.monotonic() - exchange.seconds, **where)
-                if exchange.status == 429 or "hrottl" in exchange.error:
-                    self.add("cloud_throttles", **where)
+                self.took("cloud_call", exchange.started, cloud=cloud, service=exchange.service)
 
-        return seen
+        def throttled(service: str) -> None:
+            self.add("cloud_throttles", cloud=cloud, service=service)
+
+        return replace(connection, observe=seen, throttled=throttled)
 
     def text(self) -> str:
         """The page, in the text format."""
         return generate_latest(self._registry).decode()
-
-
-class _Gauge(Collector):
-    def __init__(self, name: str, read: Callable[[], Mapping[str, int]]) -> None:
-        self._name = name
-        self._read = read
-
-    def collect(self) -> Iterator[Metric]:
-        """Ask."""
-        found = GaugeMetricFamily(f"clusterkit_{self._name}", GAUGES[self._name], labels=["cloud"])
-        for cloud, number in self._read().items():
-            found.add_metric([cloud], number)
-        yield found

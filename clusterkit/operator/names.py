@@ -25,11 +25,10 @@ ACCOUNT = "clusterkit-operator"
 """of its Deployment, ServiceAccount and roles"""
 
 
-def path(namespace: str, name: str = "", part: str = "") -> str:
-    """Of a CloudCluster, or of a namespace's; empty: of all."""
-    scope = f"/namespaces/{namespace}" if namespace else ""
-    tail = "".join(f"/{each}" for each in (name, part) if each)
-    return f"/apis/{GROUP}/{VERSION}{scope}/{PLURAL}{tail}"
+def path(namespace: str, name: str, part: str = "") -> str:
+    """The path of a CloudCluster, or of a part of it: ``status``."""
+    tail = f"/{part}" if part else ""
+    return f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{PLURAL}/{name}{tail}"
 
 
 def core(namespace: str, kind: str, name: str) -> str:

@@ -18,6 +18,8 @@ from clusterkit.operator.names import GROUP, KIND, OWNER, VERSION, core
 
 LIFE = 0.6
 """part of a credential's life after which it is replaced"""
+LEAST = 60.0
+"""seconds between two tokens, whatever the clocks of the two clusters say"""
 PROFILES = "/apis/multicluster.x-k8s.io/v1alpha1"
 """KEP-4322, https://github.com/kubernetes/enhancements/tree/master/keps/sig-multicluster/"""
 MANAGER = "clusterkit"
@@ -63,7 +65,7 @@ def write_kubeconfig(
         "data": {"value": base64.b64encode(text.encode()).decode()},
     }
     kube.apply(path, secret)
-    return max((credential.expires - datetime.now(UTC)).total_seconds() * LIFE, 1.0)
+    return max((credential.expires - datetime.now(UTC)).total_seconds() * LIFE, LEAST)
 
 
 def write_profile(kube: KubeApi, body: Mapping[str, Any], status: Mapping[str, Any]) -> None:

@@ -16,14 +16,14 @@ from asyncio import to_thread as ask
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from contextvars import copy_context
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from clusterkit.cluster import Cluster, Outcome, Plan, target_of
 from clusterkit.engine.cache import Survey
 from clusterkit.engine.events import Event, RunStarted, StepDone, Warned
 from clusterkit.engine.lock import WAITING
-from clusterkit.engine.target import CloudConnection, Target
+from clusterkit.engine.target import Target
 from clusterkit.engine.words import line
 from clusterkit.errors import Absent, ClusterkitError, Retryable
 from clusterkit.kube.api import KubeApi
@@ -82,13 +82,12 @@ class Keeper:
         """ends the run in progress"""
         self.running = self._closed = self.gone = False
         self._failures = 0
-        self._cluster: Cluster | None = None
-        self._published: Cluster | None = None
-        """the cluster whose kubeconfig is kept fresh; only one that was seen to be this object's"""
+        self._cluster: tuple[object, Cluster] | None = None
+        """the last one, and what it was made of"""
         self._renew_at = 0.0
+        """when the kubeconfig has to be written again, by ``time.monotonic()``"""
         self._ran = 0
         """runs since the cluster was as it should be"""
-        self._writing = asyncio.Lock()
 
     @property
     def name(self) -> str:
@@ -98,6 +97,9 @@ class Keeper:
     @property
     def _mark(self) -> str:
         return wanted.owner(self._shared.fleet, self.body)
+
+    def _path(self, part: str = "") -> str:
+        return names.path(self.body["metadata"]["namespace"], self.name, part)
 
     def see(self, body: Body) -> None:
         """The object has changed: a run whose plan it may have been no more is stopped."""
@@ -133,13 +135,14 @@ class Keeper:
             if wait is None:
                 self.gone = True
                 return
+            await self._renew()
             due = self._renew_at - time.monotonic()
             if due > 0.0:  # what could not be renewed in time is tried with the next look
                 wait = min(wait, due)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), wait)
 
-    async def _failed(self, error: Exception) -> float | None:
+    async def _failed(self, error: Exception) -> float:
         """Tell, and return when to try again."""
         if not isinstance(error, ClusterkitError):
             _LOG.error("%s", self.name, exc_info=error)
@@ -149,6 +152,15 @@ class Keeper:
         self._failures += 1
         pause = FIRST * 2.0 ** min(self._failures - 1, 10) * self._shared.scale
         return min(self._shared.interval, max(pause, 0.5))
+
+    async def _renew(self) -> None:
+        """Keep the kubeconfig fresh while looks fail, a run lasts or a deletion is unconfirmed.
+        Nothing is made: the ServiceAccount in the cluster says whose that is.
+        """
+        target = wanted.target_in(self._status, self.body["spec"])
+        if target and true(self._status, "Ready") and self._due:
+            with suppress(ClusterkitError):
+                await self._write_kubeconfig(await ask(self._connected, target), make=False)
 
     # -- one look ---------------------------------------------------------------------------------
 
@@ -160,9 +172,7 @@ class Keeper:
         """One look and what follows from it: the seconds until the next, None for never, and what
         came of it.
         """
-        metadata, kube = self.body["metadata"], self._shared.kube
-        path = names.path(metadata["namespace"], metadata["name"])
-        body = await ask(kube.get, path)
+        body = await ask(self._shared.kube.get, self._path())
         if body is None or body["metadata"]["uid"] != self.uid:
             return None, "Gone"
         self.body, self._status = body, body.get("status") or {}
@@ -177,18 +187,17 @@ class Keeper:
         return await self._sync()
 
     async def _sync(self) -> tuple[float, str]:
-        self._published = None
         observes = wanted.observes(self.body)
         profile = await ask(wanted.profile_of, self.body)
-        target, before = target_of(profile), wanted.target_in(self._status)
+        target = target_of(profile)
+        before = wanted.target_in(self._status, self.body["spec"])
         wanted.check_same(before, target)
         cluster = await ask(self._connected, target)
         meant = profile if observes else wanted.owned(profile, self._mark)
         survey = self._shared.survey.since(self._since)
         plan = await ask(cluster.plan, meant, survey=survey)
-        known = before is not None
-        wanted.check_owner(plan, target.name, self.body, self._mark, known=known)
-        self._published, why = cluster, "policy: Observe" if observes else "paused"
+        wanted.check_owner(plan, target.name, self.body, self._mark, known=before is not None)
+        why = "policy: Observe" if observes else "paused"
         observes = observes or wanted.paused(self.body)
         fields: Body = {"plan": summary(plan)}
         what, self.drifted = fields["plan"]["summary"], not plan.empty
@@ -200,8 +209,9 @@ class Keeper:
                 found = Condition("Synced", False, "Drifted", f"{what} ({why})")
             await self._observed(cluster, fields, found)
             return self._shared.interval, found.reason
-        ready = [] if true(self._status, "Ready") else [_NOT_READY]
-        await self._tell(Condition("Synced", False, "Reconciling", what), *ready, **fields)
+        ready, seen = await ask(_ready, cluster) if true(self._status, "Ready") else (_CREATING, {})
+        found = Condition("Synced", False, "Reconciling", what)
+        await self._tell(found, ready, **fields, **seen)
         await self._run(cluster, plan, "Synced")
         self._ran += 1
         # the next look says what came of it
@@ -211,32 +221,31 @@ class Keeper:
         self, cluster: Cluster, fields: Mapping[str, Any], synced: Condition
     ) -> None:
         """Tell what the cluster itself says, and publish how it is reached."""
-        seen: Body = {}
-        ready = Condition("Ready", True, "Running", "the Kubernetes API answers")
-        try:
-            seen = await ask(overview, cluster.kube)
-            seen["endpoint"] = (await ask(cluster.access)).server
-        except ClusterkitError as error:
-            ready = Condition("Ready", False, reason(error), told(error))
+        ready, seen = await ask(_ready, cluster)
         if ready.ok and (self._ran or "wouldKeep" not in self._status):
             with suppress(ClusterkitError):  # a protection, say, by which nothing is deleted
                 kept = (await ask(cluster.plan_destroy)).kept
                 fields = {**fields, "wouldKeep": [f"{k.key}: {k.reason}" for k in kept]}
         self._ran = 0
-        await self._tell(synced, ready, **fields, **seen)
+        await self._tell(ready, **fields, **seen)
         if ready.ok:
-            await self._publish(cluster)
+            if self._due:
+                make = not (wanted.observes(self.body) or wanted.paused(self.body))
+                await self._write_kubeconfig(cluster, make=make)
+            await ask(published.write_profile, self._shared.kube, self.body, self._status)
+        await self._tell(synced)
 
-    async def _publish(self, cluster: Cluster) -> None:
-        kube, body = self._shared.kube, self.body
-        if self._renew_at - time.monotonic() < 1.0:
-            make = not (wanted.observes(body) or wanted.paused(body))
-            with suppress(Absent):
-                write, mark = published.write_kubeconfig, self._mark
-                life = await ask(write, kube, body, cluster, mark, make=make)
-                self._renew_at = time.monotonic() + life
-                self._shared.metrics.add("kubeconfigs_written", cloud=cluster.target.cloud)
-        await ask(published.write_profile, kube, body, self._status)
+    @property
+    def _due(self) -> bool:
+        """Whether the kubeconfig has to be written again."""
+        return self._renew_at - time.monotonic() < 1.0
+
+    async def _write_kubeconfig(self, cluster: Cluster, *, make: bool) -> None:
+        write, mark = published.write_kubeconfig, self._mark
+        with suppress(Absent):
+            life = await ask(write, self._shared.kube, self.body, cluster, mark, make=make)
+            self._renew_at = time.monotonic() + life
+            self._shared.metrics.add("kubeconfigs_written", cloud=cluster.target.cloud)
 
     async def _run(self, cluster: Cluster, plan: Plan, condition: str) -> Outcome:
         """Carry out the plan; raises what failed. The outcome is ``interrupted`` for a run that was
@@ -267,8 +276,7 @@ class Keeper:
                 going = "Locked" if waited and not done else _GOING[action]
                 with suppress(ClusterkitError):  # the API server's trouble is not the run's
                     await self._tell(Condition(condition, plan.destroy, going, what))
-                    if self._renew_at and not plan.destroy:
-                        await self._publish(cluster)
+                await self._renew()
             outcome = run.result()
         finally:
             stop.set()  # nobody else could end a run that is not watched any more
@@ -283,10 +291,10 @@ class Keeper:
     # -- the end ----------------------------------------------------------------------------------
 
     async def _delete(self) -> tuple[float | None, str]:
-        target, spec = wanted.target_in(self._status), self.body["spec"]
+        target = wanted.target_in(self._status, self.body["spec"])
         if names.FINALIZER not in (self.body["metadata"].get("finalizers") or ()):
             return None, "Gone"
-        if spec.get("deletionPolicy") == "Orphan" or wanted.observes(self.body):
+        if self.body["spec"].get("deletionPolicy") == "Orphan" or wanted.observes(self.body):
             return await self._release("Orphaned", "the cluster stays in the cloud as it is")
         if target is None and (target := await ask(self._unrecorded)) is None:
             return await self._release("Orphaned", "nothing in the cloud is known to be its")
@@ -316,7 +324,7 @@ class Keeper:
 
     def _unrecorded(self) -> Target | None:
         """The target of a cluster of which the status does not tell, as after a restore from a
-        backup; None if there is none, or nobody may look.
+        backup; None if there is none that is this object's, or it may not be looked for.
         """
         try:
             target = target_of(wanted.profile_of(self.body))
@@ -324,7 +332,7 @@ class Keeper:
             wanted.check_owner(plan, target.name, self.body, self._mark, known=False)
         except Retryable:
             raise
-        except ClusterkitError:
+        except ClusterkitError:  # of a region that does not exist, say: it must be possible to go
             return None
         return target if plan.snapshot.states else None
 
@@ -337,21 +345,19 @@ class Keeper:
 
     def _connected(self, target: Target) -> Cluster:
         """The cluster, with the connections of the last time if nothing has changed."""
-        connection: CloudConnection = self._shared.wallet.connection(self.body, target.cloud)
-        connection = replace(connection, observe=self._shared.metrics.watch(target.cloud))
-        have, account = self._cluster, self._status.get("account")
-        now = (target, connection, account)
-        if have is None or (have.target, have.connection, have.expect_account) != now:
-            self._cluster = have = Cluster(target, connection, expect_account=account)
-        return have
+        connection = self._shared.wallet.connection(self.body, target.cloud)
+        connection = self._shared.metrics.watched(connection, target.cloud)
+        now = (target, target.tags, connection, self._status.get("account"))
+        if self._cluster is None or self._cluster[0] != now:
+            self._cluster = now, Cluster(target, connection, expect_account=now[-1])
+        return self._cluster[1]
 
     def _finalizers(self, *, add: bool) -> None:
         metadata = self.body["metadata"]
         kept = [each for each in metadata.get("finalizers") or () if each != names.FINALIZER]
         wanted = [*kept, names.FINALIZER] if add else kept
         change = {"finalizers": wanted, "resourceVersion": metadata["resourceVersion"]}
-        path = names.path(metadata["namespace"], metadata["name"])
-        self.body = self._shared.kube.patch(path, {"metadata": change})
+        self.body = self._shared.kube.patch(self._path(), {"metadata": change})
 
     async def _tell(self, *conditions: Condition, **fields: Any) -> None:
         """Write the status, and post an Event for each condition with a new reason."""
@@ -368,9 +374,7 @@ class Keeper:
                 kind = "Normal" if fine else "Warning"
                 self._shared.post(self.body, kind, each.reason, each.message)
         self._status = new
-        path = names.path(metadata["namespace"], metadata["name"], "status")
-        async with self._writing:
-            await ask(self._shared.kube.patch, path, {"status": self._status})
+        await ask(self._shared.kube.patch, self._path("status"), {"status": self._status})
 
     def _post_event(self, event: Event) -> None:
         if text := line(event):
@@ -379,8 +383,18 @@ class Keeper:
             self._shared.post(self.body, kind, name, text.strip())
 
 
+def _ready(cluster: Cluster) -> tuple[Condition, Body]:
+    """Whether the Kubernetes API answers, and what it says for the status."""
+    try:
+        seen = overview(cluster.kube)
+        seen["endpoint"] = cluster.access().server
+    except ClusterkitError as error:
+        return Condition("Ready", False, reason(error), told(error)), {}
+    return Condition("Ready", True, "Running", "the Kubernetes API answers"), seen
+
+
 _PAUSED = Condition("Paused", True, "Paused", "nothing is changed while it is paused")
-_NOT_READY = Condition("Ready", False, "Creating", "the cluster is not there yet")
+_CREATING = Condition("Ready", False, "Creating", "the cluster is not there yet")
 _GOING = {"up": "Reconciling", "destroy": "Destroying"}
 _WAITING = ("Reconciling", "Paused", "Unconfirmed", "Destroying")
 """reasons that are no trouble"""

@@ -14,7 +14,6 @@ import socket
 import tempfile
 import threading
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -26,16 +25,17 @@ from typing import Any, cast
 
 import kopf
 from aiohttp import web
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as TEXT
 
 from clusterkit.engine.cache import AGE, Survey
 from clusterkit.engine.target import CloudConnection
 from clusterkit.errors import ClusterkitError
 from clusterkit.kube.api import Access, KubeApi
-from clusterkit.kube.members import LIFE, Members
+from clusterkit.kube.members import BEATS, LIFE, Members
 from clusterkit.naming import digest, safe
 from clusterkit.operator import names
 from clusterkit.operator.credentials import Wallet
-from clusterkit.operator.metrics import GAUGES, TYPE, Metrics
+from clusterkit.operator.metrics import GAUGES, Metrics
 from clusterkit.operator.reconcile import Body, Keeper, Shared
 
 _LOG = logging.getLogger(__name__)
@@ -84,10 +84,10 @@ class Operator:
         for gauge in GAUGES:
             shared.metrics.gauge(gauge, partial(self._count, gauge))
 
-    def _count(self, what: str) -> Mapping[str, int]:
+    def _count(self, what: str, cloud: str) -> int:
         kept = [keeper for keeper, task in self._keepers.values() if not task.done()]
-        picked = [k for k in kept if what == "clusters" or getattr(k, what)]
-        return Counter(str(keeper.body["spec"].get("cloud")) for keeper in picked)
+        mine = [keeper for keeper in kept if keeper.body["spec"].get("cloud") == cloud]
+        return sum(what == "clusters" or getattr(keeper, what) for keeper in mine)
 
     def see(self, kind: str | None, body: Body) -> None:
         """An event of the watch."""
@@ -99,22 +99,26 @@ class Operator:
             self._bodies[uid] = body
         if uid in self._keepers:
             self._keepers[uid][0].see(body)
-        self.share()
+        self._share(uid)
 
     def share(self) -> None:
         """Begin with what is this replica's now, and end what is not."""
-        for uid, (keeper, task) in list(self._keepers.items()):
-            if task.done():
-                del self._keepers[uid]
-                if keeper.gone:  # the watch does not tell it of what went while it was broken
-                    self._bodies.pop(uid, None)
-            elif self.closing or uid not in self._bodies or not self.members.mine(uid):
-                keeper.close()
-        for uid, body in self._bodies.items():
-            if uid not in self._keepers and not self.closing and self.members.mine(uid):
-                keeper = Keeper(self._shared, body, self._moved)
-                work = asyncio.create_task(keeper.keep(), context=self._context)
-                self._keepers[uid] = keeper, work
+        for uid in {*self._keepers, *self._bodies}:
+            self._share(uid)
+
+    def _share(self, uid: str) -> None:
+        had = self._keepers.get(uid)
+        if had and had[1].done():
+            del self._keepers[uid]
+            if had[0].gone:  # the watch does not tell it of what went while it was broken
+                self._bodies.pop(uid, None)
+        mine = uid in self._bodies and not self.closing and self.members.mine(uid)
+        if uid in self._keepers and not mine:
+            self._keepers[uid][0].close()
+        elif mine and uid not in self._keepers:
+            keeper = Keeper(self._shared, self._bodies[uid], self._moved)
+            work = asyncio.create_task(keeper.keep(), context=self._context)
+            self._keepers[uid] = keeper, work
 
     async def beat(self) -> None:
         """Renew the membership for ever, and take what became this replica's."""
@@ -128,16 +132,19 @@ class Operator:
             except ClusterkitError as error:
                 _LOG.warning("this replica could not renew its Lease: %s", error)
             self.share()
-            await asyncio.sleep(self.members.life / 3)
+            await asyncio.sleep(self.members.life / BEATS)
 
     async def close(self) -> None:
-        """Stop the runs as Ctrl-C does, let their locks go, and leave."""
+        """Stop the runs as Ctrl-C does, and let their locks go."""
         self.closing = True
         self.share()
         if tasks := [task for _, task in self._keepers.values()]:
             await asyncio.wait(tasks, timeout=ENDS_WITHIN)
+
+    async def leave(self) -> None:
+        """Let other replicas take over at once; after the last ``beat``, which may be under way."""
         with suppress(ClusterkitError):
-            await asyncio.to_thread(self.members.leave)
+            await asyncio.get_running_loop().run_in_executor(self._renewing, self.members.leave)
 
 
 async def serve(
@@ -183,6 +190,7 @@ async def serve(
         finally:
             over.set()
             works[-1].cancel()
+            await operator.leave()
             await works[0]
             with suppress(asyncio.CancelledError):
                 await works[-1]
@@ -227,7 +235,7 @@ async def _pages(operator: Operator, metrics: Metrics, port: int) -> web.AppRunn
     async def page(request: web.Request) -> web.Response:
         match request.path:
             case "/metrics":
-                return web.Response(text=metrics.text(), headers={"Content-Type": TYPE})
+                return web.Response(text=metrics.text(), headers={"Content-Type": TEXT})
             case "/readyz" if not operator.members.alive:
                 return web.Response(status=503, text="its Lease is out of date")
             case _:

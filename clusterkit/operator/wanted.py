@@ -55,10 +55,12 @@ def recorded(target: Target) -> dict[str, str]:
     return {field: value for field, value in found.items() if value is not None}
 
 
-def target_in(status: Mapping[str, Any]) -> Target | None:
-    """The target of the cluster that may have been made; None if there is none."""
-    kept = status.get("target")
-    return Target(**{field: kept.get(field) for field in FIELDS}) if kept else None
+def target_in(status: Mapping[str, Any], spec: Mapping[str, Any]) -> Target | None:
+    """The target of the cluster that may have been made, with the tags that everything gets now;
+    None if there is none.
+    """
+    kept, tags = status.get("target"), tuple(sorted((spec.get("tags") or {}).items()))
+    return Target(**{field: kept.get(field) for field in FIELDS}, tags=tags) if kept else None
 
 
 def check_same(before: Target | None, now: Target) -> None:

@@ -274,8 +274,12 @@ def test_a_read_that_always_fails_ends_with_the_clouds_reason(
     monkeypatch.setattr(backoff, "LEAST_PATIENCE", 1.0)
     with world(case, tmp_path) as there:
         there.sandbox.faults.set([Rule(WHO[case.cloud][1], "throttle")])
+        told: list[str] = []
+        connection = replace(there.connection(), throttled=told.append)
         with pytest.raises(Throttled):
-            there.cluster().account()
+            clusterkit.Cluster(there.target(), connection).account()
+        assert len(told) > 1
+        assert len(set(told)) == 1  # the API
         there.sandbox.faults.clear()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,14 @@ def test_eight_clusters_and_three_replicas_of_which_one_is_always_dying(tmp_path
     assert (found.twice, found.left, found.touched) == ([], [], [])
 
 
+REAL = pytest.mark.skipif("KUBEBUILDER_ASSETS" not in os.environ, reason="no real API server here")
+
+
 @pytest.mark.deep
 @pytest.mark.long
 @pytest.mark.timeout(3600)
-def test_forty_clusters(tmp_path: Path) -> None:
-    found = chaos.run(tmp_path, 40, every=20.0, within=1500.0)
+@pytest.mark.parametrize("kube", ["embedded", pytest.param("envtest", marks=REAL)])
+def test_forty_clusters(kube: str, tmp_path: Path) -> None:
+    found = chaos.run(tmp_path, 40, every=20.0, within=1500.0, kube=kube)
     assert found.kills > 5
     assert (found.twice, found.left, found.touched) == ([], [], [])

@@ -68,4 +68,4 @@ def test_helm_installs_it(tmp_path: Path) -> None:
         deployment = kube.get(path)
         assert deployment is not None
         assert deployment["spec"]["replicas"] == 3
-        assert kube.list(names.path("")) == []
+        assert kube.list(f"/apis/{names.GROUP}/{names.VERSION}/{names.PLURAL}") == []

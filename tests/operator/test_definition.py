@@ -13,13 +13,13 @@ import yaml
 
 from clusterkit.clouds import ACCOUNT_FIELDS, CLOUDS, HOME_FIELDS, model
 from clusterkit.cluster import target_of
-from clusterkit.engine.target import Target
+from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import Denied, Immutable
 from clusterkit.operator.conditions import Condition, merged, told
 from clusterkit.operator.crd import OWN, crd
 from clusterkit.operator.manifests import manifests
 from clusterkit.operator.metrics import Metrics
-from clusterkit.operator.wanted import check_same
+from clusterkit.operator.wanted import check_same, recorded, target_in
 from tests.drivers.cases import CASES
 from tests.drivers.world import edited
 
@@ -108,8 +108,8 @@ def test_conditions_keep_the_time_of_what_stays() -> None:
     again = merged(first, [Condition("Ready", True, "Running", "still")], 2)
     assert again[0]["lastTransitionTime"] == "2020-01-01T00:00:00Z"
     assert again[0]["observedGeneration"] == 2
-    other = merged(again, [Condition("Ready", None, "Gone")], 2)
-    assert other[0]["status"] == "Unknown"
+    other = merged(again, [Condition("Ready", False, "Gone")], 2)
+    assert other[0]["status"] == "False"
     assert other[0]["lastTransitionTime"] != "2020-01-01T00:00:00Z"
 
 
@@ -127,7 +127,7 @@ def test_errors_are_told_as_on_the_command_line() -> None:
 def test_metrics_are_in_prometheus_format() -> None:
     metrics = Metrics()
     metrics.took("run", time.monotonic() - 700.0, cloud='a"b', action="up", result="ok")
-    metrics.gauge("clusters", lambda: {"eks": 3})
+    metrics.gauge("clusters", lambda cloud: 3 * (cloud == "eks"))
     lines = metrics.text().splitlines()
     run = 'action="up",cloud="a\\"b"'
     for end, count in (("600.0", 0), ("900.0", 1), ("+Inf", 1)):
@@ -136,6 +136,8 @@ def test_metrics_are_in_prometheus_format() -> None:
     [total] = (line for line in lines if line.startswith("clusterkit_run_seconds_sum"))
     assert float(total.split()[-1]) == pytest.approx(700.0, abs=1.0)
     assert 'clusterkit_clusters{cloud="eks"} 3.0' in lines
+    metrics.watched(CloudConnection(), "eks").throttled("ec2")  # type: ignore[misc]
+    assert 'clusterkit_cloud_throttles_total{cloud="eks",service="ec2"} 1.0' in metrics.text()
 
 
 def test_the_manifests_are_hardened_and_complete() -> None:
@@ -174,3 +176,6 @@ def test_the_target_is_the_profiles() -> None:
     target = target_of(profile_of(body))
     assert target == Target("aks", "demo", "westeurope", home="rg")
     assert target.tags == (("owner", "team"),)
+    again = target_in({"target": recorded(target)}, body["spec"])
+    assert again == target
+    assert again.tags == target.tags  # a company may require them on the lock

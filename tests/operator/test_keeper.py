@@ -1,17 +1,27 @@
-"""What a keeper does between two looks."""
+"""What a keeper does between two looks, and a replica at its end."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
 
 from clusterkit.engine.cache import Survey
-from clusterkit.engine.target import CloudConnection
-from clusterkit.kube.api import Access, KubeApi
+from clusterkit.engine.target import CloudConnection, Target
+from clusterkit.kube import tokens
+from clusterkit.kube.api import Access, Credential, KubeApi
+from clusterkit.kube.members import Members
 from clusterkit.operator.credentials import Wallet
 from clusterkit.operator.metrics import Metrics
+from clusterkit.operator.published import LEAST, write_kubeconfig
 from clusterkit.operator.reconcile import Keeper, Shared
+from clusterkit.operator.run import Operator
 
 
 class Waits(Keeper):
@@ -25,11 +35,16 @@ class Waits(Keeper):
         return 600.0, "Unconfirmed"
 
 
+NOWHERE = KubeApi(lambda: Access("https://127.0.0.1:1", ""))
+
+
+def shared(folder: Path) -> Shared:
+    wallet = Wallet(NOWHERE, CloudConnection(), folder, everybody=False)
+    return Shared(NOWHERE, wallet, Metrics(), "fleet", 600.0, 1.0, Survey(), lambda *_: None)
+
+
 def test_a_kubeconfig_that_cannot_be_renewed_waits_for_the_next_look(tmp_path: Path) -> None:
-    kube = KubeApi(lambda: Access("https://127.0.0.1:1", ""))
-    wallet = Wallet(kube, CloudConnection(), tmp_path, everybody=False)
-    shared = Shared(kube, wallet, Metrics(), "fleet", 600.0, 1.0, Survey(), lambda *_: None)
-    keeper = Waits(shared, {"metadata": {"uid": "u", "name": "a"}, "spec": {}})
+    keeper = Waits(shared(tmp_path), {"metadata": {"uid": "u", "name": "a"}, "spec": {}})
 
     async def work() -> None:
         task = asyncio.create_task(keeper.keep())
@@ -39,3 +54,59 @@ def test_a_kubeconfig_that_cannot_be_renewed_waits_for_the_next_look(tmp_path: P
 
     asyncio.run(work())
     assert keeper.looks == 1
+
+
+class Kept(KubeApi):
+    """Objects, and nothing else of an API server."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: Access("https://127.0.0.1:1", ""))
+        self.objects: dict[str, Any] = {}
+
+    def get(self, path: str) -> Any:
+        return self.objects.get(path)
+
+    def apply(self, path: str, body: Any, *, dry_run: bool = False) -> Any:
+        self.objects[path] = body
+        return body
+
+
+def test_a_wrong_clock_does_not_make_it_write_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = Credential(datetime.now(UTC) - timedelta(hours=1), token="t")
+    monkeypatch.setattr(tokens, "administrator", lambda *_, **__: old)
+    cluster: Any = SimpleNamespace(
+        kube=None, target=Target("eks", "demo", "eu-west-1"), access=lambda: Access("https://a", "")
+    )
+    body = {"metadata": {"uid": "u", "name": "a", "namespace": "n"}}
+    assert write_kubeconfig(Kept(), body, cluster, "me", make=True) == LEAST
+
+
+class Slow(Members):
+    """Renewals that take their time."""
+
+    def __init__(self) -> None:
+        super().__init__(NOWHERE, "n", "me", life=0.03)
+        self.begun, self.told = threading.Event(), list[str]()
+
+    def renew(self) -> None:
+        self.begun.set()
+        time.sleep(0.1)
+        self.told.append("renewed")
+
+    def leave(self) -> None:
+        self.told.append("left")
+
+
+def test_no_lease_is_made_again_by_a_replica_that_has_left(tmp_path: Path) -> None:
+    members = Slow()
+
+    async def work() -> None:
+        operator = Operator(shared(tmp_path), members)
+        beat = asyncio.create_task(operator.beat())
+        await asyncio.to_thread(members.begun.wait)
+        beat.cancel()
+        await operator.leave()
+        await asyncio.sleep(0.1)
+
+    asyncio.run(work())
+    assert members.told == ["renewed", "left"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,6 +72,31 @@ def test_one_that_was_restored_without_its_status_is_not_forgotten(tmp_path: Pat
         assert made.things("demo", "gke") == set()
 
 
+def test_a_kubeconfig_stays_fresh_whatever_looks_say(tmp_path: Path) -> None:
+    """While the spec is wrong, and while a deletion waits for its confirmation."""
+    with world(tmp_path, "gke") as made:
+        secret = names.core("default", "secrets", "demo-kubeconfig")
+
+        def written() -> bool:
+            return made.kube.get(secret) is not None
+
+        with made.operator():
+            made.apply("demo", spec("gke"))
+            made.until_reason("demo", "InSync")
+        made.kube.delete(secret)
+        made.patch("demo", pools=[])
+        with made.operator():
+            made.until_reason("demo", "ProfileError")
+            made.until(written, "it is written in spite of that")
+        made.kube.delete(secret)
+        made.delete("demo")
+        with made.operator():
+            made.until_reason("demo", "Unconfirmed", "Deleting")
+            made.until(written, "it is written until the cluster goes")
+            made.annotate("demo", confirm_deletion="demo")
+            made.until_gone("demo")
+
+
 def test_clusters_of_one_account_are_looked_at_together(tmp_path: Path) -> None:
     """And what somebody says has changed is asked again."""
     with world(tmp_path, "gke") as made:
@@ -82,10 +106,12 @@ def test_clusters_of_one_account_are_looked_at_together(tmp_path: Path) -> None:
                 made.apply(name, spec("gke"))
             for name in ("one", "two"):
                 made.until_reason(name, "InSync")
+        for name in ("one", "two"):
+            made.kube.delete(names.core("default", "secrets", f"{name}-kubeconfig"))
         asked.clear()
         with made.operator():
-            made.until(lambda: asked.count("compute.networks.list"), "they are looked at")
-            time.sleep(1.0)
+            for name in ("one", "two"):
+                made.workload(name)  # it is written by the first look
             shared = ("compute.networks.list", "storage.buckets.list", "compute.regions.get")
             assert [asked.count(each) for each in shared] == [1, 1, 1]
             made.look("one")
@@ -98,6 +124,18 @@ def test_drift_is_mended(made: World) -> None:
     made.look("demo")
     made.until(lambda: work.get(f"{CLASSES}/gp3"), "the storage class is back")
     made.until_reason("demo", "InSync")
+
+
+def test_a_cluster_that_somebody_destroyed_is_not_ready_until_it_is_back(made: World) -> None:
+    person = made.cluster("demo")
+    assert person.apply(person.plan_destroy(), lambda _: None).ok
+    made.look("demo")
+    told = made.until_reason("demo", "ClusterkitError", "Ready")
+    assert told["status"] == "False"
+    assert "there is no running cluster" in told["message"]
+    made.until_reason("demo", "Running", "Ready")
+    made.until_reason("demo", "InSync")
+    assert len(made.workload("demo").list("/api/v1/nodes")) == 2
 
 
 def test_drift_is_only_shown_with_observe(made: World) -> None:

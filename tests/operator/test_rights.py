@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import socket
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -196,8 +195,7 @@ def _metrics(here: World) -> Iterator[Any]:
         except (urllib.error.URLError, ConnectionError):
             return False
 
-    with here.operator(_account(here), port=port) as thread:
-        assert isinstance(thread, threading.Thread)
+    with here.operator(_account(here), port=port):
         here.until(up, "it says that it is ready")
         assert read("healthz") == "ok"
         yield read

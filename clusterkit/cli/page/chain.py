@@ -5,15 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from clusterkit.cli.page.record import Thing
-from clusterkit.frozen import dataclass
-
-
-@dataclass(frozen=True)
-class Link:
-    """A step of the chain, and how long nothing of it ran before (seconds)."""
-
-    thing: Thing
-    gap: float
 
 
 def waited_for(thing: Thing, things: Mapping[str, Thing]) -> Thing | None:
@@ -41,18 +32,16 @@ def _timed(thing: Thing, things: Mapping[str, Thing]) -> Iterator[Thing]:
             yield things[key]
 
 
-def longest(things: Mapping[str, Thing]) -> tuple[Link, ...]:
+def longest(things: Mapping[str, Thing]) -> tuple[Thing, ...]:
     """From what ended last back to the beginning, each with the one it waited for; in the order
-    they ran. Their times and gaps add up to the end of the last.
+    they ran. Their times, and those between them, add up to the end of the last.
     """
     ran = [thing for thing in things.values() if thing.begin is not None]
-    links: list[Link] = []
+    links: list[Thing] = []
     at = max(ran, key=lambda each: (each.end, each.key), default=None)
     seen: set[str] = set()
     while at is not None and at.key not in seen:
         seen.add(at.key)
-        before = waited_for(at, things)
-        since = before.end if before else 0.0
-        links.append(Link(at, max(0.0, (at.begin or 0.0) - since)))
-        at = before
+        links.append(at)
+        at = waited_for(at, things)
     return tuple(reversed(links))

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from clusterkit.cli.page.chain import Link
 from clusterkit.cli.page.layout import layers, place, reduced
 from clusterkit.cli.page.markup import Markup, joined, tag
 from clusterkit.cli.page.record import Thing
@@ -29,7 +28,7 @@ Box = tuple[str, int]
 """kind and layer"""
 
 
-def graph(things: Mapping[str, Thing], chain: Sequence[Link]) -> Markup:
+def graph(things: Mapping[str, Thing], chain: Sequence[Thing]) -> Markup:
     """The drawing at its own size."""
     needs = {key: {n for n in each.needs if n in things} for key, each in things.items()}
     layer = layers(needs)
@@ -37,7 +36,7 @@ def graph(things: Mapping[str, Thing], chain: Sequence[Link]) -> Markup:
     inside: dict[Box, list[Thing]] = {}
     for key, each in things.items():
         inside.setdefault(box_of[key], []).append(each)
-    links = [link.thing.key for link in chain]
+    links = [each.key for each in chain]
     marked = {(box_of[user], box_of[need]) for need, user in pairwise(links) if need in needs[user]}
     edges: dict[Box, set[Box]] = {box: set() for box in inside}
     for key, direct in needs.items():

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from importlib.resources import files
 
-from clusterkit.cli.page.chain import Link, longest
+from clusterkit.cli.page.chain import longest
 from clusterkit.cli.page.graph import SIGNS, graph
 from clusterkit.cli.page.markup import Markup, joined, tag
 from clusterkit.cli.page.record import Picture, Thing, without_idle
@@ -124,10 +124,10 @@ def _told(shown: Picture) -> Markup:
     return joined(parts)
 
 
-def _times(shown: Picture, chain: tuple[Link, ...]) -> Markup:
+def _times(shown: Picture, chain: tuple[Thing, ...]) -> Markup:
     if not chain:
         return Markup("")
-    last = chain[-1].thing
+    last = chain[-1]
     legend = [
         _sample("bar chain", "longest chain"),
         _sample("bar", "other steps"),
@@ -135,7 +135,7 @@ def _times(shown: Picture, chain: tuple[Link, ...]) -> Markup:
         _sample("retry", "waits for a retry"),
         tag("li", "lines: what a step waited for"),
     ]
-    slowest = max(chain, key=lambda link: link.thing.seconds).thing
+    slowest = max(chain, key=lambda each: each.seconds)
     share = slowest.seconds / max(last.end, 1e-9)
     told = (
         f"The longest chain has {len(chain)} step{'s' if len(chain) > 1 else ''} and ends with "
@@ -161,10 +161,10 @@ def _sample(what: str, told: str) -> Markup:
     return tag("li", tag("svg", drawn, width=28, height=14, aria_hidden="true"), told)
 
 
-def _chain_table(chain: Sequence[Link]) -> Markup:
-    end = max(chain[-1].thing.end, 1e-9)
+def _chain_table(chain: Sequence[Thing]) -> Markup:
+    end = max(chain[-1].end, 1e-9)
     rows, busy = [], 0.0
-    for thing in (link.thing for link in chain):
+    for thing in chain:
         share = thing.seconds / end
         busy += thing.seconds
         bar = _span((thing.begin or 0.0) / end, share)
@@ -193,7 +193,7 @@ def _span(left: float, width: float) -> Markup:
     return tag("td", tag("span", class_="share", style=style), class_="span")
 
 
-def _drawing(shown: Picture, chain: tuple[Link, ...]) -> Markup:
+def _drawing(shown: Picture, chain: tuple[Thing, ...]) -> Markup:
     if not shown.things:
         return Markup("")
     ran = any(each.begin is not None for each in shown.things.values())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from clusterkit.cli.page.chain import Link, waited_for
+from clusterkit.cli.page.chain import waited_for
 from clusterkit.cli.page.markup import Markup, joined, tag
 from clusterkit.cli.page.record import Picture, Thing
 from clusterkit.engine.words import brief, clock
@@ -26,7 +26,7 @@ ROOM = 0.16
 """share of the width that is enough for words beside a bar"""
 
 
-def timeline(shown: Picture, chain: tuple[Link, ...]) -> Markup:
+def timeline(shown: Picture, chain: tuple[Thing, ...]) -> Markup:
     """The rows, oldest first; empty if nothing ran."""
     ran = [thing for thing in shown.things.values() if thing.begin is not None]
     if not ran:
@@ -34,7 +34,7 @@ def timeline(shown: Picture, chain: tuple[Link, ...]) -> Markup:
     ran.sort(key=lambda each: (each.begin or 0.0, each.end, each.key))
     whole = max(shown.seconds, *(each.end for each in ran), 1e-3)
     scale = WIDE / whole
-    marked = {link.thing.key for link in chain}
+    marked = {each.key for each in chain}
     rows = {each.key: number for number, each in enumerate(ran)}
     ticks = _ticks(whole)
     lines = [
