@@ -33,21 +33,33 @@ RECORDED: Mapping[str, Recorded] = MappingProxyType(
         ),
         "alibaba/cluster/delete": Recorded(347, "logs: public Terraform runs, 287 to 600 s"),
         "alibaba/cluster/update": Recorded(20, "estimate; names, protection, the public endpoint"),
-        "alibaba/cluster/upgrade": Recorded(600, "estimate; the control plane alone"),
-        "alibaba/nodepool/create": Recorded(150, "estimate: like a node group of EKS"),
-        "alibaba/nodepool/scale": Recorded(120, "estimate: like create, without the pool"),
+        "alibaba/cluster/upgrade": Recorded(
+            1200, "logs: public Terraform runs, 600 to 1800 s (facts/durations.tsv)"
+        ),
+        "alibaba/nodepool/create": Recorded(
+            300, "logs: public Terraform runs, 180 to 480 s (facts/durations.tsv)"
+        ),
+        "alibaba/nodepool/scale": Recorded(
+            67, "logs: public Terraform runs, up by a node: 67 to 480 s (facts/durations.tsv)"
+        ),
         "alibaba/nodepool/delete": Recorded(
-            390, "logs: an operator's of 2026: machines took 6 to 7 minutes to go"
+            240,
+            "logs: public Terraform runs, 120 to 420 s (facts/durations.tsv);"
+            " an operator's of 2026: machines took 6 to 7 minutes to go",
         ),
         "alibaba/nodepool/delete-empty": Recorded(10, "estimate; a pool without machines"),
         "alibaba/nodepool/config": Recorded(60, "estimate; the nodes take a kubelet's settings"),
         "alibaba/nodepool/drain": Recorded(1800, "vendor: a node is drained for up to 30 minutes"),
-        "alibaba/addon/install": Recorded(30, "estimate; like an add-on of EKS"),
+        "alibaba/addon/install": Recorded(
+            120, "logs: public Terraform runs, 30 to 300 s (facts/durations.tsv)"
+        ),
         "alibaba/vpc/create": Recorded(3, "estimate; Pending until Available"),
         "alibaba/vswitch/create": Recorded(3, "estimate; Pending until Available"),
         "alibaba/nat-gateway/create": Recorded(60, "estimate; Creating until Available"),
         "alibaba/snat-entry/create": Recorded(5, "estimate; Pending until Available"),
-        "alibaba/nat-gateway/delete": Recorded(20, "estimate; Deleting until it is gone"),
+        "alibaba/nat-gateway/delete": Recorded(
+            60, "logs: 66 s with its entry and its address (facts/durations.tsv)"
+        ),
         "alibaba/snat-entry/delete": Recorded(5, "estimate; like create"),
         "alibaba/nlb/interfaces/release": Recorded(
             15, "estimate; a deleted network load balancer's interfaces"
@@ -64,13 +76,15 @@ RECORDED: Mapping[str, Recorded] = MappingProxyType(
         "azure/cluster/update": Recorded(90, "estimate; a reconciliation of the control plane"),
         "azure/cluster/stop": Recorded(600, "estimate: about 10 minutes (facts/durations.tsv)"),
         "azure/cluster/start": Recorded(240, "estimate: like a create"),
-        "azure/agentpool/create": Recorded(150, "estimate: like a node group of EKS"),
+        "azure/agentpool/create": Recorded(
+            180, "logs: more than 160 s for each of two at once (agones-dev/agones#2165)"
+        ),
         "azure/agentpool/update": Recorded(60, "estimate; without the time of draining"),
         "azure/agentpool/scale": Recorded(
             120, "estimate: like create, without the pool; a machine until it joins"
         ),
         "azure/agentpool/delete": Recorded(
-            300, "estimate; 13 minutes and more seen (terraform-provider-azurerm#17543)"
+            780, "logs: 13 minutes and going on (terraform-provider-azurerm#17543)"
         ),
         "azure/agentpool/drain": Recorded(
             600, "logs: a drain gives up after 10 minutes (terraform-provider-azurerm#10411)"

@@ -57,6 +57,9 @@ class StorageAccount(Resource[StorageAccountState]):
 
     kind: ClassVar[str] = "storage-account"
     type: ClassVar[str] = TYPE
+    propagation: ClassVar[float] = 3600.0
+    """until containers can be made in an account whose name another one had: about an hour
+    (Azure/azure-cli#13406)"""
     takes: ClassVar[Durations] = Durations(create=25, delete=5)
     containers: tuple[str, ...]
     keep: bool = True

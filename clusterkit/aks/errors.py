@@ -42,6 +42,8 @@ IN_PROGRESS = (
     r"|overr?id+en .*by a later operation"
 )
 UNREGISTERED = "MissingSubscriptionRegistration"
+NOT_BY_NETWORK = "SubscriptionNotRegistered"
+"""Microsoft.Network's word for the same"""
 CLUSTERS = "Microsoft.ContainerService/managedClusters"
 ASSIGNMENTS = "Microsoft.Authorization/roleAssignments"
 SUBCODE = re.compile(r"SubCode:\s*([A-Za-z_]\w+)|Code=\"(\w+)\"")
@@ -85,6 +87,8 @@ ERRORS = ErrorTable(
         Row(errors.Propagating, "ResourceGroupNotFound", "Microsoft.Resources/resourceGroups?GET"),
         Row(errors.Propagating, "ResourceGroupNotFound ParentResourceNotFound", "*?PUT"),
         Row(errors.Propagating, "ResourceNotFound", f"{ASSIGNMENTS}?PUT*"),
+        # preflight has seen that it is registered, or in this moment is being registered
+        Row(errors.Propagating, f"{UNREGISTERED} {NOT_BY_NETWORK}", "*?PUT", hint=REGISTER),
         Row(
             errors.Propagating,
             "PrincipalNotFound ServicePrincipalNotFound",
@@ -142,7 +146,7 @@ ERRORS = ErrorTable(
             hint=OTHER_ZONES,
         ),
         Row(errors.PaymentRequired, "ReadOnlyDisabledSubscription"),
-        Row(errors.Denied, UNREGISTERED, hint=REGISTER),
+        Row(errors.Denied, f"{UNREGISTERED} {NOT_BY_NETWORK}", hint=REGISTER),
         Row(
             errors.Denied,
             "RequestDisallowedBy*",

@@ -151,11 +151,12 @@ class NodePool(Nodes[Clients, NodePoolState]):
             yield Edit("version", have.version, wish.version, move_on)
 
     @classmethod
-    def label(cls, scope: Scope[Clients], identifier: str, labels: Tags) -> None:
+    def label(
+        cls, scope: Scope[Clients], identifier: str, labels: Tags
+    ) -> Operation[Clients] | None:
         for have in cls.list(scope):
             if ids.key(identifier) in (have.id, have.name):
-                _changing(scope, have, {"tags": dict(labels)})()
-                return
+                return _changing(scope, have, {"tags": dict(labels)})()
         raise Gone(f"there is no node pool {identifier} in the cluster", where=cls.kind)
 
     @classmethod

@@ -75,6 +75,8 @@ class Resource(Kind[Clients, S]):
     usable: ClassVar[frozenset[str]] = frozenset({"", "Succeeded", *BROKEN})
     leaving: ClassVar[frozenset[str]] = frozenset({"Deleting"})
     uses: ClassVar[tuple[str, ...]] = ("resource-group",)
+    propagation: ClassVar[float] = 600.0
+    """as long as a provider may need to be registered in its region (``activation.PATIENCE``)"""
     type: ClassVar[str]
     """``Microsoft.Network/virtualNetworks``"""
     group: Kind[Clients, ArmState]

@@ -36,7 +36,9 @@ def storage_name(profile: AksProfile, scope: Scope[Clients], report: Report) -> 
     name = in_group(scope)
     if why := _taken(blobs.StorageAccount, name, scope, blobs.available):
         what = f"the storage account cannot be called {name}: {why}"
-        report.error(what, "ready.jenkins_x.storage", "choose another name of the cluster")
+        # 15 minutes and more: hashicorp/terraform#6702
+        hint = "if destroy has just deleted it, its name is free in a quarter of an hour; else "
+        report.error(what, "ready.jenkins_x.storage", f"{hint}choose another name of the cluster")
     return name
 
 

@@ -236,12 +236,11 @@ class NodePool(Nodes[Clients, NodePoolState]):
             yield Edit("nodes", have.healthy, have.minimum, lambda: arrive)
 
     @classmethod
-    def label(cls, scope: Scope[Clients], identifier: str, labels: Tags) -> None:
+    def label(cls, scope: Scope[Clients], identifier: str, labels: Tags) -> Task | None:
         for have in cls.list(scope):
             if have.id == identifier:
                 tags = write_cs_tags({**have.tags, **labels})
-                _modify(scope, have, {"scaling_group": {"tags": tags}})
-                return
+                return _modify(scope, have, {"scaling_group": {"tags": tags}})
         raise Gone(f"there is no node pool {identifier} in the cluster", where=cls.kind)
 
     @classmethod

@@ -132,6 +132,9 @@ class NodeGroup(InCluster[NodeGroupState], Nodes[Clients, NodeGroupState]):
     """only a change that works, a larger size for one, ends it (aws/containers-roadmap#2326)"""
     leaving: ClassVar[frozenset[str]] = frozenset({"DELETING"})
     patience: ClassVar[float] = PATIENCE
+    too_new: ClassVar[str] = "unable to assume the service-linked role"
+    """the first of an account, for which EKS has made that role
+    (aws-samples/aws-fault-injection-simulator-workshop-v2#188)"""
     takes: ClassVar[Durations] = Durations(create=150, delete=300)
     uses: ClassVar[tuple[str, ...]] = ("cluster", "role", "subnet", "launch-template")
 

@@ -54,6 +54,8 @@ class Ec2(Tagged[S]):
     """EC2's word for the kind; left out, ours"""
     patience: ClassVar[float] = 1200.0
     """as terraform-provider-aws waits for a subnet or a gateway to go (internal/service/ec2)"""
+    propagation: ClassVar[float] = 300.0
+    """facts/durations.tsv: "EC2 eventual consistency allowed for" so long"""
 
     @classmethod
     def state(cls, shown: Any) -> Any:

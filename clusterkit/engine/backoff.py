@@ -21,7 +21,8 @@ RARE = 60.0
 LATE = 0.04
 """from then on, a wait is noticed to be over at most this share of its length late"""
 SETTLE = 10.0
-"""how long a list may lag behind an update before the update is made again"""
+"""how long a list may lag behind an update before the update is made again, and three times as long
+before each next one: a driver that never settles is told from news that take two minutes"""
 BACKOFF_FIRST = 1.0
 BACKOFF_LONGEST = 60.0
 OPTIONAL_TRIES = 8

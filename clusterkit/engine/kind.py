@@ -138,8 +138,9 @@ class Kind(ABC, Generic[C, S]):
     patience: ClassVar[float] = 300.0
     """seconds of the real cloud in which nothing changes, until a step has timed out"""
     propagation: ClassVar[float] = PROPAGATION
-    """seconds of the real cloud in which its service may not know, or not obey, what was just made
-    (``errors.Propagating``)"""
+    """seconds in which its service may not know or obey what was just made (``Propagating``)"""
+    too_new: ClassVar[str] = ""
+    """words of a failed thing's ``reason`` that tell of such news: it is made again, once a run"""
     takes: ClassVar[Durations] = Durations()
     dies_with: ClassVar[str | None] = None
     """the kind whose deletion takes this one along"""

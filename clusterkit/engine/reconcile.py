@@ -86,7 +86,7 @@ class Reconcile:
         task.appeared = True
         kind, status = task.type, reason(have)
         if have.status in kind.failed:
-            if task.made:
+            if task.made and not self._too_new(task, have):
                 self._actions.fail(task, _ended(task, have))
             else:
                 self._actions.note(task, f"removing what failed before: {status}")
@@ -102,6 +102,10 @@ class Reconcile:
             self._actions.call(
                 task, lambda: self._compared(task, have), partial(self._differs, have)
             )
+
+    def _too_new(self, task: Task, have: Any) -> bool:
+        words = task.type.too_new
+        return bool(words) and words in reason(have) and not self._lives.get(task.key)
 
     def _absent(self, task: Task) -> None:
         if task.asked is not None and task.appeared:
@@ -291,7 +295,8 @@ class Reconcile:
         if error is None or isinstance(error, AlreadyDone):
             task.updates += 1
             task.expect(0.0, 0.0)
-            task.settled_after = self._actions.now() + backoff.SETTLE * self._env.scale
+            lag = backoff.SETTLE * 3.0 ** (task.updates - 1)
+            task.settled_after = self._actions.now() + lag * self._env.scale
             self._accepted(task, operation)
         elif isinstance(error, Exists | Gone | Propagating):
             # Exists: our own earlier try, which the look did not show yet
@@ -353,6 +358,8 @@ class Reconcile:
 
     def _accept(self, task: Task) -> None:
         task.attempts = 0
+        if task.propagating is not None:
+            task.changed = self._actions.now()  # the wait for news does not count
         task.propagating = task.unlisted = task.trouble = None
 
     def _accepted(self, task: Task, operation: object) -> None:

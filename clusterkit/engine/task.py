@@ -86,6 +86,8 @@ class Task:
         away = trouble is not None and not isinstance(trouble, Propagating)
         if self.kind.optional and self.op != "sweep" and away:
             limit = min(limit, backoff.deadline(backoff.OPTIONAL_PATIENCE, scale))
+        if isinstance(trouble, Propagating) and self.op != "sweep":
+            limit += self.type.propagation * scale  # which has a bound of its own
         still = now - self.changed
         if still <= limit:
             return None

@@ -51,6 +51,12 @@ DISABLED = ("SERVICE_DISABLED", "accessNotConfigured")
 LINKS = re.compile(r"\s*Enable it by visiting \S+.*", re.DOTALL)
 """the end of what is said of an API that is not enabled; our hints say it in one line"""
 NEW_API = "API is not enabled|has not been used in project"
+NO_ROBOT = "should enable service:.* before generating a service account"
+"""GKE, of an API whose enabling has not reached it (pulumi/examples#899)"""
+YOUNG_ACCOUNT = r"gaia id not found|verify if principal exists|service account \S+ does not exist"
+"""GKE, of the nodes' account: ours is seconds old, and 10 to 30 seconds or more pass until all know
+it (GoogleCloudPlatform/cluster-toolkit#6237; https://cloud.google.com/iam/docs/service-accounts-create)
+"""
 RATE = r"quota metric .* per (second|minute|100 seconds)|queries per|rate limit"
 NO_ADDRESSES = r"IP_SPACE_EXHAUSTED|IP space .* exhausted|free (IP )?addresses"
 NO_MACHINES = "not have enough resources|STOCKOUT|RESOURCE_POOL_EXHAUSTED|resource_availability"
@@ -75,6 +81,7 @@ ERRORS = ErrorTable(
         # one code means several things: the text tells, or the operation
         Row(errors.Propagating, "*", message="not fully initialized with the default service acc"),
         Row(errors.Propagating, FORBIDDEN, message=NEW_API, hint=ENABLE),
+        Row(errors.Propagating, f"{EARLY} {BAD}", "container.*", NO_ROBOT, ENABLE),
         Row(errors.Throttled, "*", message=RATE),
         Row(errors.QuotaExceeded, "*", message=NO_ADDRESSES, hint=ADDRESSES),
         Row(errors.OutOfStock, "*", message=NO_MACHINES),
@@ -101,8 +108,7 @@ ERRORS = ErrorTable(
             f"iam.projects.serviceAccounts.get {ACCOUNTS}",
             message="or it may not exist",
         ),
-        # the nodes' account is ours and has just been made
-        Row(errors.Propagating, NONE, "container.*", message="gaia id not found"),
+        Row(errors.Propagating, f"{NONE} {EARLY} {BAD}", "container.*", YOUNG_ACCOUNT),
         Row(errors.Rejected, NONE, "container.*.nodePools.create"),
         Row(errors.Rejected, NONE, "compute.*.list compute.regions.get", hint=REGION),
         Row(errors.Rejected, "invalid", "compute.*", message="unknown region", hint=REGION),

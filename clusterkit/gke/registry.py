@@ -22,6 +22,7 @@ from clusterkit.gke.client import Clients
 from clusterkit.gke.errors import DISABLED
 from clusterkit.gke.operations import long_running
 from clusterkit.gke.policies import EFFECT, Grant, changed, held
+from clusterkit.gke.tags import USABLE
 from clusterkit.naming import CLUSTER, KEEP, digest
 
 HOST = "clusterkit-gcr-"
@@ -53,6 +54,7 @@ class Repository(Kind[Clients, RepositoryState]):
     """A repository for container images, in the cluster's region."""
 
     kind: ClassVar[str] = "repository"
+    propagation: ClassVar[float] = USABLE
     takes: ClassVar[Durations] = Durations(create=5 + EFFECT, delete=5)
     repository: str
     """its name in Artifact Registry"""

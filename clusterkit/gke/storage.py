@@ -25,6 +25,7 @@ from clusterkit.gke import policies
 from clusterkit.gke.client import Clients
 from clusterkit.gke.errors import DISABLED
 from clusterkit.gke.policies import Grant, changed, held
+from clusterkit.gke.tags import USABLE
 from clusterkit.naming import CLUSTER, KEEP, digest
 from clusterkit.ready.jenkinsx import STORAGE
 
@@ -59,6 +60,7 @@ class Bucket(Kind[Clients, BucketState]):
     """A bucket in the cluster's region."""
 
     kind: ClassVar[str] = "bucket"
+    propagation: ClassVar[float] = USABLE
     takes: ClassVar[Durations] = Durations(create=2, delete=2)
     keep: bool = True
     writers: tuple[Kind[Any, State], ...] = ()

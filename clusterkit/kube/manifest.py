@@ -66,6 +66,7 @@ class Manifest(Kind[HasKube, ManifestState]):
     dies_with: ClassVar[str | None] = "cluster"
     optional: ClassVar[bool] = True
     patience: ClassVar[float] = 420.0
+    propagation: ClassVar[float] = 420.0
     """a new cluster may take more than five minutes to know who made it (``Access.grace``)"""
 
     cluster: Kind[Any, Any] | None = None

@@ -224,6 +224,49 @@ def test_what_failed_in_an_earlier_run_is_made_again_but_not_in_this_one() -> No
     assert cloud.made == {"fuse/f": 2}
 
 
+def test_what_failed_because_of_news_is_made_again_once() -> None:
+    class Fuse(Item):
+        kind = "fuse"
+        failed = frozenset({"no role"})
+        too_new = "role"
+        bad: ClassVar[set[str]] = set()
+
+        @classmethod
+        def list(cls, scope: Scope[DictCloud]) -> Iterable[Seen]:
+            for found in super().list(scope):
+                yield replace(found, status="no role") if found.id in cls.bad else found
+
+    cloud = DictCloud()
+    Fuse.bad = {"fuse/f#1"}
+    assert up(cloud, Fuse(name="f"), kinds=(Fuse,)).ok
+    assert cloud.made == {"fuse/f": 2}
+    assert cloud.violations == []
+    Fuse.bad = {"fuse/g#1", "fuse/g#2"}
+    outcome = up(cloud, Fuse(name="f"), Fuse(name="g"), kinds=(Fuse,))
+    assert isinstance(outcome.failed["fuse/g"], Rejected)
+    assert cloud.made["fuse/g"] == 2
+
+
+def test_a_list_that_lags_behind_an_update_for_a_minute_is_no_bug() -> None:
+    class Sign(Item):
+        kind = "sign"
+        news: ClassVar[list[float]] = []
+
+        @classmethod
+        def list(cls, scope: Scope[DictCloud]) -> Iterable[Seen]:
+            for found in super().list(scope):
+                if found.size == 2 and not cls.news:
+                    cls.news.append(time.monotonic() + 60 * 0.02)
+                late = cls.news and time.monotonic() < cls.news[0]
+                yield replace(found, size=1) if late else found
+
+    cloud = DictCloud()
+    assert up(cloud, Sign(name="s"), kinds=(Sign,)).ok
+    steps = planned(cloud, Sign(name="s", size=2), kinds=(Sign,))
+    outcome = Run(scope(cloud), steps, lambda event: None, scale=0.02)()
+    assert outcome.ok, outcome.failed
+
+
 def test_a_name_taken_by_our_own_lost_create_is_waited_for() -> None:
     class Sign(Item):
         kind = "sign"
@@ -238,6 +281,28 @@ def test_a_name_taken_by_our_own_lost_create_is_waited_for() -> None:
 
     cloud = DictCloud()
     assert up(cloud, Sign(name="s"), kinds=(Sign,)).ok
+
+
+def test_news_is_waited_for_as_long_as_the_kind_says_whatever_its_patience(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(backoff, "LEAST_PATIENCE", 0.0)
+
+    class Badge(Item):
+        kind = "badge"
+        patience = 50.0
+        propagation = 10_000.0
+        until: ClassVar[list[float]] = []
+
+        def create(self, env: Env[DictCloud]) -> None:
+            if not self.until:
+                self.until.append(time.monotonic() + 10 * self.patience * SCALE)
+            if time.monotonic() < self.until[0]:
+                raise Propagating("who is that?")
+            super().create(env)
+
+    outcome = up(DictCloud(), Badge(name="b"), kinds=(Badge,))
+    assert outcome.ok, outcome.failed
 
 
 def test_adoption_is_not_offered_for_what_takes_no_tags() -> None:
