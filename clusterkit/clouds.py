@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, assert_never, get_args
 
-from clusterkit.errors import ClusterkitError, Finding, UsageError
+from clusterkit.errors import ClusterkitError, UsageError
 from clusterkit.frozen import dataclass
 
 if TYPE_CHECKING:
@@ -89,18 +89,6 @@ EXAMPLES = Examples(
 
 L = TypeVar("L")
 """The cloud's clients."""
-
-
-class Facts(Protocol):
-    """What preflight found out; each cloud adds its own."""
-
-    @property
-    def account(self) -> str:
-        """The account, project or subscription of the credentials."""
-
-    @property
-    def warnings(self) -> tuple[Finding, ...]:
-        """What the user should know but may ignore."""
 
 
 class Cloud(Protocol[L]):

@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from clusterkit.clouds import CLOUDS, Facts, model
+from clusterkit.clouds import CLOUDS, model
 from clusterkit.engine import ownership
 from clusterkit.engine import plan as engine
 from clusterkit.engine.background import Background
 from clusterkit.engine.cache import Survey
 from clusterkit.engine.edit import Edit
 from clusterkit.engine.kind import Kind
+from clusterkit.engine.lock import Lock
 from clusterkit.engine.observation import Observation, Seen, observation
 from clusterkit.engine.operation import ended
 from clusterkit.engine.outcome import Outcome
@@ -32,7 +33,7 @@ from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import (
     ClusterkitError,
 )
-from clusterkit.plan import Plan
+from clusterkit.plan import Facts, Plan
 from clusterkit.runs import Runs
 
 if TYPE_CHECKING:
@@ -94,7 +95,10 @@ class Cluster(Runs):
         """
         clients = self._snapshot(survey)
         scope, scale = self._scope(clients), self.connection.scale
-        return observation(self._account(clients), self._kinds, scope, scale)
+        try:
+            return observation(self._account(clients), self._kinds, scope, scale)
+        finally:
+            clients.kube.close()
 
     def verify(
         self,
@@ -142,6 +146,7 @@ class Cluster(Runs):
         *,
         prune: bool = True,
         survey: Survey | None = None,
+        lock: Lock | None = None,
     ) -> Plan:
         """What has to change for the cluster to match the profile. Nothing is changed, but for two
         things, both after the account is checked: ``adopt`` (``KIND/NAME=ID``) tags what exists,
@@ -150,13 +155,14 @@ class Cluster(Runs):
 
         ``facts`` is what ``preflight`` returned, to skip it. ``prune=False`` keeps what the profile
         no longer has. ``survey`` is what plans of other clusters made at the same time have
-        asked. Raises ``Immutable`` for what cannot be changed in place, ``NotOurs``.
+        asked. ``adopt`` takes the cluster's lock: ``lock`` is the one that whoever calls has taken
+        with ``hold``. Raises ``Immutable`` for what cannot be changed in place, ``NotOurs``.
         """
         profile = self._wanted(profile)
         clients = self._snapshot(survey)
         account = self._account(clients)
         self._check_account(account, profile.account)
-        self._adopt_all(adopt)
+        self._adopt_all(adopt, lock)
         if activate is not None:
             # asks what is missing before it creates anything, so it may be retried as a whole
             for done in self._retry(lambda: self._cloud.activate(profile, self._clients.fresh())):
@@ -185,16 +191,22 @@ class Cluster(Runs):
         self._running(lambda: self._cloud.access(self._snapshot(), self.target))
         return self.plan(profile, prune=False).repairing(self._cloud.REPAIR)
 
-    def plan_destroy(self, adopt: Sequence[str] = (), survey: Survey | None = None) -> Plan:
+    def plan_destroy(
+        self,
+        adopt: Sequence[str] = (),
+        survey: Survey | None = None,
+        *,
+        lock: Lock | None = None,
+    ) -> Plan:
         """What ``destroy`` would remove: everything that carries the cluster's tags. ``adopt``
         (``KIND/NAME=ID``) puts them on what has lost them, after the account is checked.
-        ``survey`` as in ``plan``.
+        ``survey`` and ``lock`` as in ``plan``.
         """
         clients = self._snapshot(survey)
         account = self._account(clients)
         if adopt:
             self._check_account(account)
-            self._adopt_all(adopt)
+            self._adopt_all(adopt, lock)
         return Plan.of(self._compare([], clients, destroy=True), account)
 
     # -- the parts --------------------------------------------------------------------------------
@@ -208,13 +220,17 @@ class Cluster(Runs):
         prune: bool = True,
     ) -> engine.Plan:
         scope, scale = self._scope(clients), self.connection.scale
-        return engine.plan(desired, self._kinds, scope, scale=scale, destroy=destroy, prune=prune)
+        more: Any = {"scale": scale, "destroy": destroy, "prune": prune}
+        try:
+            return engine.plan(desired, self._kinds, scope, **more)
+        finally:
+            clients.kube.close()
 
-    def _adopt_all(self, wanted: Sequence[str]) -> None:
+    def _adopt_all(self, wanted: Sequence[str], lock: Lock | None) -> None:
         """Tag what exists, while no other run works on the cluster."""
         if not wanted:
             return
-        with nullcontext() if self._fence.held_here else self.lock(self._waits):
+        with nullcontext() if self._holds(lock) else self.lock(self._waits):
             for each in wanted:
                 # tagging what is tagged already changes nothing, so it may be retried
                 self._retry(partial(self._adopt, each))

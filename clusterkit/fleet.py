@@ -31,6 +31,7 @@ R = TypeVar("R")
 
 Waiting = Generator[Future[Any], Any, R]
 """work that yields what it waits for, gets its result or error, and returns its own result"""
+BEFORE = "interrupted before it was begun"
 AT_ONCE = 16
 """clusters on which threads work at a time; the others wait for a cloud or for their turn"""
 
@@ -61,7 +62,7 @@ def each(
     for _ in range(lanes):
         over.get()
     begun = stop is None or not stop.is_set()
-    missing = threads.out_of_memory() if begun else Interrupted("interrupted before it was begun")
+    missing = threads.out_of_memory() if begun else Interrupted(BEFORE)
     return [desk.results.get(number, missing) for number in range(len(items))]
 
 

@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from typing import Protocol
 
-from clusterkit.clouds import Facts
 from clusterkit.engine import plan as engine
-from clusterkit.errors import Blocked, ClusterkitError
+from clusterkit.engine.quotas import Share
+from clusterkit.errors import Blocked, ClusterkitError, Finding
 from clusterkit.frozen import dataclass
 from clusterkit.ready.repair import Repair
+
+
+class Facts(Protocol):
+    """What preflight found out; each cloud adds its own."""
+
+    @property
+    def account(self) -> str:
+        """The account, project or subscription of the credentials."""
+
+    @property
+    def shares(self) -> tuple[Share, ...]:
+        """What the plan takes of quotas, as far as the driver knows them."""
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """What the user should know but may ignore."""
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ class Runs(Connected):
             try:
                 yield held
             finally:
-                self._fence.lock = None
+                self._fence.drop(held)
 
     def hold(
         self,
@@ -60,7 +60,8 @@ class Runs(Connected):
         account: str | None = None,
     ) -> Future[Lock]:
         """``lock`` for who has many: returns at once and holds no thread while it waits. Whoever
-        gets the lock gives it to ``start`` and has to ``let_go`` of it. ``tell`` must not wait.
+        gets the lock gives it to ``start``, ``apply`` and ``plan(adopt=…)``, which would wait for
+        it, and has to ``let_go`` of it. ``tell`` must not wait.
         """
         stop = stop or threading.Event()
         course: Course[Lock] = Course(stop)
@@ -82,7 +83,7 @@ class Runs(Connected):
         course: Course[None] = Course(threading.Event())
 
         def stages() -> Generator[Stage, Outcome | None, None]:
-            self._fence.lock = None
+            self._fence.drop(lock)
             yield from lock.letting_go(well=well)
 
         course.begin(stages())
@@ -97,16 +98,23 @@ class Runs(Connected):
             return self._cloud.LOCK.read(scope) is not None
         return False
 
-    def apply(self, plan: Plan, emit: Emit, stop: threading.Event | None = None) -> Outcome:
+    def apply(
+        self,
+        plan: Plan,
+        emit: Emit,
+        stop: threading.Event | None = None,
+        *,
+        lock: Lock | None = None,
+    ) -> Outcome:
         """Carry out the plan; ``emit`` gets every event, in order, on the thread of the loop that
         all runs of the process share.
 
         Set ``stop`` to interrupt it: calls in flight finish, nothing new starts, and another plan
         continues from there. Does not raise for what fails: ``Outcome.failed`` has the errors.
         A plan may be applied again, but not twice at once: ``ClusterkitError``. Takes the cluster's
-        lock unless this thread holds it (``lock``).
+        lock unless this thread holds it (``lock``), or it is given the one of ``hold``.
         """
-        return self.start(plan, emit, stop).result()
+        return self.start(plan, emit, stop, lock=lock).result()
 
     def start(
         self,
@@ -118,14 +126,14 @@ class Runs(Connected):
     ) -> Future[Outcome]:
         """The same for who has many: returns at once, and holds no thread while it waits, for the
         cloud or for another run's lock. ``emit`` must not wait for anything. ``lock``: the one that
-        was taken for it (``hold``).
+        was taken for it (``hold``); ``ClusterkitError`` if it was let go of.
         """
+        locked = self._holds(lock)
         if not plan.snapshot.turn.acquire(blocking=False):
             what, cure = "this plan is being applied already", "wait for that, or make another plan"
             raise ClusterkitError(what, where=self.target.name, hint=cure)
         stop = stop or threading.Event()
         course: Course[Outcome] = Course(stop)
-        locked = lock is not None or self._fence.held_here
 
         def warn(told: str) -> None:
             course.tell(lambda: emit(Warned(self.target.name, told)))
@@ -136,6 +144,13 @@ class Runs(Connected):
             plan.snapshot.turn.release()
             raise
         return course
+
+    def _holds(self, lock: Lock | None) -> bool:
+        """Whether whoever calls has the cluster's lock: this one, or as this thread."""
+        if lock is not None and self._fence.lock is not lock:
+            what, cure = "this lock was let go of", "take it with Cluster.hold"
+            raise ClusterkitError(what, where=self.target.name, hint=cure)
+        return lock is not None or self._fence.held_here
 
     def _apply(
         self,
@@ -158,10 +173,10 @@ class Runs(Connected):
             except GeneratorExit:  # the process ends
                 raise
             except BaseException:
-                self._fence.lock = None
+                self._fence.drop(lock)
                 yield from lock.letting_go(well=False)
                 raise
-            self._fence.lock = None
+            self._fence.drop(lock)
             yield from lock.letting_go(well=True)
             return outcome
         except Interrupted:  # while it waited for the lock
@@ -178,7 +193,10 @@ class Runs(Connected):
         self._check_account(account, plan.account)
         # a plan may be applied again, and a new life must not be answered with an old one's tokens
         plan = replace(plan, snapshot=replace(plan.snapshot, run=uuid4()))
-        outcome = yield Run(self._scope(clients), plan, emit, scale=scale, loop=SHARED)
+        try:
+            outcome = yield Run(self._scope(clients), plan, emit, scale=scale, loop=SHARED)
+        finally:
+            clients.kube.close()
         assert outcome is not None
         return outcome
 

@@ -33,6 +33,7 @@ from clusterkit.aks.quotas import (
 from clusterkit.aks.zones import ZoneState, zone_of
 from clusterkit.engine.background import Background
 from clusterkit.engine.preflight import Choice, Known, MachineType, Offers, Report, choose
+from clusterkit.engine.quotas import Share
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.versions import minor, number
 from clusterkit.errors import CloudError, Denied, Finding, Gone, PreflightError, Propagating
@@ -86,6 +87,7 @@ class Facts:
     """the key vault's"""
     zone: ZoneState | None = None
     """that of ``ready.jenkins_x.domain``, if Azure hosts it"""
+    shares: tuple[Share, ...] = ()
     warnings: tuple[Finding, ...] = ()
 
 
@@ -144,6 +146,7 @@ def preflight(profile: AksProfile, clients: Clients) -> Facts:
         storage=storage.result(),
         vault=vault.result(),
         zone=zone.result(),
+        shares=(*report.shares,),
         warnings=(*report.warnings, *profile.warnings()),
     )
 

@@ -51,8 +51,10 @@ def check_quota(
 ) -> None:
     """Whether the region's quotas have room; one that is not shown does not limit."""
     for name, more in needed.items():
-        there, most = used.get(name.lower(), (0, more))
-        if more and there + more > most:
+        if name.lower() not in used:
+            continue
+        there, most = used[name.lower()]
+        if not report.takes(f"{name} vCPUs", more, there, most, MORE):
             report.too_many_cpus(more, name, there, str(most), MORE)
 
 
@@ -86,10 +88,10 @@ def check_networks(
 ) -> None:
     """Whether there is one left of each; what is not shown does not limit."""
     for name in wanted:
-        there, most = used.get(name.lower(), (0, 1))
-        if there >= most:
-            what = (
-                f"the cluster needs one more of the quota {name}, of which {there} of {most} are "
-            )
-            cure = f"{MORE}, or remove what nothing uses"
-            report.error(f"{what}in use in the region", "network", cure)
+        if name.lower() not in used:
+            continue
+        there, most = used[name.lower()]
+        cure = f"{MORE}, or remove what nothing uses"
+        if not report.takes(f"the quota {name}", 1, there, most, cure):
+            what = f"the cluster needs one more of the quota {name}, of which {there} of {most} "
+            report.error(f"{what}are in use in the region", "network", cure)

@@ -34,6 +34,7 @@ from clusterkit.engine.preflight import (
     choose,
     zones_of,
 )
+from clusterkit.engine.quotas import Share
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.versions import minor, number
 from clusterkit.errors import CloudError, Finding, Gone, PreflightError
@@ -109,6 +110,7 @@ class Facts:
     """the existing VSwitches, by id"""
     registry: tuple[str, ...] = ()
     """the registry's host names, the one inside the VPC first"""
+    shares: tuple[Share, ...] = ()
     warnings: tuple[Finding, ...] = ()
 
 
@@ -192,6 +194,7 @@ def _preflight(profile: AlibabaProfile, clients: Clients) -> Facts:
         vpc=vpc,
         vswitches=vswitches,
         registry=registry.result(),
+        shares=(*report.shares,),
         warnings=(*report.warnings, *profile.warnings()),
     )
 

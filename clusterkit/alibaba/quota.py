@@ -32,7 +32,7 @@ def check_clusters(clients: Clients, report: Report) -> None:
     except Rejected:
         return
     there = int(at_path(page, "page_info.total_count") or 0)
-    if quota and there >= int(quota):
+    if quota and not report.takes("clusters", 1, there, int(quota), MORE, everywhere=True):
         what = f"the account has {there} clusters, which is its quota"
         report.error(what, "account", MORE)
 
@@ -64,5 +64,6 @@ def check_quota(clients: Clients, needed: Mapping[bool, int], report: Report) ->
     for spot, more in needed.items():
         most, used = (values.get(name, "") for name in names[spot])
         in_use = int(used) if used.isdecimal() else 0
-        if more and most.isdecimal() and in_use + more > int(most):
-            report.too_many_cpus(more, "spot" if spot else "pay-as-you-go", in_use, most, MORE)
+        kind = "spot" if spot else "pay-as-you-go"
+        if most.isdecimal() and not report.takes(f"{kind} vCPUs", more, in_use, int(most), MORE):
+            report.too_many_cpus(more, kind, in_use, most, MORE)

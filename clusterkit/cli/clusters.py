@@ -30,8 +30,9 @@ from clusterkit.cli.target import (
 from clusterkit.cli.ui import UI, Renderer, exit_code, told
 from clusterkit.cluster import Observation, Outcome, Plan
 from clusterkit.engine.events import Emit
+from clusterkit.engine.quotas import too_much
 from clusterkit.engine.target import Target
-from clusterkit.errors import Finding, Interrupted, ProfileError
+from clusterkit.errors import Finding, Interrupted, PreflightError, ProfileError
 from clusterkit.fleet import Waiting
 from clusterkit.frozen import dataclass
 
@@ -70,7 +71,7 @@ class Result:
     @classmethod
     def ended(cls, outcome: Outcome) -> Result:
         """The end of a run that failed or was interrupted."""
-        errors = tuple(outcome.failed.values()) or (Interrupted("interrupted"),)
+        errors = tuple(map(told, outcome.failed.values())) or (Interrupted("interrupted"),)
         word = "failed" if outcome.failed else "interrupted"
         code = exit_code(errors[0])
         return cls(word, code, errors, outcome.stopped, interrupted=outcome.interrupted)
@@ -272,6 +273,16 @@ class Clusters:
         """``UsageError`` if two profiles turn out to describe one cluster."""
         if self.several:
             check_different([(job.target, job.account, job.label) for job in self.open])
+
+    def check_quotas(self) -> None:
+        """``PreflightError`` if the plans together take more of an account than is left: some of
+        the clusters would stay half made.
+        """
+        plans = [(job.target, job.account, job.plan.facts.shares)
+                 for job in self.open if job.plan.facts]  # fmt: skip
+        if findings := too_much(plans):
+            self.tell_errors()
+            raise PreflightError(findings)
 
     def tell_errors(self) -> None:
         """Print the errors of those that have failed since; what several have in common once."""

@@ -60,6 +60,7 @@ def _look_at_all(clusters: Clusters, look: partial[None]) -> None:
         survey = Survey() if clusters.several else None
         clusters.each(partial(look, survey=survey))
     clusters.check_accounts()
+    clusters.check_quotas()
     _tell(clusters.shown, clusters.open, several=clusters.several)
 
 

@@ -17,7 +17,8 @@ from clusterkit.cli.target import Choice, Choices, completed, refuse_for_several
 from clusterkit.cli.ui import UI, leave
 from clusterkit.cluster import Outcome, Plan
 from clusterkit.engine.cache import Survey
-from clusterkit.fleet import Waiting
+from clusterkit.errors import Interrupted
+from clusterkit.fleet import BEFORE, Waiting
 
 
 def destroy(
@@ -51,19 +52,7 @@ def destroy(
             clusters.each(look)
         clusters.check_accounts()
         if busy:
-            with stop_on_signals(shown.say) as stop:
-
-                def wait(job: Job) -> Waiting[None]:
-                    cluster = job.here.cluster
-                    lock = yield cluster.hold(
-                        lambda told: tell_waiting(clusters, job, told), stop, take_over=take_over
-                    )
-                    try:
-                        job.plan = _about(job.choice, cluster.plan_destroy())
-                    finally:
-                        yield cluster.let_go(lock, well=True)
-
-                clusters.each(wait, busy, stop=stop)
+            _wait(clusters, shown, busy, take_over=take_over)
         clusters.each(lambda job: _tell(clusters, job), at_once=1)
         clusters.tell_errors()
         todo = [job for job in clusters.open if not job.plan.empty]
@@ -84,6 +73,26 @@ def destroy(
             again = choices.command("destroy")
             report.show_stopped(shown.err, {}, again, again)
         return leave(code)
+
+
+def _wait(clusters: Clusters, shown: UI, busy: list[Job], *, take_over: bool) -> None:
+    """For the runs that work on what shows nothing yet; interrupted, nothing more is begun."""
+    with stop_on_signals(shown.say) as stop:
+
+        def wait(job: Job) -> Waiting[None]:
+            cluster = job.here.cluster
+            lock = yield cluster.hold(
+                lambda told: tell_waiting(clusters, job, told), stop, take_over=take_over
+            )
+            try:
+                job.plan = _about(job.choice, cluster.plan_destroy())
+            finally:
+                yield cluster.let_go(lock, well=True)
+
+        clusters.each(wait, busy, stop=stop)
+        if stop.is_set():
+            for job in clusters.open:
+                job.result = Result.of(Interrupted(BEFORE))
 
 
 def _tell(clusters: Clusters, job: Job) -> None:

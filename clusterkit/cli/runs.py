@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 
-from clusterkit.cli import report
+from clusterkit.cli import receipt, report
 from clusterkit.cli.clusters import Clusters, Job, Result
 from clusterkit.cli.target import command, complete
 from clusterkit.cli.ui import UI
@@ -48,8 +48,9 @@ def run(
     asked: bool = False,
 ) -> Waiting[tuple[Plan, Outcome] | None]:
     """Run the job's plan while no other run works on the cluster; the plan that ``again`` makes, if
-    another run worked on it before, or may have while a question was ``asked``. The plan and how
-    it ended; None if there is none. ``started`` is told the run's id before any change.
+    another run worked on it before, as far as this one knows, or may have while a question was
+    ``asked``. The plan and how it ended; None if there is none. ``started`` is told the run's id
+    before any change.
     """
     cluster = job.here.cluster
     lock = yield cluster.hold(partial(tell_waiting, clusters, job), stop, take_over=take_over)
@@ -75,7 +76,7 @@ def _under(
     asked: bool,
 ) -> Waiting[tuple[Plan, Outcome] | None]:
     plan: Plan | None = job.plan
-    if lock.waited or lock.inherited or asked:
+    if lock.waited or lock.inherited or asked or _another(job):
         plan = again()
     if plan is None:
         return None
@@ -92,6 +93,15 @@ def _under(
 
         outcome = yield job.here.cluster.start(plan, emit, stop, lock=lock)
         return plan, outcome
+
+
+def _another(job: Job) -> bool:
+    """Whether a run on this machine has begun or destroyed the cluster since this command began.
+    Many plans take a while, so that it may have ended too, and its lock tells nothing.
+    """
+    here, known = job.here, job.here.known
+    now = receipt.read(here.receipts, here.target)
+    return (now and now.run) != (known and known.run)
 
 
 def tell_waiting(clusters: Clusters, job: Job, told: str) -> None:

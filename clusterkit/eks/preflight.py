@@ -27,6 +27,7 @@ from clusterkit.engine.preflight import (
     choose,
     zones_of,
 )
+from clusterkit.engine.quotas import Share
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.versions import number
 from clusterkit.errors import Finding, Gone
@@ -136,6 +137,7 @@ class Facts:
     """zones of an existing cluster's control plane, which EKS fixes at creation; empty: all"""
     subnets: Mapping[str, SubnetState] = field(default_factory=dict)
     """the existing subnets, by id"""
+    shares: tuple[Share, ...] = ()
     warnings: tuple[Finding, ...] = ()
 
 
@@ -202,6 +204,7 @@ def preflight(profile: EksProfile, clients: Clients) -> Facts:
         addons=addons.result(),
         control_plane=control_plane,
         subnets=subnets,
+        shares=(*report.shares,),
         warnings=(*report.warnings, *profile.warnings()),
     )
 

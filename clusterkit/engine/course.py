@@ -22,6 +22,7 @@ from clusterkit.engine import threads
 from clusterkit.engine.outcome import Outcome
 from clusterkit.engine.run import Run
 from clusterkit.engine.scheduler import SHARED, Scheduler
+from clusterkit.errors import ClusterkitError
 
 T = TypeVar("T")
 
@@ -67,8 +68,12 @@ class Course(Future[T]):
 
     def result(self, timeout: float | None = None) -> T:
         """As ``Future.result``. Whoever is interrupted while it waits abandons the work: its run
-        begins no call and waits for none, and the generator gets the error.
+        begins no call and waits for none, and the generator gets the error. ``ClusterkitError``
+        on the loop's own thread, on which it would wait for itself for ever.
         """
+        if SHARED.here and not self.done():
+            what = "what a run calls to tell of its events cannot wait for a run"
+            raise ClusterkitError(what, hint="wait on another thread, or add_done_callback")
         if timeout is not None:
             return super().result(timeout)
         try:

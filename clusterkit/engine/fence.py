@@ -26,6 +26,11 @@ class Fence:
         """Whether this thread holds the lock."""
         return self.lock is not None and self.lock.of_this_thread
 
+    def drop(self, lock: Lock) -> None:
+        """Changes do not need this lock any more; another one, taken since, they do."""
+        if self.lock is lock:
+            self.lock = None
+
     def __call__(self, exchange: Exchange) -> None:
         """``Locked`` for a change whose lock another run has."""
         if self.lock is not None and exchange.mutating and exchange.phase == "before":

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import combinations
 from typing import NamedTuple, Protocol, TypeVar
 
+from clusterkit.engine.quotas import Share
 from clusterkit.errors import Finding, PreflightError
 from clusterkit.frozen import dataclass
 
@@ -30,6 +31,8 @@ class Report:
     def __init__(self) -> None:
         self.errors: list[Finding] = []
         self.warnings: list[Finding] = []
+        self.shares: list[Share] = []
+        """what the plan takes of quotas, for plans that are made together"""
 
     def error(self, what: str, where: str = "", hint: str = "") -> None:
         """The cloud would refuse this later."""
@@ -45,6 +48,14 @@ class Report:
             return
         when = f"ends in {left.days} days" if left.days >= 0 else f"ended on {ends:%Y-%m-%d}"
         self.warn(f"support of Kubernetes {version} {when}", "kubernetes", hint)
+
+    def takes(
+        self, quota: str, more: int, used: int, most: int, cure: str, *, everywhere: bool = False
+    ) -> bool:
+        """Note what the plan takes of a quota; whether there is room for it alone."""
+        share = Share(quota, more, used, most, cure, everywhere)
+        self.shares.append(share)
+        return share.fits
 
     def too_many_cpus(self, more: int, kind: str, in_use: int, most: str, cure: str) -> None:
         """The quota of virtual CPUs of a kind (``spot``) does not suffice."""

@@ -108,6 +108,11 @@ class SharedLoop(Loop):
         thread = self._thread
         return thread is None or thread.ended
 
+    @property
+    def here(self) -> bool:
+        """Whether this thread is the loop's."""
+        return threading.current_thread() is self._thread
+
     def join(self, lane: Scheduler) -> None:
         """Take a lane in; ``ClusterkitError`` if the thread cannot be started."""
         with self._guard:

@@ -14,6 +14,7 @@ from typing import Any
 
 from clusterkit.engine.background import Background
 from clusterkit.engine.preflight import Choice, Known, MachineType, Offers, Report, choose
+from clusterkit.engine.quotas import Share
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.versions import minor, number
 from clusterkit.errors import CloudError, Denied, Finding, PreflightError
@@ -76,6 +77,7 @@ class Facts:
     """a pool's name to its machine type"""
     existing: tuple[NetworkState, SubnetworkState] | None = None
     """those of ``network.existing``"""
+    shares: tuple[Share, ...] = ()
     warnings: tuple[Finding, ...] = ()
 
 
@@ -149,6 +151,7 @@ def preflight(profile: GkeProfile, clients: Clients) -> Facts:
         location=_location(profile, cluster, choice, report),
         pools={name: types[0] for name, types in choice.types.items()},
         existing=given.result(),
+        shares=(*report.shares,),
         warnings=(*report.warnings, *profile.warnings()),
     )
 
@@ -334,9 +337,13 @@ def check_quota(
     for metric, more in needed.items():
         quota = quotas.get(metric, {"limit": -1})
         used, most = int(quota.get("usage") or 0), int(quota.get("limit") or 0)
-        if 0 <= most < used + more:
-            who = "the network needs" if metric in OF_NETWORK else "the pools need"
-            what = f"{who} {more} more of the quota {metric}, of which {used} of {most} are in use "
-            cure = f"ask for more at {QUOTAS}, or use network.existing"
-            where, cure = ("network", cure) if metric in OF_NETWORK else ("pools", MORE)
-            report.error(f"{what}in the {place}", where, cure)
+        cure = f"ask for more at {QUOTAS}, or use network.existing"
+        where, cure = ("network", cure) if metric in OF_NETWORK else ("pools", MORE)
+        everywhere = place == "project"
+        if most < 0 or report.takes(
+            f"the quota {metric}", more, used, most, cure, everywhere=everywhere
+        ):
+            continue
+        who = "the network needs" if metric in OF_NETWORK else "the pools need"
+        what = f"{who} {more} more of the quota {metric}, of which {used} of {most} are in use "
+        report.error(f"{what}in the {place}", where, cure)

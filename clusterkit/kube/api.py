@@ -242,6 +242,15 @@ class KubeApi:
             error.hint = line.access.rights
         return error
 
+    def close(self) -> None:
+        """Close the connections that wait for another call; that would open new ones. What is asked
+        of hundreds of clusters would keep some for each.
+        """
+        with self._lock:
+            line = self._line
+        if line is not None:
+            line.connections.clear()
+
     # -- the connection and the token -------------------------------------------------------------
 
     def _connected(self) -> _Line:
@@ -283,7 +292,7 @@ class _Line:
 
     def __init__(self, access: Access, refusal: Refusal, observe: Observe | None) -> None:
         self.access = access
-        connections = pool(
+        self.connections = pool(
             access.server,
             ca=access.ca or None,
             certificate=access.client_certificate,
@@ -291,7 +300,7 @@ class _Line:
             proxy=access.proxy,
         )
         self.rest = RestClient(
-            connections, refusal, service="kubernetes", headers=self.who, observe=observe
+            self.connections, refusal, service="kubernetes", headers=self.who, observe=observe
         )
         self._lock = threading.Lock()
         self._token = ""

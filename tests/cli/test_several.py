@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
 import re
 import threading
 import time
@@ -19,6 +21,7 @@ from rich.console import Console
 from clusterkit import fleet
 from clusterkit.cli import heartbeat, summary
 from clusterkit.cli.board import Board
+from clusterkit.cli.clusters import Result
 from clusterkit.cli.jsonl import JsonLines
 from clusterkit.cli.plain import Plain
 from clusterkit.cli.summary import Row
@@ -33,8 +36,9 @@ from clusterkit.engine.events import (
     StepStarted,
     Warned,
 )
+from clusterkit.engine.outcome import Outcome
 from clusterkit.engine.target import Target
-from clusterkit.errors import Finding, Interrupted, Rejected, UsageError
+from clusterkit.errors import ClusterkitError, Finding, Interrupted, Rejected, UsageError
 
 EVENTS: list[Event] = [
     RunStarted("up", "demo", "run-1", (("vpc/main", "create"), ("cluster/demo", "create"))),
@@ -322,3 +326,10 @@ def test_places_of_many_that_are_alike_are_told_together() -> None:
     summary.places(Console(file=out, width=80, soft_wrap=True), rows)
     said = "n000, n001, n002 and 397 more: eks, eu-west-1, account 1: 13 to create"
     assert " ".join(out.getvalue().split()) == said
+
+
+def test_a_run_that_may_open_no_more_files_is_told_the_limit() -> None:
+    """A driver took it for a disk that is full."""
+    error = ClusterkitError(os.strerror(errno.EMFILE), hint="free some disk space")
+    result = Result.ended(Outcome(failed={"node-pool/default": error}))
+    assert "ulimit -n" in getattr(result.errors[0], "hint", "")

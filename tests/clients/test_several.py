@@ -10,13 +10,15 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from clusterkit import Cluster
+from clusterkit.clouds import sandbox_connection
 from clusterkit_sandbox import daemon
 from clusterkit_sandbox.pace import Pace
 from tests.clients.conftest import ALIBABA, EKS, GKE, TOOL, Cloud, User, new_user
@@ -57,8 +59,16 @@ def _lines(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def _answered(user: User, *words: object, answer: str, columns: int = 80) -> tuple[int, str]:
-    """Run it in a terminal and answer its one question; exit code and what was printed."""
+def _answered(
+    user: User,
+    *words: object,
+    answer: str,
+    columns: int = 80,
+    meanwhile: Callable[[], object] = lambda: None,
+) -> tuple[int, str]:
+    """Run it in a terminal and answer its one question, after what is done ``meanwhile``; exit code
+    and what was printed.
+    """
     pid, terminal = pty.fork()
     if pid == 0:
         env = {k: v for k, v in user.env.items() if k != "NO_COLOR"}
@@ -76,6 +86,7 @@ def _answered(user: User, *words: object, answer: str, columns: int = 80) -> tup
         text += data.decode(errors="replace")
         if text.rstrip().endswith(("to go on:", "[y/N]")) and not asked:
             asked += 1
+            meanwhile()
             os.write(terminal, f"{answer}\n".encode())
     _, status = os.waitpid(pid, 0)
     os.close(terminal)
@@ -150,6 +161,25 @@ def test_one_question_about_all_of_them(user: User) -> None:
     assert code == 0, said
     assert "destroy of 2 clusters: 2 deleted in " in said
     assert user.tool("status", folder, ok=1)
+
+
+@pytest.mark.timeout(300)
+def test_a_run_that_came_and_went_while_it_was_asked_is_noticed(user: User) -> None:
+    """Nothing is left of it but what it did: neither a lock nor anything that waits."""
+    folder = _fleet(user, "overtaken", (GKE, ALIBABA))
+    profile = folder / "gke.yaml"
+    user.tool("up", profile, "--yes")
+    with profile.open("a") as file:
+        file.write("tags: {team: ci}\n")
+    code, said = _answered(
+        user, "up", folder, answer="y", meanwhile=lambda: user.tool("destroy", profile, "--yes")
+    )
+    assert code == 14, said
+    told = "another run has changed what there is to do; this one changed nothing"
+    assert told in " ".join(said.split())
+    assert user.tool("status", profile, ok=1)
+    assert user.tool("status", folder / "alibaba.yaml")
+    user.tool("destroy", folder, "--yes")
 
 
 def test_every_problem_of_every_profile_comes_before_any_change(user: User) -> None:
@@ -229,6 +259,39 @@ def test_ctrl_c_stops_all_of_them(slow: User, presses: int) -> None:
     assert len(receipts) == 2
     slow.tool("destroy", *profiles, "--yes")
     assert slow.tool("status", *profiles, ok=1)
+
+
+def test_what_each_may_have_and_all_together_may_not_is_refused_before_anything(
+    user: User, tmp_path: Path
+) -> None:
+    machine = "machine: e2-standard-16, count: 2"
+    for number in range(3):
+        text = GKE.profile.format(name=f"big-{number}").replace("machine: e2-standard-2", machine)
+        (tmp_path / f"{number}.yaml").write_text(text)
+    user.tool("plan", tmp_path / "0.yaml", ok=20)
+    told = "3 of the clusters together need 96 more of the quota CPUS, and 72 are left of 72"
+    for command in (("plan",), ("up", "--yes")):
+        assert told in user.tool(*command, tmp_path, ok=4).stderr
+    assert not user.tool("status", tmp_path, ok=1).stdout.count(" thing")
+
+
+def test_ctrl_c_while_a_lock_is_waited_for_leaves_the_others_alone(user: User) -> None:
+    """Of one nothing is there yet, and somebody on another machine has just begun to build it."""
+    profiles = [str(user.profile("begun")), str(user.profile("there"))]
+    user.tool("up", profiles[1], "--yes")
+    cluster = Cluster.from_profile(profiles[0], sandbox_connection(user.info.directory))
+    lock = cluster.hold().result()
+    child = user.start(TOOL, "destroy", *profiles, "--yes")
+    assert child.stderr is not None
+    while "another run works on this cluster" not in (line := child.stderr.readline()):
+        assert line
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=30)
+    assert child.returncode == 130, err
+    assert "destroy of 2 clusters: 2 interrupted" in out
+    cluster.let_go(lock, well=True).result()
+    user.tool("plan", profiles[1])
+    user.tool("destroy", *profiles, "--yes")
 
 
 @pytest.mark.deep

@@ -322,6 +322,60 @@ def test_a_plan_may_be_applied_again_but_not_twice_at_once(tmp_path: Path) -> No
         there.settle(there.destroy())
 
 
+def test_whoever_holds_the_lock_plans_and_applies_under_it(tmp_path: Path) -> None:
+    with world(MINIMAL[0], tmp_path) as there:
+        there.settle(there.up())
+        cluster = there.cluster()
+        lock = cluster.hold().result()
+        vpc = next(each for each in cluster.observe().things if each.key == "vpc/main")
+        assert cluster.plan(there.profile, adopt=[f"vpc/main={vpc.id}"], lock=lock).empty
+        gone = cluster.plan_destroy([f"vpc/main={vpc.id}"], lock=lock)
+        there.settle(cluster.apply(gone, there.events.append, lock=lock))
+        cluster.let_go(lock, well=True).result()
+        with pytest.raises(ClusterkitError, match="was let go of"):
+            cluster.apply(gone, there.events.append, lock=lock)
+        assert not cluster.locked()
+
+
+def test_a_lock_that_is_let_go_late_leaves_the_next_ones_guard(tmp_path: Path) -> None:
+    """Somebody took it over meanwhile, in the same process."""
+    with world(MINIMAL[0], tmp_path) as there:
+        cluster = there.cluster()
+        first = cluster.hold().result()
+        second = cluster.hold(take_over=True).result()
+        cluster.let_go(first, well=True).result()
+        assert cluster._fence.lock is second
+        there.settle(cluster.apply(cluster.plan(there.profile), there.events.append, lock=second))
+        cluster.let_go(second, well=True).result()
+        assert not cluster.locked()
+        there.settle(there.destroy())
+
+
+def _open_files() -> int:
+    """The sandbox's end of each connection too, which is in this process."""
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+@each(MINIMAL)
+def test_what_was_asked_of_a_cluster_leaves_no_connection_to_it(case: Case, tmp_path: Path) -> None:
+    """Whether or not garbage is collected: of hundreds they would be more than may be open."""
+    with world(case, tmp_path) as there:
+        cluster = there.cluster()
+        there.settle(cluster.apply(cluster.plan(there.profile), there.events.append))
+        cluster.observe()
+        gc.collect()
+        gc.disable()
+        try:
+            before = _open_files()
+            for _ in range(4):
+                assert cluster.plan(there.profile).empty
+                cluster.observe()
+            assert _open_files() < before + 60  # else some 60 each time
+        finally:
+            gc.enable()
+        there.settle(there.destroy())
+
+
 def test_a_profile_is_of_its_own_cluster_only(tmp_path: Path) -> None:
     with world(MINIMAL[0], tmp_path) as there:
         other = clusterkit.Cluster(Target("eks", "other", "eu-west-1"), there.connection())

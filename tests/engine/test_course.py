@@ -15,6 +15,7 @@ from clusterkit.engine.events import Event
 from clusterkit.engine.outcome import Outcome
 from clusterkit.engine.run import Run
 from clusterkit.engine.scheduler import SHARED
+from clusterkit.errors import ClusterkitError
 from tests.engine.dictcloud import DictCloud, Faults
 from tests.engine.kinds import Ground
 from tests.engine.test_run import SCALE, planned, scope, tower
@@ -144,4 +145,15 @@ def test_the_loop_ends_with_its_last_run() -> None:
     while any(each.name == "clusterkit-loop" for each in threading.enumerate()):
         assert time.monotonic() < end
         time.sleep(0.01)
+    assert started(DictCloud()).result().ok
+
+
+def test_who_is_told_of_a_run_cannot_wait_for_one() -> None:
+    """On the thread that all runs share; the run whose ``emit`` tries ends with the reason."""
+
+    def waits(_: Event) -> None:
+        started(DictCloud()).result()
+
+    with pytest.raises(ClusterkitError, match="cannot wait for a run"):
+        started(DictCloud(), waits).result()
     assert started(DictCloud()).result().ok

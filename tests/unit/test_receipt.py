@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from clusterkit import localfile
 from clusterkit.cli import receipt
 from clusterkit.cli.receipt import Receipt
 from clusterkit.engine.target import Target
@@ -93,6 +94,25 @@ def test_damaged_or_missing_counts_as_none(tmp_path: Path) -> None:
     assert receipt.every(tmp_path) == [ONE]
     receipt.remove(tmp_path, HERE, ACCOUNT)
     assert receipt.every(tmp_path) == []
+
+
+def test_each_file_is_read_once_and_again_when_it_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command on hundreds of clusters looks for each one's receipt among those of all."""
+    every = [replace(ONE, name=f"c{number}") for number in range(20)]
+    for each in every:
+        receipt.write(each, tmp_path)
+    opened: list[Path] = []
+    plain = localfile.read
+    monkeypatch.setattr(localfile, "read", lambda path: (opened.append(path), plain(path))[1])
+    for _ in range(3):
+        assert [receipt.read(tmp_path, each.target) for each in every] == every
+    assert len(opened) <= 20
+    receipt.write(replace(every[3], run="next"), tmp_path)
+    found = receipt.read(tmp_path, every[3].target)
+    assert found is not None
+    assert found.run == "next"
 
 
 def test_where_in_the_account_things_lie_makes_no_other_cluster(tmp_path: Path) -> None:
