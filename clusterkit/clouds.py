@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, assert_never, get_args
 
-from clusterkit.errors import ClusterkitError, UsageError
+from clusterkit.errors import ClusterkitError, UsageError, lacks
 from clusterkit.frozen import dataclass
 
 if TYPE_CHECKING:
@@ -171,8 +171,7 @@ def load(name: str) -> Cloud[Any]:
     """The driver of this cloud; ``ClusterkitError`` if its SDK is not installed."""
     known = _known(name)
     if lacking := [package for package in SDKS[known] if not _installed(package)]:
-        what = f"the {name} driver needs the Python package {lacking[0]!r}, which is not installed"
-        raise ClusterkitError(what, hint=f"pip install 'clusterkit[{name}]'")
+        raise lacks(f"the {name} driver", lacking[0], name)
     return _driver(known)
 
 
@@ -383,6 +382,5 @@ def load_sandbox() -> ModuleType:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("clusterkit"):
             raise
-        what = f"the sandbox needs the Python package {error.name!r}, which is not installed"
-        raise ClusterkitError(what, hint="pip install 'clusterkit[sandbox]'") from error
+        raise lacks("the sandbox", error.name or "", "sandbox") from error
     return daemon

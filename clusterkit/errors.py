@@ -69,6 +69,17 @@ class ClusterkitError(Exception):
         return new
 
 
+def lacks(what: str, package: str, extra: str) -> ClusterkitError:
+    """A package that an extra of clusterkit's brings is not installed.
+
+    No package index has clusterkit, and the public one has another project under that name.
+    """
+    return ClusterkitError(
+        f"{what} needs the Python package {package!r}, which is not installed",
+        hint=f"in the folder with clusterkit's source: pip install '.[{extra}]'",
+    )
+
+
 @dataclass(frozen=True)
 class Finding:
     """One thing that is wrong with a profile, or that the cloud would refuse."""

@@ -74,7 +74,7 @@ def _check(faults: Faults, emulators: tuple[str, ...] | None) -> None:
 def _missing_package(error: ModuleNotFoundError) -> str:
     return (
         f"the sandbox needs the Python package {error.name!r},"
-        " which is not installed: pip install 'clusterkit[sandbox]'"
+        " which is not installed; in the folder with clusterkit's source: pip install '.[sandbox]'"
     )
 
 

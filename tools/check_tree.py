@@ -16,6 +16,8 @@ PACKAGES = ("clusterkit/", "clusterkit_sandbox/")
 DRIVERS = ("clusterkit/alibaba/", "clusterkit/eks/", "clusterkit/gke/", "clusterkit/aks/")
 FORMAT = re.compile(r"#\s*fmt:\s*(?:skip|off)")
 SILENT = re.compile(r"(?:^|/)(?:utils?|helpers?|common|base)(?:_[^/]*)?\.py$")
+STRANGER = re.compile(r"pip install(?: -\S+)* [\"']?clusterkit\b")
+"""clusterkit is in no package index; the public one has another project under that name"""
 HOSTS = re.compile(r"https?://[^/\s\"']*(?:pypi|npmjs|debian)\.[a-z.]+/simple|/(?:work|farm)/")
 
 
@@ -36,6 +38,8 @@ def problems(path: str, text: str) -> list[str]:
         found.append(f"{path}:{line}: '{match.group()}' is not allowed in a driver")
     if path != "tools/check_tree.py" and (match := HOSTS.search(text)):
         found.append(f"{path}: names a machine: {match.group()}")
+    if path != "tools/check_tree.py" and (match := STRANGER.search(text)):
+        found.append(f"{path}: installs another project's package: {match.group()}")
     return found
 
 

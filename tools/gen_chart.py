@@ -24,6 +24,17 @@ image: clusterkit-operator:latest
 replicas: 1
 # More options of `clusterkit operator run`.
 options: []
+# The operator's own identity in a cloud, where the vendor asks for an annotation, as
+# eks.amazonaws.com/role-arn or azure.workload.identity/client-id.
+serviceAccount:
+  annotations: {}
+"""
+ACCOUNT = "kind: ServiceAccount\nmetadata:\n  name: clusterkit-operator\n  namespace: $namespace\n"
+ANNOTATIONS = """\
+  {{- with .Values.serviceAccount.annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
 """
 
 
@@ -32,6 +43,7 @@ def chart() -> dict[str, str]:
     text = (Path(manifests.__file__).parent / "install.yaml").read_text()
     parts = text.split("---\n")
     kept = "---\n".join(part for part in parts if "\nkind: Namespace\n" not in part)
+    kept = kept.replace(ACCOUNT, ACCOUNT + ANNOTATIONS)
     kept = kept.replace("$namespace", "{{ .Release.Namespace | quote }}")
     kept = kept.replace("image: $image", "image: {{ .Values.image | quote }}")
     kept = kept.replace("$replicas", "{{ .Values.replicas }}")

@@ -72,7 +72,10 @@ class AksPool(pool.Pool):
         | Annotated[MachineType, Tag("<type>")]
         | Annotated[Many[MachineType], several(1, "AKS"), Tag("<types>")],
         size_or("a VM size (Standard_D4s_v5)"),
-    ] = Field(description="a size, or a VM size such as `Standard_D4s_v5`; a list takes one")
+    ] = Field(
+        description="a size such as `{cpu: 4, memory: 16}`, or a VM size such as "
+        "`Standard_D4s_v5`; a list takes one"
+    )
     disk: AksDisk = Field(default_factory=AksDisk, description="OS disk of each node")
     mode: Mode | None = Field(
         default=None,

@@ -69,7 +69,8 @@ class AlibabaPool(pool.Pool):
         | Annotated[Many[InstanceType], several(MOST_TYPES, "ACK"), Tag("<types>")],
         size_or("an ECS type (ecs.g7.xlarge)"),
     ] = Field(
-        description="a size, for which several types are chosen, or an ECS instance type such as "
+        description="a size such as `{cpu: 4, memory: 16}`, for which several types are chosen, "
+        "or an ECS instance type such as "
         "`ecs.g7.xlarge`, or up to 10 of them, the preferred one first"
     )
     disk: AlibabaDisk = Field(default_factory=AlibabaDisk, description="system disk of each node")

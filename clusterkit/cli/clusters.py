@@ -79,7 +79,12 @@ class Result:
     @property
     def reason(self) -> str:
         """Why, or how much, in a line."""
-        return str(self.errors[0]) if self.word == "failed" and self.errors else self.detail
+        if self.word != "failed" or not self.errors:
+            return self.detail
+        first = self.errors[0]
+        if isinstance(first, ProfileError) and first.findings:  # its row names the file
+            return first.findings[0].what
+        return str(first)
 
 
 class Job:

@@ -113,7 +113,7 @@ def manifest(
     trace: o.Trace = None,
     debug: o.Debug = False,
 ) -> int:
-    """Print the Job or Pod of a build for the cluster's registry, as YAML.
+    """Print the Job or Pod of a build, for the cluster's registry.
 
     Nothing is created. The cloud is asked only for what the profile and the receipt of the last
     `up` do not tell.

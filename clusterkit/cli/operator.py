@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,8 +34,8 @@ def run(
         Path | None,
         typer.Option(
             "--kubeconfig",
-            help="The management cluster's. Default: that of the pod this runs in, or with "
-            "--sandbox one on this machine that ends with the command.",
+            help="The management cluster's. Default: the cluster of the pod this runs in, else "
+            "kubectl's own; with --sandbox one on this machine that ends with the command.",
         ),
     ] = None,
     context: Annotated[
@@ -59,7 +60,10 @@ def run(
         ),
     ] = 15.0,
     port: Annotated[
-        int, typer.Option("--port", help="For /metrics, /healthz and /readyz; 0 for none.")
+        int,
+        typer.Option(
+            "--port", help="For /metrics, /healthz and /readyz; 0 for none.", min=0, max=65535
+        ),
     ] = 8080,
     default_credentials: Annotated[
         bool,
@@ -79,22 +83,31 @@ def run(
     """
     from tempfile import TemporaryDirectory
 
+    from clusterkit.cli import report
     from clusterkit.clouds import sandbox_connection, sandbox_management
     from clusterkit.engine.target import CloudConnection
     from clusterkit.kube.context import Context, in_cluster
     from clusterkit.kube.kubeconfig import paths
 
     options = _options(namespace, watch, interval, takeover, port, default_credentials)
+    _check_port(port)
+    alone = sandbox and kubeconfig is None and context is None
+    if alone:
+        report.tell("starting the emulated clouds and a management cluster")
     base = sandbox_connection() if sandbox else CloudConnection()
-    if sandbox and kubeconfig is None and context is None:
+    if alone:
         with (
             TemporaryDirectory(prefix="clusterkit-management-") as folder,
             sandbox_management(Path(folder)) as file,
         ):
             access = Context([file])()
             _prepare(access, namespace)
-            _greet(file)
-            return _serve(access, base, options, debug=debug)
+            typer.echo(f"export KUBECONFIG={file}")
+            report.tell("paste this line into another terminal; Ctrl-C ends the operator")
+            try:
+                return _serve(access, base, options, debug=debug)
+            finally:
+                report.tell(_AFTERWARDS)
     inside = in_cluster() if kubeconfig is None and context is None else None
     found: Callable[[], Access] = Context([kubeconfig] if kubeconfig else paths(), context)
     return _serve(inside or found(), base, options, debug=debug)
@@ -103,19 +116,22 @@ def run(
 @app.command(epilog="Example: clusterkit operator manifests | kubectl apply -f -")
 def manifests(
     image: Annotated[
-        str, typer.Option("--image", help="The operator's image: none is published, see the docs.")
+        str,
+        typer.Option("--image", help="The operator's image; none is published: docs/operator.md."),
     ] = "clusterkit-operator:latest",
     namespace: Namespace = NAMESPACE,
-    replicas: Annotated[int, typer.Option("--replicas", help="They share the work.", min=1)] = 1,
+    replicas: Annotated[
+        int, typer.Option("--replicas", help="How many share the work.", min=1)
+    ] = 1,
     default_credentials: Annotated[
-        bool, typer.Option("--default-credentials", help="As for run.")
+        bool, typer.Option("--default-credentials", help="As for operator run.")
     ] = False,
     crd_only: Annotated[
         bool, typer.Option("--crd", help="Print the CustomResourceDefinition alone.")
     ] = False,
     debug: o.Debug = False,
 ) -> int:
-    """Print what a cluster needs to run the operator, for kubectl apply."""
+    """Print what a cluster needs to run the operator, as YAML."""
     import yaml
 
     from clusterkit.operator.manifests import manifests
@@ -135,15 +151,14 @@ def _options(
     default_credentials: bool,
 ) -> Options:
     """``ClusterkitError`` where the extra is not installed."""
-    from clusterkit.errors import ClusterkitError
+    from clusterkit.errors import lacks
 
     try:
         from clusterkit.operator.run import Options
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("clusterkit"):
             raise
-        what = f"the operator needs the Python package {error.name!r}, which is not installed"
-        raise ClusterkitError(what, hint="pip install 'clusterkit[operator]'") from error
+        raise lacks("the operator", error.name or "", "operator") from error
     return Options(namespace, watch or (), interval, takeover, port, default_credentials)
 
 
@@ -162,9 +177,23 @@ def _prepare(access: Access, namespace: str) -> None:
         kube.apply(f"/api/v1/namespaces/{name}", body)
 
 
-def _greet(kubeconfig: Path) -> None:
-    typer.echo(f"export KUBECONFIG={kubeconfig}")
-    typer.echo("in another terminal, with this: kubectl get cloudclusters", err=True)
+_AFTERWARDS = (
+    "the management cluster is gone; clusters that it still had stay in the sandbox, and no other "
+    "one takes them over: clusterkit sandbox reset removes them"
+)
+
+
+def _check_port(port: int) -> None:
+    """``UsageError`` if nobody may listen there, before anything is started."""
+    import socket
+
+    from clusterkit.errors import UsageError
+
+    try:
+        socket.create_server(("", port)).close()
+    except OSError as error:
+        what, hint = os.strerror(error.errno or 0).lower(), "name another port, or 0 for none"
+        raise UsageError(what, where=f"--port {port}", hint=hint) from error
 
 
 def _serve(access: Access, base: CloudConnection, options: Options, *, debug: bool) -> int:

@@ -58,7 +58,7 @@ def jenkins_x(
     trace: o.Trace = None,
     debug: o.Debug = False,
 ) -> int:
-    """Print the values of the Jenkins X operator's chart, or install it.
+    """Print the Jenkins X operator's values, or install it.
 
     There is no secret in what is printed. With `--install` the token goes to helm on its standard
     input, and from there into the Secret jx-git-operator/jx-boot.
@@ -104,7 +104,7 @@ def jenkins(
     trace: o.Trace = None,
     debug: o.Debug = False,
 ) -> int:
-    """Print values for the chart of Jenkins: an agent that builds with kaniko.
+    """Print Jenkins's values: an agent that builds with kaniko.
 
     There is no secret in them.
     """

@@ -82,7 +82,8 @@ class EksPool(pool.Pool):
         | Annotated[Many[InstanceType], several(MOST_TYPES, "EKS"), Tag("<types>")],
         size_or("an EC2 instance type (m7i.xlarge)"),
     ] = Field(
-        description="a size, or an EC2 instance type such as `m7i.xlarge`, or up to 20 of them, "
+        description="a size such as `{cpu: 4, memory: 16}`, or an EC2 instance type such as "
+        "`m7i.xlarge`, or up to 20 of them, "
         "the preferred one first; a spot pool of a size gets several by itself; types with NVIDIA "
         "GPUs or AWS's own accelerators get the image with their drivers"
     )

@@ -78,7 +78,10 @@ class GkePool(pool.Pool):
         | Annotated[MachineType, Tag("<type>")]
         | Annotated[Many[MachineType], several(1, "GKE"), Tag("<types>")],
         size_or("a machine type (e2-standard-4)"),
-    ] = Field(description="a size, or a machine type such as `e2-standard-4`; a list takes one")
+    ] = Field(
+        description="a size such as `{cpu: 4, memory: 16}`, or a machine type such as "
+        "`e2-standard-4`; a list takes one"
+    )
     disk: GkeDisk = Field(default_factory=GkeDisk, description="boot disk of each node")
     scopes: Annotated[Many[Scope], unique("scope")] = Field(
         default=("cloud-platform",),

@@ -134,7 +134,7 @@ def exec_clusterkit(
     if minutes:
         args += ["--minutes", str(minutes)]
     command, *before = _command()
-    hint = "clusterkit was not found: pip install clusterkit, then run clusterkit kubeconfig"
+    hint = "clusterkit was not found: run clusterkit kubeconfig again where it is installed"
     more = {"provideClusterInfo": False, "installHint": hint}
     return {**exec_stanza(command, before + args, environ), **more}
 

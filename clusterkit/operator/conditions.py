@@ -64,7 +64,7 @@ def told(error: BaseException) -> str:
     request = str(getattr(error, "request_id", ""))
     said = " ".join(filter(None, details)) + (f", request {request}" if request else "")
     more = f" ({said})" if said else ""
-    return brief(f"{error}{more}" + (f". {error.hint}" if error.hint else ""), LONGEST)
+    return brief(f"{error}{more}" + (f"; {error.hint}" if error.hint else ""), LONGEST)
 
 
 def true(status: Mapping[str, Any], kind: str) -> bool:

@@ -37,8 +37,8 @@ def crd() -> Schema:
 def spec() -> Schema:
     """The schema of ``spec``: what the profiles of all clouds have, and ``OWN``."""
     roots = structural({cloud: model(cloud) for cloud in CLOUDS})
-    found = merged(list(roots.values()))
-    found["properties"]["cloud"] = {"type": "string", "enum": list(CLOUDS)}
+    found = merged(roots)
+    found["properties"]["cloud"] |= {"type": "string", "enum": list(CLOUDS)}
     found["required"] = ["cloud", "region"]  # the name is the object's unless the spec has one
     found["properties"]["ssh_key"]["description"] = "an OpenSSH public key: its text, not a path"
     found["properties"] |= OWN

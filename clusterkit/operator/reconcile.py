@@ -297,7 +297,7 @@ class Keeper:
         if self.body["spec"].get("deletionPolicy") == "Orphan" or wanted.observes(self.body):
             return await self._release("Orphaned", "the cluster stays in the cloud as it is")
         if target is None and (target := await ask(self._unrecorded)) is None:
-            return await self._release("Orphaned", "nothing in the cloud is known to be its")
+            return await self._release("Orphaned", "nothing in the cloud is known to belong to it")
         if wanted.paused(self.body):
             await self._tell(_PAUSED, Condition("Deleting", True, "Paused", _PAUSED.message))
             return self._shared.interval, "Paused"

@@ -111,7 +111,10 @@ class Pool(Strict):
         | Annotated[str, Tag("<type>")]
         | Annotated[Many[str], several(MOST_TYPES, "any cloud"), Tag("<types>")],
         size_or("the name of a machine type"),
-    ] = Field(description="a size, or the cloud's name of a machine type, or several names")
+    ] = Field(
+        description="a size such as `{cpu: 4, memory: 16}`, or the cloud's name of a machine type, "
+        "or several names"
+    )
     count: Annotated[
         Annotated[Count, Tag("<range>")] | Annotated[int, Field(ge=1), Tag("<number>")],
         choice(

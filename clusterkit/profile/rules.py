@@ -16,6 +16,7 @@ Roots = Mapping[str, Schema]
 Paths = Mapping[str, Collection[str]]
 """by cloud"""
 Rule = dict[str, str]
+_INSTEAD = "delete the CloudCluster and make another one"
 
 
 def rules(roots: Roots, immutable: Paths) -> list[Rule]:
@@ -38,7 +39,8 @@ def _owners(roots: Roots) -> Iterator[Rule]:
 def _fixed(roots: Roots, immutable: Paths) -> Iterator[Rule]:
     """A rule for each field that cannot be changed, as drivers refuse it."""
     for key in ("cloud", "region"):
-        yield {"rule": f"self.{key} == oldSelf.{key}", "message": f"{key} cannot be changed"}
+        message = f"{key} cannot be changed: {_INSTEAD}"
+        yield {"rule": f"self.{key} == oldSelf.{key}", "message": message}
     yield _same("name", list(roots), "", len(roots))
     for path in dict.fromkeys(path for cloud in roots for path in immutable[cloud]):
         have = [cloud for cloud in roots if path in immutable[cloud]]
@@ -51,8 +53,7 @@ def _same(path: str, clouds: Sequence[str], default: Any, of: int) -> Rule:
     rule = " == ".join(_value(root, path, default) for root in ("self", "oldSelf"))
     if len(clouds) < of:
         rule = f"!(self.cloud in {_list(clouds)}) || {rule}"
-    hint = "delete the CloudCluster and make another one"
-    return {"rule": rule, "message": f"{path} cannot be changed: {hint}"}
+    return {"rule": rule, "message": f"{path} cannot be changed: {_INSTEAD}"}
 
 
 def _value(root: str, path: str, default: Any) -> str:

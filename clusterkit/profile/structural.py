@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -56,22 +56,35 @@ _MOST = ("maximum", "maxLength", "maxItems")
 _KEPT = ("type", "description", "enum", "pattern", "required", *_LEAST, *_MOST)
 
 
-def merged(parts: Sequence[Schema]) -> Schema:
-    """One schema that takes whatever one of these takes, as far as a structural one can."""
+def merged(roots: Mapping[str, Schema]) -> Schema:
+    """One schema that takes whatever the schema of one cloud takes, as far as a structural one can.
+
+    Where the clouds mean different things by a field, or only some have it, its description has a
+    line for each.
+    """
+    return _merged(roots, len(roots))
+
+
+def _merged(clouds: Mapping[str, Schema], of: int) -> Schema:
+    """``of``: how many clouds there are, of which these have the field."""
+    parts = list(clouds.values())
     first = parts[0]
-    told = {"description": first["description"]} if "description" in first else {}
+    words = dict.fromkeys(part["description"] for part in parts if "description" in part)
+    told = {"description": "\n".join(_whose(text, clouds, of) for text in words)} if words else {}
     if len({part.get("type") for part in parts}) > 1 or "type" not in first:
         return {**OPEN, **told}
     found: Schema = {"type": first["type"], **told}
     if "properties" in first:
         keys = dict.fromkeys(key for part in parts for key in part["properties"])
         found["properties"] = {
-            key: merged([p["properties"][key] for p in parts if key in p["properties"]])
+            key: _merged(
+                {c: p["properties"][key] for c, p in clouds.items() if key in p["properties"]}, of
+            )
             for key in keys
         }
     for key in ("items", "additionalProperties"):
         if key in first:
-            found[key] = merged([part[key] for part in parts])
+            found[key] = _merged({cloud: part[key] for cloud, part in clouds.items()}, of)
     for key, choose in (*((k, min) for k in _LEAST), *((k, max) for k in _MOST)):
         if all(key in part for part in parts):
             found[key] = choose(part[key] for part in parts)
@@ -82,3 +95,9 @@ def merged(parts: Sequence[Schema]) -> Schema:
     required = [key for key in first.get("required", ())
                 if all(key in part.get("required", ()) for part in parts)]  # fmt: skip
     return {**found, "required": required} if required else found
+
+
+def _whose(text: str, clouds: Mapping[str, Schema], of: int) -> str:
+    """A description, after the clouds whose it is unless it is that of all."""
+    whose = [cloud for cloud, part in clouds.items() if part.get("description") == text]
+    return text if len(whose) == of else f"{', '.join(whose)}: {text}"

@@ -19,7 +19,13 @@ import yaml
 from clusterkit_sandbox.kube.kinds import Object, Resource, Schema, definition_name, member, resolve
 from clusterkit_sandbox.kube.protobuf import Undecodable
 from clusterkit_sandbox.kube.protobuf import decode as decode_protobuf
-from clusterkit_sandbox.kube.refusals import BODY_TYPES, bad_request, unsupported_media
+from clusterkit_sandbox.kube.refusals import (
+    BODY_TYPES,
+    Cause,
+    bad_request,
+    invalid,
+    unsupported_media,
+)
 
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 _JSON_TYPES = {"", "application/json", "application/octet-stream", "*/*"}
@@ -38,6 +44,7 @@ _PYTHON_TYPES: Mapping[str, type | tuple[type, ...]] = {
 _KEY = "\0"
 """around the keys of maps in a path, which Go does not name when a type is wrong"""
 _JSON_NAMES = {str: "string", bool: "bool", int: "number", float: "number", list: "array"}
+_OPENAPI_NAMES = {**_JSON_NAMES, bool: "boolean", int: "integer"}
 
 
 class _Duplicates(dict[str, Any]):
@@ -109,12 +116,14 @@ class Decoder:
 
     def __init__(self, resource: Resource) -> None:
         self._resource = resource
+        self._name = ""
         self.problems: list[str] = []
         """unknown and duplicate fields, as the strict decoder words them"""
 
     def decode(self, body: Object) -> Object:
-        """A clean copy of the object; ``Refusal`` 400 for a wrong type."""
+        """A clean copy of the object; ``Refusal`` for a wrong type: 400, of a custom kind 422."""
         struct = self._resource.kind
+        self._name = str((body.get("metadata") or {}).get("name") or "")
         found: Object = self._value(body, self._resource.schema, "", struct)
         return found
 
@@ -182,6 +191,12 @@ class Decoder:
             right = False
         if isinstance(value, float) and wanted == "integer":
             right = value.is_integer()
+        if not right and self._resource.custom and not path.startswith("metadata"):
+            # as in github.com/cloudnative-pg/cloudnative-pg/issues/1572
+            place, got = path.replace(_KEY, ""), _OPENAPI_NAMES.get(type(value), "object")
+            detail = f'"{got}": {place} in body must be of type {wanted}: "{got}"'
+            cause = Cause(place, "FieldValueTypeInvalid", f"Invalid value: {detail}")
+            raise invalid(self._resource, self._name, [cause])
         if not right:
             got = _JSON_NAMES.get(type(value), "object")
             place = re.sub(rf"\[[0-9]+\]|\.{_KEY}[^{_KEY}]*{_KEY}", "", path)

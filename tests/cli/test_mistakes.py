@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,12 +11,12 @@ from types import SimpleNamespace
 import pytest
 
 from clusterkit import clouds
-from clusterkit.cli import commands, connect, main, receipt, target
+from clusterkit.cli import commands, connect, main, operator, receipt, target
 from clusterkit.cli.target import Choice, find_target
 from clusterkit.cli.trace import Trace
 from clusterkit.cluster import Cluster
 from clusterkit.engine.target import Target
-from clusterkit.errors import ClusterkitError, ProfileError
+from clusterkit.errors import ClusterkitError, ProfileError, UsageError
 from tests.unit.odd_files import EACH, ODD, same
 
 
@@ -31,6 +32,13 @@ def test_the_command_that_destroys_goes_where_the_cluster_was_created() -> None:
     command = receipt.destroy_command(_receipt(sandbox=True, cloud_profile="ci"))
     assert command.endswith("--region eu-west-1 --name demo --cloud-profile ci --sandbox")
     assert "--sandbox" not in receipt.destroy_command(_receipt())
+
+
+def test_a_port_in_use_is_told_before_anything_starts() -> None:
+    with socket.create_server(("", 0)) as taken, pytest.raises(UsageError, match="in use") as seen:
+        operator.run(port=taken.getsockname()[1], sandbox=True)
+    assert "--port" in seen.value.where
+    assert "0 for none" in seen.value.hint
 
 
 def test_destroy_never_takes_the_only_receipt(

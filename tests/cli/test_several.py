@@ -38,7 +38,14 @@ from clusterkit.engine.events import (
 )
 from clusterkit.engine.outcome import Outcome
 from clusterkit.engine.target import Target
-from clusterkit.errors import ClusterkitError, Finding, Interrupted, Rejected, UsageError
+from clusterkit.errors import (
+    ClusterkitError,
+    Finding,
+    Interrupted,
+    ProfileError,
+    Rejected,
+    UsageError,
+)
 
 EVENTS: list[Event] = [
     RunStarted("up", "demo", "run-1", (("vpc/main", "create"), ("cluster/demo", "create"))),
@@ -179,6 +186,13 @@ def test_lines_say_whose_they_are() -> None:
     found = [json.loads(line) for line in objects.getvalue().splitlines()]
     assert [line["name"] for line in found] == ["a"] * 7 + ["b"] * 7
     assert {(line["cloud"], line["region"]) for line in found} == {("eks", "eu-west-1")}
+
+
+def test_the_reason_of_a_wrong_profile_is_not_its_file_again() -> None:
+    found = Finding("pools[0].machine.cpus: is not a known key", "fleet/a.yaml:5")
+    assert Result.of(ProfileError([found])).reason == found.what
+    refused = Rejected("no capacity", where="node-group/default")
+    assert Result.of(refused).reason == "node-group/default: no capacity"
 
 
 def _frame(board: Board, console: Console) -> list[str]:

@@ -126,6 +126,19 @@ def test_a_browser_shows_it_without_a_complaint(
     assert done.stdout.count("<tr>") == text.count("<tr>") > 10
 
 
+def test_paper_has_what_is_folded(
+    page: Path, tmp_path: Path, chromium: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    folded, paper = tmp_path / "folded.html", tmp_path / "paper.pdf"
+    more = f"<details><summary>more</summary>{'<p>a line</p>' * 300}</details>"
+    folded.write_text(page.read_text().replace("</main>", f"{more}</main>"))
+    sheets = []
+    for file in (page, folded):
+        chromium(file, "light", f"--print-to-pdf={paper}")
+        sheets.append(len(re.findall(rb"/Type\s*/Page\b", paper.read_bytes())))
+    assert sheets[1] >= sheets[0] + 3
+
+
 def _first_pixel(png: bytes) -> str:
     """In hexadecimal. No filter of a PNG changes the first pixel of the first row."""
     at, data = 8, b""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ VALUES: dict[str, Any] = {
     "image": "example.test/op:1",
     "replicas": 3,
     "options": ["--default-credentials"],
+    "serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/op"}},
 }
 
 
@@ -48,6 +51,8 @@ def test_helm_finds_nothing_wrong_and_renders_the_manifests() -> None:
         body for part in text.values() for body in yaml.safe_load_all(part) if body is not None
     ]
     wanted = manifests(VALUES["image"], "ops", 3, VALUES["options"])
+    account = next(body for body in wanted if body["kind"] == "ServiceAccount")
+    account["metadata"] |= VALUES["serviceAccount"]
     assert crds == wanted[:1]
     assert {(b["kind"], b["metadata"]["name"]): b for b in rendered} == {
         (b["kind"], b["metadata"]["name"]): b for b in wanted[1:] if b["kind"] != "Namespace"
@@ -69,3 +74,16 @@ def test_helm_installs_it(tmp_path: Path) -> None:
         assert deployment is not None
         assert deployment["spec"]["replicas"] == 3
         assert kube.list(f"/apis/{names.GROUP}/{names.VERSION}/{names.PLURAL}") == []
+
+
+def test_the_image_gets_every_extra_that_it_needs_and_the_source() -> None:
+    made = (ROOT / "Dockerfile").read_text()
+    extras = set(
+        tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    )
+    named = re.findall(r"/src\[([a-z,]+)\]", made)
+    assert [set(each.split(",")) for each in named] == [extras - {"sandbox"}]
+    sent = (ROOT / ".dockerignore").read_text().splitlines()
+    assert sent[0] == "*"
+    wheel = {"pyproject.toml", "README.md", "LICENSE", "clusterkit", "clusterkit_sandbox"}
+    assert {each.removeprefix("!") for each in sent[1:]} == wheel | {"constraints.txt"}

@@ -50,6 +50,17 @@ def test_it_has_every_field_of_every_cloud() -> None:
         assert not OWN.keys() & model(cloud).model_fields.keys()
 
 
+def test_explain_says_what_a_field_is_on_each_cloud() -> None:
+    """Not what it is on the first of them; the words of ``kubectl explain``."""
+    told = {path: part.get("description", "") for path, part in nodes(SPEC)}
+    assert told["spec"].count("\n") == len(CLOUDS) - 1
+    regions = told["spec.region"].splitlines()
+    assert [line.partition(":")[0] for line in regions] == list(CLOUDS)
+    assert told["spec.cloud"].startswith("alibaba: ")
+    assert told["spec.network.plugin"].startswith("alibaba: ")  # no other cloud has it
+    assert told["spec.pools[].name"] == "unique in the profile, at most 20 characters"  # all have
+
+
 def test_no_default_takes_the_place_of_what_was_not_said() -> None:
     """The models tell a field that is left out from one with the default in it."""
     for path, part in nodes(SPEC):
@@ -117,7 +128,7 @@ def test_errors_are_told_as_on_the_command_line() -> None:
     error = Denied("no right", where="vpc/main", hint="ask", code="UnauthorizedOperation",
                    operation="ec2:CreateVpc", request_id="r-1")  # fmt: skip
     assert told(error) == (
-        "vpc/main: no right (ec2:CreateVpc UnauthorizedOperation, request r-1). ask"
+        "vpc/main: no right (ec2:CreateVpc UnauthorizedOperation, request r-1); ask"
     )
     assert told(KeyError("secret")) == (
         "this is a bug in clusterkit (KeyError); the operator's log has it"

@@ -333,6 +333,12 @@ def test_custom_kinds_are_served_and_checked(cluster: Cluster) -> None:
     }
     api = things(cluster, {"required": ["size"], "properties": fields})
     assert refused(api.create, thing(size=0), namespace="default").status == 422
+    wrong = refused(api.create, thing(size=2, color=1.35), namespace="default")
+    assert wrong.status == 422
+    assert said(wrong) == (
+        'Thing.example.test "t" is invalid: spec.color: Invalid value: "number": spec.color in body'
+        ' must be of type string: "number"'
+    )
     stored = api.create(thing(size=2), namespace="default")
     assert stored.spec.to_dict() == {"size": 2, "color": "blue"}
 

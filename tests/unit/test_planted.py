@@ -120,3 +120,15 @@ def test_check_tree_sees_a_long_file_and_an_empty_name(
     planted.unlink()
     assert status == 1
     assert f"{package}/{name}" in said
+
+
+@pytest.mark.parametrize("words", ["'clusterkit[eks]'", "-U clusterkit"])
+def test_check_tree_sees_another_project_installed(tree: Path, words: str) -> None:
+    planted = tree / "planted.md"
+    planted.write_text("pip install '.[eks]', in the folder with clusterkit's source\n")
+    sound, _ = check_tree(tree)
+    planted.write_text(f"pip install {words}\n")
+    status, said = check_tree(tree)
+    planted.unlink()
+    assert (sound, status) == (0, 1)
+    assert "planted.md: installs another project's package" in said
