@@ -123,10 +123,13 @@ class Runs(Connected):
         stop: threading.Event | None = None,
         *,
         lock: Lock | None = None,
+        again: Callable[[], Plan] | None = None,
     ) -> Future[Outcome]:
         """The same for who has many: returns at once, and holds no thread while it waits, for the
         cloud or for another run's lock. ``emit`` must not wait for anything. ``lock``: the one that
-        was taken for it (``hold``); ``ClusterkitError`` if it was let go of.
+        was taken for it (``hold``); ``ClusterkitError`` if it was let go of. ``again`` is asked,
+        under the lock that this takes, for the plan to carry out in place of ``plan``; it may raise
+        ``Interrupted``.
         """
         locked = self._holds(lock)
         if not plan.snapshot.turn.acquire(blocking=False):
@@ -139,7 +142,7 @@ class Runs(Connected):
             course.tell(lambda: emit(Warned(self.target.name, told)))
 
         try:
-            course.begin(self._apply(plan, emit, stop, warn, locked=locked))
+            course.begin(self._apply(plan, emit, stop, warn, again, locked=locked))
         except BaseException:
             plan.snapshot.turn.release()
             raise
@@ -158,6 +161,7 @@ class Runs(Connected):
         emit: Emit,
         stop: threading.Event,
         warn: Callable[[str], None],
+        again: Callable[[], Plan] | None,
         *,
         locked: bool,
     ) -> Generator[Stage, Outcome | None, Outcome]:
@@ -169,7 +173,8 @@ class Runs(Connected):
             yield from lock.taking()
             self._fence.lock = lock
             try:
-                outcome = yield from self._run(plan, emit, stop)
+                now = plan if again is None or stop.is_set() else again()
+                outcome = yield from self._run(now, emit, stop)
             except GeneratorExit:  # the process ends
                 raise
             except BaseException:

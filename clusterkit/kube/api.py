@@ -9,6 +9,7 @@ Paths are the API's own, as in ``/apis/storage.k8s.io/v1/storageclasses``; objec
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +21,7 @@ from urllib.parse import urlencode
 
 from clusterkit.engine.exchange import Exchange, Observe
 from clusterkit.engine.rest import Answer, Refusal, RestClient, pool, tls
-from clusterkit.errors import Absent, ClusterkitError, Denied, Gone, Unreachable
+from clusterkit.errors import Absent, ClusterkitError, Denied, Gone, Unreachable, UsageError
 from clusterkit.frozen import dataclass
 from clusterkit.kube.channels import Channels, channels
 from clusterkit.kube.errors import refusal
@@ -36,6 +37,9 @@ GRACE = 120.0
 """seconds for which a new cluster may refuse who made it: rights take effect some time after they
 are given (facts/durations.tsv, "access entry takes effect")
 """
+
+_ODD = re.compile(r"/\.{0,2}(/|$)|[?#%\\\s]")
+"""segments that are empty or lead elsewhere, and what ends or encodes a path"""
 
 UNREACHABLE = (
     "run it where the cluster's endpoint can be reached, or add this machine's network to "
@@ -307,7 +311,12 @@ class _Line:
         self._until = 0.0
 
     def url(self, path: str) -> str:
-        """The whole address of a path."""
+        """The whole address of a path; ``UsageError`` for one that would be another on the way:
+        names in it may come from whoever may name one thing and not the others.
+        """
+        if _ODD.search(path):
+            what, hint = f"{path} is no path of a Kubernetes API", "a name in it has odd characters"
+            raise UsageError(what, hint=hint)
         return self.access.server.rstrip("/") + path
 
     def old(self) -> bool:

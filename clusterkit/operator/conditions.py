@@ -1,50 +1,16 @@
-"""Conditions of a CloudCluster: what is true of it, why, since when, and of which generation."""
+"""What the conditions of a CloudCluster, and its status, say of errors and plans."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from clusterkit.engine.plan import Plan
 from clusterkit.engine.words import brief, counts
 from clusterkit.errors import ClusterkitError, PreflightError, ProfileError
+from clusterkit.kube.conditions import LONGEST
 
 MOST = 20
 """steps of a plan that the status lists"""
-LONGEST = 1024
-"""characters of a message; the API's limit is 32,768 (``metav1.Condition``), a table's far less"""
-
-
-@dataclass(frozen=True)
-class Condition:
-    """One of them."""
-
-    type: str
-    ok: bool
-    reason: str
-    message: str = ""
-
-
-def merged(
-    old: Sequence[dict[str, Any]], new: Sequence[Condition], generation: int
-) -> list[dict[str, Any]]:
-    """``old`` with ``new`` in their places; the time of one whose status stays does not change."""
-    found = {each["type"]: dict(each) for each in old}
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    for each in new:
-        before, status = found.get(each.type, {}), str(each.ok)
-        since = before.get("lastTransitionTime", now) if before.get("status") == status else now
-        found[each.type] = {
-            "type": each.type,
-            "status": status,
-            "reason": each.reason,
-            "message": each.message[:LONGEST],
-            "observedGeneration": generation,
-            "lastTransitionTime": since,
-        }
-    return list(found.values())
 
 
 def reason(error: BaseException) -> str:
@@ -65,12 +31,6 @@ def told(error: BaseException) -> str:
     said = " ".join(filter(None, details)) + (f", request {request}" if request else "")
     more = f" ({said})" if said else ""
     return brief(f"{error}{more}" + (f"; {error.hint}" if error.hint else ""), LONGEST)
-
-
-def true(status: Mapping[str, Any], kind: str) -> bool:
-    """Whether a condition is."""
-    found = status.get("conditions") or ()
-    return any(each["type"] == kind and each["status"] == "True" for each in found)
 
 
 def summary(plan: Plan) -> dict[str, Any]:

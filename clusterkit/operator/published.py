@@ -10,10 +10,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from clusterkit.cluster import Cluster
-from clusterkit.errors import NotOurs
+from clusterkit.errors import ClusterkitError, NotOurs
 from clusterkit.kube import tokens
 from clusterkit.kube.api import KubeApi, Object
+from clusterkit.kube.conditions import Condition
 from clusterkit.kube.kubeconfig import standalone
+from clusterkit.kube.overview import overview
+from clusterkit.operator.conditions import reason, told
 from clusterkit.operator.names import GROUP, KIND, OWNER, VERSION, core
 
 LIFE = 0.6
@@ -37,6 +40,14 @@ def owner(body: Mapping[str, Any]) -> Object:
     }
 
 
+def kubeconfig(kube: KubeApi, body: Mapping[str, Any]) -> Object | None:
+    """The Secret ``NAME-kubeconfig``; ``NotOurs`` if it is not this CloudCluster's."""
+    name = f"{body['metadata']['name']}-kubeconfig"
+    there = kube.get(core(body["metadata"]["namespace"], "secrets", name))
+    _check_ours(there, body, f"Secret {name}")
+    return there
+
+
 def write_kubeconfig(
     kube: KubeApi, body: Mapping[str, Any], cluster: Cluster, mark: str, *, make: bool
 ) -> float:
@@ -48,8 +59,7 @@ def write_kubeconfig(
     """
     metadata = body["metadata"]
     name = f"{metadata['name']}-kubeconfig"
-    path = core(metadata["namespace"], "secrets", name)
-    _check_ours(kube.get(path), body, f"Secret {name}")
+    kubeconfig(kube, body)
     credential = tokens.administrator(cluster.kube, OWNER, mark, make=make)
     text = standalone(cluster.target, cluster.access(), credential)
     secret = {
@@ -64,7 +74,7 @@ def write_kubeconfig(
         },
         "data": {"value": base64.b64encode(text.encode()).decode()},
     }
-    kube.apply(path, secret)
+    kube.apply(core(metadata["namespace"], "secrets", name), secret)
     return max((credential.expires - datetime.now(UTC)).total_seconds() * LIFE, LEAST)
 
 
@@ -104,3 +114,13 @@ def _check_ours(there: Object | None, body: Mapping[str, Any], what: str) -> Non
     if there is not None and all(each["uid"] != body["metadata"]["uid"] for each in owners):
         hint = "rename it or this CloudCluster; nothing of it was changed"
         raise NotOurs(f"{what} exists and is not this CloudCluster's", hint=hint)
+
+
+def ready(cluster: Cluster) -> tuple[Condition, Object]:
+    """Whether the Kubernetes API answers, and what it says for the status."""
+    try:
+        seen = overview(cluster.kube)
+        seen["endpoint"] = cluster.access().server
+    except ClusterkitError as error:
+        return Condition("Ready", False, reason(error), told(error)), {}
+    return Condition("Ready", True, "Running", "the Kubernetes API answers"), seen

@@ -17,19 +17,21 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from clusterkit.cluster import Cluster, Outcome, Plan, target_of
+from clusterkit.cluster import Cluster, Plan, target_of
 from clusterkit.engine.cache import Survey
-from clusterkit.engine.events import Event, RunStarted, StepDone, Warned
+from clusterkit.engine.events import Event, StepDone, Warned
 from clusterkit.engine.lock import WAITING
 from clusterkit.engine.target import Target
 from clusterkit.engine.words import line
-from clusterkit.errors import Absent, ClusterkitError, Retryable
+from clusterkit.errors import Absent, ClusterkitError, Interrupted, Retryable
 from clusterkit.kube.api import KubeApi
-from clusterkit.kube.overview import overview
+from clusterkit.kube.conditions import Condition, true
+from clusterkit.kube.record import Record
 from clusterkit.operator import names, published, wanted
-from clusterkit.operator.conditions import Condition, merged, reason, summary, told, true
+from clusterkit.operator.conditions import reason, summary, told
 from clusterkit.operator.credentials import Wallet
 from clusterkit.operator.metrics import Metrics
 
@@ -74,9 +76,10 @@ class Keeper:
         self.body = body
         self._since = since
         """what was asked of the cloud before may be true no longer"""
-        self.uid: str = body["metadata"]["uid"]
         self.drifted = False
-        self._status: Body = body.get("status") or {}
+        metadata = body["metadata"]
+        path = names.path(metadata["namespace"], metadata["name"])
+        self._record = Record(shared.kube, path, body)
         self._changed = asyncio.Event()
         self.stop = threading.Event()
         """ends the run in progress"""
@@ -87,7 +90,7 @@ class Keeper:
         self._renew_at = 0.0
         """when the kubeconfig has to be written again, by ``time.monotonic()``"""
         self._ran = 0
-        """runs since the cluster was as it should be"""
+        """runs that ended well since the cluster was as it should be"""
 
     @property
     def name(self) -> str:
@@ -98,9 +101,6 @@ class Keeper:
     def _mark(self) -> str:
         return wanted.owner(self._shared.fleet, self.body)
 
-    def _path(self, part: str = "") -> str:
-        return names.path(self.body["metadata"]["namespace"], self.name, part)
-
     def see(self, body: Body) -> None:
         """The object has changed: a run whose plan it may have been no more is stopped."""
         before = self.body
@@ -108,6 +108,7 @@ class Keeper:
             return  # the watch lags behind what was read since
         self.body = body
         if wanted.asked(before) != wanted.asked(body):
+            self._since = time.monotonic()
             self._changed.set()
             self.stop.set()
         elif wanted.annotation(before, names.AT) != wanted.annotation(body, names.AT):
@@ -135,7 +136,8 @@ class Keeper:
             if wait is None:
                 self.gone = True
                 return
-            await self._renew()
+            if wait:
+                await self._keep_kubeconfig()
             due = self._renew_at - time.monotonic()
             if due > 0.0:  # what could not be renewed in time is tried with the next look
                 wait = min(wait, due)
@@ -147,20 +149,13 @@ class Keeper:
         if not isinstance(error, ClusterkitError):
             _LOG.error("%s", self.name, exc_info=error)
         kind = "Deleting" if self._deleting else "Synced"
+        stuck = self._deleting and not isinstance(error, Retryable)
+        what = told(error) + (f"; {_LET_GO}" if stuck else "")
         with suppress(ClusterkitError):  # the API server may be what failed
-            await self._tell(Condition(kind, self._deleting, reason(error), told(error)))
+            await self._tell(Condition(kind, self._deleting, reason(error), what))
         self._failures += 1
         pause = FIRST * 2.0 ** min(self._failures - 1, 10) * self._shared.scale
         return min(self._shared.interval, max(pause, 0.5))
-
-    async def _renew(self) -> None:
-        """Keep the kubeconfig fresh while looks fail, a run lasts or a deletion is unconfirmed.
-        Nothing is made: the ServiceAccount in the cluster says whose that is.
-        """
-        target = wanted.target_in(self._status, self.body["spec"])
-        if target and true(self._status, "Ready") and self._due:
-            with suppress(ClusterkitError):
-                await self._write_kubeconfig(await ask(self._connected, target), make=False)
 
     # -- one look ---------------------------------------------------------------------------------
 
@@ -172,17 +167,16 @@ class Keeper:
         """One look and what follows from it: the seconds until the next, None for never, and what
         came of it.
         """
-        body = await ask(self._shared.kube.get, self._path())
-        if body is None or body["metadata"]["uid"] != self.uid:
+        if (body := await ask(self._record.read)) is None:
             return None, "Gone"
-        self.body, self._status = body, body.get("status") or {}
+        self.body = body
         if self._deleting:
             return await self._delete()
         if names.FINALIZER not in (body["metadata"].get("finalizers") or ()):
-            await ask(self._finalizers, add=True)
+            await ask(self._record.finalizer, names.FINALIZER, add=True)
         if wanted.paused(body):
             await self._tell(_PAUSED)
-        elif any(c["type"] == "Paused" for c in self._status.get("conditions") or ()):
+        elif any(c["type"] == "Paused" for c in self._record.status.get("conditions") or ()):
             await self._tell(Condition("Paused", False, "NotPaused"))
         return await self._sync()
 
@@ -190,93 +184,121 @@ class Keeper:
         observes = wanted.observes(self.body)
         profile = await ask(wanted.profile_of, self.body)
         target = target_of(profile)
-        before = wanted.target_in(self._status, self.body["spec"])
+        before = wanted.target_in(self._record.status, self.body["spec"])
         wanted.check_same(before, target)
         cluster = await ask(self._connected, target)
-        meant = profile if observes else wanted.owned(profile, self._mark)
-        survey = self._shared.survey.since(self._since)
-        plan = await ask(cluster.plan, meant, survey=survey)
-        wanted.check_owner(plan, target.name, self.body, self._mark, known=before is not None)
+        make = partial(cluster.plan, profile if observes else wanted.owned(profile, self._mark))
+        survey, known = self._shared.survey.since(self._since), before is not None
+        plan = await ask(self._planned, cluster, partial(make, survey=survey), known=known)
         why = "policy: Observe" if observes else "paused"
         observes = observes or wanted.paused(self.body)
         fields: Body = {"plan": summary(plan)}
         what, self.drifted = fields["plan"]["summary"], not plan.empty
-        if not observes:
-            fields |= {"target": wanted.recorded(target), "account": plan.account}
+        mine: Body = {"target": wanted.recorded(target), "account": plan.account}
         if plan.empty or observes:
             found = Condition("Synced", True, "InSync", "the cluster is as the spec says")
             if self.drifted:
                 found = Condition("Synced", False, "Drifted", f"{what} ({why})")
-            await self._observed(cluster, fields, found)
+            await self._observed(cluster, fields | ({} if observes else mine), found)
             return self._shared.interval, found.reason
-        ready, seen = await ask(_ready, cluster) if true(self._status, "Ready") else (_CREATING, {})
-        found = Condition("Synced", False, "Reconciling", what)
-        await self._tell(found, ready, **fields, **seen)
-        await self._run(cluster, plan, "Synced")
-        self._ran += 1
+        if self._ran >= ENOUGH:
+            what += f", after {self._ran} runs: find out, by their Events, what is changed back"
+        was = true(self._record.status, "Ready")
+        ready, seen = await ask(published.ready, cluster) if was else (_CREATING, {})
+        await self._tell(Condition("Synced", False, "Reconciling", what), ready, **fields, **seen)
+        make = partial(self._planned, cluster, make, known=known)
+        self._ran += await self._run(cluster, plan, make, "Synced", **mine) is not None
         # the next look says what came of it
         return (0.0 if self._ran < ENOUGH else self._shared.interval), "Changed"
+
+    def _planned(self, cluster: Cluster, make: Callable[[], Plan], *, known: bool) -> Plan:
+        """What ``make`` plans; ``NotOurs`` if the cluster is another's."""
+        plan = make()
+        wanted.check_owner(plan, cluster.target.name, self.body, self._mark, known=known)
+        return plan
 
     async def _observed(
         self, cluster: Cluster, fields: Mapping[str, Any], synced: Condition
     ) -> None:
         """Tell what the cluster itself says, and publish how it is reached."""
-        ready, seen = await ask(_ready, cluster)
-        if ready.ok and (self._ran or "wouldKeep" not in self._status):
+        ready, seen = await ask(published.ready, cluster)
+        if ready.ok and (self._ran or "wouldKeep" not in self._record.status):
             with suppress(ClusterkitError):  # a protection, say, by which nothing is deleted
                 kept = (await ask(cluster.plan_destroy)).kept
                 fields = {**fields, "wouldKeep": [f"{k.key}: {k.reason}" for k in kept]}
-        self._ran = 0
-        await self._tell(ready, **fields, **seen)
+        self._ran, refused = 0, list[ClusterkitError]()
         if ready.ok:
-            if self._due:
-                make = not (wanted.observes(self.body) or wanted.paused(self.body))
-                await self._write_kubeconfig(cluster, make=make)
-            await ask(published.write_profile, self._shared.kube, self.body, self._status)
-        await self._tell(synced)
+            try:
+                await self._publish(cluster)
+            except ClusterkitError as error:
+                refused.append(error)  # and it is not said to be in sync in between
+        await self._tell(*([] if refused else [synced]), ready, **fields, **seen)
+        if refused:
+            raise refused[0]
+        if ready.ok:
+            await ask(published.write_profile, self._shared.kube, self.body, self._record.status)
 
-    @property
-    def _due(self) -> bool:
-        """Whether the kubeconfig has to be written again."""
-        return self._renew_at - time.monotonic() < 1.0
+    async def _publish(self, cluster: Cluster, *, known: bool = False) -> None:
+        """``known``: nothing is made in the cluster."""
+        kube, body = self._shared.kube, self.body
+        there = await ask(published.kubeconfig, kube, body)
+        if there is None or self._renew_at - time.monotonic() < 1.0:
+            make = not (known or wanted.observes(body) or wanted.paused(body))
+            with suppress(Absent):
+                write, mark = published.write_kubeconfig, self._mark
+                life = await ask(write, kube, body, cluster, mark, make=make)
+                self._renew_at = time.monotonic() + life
+                self._shared.metrics.add("kubeconfigs_written", cloud=cluster.target.cloud)
 
-    async def _write_kubeconfig(self, cluster: Cluster, *, make: bool) -> None:
-        write, mark = published.write_kubeconfig, self._mark
-        with suppress(Absent):
-            life = await ask(write, self._shared.kube, self.body, cluster, mark, make=make)
-            self._renew_at = time.monotonic() + life
-            self._shared.metrics.add("kubeconfigs_written", cloud=cluster.target.cloud)
+    async def _keep_kubeconfig(self) -> None:
+        """Renew it when it is due, also while the spec is refused or the deletion waits."""
+        target = wanted.target_in(self._record.status, self.body["spec"])
+        if target is not None and self._renew_at - time.monotonic() < 1.0:
+            with suppress(Exception):  # the look has told what is wrong
+                await self._publish(await ask(self._connected, target), known=True)
 
-    async def _run(self, cluster: Cluster, plan: Plan, condition: str) -> Outcome:
-        """Carry out the plan; raises what failed. The outcome is ``interrupted`` for a run that was
-        stopped, as is one whose plan is older than another run.
+    async def _run(
+        self, cluster: Cluster, plan: Plan, make: Callable[[], Plan], condition: str, **mine: Any
+    ) -> Plan | None:
+        """Carry out what ``make`` plans when nobody else can work on the cluster (``plan`` is old
+        by then); raises what failed. That plan, None if the run was stopped. ``mine`` goes first.
         """
         loop, stop, context = asyncio.get_running_loop(), threading.Event(), copy_context()
-        waited, done = "", 0
+        body, waited, done = self.body, "", 0
+        action = "destroy" if plan.destroy else "up"
 
         def emit(event: Event) -> None:
             nonlocal waited, done
             if isinstance(event, Warned) and event.what.startswith(WAITING):
                 waited = event.what
-            elif isinstance(event, RunStarted) and waited:
-                stop.set()  # what the plan saw may be true no longer
             done += isinstance(event, StepDone)
             with suppress(RuntimeError):  # the process ends and its loop is closed
                 loop.call_soon_threadsafe(self._post_event, event, context=context)
 
-        action = "destroy" if plan.destroy else "up"
+        def again() -> Plan:
+            nonlocal plan, waited
+            there = self._record.there()
+            if there is None or wanted.asked(there) != wanted.asked(body):
+                raise Interrupted("the CloudCluster has changed")
+            plan, waited = make(), ""
+            said = summary(plan)
+            going = Condition(condition, plan.destroy, _GOING[action], said["summary"])
+            self._record.tell([going], {"plan": said, **mine})
+            return plan
+
         cloud, began = cluster.target.cloud, time.monotonic()
-        self.running, self.stop = True, stop
         if self._closed or self._changed.is_set():
-            stop.set()
+            return None
+        self.running, self.stop = True, stop
         try:
-            run = asyncio.wrap_future(await ask(cluster.start, plan, emit, stop))
+            run = asyncio.wrap_future(await ask(cluster.start, plan, emit, stop, again=again))
             while not (await asyncio.wait({run}, timeout=PROGRESS))[0]:
                 what = waited or f"{action}: {done} of {len(plan.todo)} done"
-                going = "Locked" if waited and not done else _GOING[action]
+                going = "Locked" if waited else _GOING[action]
                 with suppress(ClusterkitError):  # the API server's trouble is not the run's
                     await self._tell(Condition(condition, plan.destroy, going, what))
-                await self._renew()
+                    if self._renew_at and not plan.destroy:
+                        await self._publish(cluster)
             outcome = run.result()
         finally:
             stop.set()  # nobody else could end a run that is not watched any more
@@ -286,15 +308,15 @@ class Keeper:
         self._shared.metrics.took("run", began, cloud=cloud, action=action, result=result)
         if outcome.failed:
             raise next(iter(outcome.failed.values()))
-        return outcome
+        return plan if outcome.ok else None
 
     # -- the end ----------------------------------------------------------------------------------
 
     async def _delete(self) -> tuple[float | None, str]:
-        target = wanted.target_in(self._status, self.body["spec"])
+        target, spec = wanted.target_in(self._record.status, self.body["spec"]), self.body["spec"]
         if names.FINALIZER not in (self.body["metadata"].get("finalizers") or ()):
             return None, "Gone"
-        if self.body["spec"].get("deletionPolicy") == "Orphan" or wanted.observes(self.body):
+        if spec.get("deletionPolicy") == "Orphan" or wanted.observes(self.body):
             return await self._release("Orphaned", "the cluster stays in the cloud as it is")
         if target is None and (target := await ask(self._unrecorded)) is None:
             return await self._release("Orphaned", "nothing in the cloud is known to belong to it")
@@ -308,37 +330,37 @@ class Keeper:
             await self._tell(Condition("Deleting", True, "Unconfirmed", what))
             return self._shared.interval, "Unconfirmed"
         cluster = await ask(self._connected, target)
-        plan = await ask(cluster.plan_destroy)
-        wanted.check_owner(plan, target.name, self.body, self._mark, known=True)
+        make = partial(self._planned, cluster, cluster.plan_destroy, known=True)
+        plan = await ask(make)
         said = summary(plan)
         going = Condition("Deleting", True, "Destroying", said["summary"])
         gone = Condition("Ready", False, "Deleting", "the cluster is being destroyed")
         await self._tell(going, gone, plan=said)
-        outcome = await self._run(cluster, plan, "Deleting")
-        if not outcome.ok:
+        done = await self._run(cluster, plan, make, "Deleting")
+        if done is None:
             return 0.0, "Interrupted"
-        if plan.blocked:
-            raise plan.stuck(target.name)
-        kept = "; ".join(f"{each.key}: {each.reason}" for each in plan.kept)
+        if done.blocked:
+            raise done.stuck(target.name)
+        kept = "; ".join(f"{each.key}: {each.reason}" for each in done.kept)
         return await self._release("Destroyed", f"kept: {kept}" if kept else "nothing is left")
 
     def _unrecorded(self) -> Target | None:
         """The target of a cluster of which the status does not tell, as after a restore from a
-        backup; None if there is none that is this object's, or it may not be looked for.
+        backup; None if there is none, or nobody may look.
         """
         try:
             target = target_of(wanted.profile_of(self.body))
-            plan = self._connected(target).plan_destroy()
-            wanted.check_owner(plan, target.name, self.body, self._mark, known=False)
+            cluster = self._connected(target)
+            plan = self._planned(cluster, cluster.plan_destroy, known=False)
         except Retryable:
             raise
-        except ClusterkitError:  # of a region that does not exist, say: it must be possible to go
+        except ClusterkitError:
             return None
         return target if plan.snapshot.states else None
 
     async def _release(self, word: str, message: str) -> tuple[None, str]:
         self._shared.post(self.body, "Normal", word, message)
-        await ask(self._finalizers, add=False)
+        await ask(self._record.finalizer, names.FINALIZER, add=False)
         return None, word
 
     # -- the parts --------------------------------------------------------------------------------
@@ -347,34 +369,18 @@ class Keeper:
         """The cluster, with the connections of the last time if nothing has changed."""
         connection = self._shared.wallet.connection(self.body, target.cloud)
         connection = self._shared.metrics.watched(connection, target.cloud)
-        now = (target, target.tags, connection, self._status.get("account"))
+        now = (target, target.tags, connection, self._record.status.get("account"))
         if self._cluster is None or self._cluster[0] != now:
             self._cluster = now, Cluster(target, connection, expect_account=now[-1])
         return self._cluster[1]
 
-    def _finalizers(self, *, add: bool) -> None:
-        metadata = self.body["metadata"]
-        kept = [each for each in metadata.get("finalizers") or () if each != names.FINALIZER]
-        wanted = [*kept, names.FINALIZER] if add else kept
-        change = {"finalizers": wanted, "resourceVersion": metadata["resourceVersion"]}
-        self.body = self._shared.kube.patch(self._path(), {"metadata": change})
-
     async def _tell(self, *conditions: Condition, **fields: Any) -> None:
         """Write the status, and post an Event for each condition with a new reason."""
-        metadata, old = self.body["metadata"], self._status
-        have, generation = old.get("conditions") or [], metadata["generation"]
-        new = {**old, **fields, "observedGeneration": generation}
-        new["conditions"] = merged(have, conditions, generation)
-        if new == old:
-            return
-        reasons = {each["type"]: each["reason"] for each in have}
-        for each in conditions:
-            if reasons.get(each.type) != each.reason and each.message and each.type != "Ready":
+        for each in await ask(self._record.tell, conditions, fields):
+            if each.message and each.type != "Ready":
                 fine = each.reason in _WAITING or (each.ok and each.type == "Synced")
                 kind = "Normal" if fine else "Warning"
                 self._shared.post(self.body, kind, each.reason, each.message)
-        self._status = new
-        await ask(self._shared.kube.patch, self._path("status"), {"status": self._status})
 
     def _post_event(self, event: Event) -> None:
         if text := line(event):
@@ -383,18 +389,9 @@ class Keeper:
             self._shared.post(self.body, kind, name, text.strip())
 
 
-def _ready(cluster: Cluster) -> tuple[Condition, Body]:
-    """Whether the Kubernetes API answers, and what it says for the status."""
-    try:
-        seen = overview(cluster.kube)
-        seen["endpoint"] = cluster.access().server
-    except ClusterkitError as error:
-        return Condition("Ready", False, reason(error), told(error)), {}
-    return Condition("Ready", True, "Running", "the Kubernetes API answers"), seen
-
-
 _PAUSED = Condition("Paused", True, "Paused", "nothing is changed while it is paused")
 _CREATING = Condition("Ready", False, "Creating", "the cluster is not there yet")
+_LET_GO = "spec.deletionPolicy: Orphan lets the object go and leaves the cluster as it is"
 _GOING = {"up": "Reconciling", "destroy": "Destroying"}
 _WAITING = ("Reconciling", "Paused", "Unconfirmed", "Destroying")
 """reasons that are no trouble"""

@@ -28,6 +28,7 @@ from aiohttp import web
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as TEXT
 
 from clusterkit.engine.cache import AGE, Survey
+from clusterkit.engine.retry import Retry
 from clusterkit.engine.target import CloudConnection
 from clusterkit.errors import ClusterkitError
 from clusterkit.kube.api import Access, KubeApi
@@ -45,6 +46,9 @@ THREADS = 16
 """for questions to the clouds and to the management cluster"""
 FRESH = 10
 """part of the interval after which what clusters ask alike is asked again"""
+RETRIES = (1, 2, 4, *[8] * 10_000)
+"""seconds between a watch's tries: kopf ends the process after the last, while a management
+cluster may be away for long"""
 ENDS_WITHIN = 240.0
 """seconds that runs have to stop: calls in flight end; the Deployment gives 300"""
 
@@ -99,14 +103,14 @@ class Operator:
             self._bodies[uid] = body
         if uid in self._keepers:
             self._keepers[uid][0].see(body)
-        self._share(uid)
+        self._share(uid, time.monotonic() if kind == "ADDED" else self._moved)
 
     def share(self) -> None:
         """Begin with what is this replica's now, and end what is not."""
         for uid in {*self._keepers, *self._bodies}:
-            self._share(uid)
+            self._share(uid, self._moved)
 
-    def _share(self, uid: str) -> None:
+    def _share(self, uid: str, since: float) -> None:
         had = self._keepers.get(uid)
         if had and had[1].done():
             del self._keepers[uid]
@@ -116,7 +120,7 @@ class Operator:
         if uid in self._keepers and not mine:
             self._keepers[uid][0].close()
         elif mine and uid not in self._keepers:
-            keeper = Keeper(self._shared, self._bodies[uid], self._moved)
+            keeper = Keeper(self._shared, self._bodies[uid], since)
             work = asyncio.create_task(keeper.keep(), context=self._context)
             self._keepers[uid] = keeper, work
 
@@ -125,14 +129,16 @@ class Operator:
         loop = asyncio.get_running_loop()
         alive = self.members.alive
         while True:
+            pause = self.members.life / BEATS
             try:
                 await loop.run_in_executor(self._renewing, self.members.renew)
                 if alive != self.members.alive:
                     alive, self._moved = self.members.alive, time.monotonic()
             except ClusterkitError as error:
                 _LOG.warning("this replica could not renew its Lease: %s", error)
+                pause /= 5
             self.share()
-            await asyncio.sleep(self.members.life / BEATS)
+            await asyncio.sleep(pause)
 
     async def close(self) -> None:
         """Stop the runs as Ctrl-C does, and let their locks go."""
@@ -154,9 +160,9 @@ async def serve(
     reached. ``ClusterkitError`` if that cluster does not know CloudClusters.
     """
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
-    kube, metrics = KubeApi(lambda: access), Metrics()
-    await asyncio.to_thread(_check_installed, kube)
-    system = await asyncio.to_thread(kube.get, "/api/v1/namespaces/kube-system")
+    kube, metrics, retry = KubeApi(lambda: access), Metrics(), Retry(1.0, _say, stop)
+    await asyncio.to_thread(retry, partial(_check_installed, kube))
+    system = await asyncio.to_thread(retry, lambda: kube.get("/api/v1/namespaces/kube-system"))
     fleet = str((system or {"metadata": {}})["metadata"].get("uid") or access.server)
     me = f"{names.ACCOUNT}-{safe(socket.gethostname(), 40)}-{digest(os.urandom(8).hex())}"
     group = digest(*sorted(options.watched)) if options.watched else "all"
@@ -167,11 +173,12 @@ async def serve(
         survey = Survey(min(AGE, options.interval / FRESH))
         shared = Shared(kube, wallet, metrics, fleet, options.interval, base.scale, survey, _post)
         operator = Operator(shared, members)
-        await asyncio.to_thread(members.renew)
+        await asyncio.to_thread(retry, members.renew)
         pages = await _pages(operator, metrics, options.port)
         settings = kopf.OperatorSettings()
         settings.scanning.disabled = True
         settings.watching.server_timeout = 600
+        settings.networking.error_backoffs = RETRIES
         settings.posting.reporting_component = names.GROUP
         watch = kopf.operator(
             registry=_registry(operator, access),
@@ -195,6 +202,10 @@ async def serve(
             with suppress(asyncio.CancelledError):
                 await works[-1]
             await pages.cleanup()
+
+
+def _say(why: str, seconds: float) -> None:
+    _LOG.warning("the management cluster: %s; again in %.0f s", why, seconds)
 
 
 def _check_installed(kube: KubeApi) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from clusterkit.clouds import CLOUDS, model
+from clusterkit.engine.cloud_lock import PREFIX
 from clusterkit.engine.plan import Plan
 from clusterkit.engine.target import Target
 from clusterkit.errors import Finding, Immutable, NotOurs, ProfileError
@@ -83,8 +84,12 @@ def check_owner(plan: Plan, cluster: str, body: Body, mark: str, *, known: bool)
     have made what takes no tags of the profile before anything else.
     """
     seen = {key: getattr(state, "tags", None) or {} for key, state in plan.snapshot.states.items()}
-    # the network it is put in may be that of another cluster
-    found = {key: tags for key, tags in seen.items() if tags.get(CLUSTER) == cluster}
+    # the network it is put in may be that of another cluster, what a lock lies in made for the lock
+    found = {
+        key: tags
+        for key, tags in seen.items()
+        if tags.get(CLUSTER) == cluster and PREFIX not in tags
+    }
     owners = {tags[OWNER] for tags in found.values() if OWNER in tags}
     if known:
         taggable = {each.key for each in plan.steps if getattr(each.kind, "taggable", False)}
@@ -119,4 +124,5 @@ def asked(body: Body) -> tuple[object, ...]:
     """What a change of makes a plan out of date."""
     metadata = body["metadata"]
     said = (annotation(body, each) for each in (PAUSED, CONFIRM, ADOPT))
-    return (metadata.get("generation"), metadata.get("deletionTimestamp"), *said)
+    parts = ("uid", "generation", "deletionTimestamp")
+    return (*(metadata.get(each) for each in parts), *said)

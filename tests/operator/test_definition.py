@@ -15,7 +15,8 @@ from clusterkit.clouds import ACCOUNT_FIELDS, CLOUDS, HOME_FIELDS, model
 from clusterkit.cluster import target_of
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import Denied, Immutable
-from clusterkit.operator.conditions import Condition, merged, told
+from clusterkit.kube.conditions import Condition, merged
+from clusterkit.operator.conditions import told
 from clusterkit.operator.crd import OWN, crd
 from clusterkit.operator.manifests import manifests
 from clusterkit.operator.metrics import Metrics

@@ -44,7 +44,9 @@ def shared(folder: Path) -> Shared:
 
 
 def test_a_kubeconfig_that_cannot_be_renewed_waits_for_the_next_look(tmp_path: Path) -> None:
-    keeper = Waits(shared(tmp_path), {"metadata": {"uid": "u", "name": "a"}, "spec": {}})
+    keeper = Waits(
+        shared(tmp_path), {"metadata": {"uid": "u", "name": "a", "namespace": "n"}, "spec": {}}
+    )
 
     async def work() -> None:
         task = asyncio.create_task(keeper.keep())

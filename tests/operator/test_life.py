@@ -72,31 +72,6 @@ def test_one_that_was_restored_without_its_status_is_not_forgotten(tmp_path: Pat
         assert made.things("demo", "gke") == set()
 
 
-def test_a_kubeconfig_stays_fresh_whatever_looks_say(tmp_path: Path) -> None:
-    """While the spec is wrong, and while a deletion waits for its confirmation."""
-    with world(tmp_path, "gke") as made:
-        secret = names.core("default", "secrets", "demo-kubeconfig")
-
-        def written() -> bool:
-            return made.kube.get(secret) is not None
-
-        with made.operator():
-            made.apply("demo", spec("gke"))
-            made.until_reason("demo", "InSync")
-        made.kube.delete(secret)
-        made.patch("demo", pools=[])
-        with made.operator():
-            made.until_reason("demo", "ProfileError")
-            made.until(written, "it is written in spite of that")
-        made.kube.delete(secret)
-        made.delete("demo")
-        with made.operator():
-            made.until_reason("demo", "Unconfirmed", "Deleting")
-            made.until(written, "it is written until the cluster goes")
-            made.annotate("demo", confirm_deletion="demo")
-            made.until_gone("demo")
-
-
 def test_clusters_of_one_account_are_looked_at_together(tmp_path: Path) -> None:
     """And what somebody says has changed is asked again."""
     with world(tmp_path, "gke") as made:

@@ -1,0 +1,50 @@
+"""Conditions of an object (``metav1.Condition``): what is true of it, why, since when, and of which
+generation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+LONGEST = 1024
+"""characters of a message; the API's limit is 32,768, a table's far less"""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One of them; ``ok`` None is Unknown."""
+
+    type: str
+    ok: bool | None
+    reason: str
+    message: str = ""
+
+
+def merged(
+    old: Sequence[dict[str, Any]], new: Sequence[Condition], generation: int
+) -> list[dict[str, Any]]:
+    """``old`` with ``new`` in their places; the time of one whose status stays does not change."""
+    found = {each["type"]: dict(each) for each in old}
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    for each in new:
+        status = "Unknown" if each.ok is None else str(each.ok)
+        before = found.get(each.type, {})
+        since = before.get("lastTransitionTime", now) if before.get("status") == status else now
+        found[each.type] = {
+            "type": each.type,
+            "status": status,
+            "reason": each.reason,
+            "message": each.message[:LONGEST],
+            "observedGeneration": generation,
+            "lastTransitionTime": since,
+        }
+    return list(found.values())
+
+
+def true(status: Mapping[str, Any], kind: str) -> bool:
+    """Whether a condition is."""
+    found = status.get("conditions") or ()
+    return any(each["type"] == kind and each["status"] == "True" for each in found)
