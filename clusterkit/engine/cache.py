@@ -103,6 +103,32 @@ def _once(guard: threading.Lock, answers: Answers, key: str, read: Callable[[], 
     return found
 
 
+class Flights:
+    """Answers on their way: runs that ask the same question meanwhile, as for a list of a whole
+    project, get that one. ``flights(question, since, read)``.
+    """
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._under_way: dict[str, tuple[float, Answers]] = {}
+
+    def __call__(self, question: str, since: float, read: Callable[[], T]) -> T:
+        """``since``: what was asked before then (``time.monotonic()``) may not show what the asker
+        has changed.
+        """
+        with self._guard:
+            began, answers = self._under_way.get(question, (-inf, {}))
+            if began < since:
+                began, answers = time.monotonic(), {}
+            self._under_way[question] = began, answers
+        try:
+            return _once(self._guard, answers, "", read)
+        finally:
+            with self._guard:
+                if self._under_way.get(question, (0.0, None))[1] is answers:
+                    del self._under_way[question]
+
+
 class Survey:
     """What the plans of several clusters ask alike: zones, machine types, versions, quotas, lists
     of a whole region. Each question is asked once, and again when its answer is ``age`` old.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from copy import copy
 from functools import partial
 from typing import Any, ClassVar, Self, TypeVar
 
-from clusterkit.engine.cache import ReadCache
+from clusterkit.engine.cache import Flights, ReadCache
 from clusterkit.engine.exchange import asked_by
 from clusterkit.engine.rate import Rate
 from clusterkit.engine.target import CloudConnection, Target
@@ -35,6 +36,8 @@ class CloudClients(ReadCache):
         self.wire = wire
         self._access = access
         self._place = wire.reached(target.place)
+        self._changed = time.monotonic()
+        """when it has changed something last"""
         self.kube = KubeApi(partial(access, self), observe=wire.observe)
 
     def fresh(self) -> Self:
@@ -50,9 +53,13 @@ class CloudClients(ReadCache):
         api = operation.partition(".")[0]
         ask = partial(self._rate(api), partial(self._sent, api, send))
         if operation.rpartition(".")[2].startswith(self.reads):
-            return self.answer(f"{operation} {request}", ask)
+            question = f"{operation} {request}"
+            return self.answer(question, partial(self._flights, question, self._changed, ask))
         self.unshare()
-        return ask()
+        try:
+            return ask()
+        finally:
+            self._changed = time.monotonic()
 
     def _sent(self, api: str, send: Callable[[], Any]) -> Any:
         try:
@@ -65,6 +72,10 @@ class CloudClients(ReadCache):
     def _rate(self, api: str) -> Rate:
         """How often the account asks this API; its clusters share it."""
         return self.wire.shared(f"rate {self._place} {api}", lambda: Rate(self.wire.scale))
+
+    @property
+    def _flights(self) -> Flights:
+        return self.wire.shared(f"flights {self._place}", Flights)
 
     def mine(self, send: Callable[[], T]) -> T:
         """``send()`` over connections that clusters share: this one's observer is told of it."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from clusterkit.engine.cache import UNUSED, Once, ReadCache, Survey
+from clusterkit.engine.cache import UNUSED, Flights, Once, ReadCache, Survey
 from clusterkit.errors import Gone
 
 
@@ -113,3 +114,24 @@ def test_what_nobody_asks_for_any_more_is_forgotten() -> None:
         assert once("kept", object) is kept
     once("new", object)
     assert once("old", object) is not old
+
+
+def test_an_answer_on_its_way_serves_who_asks_meanwhile_and_nobody_later() -> None:
+    flights, cloud = Flights(), Cloud()
+    cloud.go.clear()
+    with ThreadPoolExecutor(9) as pool:
+        answers = [pool.submit(flights, "clusters", 0.0, cloud) for _ in range(8)]
+        until(lambda: cloud.asked == 1)
+        late = pool.submit(flights, "clusters", time.monotonic(), cloud)
+        until(lambda: cloud.asked == 2)
+        cloud.go.set()
+    assert {answer.result() for answer in answers} <= {1, 2}
+    assert late.result() == 2, "he has changed something since it was asked"
+    assert flights("clusters", 0.0, cloud) == 3
+
+
+def until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.001)
