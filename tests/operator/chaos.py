@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from clusterkit.clouds import CLOUDS, sandbox_connection
 from clusterkit.errors import ClusterkitError
 from clusterkit_sandbox import daemon
@@ -167,8 +169,10 @@ def _twice(here: World, name: str, cloud: str) -> list[str]:
 
 @contextmanager
 def _clouds(directory: Path) -> Iterator[Path]:
-    daemon.start(daemon.Pace.parse("max"), directory=directory)
-    try:
-        yield directory
-    finally:
-        daemon.stop(directory)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CLUSTERKIT_SANDBOX_QUOTAS", "off")  # a new account has five VPCs
+        daemon.start(daemon.Pace.parse("max"), directory=directory)
+        try:
+            yield directory
+        finally:
+            daemon.stop(directory)
