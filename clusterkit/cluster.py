@@ -30,9 +30,7 @@ from clusterkit.engine.operation import ended
 from clusterkit.engine.outcome import Outcome
 from clusterkit.engine.step import Kept, Step
 from clusterkit.engine.target import CloudConnection, Target
-from clusterkit.errors import (
-    ClusterkitError,
-)
+from clusterkit.errors import ClusterkitError
 from clusterkit.plan import Facts, Plan
 from clusterkit.runs import Runs
 

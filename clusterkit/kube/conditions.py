@@ -15,10 +15,10 @@ LONGEST = 1024
 
 @dataclass(frozen=True)
 class Condition:
-    """One of them; ``ok`` None is Unknown."""
+    """One of them."""
 
     type: str
-    ok: bool | None
+    ok: bool
     reason: str
     message: str = ""
 
@@ -30,8 +30,7 @@ def merged(
     found = {each["type"]: dict(each) for each in old}
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     for each in new:
-        status = "Unknown" if each.ok is None else str(each.ok)
-        before = found.get(each.type, {})
+        before, status = found.get(each.type, {}), str(each.ok)
         since = before.get("lastTransitionTime", now) if before.get("status") == status else now
         found[each.type] = {
             "type": each.type,

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -85,6 +85,19 @@ def test_mypy_sees_a_type_error(tree: Path, package: str) -> None:
     assert f"{package}/planted.py:1: error" in text
 
 
+def only_with(
+    check: Callable[[Path], tuple[int, str]], tree: Path, planted: Path, sound: str, wrong: str
+) -> str:
+    """What a check says of a file with the wrong text in it, after it took the sound one."""
+    planted.write_text(sound)
+    before, _ = check(tree)
+    planted.write_text(wrong)
+    status, said = check(tree)
+    planted.unlink()
+    assert (before, status) == (0, 1)
+    return said
+
+
 @pytest.mark.parametrize(
     ("package", "line", "contract"),
     [
@@ -95,13 +108,8 @@ def test_mypy_sees_a_type_error(tree: Path, package: str) -> None:
 def test_import_linter_sees_one_package_in_the_other(
     tree: Path, package: str, line: str, contract: str
 ) -> None:
-    planted = tree / package / "planted.py"
-    planted.write_text('"""Planted."""\n')
-    sound, _ = lint_imports(tree)
-    planted.write_text(f'"""Planted."""\n\n{line}\n')
-    status, text = lint_imports(tree)
-    planted.unlink()
-    assert (status, sound) == (1, 0)
+    sound = '"""Planted."""\n'
+    text = only_with(lint_imports, tree, tree / package / "planted.py", sound, f"{sound}\n{line}\n")
     assert any(contract in row and " BROKEN" in row for row in text.splitlines()), text
     assert f"{package}.planted" in text
 
@@ -124,11 +132,6 @@ def test_check_tree_sees_a_long_file_and_an_empty_name(
 
 @pytest.mark.parametrize("words", ["'clusterkit[eks]'", "-U clusterkit"])
 def test_check_tree_sees_another_project_installed(tree: Path, words: str) -> None:
-    planted = tree / "planted.md"
-    planted.write_text("pip install '.[eks]', in the folder with clusterkit's source\n")
-    sound, _ = check_tree(tree)
-    planted.write_text(f"pip install {words}\n")
-    status, said = check_tree(tree)
-    planted.unlink()
-    assert (sound, status) == (0, 1)
+    sound = "pip install '.[eks]', in the folder with clusterkit's source\n"
+    said = only_with(check_tree, tree, tree / "planted.md", sound, f"pip install {words}\n")
     assert "planted.md: installs another project's package" in said
