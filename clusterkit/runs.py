@@ -12,13 +12,13 @@ from uuid import uuid4
 
 from clusterkit.connected import Connected
 from clusterkit.engine.cloud_lock import Times
-from clusterkit.engine.course import Course, Stage
 from clusterkit.engine.events import Emit, Warned
 from clusterkit.engine.lock import Lock
 from clusterkit.engine.outcome import Outcome
 from clusterkit.engine.retry import Retry, here
 from clusterkit.engine.run import Run
 from clusterkit.engine.scheduler import SHARED
+from clusterkit.engine.staged import Stage, StagedFuture
 from clusterkit.errors import CloudError, ClusterkitError, Interrupted
 from clusterkit.plan import Plan
 
@@ -64,7 +64,7 @@ class Runs(Connected):
         it, and has to ``let_go`` of it. ``tell`` must not wait.
         """
         stop = stop or threading.Event()
-        course: Course[Lock] = Course(stop)
+        future: StagedFuture[Lock] = StagedFuture(stop)
 
         def stages() -> Generator[Stage, Outcome | None, Lock]:
             lock = yield from self._lock(told, stop, take_over, account)
@@ -73,21 +73,21 @@ class Runs(Connected):
             return lock
 
         def told(what: str) -> None:
-            course.tell(partial(tell, what))
+            future.tell(partial(tell, what))
 
-        course.begin(stages())
-        return course
+        future.begin(stages())
+        return future
 
     def let_go(self, lock: Lock, *, well: bool) -> Future[None]:
         """The end of ``hold``, after work that went ``well`` or did not."""
-        course: Course[None] = Course(threading.Event())
+        future: StagedFuture[None] = StagedFuture(threading.Event())
 
         def stages() -> Generator[Stage, Outcome | None, None]:
             self._fence.drop(lock)
             yield from lock.letting_go(well=well)
 
-        course.begin(stages())
-        return course
+        future.begin(stages())
+        return future
 
     def locked(self) -> bool:
         """Whether a run works on the cluster, or has died and left its lock; no where it may not be
@@ -136,17 +136,17 @@ class Runs(Connected):
             what, cure = "this plan is being applied already", "wait for that, or make another plan"
             raise ClusterkitError(what, where=self.target.name, hint=cure)
         stop = stop or threading.Event()
-        course: Course[Outcome] = Course(stop)
+        future: StagedFuture[Outcome] = StagedFuture(stop)
 
         def warn(told: str) -> None:
-            course.tell(lambda: emit(Warned(self.target.name, told)))
+            future.tell(lambda: emit(Warned(self.target.name, told)))
 
         try:
-            course.begin(self._apply(plan, emit, stop, warn, again, locked=locked))
+            future.begin(self._apply(plan, emit, stop, warn, again, locked=locked))
         except BaseException:
             plan.snapshot.turn.release()
             raise
-        return course
+        return future
 
     def _holds(self, lock: Lock | None) -> bool:
         """Whether whoever calls has the cluster's lock: this one, or as this thread."""

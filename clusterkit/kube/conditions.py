@@ -18,7 +18,8 @@ class Condition:
     """One of them."""
 
     type: str
-    ok: bool
+    ok: bool | None
+    """None: nobody knows"""
     reason: str
     message: str = ""
 
@@ -30,7 +31,8 @@ def merged(
     found = {each["type"]: dict(each) for each in old}
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     for each in new:
-        before, status = found.get(each.type, {}), str(each.ok)
+        before = found.get(each.type, {})
+        status = "Unknown" if each.ok is None else str(each.ok)
         since = before.get("lastTransitionTime", now) if before.get("status") == status else now
         found[each.type] = {
             "type": each.type,

@@ -7,10 +7,17 @@ from typing import Any
 from clusterkit.engine.plan import Plan
 from clusterkit.engine.words import brief, counts
 from clusterkit.errors import ClusterkitError, PreflightError, ProfileError
-from clusterkit.kube.conditions import LONGEST
+from clusterkit.kube.conditions import LONGEST, Condition
 
 MOST = 20
 """steps of a plan that the status lists"""
+PAUSED = Condition("Paused", True, "Paused", "nothing is changed while it is paused")
+CREATING = Condition("Ready", False, "Creating", "the cluster is not there yet")
+LET_GO = "spec.deletionPolicy: Orphan lets the object go and leaves the cluster as it is"
+GOING = {"up": "Reconciling", "destroy": "Destroying"}
+"""the reason while a run is under way"""
+NO_TROUBLE = ("Reconciling", "Paused", "Unconfirmed", "Destroying")
+"""reasons of which an Event is no warning"""
 
 
 def reason(error: BaseException) -> str:

@@ -24,7 +24,7 @@ from clusterkit.naming import digest
 from clusterkit.operator.names import DEFAULT_CREDENTIALS, core
 
 
-class Wallet:
+class CredentialSource:
     """Finds them; one for each management cluster."""
 
     def __init__(

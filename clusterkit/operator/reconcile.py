@@ -1,6 +1,6 @@
 """One CloudCluster and its cluster: look, tell, and change what differs.
 
-A keeper is a coroutine that looks on every change of the object, at its interval and after a
+A reconciler is a coroutine that looks on every change of the object, at its interval and after a
 failure. Whatever it needs to know is in the object and in the cloud, so that it may end at any
 point and another replica's goes on. Questions block a thread of the pool for as long as they take;
 a run, which waits for minutes, has none here.
@@ -16,24 +16,29 @@ from asyncio import to_thread as ask
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from contextvars import copy_context
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from clusterkit.cluster import Cluster, Plan, target_of
-from clusterkit.engine.cache import Survey
 from clusterkit.engine.events import Event, StepDone, Warned
 from clusterkit.engine.lock import WAITING
 from clusterkit.engine.target import Target
 from clusterkit.engine.words import line
-from clusterkit.errors import Absent, ClusterkitError, Interrupted, Retryable
-from clusterkit.kube.api import KubeApi
+from clusterkit.errors import Absent, ClusterkitError, Interrupted, NotOurs, Retryable
 from clusterkit.kube.conditions import Condition, true
 from clusterkit.kube.record import Record
 from clusterkit.operator import names, published, wanted
-from clusterkit.operator.conditions import reason, summary, told
-from clusterkit.operator.credentials import Wallet
-from clusterkit.operator.metrics import Metrics
+from clusterkit.operator.conditions import (
+    CREATING,
+    GOING,
+    LET_GO,
+    NO_TROUBLE,
+    PAUSED,
+    reason,
+    summary,
+    told,
+)
+from clusterkit.operator.shared import Body, Shared
 
 _LOG = logging.getLogger(__name__)
 FIRST = 5.0
@@ -42,30 +47,9 @@ PROGRESS = 5.0
 """seconds between two notes of how far a run is"""
 ENOUGH = 4
 """runs one after the other, until the next waits for its turn: something undoes what they do"""
-Body = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Shared:
-    """What the keepers of a process have in common."""
-
-    kube: KubeApi
-    """of the management cluster"""
-    wallet: Wallet
-    metrics: Metrics
-    fleet: str
-    """identifies the management cluster"""
-    interval: float
-    """seconds between two looks at a cluster"""
-    scale: float
-    """``CloudConnection.scale`` of the clouds"""
-    survey: Survey
-    """what clusters of one account ask alike"""
-    post: Callable[[Body, str, str, str], None]
-    """posts an Event: of what, its type, reason and message; on the event loop"""
-
-
-class Keeper:
+class Reconciler:
     """Keeps one cluster as its CloudCluster says."""
 
     def __init__(self, shared: Shared, body: Body, since: float = 0.0) -> None:
@@ -85,6 +69,8 @@ class Keeper:
         """ends the run in progress"""
         self.running = self._closed = self.gone = False
         self._failures = 0
+        self._ready_told = False
+        """in this look"""
         self._cluster: tuple[object, Cluster] | None = None
         """the last one, and what it was made of"""
         self._renew_at = 0.0
@@ -121,10 +107,11 @@ class Keeper:
         self._changed.set()
         self.stop.set()
 
-    async def keep(self) -> None:
+    async def work(self) -> None:
         """Work until the object is gone or ``close`` is called."""
         while not self._closed:
             self._changed.clear()
+            self._ready_told = False
             began = time.monotonic()
             try:
                 wait, result = await self._look()
@@ -150,12 +137,21 @@ class Keeper:
             _LOG.error("%s", self.name, exc_info=error)
         kind = "Deleting" if self._deleting else "Synced"
         stuck = self._deleting and not isinstance(error, Retryable)
-        what = told(error) + (f"; {_LET_GO}" if stuck else "")
+        what = told(error) + (f"; {LET_GO}" if stuck else "")
         with suppress(ClusterkitError):  # the API server may be what failed
-            await self._tell(Condition(kind, self._deleting, reason(error), what))
+            ready = () if self._deleting or self._ready_told else await self._readiness(error)
+            await self._tell(Condition(kind, self._deleting, reason(error), what), *ready)
         self._failures += 1
         pause = FIRST * 2.0 ** min(self._failures - 1, 10) * self._shared.scale
         return min(self._shared.interval, max(pause, 0.5))
+
+    async def _readiness(self, error: Exception) -> tuple[Condition]:
+        """Whether the cluster answers, of which a look has failed with ``error``."""
+        target = wanted.target_in(self._record.status, self.body["spec"])
+        with suppress(Exception):  # what keeps it from being asked is the error that is told
+            if target is not None:
+                return (await ask(published.ready, await ask(self._connected, target)))[:1]
+        return (Condition("Ready", None, reason(error), told(error)),)
 
     # -- one look ---------------------------------------------------------------------------------
 
@@ -172,10 +168,8 @@ class Keeper:
         self.body = body
         if self._deleting:
             return await self._delete()
-        if names.FINALIZER not in (body["metadata"].get("finalizers") or ()):
-            await ask(self._record.finalizer, names.FINALIZER, add=True)
         if wanted.paused(body):
-            await self._tell(_PAUSED)
+            await self._tell(PAUSED)
         elif any(c["type"] == "Paused" for c in self._record.status.get("conditions") or ()):
             await self._tell(Condition("Paused", False, "NotPaused"))
         return await self._sync()
@@ -195,6 +189,9 @@ class Keeper:
         fields: Body = {"plan": summary(plan)}
         what, self.drifted = fields["plan"]["summary"], not plan.empty
         mine: Body = {"target": wanted.recorded(target), "account": plan.account}
+        if not (observes or names.FINALIZER in (self.body["metadata"].get("finalizers") or ())):
+            # from here on something in the cloud may belong to the object
+            await ask(self._record.finalizer, names.FINALIZER, add=True)
         if plan.empty or observes:
             found = Condition("Synced", True, "InSync", "the cluster is as the spec says")
             if self.drifted:
@@ -204,7 +201,7 @@ class Keeper:
         if self._ran >= ENOUGH:
             what += f", after {self._ran} runs: find out, by their Events, what is changed back"
         was = true(self._record.status, "Ready")
-        ready, seen = await ask(published.ready, cluster) if was else (_CREATING, {})
+        ready, seen = await ask(published.ready, cluster) if was else (CREATING, {})
         await self._tell(Condition("Synced", False, "Reconciling", what), ready, **fields, **seen)
         make = partial(self._planned, cluster, make, known=known)
         self._ran += await self._run(cluster, plan, make, "Synced", **mine) is not None
@@ -282,7 +279,7 @@ class Keeper:
                 raise Interrupted("the CloudCluster has changed")
             plan, waited = make(), ""
             said = summary(plan)
-            going = Condition(condition, plan.destroy, _GOING[action], said["summary"])
+            going = Condition(condition, plan.destroy, GOING[action], said["summary"])
             self._record.tell([going], {"plan": said, **mine})
             return plan
 
@@ -294,7 +291,7 @@ class Keeper:
             run = asyncio.wrap_future(await ask(cluster.start, plan, emit, stop, again=again))
             while not (await asyncio.wait({run}, timeout=PROGRESS))[0]:
                 what = waited or f"{action}: {done} of {len(plan.todo)} done"
-                going = "Locked" if waited else _GOING[action]
+                going = "Locked" if waited else GOING[action]
                 with suppress(ClusterkitError):  # the API server's trouble is not the run's
                     await self._tell(Condition(condition, plan.destroy, going, what))
                     if self._renew_at and not plan.destroy:
@@ -321,7 +318,7 @@ class Keeper:
         if target is None and (target := await ask(self._unrecorded)) is None:
             return await self._release("Orphaned", "nothing in the cloud is known to belong to it")
         if wanted.paused(self.body):
-            await self._tell(_PAUSED, Condition("Deleting", True, "Paused", _PAUSED.message))
+            await self._tell(PAUSED, Condition("Deleting", True, "Paused", PAUSED.message))
             return self._shared.interval, "Paused"
         if wanted.annotation(self.body, names.CONFIRM) != self.name:
             metadata = self.body["metadata"]
@@ -346,15 +343,13 @@ class Keeper:
 
     def _unrecorded(self) -> Target | None:
         """The target of a cluster of which the status does not tell, as after a restore from a
-        backup; None if there is none, or nobody may look.
+        backup; None if there is none, or it is another's.
         """
+        target = target_of(wanted.profile_of(self.body))
+        cluster = self._connected(target)
         try:
-            target = target_of(wanted.profile_of(self.body))
-            cluster = self._connected(target)
             plan = self._planned(cluster, cluster.plan_destroy, known=False)
-        except Retryable:
-            raise
-        except ClusterkitError:
+        except NotOurs:
             return None
         return target if plan.snapshot.states else None
 
@@ -367,7 +362,7 @@ class Keeper:
 
     def _connected(self, target: Target) -> Cluster:
         """The cluster, with the connections of the last time if nothing has changed."""
-        connection = self._shared.wallet.connection(self.body, target.cloud)
+        connection = self._shared.credentials.connection(self.body, target.cloud)
         connection = self._shared.metrics.watched(connection, target.cloud)
         now = (target, target.tags, connection, self._record.status.get("account"))
         if self._cluster is None or self._cluster[0] != now:
@@ -376,9 +371,10 @@ class Keeper:
 
     async def _tell(self, *conditions: Condition, **fields: Any) -> None:
         """Write the status, and post an Event for each condition with a new reason."""
+        self._ready_told |= any(each.type == "Ready" for each in conditions)
         for each in await ask(self._record.tell, conditions, fields):
             if each.message and each.type != "Ready":
-                fine = each.reason in _WAITING or (each.ok and each.type == "Synced")
+                fine = each.reason in NO_TROUBLE or (each.ok and each.type == "Synced")
                 kind = "Normal" if fine else "Warning"
                 self._shared.post(self.body, kind, each.reason, each.message)
 
@@ -387,11 +383,3 @@ class Keeper:
             name = type(event).__name__
             kind = "Warning" if name in ("StepFailed", "StepStopped", "Warned") else "Normal"
             self._shared.post(self.body, kind, name, text.strip())
-
-
-_PAUSED = Condition("Paused", True, "Paused", "nothing is changed while it is paused")
-_CREATING = Condition("Ready", False, "Creating", "the cluster is not there yet")
-_LET_GO = "spec.deletionPolicy: Orphan lets the object go and leaves the cluster as it is"
-_GOING = {"up": "Reconciling", "destroy": "Destroying"}
-_WAITING = ("Reconciling", "Paused", "Unconfirmed", "Destroying")
-"""reasons that are no trouble"""

@@ -1,4 +1,5 @@
-"""The operator's process: it watches CloudClusters with kopf and has a keeper for each of its own.
+"""The operator's process: it watches CloudClusters with kopf, and has a reconciler for each of its
+own.
 
 kopf brings the watch, its login and the posting of Events. Its handlers are not used: they keep
 their progress in annotations, serve one change at a time, and a paused replica of theirs is paused
@@ -35,9 +36,10 @@ from clusterkit.kube.api import Access, KubeApi
 from clusterkit.kube.members import BEATS, LIFE, Members
 from clusterkit.naming import digest, safe
 from clusterkit.operator import names
-from clusterkit.operator.credentials import Wallet
+from clusterkit.operator.credentials import CredentialSource
 from clusterkit.operator.metrics import GAUGES, Metrics
-from clusterkit.operator.reconcile import Body, Keeper, Shared
+from clusterkit.operator.reconcile import Reconciler
+from clusterkit.operator.shared import Body, Shared
 
 _LOG = logging.getLogger(__name__)
 LOOK = 0.2
@@ -78,7 +80,7 @@ class Operator:
         self._shared = shared
         self.members = members
         self._bodies: dict[str, Body] = {}
-        self._keepers: dict[str, tuple[Keeper, asyncio.Task[None]]] = {}
+        self._reconcilers: dict[str, tuple[Reconciler, asyncio.Task[None]]] = {}
         self._context: Context | None = None
         self._moved = time.monotonic()
         """when the replicas changed last, and with them whose work it is"""
@@ -89,9 +91,9 @@ class Operator:
             shared.metrics.gauge(gauge, partial(self._count, gauge))
 
     def _count(self, what: str, cloud: str) -> int:
-        kept = [keeper for keeper, task in self._keepers.values() if not task.done()]
-        mine = [keeper for keeper in kept if keeper.body["spec"].get("cloud") == cloud]
-        return sum(what == "clusters" or getattr(keeper, what) for keeper in mine)
+        found = [each for each, task in self._reconcilers.values() if not task.done()]
+        mine = [each for each in found if each.body["spec"].get("cloud") == cloud]
+        return sum(what == "clusters" or getattr(each, what) for each in mine)
 
     def see(self, kind: str | None, body: Body) -> None:
         """An event of the watch."""
@@ -101,28 +103,28 @@ class Operator:
             self._bodies.pop(uid, None)
         else:
             self._bodies[uid] = body
-        if uid in self._keepers:
-            self._keepers[uid][0].see(body)
+        if uid in self._reconcilers:
+            self._reconcilers[uid][0].see(body)
         self._share(uid, time.monotonic() if kind == "ADDED" else self._moved)
 
     def share(self) -> None:
         """Begin with what is this replica's now, and end what is not."""
-        for uid in {*self._keepers, *self._bodies}:
+        for uid in {*self._reconcilers, *self._bodies}:
             self._share(uid, self._moved)
 
     def _share(self, uid: str, since: float) -> None:
-        had = self._keepers.get(uid)
+        had = self._reconcilers.get(uid)
         if had and had[1].done():
-            del self._keepers[uid]
+            del self._reconcilers[uid]
             if had[0].gone:  # the watch does not tell it of what went while it was broken
                 self._bodies.pop(uid, None)
         mine = uid in self._bodies and not self.closing and self.members.mine(uid)
-        if uid in self._keepers and not mine:
-            self._keepers[uid][0].close()
-        elif mine and uid not in self._keepers:
-            keeper = Keeper(self._shared, self._bodies[uid], since)
-            work = asyncio.create_task(keeper.keep(), context=self._context)
-            self._keepers[uid] = keeper, work
+        if uid in self._reconcilers and not mine:
+            self._reconcilers[uid][0].close()
+        elif mine and uid not in self._reconcilers:
+            reconciler = Reconciler(self._shared, self._bodies[uid], since)
+            work = asyncio.create_task(reconciler.work(), context=self._context)
+            self._reconcilers[uid] = reconciler, work
 
     async def beat(self) -> None:
         """Renew the membership for ever, and take what became this replica's."""
@@ -144,7 +146,7 @@ class Operator:
         """Stop the runs as Ctrl-C does, and let their locks go."""
         self.closing = True
         self.share()
-        if tasks := [task for _, task in self._keepers.values()]:
+        if tasks := [task for _, task in self._reconcilers.values()]:
             await asyncio.wait(tasks, timeout=ENDS_WITHIN)
 
     async def leave(self) -> None:
@@ -169,9 +171,10 @@ async def serve(
     members = Members(kube, options.namespace, me, options.takeover, group)
     over = asyncio.Event()
     with tempfile.TemporaryDirectory(prefix="clusterkit-operator-") as folder:
-        wallet = Wallet(kube, base, Path(folder), everybody=options.default_credentials)
+        everybody = options.default_credentials
+        source = CredentialSource(kube, base, Path(folder), everybody=everybody)
         survey = Survey(min(AGE, options.interval / FRESH))
-        shared = Shared(kube, wallet, metrics, fleet, options.interval, base.scale, survey, _post)
+        shared = Shared(kube, source, metrics, fleet, options.interval, base.scale, survey, _post)
         operator = Operator(shared, members)
         await asyncio.to_thread(retry, members.renew)
         pages = await _pages(operator, metrics, options.port)

@@ -15,9 +15,10 @@ from clusterkit.errors import Gone, NotOurs, Rejected, UsageError
 from clusterkit.kube.conditions import Condition
 from clusterkit.kube.record import Record
 from clusterkit.operator import names, published
-from clusterkit.operator.credentials import Wallet
+from clusterkit.operator.credentials import CredentialSource
 from clusterkit.operator.metrics import Metrics
-from clusterkit.operator.reconcile import Keeper, Shared
+from clusterkit.operator.reconcile import Reconciler
+from clusterkit.operator.shared import Shared
 from tests.operator.world import Body, World, spec, world
 
 
@@ -28,12 +29,15 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield made
 
 
-def keeper(here: World, kind: type[Keeper], body: Body) -> Keeper:
+def reconciler(here: World, kind: type[Reconciler], body: Body) -> Reconciler:
     """Of the object, as an operator's process has it."""
-    wallet = Wallet(here.kube, here.base, here.folder, everybody=True)
-    shared = Shared(
-        here.kube, wallet, Metrics(), "fleet", 600.0, here.base.scale, Survey(), lambda *_: None
-    )
+    credentials = CredentialSource(here.kube, here.base, here.folder, everybody=True)
+    scale, survey = here.base.scale, Survey()
+
+    def post(*_: object) -> None:
+        """No Events."""
+
+    shared = Shared(here.kube, credentials, Metrics(), "fleet", 600.0, scale, survey, post)
     return kind(shared, body)
 
 
@@ -56,10 +60,10 @@ def test_a_secret_of_another_namespace_cannot_be_named(
     named = spec("gke", **{field: {"secretRef": {"name": name}}})
     with pytest.raises(Rejected, match=field):
         here.apply("thief", named, "tenant-b")
-    wallet = Wallet(here.kube, CloudConnection(), tmp_path, everybody=True)
+    credentials = CredentialSource(here.kube, CloudConnection(), tmp_path, everybody=True)
     body = {"metadata": {"namespace": "tenant-b", "name": "thief"}, "spec": named}
     with pytest.raises(UsageError, match="no path"):
-        wallet.connection(body, "gke")
+        credentials.connection(body, "gke")
 
 
 # -- an object that is gone, or another one by now ------------------------------------------------
@@ -70,7 +74,7 @@ def test_a_process_that_was_stopped_makes_nothing_for_what_is_gone(here: World) 
     watch has not told it yet.
     """
 
-    class Stopped(Keeper):
+    class Stopped(Reconciler):
         async def _run(self, *plan: Any, **more: Any) -> Any:
             path = names.path("default", "gone")
             here.kube.patch(path, {"metadata": {"finalizers": []}})
@@ -78,7 +82,7 @@ def test_a_process_that_was_stopped_makes_nothing_for_what_is_gone(here: World) 
             return await super()._run(*plan, **more)
 
     body = here.apply("gone", spec("gke"))
-    wait, result = asyncio.run(keeper(here, Stopped, body)._look())
+    wait, result = asyncio.run(reconciler(here, Stopped, body)._look())
     assert (wait, result) == (0.0, "Changed")
     assert here.things("gone", "gke") == set()
     assert not here.cluster("gone", "gke").locked()
@@ -87,19 +91,19 @@ def test_a_process_that_was_stopped_makes_nothing_for_what_is_gone(here: World) 
 def test_what_another_run_has_made_is_not_taken_over_by_an_old_plan(here: World) -> None:
     """Two objects mean one cluster, and the second was stopped between its plan and its run."""
 
-    class Late(Keeper):
+    class Late(Reconciler):
         async def _run(self, *plan: Any, **more: Any) -> Any:
             first = here.apply("first", spec("gke", name="same"))
-            other = keeper(here, Keeper, first)
+            other = reconciler(here, Reconciler, first)
             assert (await other._look())[1] == "Changed"
             assert (await other._look())[1] == "InSync"
             self.made = here.things("same", "gke")
             return await super()._run(*plan, **more)
 
-    late = keeper(here, Late, here.apply("late", spec("gke", name="same")))
+    late = reconciler(here, Late, here.apply("late", spec("gke", name="same")))
 
     async def work() -> None:
-        task = asyncio.create_task(late.keep())
+        task = asyncio.create_task(late.work())
         await asyncio.to_thread(here.until_reason, "late", "NotOurs")
         late.close()
         await task
@@ -110,7 +114,8 @@ def test_what_another_run_has_made_is_not_taken_over_by_an_old_plan(here: World)
     status = (here.get("late") or {})["status"]
     assert "target" not in status  # so that it may go
     here.delete("late")
-    assert asyncio.run(keeper(here, Keeper, here.get("late") or {})._look()) == (None, "Orphaned")
+    again = reconciler(here, Reconciler, here.get("late") or {})
+    assert asyncio.run(again._look()) == (None, "Orphaned")
 
 
 def test_what_is_told_of_an_object_never_reaches_another_of_its_name(here: World) -> None:
@@ -173,7 +178,7 @@ def test_a_secret_of_the_name_that_is_anothers_is_told_of_steadily(here: World) 
     here.secret("foreign-kubeconfig", {"value": "mine"})
     secret = names.core("default", "secrets", "foreign-kubeconfig")
     before = here.kube.get(secret)
-    kept = keeper(here, Keeper, here.apply("foreign", spec("gke")))
+    kept = reconciler(here, Reconciler, here.apply("foreign", spec("gke")))
     assert asyncio.run(kept._look())[1] == "Changed"
     for _ in range(2):
         with pytest.raises(NotOurs, match="Secret foreign-kubeconfig exists") as found:

@@ -17,7 +17,7 @@ from clusterkit.errors import Absent, CredentialsError, Denied, NotOurs
 from clusterkit.kube import tokens
 from clusterkit.kube.api import KubeApi
 from clusterkit.operator import names
-from clusterkit.operator.credentials import Wallet
+from clusterkit.operator.credentials import CredentialSource
 from clusterkit.operator.names import core
 from clusterkit.operator.wanted import profile_of
 from clusterkit.profile.model import BaseProfile
@@ -50,9 +50,32 @@ def test_a_tenants_secret_is_enough_and_no_other_namespaces(here: World) -> None
     here.apply("mine", mine, "tenant-b")
     told = here.until_reason("mine", "CredentialsError", namespace="tenant-b")["message"]
     assert "Secret tenant-b/aws: does not exist" in told
+    ready = here.condition("mine", "Ready", "tenant-b")
+    assert (ready["status"], ready["reason"]) == ("Unknown", "CredentialsError")
     secret = here.sandbox.environment()["AWS_SECRET_ACCESS_KEY"]
     assert secret not in text(here.get("mine", "tenant-a"))
     assert secret not in text(here.events("mine", "tenant-a"))
+
+
+def test_what_cannot_be_looked_at_is_not_taken_for_gone(here: World) -> None:
+    """An object of a backup has its finalizer and no status; its Secret is to come yet."""
+    named = spec(credentials={"secretRef": {"name": "later"}})
+    here.apply("restored", named, "tenant-b")
+    path = names.path("tenant-b", "restored")
+    here.kube.patch(path, {"metadata": {"finalizers": [names.FINALIZER]}})
+    here.delete("restored", "tenant-b")
+    told = here.until_reason("restored", "CredentialsError", "Deleting", "tenant-b")["message"]
+    assert "Secret tenant-b/later: does not exist" in told
+    assert "spec.deletionPolicy: Orphan lets the object go" in told
+    here.patch("restored", "tenant-b", deletionPolicy="Orphan")
+    here.until_gone("restored", "tenant-b")
+
+
+def test_an_object_of_which_nothing_was_made_goes_at_once(here: World) -> None:
+    here.apply("typo", spec(credentials={"secretRef": {"name": "typo"}}), "tenant-b")
+    here.until_reason("typo", "CredentialsError", namespace="tenant-b")
+    here.delete("typo", "tenant-b")
+    assert here.get("typo", "tenant-b") is None
 
 
 @pytest.mark.parametrize("cloud", CLOUDS)
@@ -64,8 +87,8 @@ def test_each_cloud_takes_its_keys_from_a_secret(here: World, cloud: str, tmp_pa
         good[keys.needed[0]] = json.dumps({**keys.like, "private_key": "k"})
     more = {"AWS_CONFIG_FILE": "/etc/passwd", "HTTPS_PROXY": "http://evil.test"}
     here.secret(f"keys-{cloud}", {**good, **more}, "tenant-a")
-    wallet = Wallet(here.kube, CloudConnection(), tmp_path, everybody=False)
-    environ = wallet.connection(_body(f"keys-{cloud}"), cloud).environ
+    credentials = CredentialSource(here.kube, CloudConnection(), tmp_path, everybody=False)
+    environ = credentials.connection(_body(f"keys-{cloud}"), cloud).environ
     assert environ.items() >= keys.closed.items()
     assert "/etc/passwd" not in environ.values()
     assert "http://evil.test" not in environ.values()
@@ -77,7 +100,7 @@ def test_each_cloud_takes_its_keys_from_a_secret(here: World, cloud: str, tmp_pa
         assert environ.items() >= {name: f"a-{name}" for name in keys.needed}.items()
     here.secret(f"few-{cloud}", more, "tenant-a")
     with pytest.raises(CredentialsError, match=f"lacks {keys.needed[0]}"):
-        wallet.connection(_body(f"few-{cloud}"), cloud)
+        credentials.connection(_body(f"few-{cloud}"), cloud)
 
 
 @pytest.mark.parametrize(
@@ -92,17 +115,17 @@ def test_google_keys_that_read_files_or_ask_addresses_are_refused(
     here: World, key: dict[str, object], tmp_path: Path
 ) -> None:
     here.secret("odd", {SECRETS["gke"].needed[0]: json.dumps(key)}, "tenant-a")
-    wallet = Wallet(here.kube, CloudConnection(), tmp_path, everybody=False)
+    credentials = CredentialSource(here.kube, CloudConnection(), tmp_path, everybody=False)
     with pytest.raises(CredentialsError, match="must be a key with type: service_account"):
-        wallet.connection(_body("odd"), "gke")
+        credentials.connection(_body("odd"), "gke")
 
 
 def test_a_login_for_another_registry_comes_from_a_secret(here: World, tmp_path: Path) -> None:
     here.secret("login", {"username": "me", "password": "s3cr3t"}, "default")
     body = _body("", "default")
     body["spec"]["registryLogin"] = {"secretRef": {"name": "login"}}
-    wallet = Wallet(here.kube, CloudConnection(), tmp_path, everybody=False)
-    login = wallet.connection(body, "eks").registry_login
+    credentials = CredentialSource(here.kube, CloudConnection(), tmp_path, everybody=False)
+    login = credentials.connection(body, "eks").registry_login
     assert login is not None
     assert (login.user, login.password) == ("me", "s3cr3t")
 
@@ -151,6 +174,8 @@ def test_a_persons_cluster_is_not_taken_over_by_one_that_began_too(tmp_path: Pat
         account = cluster.account()
         status = {"status": {"target": target, "account": account}}
         there.kube.patch(names.path("default", "demo", "status"), status)
+        began = {"metadata": {"finalizers": [names.FINALIZER]}}
+        there.kube.patch(names.path("default", "demo"), began)
         with there.operator():
             told = there.until_reason("demo", "NotOurs")["message"]
             assert "clusterkit.dev/adopt=demo" in told

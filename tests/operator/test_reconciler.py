@@ -1,4 +1,4 @@
-"""What a keeper does between two looks, and a replica at its end."""
+"""What a reconciler does between two looks, and a replica at its end."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.kube import tokens
 from clusterkit.kube.api import Access, Credential, KubeApi
 from clusterkit.kube.members import Members
-from clusterkit.operator.credentials import Wallet
+from clusterkit.operator.credentials import CredentialSource
 from clusterkit.operator.metrics import Metrics
 from clusterkit.operator.published import LEAST, write_kubeconfig
-from clusterkit.operator.reconcile import Keeper, Shared
+from clusterkit.operator.reconcile import Reconciler
 from clusterkit.operator.run import Operator
+from clusterkit.operator.shared import Shared
 
 
-class Waits(Keeper):
+class Waits(Reconciler):
     """One whose kubeconfig is due, and which cannot write it now."""
 
     looks = 0
@@ -39,23 +40,23 @@ NOWHERE = KubeApi(lambda: Access("https://127.0.0.1:1", ""))
 
 
 def shared(folder: Path) -> Shared:
-    wallet = Wallet(NOWHERE, CloudConnection(), folder, everybody=False)
-    return Shared(NOWHERE, wallet, Metrics(), "fleet", 600.0, 1.0, Survey(), lambda *_: None)
+    credentials = CredentialSource(NOWHERE, CloudConnection(), folder, everybody=False)
+    return Shared(NOWHERE, credentials, Metrics(), "fleet", 600.0, 1.0, Survey(), lambda *_: None)
 
 
 def test_a_kubeconfig_that_cannot_be_renewed_waits_for_the_next_look(tmp_path: Path) -> None:
-    keeper = Waits(
+    reconciler = Waits(
         shared(tmp_path), {"metadata": {"uid": "u", "name": "a", "namespace": "n"}, "spec": {}}
     )
 
     async def work() -> None:
-        task = asyncio.create_task(keeper.keep())
+        task = asyncio.create_task(reconciler.work())
         await asyncio.sleep(0.1)
-        keeper.close()
+        reconciler.close()
         await task
 
     asyncio.run(work())
-    assert keeper.looks == 1
+    assert reconciler.looks == 1
 
 
 class Kept(KubeApi):

@@ -10,11 +10,11 @@ from concurrent.futures import Future
 import pytest
 
 from clusterkit.engine import scheduler
-from clusterkit.engine.course import Course, Stage
 from clusterkit.engine.events import Event
 from clusterkit.engine.outcome import Outcome
 from clusterkit.engine.run import Run
 from clusterkit.engine.scheduler import SHARED
+from clusterkit.engine.staged import Stage, StagedFuture
 from clusterkit.errors import ClusterkitError
 from tests.engine.dictcloud import DictCloud, Faults
 from tests.engine.kinds import Ground
@@ -25,10 +25,10 @@ Emit = Callable[[Event], None]
 
 def started(
     cloud: DictCloud, emit: Emit = lambda _: None, stop: threading.Event | None = None
-) -> Course[Outcome]:
+) -> StagedFuture[Outcome]:
     """A run of the tower, between two pauses."""
     stop = stop or threading.Event()
-    course: Course[Outcome] = Course(stop)
+    future: StagedFuture[Outcome] = StagedFuture(stop)
     plan = planned(cloud, *tower())
 
     def stages() -> Generator[Stage, Outcome | None, Outcome]:
@@ -38,8 +38,8 @@ def started(
         assert outcome is not None
         return outcome
 
-    course.begin(stages())
-    return course
+    future.begin(stages())
+    return future
 
 
 def ours() -> int:
@@ -87,11 +87,11 @@ def test_a_wait_ends_when_it_is_told_to_and_its_thread_is_free() -> None:
         yield 600.0
         return "stopped" if stop.is_set() else "waited"
 
-    course: Course[str] = Course(stop)
-    course.begin(waits())
+    future: StagedFuture[str] = StagedFuture(stop)
+    future.begin(waits())
     time.sleep(0.1)
     stop.set()
-    assert course.result(5) == "stopped"
+    assert future.result(5) == "stopped"
 
 
 def test_a_wait_that_is_over_when_it_is_told_to_end_goes_on_once(
@@ -99,7 +99,7 @@ def test_a_wait_that_is_over_when_it_is_told_to_end_goes_on_once(
 ) -> None:
     monkeypatch.setattr(scheduler, "TICK", 60.0)  # so that the timer is what sees the stop
     stop = threading.Event()
-    course: Course[list[str]] = Course(stop)
+    future: StagedFuture[list[str]] = StagedFuture(stop)
 
     def waits() -> Generator[Stage, Outcome | None, list[str]]:
         seen = []
@@ -109,15 +109,15 @@ def test_a_wait_that_is_over_when_it_is_told_to_end_goes_on_once(
             seen.append("whole" if time.monotonic() - began >= pause - 0.05 else "short")
         return seen
 
-    course.begin(waits())
+    future.begin(waits())
     time.sleep(0.1)
     stop.set()
-    assert course.result(5) == ["whole", "whole", "whole"]
+    assert future.result(5) == ["whole", "whole", "whole"]
 
 
 def test_whoever_is_interrupted_abandons_the_run_and_its_end_is_still_done() -> None:
     cloud, ended = DictCloud(Faults(pending=60.0)), threading.Event()
-    course: Course[Outcome] = Course(threading.Event())
+    future: StagedFuture[Outcome] = StagedFuture(threading.Event())
     plan = planned(cloud, Ground(name="g"))
 
     def stages() -> Generator[Stage, Outcome | None, Outcome]:
@@ -130,12 +130,12 @@ def test_whoever_is_interrupted_abandons_the_run_and_its_end_is_still_done() -> 
         assert outcome is not None
         return outcome
 
-    course.begin(stages())
+    future.begin(stages())
     while not cloud.made:
         time.sleep(0.01)
-    course._lane.soon(lambda: course._throw(KeyboardInterrupt()))
+    future._lane.soon(lambda: future._throw(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
-        Future.result(course, 5)
+        Future.result(future, 5)
     assert ended.is_set()
 
 

@@ -34,7 +34,7 @@ LEAVE = 10.0
 """seconds that whoever abandons it waits for its end, the release of the lock"""
 
 
-class Course(Future[T]):
+class StagedFuture(Future[T]):
     """One such work; its result is what the generator returns or raises."""
 
     def __init__(self, stop: threading.Event) -> None:
