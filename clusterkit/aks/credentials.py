@@ -17,6 +17,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,6 @@ from clusterkit.aks.errors import CURE, LOGIN, unanswered
 from clusterkit.engine.exchange import Exchange
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import CredentialsError
-from clusterkit.frozen import dataclass
 
 if TYPE_CHECKING:
     import urllib3

@@ -8,6 +8,7 @@ vault and the DNS zone.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from clusterkit.aks.blobs import StorageAccount
@@ -20,7 +21,6 @@ from clusterkit.aks.tags import Resource
 from clusterkit.aks.zones import ZoneState, zone_of
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Absent, Denied
-from clusterkit.frozen import dataclass
 from clusterkit.naming import CLUSTER
 from clusterkit.ready.jenkinsx import LOGS, STORAGE, Platform, secret_storage
 

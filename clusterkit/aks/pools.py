@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from clusterkit.aks import ids
 from clusterkit.engine.occupant import Occupant
-from clusterkit.frozen import dataclass
 from clusterkit.kube.nodes import Taint
 from clusterkit.naming import CLUSTER, NAME, digest
 

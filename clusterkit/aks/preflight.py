@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 from clusterkit.aks import activation, group, ids, locks, network, taken
@@ -37,7 +37,6 @@ from clusterkit.engine.quotas import Share
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.versions import minor, number
 from clusterkit.errors import CloudError, Denied, Finding, Gone, PreflightError, Propagating
-from clusterkit.frozen import dataclass
 from clusterkit.naming import MACHINE
 from clusterkit.profile.pool import machine_text
 

@@ -6,8 +6,8 @@ kubernetes/kubernetes#72841); later versions leave it (Azure/AKS ``CHANGELOG.md`
 mutate the AKS default storage class"). Of two defaults Kubernetes takes the newer one
 (https://kubernetes.io/docs/concepts/storage/storage-classes/#default-storageclass).
 
-So ours is made after AKS's, is the only default one then, and is looked at again a minute later.
-What AKS has put back once stays so: the newer one is ours.
+So ours is made after AKS's and is the only default one then. What AKS puts back stays so: the newer
+one is ours.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any, ClassVar
 
-from clusterkit.engine.kind import Durations, Env, Kind
+from clusterkit.engine.kind import Env, Kind
 from clusterkit.engine.operation import Done, Outcome, Running
 from clusterkit.engine.scope import Scope
 from clusterkit.kube import storage
@@ -29,35 +29,22 @@ DEMOTED = "clusterkit-demoted"
 """annotation of AKS's class once it was made no default"""
 LATE = 300.0
 """seconds that AKS's class is waited for (Azure/AKS#1834)"""
-REVERTED = 75.0
-"""seconds after which AKS has put its own back, if it does so: the add-on manager goes round every
-60 (kubernetes/kubernetes ``cluster/addons/addon-manager``, ``TEST_ADDON_CHECK_INTERVAL_SEC``)"""
 
 
 class StorageClass(storage.StorageClass):
     """The default class, or the newer of two."""
 
     patience: ClassVar[float] = 2 * LATE
-    takes: ClassVar[Durations] = Durations(create=REVERTED)
 
-    def create(self, env: Env[HasKube]) -> Only:  # type: ignore[override]
-        return Only(self, env, monotonic() + LATE * env.scale)
+    def create(self, env: Env[HasKube]) -> Second:  # type: ignore[override]
+        return Second(self, env, monotonic() + LATE * env.scale)
 
     def make(self, env: Env[HasKube]) -> None:
         """Make it, and let AKS's be the default no more."""
         super().create(env)
-        self.demote_default(env)
-
-    def alone(self, env: Env[HasKube], others: Iterable[str]) -> Only:
-        super().alone(env, others)
-        return Only(self, env, monotonic() + REVERTED * env.scale, made=True)
-
-    @classmethod
-    def demote_default(cls, scope: Scope[HasKube]) -> None:
-        """Let AKS's class be the default no more, if it is."""
-        shown = scope.client.kube.get(cls.path(OF_AKS))
+        shown = env.client.kube.get(self.path(OF_AKS))
         if shown is not None and storage.is_default(shown):
-            cls.demote(scope, OF_AKS)
+            self.demote(env, OF_AKS)
 
     @classmethod
     def list(cls, scope: Scope[HasKube]) -> Iterable[ManifestState]:
@@ -82,28 +69,20 @@ class StorageClass(storage.StorageClass):
 
 
 @dataclass
-class Only:
-    """Until ours is there, and has stayed the only default class for a minute."""
+class Second:
+    """Ours, made once AKS's is there."""
 
     wish: StorageClass
     env: Env[HasKube]
     until: float
-    """on the monotonic clock: when AKS's is waited for no longer, or has been put back"""
-    made: bool = False
-    """whether ours is"""
+    """on the monotonic clock: when AKS's is waited for no longer"""
 
     def poll(self, scope: Scope[HasKube]) -> Outcome:
         """How far it is."""
-        late = monotonic() >= self.until
-        if self.made and late:
-            self.wish.demote_default(scope)
-            return Done()
-        if not self.made:
-            if not late and scope.client.kube.get(self.wish.path(OF_AKS)) is None:
-                return Running(f"waiting for AKS's StorageClass {OF_AKS}")
-            self.wish.make(self.env)
-            self.made, self.until = True, monotonic() + REVERTED * self.env.scale
-        return Running(f"watching whether AKS makes {OF_AKS} the default StorageClass again")
+        if monotonic() < self.until and scope.client.kube.get(self.wish.path(OF_AKS)) is None:
+            return Running(f"waiting for AKS's StorageClass {OF_AKS}")
+        self.wish.make(self.env)
+        return Done()
 
 
 def _made(have: ManifestState) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pytest
@@ -60,6 +61,9 @@ def test_a_whole_life(oddity: Callable[[Any], None], tmp_path: Path) -> None:
         assert found.up().ok
         if oddity is not reverting:
             complete(found)
+        else:
+            sleep(1.0)  # it does so every half second at this pace
+            assert found.plan().empty
         assert found.destroy().ok
         nothing(found, before)
 
