@@ -56,6 +56,7 @@ check: $(READY)  ## style, types, import rules, file lengths, generated document
 	$(BIN)/python tools/gen_docs.py --check
 	$(BIN)/python tools/gen_chart.py --check
 	$(BIN)/python tools/gen_alibaba_models.py --check
+	$(BIN)/python tools/gen_aws_models.py --check
 	$(BIN)/python tools/gen_google_discovery.py --check
 	$(BIN)/python tools/gen_azure_models.py --check
 	$(BIN)/python tools/count_tests.py

@@ -7,13 +7,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, assert_never, get_args
 
 from clusterkit.errors import ClusterkitError, UsageError, lacks
-from clusterkit.frozen import dataclass
 
 if TYPE_CHECKING:
     from clusterkit.engine.cloud_lock import CloudLock

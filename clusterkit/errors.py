@@ -39,9 +39,8 @@ the client's boundary.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Self
-
-from clusterkit.frozen import dataclass
 
 
 class Absent(LookupError):

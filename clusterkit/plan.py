@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Protocol
 
 from clusterkit.engine import plan as engine
 from clusterkit.engine.quotas import Share
 from clusterkit.errors import Blocked, ClusterkitError, Finding
-from clusterkit.frozen import dataclass
 from clusterkit.ready.repair import Repair
 
 

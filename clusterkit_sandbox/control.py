@@ -26,9 +26,6 @@ from clusterkit_sandbox.faults import Faults
 from clusterkit_sandbox.permissions import Limited
 from clusterkit_sandbox.requestlog import RequestLog
 
-HOST = "sandbox.clusterkit.internal"
-"""The host name of the control API, reached through the proxy."""
-
 
 class Controlled(Protocol):
     """What the control API acts on: a ``Sandbox``."""

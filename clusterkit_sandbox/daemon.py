@@ -20,16 +20,24 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clusterkit_sandbox import __version__
-from clusterkit_sandbox.control import HOST
-from clusterkit_sandbox.management import management
 from clusterkit_sandbox.pace import Pace
-from clusterkit_sandbox.permissions import actions
-from clusterkit_sandbox.process import ALREADY_RUNNING
-from clusterkit_sandbox.requestlog import Entry
-from clusterkit_sandbox.state_dir import AlreadyRunning, Info, SandboxError, StateDir
+from clusterkit_sandbox.state_dir import (
+    ALREADY_RUNNING,
+    HOST,
+    AlreadyRunning,
+    Info,
+    SandboxError,
+    StateDir,
+)
+
+if TYPE_CHECKING:  # every command on the sandbox imports this module, few need these
+    from contextlib import AbstractContextManager
+
+    from clusterkit_sandbox.management import Management
+    from clusterkit_sandbox.requestlog import Entry
 
 __all__ = [
     "AlreadyRunning",
@@ -199,6 +207,8 @@ def environment(info: Info, allow: Sequence[str] = ()) -> dict[str, str]:
     if not allow:
         found: dict[str, str] = _ask(info, "GET", "/environment")
         return found
+    from clusterkit_sandbox.permissions import actions
+
     allowed: list[str] = []
     for each in allow:
         file = Path(each)
@@ -212,7 +222,16 @@ def environment(info: Info, allow: Sequence[str] = ()) -> dict[str, str]:
 
 def requests(info: Info) -> list[Entry]:
     """The request log, oldest first (the last 20,000 requests)."""
+    from clusterkit_sandbox.requestlog import Entry
+
     return [Entry(**entry) for entry in _ask(info, "GET", "/requests")]
+
+
+def management(directory: Path, kube: str = "embedded") -> AbstractContextManager[Management]:
+    """A Kubernetes API for the operator, in this process (``management.management``)."""
+    from clusterkit_sandbox.management import management
+
+    return management(directory, kube)
 
 
 def reset(info: Info) -> None:

@@ -20,10 +20,14 @@ from pathlib import Path
 from clusterkit_sandbox import __version__
 from clusterkit_sandbox.faults import Faults
 from clusterkit_sandbox.pace import Pace
-from clusterkit_sandbox.state_dir import AlreadyRunning, Info, SandboxError, StateDir
+from clusterkit_sandbox.state_dir import (
+    ALREADY_RUNNING,
+    AlreadyRunning,
+    Info,
+    SandboxError,
+    StateDir,
+)
 
-ALREADY_RUNNING = 3
-"""Exit status: another process holds the lock."""
 _WRONG = 2
 
 

@@ -34,6 +34,7 @@ from clusterkit_sandbox.proxy import Proxy
 from clusterkit_sandbox.registry.hub import DockerHub
 from clusterkit_sandbox.registry.server import Registries, RegistryOperations
 from clusterkit_sandbox.requestlog import RequestLog
+from clusterkit_sandbox.state_dir import HOST
 
 _LOG = logging.getLogger(__name__)
 
@@ -247,7 +248,7 @@ class Sandbox:
         }
 
     def _application(self, host: str) -> Wsgi | None:
-        if host == control.HOST:
+        if host == HOST:
             return self._control
         if self._registries is not None and self._registries.claims(host):
             return self._registries

@@ -23,6 +23,10 @@ from clusterkit_sandbox.pace import Pace
 
 VARIABLE = "CLUSTERKIT_SANDBOX_DIR"
 """The environment variable that sets the directory."""
+HOST = "sandbox.clusterkit.internal"
+"""The host name of the control API, reached through the proxy."""
+ALREADY_RUNNING = 3
+"""Exit status of the background process: another one holds the lock."""
 _LOCK_TIMEOUT = 0.3
 
 

@@ -9,13 +9,13 @@ cannot be taken away, and does nothing and costs nothing while no pool scales.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from clusterkit.alibaba.client import Clients
 from clusterkit.alibaba.tags import tag_cluster
 from clusterkit.engine.operation import Done, Operation, Outcome
 from clusterkit.engine.scope import Scope
-from clusterkit.frozen import dataclass
 from clusterkit.naming import digest
 
 TAG = "clusterkit-autoscaling"

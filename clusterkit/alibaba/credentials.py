@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,6 @@ from clusterkit.alibaba.providers import Asked
 from clusterkit.engine.cache import Renewed
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import CredentialsError
-from clusterkit.frozen import dataclass
 
 HINT = (
     "run aliyun configure, set ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from clusterkit.alibaba.access_list import AccessList
@@ -18,7 +19,6 @@ from clusterkit.alibaba.preflight import NODES, Facts, arch_of
 from clusterkit.alibaba.profile import AlibabaPool, AlibabaProfile, AlibabaRegistry
 from clusterkit.alibaba.registry import PersonalRepository, Repository, servers
 from clusterkit.engine.kind import Env, Existing, Kind
-from clusterkit.frozen import dataclass
 from clusterkit.kube.manifest import Namespace, service_account
 from clusterkit.kube.nodes import asked
 from clusterkit.kube.storage import storage_class

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from clusterkit.alibaba.client import Clients, at_path
@@ -22,7 +22,6 @@ from clusterkit.engine.kind import Env, Kind, Tags
 from clusterkit.engine.occupant import Occupant
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import ClusterkitError, Gone, NotOurs
-from clusterkit.frozen import dataclass
 from clusterkit.naming import CLUSTER, NAME, mark, read_mark, safe
 
 Document = dict[str, Any]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field
-
-from clusterkit.frozen import dataclass
+from dataclasses import dataclass, field
 
 SESSION = "clusterkit"
 """name of the sessions of roles that are assumed"""

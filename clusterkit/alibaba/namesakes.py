@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from clusterkit.alibaba.access_list import AccessList
@@ -19,7 +20,6 @@ from clusterkit.engine.cloud_lock import PREFIX as LOCK
 from clusterkit.engine.kind import Leftover
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Denied
-from clusterkit.frozen import dataclass
 from clusterkit.naming import CLUSTER
 
 

@@ -8,7 +8,7 @@ carry no tags: they are part of the gateway.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 from uuid import NAMESPACE_OID, uuid5
@@ -20,7 +20,6 @@ from clusterkit.engine.edit import Edit, edit, fixed
 from clusterkit.engine.kind import Durations, Env, Kind, Tags
 from clusterkit.engine.occupant import Occupant
 from clusterkit.engine.scope import Scope
-from clusterkit.frozen import dataclass
 
 BANDWIDTH = 100
 """Mbit/s at most; it is billed by traffic, so the limit costs nothing"""

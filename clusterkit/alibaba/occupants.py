@@ -8,13 +8,13 @@ another service manages are not named: which of them go with the cluster cannot 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from clusterkit.alibaba.client import Clients, at_path
 from clusterkit.alibaba.tags import OWNER, read_tags
 from clusterkit.engine.occupant import Occupant
 from clusterkit.engine.scope import Scope
-from clusterkit.frozen import dataclass
 from clusterkit.naming import CLUSTER
 
 

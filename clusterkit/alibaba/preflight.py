@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv4Network
 from typing import Any
@@ -38,7 +38,6 @@ from clusterkit.engine.quotas import Share
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.versions import minor, number
 from clusterkit.errors import CloudError, Finding, Gone, PreflightError
-from clusterkit.frozen import dataclass
 from clusterkit.naming import CLUSTER, MACHINE, NAME
 from clusterkit.profile.cidr import positions
 from clusterkit.profile.pool import Machine, machine_text

@@ -5,6 +5,7 @@ something failed.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +15,6 @@ from clusterkit.engine.dates import utc
 from clusterkit.engine.operation import Done, Failed, Outcome, Running
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import CloudError
-from clusterkit.frozen import dataclass
 
 SUCCEEDED = ("success", "Success")
 """the spelling differs from task to task"""

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from clusterkit import fleet
@@ -27,17 +27,17 @@ from clusterkit.cli.target import (
     read_profile,
     refuse_for_several,
 )
-from clusterkit.cli.ui import UI, Renderer, exit_code, told
+from clusterkit.cli.ui import UI, exit_code, told
 from clusterkit.cluster import Observation, Outcome, Plan
 from clusterkit.engine.events import Emit
 from clusterkit.engine.quotas import too_much
 from clusterkit.engine.target import Target
 from clusterkit.errors import Finding, Interrupted, PreflightError, ProfileError
 from clusterkit.fleet import Waiting
-from clusterkit.frozen import dataclass
 
 if TYPE_CHECKING:
     from clusterkit.cli.page.record import Recording
+    from clusterkit.cli.ui import Renderer
     from clusterkit.profile.model import BaseProfile
 
 FILES = 16_384

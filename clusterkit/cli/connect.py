@@ -6,7 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from getpass import getpass
 from pathlib import Path
@@ -21,7 +21,6 @@ from clusterkit.engine.retry import Told
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.engine.words import NOTED, brief, clock
 from clusterkit.errors import ClusterkitError, Finding, PreflightError, WrongAccount
-from clusterkit.frozen import dataclass
 from clusterkit.kube import kubeconfig as files
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clusterkit.cli import receipt, report
@@ -19,7 +19,6 @@ from clusterkit.engine.words import clock
 from clusterkit.environment import remembered
 from clusterkit.errors import ClusterkitError, Finding, UsageError
 from clusterkit.fleet import Waiting
-from clusterkit.frozen import dataclass
 from clusterkit.kube import kubeconfig as files
 from clusterkit.kube.api import Credential
 

@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,6 @@ from clusterkit.cli import receipt
 from clusterkit.clouds import ACCOUNT_FIELDS, CLOUDS, EXAMPLES, HOME_FIELDS, model, regions
 from clusterkit.engine.target import Target, UserLogin
 from clusterkit.errors import ClusterkitError, Finding, PreflightError, ProfileError, UsageError
-from clusterkit.frozen import dataclass
 
 if TYPE_CHECKING:
     from clusterkit.profile.model import BaseProfile

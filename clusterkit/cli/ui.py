@@ -7,26 +7,27 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import Any, NoReturn
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 from rich.console import Console
 
 from clusterkit.cli import report
-from clusterkit.cli.board import Board
 from clusterkit.cli.heartbeat import Heartbeat
 from clusterkit.cli.jsonl import JsonLines
-from clusterkit.cli.live import Live
 from clusterkit.cli.options import Output
 from clusterkit.cli.plain import Plain
 from clusterkit.engine import threads
 from clusterkit.engine.target import Target
 from clusterkit.engine.words import clock
 from clusterkit.errors import ClusterkitError, Interrupted
-from clusterkit.frozen import dataclass
 
-Renderer = Live | Plain | JsonLines | Board
+if TYPE_CHECKING:  # most commands draw nothing
+    from clusterkit.cli.board import Board
+    from clusterkit.cli.live import Live
+
+    Renderer = Live | Plain | JsonLines | Board
 FILES = "raise the limit on open files: ulimit -n 1024"
 
 
@@ -58,6 +59,9 @@ class UI:
         if self.json:
             return JsonLines()
         if self.mode == "live":
+            from clusterkit.cli.board import Board
+            from clusterkit.cli.live import Live
+
             return Live(self.err) if total == 1 else Board(self.err, total)
         return Plain(total=total)
 

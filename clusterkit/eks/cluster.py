@@ -9,7 +9,7 @@ default, EXTENDED, costs more. Durations: "9 minutes or less on average"
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from ipaddress import IPv4Network
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -28,7 +28,6 @@ from clusterkit.engine.operation import Done, Failed, Outcome, Running
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.versions import upgrade
 from clusterkit.errors import Absent, ClusterkitError, Finding, Gone, NotOurs, Rejected
-from clusterkit.frozen import dataclass
 from clusterkit.naming import CLUSTER, HOME
 
 LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")

@@ -13,7 +13,7 @@ elsewhere is told and kept. A cluster of somebody else's with that name ends the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from clusterkit.eks.client import Clients, pages
@@ -39,7 +39,6 @@ from clusterkit.engine.cloud_lock import PREFIX as LOCK
 from clusterkit.engine.kind import Durations, Leftover, Tags
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import ClusterkitError, Gone, InUse
-from clusterkit.frozen import dataclass
 from clusterkit.kube import left
 from clusterkit.kube.volumes import KEPT, VolumeState, rows
 from clusterkit.naming import CLUSTER, HOME

@@ -1,6 +1,9 @@
-"""AWS's service models as botocore brings them, found and read with less work than botocore does.
+"""AWS's service models, found and read with less work than botocore does.
 
-Imports botocore: ``client.py`` imports this when a client is made.
+Of the services that the driver calls, its own extracts of botocore's models are read
+(``tools/gen_aws_models.py``): that of EC2 has a sixteenth of the operations. Everything else, the
+rules for endpoints too, is botocore's. Imports botocore: ``client.py`` imports this when a client
+is made.
 """
 
 from __future__ import annotations
@@ -8,10 +11,13 @@ from __future__ import annotations
 import gzip
 import json
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from botocore.loaders import JSONFileLoader, Loader
+
+_DATA = Path(__file__).parent / "data"
 
 
 class _Files(JSONFileLoader):
@@ -30,7 +36,7 @@ class _Files(JSONFileLoader):
 
 class Models(Loader):
     """Knows a service by its folder; botocore looks into every version of all 400 for each type of
-    model. Which types a service has, ``determine_latest_version`` finds out.
+    model. Which types a service has, ``determine_latest_version`` finds out. Shared by all threads.
     """
 
     def __init__(self) -> None:
@@ -41,3 +47,17 @@ class Models(Loader):
     def list_available_services(self, type_name: str) -> list[str]:
         """Those with any model."""
         return self._services
+
+    def load_service_model(
+        self, service_name: str, type_name: str, api_version: str | None = None
+    ) -> Any:
+        """The driver's extract, or botocore's whole model."""
+        if type_name == "service-2" and api_version is None and (own := _extract(service_name)):
+            return own
+        return super().load_service_model(service_name, type_name, api_version)
+
+
+@cache
+def _extract(service: str) -> Any:
+    """What ``data`` holds of a service; None if it holds nothing."""
+    return _Files().load_file(str(_DATA / service))

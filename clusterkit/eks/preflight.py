@@ -8,7 +8,7 @@ the support status of versions come from DescribeClusterVersions, never from a t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 from clusterkit.eks.client import Clients, pages
@@ -31,7 +31,6 @@ from clusterkit.engine.quotas import Share
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.versions import number
 from clusterkit.errors import Finding, Gone
-from clusterkit.frozen import dataclass
 from clusterkit.naming import CLUSTER, MACHINE
 from clusterkit.profile.cidr import positions
 from clusterkit.profile.model import Machine

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -22,7 +22,6 @@ from clusterkit.engine.kind import Env, Tags
 from clusterkit.engine.operation import Done, Outcome, Running
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import ClusterkitError, Exists, Gone, NotOurs
-from clusterkit.frozen import dataclass
 from clusterkit.naming import CLUSTER, KEEP, digest
 from clusterkit.ready.jenkinsx import STORAGE
 

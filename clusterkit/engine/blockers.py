@@ -7,6 +7,7 @@ the reason.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from clusterkit.engine import backoff
@@ -16,7 +17,6 @@ from clusterkit.engine.occupant import Occupant
 from clusterkit.engine.scheduler import Scheduler
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import CloudError, Finding, Gone, Retryable
-from clusterkit.frozen import dataclass
 
 MOST_NAMED = 5
 """occupants of one thing that a reason names"""

@@ -5,14 +5,13 @@ The periods are ours, not a vendor's: a lease of three renewals.
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Protocol, TypeVar
 
 from clusterkit.engine.dates import told
 from clusterkit.engine.kind import Tags
 from clusterkit.engine.operation import Operation
 from clusterkit.engine.scope import Scope
-from clusterkit.frozen import dataclass
 from clusterkit.naming import safe
 
 C = TypeVar("C", contravariant=True)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import translate
 from functools import cache
 
@@ -33,7 +34,6 @@ from clusterkit.errors import (
     ServerError,
     Throttled,
 )
-from clusterkit.frozen import dataclass
 
 OTHER_MACHINE = "choose another machine or other zones"
 OTHER_ZONES = "name other zones in network.zones"

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
-
-from clusterkit.frozen import dataclass
 
 Op = Literal["create", "update", "replace", "wait", "keep", "delete", "sweep"]
 

@@ -11,12 +11,10 @@ import json
 import re
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Any, Literal, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
-
-from clusterkit.frozen import dataclass
 
 REDACTED = "[redacted]"
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, dataclass_transform
 from uuid import UUID, uuid4, uuid5
 
@@ -24,7 +24,6 @@ from clusterkit.engine.occupant import Occupant
 from clusterkit.engine.operation import Operation
 from clusterkit.engine.scope import K, Scope
 from clusterkit.errors import Absent, ClusterkitError, Finding
-from clusterkit.frozen import dataclass
 from clusterkit.naming import CLUSTER, NAME, RUN
 
 Tags = Mapping[str, str]

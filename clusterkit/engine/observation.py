@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from clusterkit.engine import ownership
@@ -13,7 +14,6 @@ from clusterkit.engine.look import look
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.seen import reason
 from clusterkit.errors import Finding
-from clusterkit.frozen import dataclass
 
 
 @dataclass(frozen=True)

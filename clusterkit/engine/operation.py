@@ -7,11 +7,11 @@ nor gone before its operation is done, and an operation that fails ends its step
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Protocol, TypeVar, runtime_checkable
 
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Busy, CloudError, Gone
-from clusterkit.frozen import dataclass
 
 C = TypeVar("C", contravariant=True)
 

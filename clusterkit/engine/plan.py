@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from graphlib import TopologicalSorter
 from typing import Any
 from uuid import UUID, uuid4
@@ -35,7 +35,6 @@ from clusterkit.errors import (
     NotOurs,
     Retryable,
 )
-from clusterkit.frozen import dataclass
 from clusterkit.naming import CLUSTER
 
 

@@ -6,14 +6,13 @@ The driver asks its cloud and translates the answers to the types here; nothing 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import combinations
 from typing import NamedTuple, Protocol, TypeVar
 
 from clusterkit.engine.quotas import Share
 from clusterkit.errors import Finding, PreflightError
-from clusterkit.frozen import dataclass
 
 T = TypeVar("T")
 

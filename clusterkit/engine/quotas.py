@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from clusterkit.engine.target import Target
 from clusterkit.errors import Finding
-from clusterkit.frozen import dataclass
 
 
 @dataclass(frozen=True)

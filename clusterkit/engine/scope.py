@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
-
-from clusterkit.frozen import dataclass
 
 K = TypeVar("K", covariant=True)
 

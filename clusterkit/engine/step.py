@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from clusterkit.engine.edit import Edit
 from clusterkit.engine.events import Op
 from clusterkit.engine.kind import AnyKind, Kind
-from clusterkit.frozen import dataclass
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,13 @@ the real thing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
 from clusterkit.engine.cache import Once
 from clusterkit.engine.exchange import Exchange, Observe, tell_asker
 from clusterkit.engine.retry import Told
-from clusterkit.frozen import dataclass
 from clusterkit.naming import digest
 
 T = TypeVar("T")

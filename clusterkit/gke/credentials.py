@@ -18,7 +18,7 @@ import configparser
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, Any
 from clusterkit import localfile
 from clusterkit.engine.target import CloudConnection, Target
 from clusterkit.errors import CredentialsError
-from clusterkit.frozen import dataclass
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials

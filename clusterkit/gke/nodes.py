@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -22,7 +22,6 @@ from clusterkit.engine.operation import Done, Failed, Operation, Outcome, Runnin
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.versions import minor
 from clusterkit.errors import Gone
-from clusterkit.frozen import dataclass
 from clusterkit.gke.client import Clients
 from clusterkit.gke.cluster import RECONCILING, ClusterState, begin, owned, why
 from clusterkit.gke.errors import ERRORS

@@ -8,12 +8,12 @@ All answer 200 when they have failed: an error inside a finished one is the erro
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from clusterkit.engine.operation import Done, Failed, Operation, Outcome, Running
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import CloudError
-from clusterkit.frozen import dataclass
 from clusterkit.gke.client import Clients
 from clusterkit.gke.errors import ERRORS, canonical
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
@@ -18,7 +18,6 @@ from clusterkit.engine.quotas import Share
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.versions import minor, number
 from clusterkit.errors import CloudError, Denied, Finding, PreflightError
-from clusterkit.frozen import dataclass
 from clusterkit.gke import activation, existing, network, nodes
 from clusterkit.gke.client import Clients
 from clusterkit.gke.cluster import ClusterState, owned

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 from urllib.parse import urlencode
@@ -22,7 +22,6 @@ from urllib.parse import urlencode
 from clusterkit.engine.exchange import Exchange, Observe
 from clusterkit.engine.rest import Answer, Refusal, RestClient, pool, tls
 from clusterkit.errors import Absent, ClusterkitError, Denied, Gone, Unreachable, UsageError
-from clusterkit.frozen import dataclass
 from clusterkit.kube.channels import Channels, channels
 from clusterkit.kube.errors import refusal
 

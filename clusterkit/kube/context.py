@@ -14,11 +14,11 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from clusterkit.errors import ClusterkitError, CredentialsError, UsageError
-from clusterkit.frozen import dataclass
 from clusterkit.kube.api import Access
 
 SECONDS = 60.0

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from clusterkit.engine.kind import Leftover
 from clusterkit.engine.scope import Scope
-from clusterkit.frozen import dataclass
 from clusterkit.kube.api import HasKube, Object
 
 POD_GRACE = 30

@@ -17,12 +17,12 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from clusterkit.engine.target import Target
 from clusterkit.errors import ClusterkitError, NotOurs
-from clusterkit.frozen import dataclass
 from clusterkit.kube.api import Access, Credential
 from clusterkit.kube.kubeconfig_file import (
     SECTIONS,

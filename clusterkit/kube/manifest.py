@@ -7,14 +7,13 @@ return one. An object's name here is ``NAME``, or ``NAMESPACE/NAME``, its identi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from clusterkit.engine.edit import Edit
 from clusterkit.engine.kind import Env, Kind, Tags
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import ClusterkitError, Exists, Rejected
-from clusterkit.frozen import dataclass
 from clusterkit.kube.api import HasKube, Object
 from clusterkit.naming import CLUSTER, NAME, safe
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
@@ -15,7 +15,6 @@ from clusterkit.engine.kind import Env
 from clusterkit.engine.scope import Scope
 from clusterkit.engine.target import UserLogin
 from clusterkit.errors import UsageError
-from clusterkit.frozen import dataclass
 from clusterkit.kube.api import HasKube, Object
 from clusterkit.kube.manifest import Manifest, ManifestState, selector
 

@@ -9,13 +9,12 @@ by the tags alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from clusterkit.engine.kind import Leftover, Tags
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Absent, AlreadyDone, CloudError, ClusterkitError, Gone, Retryable
-from clusterkit.frozen import dataclass
 from clusterkit.kube.api import HasKube
 from clusterkit.naming import KEEP, STORAGE_CLASS
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, get_args
 
@@ -15,7 +16,6 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from clusterkit.errors import Finding
-from clusterkit.frozen import dataclass
 from clusterkit.profile.problems import Place, Refused, shown
 from clusterkit.profile.yaml import Document, Fault, spelled
 

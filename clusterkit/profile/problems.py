@@ -9,8 +9,7 @@ own hint, so that one cross-check can report everything it finds.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator
-
-from clusterkit.frozen import dataclass
+from dataclasses import dataclass
 
 Place = tuple[str | int, ...]
 """keys and indexes from the place of the validator down to the wrong value"""

@@ -11,13 +11,13 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BeforeValidator, PlainSerializer, ValidationInfo, WithJsonSchema
 
 from clusterkit import localfile
-from clusterkit.frozen import dataclass
 from clusterkit.naming import digest
 from clusterkit.profile.problems import refuse, shown
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from clusterkit.frozen import dataclass
 from clusterkit.profile.problems import Problem
 
 

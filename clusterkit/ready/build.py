@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeVar
 
@@ -27,7 +27,6 @@ from clusterkit.errors import (
     TimedOut,
     Unreachable,
 )
-from clusterkit.frozen import dataclass
 from clusterkit.kube.api import KubeApi
 from clusterkit.kube.logs import Log
 from clusterkit.kube.secrets import EXPIRES, KEY, decoded, encoded, entries, expired

@@ -7,10 +7,9 @@ of clusterkit's and for any other.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Literal, NamedTuple
-
-from clusterkit.frozen import dataclass
 
 UP = "clusterkit up"
 """the cure of whatever ``up`` makes or sets right"""

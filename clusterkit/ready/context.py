@@ -12,11 +12,11 @@ import os
 import stat
 import tarfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from clusterkit.errors import ClusterkitError, UsageError
-from clusterkit.frozen import dataclass
 from clusterkit.ready import dockerignore
 
 PIECE = 32 * 1024

@@ -10,11 +10,11 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from clusterkit.errors import ClusterkitError
-from clusterkit.frozen import dataclass
 
 NAME = ".dockerignore"
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from clusterkit.errors import Finding
-from clusterkit.frozen import dataclass
 
 
 @dataclass(frozen=True)

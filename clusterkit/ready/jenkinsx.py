@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -17,7 +17,6 @@ from clusterkit.engine.edit import Edit, edit
 from clusterkit.engine.kind import Env, Kind
 from clusterkit.engine.scope import Scope
 from clusterkit.errors import Finding
-from clusterkit.frozen import dataclass
 from clusterkit.kube.api import HasKube, Object
 from clusterkit.kube.manifest import ConfigMap, Manifest, ManifestState, selector
 from clusterkit.kube.secrets import EXPIRES, Login, expired, given_login, no_login

@@ -11,12 +11,11 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 from clusterkit.errors import Finding, UsageError
-from clusterkit.frozen import dataclass
 from clusterkit.profile.ready import Kaniko
 from clusterkit.ready.registry import CONFIG_MAP, PushAccess, untagged
 

@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
 from clusterkit.engine.kind import Env, Kind
-from clusterkit.frozen import dataclass
 from clusterkit.kube.manifest import ConfigMap, Namespace, namespace
 from clusterkit.kube.secrets import DockerConfig, Login
 from clusterkit.profile.ready import Kaniko, OtherRegistry, Ready

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -13,7 +13,6 @@ from clusterkit.engine import backoff
 from clusterkit.engine.cache import ReadCache
 from clusterkit.engine.retry import Retry
 from clusterkit.errors import ClusterkitError, Denied, Interrupted
-from clusterkit.frozen import dataclass
 from clusterkit.kube.api import KubeApi, Object, Objects
 from clusterkit.profile.model import BaseProfile
 from clusterkit.profile.ready import Kaniko

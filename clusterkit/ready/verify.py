@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from time import monotonic
 from typing import Any, get_args
 
 from clusterkit.engine.background import Background
 from clusterkit.errors import ClusterkitError, Denied, Interrupted, UsageError
-from clusterkit.frozen import dataclass
 from clusterkit.kube.api import KubeApi
 from clusterkit.profile.model import BaseProfile
 from clusterkit.ready import builds, cluster, outside, platforms, probe, pushing, storage
