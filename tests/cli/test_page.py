@@ -223,6 +223,8 @@ def test_what_exists_is_drawn_with_what_the_profile_has_besides() -> None:
     text = drawn(Picture("demo", things=compared), verb="status")
     assert "Timeline" not in text
     assert "missing" in text
+    both = drawn(*[Picture(name, things=compared) for name in ("one", "two")], verb="status")
+    assert re.findall(r">(took)</th>", both) == []  # nothing ran
 
 
 def test_layers_follow_the_needs_and_boxes_never_overlap() -> None:

@@ -272,25 +272,20 @@ def _several(pictures: Sequence[Picture], verb: str, seconds: float) -> Markup:
     first = min((each.start for each in pictures if each.began), default=0.0)
     last = max((each.start + each.seconds for each in pictures if each.began), default=first)
     whole = max(last - first, 1e-9)
+    ran = any(each.began for each in pictures)
     rows = []
     for number, each in enumerate(pictures):
-        bar = tag("td")
+        times = [_number(clock(each.seconds) if each.began else "")] if ran else []
+        bars = [tag("td")] if ran else []
         if each.began:
-            bar = _span((each.start - first) / whole, each.seconds / whole)
+            bars = [_span((each.start - first) / whole, each.seconds / whole)]
         rows.append(
             tag("tr", tag("td", tag("a", each.label, href=f"#c{number}"), class_="key"),
                 tag("td", " ".join(each.where[:2])), tag("td", each.word, class_=each.tone),
-                _number(clock(each.seconds) if each.began else ""),
-                _number(str(len(each.things))), bar)
+                *times, _number(str(len(each.things))), *bars)
         )  # fmt: skip
-    head = _head(
-        "cluster",
-        "where",
-        "result",
-        "#took",
-        "#resources",
-        f"of {clock(whole)}" if last > first else "",
-    )
+    words = ("cluster", "where", "result", "#took", "#resources", f"of {clock(whole)}")
+    head = _head(*(words if ran else (*words[:3], words[4])))
     facts = {"Command": f"clusterkit {verb}", "Took": clock(seconds)}
     told = [tag("div", tag("dt", key), tag("dd", value)) for key, value in facts.items()]
     drawn = sorted(pictures, key=lambda each: (each.tone != "bad", -each.seconds))[:PICTURES]
