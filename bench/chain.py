@@ -23,7 +23,13 @@ from clusterkit_sandbox.pace import Pace
 
 PROFILES = Path(__file__).parent.parent / "profiles"
 CHAINS = {
-    "aks": ("azure/role-assignment/effect", "azure/cluster/create"),
+    "aks": (
+        "azure/public-ip/create",
+        "azure/nat-gateway/create",
+        "azure/network/create",
+        "azure/role-assignment/effect",
+        "azure/cluster/create",
+    ),
     "alibaba": (
         "alibaba/vpc/create",
         "alibaba/vswitch/create",
@@ -45,9 +51,8 @@ CHAINS = {
     ),
 }
 """what up waits for one after the other; for EKS the role, the cluster, the first add-ons, the
-nodes, the last add-ons; for AKS first the right to use the kubelet's identity, meanwhile the
-network, nearly as long; for GKE last what gives pods their rights, which takes the first cluster of
-a project
+nodes, the last add-ons; for AKS the right to use the network before the cluster; for GKE last what
+gives pods their rights, which takes the first cluster of a project
 """
 GOAL = 0.05
 """how much longer than the chain the run may take, as a share"""

@@ -63,13 +63,15 @@ class _Graph:
         self.registry = self._registry()
         self.files, self.vault = self._files(), self._vault()
         self.settings = [self._settings(pool) for pool in profile.pools]
-        # rights take effect late, so they are given before anything needs them
+        # rights take effect late, so they are given before anything needs them; pods need theirs
+        # once there is a cluster
         self.rights = [*self._rights()]
         self.cluster = self._cluster()
         self.admins = tuple(self._admins())
 
     def __iter__(self) -> Iterator[AnyWish]:
         yield self.cluster
+        yield from self._pod_rights()
         if key := self.profile.ssh_public_key:
             name = fingerprint(key)
             yield SshPublicKey(name=name, group=self.group, public_key=key, tags=self.tags)
@@ -140,11 +142,14 @@ class _Graph:
             return None
         return KeyVault(name=self.facts.vault, group=self.group, tags=self.tags)
 
-    def _rights(self) -> Iterator[RoleAssignment]:
-        def give(name: str, role: str, on: AnyWish, who: Identity, **more: Any) -> RoleAssignment:
-            return RoleAssignment(name=name, role=role, on=on, identity=who, **more)
+    def _give(
+        self, name: str, role: str, on: AnyWish, who: Identity, **more: Any
+    ) -> RoleAssignment:
+        return RoleAssignment(name=name, role=role, on=on, identity=who, **more)
 
-        control, kubelet = self.control_plane, self.kubelet
+    def _rights(self) -> Iterator[RoleAssignment]:
+        """Of the control plane, which makes the cluster."""
+        give, control, kubelet = self._give, self.control_plane, self.kubelet
         # a private endpoint's DNS zone is linked to the whole network (MicrosoftDocs/
         # azure-aks-docs#110), nodes only join the subnet
         public = self.profile.endpoint.public
@@ -152,6 +157,10 @@ class _Graph:
         yield give("kubelet", "Managed Identity Operator", kubelet, control)
         # disks of claims lie in the group
         yield give("disks", "Virtual Machine Contributor", self.group, control)
+
+    def _pod_rights(self) -> Iterator[RoleAssignment]:
+        """Of the nodes' identity, which pods use; made while the cluster is."""
+        give, kubelet = self._give, self.kubelet
         if self.registry is not None:
             yield give("pull", PULLS[self.registry.mode], self.registry, kubelet)
             if self.profile.node_pushes:
