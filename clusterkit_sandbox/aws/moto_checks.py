@@ -22,6 +22,7 @@ from clusterkit_sandbox.aws.moto_fixes import (
     policies_once,
     providers_of_identities,
     roles_end_somewhere,
+    tags_by_id,
     trust_policies,
 )
 from clusterkit_sandbox.aws.moto_lifecycle import error
@@ -94,6 +95,7 @@ def _install() -> None:
     roles_end_somewhere()
     images_are_whole()
     policies_once()
+    tags_by_id()
     providers_of_identities()
     trust_policies()
 

@@ -54,6 +54,21 @@ def address_of(aws: Aws) -> str:
     return str(aws.ec2.allocate_address(Domain="vpc")["AllocationId"])
 
 
+def test_tags_are_looked_up_by_the_thing(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """moto goes through those of all things for each: seconds for a list, with a hundred clusters."""
+    from moto.ec2.models.tags import TagBackend
+
+    vpc, tags = vpc_of(aws), [{"Key": "a", "Value": "b"}]
+    aws.ec2.create_tags(Resources=[vpc], Tags=tags)
+
+    def everybodys(*_: Any, **__: Any) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(TagBackend, "describe_tags", everybodys)
+    [shown] = aws.ec2.describe_vpcs(Filters=[{"Name": "tag:a", "Values": ["b"]}])["Vpcs"]
+    assert (shown["VpcId"], shown["Tags"]) == (vpc, tags)
+
+
 # -- what is in use stays ------------------------------------------------------------------------
 
 
