@@ -55,11 +55,10 @@ def address_of(aws: Aws) -> str:
 
 
 def test_tags_are_looked_up_by_the_thing(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    """moto goes through those of all things for each: seconds for a list, with a hundred clusters."""
-    from moto.ec2.models.tags import TagBackend
-
+    """moto goes through those of all things for each, which with many clusters takes seconds."""
     vpc, tags = vpc_of(aws), [{"Key": "a", "Value": "b"}]
     aws.ec2.create_tags(Resources=[vpc], Tags=tags)
+    from moto.ec2.models.tags import TagBackend  # the sandbox has loaded it by now
 
     def everybodys(*_: Any, **__: Any) -> None:
         raise AssertionError
