@@ -130,13 +130,18 @@ class Connected:
 
     def _snapshot(self, survey: Survey | None = None) -> Any:
         """Clients that ask each question once and retry it: for one plan or one question."""
-        clients, target = self._clients.fresh(), self.target
-        place = self.connection.reached(target.place)
-        clients.share(self._retry, survey.of(place, target.name) if survey else None)
+        clients = self._clients.fresh()
+        shared = survey.of(self._place, self.target.name) if survey else None
+        clients.share(self._retry, shared)
         return clients
 
+    @property
+    def _place(self) -> str:
+        """What it shares connections, and threads for calls, with."""
+        return self.connection.reached(self.target.place)
+
     def _scope(self, clients: Any) -> Scope[Any]:
-        return Scope(clients, self.target.name, self.target.region)
+        return Scope(clients, self.target.name, self.target.region, place=self._place)
 
     def _wanted(self, profile: BaseProfile | None) -> BaseProfile:
         profile = profile or self.profile

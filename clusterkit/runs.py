@@ -64,7 +64,7 @@ class Runs(Connected):
         it, and has to ``let_go`` of it. ``tell`` must not wait.
         """
         stop = stop or threading.Event()
-        future: StagedFuture[Lock] = StagedFuture(stop)
+        future: StagedFuture[Lock] = StagedFuture(stop, self._place)
 
         def stages() -> Generator[Stage, Outcome | None, Lock]:
             lock = yield from self._lock(told, stop, take_over, account)
@@ -80,7 +80,7 @@ class Runs(Connected):
 
     def let_go(self, lock: Lock, *, well: bool) -> Future[None]:
         """The end of ``hold``, after work that went ``well`` or did not."""
-        future: StagedFuture[None] = StagedFuture(threading.Event())
+        future: StagedFuture[None] = StagedFuture(threading.Event(), self._place)
 
         def stages() -> Generator[Stage, Outcome | None, None]:
             self._fence.drop(lock)
@@ -136,7 +136,7 @@ class Runs(Connected):
             what, cure = "this plan is being applied already", "wait for that, or make another plan"
             raise ClusterkitError(what, where=self.target.name, hint=cure)
         stop = stop or threading.Event()
-        future: StagedFuture[Outcome] = StagedFuture(stop)
+        future: StagedFuture[Outcome] = StagedFuture(stop, self._place)
 
         def warn(told: str) -> None:
             future.tell(lambda: emit(Warned(self.target.name, told)))

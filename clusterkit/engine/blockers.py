@@ -112,7 +112,7 @@ def _ask(
     things: Things, scope: Scope[Any], scale: float, threads: int
 ) -> tuple[dict[tuple[AnyKind, str, str], list[Occupant]], list[Finding]]:
     """The occupants of every thing, asked in parallel; in the order of ``things``."""
-    scheduler = Scheduler(threads)
+    scheduler = Scheduler(threads, place=scope.place)
     out: dict[tuple[AnyKind, str, str], list[Occupant]] = {}
     warnings: list[Finding] = []
     failed: list[Exception] = []

@@ -113,7 +113,7 @@ class Lock:
         self._renewing = threading.RLock()
         self._own = threading.local()
         self._over = False
-        self._lane = Scheduler(1, SHARED, urgent=True)
+        self._lane = Scheduler(1, SHARED, place=scope.place, urgent=True)
         """renews it"""
         self._let_go_here: Release | None = None
         self._said = -SAY

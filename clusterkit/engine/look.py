@@ -39,7 +39,7 @@ def look(
 
     So is one that the credentials may not list. ``Denied`` if they may list nothing at all.
     """
-    scheduler = Scheduler(threads)
+    scheduler = Scheduler(threads, place=inventory.scope.place)
     seen = Look()
     failed: list[Exception] = []
     give_up = scheduler.now() + backoff.deadline(PATIENCE, scale)

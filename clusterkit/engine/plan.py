@@ -115,7 +115,7 @@ def plan(
     wished = [w for w in wanted if w.kind not in seen.unreached]
     states = _single(seen.found)
     states |= {w.key: w.state for w in wished if isinstance(w, Existing)}
-    env = Env(scope.client, scope.cluster, scope.region, run, scale, states)
+    env = Env(scope.client, scope.cluster, scope.region, run, scale, states, place=scope.place)
     twins = {} if destroy else _twins(seen.found)
     denied = {kind.kind for kind in seen.denied}
     warnings = [
@@ -183,7 +183,7 @@ def _steps(
     wished: Sequence[Kind[Any, Any]], env: Env[Any], warnings: list[Finding], threads: int
 ) -> tuple[list[Step], list[NotOurs]]:
     """A step for each resource, compared in parallel, and the names that others have taken."""
-    scheduler = Scheduler(threads)
+    scheduler = Scheduler(threads, place=env.place)
     steps: dict[str, Step] = {}
     refused: list[Immutable] = []
     taken: list[NotOurs] = []

@@ -71,7 +71,7 @@ class Run:
         self._plan = plan
         self._emit = emit
         self._scale = scale
-        self._scheduler = Scheduler(threads, loop)
+        self._scheduler = Scheduler(threads, loop, place=scope.place)
         self._started = 0.0
         self._states = states = dict(plan.snapshot.states)
         lives: dict[str, int] = {}
@@ -84,6 +84,7 @@ class Run:
             scale,
             states,
             lives,
+            place=scope.place,
             destroying=plan.destroy,
         )
         inventory = Inventory(scope, scale=scale)

@@ -16,7 +16,7 @@ import itertools
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -159,12 +159,18 @@ class Scheduler:
     """
 
     def __init__(
-        self, limit: int = 16, loop: SharedLoop | None = None, *, urgent: bool = False
+        self,
+        limit: int = 16,
+        loop: SharedLoop | None = None,
+        *,
+        place: Hashable = None,
+        urgent: bool = False,
     ) -> None:
-        """At most ``limit`` calls at a time, on the threads that the process has for calls;
-        ``urgent`` ones before those of others. Without a ``loop`` it has its own.
+        """At most ``limit`` calls at a time, on the threads that the process has for calls of that
+        ``place``; ``urgent`` ones before those of others. Without a ``loop`` it has its own.
         """
         self._limit = limit
+        self._place = place
         self._urgent = urgent
         self._shared = loop
         self._loop: Loop = loop or Loop()
@@ -205,7 +211,8 @@ class Scheduler:
     def _begin(self) -> None:
         while self._work and self._begun < self._limit:
             function, then = self._work.popleft()
-            workers.SHARED.put(partial(self._make, function, then), urgent=self._urgent)
+            job = partial(self._make, function, then)
+            workers.SHARED.put(job, self._place, urgent=self._urgent)
             self._begun += 1
 
     def later(self, seconds: float, function: Callable[[], None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -15,5 +16,7 @@ class Scope(Generic[K]):
     client: K
     cluster: str
     region: str = ""
+    place: Hashable = field(default=None, kw_only=True)
+    """what it shares connections, and threads for calls, with (``CloudConnection.reached``)"""
     destroying: bool = field(default=False, kw_only=True)
     """the whole cluster is being destroyed: nothing in it needs care, and nothing is overlooked"""

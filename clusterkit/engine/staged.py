@@ -12,7 +12,7 @@ time.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Hashable
 from concurrent.futures import Future, wait
 from contextlib import suppress
 from functools import partial
@@ -37,11 +37,13 @@ LEAVE = 10.0
 class StagedFuture(Future[T]):
     """One such work; its result is what the generator returns or raises."""
 
-    def __init__(self, stop: threading.Event) -> None:
-        """A wait ends early when ``stop`` is set; a run is interrupted by it."""
+    def __init__(self, stop: threading.Event, place: Hashable = None) -> None:
+        """A wait ends early when ``stop`` is set; a run is interrupted by it. ``place``: whose
+        calls those of the stages are.
+        """
         super().__init__()
         self.set_running_or_notify_cancel()  # only ``stop`` ends it
-        self._lane = Scheduler(1, SHARED)
+        self._lane = Scheduler(1, SHARED, place=place)
         self._stop = stop
         self._noticed = False
         self._pausing = False

@@ -152,3 +152,20 @@ def test_time_in_which_the_process_was_stopped_does_not_count() -> None:
     out, _ = child.communicate(timeout=20)
     assert float(out) < 3.5
     assert scheduler.STOPPED > scheduler.TICK
+
+
+@pytest.mark.parametrize("urgent", [False, True])
+def test_calls_that_hang_leave_threads_for_those_of_other_places(*, urgent: bool) -> None:
+    """A region that answers nothing for a minute holds up nobody else's clusters and locks."""
+    over, hung, done = threading.Event(), list[bool](), list[int]()
+    stuck = Scheduler(60, place="eu-west-1", urgent=urgent)
+    other = Scheduler(place="europe-west1")
+    for _ in range(60):
+        stuck.call(lambda: over.wait(10.0), lambda result, _: hung.append(result))
+    for number in range(20):
+        other.call(lambda number=number: number, lambda result, _: done.append(result))
+    other.run()
+    assert sorted(done) == list(range(20))
+    over.set()
+    stuck.run()
+    assert hung == [True] * 60
