@@ -73,7 +73,7 @@ lines: $(READY)  ## lines of code per folder, compared with the tag before-groun
 
 bench: $(READY)  ## measure, against Terraform where it is installed
 	-$(BIN)/python bench/engine.py
-	-$(BIN)/python bench/chain.py
+	-$(BIN)/python bench/critical_path.py
 	-$(BIN)/python bench/terraform.py
 
 docs: $(READY)  ## write the generated pages: docs/profile.md, portability.md, cli.md, verify.md, and the chart

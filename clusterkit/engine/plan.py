@@ -74,7 +74,7 @@ class Plan:
 
     @property
     def typical(self) -> float:
-        """Seconds of the real cloud the longest chain of steps usually takes."""
+        """Seconds of the real cloud that the critical path usually takes."""
         ends: dict[str, float] = {}
         deps = {step.key: step.deps for step in self.steps} | dict(self.barriers)
         takes = {step.key: step.typical for step in self.steps}

@@ -1,4 +1,4 @@
-"""The page of --report and --html: what is recorded, the longest chain, the drawing, the file."""
+"""The page of --report and --html: what is recorded, the critical path, the drawing, the file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 
 from clusterkit.cli.clusters import Job, Result
 from clusterkit.cli.page import writing
-from clusterkit.cli.page.chain import longest
+from clusterkit.cli.page.critical_path import critical_path
 from clusterkit.cli.page.html import PICTURES, page
 from clusterkit.cli.page.layout import GAP, layers, place, reduced
 from clusterkit.cli.page.record import Picture, Recording, Thing, observed
@@ -146,20 +146,23 @@ def test_a_run_is_recorded() -> None:
     assert (things["key-pair/old"].word, things["key-pair/old"].id) == ("unchanged", "key-1")
 
 
-def test_the_longest_chain_adds_up() -> None:
-    chain = longest(recorded(EVENTS).things)
-    assert [each.key for each in chain] == ["role/node", "cluster/demo", "pool/default"]
-    assert (sum(each.seconds for each in chain), chain[-1].end) == (19, 20)  # and a second between
-    assert longest({}) == ()
+def test_the_critical_path_adds_up() -> None:
+    critical = critical_path(recorded(EVENTS).things)
+    assert [each.key for each in critical] == ["role/node", "cluster/demo", "pool/default"]
+    assert (sum(each.seconds for each in critical), critical[-1].end) == (
+        19,
+        20,
+    )  # and a second between
+    assert critical_path({}) == ()
 
 
-def test_a_chain_goes_through_what_took_no_time() -> None:
+def test_a_critical_path_goes_through_what_took_no_time() -> None:
     things = {
         "a/1": Thing("a/1", begin=0.0, end=3.0),
         "b/kept": Thing("b/kept", needs=frozenset({"a/1"})),
         "c/1": Thing("c/1", needs=frozenset({"b/kept"}), begin=3.0, end=4.0),
     }
-    assert [each.key for each in longest(things)] == ["a/1", "c/1"]
+    assert [each.key for each in critical_path(things)] == ["a/1", "c/1"]
 
 
 def test_what_an_interrupted_run_leaves_is_said() -> None:

@@ -28,7 +28,7 @@ Box = tuple[str, int]
 """kind and layer"""
 
 
-def graph(things: Mapping[str, Thing], chain: Sequence[Thing]) -> Markup:
+def graph(things: Mapping[str, Thing], critical: Sequence[Thing]) -> Markup:
     """The drawing at its own size."""
     needs = {key: {n for n in each.needs if n in things} for key, each in things.items()}
     layer = layers(needs)
@@ -36,7 +36,7 @@ def graph(things: Mapping[str, Thing], chain: Sequence[Thing]) -> Markup:
     inside: dict[Box, list[Thing]] = {}
     for key, each in things.items():
         inside.setdefault(box_of[key], []).append(each)
-    links = [each.key for each in chain]
+    links = [each.key for each in critical]
     marked = {(box_of[user], box_of[need]) for need, user in pairwise(links) if need in needs[user]}
     edges: dict[Box, set[Box]] = {box: set() for box in inside}
     for key, direct in needs.items():
@@ -58,14 +58,14 @@ def graph(things: Mapping[str, Thing], chain: Sequence[Thing]) -> Markup:
         for number, y in enumerate(heights_between, need[1] + 1):
             points += [(lefts[number], y), (lefts[number] + widths[number], y)]
         points.append((lefts[user[1]] - 5, tops[user] + heights[user] / 2))
-        on = " chain" if (user, need) in marked else ""
+        on = " critical" if (user, need) in marked else ""
         lines.append(
             tag("path", d=_curve(points), class_=f"edge{on}", marker_end=f"url(#to{on[1:]})")
         )
-    lines.sort(key=lambda line: "chain" in line)
-    on_chain = frozenset(links)
+    lines.sort(key=lambda line: "critical" in line)
+    on_path = frozenset(links)
     boxes = [
-        _box(of, lefts[box[1]], tops[box], widths[box[1]], heights[box], on_chain)
+        _box(of, lefts[box[1]], tops[box], widths[box[1]], heights[box], on_path)
         for box, of in inside.items()
     ]
     wide = x - BETWEEN + 1
@@ -84,9 +84,14 @@ def _rows(of: Sequence[Thing]) -> list[str]:
 
 
 def _box(
-    of: Sequence[Thing], left: float, top: float, width: float, height: float, chain: frozenset[str]
+    of: Sequence[Thing],
+    left: float,
+    top: float,
+    width: float,
+    height: float,
+    critical: frozenset[str],
 ) -> Markup:
-    on = " chain" if any(each.key in chain for each in of) else ""
+    on = " critical" if any(each.key in critical for each in of) else ""
     tone = " bad" if any(each.tone == "bad" for each in of) else ""
     parts = [
         tag("rect", x=left, y=top, width=width, height=height, rx=7, class_=f"box{on}{tone}"),
@@ -98,7 +103,7 @@ def _box(
             parts.append(tag("text", name, x=left + PAD, y=y, class_="row rest"))
             continue
         thing = of[number]
-        on = " chain" if thing.key in chain else ""
+        on = " critical" if thing.key in critical else ""
         sign = tag("tspan", SIGNS[thing.tone], class_=f"sign {thing.tone}")
         told = tag("title", f"{thing.key}: {thing.word}{f' ({thing.id})' if thing.id else ''}")
         place = {"x": left + PAD, "y": y}
@@ -125,6 +130,6 @@ def _arrows() -> Markup:
         tag("marker", tag("path", d="M0 0L6 3L0 6z", class_=f"arrow {name}"), id=f"to{name}",
             viewBox="0 0 6 6", refX=1, refY=3, markerWidth=6, markerHeight=6,
             markerUnits="userSpaceOnUse", orient="auto")
-        for name in ("", "chain")
+        for name in ("", "critical")
     ]  # fmt: skip
     return tag("defs", joined(heads))

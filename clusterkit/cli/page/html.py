@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from importlib.resources import files
 
-from clusterkit.cli.page.chain import longest
+from clusterkit.cli.page.critical_path import critical_path
 from clusterkit.cli.page.graph import SIGNS, graph
 from clusterkit.cli.page.markup import Markup, joined, tag
 from clusterkit.cli.page.record import Picture, Thing, without_idle
@@ -20,7 +20,7 @@ from clusterkit.version import __version__
 
 PICTURES = 12
 """clusters of a page that are drawn: those that failed, then the slowest; of the others it has the
-longest chain, so that 400 stay within a few MB
+critical path, so that 400 stay within a few MB
 """
 DOCTYPE = "<!doctype html>\n"
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -88,8 +88,8 @@ def _counts(shown: Picture) -> str:
 
 
 def _body(shown: Picture) -> Markup:
-    chain = longest(shown.things)
-    return joined((_told(shown), _times(shown, chain), _drawing(shown, chain), _table(shown)))
+    critical = critical_path(shown.things)
+    return joined((_told(shown), _times(shown, critical), _drawing(shown, critical), _table(shown)))
 
 
 def _told(shown: Picture) -> Markup:
@@ -124,22 +124,23 @@ def _told(shown: Picture) -> Markup:
     return joined(parts)
 
 
-def _times(shown: Picture, chain: tuple[Thing, ...]) -> Markup:
-    if not chain:
+def _times(shown: Picture, critical: tuple[Thing, ...]) -> Markup:
+    if not critical:
         return Markup("")
-    last = chain[-1]
+    last = critical[-1]
     legend = [
-        _sample("bar chain", "longest chain"),
+        _sample("bar critical", "critical path"),
         _sample("bar", "other steps"),
         _sample("usual", "what it usually takes"),
         _sample("retry", "waits for a retry"),
         tag("li", "lines: what a step waited for"),
     ]
-    slowest = max(chain, key=lambda each: each.seconds)
+    slowest = max(critical, key=lambda each: each.seconds)
     share = slowest.seconds / max(last.end, 1e-9)
     told = (
-        f"The longest chain has {len(chain)} step{'s' if len(chain) > 1 else ''} and ends with "
-        f"{last.key} after {clock(last.end)}: nothing else would have made this run shorter. "
+        f"The critical path has {len(critical)} step{'s' if len(critical) > 1 else ''} and ends "
+        f"with {last.key} after {clock(last.end)}: only a shorter step on it makes the run "
+        f"shorter. "
         f"{slowest.key} is {share:.0%} of it."
     )
     return joined(
@@ -147,9 +148,9 @@ def _times(shown: Picture, chain: tuple[Thing, ...]) -> Markup:
             tag("h3", "Timeline"),
             tag("p", told, class_="soft"),
             tag("ul", *legend, class_="legend"),
-            timeline(shown, chain),
-            tag("h3", "Longest chain"),
-            _chain_table(chain),
+            timeline(shown, critical),
+            tag("h3", "Critical path"),
+            _critical_table(critical),
         )
     )
 
@@ -161,10 +162,10 @@ def _sample(what: str, told: str) -> Markup:
     return tag("li", tag("svg", drawn, width=28, height=14, aria_hidden="true"), told)
 
 
-def _chain_table(chain: Sequence[Thing]) -> Markup:
-    end = max(chain[-1].end, 1e-9)
+def _critical_table(critical: Sequence[Thing]) -> Markup:
+    end = max(critical[-1].end, 1e-9)
     rows, busy = [], 0.0
-    for thing in chain:
+    for thing in critical:
         share = thing.seconds / end
         busy += thing.seconds
         bar = _span((thing.begin or 0.0) / end, share)
@@ -180,7 +181,7 @@ def _chain_table(chain: Sequence[Thing]) -> Markup:
         for told, took in sums
     ]
     head = _head("step", "#took", "#usually", "#share", "#done after", "")
-    return _wide("The longest chain", head, rows, foot)
+    return _wide("The critical path", head, rows, foot)
 
 
 def _usual(thing: Thing) -> str:
@@ -193,7 +194,7 @@ def _span(left: float, width: float) -> Markup:
     return tag("td", tag("span", class_="share", style=style), class_="span")
 
 
-def _drawing(shown: Picture, chain: tuple[Thing, ...]) -> Markup:
+def _drawing(shown: Picture, critical: tuple[Thing, ...]) -> Markup:
     if not shown.things:
         return Markup("")
     ran = any(each.begin is not None for each in shown.things.values())
@@ -203,7 +204,7 @@ def _drawing(shown: Picture, chain: tuple[Thing, ...]) -> Markup:
     legend = [tag("li", tag("span", f"{SIGNS[tone]} ", class_=tone), words[tone]) for tone in tones]
     told = "Left to right: what comes first stands left of what waits for it."
     where = tag(
-        "div", graph(shown.things, chain), class_="wide", role="region", tabindex="0",
+        "div", graph(shown.things, critical), class_="wide", role="region", tabindex="0",
         aria_label="Graph of the resources",
     )  # fmt: skip
     return joined(
@@ -293,7 +294,7 @@ def _several(pictures: Sequence[Picture], verb: str, seconds: float) -> Markup:
     note = ""
     if len(pictures) > PICTURES:
         note = f"{PICTURES} are drawn: those that failed, then the slowest. "
-        note += "The others have their longest chain."
+        note += "The others have their critical path."
     sections = [_section(each, number, id(each) in chosen) for number, each in enumerate(pictures)]
     return joined(
         (
@@ -314,8 +315,8 @@ def _section(shown: Picture, number: int, drawn: bool) -> Markup:
     if drawn:
         inside = _body(shown)
     else:
-        chain = longest(shown.things)
-        table = _chain_table(chain) if chain else ""
+        critical = critical_path(shown.things)
+        table = _critical_table(critical) if critical else ""
         inside = joined((_told(shown), table))
     # a link to what is inside opens it
     inside = tag("div", inside, id=f"c{number}")

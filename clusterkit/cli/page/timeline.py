@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from clusterkit.cli.page.chain import waited_for
+from clusterkit.cli.page.critical_path import waited_for
 from clusterkit.cli.page.markup import Markup, joined, tag
 from clusterkit.cli.page.record import Picture, Thing
 from clusterkit.engine.words import brief, clock
@@ -26,7 +26,7 @@ ROOM = 0.16
 """share of the width that is enough for words beside a bar"""
 
 
-def timeline(shown: Picture, chain: tuple[Thing, ...]) -> Markup:
+def timeline(shown: Picture, critical: tuple[Thing, ...]) -> Markup:
     """The rows, oldest first; empty if nothing ran."""
     ran = [thing for thing in shown.things.values() if thing.begin is not None]
     if not ran:
@@ -34,7 +34,7 @@ def timeline(shown: Picture, chain: tuple[Thing, ...]) -> Markup:
     ran.sort(key=lambda each: (each.begin or 0.0, each.end, each.key))
     whole = max(shown.seconds, *(each.end for each in ran), 1e-3)
     scale = WIDE / whole
-    marked = {each.key for each in chain}
+    marked = {each.key for each in critical}
     rows = {each.key: number for number, each in enumerate(ran)}
     ticks = _ticks(whole)
     lines = [
@@ -43,7 +43,7 @@ def timeline(shown: Picture, chain: tuple[Thing, ...]) -> Markup:
     ]
     ways, bars, words = [], [], []
     for each in ran:
-        on = " chain" if each.key in marked else ""
+        on = " critical" if each.key in marked else ""
         y = rows[each.key] * ROW
         before = waited_for(each, shown.things)
         if before is not None and before.key in rows:
@@ -53,7 +53,7 @@ def timeline(shown: Picture, chain: tuple[Thing, ...]) -> Markup:
             ways.append(tag("path", d=way, class_=f"way{linked}"))
         bars.append(_bar(each, y, scale, on))
         words.append(_words(each, y, whole, on))
-    ways.sort(key=lambda way: "chain" in way)
+    ways.sort(key=lambda way: "critical" in way)
     drawing = tag(
         "svg", *lines, *ways, *bars,
         viewBox=f"0 0 {WIDE:.0f} {ROW * len(ran)}", preserveAspectRatio="none",

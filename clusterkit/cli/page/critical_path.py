@@ -1,4 +1,4 @@
-"""What waited for what: the chain of steps that a run could not be faster than."""
+"""The critical path of a run: the steps that it could not be faster than."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _timed(thing: Thing, things: Mapping[str, Thing]) -> Iterator[Thing]:
             yield things[key]
 
 
-def longest(things: Mapping[str, Thing]) -> tuple[Thing, ...]:
+def critical_path(things: Mapping[str, Thing]) -> tuple[Thing, ...]:
     """From what ended last back to the beginning, each with the one it waited for; in the order
     they ran. Their times, and those between them, add up to the end of the last.
     """

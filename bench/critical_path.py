@@ -1,11 +1,12 @@
-"""How much longer ``up`` takes than the longest chain of what it has to wait for.
+"""How much longer ``up`` takes than its critical path: what it has to wait for in turn.
 
-``python bench/chain.py [--pace 60] [--cloud aks,alibaba,eks,gke]`` starts a sandbox and brings up
-one cluster per cloud, each command a process of its own, as a user runs it. The chain is the sum of
-recorded durations (``clusterkit_sandbox/pace.py``) that nothing can shorten. Two figures are held
-against it: the run's own, from the first step to the last, for which the goal is; and the whole
-command's, with the start of Python, preflight, the first look and the kubeconfig, which take as
-long at every pace, and on AKS and GKE the activation of APIs. Exits 1 if a goal is missed.
+``python bench/critical_path.py [--pace 60] [--cloud aks,alibaba,eks,gke]`` starts a sandbox and
+brings up one cluster per cloud, each command a process of its own, as a user runs it. The critical
+path is the sum of recorded durations (``clusterkit_sandbox/pace.py``) that nothing can shorten. Two
+figures are compared with it: the time of the run, from its first step to its last, which has the
+goal; and that of the whole command, which also starts Python, runs preflight and the first look,
+writes the kubeconfig (these take as long at every pace) and, on AKS and GKE, activates APIs. Exits
+1 if a goal is missed.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from measure import Bench, Taken
 from clusterkit_sandbox.pace import Pace
 
 PROFILES = Path(__file__).parent.parent / "profiles"
-CHAINS = {
+PATHS = {
     "aks": (
         "azure/public-ip/create",
         "azure/nat-gateway/create",
@@ -55,7 +56,7 @@ nodes, the last add-ons; for AKS the right to use the network before the cluster
 gives pods their rights, which takes the first cluster of a project
 """
 GOAL = 0.05
-"""how much longer than the chain the run may take, as a share"""
+"""how much longer than the critical path the run may take, as a share"""
 
 
 def up(bench: Bench, cloud: str) -> tuple[Taken, float]:
@@ -78,11 +79,11 @@ def main() -> int:
     """Measure each cloud asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pace", default="60", help="how many times faster than the real cloud")
-    parser.add_argument("--cloud", default=",".join(CHAINS), help="as in aks,alibaba,eks,gke")
+    parser.add_argument("--cloud", default=",".join(PATHS), help="as in aks,alibaba,eks,gke")
     given = parser.parse_args()
     pace, missed = Pace.parse(given.pace), False
-    print(f"pace {pace}: seconds, and how much more than the chain")
-    print("| cloud | chain | run | | goal 5 % | command | | requests |")
+    print(f"pace {pace}: seconds, and how much more than the critical path")
+    print("| cloud | critical path | run | | goal 5 % | command | | requests |")
     print("|---|---|---|---|---|---|---|---|")
     for cloud in given.cloud.split(","):
         with tempfile.TemporaryDirectory(prefix="clusterkit-bench-") as name:
@@ -91,12 +92,12 @@ def main() -> int:
                 taken, run = up(bench, cloud)
             finally:
                 bench.close()
-        chain = sum(pace.seconds(what) for what in CHAINS[cloud])
-        over, whole = run / chain - 1, taken.wall / chain - 1
+        critical = sum(pace.seconds(what) for what in PATHS[cloud])
+        over, whole = run / critical - 1, taken.wall / critical - 1
         met = "met" if over <= GOAL else "MISSED"
         missed = missed or over > GOAL
         print(
-            f"| {cloud} | {chain:.2f} | {run:.2f} | {over:+.1%} | {met} "
+            f"| {cloud} | {critical:.2f} | {run:.2f} | {over:+.1%} | {met} "
             f"| {taken.wall:.2f} | {whole:+.1%} | {taken.requests} |",
             flush=True,
         )
