@@ -29,6 +29,8 @@
     ├─ Immutable              10   cannot be changed in place
     ├─ Diverged               11   three updates did not settle it: a bug in a driver
     ├─ TimedOut               12   nothing changed for too long; the same command continues
+    ├─ Blocked                13   what is not ours keeps a thing of ours from being deleted
+    ├─ Locked                 14   another run has taken the cluster over
     └─ Interrupted           130   Ctrl-C; the same command continues
 
 ``Absent`` is not among them: it says that something a resource needs does not exist (yet), and
@@ -158,6 +160,14 @@ class CloudError(ClusterkitError):
         self.code = code
         self.operation = operation
         self.request_id = request_id
+
+    @property
+    def origin(self) -> str:
+        """What the vendor's support asks for: ``ec2:CreateVpc VpcLimitExceeded, request 7c0d``;
+        empty if the error has none of it.
+        """
+        refused = " ".join(filter(None, (self.operation, self.code)))
+        return ", ".join(filter(None, (refused, self.request_id and f"request {self.request_id}")))
 
 
 class Retryable(CloudError):

@@ -16,7 +16,7 @@ from clusterkit.engine import words
 from clusterkit.engine.seen import about
 from clusterkit.engine.target import Target
 from clusterkit.engine.words import brief
-from clusterkit.errors import ClusterkitError, Finding, PreflightError, ProfileError
+from clusterkit.errors import CloudError, ClusterkitError, Finding, PreflightError, ProfileError
 
 MARKS = {"create": "+", "update": "~", "replace": "±", "wait": "…", "delete": "-", "sweep": "-"}
 _WHOLE_WORDS: Any = {"break_long_words": False, "break_on_hyphens": False}
@@ -140,11 +140,8 @@ def show_error(console: Console, error: BaseException, *, debug: bool) -> None:
         return
     labelled(console, ("error: ", "bold red"), _what(error))
     if isinstance(error, ClusterkitError):
-        details = [getattr(error, part, "") for part in ("operation", "code")]
-        request = getattr(error, "request_id", "")
-        told = " ".join(d for d in details if d) + (f", request {request}" if request else "")
-        if told.strip():
-            labelled(console, _UNDER, f"({told.strip()})", "dim")
+        if isinstance(error, CloudError) and error.origin:
+            labelled(console, _UNDER, f"({error.origin})", "dim")
         if error.hint:
             labelled(console, _UNDER, error.hint)
     elif not debug:

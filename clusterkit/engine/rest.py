@@ -1,4 +1,5 @@
-"""JSON over HTTPS, for APIs without an SDK worth its weight; Kubernetes is the first.
+"""JSON over HTTPS, for APIs without an SDK worth its weight: Kubernetes, Google Cloud but for GKE,
+Azure's Resource Manager but for AKS.
 
 One request is one call: retrying is the engine's. Whatever goes wrong becomes one of
 ``clusterkit.errors`` here, and the observer is told of every request and answer.
@@ -19,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
-from clusterkit.engine.error_table import ErrorTable
 from clusterkit.engine.exchange import Exchange, Observe
 from clusterkit.engine.target import CloudConnection, proxy_of_environment
 from clusterkit.engine.workers import MOST
@@ -76,20 +76,7 @@ class Reply(NamedTuple):
 
 
 Refusal = Callable[[Answer], ClusterkitError]
-
-
-def by_table(
-    table: ErrorTable, read: Callable[[Answer], tuple[str, str, str]]
-) -> Callable[[Answer], ClusterkitError]:
-    """The refusals of an API: ``read`` finds code, message and request id in an answer."""
-
-    def refusal(answer: Answer) -> ClusterkitError:
-        code, message, request_id = read(answer)
-        return table.classify(
-            code, answer.status, message, answer.operation, request_id, answer.after
-        )
-
-    return refusal
+"""what an answer that is not 2xx means; a driver's is in its ``errors.py``"""
 
 
 class RestClient:

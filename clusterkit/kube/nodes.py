@@ -11,6 +11,7 @@ from clusterkit.engine.scope import Scope
 from clusterkit.engine.seen import range_of
 from clusterkit.errors import Absent, CloudError
 from clusterkit.kube.api import HasKube
+from clusterkit.kube.conditions import is_true
 from clusterkit.naming import MACHINE
 from clusterkit.profile.pool import Pool, machine_text
 
@@ -92,8 +93,5 @@ def ready(scope: Scope[HasKube], label: str) -> Counter[str] | None:
     return Counter(
         str((node["metadata"].get("labels") or {}).get(label, ""))
         for node in nodes
-        if any(
-            condition["type"] == "Ready" and condition["status"] == "True"
-            for condition in (node.get("status") or {}).get("conditions") or ()
-        )
+        if is_true(node.get("status"), "Ready")
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from clusterkit.kube.api import KubeApi, Object
+from clusterkit.kube.api import KubeApi
+from clusterkit.kube.conditions import is_true
 
 
 def overview(kube: KubeApi) -> dict[str, Any]:
@@ -13,9 +14,5 @@ def overview(kube: KubeApi) -> dict[str, Any]:
     """
     version = (kube.get("/version") or {}).get("gitVersion", "")
     nodes = kube.list("/api/v1/nodes")
-    return {"version": version, "nodes": {"ready": sum(map(_ready, nodes)), "total": len(nodes)}}
-
-
-def _ready(node: Object) -> bool:
-    conditions = node.get("status", {}).get("conditions") or ()
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+    ready = sum(is_true(node.get("status"), "Ready") for node in nodes)
+    return {"version": version, "nodes": {"ready": ready, "total": len(nodes)}}

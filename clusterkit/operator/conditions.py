@@ -6,7 +6,7 @@ from typing import Any
 
 from clusterkit.engine.plan import Plan
 from clusterkit.engine.words import brief, counts
-from clusterkit.errors import ClusterkitError, PreflightError, ProfileError
+from clusterkit.errors import CloudError, ClusterkitError, PreflightError, ProfileError
 from clusterkit.kube.conditions import LONGEST, Condition
 
 MOST = 20
@@ -33,11 +33,8 @@ def told(error: BaseException) -> str:
         )
     if not isinstance(error, ClusterkitError):
         return f"this is a bug in clusterkit ({type(error).__name__}); the operator's log has it"
-    details = [str(getattr(error, part, "")) for part in ("operation", "code")]
-    request = str(getattr(error, "request_id", ""))
-    said = " ".join(filter(None, details)) + (f", request {request}" if request else "")
-    more = f" ({said})" if said else ""
-    return brief(f"{error}{more}" + (f"; {error.hint}" if error.hint else ""), LONGEST)
+    origin = f" ({error.origin})" if isinstance(error, CloudError) and error.origin else ""
+    return brief(f"{error}{origin}" + (f"; {error.hint}" if error.hint else ""), LONGEST)
 
 
 def summary(plan: Plan) -> dict[str, Any]:

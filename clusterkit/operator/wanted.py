@@ -121,7 +121,7 @@ def observes(body: Body) -> bool:
 
 
 def asked(body: Body) -> tuple[object, ...]:
-    """What a change of makes a plan out of date."""
+    """The parts of the object that a plan depends on: it is out of date when one has changed."""
     metadata = body["metadata"]
     said = (annotation(body, each) for each in (PAUSED, CONFIRM, ADOPT))
     parts = ("uid", "generation", "deletionTimestamp")

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from clusterkit.errors import ClusterkitError, Denied
+from clusterkit.kube.conditions import is_true
 from clusterkit.kube.quantity import GIB, amount
 from clusterkit.ready.checks import Check, Result
 from clusterkit.ready.kaniko import Resources
@@ -105,8 +106,7 @@ def _nodes(subject: Subject) -> Iterator[Result]:
 def _useless(node: Mapping[str, Any]) -> str:
     """Why no ordinary pod can go to a node; empty if one can."""
     spec, metadata = node.get("spec") or {}, node["metadata"]
-    conditions = (node.get("status") or {}).get("conditions") or ()
-    if not any(one["type"] == "Ready" and one["status"] == "True" for one in conditions):
+    if not is_true(node.get("status"), "Ready"):
         return "not Ready"
     if spec.get("unschedulable"):
         return "cordoned"

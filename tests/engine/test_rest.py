@@ -11,7 +11,7 @@ import pytest
 
 from clusterkit.engine.error_table import ErrorTable, Row
 from clusterkit.engine.exchange import Exchange
-from clusterkit.engine.rest import Answer, RestClient, by_table, cloud_pool, pool
+from clusterkit.engine.rest import Answer, RestClient, cloud_pool, pool
 from clusterkit.engine.target import CloudConnection
 from clusterkit.errors import ClusterkitError, QuotaExceeded, Rejected, Throttled, Unreachable
 from tests.unit.loopback import Heard, Loopback, loopback
@@ -20,9 +20,11 @@ HOST = "https://compute.example.test"
 TABLE = ErrorTable([Row(QuotaExceeded, "quotaExceeded"), Row(Throttled, "rateLimitExceeded")], {})
 
 
-def told(answer: Answer) -> tuple[str, str, str]:
-    error = json.loads(answer.body)["error"]
-    return error["status"], error["message"], answer.headers.get("X-Request-Id", "")
+def refusal(answer: Answer) -> ClusterkitError:
+    error, request_id = json.loads(answer.body)["error"], answer.headers.get("X-Request-Id", "")
+    return TABLE.classify(
+        error["status"], answer.status, error["message"], answer.operation, request_id, answer.after
+    )
 
 
 def nothing(heard: Heard) -> tuple[int, bytes]:
@@ -38,7 +40,7 @@ def server(tmp_path: Path) -> Iterator[Loopback]:
 def client(server: Loopback, seen: list[Exchange] | None = None) -> RestClient:
     return RestClient(
         pool(HOST, ca=server.ca_file.read_text(), proxy=server.proxy),
-        by_table(TABLE, told),
+        refusal,
         service="compute",
         headers=lambda: {"Authorization": "Bearer t"},
         observe=None if seen is None else seen.append,
@@ -100,7 +102,7 @@ def test_the_authorities_that_the_vendors_tools_are_told_of(
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(server.ca_file))
     wire = CloudConnection(server.proxy)
-    found = RestClient(cloud_pool(HOST, wire), by_table(TABLE, told), service="compute")
+    found = RestClient(cloud_pool(HOST, wire), refusal, service="compute")
     assert found.call("x", "GET", f"{HOST}/x") == {}
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "missing"))
     with pytest.raises(ClusterkitError, match="missing holds no certificate authorities"):
@@ -116,6 +118,6 @@ def test_a_stranger_and_a_dead_proxy_are_told_apart(server: Loopback, tmp_path: 
         (stranger, server.proxy, Rejected),
         (server.ca_file.read_text(), "http://127.0.0.1:9", Unreachable),
     ):
-        made = RestClient(pool(HOST, ca=ca, proxy=proxy), by_table(TABLE, told), service="compute")
+        made = RestClient(pool(HOST, ca=ca, proxy=proxy), refusal, service="compute")
         with pytest.raises(error):
             made.call("networks.get", "GET", f"{HOST}/networks/a")

@@ -110,7 +110,7 @@ class Recording:
         thing = shown.things.get(getattr(event, "key", ""))
         match event:
             case RunStarted():
-                shown.start, shown.began = self._clock(), datetime.now().astimezone()
+                shown.start, shown.began = self._clock(), local_time()
             case Warned(where, what):
                 shown.warnings.append(Finding(what, where=where))
             case RunEnded():
@@ -250,6 +250,6 @@ def _words(state: object) -> Iterable[str]:
         yield from _words({part.name: getattr(state, part.name) for part in fields(state)})
 
 
-def now() -> datetime:
+def local_time() -> datetime:
     """The time of day on this machine, with its zone."""
     return datetime.now(UTC).astimezone()

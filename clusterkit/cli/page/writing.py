@@ -9,7 +9,7 @@ from pathlib import Path
 
 from clusterkit import localfile
 from clusterkit.cli.clusters import Clusters, Job
-from clusterkit.cli.page.record import Picture, Recording, now, observed
+from clusterkit.cli.page.record import Picture, Recording, local_time, observed
 from clusterkit.cli.target import profile_path, read_profile
 from clusterkit.cli.ui import UI
 from clusterkit.errors import ClusterkitError, Finding, Interrupted, UsageError
@@ -100,7 +100,7 @@ def _write(file: Path, verb: str, clusters: Clusters, seconds: float, shown: UI)
     from clusterkit.cli.page.html import page
 
     pictures = [job.recording.picture for job in clusters.jobs if job.recording]
-    text = page(verb, pictures, seconds, now())
+    text = page(verb, pictures, seconds, local_time())
     try:
         localfile.replace(file, text.encode(), secret=False)
     except OSError as error:  # what was done to the clusters counts, and has its own exit code
