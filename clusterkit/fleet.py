@@ -31,7 +31,7 @@ R = TypeVar("R")
 
 Waiting = Generator[Future[Any], Any, R]
 """work that yields what it waits for, gets its result or error, and returns its own result"""
-BEFORE = "interrupted before it was begun"
+BEFORE = "interrupted before it began"
 AT_ONCE = 16
 """clusters on which threads work at a time; the others wait for a cloud or for their turn"""
 

@@ -116,7 +116,7 @@ def up(
         bool | None,
         typer.Option(
             "--use/--no-use",
-            help="Make the cluster kubectl's current context. Several leave it as it is.",
+            help="Make the cluster kubectl's current context. With several clusters it stays.",
             show_default="use",
         ),
     ] = None,
@@ -251,8 +251,8 @@ def status(
         typer.Option(
             "--html",
             metavar="FILE",
-            help="Write it to FILE as a web page as well: the graph of what exists, and what the "
-            "profile has besides.",
+            help="Also write it to FILE as a web page: the graph of what exists and, with a "
+            "profile, of what is missing.",
         ),
     ] = None,
     output: o.OutputOpt = "auto",

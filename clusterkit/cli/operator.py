@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from clusterkit.operator.run import Options
 
 app = typer.Typer(
-    help="Keep clusters as Kubernetes objects, by kubectl apply.",
+    help="Manage clusters as Kubernetes objects, with kubectl apply.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -47,7 +47,7 @@ def run(
         typer.Option(
             "--watch",
             metavar="NAMESPACE",
-            help="Keep the CloudClusters of this namespace only. Repeatable.",
+            help="Reconcile only the CloudClusters of this namespace. Can be repeated.",
         ),
     ] = None,
     interval: Annotated[
@@ -56,7 +56,9 @@ def run(
     takeover: Annotated[
         float,
         typer.Option(
-            "--takeover", help="Seconds of silence after which others do a replica's work.", min=1
+            "--takeover",
+            help="Seconds without a renewed Lease after which others take over a replica's work.",
+            min=1,
         ),
     ] = 15.0,
     port: Annotated[
@@ -76,7 +78,7 @@ def run(
     sandbox: o.Sandbox = False,
     debug: o.Debug = False,
 ) -> int:
-    """Keep the clusters of all CloudClusters, until Ctrl-C.
+    """Reconcile all CloudClusters until Ctrl-C.
 
     Replicas share the work by themselves: start as many as you like. With --sandbox alone it is a
     demonstration on one machine: the clouds are emulated, and so is the management cluster.
@@ -121,7 +123,7 @@ def manifests(
     ] = "clusterkit-operator:latest",
     namespace: Namespace = NAMESPACE,
     replicas: Annotated[
-        int, typer.Option("--replicas", help="How many share the work.", min=1)
+        int, typer.Option("--replicas", help="Replicas, which share the work.", min=1)
     ] = 1,
     default_credentials: Annotated[
         bool, typer.Option("--default-credentials", help="As for operator run.")

@@ -116,8 +116,8 @@ RegistryUser = Annotated[
     typer.Option(
         "--registry-user",
         envvar="CLUSTERKIT_REGISTRY_USER",
-        help="User name at the registry of ready.kaniko.registry, or, for Jenkins X, at a cloud's "
-        "registry that knows no identity of pods.",
+        help="User name at the registry of ready.kaniko.registry or, for Jenkins X, at a cloud's "
+        "registry to which pods cannot log in by an identity.",
     ),
 ]
 RegistryPassword = Annotated[

@@ -42,7 +42,7 @@ def jenkins_x(
         typer.Option(
             "--git-user",
             envvar="CLUSTERKIT_GIT_USER",
-            help="Whom Jenkins X is at the server of ready.jenkins_x.git_url.",
+            help="The user that Jenkins X logs in as, at the server of ready.jenkins_x.git_url.",
         ),
     ] = None,
     git_token_stdin: Annotated[

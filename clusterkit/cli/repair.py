@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from clusterkit.cluster import Plan
     from clusterkit.fleet import Waiting
 
-NO_CURE = "what is wrong cannot be repaired so: do what is said above"
+NO_CURE = "this cannot be repaired automatically: do what is said above"
 
 app = typer.Typer(
-    help="Set right one part of a cluster, and nothing else of it.",
+    help="Repair one part of a cluster and change nothing else.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

@@ -39,13 +39,13 @@ Allow = Annotated[
     typer.Option(
         "--allow",
         metavar="ACTION|FILE",
-        help="Make a user who may do only this: actions, or a file with a policy. Repeatable.",
+        help="Make a user who may do only this: actions, or a file with a policy. Can be repeated.",
     ),
 ]
 
 
 _ENV = (
-    "Print shell variables that lead other tools to the sandbox.\n\n"
+    "Print shell variables that point other tools at the sandbox.\n\n"
     f"They are for {EXAMPLES.tools} and others. Starts the sandbox if it is not running."
 )
 

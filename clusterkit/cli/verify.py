@@ -33,11 +33,16 @@ def verify(
     ] = False,
     kubeconfig: Annotated[
         Path | None,
-        typer.Option("--kubeconfig", help="Reach the cluster by this file: any cluster."),
+        typer.Option(
+            "--kubeconfig",
+            help="The kubeconfig of the cluster to check, which may be any cluster.",
+        ),
     ] = None,
     context: Annotated[
         str | None,
-        typer.Option("--context", help="Of the kubeconfig. Default: its current context."),
+        typer.Option(
+            "--context", help="The context to use. Default: the kubeconfig's current one."
+        ),
     ] = None,
     purposes: Annotated[
         list[str] | None,

@@ -36,7 +36,7 @@ def check_alike(pools: Sequence[ScalingPool], choice: Choice, report: Report) ->
             report.error(what, where, "add a pool for each kind of accelerator")
         elif len(sizes) > 1 and pool.automatic:
             what = f"the types differ in size: {_told(known, _shape)}"
-            hint = "the autoscaler reckons with the first only; choose types of one size"
+            hint = "the autoscaler considers only the first; choose types of one size"
             report.warn(what, where, hint)
 
 

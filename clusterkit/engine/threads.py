@@ -61,7 +61,7 @@ def start(work: Callable[[], object], name: str) -> Thread:
 
 
 def _refused(why: str) -> ClusterkitError:
-    return ClusterkitError(f"this process may not start another thread: {why}", hint=RAISE)
+    return ClusterkitError(f"this process cannot start another thread: {why}", hint=RAISE)
 
 
 def out_of_memory() -> ClusterkitError:

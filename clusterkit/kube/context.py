@@ -92,7 +92,7 @@ class Context:
         cluster, user = self._cluster.body, self._user.body
         server = str(cluster.get("server") or "")
         if not server.startswith("https://"):
-            raise UsageError(f"its server is no https URL: {server or 'none'}", where=self.name)
+            raise UsageError(f"its server is not an https URL: {server or 'none'}", where=self.name)
         for key in ("insecure-skip-tls-verify", "tls-server-name"):
             if cluster.get(key):
                 hint = "put the cluster's certificate-authority-data into the kubeconfig"

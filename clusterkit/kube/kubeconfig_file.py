@@ -311,7 +311,7 @@ def _check(path: Path, root: Any) -> None:
         if entries is None:
             continue
         if not isinstance(entries, list):
-            raise _broken(path, f"is not a kubeconfig: its {kind} are no list")
+            raise _broken(path, f"is not a kubeconfig: its {kind} are not a list")
         for entry in entries:
             inner = kind.removesuffix("s")
             if not (isinstance(entry, dict) and "name" in entry and entry.get(inner) is not None):

@@ -31,7 +31,7 @@ def check(option: str, file: Path | None) -> None:
         what = f"cannot be written: {error.strerror or error}"
         raise UsageError(what, where=where, hint=hint) from error
     if there and there.lower() != START:
-        what = "exists and is no HTML page, so it is not replaced"
+        what = "exists and is not an HTML page, so it is not replaced"
         raise UsageError(what, where=where, hint=hint)
 
 
