@@ -93,8 +93,8 @@ class Emulator(Protocol):
         """
 
     def identity(self, permissions: Permissions) -> Mapping[str, str]:
-        """Make a user of the account who may do so much, and return what ``environment`` returns
-        for him. A call that needs more is refused in the service's words.
+        """Make a user of the account with these permissions, and return its ``environment``. A
+        call that needs more is refused in the service's words.
         """
 
     def warm(self) -> None:

@@ -25,7 +25,7 @@ from clusterkit.engine.events import (
     Warned,
 )
 from clusterkit.engine.target import Target
-from clusterkit.engine.words import brief, clock, done_word
+from clusterkit.engine.words import brief, clock, done_word, line
 
 FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 """what turns while something goes on"""
@@ -81,11 +81,11 @@ class Live:
         )
 
     def _say(self, mark: str, style: str, key: str, rest: str) -> None:
-        line = Text(no_wrap=True, overflow="ellipsis")
-        line.append(mark, style=style)
-        line.append(f" {key}")
-        line.append(f"  {rest}", style="dim")
-        self._console.print(line)
+        told = Text(no_wrap=True, overflow="ellipsis")
+        told.append(mark, style=style)
+        told.append(f" {key}")
+        told.append(f"  {rest}", style="dim")
+        self._console.print(told)
 
     def __call__(self, event: Event) -> None:
         """Draw it."""
@@ -108,10 +108,6 @@ class Live:
                 self._say("…", "yellow", key, f"unfinished ({note or 'begun'})")
             case Warned(where, what):
                 self._say("!", "yellow", where, brief(what))
-            case RunEnded(action, cluster, done, failed, stopped, seconds):
-                parts = [f"{done} done"]
-                parts += [f"{failed} failed"] if failed else []
-                parts += [f"{stopped} unfinished"] if stopped else []
-                head = f"{action} {cluster}: {', '.join(parts)} in {clock(seconds)}"
+            case RunEnded():
                 self._running.rows.clear()
-                self._console.print(Text(head, style="bold"))
+                self._console.print(Text(line(event) or "", style="bold"))

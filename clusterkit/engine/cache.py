@@ -55,8 +55,8 @@ class ReadCache:
         return self._common is not None
 
     def share(self, retry: Retry | None = None, common: Common | None = None) -> None:
-        """From now on, until ``unshare``, the same question is asked once: for a
-        plan, where preflight, looks and the access to Kubernetes need the same lists.
+        """From now on, until ``unshare``, the same question is asked once: for a plan, where
+        preflight, looks and the access to Kubernetes need the same lists.
 
         ``retry`` retries each question that fails; in a run the engine does. ``common`` is what
         other clusters have asked alike.
@@ -103,9 +103,9 @@ def _once(guard: threading.Lock, answers: Answers, key: str, read: Callable[[], 
     return found
 
 
-class Flights:
-    """Answers on their way: runs that ask the same question meanwhile, as for a list of a whole
-    project, get that one. ``flights(question, since, read)``.
+class SingleFlight:
+    """``single_flight(question, since, read)``: while an answer is on its way, runs that ask the
+    same question, as for a list of a whole project, get that one.
     """
 
     def __init__(self) -> None:
@@ -132,7 +132,7 @@ class Flights:
 class Survey:
     """What the plans of several clusters ask alike: zones, machine types, versions, quotas, lists
     of a whole region. Each question is asked once, and again when its answer is ``age`` old.
-    Whoever plans again after waiting for a lock asks for himself.
+    Whoever plans again after waiting for a lock asks afresh.
     """
 
     def __init__(self, age: float = AGE) -> None:
@@ -143,8 +143,8 @@ class Survey:
         self._after = -inf
 
     def since(self, moment: float) -> Survey:
-        """The same, for who must not be told what was asked before then (``time.monotonic()``):
-        he has changed something, or somebody says that something has changed.
+        """The same survey without what was asked before ``moment`` (``time.monotonic()``): for a
+        cluster that has changed, or may have been changed, since then.
         """
         view = copy(self)
         view._after = moment

@@ -8,7 +8,7 @@ from copy import copy
 from functools import partial
 from typing import Any, ClassVar, Self, TypeVar
 
-from clusterkit.engine.cache import Flights, ReadCache
+from clusterkit.engine.cache import ReadCache, SingleFlight
 from clusterkit.engine.exchange import asked_by
 from clusterkit.engine.rate import Rate
 from clusterkit.engine.target import CloudConnection, Target
@@ -54,7 +54,7 @@ class CloudClients(ReadCache):
         ask = partial(self._rate(api), partial(self._sent, api, send))
         if operation.rpartition(".")[2].startswith(self.reads):
             question = f"{operation} {request}"
-            return self.answer(question, partial(self._flights, question, self._changed, ask))
+            return self.answer(question, partial(self._single_flight, question, self._changed, ask))
         self.unshare()
         try:
             return ask()
@@ -74,8 +74,8 @@ class CloudClients(ReadCache):
         return self.wire.shared(f"rate {self._place} {api}", lambda: Rate(self.wire.scale))
 
     @property
-    def _flights(self) -> Flights:
-        return self.wire.shared(f"flights {self._place}", Flights)
+    def _single_flight(self) -> SingleFlight:
+        return self.wire.shared(f"single flight {self._place}", SingleFlight)
 
     def mine(self, send: Callable[[], T]) -> T:
         """``send()`` over connections that clusters share: this one's observer is told of it."""

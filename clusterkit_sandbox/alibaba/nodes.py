@@ -85,7 +85,7 @@ def _locked_out(store: Store, pool: NodePool) -> str | None:
 
     The group that Container Service makes lets in nothing but ICMP and, if it is a normal one, its
     own members (as an operator met it in 2026, three times; for clusters made after September the
-    vendor has told him that it is mended).
+    vendor says that this is fixed).
     """
     cluster = store.get(Cluster, pool.cluster)
     own = pool.body["scaling_group"].get("security_group_ids") or []

@@ -146,7 +146,7 @@ def _check_kubernetes(config: Json) -> None:
 
 
 def check_size(call: Call, body: Json, *, given: bool) -> None:
-    """Who scales by itself takes no size; who does not needs a role for his machines' life.
+    """A pool that scales by itself takes no size; another one needs a role for its machines' life.
 
     ``given`` says whether the request itself has a size.
     """

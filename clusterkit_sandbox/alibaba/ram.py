@@ -105,7 +105,7 @@ def _trusted(text: str) -> str:
 
 
 def _may_assume(role: Role, arn: str) -> bool:
-    """Whether the role trusts this caller, or all of his account."""
+    """Whether the role trusts this caller, or everybody in its account."""
     for statement in parsed(role.document)["Statement"]:
         trusted = statement["Principal"].get("RAM", [])
         names = [trusted] if isinstance(trusted, str) else trusted

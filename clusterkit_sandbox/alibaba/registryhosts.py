@@ -143,7 +143,7 @@ class AliyunRegistry:
         needed = _ACTIONS.get(action)
         if needed is None or (key.permissions and key.permissions.missing((needed,))):
             return False
-        # who pushes to a repository that his push is to make looks first what is there
+        # a push that is to make its repository begins with a look at what is there
         return repository is not None or (PUSH in scope.actions and namespace.auto_create)
 
     def _find(self, edition: _Edition, name: str) -> tuple[Namespace | None, Repository | None]:

@@ -128,7 +128,7 @@ class ClusterRecord(Record):
     zones: set[str] = field(default_factory=set)
     """those of the subnets that it was made with"""
     creator: str = ""
-    """the principal who made it, if it has no access entries and lets him in"""
+    """the principal who made it, if it has no access entries and admits its creator"""
     interfaces: list[str] = field(default_factory=list)
 
     @property

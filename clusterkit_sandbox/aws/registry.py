@@ -1,7 +1,7 @@
 """Elastic Container Registry's own hosts: ``ACCOUNT.dkr.ecr.REGION.amazonaws.com``.
 
 ECR user guide: "Private registry authentication" (a token stands for who asked for it, and is good
-for twelve hours, on every registry that he may use), "IAM permissions for pushing an image",
+for twelve hours, on every registry they may use), "IAM permissions for pushing an image",
 "Repository policies". The challenge and ``Not Authorized`` are recorded (NVIDIA/enroot#59,
 google/go-containerregistry#861); other words: facts/aws.tsv.
 
@@ -102,7 +102,7 @@ class EcrRegistry:
     # -- who may do what ---------------------------------------------------------------------------
 
     def admit(self, asked: Asked) -> str:
-        """Who has a token, as far as his and the repository's policies allow it."""
+        """Who has a token, as far as their own and the repository's policies allow it."""
         key, where = self._key(asked), _HOST.fullmatch(asked.host)
         action = _ACTIONS.get(asked.operation, "")
         if where is None or not action:
@@ -228,7 +228,7 @@ class EcrRegistry:
 
 
 def _names(arn: str) -> tuple[str, ...]:
-    """As what a policy may name who has this ARN: himself, his role, or his account."""
+    """By what a policy may name the caller with this ARN: its own, its role's, its account's."""
     found = ("*", arn, ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root")
     if ":assumed-role/" not in arn:
         return found

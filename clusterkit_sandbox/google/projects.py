@@ -1,6 +1,6 @@
 """Resource Manager v1 and v3: the projects, and what the caller may do in them.
 
-Words: facts/gcp.tsv. Nobody is told whether a project exists that is not his.
+Words: facts/gcp.tsv. Callers are not told whether other people's projects exist.
 """
 
 from __future__ import annotations

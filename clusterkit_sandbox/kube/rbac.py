@@ -1,5 +1,5 @@
 """Role-based access control: who may do what (Kubernetes documentation, "Using RBAC
-Authorization"). That nobody may grant more than he has is not checked.
+Authorization"). Whether somebody grants more than they have is not checked.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Docker Hub: one account, whose user and password the sandbox's owner may choose.
 
 docs.docker.com, "Docker Hub API" and distribution, docs/spec/auth/token.md: the registry sends
-clients to ``auth.docker.io``, where anybody gets tokens to pull, and the user one to push to what
-is his. Repositories come into being by a push, public, and have at most two names
+clients to ``auth.docker.io``, where anybody gets tokens to pull, and the user one to push to their
+own. Repositories come into being by a push, public, and have at most two names
 (GoogleContainerTools/kaniko, docs/registries.md). A manifest cannot be deleted here
 (docker/hub-feedback#2360).
 """

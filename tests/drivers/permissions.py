@@ -271,7 +271,7 @@ def case_of(cloud: str, feature: Feature) -> Case:
 
 
 def measure(cloud: str, feature: Feature) -> Used:
-    """What each command needs of a user with this feature in his profile."""
+    """What each command needs of a user with this feature in their profile."""
     used: dict[str, set[str]] = {command: set() for command in COMMANDS}
     folder = tempfile.TemporaryDirectory(prefix="clusterkit-permissions-")
     with folder as name, world(case_of(cloud, feature), Path(name)) as found:

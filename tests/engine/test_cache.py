@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from clusterkit.engine.cache import UNUSED, Flights, Once, ReadCache, Survey
+from clusterkit.engine.cache import UNUSED, Once, ReadCache, SingleFlight, Survey
 from clusterkit.errors import Gone
 
 
@@ -117,17 +117,17 @@ def test_what_nobody_asks_for_any_more_is_forgotten() -> None:
 
 
 def test_an_answer_on_its_way_serves_who_asks_meanwhile_and_nobody_later() -> None:
-    flights, cloud = Flights(), Cloud()
+    single_flight, cloud = SingleFlight(), Cloud()
     cloud.go.clear()
     with ThreadPoolExecutor(9) as pool:
-        answers = [pool.submit(flights, "clusters", 0.0, cloud) for _ in range(8)]
+        answers = [pool.submit(single_flight, "clusters", 0.0, cloud) for _ in range(8)]
         until(lambda: cloud.asked == 1)
-        late = pool.submit(flights, "clusters", time.monotonic(), cloud)
+        late = pool.submit(single_flight, "clusters", time.monotonic(), cloud)
         until(lambda: cloud.asked == 2)
         cloud.go.set()
     assert {answer.result() for answer in answers} <= {1, 2}
-    assert late.result() == 2, "he has changed something since it was asked"
-    assert flights("clusters", 0.0, cloud) == 3
+    assert late.result() == 2, "the asker has changed something since it was asked"
+    assert single_flight("clusters", 0.0, cloud) == 3
 
 
 def until(true: Callable[[], bool]) -> None:

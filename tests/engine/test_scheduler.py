@@ -49,7 +49,7 @@ def test_calls_share_the_threads_that_can_be_started(monkeypatch: pytest.MonkeyP
 def test_without_any_thread_there_is_an_error_and_no_hang(monkeypatch: pytest.MonkeyPatch) -> None:
     _no_more_threads(monkeypatch, 0)
     loop = Scheduler()
-    with pytest.raises(ClusterkitError, match="may not start another thread") as caught:
+    with pytest.raises(ClusterkitError, match="cannot start another thread") as caught:
         loop.call(lambda: 1, lambda *_: None)
     assert "ulimit" in caught.value.hint
     loop.run()

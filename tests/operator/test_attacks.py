@@ -62,7 +62,7 @@ def test_a_secret_of_another_namespace_cannot_be_named(
         here.apply("thief", named, "tenant-b")
     credentials = CredentialSource(here.kube, CloudConnection(), tmp_path, everybody=True)
     body = {"metadata": {"namespace": "tenant-b", "name": "thief"}, "spec": named}
-    with pytest.raises(UsageError, match="no path"):
+    with pytest.raises(UsageError, match="not a path"):
         credentials.connection(body, "gke")
 
 

@@ -121,7 +121,7 @@ def test_a_command_that_is_not_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("user", "cluster", "words"),
     [
-        ({"token": "t"}, {"server": "http://api.example.test"}, "no https URL"),
+        ({"token": "t"}, {"server": "http://api.example.test"}, "not an https URL"),
         ({"token": "t"}, {"insecure-skip-tls-verify": True}, "insecure-skip-tls-verify"),
         ({"auth-provider": {"name": "gcp"}}, {}, "auth-provider"),
         ({"client-certificate-data": "%"}, {}, "client-certificate-data is not base64"),

@@ -223,7 +223,7 @@ def test_a_link_stays_a_link(tmp_path: Path, config: Path) -> None:
         ("a: 1\na: secret-thing\n", "not valid YAML (line 2)"),
         ("- 1\n", "holds no mapping"),
         ("kind: Pod\n", "its kind is not Config"),
-        ("clusters: {}\n", "its clusters are no list"),
+        ("clusters: {}\n", "its clusters are not a list"),
         ("users: [{name: x}]\n", "one of its users has no name or user"),
         ("contexts: [3]\n", "one of its contexts has no name or context"),
         ("a: 1\n---\nb: secret-thing\n", "not valid YAML"),

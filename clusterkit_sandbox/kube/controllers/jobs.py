@@ -1,7 +1,7 @@
 """Jobs: pods that run to completion (Kubernetes documentation, "Jobs").
 
 The seconds that a Job's owner sets, its deadline and its time to live, are real ones at any pace:
-he, too, waits for what the Job does in real time.
+the owner, too, waits in real time for what the Job does.
 """
 
 from __future__ import annotations
