@@ -53,7 +53,7 @@ def chart() -> dict[str, str]:
     about = {
         "apiVersion": "v2",
         "name": "clusterkit-operator",
-        "description": "Keeps Kubernetes clusters in four clouds as CloudCluster objects say",
+        "description": "Manages Kubernetes clusters on four clouds by CloudCluster objects",
         "type": "application",
         "version": __version__,
         "appVersion": __version__,

@@ -240,7 +240,7 @@ def _good(token: str, server: str, where: str) -> Result:
         return Result("failed", f"it has no login to {server}", where)
     end = expires(token)
     if end is None:
-        return Result("warned", f"the password for {server} is no token", where)
+        return Result("warned", f"the password for {server} is not a token", where)
     if end > datetime.now(UTC):
         return Result("passed", f"its token is good until {end:%H:%M} UTC", where)
     renew = f"{UP} renews it, and so does clusterkit kaniko build"

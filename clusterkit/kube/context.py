@@ -189,7 +189,7 @@ def _read(path: Path) -> Mapping[str, Any] | None:
         what = f"cannot be read: {error.strerror or error}"
         raise ClusterkitError(what, where=str(path)) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ClusterkitError("is no YAML", where=str(path)) from error
+        raise ClusterkitError("is not YAML", where=str(path)) from error
     if root is None:
         return None
     if not isinstance(root, dict):

@@ -161,7 +161,7 @@ def _problems(config: Mapping[str, Any], access: PushAccess, where: str) -> Iter
             yield Result("failed", f"kaniko has no helper {helper} for {host}", where, seen)
         elif (wanted := access.helpers.get(host, helper)) != helper:
             seen = "unexpected status code 401 Unauthorized"
-            yield Result("failed", f"{helper} is no helper for {host}: {wanted} is", where, seen)
+            yield Result("failed", f"{helper} is not a helper for {host}: {wanted} is", where, seen)
     needed = DOCKER_HUB if access.host == "docker.io" else access.host
     if needed not in {*auths, *helpers}:
         seen = "unexpected status code 401 Unauthorized"
@@ -175,7 +175,7 @@ def _problems(config: Mapping[str, Any], access: PushAccess, where: str) -> Iter
 def _unusable(entry: Any) -> str:
     """What is wrong with one entry of ``auths``; empty for nothing."""
     if not isinstance(entry, dict):
-        return "is no object"
+        return "is not an object"
     if entry.get("identitytoken") or (entry.get("username") and entry.get("password")):
         return ""
     text = str(entry.get("auth") or "")

@@ -60,7 +60,7 @@ def _version(subject: Subject) -> Iterator[Result]:
     name = str(found.get("gitVersion") or "")
     numbers = name.removeprefix("v").split(".")[:2]
     if len(numbers) < 2 or not all(number.isdigit() for number in numbers):
-        raise ClusterkitError("what answers is no Kubernetes API", where="/version")
+        raise ClusterkitError("what answers is not a Kubernetes API", where="/version")
     version = (int(numbers[0]), int(numbers[1]))
     if "jenkins-x" in subject.purposes and not OLDEST <= version <= NEWEST:
         older = version < OLDEST

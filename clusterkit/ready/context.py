@@ -147,7 +147,7 @@ def stream(file: BinaryIO, where: str, send: Callable[[bytes], None]) -> None:
     """Pass on a gzipped tar as it is; ``UsageError`` for what is none."""
     piece = file.read(PIECE)
     if not piece.startswith(GZIP):
-        what = "is no .tar.gz"
+        what = "is not a .tar.gz"
         raise UsageError(what, where=where, hint="tar -cz . | clusterkit kaniko build -")
     while piece:
         send(piece)

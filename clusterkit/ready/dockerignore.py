@@ -42,9 +42,8 @@ class Patterns:
             try:
                 rules.append((re.compile(_expression(clean), re.DOTALL), out))
             except re.error:
-                raise ClusterkitError(
-                    f"{text!r} is no pattern", where=f"{where}:{number}", hint="close its bracket"
-                ) from None
+                what, hint = f"{text!r} is not a pattern", "close its bracket"
+                raise ClusterkitError(what, where=f"{where}:{number}", hint=hint) from None
         return cls(tuple(rules))
 
     @property

@@ -73,7 +73,7 @@ FAILURES = (
     ),
     _failure(
         r"getting tag for destination",
-        "the destination is no name of an image",
+        "the destination is not the name of an image",
         "NAME:TAG, in lower case",
     ),
     _failure(

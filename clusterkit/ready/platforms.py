@@ -77,11 +77,11 @@ def _requirements(subject: Subject) -> Object | str:
     try:
         whole = yaml.safe_load(data)
     except yaml.YAMLError:
-        return f"{KEY} is no YAML"
+        return f"{KEY} is not YAML"
     if not isinstance(whole, dict) or not isinstance(whole.get("spec"), dict):
         return f"{KEY} has no spec"
     if (whole.get("apiVersion"), whole.get("kind")) != (API_VERSION, KIND):
-        return f"{KEY} is no {KIND} of {API_VERSION}"
+        return f"{KEY} is not a {KIND} of {API_VERSION}"
     return whole
 
 
@@ -174,7 +174,7 @@ def _boot(subject: Subject) -> Iterator[Result]:
         what = f"the user name {user} has an @, which breaks the URL it is put into"
         yield Result("failed", what, where, "could not read Password for")
     elif not urlsplit(url).netloc:
-        yield Result("failed", f"its url is no URL: {url or 'empty'}", where)
+        yield Result("failed", f"its url is not a URL: {url or 'empty'}", where)
     elif wanted and _repository(url) != _repository(wanted.git_url):
         what = f"the operator follows {_shown(url)}, and the profile says {wanted.git_url}"
         yield Result("warned", what, where, "no boot Job runs for a commit")

@@ -104,7 +104,7 @@ def _driver(subject: Subject) -> Iterator[Result]:
     elif "csi" in driver or provisioner.startswith("kubernetes.io/"):
         yield Result("failed", f"there is no CSIDriver {driver}", where)
     else:
-        what = f"{provisioner} is no CSI driver, so that nothing tells: --probe tries it"
+        what = f"{provisioner} is not a CSI driver, so only --probe can tell"
         yield Result("skipped", what, where)
 
 

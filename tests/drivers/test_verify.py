@@ -418,7 +418,7 @@ def jx(any_: Any_, id: str = "K13") -> Verdict:
 def test_k13_fails_without_what_jenkins_x_reads(any_: Any_) -> None:
     failed(jx(any_), "terraform-jx-requirements", "it does not exist")
     any_.put(CONFIG_MAP, "ConfigMap", data={"jx-requirements.yml": "[1"})
-    failed(jx(any_), "is no YAML")
+    failed(jx(any_), "is not YAML")
     requirements(any_, cluster={"provider": "kubernetes", "registry": "1.dkr.ecr.r.amazonaws.com"})
     failed(jx(any_), "spec.cluster.clusterName is missing")
 
@@ -444,7 +444,7 @@ def test_k13_fails_without_the_registrys_password(any_: Any_) -> None:
         ("https://me:p4ss@github.com/o/cluster-demo.git", "me", "passed", "github.com/o/cluster"),
         ("https://github.com/o/terraform-demo", "me", "warned", "the infrastructure's repository"),
         ("https://github.com/o/cluster-demo", "me@example.com", "failed", "has an @"),
-        ("", "me", "failed", "no URL"),
+        ("", "me", "failed", "not a URL"),
     ],
 )
 def test_k13_looks_at_the_operators_secret(
@@ -634,7 +634,7 @@ def test_k7_knows_which_helper_is_the_hosts(any_: Any_) -> None:
     text = json.dumps({"credHelpers": {HOST: "gcr"}})
     any_.put(f"{BUILDS}/configmaps/docker-config", "ConfigMap", data={"config.json": text})
     verdict = builds(any_, "K7", PushAccess(HOST, helpers={HOST: "ecr-login"}))
-    failed(verdict, f"gcr is no helper for {HOST}: ecr-login is")
+    failed(verdict, f"gcr is not a helper for {HOST}: ecr-login is")
 
 
 def test_what_a_policy_refuses_is_no_missing_right(any_: Any_) -> None:

@@ -50,7 +50,7 @@ def test_patterns(patterns: list[str], out: list[str], kept: list[str]) -> None:
 
 
 def test_a_pattern_that_is_none() -> None:
-    with pytest.raises(ClusterkitError, match="is no pattern") as caught:
+    with pytest.raises(ClusterkitError, match="is not a pattern") as caught:
         Patterns.of(["a", "[x"])
     assert caught.value.where == ".dockerignore:2"
 
@@ -118,5 +118,5 @@ def test_a_file_is_sent_as_it_is(tmp_path: Path) -> None:
     stream_file(path, sent.extend)
     assert sent == path.read_bytes()
     path.write_bytes(b"plain")
-    with pytest.raises(UsageError, match=r"is no .tar.gz"):
+    with pytest.raises(UsageError, match=r"is not a .tar.gz"):
         stream_file(path, sent.extend)

@@ -25,7 +25,7 @@ PUSH = 'error checking push permissions: checking push permission for "r.test/a:
         (
             "error checking push permissions: getting tag for destination: repository can only "
             "contain the characters `abcdefghijklmnopqrstuvwxyz0123456789_-./`: demo/APP",
-            "no name of an image",
+            "not the name of an image",
         ),
         (
             "resolving authorization for r.test failed: error getting credentials - err: exec: "

@@ -157,5 +157,5 @@ def test_which_context(tmp_path: Path) -> None:
     with pytest.raises(ClusterkitError, match="not a kubeconfig"):
         Context([first])
     first.write_text(json.dumps({"current-context": "demo"}) + "]")
-    with pytest.raises(ClusterkitError, match="is no YAML"):
+    with pytest.raises(ClusterkitError, match="is not YAML"):
         Context([first])
