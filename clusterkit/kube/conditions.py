@@ -45,7 +45,7 @@ def merged(
     return list(found.values())
 
 
-def is_true(status: Mapping[str, Any] | None, kind: str) -> bool:
-    """Whether a status has a condition of this type, and it is true."""
-    found = (status or {}).get("conditions") or ()
+def true(status: Mapping[str, Any], kind: str) -> bool:
+    """Whether a condition is."""
+    found = status.get("conditions") or ()
     return any(each["type"] == kind and each["status"] == "True" for each in found)

@@ -11,7 +11,6 @@ from clusterkit.engine.scope import Scope
 from clusterkit.engine.seen import range_of
 from clusterkit.errors import Absent, CloudError
 from clusterkit.kube.api import HasKube
-from clusterkit.kube.conditions import is_true
 from clusterkit.naming import MACHINE
 from clusterkit.profile.pool import Pool, machine_text
 
@@ -82,6 +81,12 @@ def asked(pool: Pool) -> dict[str, Any]:
     }
 
 
+def is_ready(node: Mapping[str, Any]) -> bool:
+    """Whether Kubernetes calls a node Ready."""
+    conditions = (node.get("status") or {}).get("conditions") or ()
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
 def ready(scope: Scope[HasKube], label: str) -> Counter[str] | None:
     """How many nodes work, as Kubernetes sees it, by the value of a label; None if it cannot be
     asked.
@@ -93,5 +98,5 @@ def ready(scope: Scope[HasKube], label: str) -> Counter[str] | None:
     return Counter(
         str((node["metadata"].get("labels") or {}).get(label, ""))
         for node in nodes
-        if is_true(node.get("status"), "Ready")
+        if is_ready(node)
     )

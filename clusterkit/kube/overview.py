@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from clusterkit.kube.api import KubeApi
-from clusterkit.kube.conditions import is_true
+from clusterkit.kube.nodes import is_ready
 
 
 def overview(kube: KubeApi) -> dict[str, Any]:
@@ -14,5 +14,5 @@ def overview(kube: KubeApi) -> dict[str, Any]:
     """
     version = (kube.get("/version") or {}).get("gitVersion", "")
     nodes = kube.list("/api/v1/nodes")
-    ready = sum(is_true(node.get("status"), "Ready") for node in nodes)
+    ready = sum(map(is_ready, nodes))
     return {"version": version, "nodes": {"ready": ready, "total": len(nodes)}}

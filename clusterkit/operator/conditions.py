@@ -12,7 +12,7 @@ from clusterkit.kube.conditions import LONGEST, Condition
 MOST = 20
 """steps of a plan that the status lists"""
 PAUSED = Condition("Paused", True, "Paused", "nothing is changed while it is paused")
-CREATING = Condition("Ready", False, "Creating", "the cluster does not exist yet")
+CREATING = Condition("Ready", False, "Creating", "the cluster is not there yet")
 LET_GO = "spec.deletionPolicy: Orphan lets the object go and leaves the cluster as it is"
 GOING = {"up": "Reconciling", "destroy": "Destroying"}
 """the reason while a run is under way"""

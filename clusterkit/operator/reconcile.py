@@ -25,7 +25,7 @@ from clusterkit.engine.lock import WAITING
 from clusterkit.engine.target import Target
 from clusterkit.engine.words import line
 from clusterkit.errors import Absent, ClusterkitError, Interrupted, NotOurs, Retryable
-from clusterkit.kube.conditions import Condition, is_true
+from clusterkit.kube.conditions import Condition, true
 from clusterkit.kube.record import Record
 from clusterkit.operator import names, published, wanted
 from clusterkit.operator.conditions import (
@@ -200,7 +200,7 @@ class Reconciler:
             return self._shared.interval, found.reason
         if self._ran >= ENOUGH:
             what += f", after {self._ran} runs: find out, by their Events, what is changed back"
-        was = is_true(self._record.status, "Ready")
+        was = true(self._record.status, "Ready")
         ready, seen = await ask(published.ready, cluster) if was else (CREATING, {})
         await self._tell(Condition("Synced", False, "Reconciling", what), ready, **fields, **seen)
         make = partial(self._planned, cluster, make, known=known)

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from clusterkit.errors import ClusterkitError, Denied
-from clusterkit.kube.conditions import is_true
+from clusterkit.kube.nodes import is_ready
 from clusterkit.kube.quantity import GIB, amount
 from clusterkit.ready.checks import Check, Result
 from clusterkit.ready.kaniko import Resources
@@ -106,7 +106,7 @@ def _nodes(subject: Subject) -> Iterator[Result]:
 def _useless(node: Mapping[str, Any]) -> str:
     """Why no ordinary pod can go to a node; empty if one can."""
     spec, metadata = node.get("spec") or {}, node["metadata"]
-    if not is_true(node.get("status"), "Ready"):
+    if not is_ready(node):
         return "not Ready"
     if spec.get("unschedulable"):
         return "cordoned"
