@@ -84,7 +84,7 @@ def nobody() -> Access:
 def table(checks: Iterable[Check]) -> str:
     """One row for each check."""
     rows = [
-        "| id | is it so that | level | for | otherwise people see | what to do |",
+        "| id | checks that | level | for | if not, people see | what to do |",
         "|---|---|---|---|---|---|",
     ]
     for check in checks:
