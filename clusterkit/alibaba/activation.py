@@ -34,7 +34,7 @@ def wanted_roles(profile: AlibabaProfile) -> tuple[str, ...]:
 
 
 def missing_roles(profile: AlibabaProfile, clients: Clients) -> list[str]:
-    """Those of the wanted roles the account does not have."""
+    """The wanted roles that the account does not have."""
     names = [{"name": name} for name in wanted_roles(profile)]
     found = clients.cs("CheckServiceRole", "POST", "/ram/check-service-role", {"roles": names})
     return [role["name"] for role in (found or {}).get("roles") or () if not role["granted"]]

@@ -45,7 +45,7 @@ class Models(Loader):
         self._services = sorted({each.name for folder in folders for each in folder.iterdir()})
 
     def list_available_services(self, type_name: str) -> list[str]:
-        """Those with any model."""
+        """The services that have any model, whatever ``type_name``."""
         return self._services
 
     def load_service_model(

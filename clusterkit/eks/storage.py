@@ -38,7 +38,7 @@ ROUND = 10
 
 
 def bucket_name(purpose: str, cluster: str, account: str, region: str) -> str:
-    """The same in every run, and nobody else's but by intent."""
+    """The bucket's name: the same in every run, and nobody else's but by intent."""
     return f"{purpose}-{cluster}-{digest(account, region, cluster)}"
 
 

@@ -47,7 +47,7 @@ def urgent() -> Iterator[None]:
 
 
 class Rate:
-    """That of one API. Safe on many threads."""
+    """The rate limit of one API of an account. Safe on many threads."""
 
     def __init__(
         self,

@@ -35,7 +35,7 @@ LEAVE = 10.0
 
 
 class StagedFuture(Future[T]):
-    """One such work; its result is what the generator returns or raises."""
+    """Work in stages; its result is what the generator returns or raises."""
 
     def __init__(self, stop: threading.Event, place: Hashable = None) -> None:
         """A wait ends early when ``stop`` is set; a run is interrupted by it. ``place``: whose

@@ -32,7 +32,7 @@ def wanted(profile: GkeProfile) -> tuple[str, ...]:
 
 
 def missing(profile: GkeProfile, clients: Clients) -> list[str]:
-    """Those of them that the project has not enabled."""
+    """The wanted services that the project has not enabled."""
     where, enabled = f"projects/{clients.project}/services", {"filter": "state:ENABLED"}
     there = clients.pages(
         "serviceusage", "services.list", where, "services", **enabled, pageSize=200

@@ -15,7 +15,7 @@ LONGEST = 1024
 
 @dataclass(frozen=True)
 class Condition:
-    """One of them."""
+    """One condition of an object."""
 
     type: str
     ok: bool | None

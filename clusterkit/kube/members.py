@@ -32,7 +32,7 @@ BEATS = 3
 
 @dataclass
 class Members:
-    """The replicas as one of them, ``me``, sees them."""
+    """The replicas of a group, as the one named ``me`` sees them."""
 
     kube: KubeApi
     namespace: str

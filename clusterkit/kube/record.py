@@ -21,7 +21,7 @@ TRIES = 5
 
 
 class Record:
-    """That of one object; safe on threads."""
+    """One object, by its path and uid; safe on many threads."""
 
     def __init__(self, kube: KubeApi, path: str, body: Object) -> None:
         self._kube = kube
@@ -45,7 +45,7 @@ class Record:
         return body
 
     def finalizer(self, name: str, *, add: bool) -> None:
-        """Put it on, or take it off."""
+        """Put a finalizer on the object, or take it off; ``Gone`` once there is no object."""
 
         def change(body: Object) -> Object:
             there = body["metadata"].get("finalizers") or ()
@@ -57,7 +57,9 @@ class Record:
     def tell(
         self, conditions: Sequence[Condition], fields: Mapping[str, Any] | None = None
     ) -> list[Condition]:
-        """Write the status; those of the conditions whose reason is another than before."""
+        """Write conditions and other fields of the status; returns the conditions whose reason is
+        another than before. ``Gone`` once there is no object.
+        """
         before: dict[str, str] = {}
 
         def change(body: Object) -> Object:

@@ -33,7 +33,7 @@ BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 600, 900, 1200, 1800, 3600)
 
 
 class Metrics:
-    """Those of one process; any thread may add to them."""
+    """The metrics of one process; any thread may add to them."""
 
     def __init__(self) -> None:
         self._registry, self._all = CollectorRegistry(), dict[str, Counter | Histogram]()

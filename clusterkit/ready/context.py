@@ -155,7 +155,7 @@ def stream(file: BinaryIO, where: str, send: Callable[[bytes], None]) -> None:
 
 
 def stream_file(path: Path, send: Callable[[bytes], None]) -> None:
-    """The same of a file."""
+    """``stream`` of a file."""
     try:
         with path.open("rb") as file:
             stream(file, str(path), send)

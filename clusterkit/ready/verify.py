@@ -116,7 +116,7 @@ def ordered(checks: Iterable[Check]) -> tuple[Check, ...]:
 
 
 def chosen(checks: Sequence[Check], subject: Subject, wanted: Wanted) -> tuple[Check, ...]:
-    """Those that are asked for; ``UsageError`` for an id that there is not, and for none."""
+    """The checks that are asked for; ``UsageError`` for an unknown id, or if none is left."""
     known = {check.id for check in checks}
     for option, ids in (("--only", wanted.only), ("--skip", wanted.skip)):
         if unknown := sorted({each.upper() for each in ids} - known):

@@ -177,7 +177,7 @@ def planned(plan: Plan) -> dict[str, Thing]:
 
 
 def without_idle(things: Mapping[str, Thing]) -> dict[str, Thing]:
-    """Those worth a place; what waited for an idle one waited for what that waited for."""
+    """Without sweeps that found nothing; what waited for one now waits for what it waited for."""
     shown = {key: each for key, each in things.items() if not each.idle}
     needs = {key: each.needs for key, each in things.items()}
     return {
