@@ -36,6 +36,7 @@ ITSELF: Mapping[str, tuple[str, ...]] = {
     "logs": (),
     "resourcegroupstaggingapi": (),
     "s3": ("HeadBucket", "CreateSession"),
+    "service-quotas": (),
 }
 """Services to the operations that botocore calls by itself (``botocore/utils.py``:
 ``S3RegionRedirectorv2``, ``S3ExpressIdentityResolver``). STS is read from botocore, whose

@@ -237,6 +237,7 @@ class Clients(CloudClients):
     """application and network load balancers"""
     iam: Service[IAMClient] = Service("iam")
     logs: Service[CloudWatchLogsClient] = Service("logs")
+    quotas: Service[Any] = Service("service-quotas")
     s3: Service[S3Client] = Service("s3")
     sts: Service[STSClient] = Service("sts")
     tagging: Service[Any] = Service("resourcegroupstaggingapi")

@@ -215,13 +215,15 @@ ERRORS = ErrorTable(
         Row(
             errors.ServerError,
             "InternalError InternalFailure "
-            "ServerException ServiceFailure ServiceUnavailable ServiceUnavailableException "
+            "ServerException ServiceException ServiceFailure ServiceUnavailable "
+            "ServiceUnavailableException "
             "Unavailable RequestTimeout RequestTimeoutException",
         ),
         Row(
             errors.Gone,
             "*NotFound *NotFoundException NoSuchEntity Gateway.NotAttached NoSuchBucket "
-            "NoSuchPublicAccessBlockConfiguration NoSuchTagSet NoSuchUpload",
+            "NoSuchPublicAccessBlockConfiguration NoSuchResourceException NoSuchTagSet "
+            "NoSuchUpload",
         ),
         Row(errors.Rejected, "UnsupportedAvailabilityZoneException", hint=OTHER_ZONES),
         Row(errors.Rejected, "Unsupported", hint=OTHER_MACHINE),

@@ -15,6 +15,7 @@ from clusterkit.eks.client import Clients, pages
 from clusterkit.eks.machine_types import machine_types
 from clusterkit.eks.network import Subnet, SubnetState
 from clusterkit.eks.profile import EksProfile, ExistingNetwork
+from clusterkit.eks.quotas import check_quotas, needed
 from clusterkit.eks.tags import read_tags
 from clusterkit.engine.alike import check_alike
 from clusterkit.engine.background import Background
@@ -186,6 +187,8 @@ def preflight(profile: EksProfile, clients: Clients) -> Facts:
         several = {pool.name: SPOT for pool in profile.pools if pool.spot}
         choice = choose(profile.pools, wanted, offers, has, report, several=several)
         check_alike(profile.pools, choice, report)
+        wants = needed(profile, clients, len(choice.zones), new_cluster=not cluster)
+        check_quotas(clients, wants, report)
         if cluster:
             _check_way_out(profile, owned.result(), report)
         control_plane = _control_plane(cluster, owned.result(), subnets)

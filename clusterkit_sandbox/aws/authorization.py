@@ -34,6 +34,7 @@ _PREFIXES = {
     "elb": "elasticloadbalancing",
     "elbv2": "elasticloadbalancing",
     "resourcegroupstaggingapi": "tag",
+    "service-quotas": "servicequotas",
 }
 _FREE = ("sts:GetCallerIdentity", "sts:GetSessionToken")
 _TAGGING = {
@@ -55,6 +56,7 @@ _CODES = {
     "ecr": ("AccessDeniedException", 400),
     "kms": ("AccessDeniedException", 400),
     "logs": ("AccessDeniedException", 400),
+    "servicequotas": ("AccessDeniedException", 400),
     "ssm": ("AccessDeniedException", 400),
     "tagging": ("AccessDeniedException", 400),
 }

@@ -17,6 +17,7 @@ from clusterkit_sandbox.aws.records import ClusterRecord, FargateProfile, Group,
 from clusterkit_sandbox.aws.refusals import Refusal, in_use, invalid
 from clusterkit_sandbox.aws.service import Eks, now, operation
 from clusterkit_sandbox.kit.cluster import ADDRESS, MACHINE
+from clusterkit_sandbox.kit.quotas import quota
 
 CLUSTERS = 100
 """per region (https://docs.aws.amazon.com/eks/latest/userguide/service-quotas.html)"""
@@ -74,10 +75,10 @@ def create_cluster(eks: Eks, asked: dict[str, Any]) -> dict[str, Any]:
     _emulated(asked)
     if eks.store.get(ClusterRecord, name, eks.name):
         raise in_use(f"Cluster already exists with name: {name}", clusterName=name)
-    if len(list(eks.store.all(ClusterRecord, eks.name))) >= CLUSTERS:
+    if len(list(eks.store.all(ClusterRecord, eks.name))) >= (most := quota(CLUSTERS)):
         raise Refusal(
             "ResourceLimitExceededException",
-            f"An account can have at most {CLUSTERS} clusters in a region",
+            f"An account can have at most {most} clusters in a region",
             clusterName=name,
         )
     version = asked.get("version") or DEFAULT

@@ -28,6 +28,7 @@ from clusterkit_sandbox.aws import (
     refusals,
     rights,
     s3_requests,
+    servicequotas,
     sessions,
     tagged,
     tokens,
@@ -56,11 +57,13 @@ _LOG = logging.getLogger(__name__)
 
 SERVED = frozenset({
     "autoscaling", "ec2", "ecr", "eks", "eks-auth", "elasticloadbalancing", "iam", "kms", "logs",
-    "s3", "ssm", "sts", "tagging",
+    "s3", "servicequotas", "ssm", "sts", "tagging",
 })  # fmt: skip
 """as signatures name them"""
-_OWN = ("autoscaling", "ssm", "tagging")
+_OWN = ("autoscaling", "servicequotas", "ssm", "tagging")
 """those that moto does not answer, besides EKS"""
+_NAMES = {"servicequotas": "service-quotas", "tagging": "resourcegroupstaggingapi"}
+"""botocore's, of services that signatures name otherwise"""
 _ISSUER = "oidc:Get"
 _KEYS = ("iam:CreateAccessKey", "iam:DeleteAccessKey", "iam:UpdateAccessKey", "iam:UpdateUser")
 _CALLER = "sts:GetCallerIdentity"
@@ -176,8 +179,7 @@ class AwsEmulator:
             return _ISSUER
         if service == "s3":
             return f"s3:{s3_requests.read(environ).operation or '?'}"
-        if service == "tagging":
-            service = "resourcegroupstaggingapi"
+        service = _NAMES.get(service, service)
         named = cbor.target_of(environ) if cbor.spoken(environ) else None
         if named := named or environ.get("HTTP_X_AMZ_TARGET"):
             return f"{service}:{named.rpartition('.')[2]}"
@@ -259,10 +261,15 @@ class AwsEmulator:
         self, environ: Environ, scope: Scope, service: str, operation: str, body: bytes
     ) -> Answer:
         try:
-            forced = self._context.faults.page_size
-            page, inner = self._parameters.check(operation, environ, body, forced)
+            return self._asked(environ, scope, service, operation, body)
         except Refusal as error:
             return refusals.answer(service, error.code, error.message, error.status)
+
+    def _asked(
+        self, environ: Environ, scope: Scope, service: str, operation: str, body: bytes
+    ) -> Answer:
+        forced = self._context.faults.page_size
+        page, inner = self._parameters.check(operation, environ, body, forced)
         self._eks.clock.advance()
         with self._account.lock:
             application = self._application()
@@ -271,18 +278,12 @@ class AwsEmulator:
             if operation == "ec2:DescribeImages":
                 images.known(self._account.ec2(scope.region))
             if scope.service in _OWN:
-                try:
-                    return self._own(scope.region, operation, inner, page)
-                except Refusal as error:
-                    return refusals.answer(service, error.code, error.message, error.status)
+                return self._own(scope.region, operation, inner, page)
             if operation == _CALLER:
                 told = sessions.identity(self._account, scope.key)
                 return Answer(200, (("Content-Type", "text/xml"),), told)
             if operation in (sessions.ASSUME, sessions.GET):
-                try:
-                    told = sessions.of_caller(self._eks, scope.key, operation, inner)
-                except Refusal as error:
-                    return refusals.answer(service, error.code, error.message, error.status)
+                told = sessions.of_caller(self._eks, scope.key, operation, inner)
                 return Answer(200, (("Content-Type", "text/xml"),), told)
             if operation == TOKEN:
                 return self.registry.token(scope.key, scope.region, body)
@@ -298,11 +299,8 @@ class AwsEmulator:
                     groups.replace_ended(self._eks, scope.region)
                 return made
 
-            try:
-                self._late.check(operation, scope.region, asked)
-                answer = tokens.once(self._tokens, scope.region, operation, body, ask)
-            except Refusal as error:
-                return refusals.answer(service, error.code, error.message, error.status)
+            self._late.check(operation, scope.region, asked)
+            answer = tokens.once(self._tokens, scope.region, operation, body, ask)
             answer = self._late.without(operation, scope.region, asked, answer)
         return page.cut(answer) if page is not None else answer
 
@@ -314,6 +312,8 @@ class AwsEmulator:
             return page.cut(answer) if page is not None else answer
         if operation.startswith("ssm:"):
             told = images.run(region, operation, body)
+        elif operation.startswith("service-quotas:"):
+            told = servicequotas.run(self._eks, region, operation, body)
         else:
             told = json.dumps(tagged.run(self._eks, region, operation, body)).encode()
         return Answer(200, (("Content-Type", "application/x-amz-json-1.1"),), told)

@@ -10,7 +10,7 @@ from clusterkit_sandbox.aws.late import KINDS
 
 SERVICES = (
     "autoscaling", "ec2", "ecr", "eks", "eks-auth", "elb", "elbv2", "iam", "kms", "logs",
-    "resourcegroupstaggingapi", "s3", "ssm", "sts",
+    "resourcegroupstaggingapi", "s3", "service-quotas", "ssm", "sts",
 )  # fmt: skip
 TERMINAL = (
     "ec2:CreateNatGateway",

@@ -23,6 +23,7 @@ from clusterkit_sandbox.aws.refusals import Refusal
 OURS = "sandbox-page-"
 _CUT = ("LaunchTemplates", "LaunchTemplateVersions")
 """lists that moto cuts at 15, or where asked, without a token for the rest"""
+_JSON = ("ecr", "kms", "logs", "resourcegroupstaggingapi", "service-quotas", "ssm")
 Tags = Mapping[str, list[str]]
 """values by filter, ``tag:KEY`` or ``tag-key``"""
 
@@ -143,7 +144,7 @@ def plan(
     limit, out = rules.get("limit_key") or "MaxResults", rules["output_token"]
     if not isinstance(key, str) or key not in names or not isinstance(token, str):
         return None, body
-    flat = service not in ("ecr", "kms", "logs", "resourcegroupstaggingapi", "ssm")
+    flat = service not in _JSON
     sent: dict[str, Any] = (
         dict(parse_qsl(body.decode(), keep_blank_values=True)) if flat else json.loads(body or "{}")
     )

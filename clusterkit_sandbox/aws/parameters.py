@@ -46,6 +46,10 @@ _KMS = frozenset({
 """what the keys of clusters and volumes need; nothing is encrypted here"""
 
 
+_INVALID = {"service-quotas": "IllegalArgumentException"}
+"""how JSON services refuse a value, where it is not InvalidParameterException"""
+
+
 class Parameters:
     """Validates requests to the services that moto implements."""
 
@@ -81,7 +85,7 @@ class Parameters:
         service, _, name = operation.partition(":")
         if service not in (
             "autoscaling", "ec2", "iam", "ecr", "sts", "elb", "elbv2", "kms", "logs", "ssm",
-            "resourcegroupstaggingapi",
+            "resourcegroupstaggingapi", "service-quotas",
         ):  # fmt: skip
             raise Refusal("NotImplemented", f"{service} is not in the sandbox", 501)
         model = self._model(service)
@@ -94,7 +98,8 @@ class Parameters:
             raise Refusal("NotImplemented", f"{operation} is not in the sandbox", 501)
         shape = model.operation_model(name).input_shape
         if "HTTP_X_AMZ_TARGET" in environ:
-            self._check_json(shape, json.loads(body or b"{}"))
+            code = _INVALID.get(service, "InvalidParameterException")
+            self._check_json(shape, json.loads(body or b"{}"), code)
         else:
             pairs = dict(parse_qsl(body.decode(), keep_blank_values=True))
             self._check_flat(service, shape, pairs)
@@ -151,7 +156,7 @@ class Parameters:
             )
         return self._filters[name]
 
-    def _check_json(self, shape: Any, sent: dict[str, Any]) -> None:
+    def _check_json(self, shape: Any, sent: dict[str, Any], code: str) -> None:
         known = shape.members if shape else {}
         unknown = sorted(set(sent) - set(known))
         missing = [n for n in (shape.required_members if shape else []) if sent.get(n) is None]
@@ -159,14 +164,14 @@ class Parameters:
             raise Refusal("ValidationException", f"Unknown parameter: {', '.join(unknown)}", 400)
         if missing:
             raise Refusal(
-                "InvalidParameterException",
+                code,
                 f"Invalid parameter at '{missing[0]}' failed to satisfy constraint: 'Member must "
                 "not be null'",
                 400,
             )
         for name, value in sent.items():
             if value is not None:
-                self._check_limits(known[name], name, value, "InvalidParameterException")
+                self._check_limits(known[name], name, value, code)
 
     def _check_limits(self, shape: Any, key: str, value: Any, code: str) -> None:
         """Length, range and pattern of a scalar, worded as IAM and the JSON services do."""

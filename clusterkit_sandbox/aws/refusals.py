@@ -48,6 +48,7 @@ PROTOCOLS = {
     "ecr": "json",
     "kms": "json",
     "logs": "json",
+    "servicequotas": "json",
     "ssm": "json",
     "tagging": "json",
     "ec2": "ec2",
@@ -108,6 +109,7 @@ THROTTLE = {
     "ecr": ("ThrottlingException", "Rate exceeded", 400),
     "kms": ("ThrottlingException", "Rate exceeded", 400),
     "logs": ("ThrottlingException", "Rate exceeded", 400),
+    "servicequotas": ("TooManyRequestsException", "Rate exceeded", 400),
     "ssm": ("ThrottlingException", "Rate exceeded", 400),
     "tagging": ("ThrottledException", "Rate exceeded", 400),
 }
@@ -118,6 +120,7 @@ ERROR = {
     "ecr": ("ServerException", "Internal server error", 500),
     "kms": ("KMSInternalException", "Internal failure", 500),
     "logs": ("ServiceUnavailableException", "Service unavailable", 503),
+    "servicequotas": ("ServiceException", "Internal failure", 500),
     "ssm": ("InternalServerError", "Internal failure", 500),
     "tagging": ("InternalServiceException", "Internal failure", 500),
 }

@@ -275,6 +275,19 @@ def test_what_each_may_have_and_all_together_may_not_is_refused_before_anything(
     assert not user.tool("status", tmp_path, ok=1).stdout.count(" thing")
 
 
+def test_ten_clusters_do_not_fit_a_new_account_of_aws(user: User, tmp_path: Path) -> None:
+    for number in range(10):
+        (tmp_path / f"{number}.yaml").write_text(EKS.profile.format(name=f"n{number}"))
+    before = user.requests()
+    told = user.tool("up", tmp_path, "--yes", ok=4).stderr
+    need = "10 of the clusters together need 10 more of the quota"
+    assert f"{need} VPCs per Region, and " in told
+    assert f"{need} EC2-VPC Elastic IPs, and " in told
+    asked = [each.operation for each in daemon.requests(user.info)[before:]]
+    assert asked.count("service-quotas:GetServiceQuota") == 3
+    assert not [one for one in asked if "Create" in one]
+
+
 def test_ctrl_c_while_a_lock_is_waited_for_leaves_the_others_alone(user: User) -> None:
     """Of one nothing is there yet, and somebody on another machine has just begun to build it."""
     profiles = [str(user.profile("begun")), str(user.profile("there"))]

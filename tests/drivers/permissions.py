@@ -313,6 +313,7 @@ def measure_verify(cloud: str, feature: Feature) -> frozenset[str]:
 APPLIED = "Kubernetes asks for `create` besides `patch` when an apply makes something"
 """apiserver, ``handlers/patch.go``: ``withAuthorization(…, "create")``"""
 WARNING = "a warning without it"
+NO_QUOTAS = "without it, preflight does not check quotas"
 AKS = "Microsoft.ContainerService"
 FEDERATED = "Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials"
 LOCKS = "without it, a lock is not named before it stops a delete"
@@ -342,6 +343,8 @@ ALSO: Mapping[str, Mapping[str, str]] = {
         "s3:DeleteObject": f"a bucket that goes has {OBJECTS}",
         "s3:DeleteObjectVersion": f"a bucket that goes has {OBJECTS}",
         "s3:PutBucketPublicAccessBlock": "public access to a bucket was not blocked any more",
+        "servicequotas:GetAWSDefaultServiceQuota": "the account has AWS's default of a quota only; "
+        f"{NO_QUOTAS}",
         "tag:GetResources": "the account has more than 20 ECR repositories; without it, each is "
         "asked for its tags",
     },
@@ -423,11 +426,13 @@ OPTIONAL: Mapping[str, Mapping[str, str]] = {
         "open or deny",
         "eks:DescribeAccessEntry": WARNING,
         "eks:ListAccessEntries": WARNING,
+        "eks:ListClusters": NO_QUOTAS,
         "eks:ListPodIdentityAssociations": WARNING,
         "eks:ListFargateProfiles": WARNING,
         "iam:ListOpenIDConnectProviders": WARNING,
         "logs:DescribeLogGroups": WARNING,
         "s3:ListAllMyBuckets": WARNING,
+        "servicequotas:GetServiceQuota": NO_QUOTAS,
     },
     "alibaba": {
         "cr:ListInstance": WARNING,

@@ -175,3 +175,40 @@ def test_the_tags_of_an_auto_scaling_group_can_be_added_and_removed(aws: Aws) ->
     assert aws.autoscaling.describe_tags(Filters=filters)["Tags"] == []
     with pytest.raises(ClientError, match="not found"):
         aws.autoscaling.delete_tags(Tags=[{**tag, "ResourceId": "none"}])
+
+
+def test_service_quotas_shows_what_is_in_force(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    quotas = aws.client("service-quotas")
+    vpcs = {"ServiceCode": "vpc", "QuotaCode": "L-F678F1CE"}
+    found = quotas.get_service_quota(**vpcs)["Quota"]
+    assert (found["QuotaName"], found["Value"]) == ("VPCs per Region", 5.0)
+    assert found["QuotaArn"] == f"arn:aws:servicequotas:{REGION}:{ACCOUNT}:vpc/L-F678F1CE"
+    ec2, have = aws.ec2, len(aws.ec2.describe_vpcs()["Vpcs"])
+    for number in range(have, int(found["Value"])):
+        ec2.create_vpc(CidrBlock=f"10.{number}.0.0/16")
+    refused("VpcLimitExceeded", ec2.create_vpc, CidrBlock="10.99.0.0/16")
+    for service, code, usual in (("ec2", "L-0263D0A3", 5), ("eks", "L-1194D53C", 100)):
+        found = quotas.get_service_quota(ServiceCode=service, QuotaCode=code)["Quota"]
+        assert found["Value"] == usual
+        [listed] = quotas.list_service_quotas(ServiceCode=service)["Quotas"]
+        assert listed == found
+    monkeypatch.setenv("CLUSTERKIT_SANDBOX_QUOTAS", "off")
+    assert quotas.get_service_quota(**vpcs)["Quota"]["Value"] > 1000
+    default = quotas.get_aws_default_service_quota(**vpcs)["Quota"]
+    assert default["Value"] == 5.0
+    assert default["QuotaArn"] == f"arn:aws:servicequotas:{REGION}::vpc/L-F678F1CE"
+    other = {"ServiceCode": "vpc", "QuotaCode": "L-407747CB"}
+    assert "has no L-407747CB" in refused("NotImplemented", quotas.get_service_quota, **other)
+    odd = {"ServiceCode": "vpc", "QuotaCode": "L_1"}
+    refused("IllegalArgumentException", quotas.get_service_quota, **odd)
+    wrong = {"ServiceCode": "vpc", "NextToken": "abc"}
+    refused("InvalidPaginationTokenException", quotas.list_service_quotas, **wrong)
+
+
+def test_service_quotas_are_denied_by_name(aws: Aws) -> None:
+    aws.sandbox.faults.set([Rule("*", "denied")])
+    asked = {"ServiceCode": "vpc", "QuotaCode": "L-F678F1CE"}
+    words = refused(
+        "AccessDeniedException", aws.client("service-quotas").get_service_quota, **asked
+    )
+    assert "is not authorized to perform: servicequotas:GetServiceQuota" in words
