@@ -49,14 +49,15 @@ def matches(pattern: str, operation: str) -> bool:
 def why_no_effect(kind: str, pattern: str, clouds: Sequence[Operations]) -> str | None:
     """Why a fault of this kind on this pattern could not hit anything; None if it could."""
     if kind in ("terminal", "late"):
-        able = [
+        able = {
             name
             for cloud in clouds
             for name in (cloud.terminal if kind == "terminal" else cloud.late)
-        ]
+        }
         if any(matches(pattern, name) for name in able):
             return None
-        works = ", ".join(sorted(able)) or "no operation here"
+        of_service = {name for name in able if _head(name) == _head(pattern)}
+        works = ", ".join(sorted(of_service or able)) or "no operation here"
         return f"{kind} has no effect on {pattern}; it works on {works}"
     if pattern == "*" or any(_known(pattern, cloud) for cloud in clouds):
         return None
@@ -86,7 +87,7 @@ def _head(pattern: str) -> str:
 
 
 def _unknown(pattern: str, clouds: Sequence[Operations]) -> str:
-    services = sorted(service for cloud in clouds for service in cloud.services)
+    services = sorted({service for cloud in clouds for service in cloud.services})
     service = _head(pattern)
     if service not in services:
         return f"no service matches {service!r}; the sandbox has {', '.join(services)}"

@@ -10,6 +10,7 @@ document may be missing at first; an empty one counts as done
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -75,7 +76,8 @@ class ArmOperation:
             code, message = told(shown.get("error") or {"code": status.replace("ll", "l")})
             return Failed(ERRORS.failed(code, message, self.operation))
         percent = shown.get("percentComplete")
-        return Running(f"{status.lower()}, {percent} %" if percent else status.lower(), self.after)
+        words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", status).lower()
+        return Running(f"{words}, {percent} %" if percent else words, self.after)
 
 
 def begun(reply: Reply, operation: str) -> Operation[Asks] | None:

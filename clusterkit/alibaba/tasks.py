@@ -38,7 +38,7 @@ class Task:
         if state in SUCCEEDED:
             return Done()
         if state not in FAILED:
-            return Running(str(found.get("current_stage") or state))
+            return Running(str(found.get("current_stage") or state).replace("_", " "))
         return Failed(ERRORS.final(*_error(found), f"CS.{self.operation}"))
 
 

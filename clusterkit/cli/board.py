@@ -12,7 +12,7 @@ from rich.live import Live as RichLive
 from rich.table import Table
 from rich.text import Text
 
-from clusterkit.cli.live import FRAMES
+from clusterkit.cli.live import ECHO, FRAMES, warn
 from clusterkit.cli.running import Row, Running
 from clusterkit.engine.events import (
     Emit,
@@ -28,7 +28,7 @@ from clusterkit.engine.events import (
     Warned,
 )
 from clusterkit.engine.target import Target
-from clusterkit.engine.words import brief, clock
+from clusterkit.engine.words import brief, clock, place
 
 LATE = 1.5
 """times what a step usually takes; from then on it is told before the others"""
@@ -85,11 +85,11 @@ class Board:
         self._over = False
         self._started = time.monotonic()
 
-    def of(self, _: Target, label: str = "") -> Emit:
+    def of(self, target: Target, label: str = "") -> Emit:
         """Where the events of a cluster go, which begins now."""
         with self._guard:
             self._lines[label] = _Line()
-        return lambda event: self._see(label, event)
+        return lambda event: self._see(label, target.name, event)
 
     def result(self, label: str, word: str, reason: str, *, ok: bool) -> None:
         """How a cluster has ended."""
@@ -104,7 +104,8 @@ class Board:
         after = f" after {clock(time.monotonic() - line.began)}" if line else ""
         why = f": {brief(reason)}" if reason else ""
         told.append(f"  {word}{after}{why}", style="dim default")
-        self._say(told)
+        if not self._over:  # after a second Ctrl-C runs go on until the process has ended
+            self._console.print(told, soft_wrap=False, no_wrap=True, overflow="ellipsis")
 
     def __enter__(self) -> Self:
         self._started = time.monotonic()
@@ -124,7 +125,8 @@ class Board:
             ended = self._well + self._failed
         if len(lines) > room:
             lines.sort(key=lambda each: each[1].urgency)
-        table = Table.grid(padding=(0, 1), expand=True)
+        table = Table.grid(padding=(0, 1))
+        table.width = max(1, options.max_width - ECHO)
         table.add_column(width=1)
         table.add_column(no_wrap=True, overflow="ellipsis", max_width=28)
         table.add_column(no_wrap=True, justify="right", width=7)
@@ -145,21 +147,13 @@ class Board:
             *([Text(f"  and {more} more running", style="dim")] if more > 0 else []),
         )
 
-    def _see(self, label: str, event: Event) -> None:
+    def _see(self, label: str, name: str, event: Event) -> None:
         with self._guard:
             line = self._lines.get(label)
             if line is not None:
                 _take(line, event)
-        if isinstance(event, Warned):
-            told = Text("!", style="yellow")
-            told.append(f" {label}: {event.where}", style="default")
-            told.append(f"  {brief(event.what)}", style="dim default")
-            self._say(told)
-
-    def _say(self, told: Text) -> None:
-        if self._over:  # after a second Ctrl-C runs go on until the process has ended
-            return
-        self._console.print(told, soft_wrap=False, no_wrap=True, overflow="ellipsis")
+        if isinstance(event, Warned) and not self._over:
+            warn(self._console, place(label, name, event.where), event.what)
 
 
 def _take(line: _Line, event: Event) -> None:

@@ -14,7 +14,7 @@ from clusterkit.cli.connect import check_files, stop_on_signals, write_receipt
 from clusterkit.cli.kubeconfig import write_context
 from clusterkit.cli.login import check_one_registry
 from clusterkit.cli.page import writing
-from clusterkit.cli.runs import plan_line, run, unfinished
+from clusterkit.cli.runs import operated, plan_line, run, unfinished
 from clusterkit.cli.target import (
     Choices,
     check_different,
@@ -49,9 +49,10 @@ def _look(
     if moved := receipt.moved(here.receipts, here.target, here.profile):
         raise moved
     consent = job.shown.say if activate else None
-    job.plan = here.cluster.plan(
+    found = here.cluster.plan(
         job.profile, adopt=adopt, activate=consent, prune=prune, survey=survey
     )
+    job.plan = operated(found, job.target.name)
     job.account = job.plan.account
 
 

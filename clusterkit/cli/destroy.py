@@ -12,7 +12,7 @@ from clusterkit.cli.clusters import Clusters, Job, Result, opened
 from clusterkit.cli.connect import stop_on_signals
 from clusterkit.cli.kubeconfig import forget_context
 from clusterkit.cli.page import writing
-from clusterkit.cli.runs import plan_line, run, tell_waiting, unfinished
+from clusterkit.cli.runs import operated, plan_line, run, tell_waiting, unfinished
 from clusterkit.cli.target import Choice, Choices, completed, refuse_for_several
 from clusterkit.cli.ui import UI, leave
 from clusterkit.cluster import Outcome, Plan
@@ -42,7 +42,8 @@ def destroy(
         survey = Survey() if clusters.several else None
 
         def look(job: Job) -> None:
-            job.plan = _about(job.choice, job.here.cluster.plan_destroy(adopt, survey))
+            found = operated(job.here.cluster.plan_destroy(adopt, survey), job.target.name)
+            job.plan = _about(job.choice, found)
             job.account = job.plan.account
             # by a run that builds, or one that died at its end
             if job.plan.empty and job.here.cluster.locked():

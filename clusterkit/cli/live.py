@@ -10,6 +10,7 @@ from rich.live import Live as RichLive
 from rich.table import Table
 from rich.text import Text
 
+from clusterkit.cli.report import labelled
 from clusterkit.cli.running import Running
 from clusterkit.engine.events import (
     Emit,
@@ -29,6 +30,15 @@ from clusterkit.engine.words import brief, clock, done_word, line
 
 FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 """what turns while something goes on"""
+ECHO = len("^C")
+"""columns that stay free: what the terminal shows of a Ctrl-C must not begin another line, or the
+frame is not where it is removed
+"""
+
+
+def warn(console: Console, where: str, what: str) -> None:
+    """A warning, whole: what it says may be told nowhere else."""
+    labelled(console, ("! ", "yellow"), f"{where}  {brief(what)}", "dim", plain=len(where))
 
 
 class Live:
@@ -62,7 +72,8 @@ class Live:
         now = time.monotonic()
         room = max(1, options.size.height - 4)
         rows = list(self._running.rows.items())
-        table = Table.grid(padding=(0, 1), expand=True)
+        table = Table.grid(padding=(0, 1))
+        table.width = max(1, options.max_width - ECHO)
         table.add_column(width=1)
         table.add_column(no_wrap=True, overflow="ellipsis", width=30)
         table.add_column(no_wrap=True, justify="right", width=9)
@@ -107,7 +118,7 @@ class Live:
             case StepStopped(key, note):
                 self._say("…", "yellow", key, f"unfinished ({note or 'begun'})")
             case Warned(where, what):
-                self._say("!", "yellow", where, brief(what))
+                warn(self._console, where, what)
             case RunEnded():
                 self._running.rows.clear()
                 self._console.print(Text(line(event) or "", style="bold"))

@@ -48,8 +48,7 @@ def _version(value: bool) -> None:
 @app.callback()
 def _main(
     _: Annotated[
-        bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """Options that come before a command."""
@@ -59,6 +58,7 @@ def run() -> NoReturn:
     """The program: the only place where errors become messages and exit codes."""
     open_missing()
     code = _run()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing is left that a Ctrl-C could interrupt
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

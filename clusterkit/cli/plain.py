@@ -19,7 +19,7 @@ from clusterkit.engine.events import (
     Warned,
 )
 from clusterkit.engine.target import Target
-from clusterkit.engine.words import brief, line
+from clusterkit.engine.words import brief, line, place
 
 MANY = 8
 """clusters whose steps are told one by one"""
@@ -40,10 +40,10 @@ class Plain:
         self._running = Running()
         self._heartbeat = Heartbeat(self._still)
 
-    def of(self, _: Target, label: str = "") -> Emit:
+    def of(self, target: Target, label: str = "") -> Emit:
         """Where the events of a cluster go; ``label`` is what it is called among others."""
         self._begun += 1
-        return (lambda event: self(_labelled(event, label))) if label else self
+        return (lambda event: self(_labelled(event, label, target.name))) if label else self
 
     @property
     def _many(self) -> bool:
@@ -95,12 +95,12 @@ class Plain:
             self._say(told)
 
 
-def _labelled(event: Event, label: str) -> Event:
-    """The event with the cluster's name where its lines begin."""
+def _labelled(event: Event, label: str, name: str) -> Event:
+    """The event with what the cluster is called where its lines begin."""
     match event:
         case RunStarted() | RunEnded():
             return replace(event, cluster=label)
         case Warned(where):
-            return replace(event, where=f"{label}: {where}")
+            return replace(event, where=place(label, name, where))
         case _:
             return replace(event, key=f"{label}: {event.key}")

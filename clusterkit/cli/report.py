@@ -59,25 +59,21 @@ def show_plan(console: Console, cluster: str, plan: Plan) -> None:
     for op in ("create", "wait", "update", "replace", "delete", "sweep"):
         steps = [step for step in plan.todo if step.op == op]
         for step in sorted(steps, key=lambda s: s.key) if op == "create" else steps:
-            console.print(_line(step))
-            for change in step.changes:
-                console.print(Text(f"      {brief(str(change), 200)}", style="dim"))
-            if step.why:
-                console.print(Text(f"      {brief(step.why, 200)}", style="dim"))
+            _show_step(console, step)
+            for told in [str(change) for change in step.changes] + [step.why]:
+                if told:
+                    labelled(console, (" " * 6, ""), brief(told, 200), "dim")
     console.print(Text(f"{cluster}: {counts(plan.todo)}"))
 
 
-def _line(step: Step) -> Text:
+def _show_step(console: Console, step: Step) -> None:
     more = f"  {about(step)}" if step.details else ""
     if step.op == "sweep":
         more = f"  {step.found} there now"
     elif step.op == "wait":
         more = "  not ready yet"
-    line = Text("  ")
-    line.append(MARKS.get(step.op, " "), style=STYLES.get(step.op, ""))
-    line.append(f" {step.key}")
-    line.append(more, style="dim")
-    return line
+    label = (f"  {MARKS.get(step.op, ' ')} ", STYLES.get(step.op, ""))
+    labelled(console, label, f"{step.key}{more}", "dim", plain=len(step.key))
 
 
 def counts(steps: Iterable[Step]) -> str:
@@ -93,16 +89,18 @@ def show_findings(console: Console, findings: Iterable[Finding]) -> None:
             labelled(console, (" " * 9, ""), finding.hint, "dim")
 
 
-def labelled(console: Console, label: tuple[str, str], text: str, style: str = "") -> None:
+def labelled(
+    console: Console, label: tuple[str, str], text: str, style: str = "", *, plain: int = 0
+) -> None:
     """A labelled message; a terminal breaks its lines between words and under the first, what
-    reads a pipe gets them whole.
+    reads a pipe gets them whole. The first ``plain`` characters are without ``style``.
     """
-    room = console.width - len(label[0])
+    room = max(console.width - len(label[0]), 1)
     for line in text.splitlines() or [""]:
         parts = textwrap.wrap(line, room, **_WHOLE_WORDS) if console.is_terminal else [line]
         for part in parts or [""]:
-            console.print(Text.assemble(label, (part, style)))
-            label = (" " * len(label[0]), "")
+            console.print(Text.assemble(label, part[:plain], (part[plain:], style)))
+            label, plain = (" " * len(label[0]), ""), 0
 
 
 def show_blocked(console: Console, blocked: Iterable[Kept]) -> None:
@@ -182,4 +180,5 @@ def show_status(console: Console, target: Target, found: Observation) -> None:
     width = max(len(thing.key) for thing in found.things)
     for thing in found.things:
         more = f"  {about(thing.state)}" if about(thing.state) else ""
-        console.print(Text(f"  {thing.key:<{width}}  {brief(thing.status, 100)}{more}"))
+        label = (f"  {thing.key:<{width}}  ", "")
+        labelled(console, label, f"{brief(thing.status, 100)}{more}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 
 from clusterkit.cli import receipt, report
@@ -14,7 +14,22 @@ from clusterkit.cli.ui import UI
 from clusterkit.cluster import Edit, Outcome, Plan
 from clusterkit.engine.events import Event, RunStarted, Warned
 from clusterkit.engine.lock import Lock
+from clusterkit.errors import Finding
 from clusterkit.fleet import Waiting
+from clusterkit.naming import CLUSTER
+from clusterkit.operator.names import OWNER
+
+
+def operated(plan: Plan, cluster: str) -> Plan:
+    """The plan, with a warning if a CloudCluster has made the cluster: its operator makes again
+    what is destroyed.
+    """
+    of = (getattr(state, "tags", None) or {} for state in plan.snapshot.states.values())
+    if not any(OWNER in tags and tags.get(CLUSTER) == cluster for tags in of):
+        return plan
+    what = "a CloudCluster has made it; while that exists, its operator undoes what is done here"
+    found = Finding(what, where=cluster, hint="change or delete the CloudCluster, not the cluster")
+    return replace(plan, warnings=(*plan.warnings, found))
 
 
 def plan_line(shown: UI, plan: Plan) -> None:

@@ -8,8 +8,10 @@ the shell; bidirectional controls could show a text in another order than it is 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
-from rich.console import Console, ConsoleOptions, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderHook
 from rich.segment import Segment
 
 _PICTURES = {code: 0x2400 + code for code in range(0x20) if code not in (0x09, 0x0A)}
@@ -27,7 +29,24 @@ def clean(text: str) -> str:
 
 
 class SafeConsole(Console):
-    """A console that prints no control characters but its own."""
+    """A console that prints no control characters but its own, from any thread.
+
+    What is redrawn begins where rich has computed that the last frame did. ``Live.refresh`` holds
+    its lock until it has written, ``Console.print`` does not: two threads would write in another
+    order than they computed, and take lines of each other's.
+    """
+
+    _drawing: AbstractContextManager[object] = nullcontext()
+
+    def push_render_hook(self, hook: RenderHook) -> None:
+        """Remember the lock of what is redrawn from now on."""
+        self._drawing = getattr(hook, "_lock", self._drawing)
+        super().push_render_hook(hook)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """As ``Console.print``, while nothing else is drawn."""
+        with self._drawing:
+            super().print(*objects, **options)
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None

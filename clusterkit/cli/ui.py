@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -73,7 +74,7 @@ class UI:
     def say(self, text: str) -> None:
         """A line about progress, for humans."""
         if not self.json:
-            self.err.print(f"{self.label}: {text}" if self.label else text, markup=False)
+            report.labelled(self.err, (f"{self.label}: " if self.label else "", ""), text)
 
     def ask(self, question: str, *, expect: str | None = None) -> bool:
         """Yes or no; with ``expect``, whether that very word is typed."""
@@ -82,6 +83,8 @@ class UI:
                 "cannot ask for confirmation: stdin is not a terminal",
                 hint="run it with --yes to go ahead without asking",
             )
+        if self.err.is_terminal:
+            question = textwrap.fill(question, self.err.width - 1)
         self.err.print(f"{question} ", end="", markup=False)
         sys.stderr.flush()
         answer = ""

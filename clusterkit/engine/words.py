@@ -95,6 +95,11 @@ def brief(text: str, limit: int = 160) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
+def place(label: str, name: str, where: str) -> str:
+    """Where a warning about one of several clusters is: about itself, or about a thing of it."""
+    return label if where == name else f"{label}: {where}"
+
+
 def line(event: Event) -> str | None:
     """An event as one line for logs and pipes; None for what such a reader need not know."""
     match event:

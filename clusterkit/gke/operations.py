@@ -34,7 +34,7 @@ class ComputeOperation:
         found = scope.client.call("compute", f"{kind}.get", "GET", self.path)
         if found.get("status") != "DONE":
             percent = f", {found['progress']} %" if found.get("progress") else ""
-            return Running(f"{str(found.get('status')).lower()}{percent}")
+            return Running(f"operation {str(found.get('status')).lower()}{percent}")
         told = (found.get("error") or {}).get("errors")
         if not told and "httpErrorStatusCode" not in found:
             return Done()
@@ -118,4 +118,4 @@ def _stage(found: Mapping[str, Any]) -> str:
     for stage in progress.get("stages") or ():
         if stage.get("status") == "RUNNING" and stage.get("name"):
             return str(stage["name"]).lower().replace("_", " ")
-    return str(found.get("detail") or found.get("status") or "").lower()
+    return str(found.get("detail") or f"operation {found.get('status') or 'begun'}").lower()

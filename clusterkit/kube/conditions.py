@@ -4,7 +4,7 @@ generation.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -43,9 +43,3 @@ def merged(
             "lastTransitionTime": since,
         }
     return list(found.values())
-
-
-def true(status: Mapping[str, Any], kind: str) -> bool:
-    """Whether a condition is."""
-    found = status.get("conditions") or ()
-    return any(each["type"] == kind and each["status"] == "True" for each in found)

@@ -46,10 +46,11 @@ class CredentialSource:
         if named:
             found = replace(found, environ=self._environ(namespace, named["name"], cloud))
         elif not (self._everybody or self._trusted(namespace)):
-            what = f"the namespace {namespace} may not use the operator's own credentials"
+            what, where = "may not use the operator's own credentials", f"namespace {namespace}"
             hint = "name a Secret in spec.credentials.secretRef, or ask who administers the "
             hint += f"management cluster: kubectl annotate namespace {namespace} "
-            raise CredentialsError(what, hint=f"{hint}{DEFAULT_CREDENTIALS}=true")
+            hint += f"{DEFAULT_CREDENTIALS}=true"
+            raise CredentialsError(what, where=where, hint=hint)
         login = (spec.get("registryLogin") or {}).get("secretRef")
         if login:
             data = self._secret(namespace, login["name"], ("username", "password"))

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from clusterkit.cluster import Cluster
-from clusterkit.errors import ClusterkitError, NotOurs
+from clusterkit.errors import ClusterkitError, CredentialsError, NotOurs
 from clusterkit.kube import tokens
 from clusterkit.kube.api import KubeApi, Object
 from clusterkit.kube.conditions import Condition
@@ -122,5 +122,6 @@ def ready(cluster: Cluster) -> tuple[Condition, Object]:
         seen = overview(cluster.kube)
         seen["endpoint"] = cluster.access().server
     except ClusterkitError as error:
-        return Condition("Ready", False, reason(error), told(error)), {}
+        answered = None if isinstance(error, CredentialsError) else False  # it cannot be asked
+        return Condition("Ready", answered, reason(error), told(error)), {}
     return Condition("Ready", True, "Running", "the Kubernetes API answers"), seen

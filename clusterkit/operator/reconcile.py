@@ -25,10 +25,11 @@ from clusterkit.engine.lock import WAITING
 from clusterkit.engine.target import Target
 from clusterkit.engine.words import line
 from clusterkit.errors import Absent, ClusterkitError, Interrupted, NotOurs, Retryable
-from clusterkit.kube.conditions import Condition, true
+from clusterkit.kube.conditions import Condition
 from clusterkit.kube.record import Record
 from clusterkit.operator import names, published, wanted
 from clusterkit.operator.conditions import (
+    COMING,
     CREATING,
     GOING,
     LET_GO,
@@ -200,8 +201,8 @@ class Reconciler:
             return self._shared.interval, found.reason
         if self._ran >= ENOUGH:
             what += f", after {self._ran} runs: find out, by their Events, what is changed back"
-        was = true(self._record.status, "Ready")
-        ready, seen = await ask(published.ready, cluster) if was else (CREATING, {})
+        coming = any(s.key == f"cluster/{target.name}" and s.op in COMING for s in plan.todo)
+        ready, seen = (CREATING, {}) if coming else await ask(published.ready, cluster)
         await self._tell(Condition("Synced", False, "Reconciling", what), ready, **fields, **seen)
         make = partial(self._planned, cluster, make, known=known)
         self._ran += await self._run(cluster, plan, make, "Synced", **mine) is not None
@@ -382,4 +383,4 @@ class Reconciler:
         if text := line(event):
             name = type(event).__name__
             kind = "Warning" if name in ("StepFailed", "StepStopped", "Warned") else "Normal"
-            self._shared.post(self.body, kind, name, text.strip())
+            self._shared.post(self.body, kind, name, text.strip().removeprefix("warning: "))

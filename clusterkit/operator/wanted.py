@@ -94,13 +94,16 @@ def check_owner(plan: Plan, cluster: str, body: Body, mark: str, *, known: bool)
     if known:
         taggable = {each.key for each in plan.steps if getattr(each.kind, "taggable", False)}
         found = {key: tags for key, tags in found.items() if key in taggable}
-    name = body["metadata"]["name"]
+    name, namespace = body["metadata"]["name"], body["metadata"]["namespace"]
     if owners - {mark}:
         what = "the cluster belongs to another CloudCluster, as its tags in the cloud say"
-        raise NotOurs(what, where=name, hint="choose another name: spec.name")
+        hint = "delete this CloudCluster, and make one with another spec.name"
+        raise NotOurs(what, where=name, hint=hint)
     if found and not owners and not observes(body) and annotation(body, ADOPT) != name:
         what = "a cluster of this name exists that no CloudCluster has made"
-        hint = f"to take it over: kubectl annotate cloudcluster {name} {ADOPT}={name}"
+        hint = (
+            f"to take it over: kubectl annotate -n {namespace} cloudcluster {name} {ADOPT}={name}"
+        )
         raise NotOurs(what, where=name, hint=hint)
 
 

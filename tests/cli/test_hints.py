@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from uuid import uuid4
 
 import pytest
 
+from clusterkit.cli.runs import operated
 from clusterkit.cli.target import Choice, command, complete
+from clusterkit.cluster import Plan
+from clusterkit.engine.plan import Snapshot
 from clusterkit.errors import ClusterkitError, Finding, PreflightError
 
 HERE = Choice(Path("my profile.yaml"), cloud_profile="ci", sandbox=True)
@@ -47,3 +52,13 @@ def test_without_a_profile_the_cluster_is_named(
     assert command("up", choice) == "clusterkit up PROFILE", "up takes no name"
     Path("profile.yaml").touch()
     assert command("destroy", choice) == f"clusterkit destroy {named}", "not another cluster's"
+
+
+@pytest.mark.parametrize("of", ["demo", "another"])
+def test_who_works_on_an_operators_cluster_is_told(of: str) -> None:
+    tags = {"clusterkit-cluster": of, "clusterkit-owner": "1a2b"}
+    plan = Plan((), Snapshot(uuid4(), {"vpc/main": SimpleNamespace(tags=tags)}))
+    told = [str(each) for each in operated(plan, "demo").warnings]
+    assert [each.startswith("demo: a CloudCluster has made it") for each in told] == (
+        [True] if of == "demo" else []
+    )

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import threading
 import time
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from rich.console import Console
 
-from clusterkit.cli import heartbeat, verdicts
+from clusterkit.cli import heartbeat, report, verdicts
+from clusterkit.cli.board import Board
 from clusterkit.cli.jsonl import JsonLines
 from clusterkit.cli.live import Live
 from clusterkit.cli.plain import Plain
+from clusterkit.cli.terminal import SafeConsole
 from clusterkit.cli.ui import UI
 from clusterkit.engine.events import (
     Event,
@@ -26,6 +32,8 @@ from clusterkit.engine.events import (
     StepStopped,
     Warned,
 )
+from clusterkit.engine.step import Step
+from clusterkit.engine.target import Target
 from clusterkit.engine.words import brief, clock
 from clusterkit.errors import Rejected
 from clusterkit.ready.checks import Check, Result
@@ -128,7 +136,7 @@ def test_live_fits_eighty_columns_and_few_lines() -> None:
             render(event)
     frame = ["".join(segment.text for segment in line) for line in lines]
     assert len(frame) <= 10
-    assert max(map(len, frame)) <= 80
+    assert max(map(len, frame)) <= 78  # and a Ctrl-C's echo fits into the last line
     assert frame[0].startswith("up demo: 1 of 2 done")
     assert "and " in frame[-1]
     text = out.getvalue()
@@ -163,3 +171,71 @@ def test_a_verdict_fits_a_terminal_and_is_whole_in_a_pipe() -> None:
         assert (f"        cure: {cure}" in lines) is not terminal
         assert (max(map(len, lines)) <= 80) is terminal
         assert " ".join(out.getvalue().split()).count(cure) == 1
+
+
+def test_lines_of_many_threads_are_all_there_and_no_frame_stays() -> None:
+    out = io.StringIO()
+    console = SafeConsole(file=out, force_terminal=True, width=80, height=60, color_system=None)
+    labels = [f"cluster-{number}" for number in range(40)]
+    together = threading.Barrier(len(labels))
+    with Board(console, len(labels)) as board:
+        for label in labels:
+            board.of(Target("eks", label, "eu-west-1"), label)
+
+        def end(label: str) -> None:
+            together.wait()
+            board.result(label, "up", "", ok=True)
+
+        threads = [threading.Thread(target=end, args=(label,)) for label in labels]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    shown = [line.split("  ")[0] for line in _screen(out.getvalue()) if line.strip()]
+    assert sorted(shown) == sorted(f"✓ {label}" for label in labels)
+
+
+def _screen(written: str) -> list[str]:
+    """What is on a terminal of any height after that: text, line ends, cursor up, erased lines."""
+    lines, row = [""], 0
+    for part in re.findall(r"\x1b\[[?\d]*[A-Za-z]|[\r\n]|[^\x1b\r\n]+", written):
+        match part:
+            case "\n":
+                row += 1
+                lines += [""] * (row + 1 - len(lines))
+            case "\x1b[1A":
+                row = max(0, row - 1)
+            case "\x1b[2K":
+                lines[row] = ""
+            case _ if part[0] not in "\r\x1b":
+                lines[row] = part
+    return lines
+
+
+def test_a_plan_breaks_its_lines_between_words() -> None:
+    wish = SimpleNamespace(details={"endpoint": f"public from {', '.join(['10.0.0.0/8'] * 9)}"})
+    step = Step("create", "cluster/demo", cast(Any, None), wish=cast(Any, wish), why="a word " * 20)
+    shown = {}
+    for terminal in (True, False):
+        out = io.StringIO()
+        console = Console(
+            file=out, force_terminal=terminal, width=80, color_system=None, soft_wrap=True
+        )
+        report.show_plan(console, "demo", cast(Any, SimpleNamespace(empty=False, todo=[step])))
+        shown[terminal] = out.getvalue().splitlines()
+    assert max(map(len, shown[True])) <= 80
+    assert [len(shown[False]), " ".join(shown[False]).split()] == [3, " ".join(shown[True]).split()]
+
+
+def test_a_warning_about_one_of_several_is_whole_and_names_it_once() -> None:
+    target, told = Target("eks", "demo", "eu-west-1"), f"another run works on it {'since ' * 15}now"
+    live, plain = io.StringIO(), io.StringIO()
+    console = SafeConsole(file=live, force_terminal=True, width=80, color_system=None)
+    with Board(console, 2) as board, Plain(plain, 2) as lines:
+        for render in (board, lines):
+            for where in ("demo", "vpc/main"):
+                render.of(target, "demo (eu-west-1)")(Warned(where, told))
+    for written in (" ".join(_screen(live.getvalue())), plain.getvalue()):
+        shown = " ".join(written.split())
+        assert f"demo (eu-west-1) {told}" in shown.replace(":", "")
+        assert f"demo (eu-west-1): vpc/main {told}" in shown.replace("main:", "main")

@@ -58,3 +58,17 @@ def test_ctrl_c_while_it_loads_is_no_traceback(tmp_path: Path) -> None:
     done = _sh(f"{COMMAND} --version", tmp_path, PYTHONPATH=f"{tmp_path}:{ROOT}")
     assert done.returncode == 128 + signal.SIGINT
     assert done.stdout + done.stderr == ""
+
+
+def test_ctrl_c_at_its_end_is_no_traceback(tmp_path: Path) -> None:
+    """As by somebody who presses it twice, when the first has just ended a run."""
+    code = (
+        "import atexit, os, signal\n"
+        "from clusterkit.cli.main import run\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "atexit.register(os.kill, os.getpid(), signal.SIGINT)\n"
+        "run()\n"
+    )
+    done = _sh(f"{sys.executable} -c '{code}' --version", tmp_path)
+    assert done.returncode in (-signal.SIGINT, 128 + signal.SIGINT)
+    assert "Traceback" not in done.stderr

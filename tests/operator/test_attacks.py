@@ -118,6 +118,25 @@ def test_what_another_run_has_made_is_not_taken_over_by_an_old_plan(here: World)
     assert asyncio.run(again._look()) == (None, "Orphaned")
 
 
+def test_a_cluster_that_is_taken_back_is_ready_at_once(here: World) -> None:
+    class Told(Reconciler):
+        async def _run(self, *plan: Any, **more: Any) -> Any:
+            self.ready = here.condition("returned", "Ready")["reason"]
+            return await super()._run(*plan, **more)
+
+    def look(body: Body) -> Told:
+        found = reconciler(here, Told, body)
+        assert isinstance(found, Told)
+        assert asyncio.run(found._look())[1] == "Changed"
+        return found
+
+    assert look(here.apply("returned", spec("gke", deletionPolicy="Orphan"))).ready == "Creating"
+    here.delete("returned")
+    asyncio.run(reconciler(here, Told, here.get("returned") or {})._look())
+    here.until_gone("returned")
+    assert look(here.apply("returned", spec("gke", tags={"team": "a"}))).ready == "Running"
+
+
 def test_what_is_told_of_an_object_never_reaches_another_of_its_name(here: World) -> None:
     path = names.path("default", "twin")
     old = Record(here.kube, path, here.apply("twin", spec("gke", policy="Observe")))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,13 +14,15 @@ from typing import Any
 import pytest
 
 from clusterkit.engine.cache import Survey
+from clusterkit.engine.events import Warned
 from clusterkit.engine.target import CloudConnection, Target
+from clusterkit.errors import ClusterkitError, CredentialsError, Unreachable
 from clusterkit.kube import tokens
 from clusterkit.kube.api import Access, Credential, KubeApi
 from clusterkit.kube.members import Members
 from clusterkit.operator.credentials import CredentialSource
 from clusterkit.operator.metrics import Metrics
-from clusterkit.operator.published import LEAST, write_kubeconfig
+from clusterkit.operator.published import LEAST, ready, write_kubeconfig
 from clusterkit.operator.reconcile import Reconciler
 from clusterkit.operator.run import Operator
 from clusterkit.operator.shared import Shared
@@ -84,6 +87,19 @@ def test_a_wrong_clock_does_not_make_it_write_all_the_time(monkeypatch: pytest.M
     assert write_kubeconfig(Kept(), body, cluster, "me", make=True) == LEAST
 
 
+@pytest.mark.parametrize(("error", "status"), [(CredentialsError, None), (Unreachable, False)])
+def test_what_cannot_be_asked_is_not_told_as_not_ready(
+    error: type[ClusterkitError], status: bool | None
+) -> None:
+    class Refused:
+        @property
+        def kube(self) -> KubeApi:
+            raise error("no")
+
+    cluster: Any = Refused()
+    assert ready(cluster)[0].ok is status
+
+
 class Slow(Members):
     """Renewals that take their time."""
 
@@ -113,3 +129,11 @@ def test_no_lease_is_made_again_by_a_replica_that_has_left(tmp_path: Path) -> No
 
     asyncio.run(work())
     assert members.told == ["renewed", "left"]
+
+
+def test_an_event_does_not_say_twice_that_it_is_a_warning(tmp_path: Path) -> None:
+    told: list[tuple[str, ...]] = []
+    body = {"metadata": {"uid": "u", "name": "a", "namespace": "n"}, "spec": {}}
+    posting = replace(shared(tmp_path), post=lambda _, *said: told.append(said))
+    Reconciler(posting, body)._post_event(Warned("demo", "another run works on it"))
+    assert told == [("Warning", "Warned", "demo: another run works on it")]

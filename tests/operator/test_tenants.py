@@ -57,6 +57,16 @@ def test_a_tenants_secret_is_enough_and_no_other_namespaces(here: World) -> None
     assert secret not in text(here.events("mine", "tenant-a"))
 
 
+def test_what_to_do_about_refused_credentials_is_no_login(here: World) -> None:
+    wrong = {"AWS_ACCESS_KEY_ID": "AKIAWRONG", "AWS_SECRET_ACCESS_KEY": "wrong"}
+    here.secret("wrong", wrong, "tenant-b")
+    named = spec(policy="Observe", credentials={"secretRef": {"name": "wrong"}})
+    here.apply("refused", named, "tenant-b")
+    told = here.until_reason("refused", "CredentialsError", namespace="tenant-b")["message"]
+    assert "spec.credentials" in told
+    assert "aws configure" not in told
+
+
 def test_what_cannot_be_looked_at_is_not_taken_for_gone(here: World) -> None:
     """An object of a backup has its finalizer and no status; its Secret is to come yet."""
     named = spec(credentials={"secretRef": {"name": "later"}})

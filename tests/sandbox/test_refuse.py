@@ -320,6 +320,7 @@ def test_a_star_means_no_cluster(kube: Kube) -> None:
         ("terminal:vpc:CreateNatGateway", "cs:CreateCluster, cs:CreateClusterNodePool"),
         ("terminal:*:Delete*", "terminal has no effect on *:Delete*; it works on"),
         ("terminal:eks:UpdateNodegroup", "it works on"),
+        ("terminal:eks", "terminal has no effect on eks; it works on eks:CreateAddon"),
         ("refuse:vpc:CreateVPC=x", "did you mean vpc:CreateVpc?"),
         ("lost:ec3:CreateVpc", "no service matches 'ec3'; the sandbox has"),
         ("slow:iam:*Vpc=1s", "iam has no operation that matches iam:*Vpc"),

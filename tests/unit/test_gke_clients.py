@@ -523,7 +523,7 @@ def test_operations_of_compute_engine(server: Loopback) -> None:
     path = f"projects/{PROJECT}/global/operations/o"
     operation = ComputeOperation(path, "compute.networks.delete")
     running = polled(server, operation, {"status": "RUNNING", "progress": 40})
-    assert running == Running("running, 40 %")
+    assert running == Running("operation running, 40 %")
     assert polled(server, operation, {"status": "DONE"}) == Done()
     errors = [{"code": "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE", "message": "used by a firewall"}]
     failed = polled(server, operation, {"status": "DONE", "error": {"errors": errors}})
@@ -561,7 +561,8 @@ def test_operations_of_gke_fail_when_they_are_done(
     failed = polled(server, operation, {"name": "o", "status": "DONE", **answer})
     assert isinstance(failed, Failed)
     assert type(failed.error) is error
-    assert polled(server, operation, {"name": "o", "status": "ABORTING"}) == Running("aborting")
+    aborting = polled(server, operation, {"name": "o", "status": "ABORTING"})
+    assert aborting == Running("operation aborting")
 
 
 def test_long_running_operations(server: Loopback) -> None:
