@@ -55,7 +55,8 @@ class Connected:
         self._fence = Fence(self.connection.tell)
         self._clients = self._cloud.connect(target, replace(self.connection, observe=self._fence))
         self._locks = locks
-        self._retry = Retry(self.connection.scale, self.connection.waiting)
+        scale, patience = self.connection.scale, self.connection.patience
+        self._retry = Retry(scale, self.connection.waiting, patience=patience)
 
     def account(self) -> str:
         """The account (project, subscription) of the credentials."""

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from clusterkit.errors import CredentialsError
+
+_KEY = re.compile(r"[!-~]+")
 
 
 @dataclass(frozen=True)
@@ -20,6 +26,27 @@ class SecretKeys:
     """the variable that names a file, which holds what the first key has"""
     like: Mapping[str, str] = field(default_factory=dict)
     """what that file says in JSON"""
+
+    def taken(self, data: Mapping[str, str], where: str) -> dict[str, str]:
+        """What of the data of the Secret ``where`` is taken: text of the kinds that are known, and
+        of no other, because those may read files, run programs and ask addresses of the network of
+        whoever uses it. ``CredentialsError``, without what it holds.
+        """
+        found = {key: data[key] for key in (*self.needed, *self.optional) if data.get(key)}
+        try:
+            key = json.loads(found[self.needed[0]]) if self.file else {}
+            fits = all(key[name] == value for name, value in self.like.items())
+        except (ValueError, KeyError, TypeError):
+            fits = False
+        if not fits:
+            wanted = ", ".join(f"{name}: {value}" for name, value in self.like.items())
+            what = f"{self.needed[0]} must be a key with {wanted}"
+            raise CredentialsError(what, where=where)
+        odd = [] if self.file else [key for key in found if not _KEY.fullmatch(found[key])]
+        if odd:  # HTTP clients refuse it with a message that has the whole of it
+            what = f"{', '.join(odd)} is broken over lines, or has other characters that no key has"
+            raise CredentialsError(what, where=where)
+        return found
 
 
 SECRETS: Mapping[str, SecretKeys] = {

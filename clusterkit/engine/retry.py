@@ -63,7 +63,7 @@ class Retry:
 
     def steps(self, read: Callable[[], T]) -> Generator[float, None, T]:
         """The same for who waits elsewhere: the seconds until each next try."""
-        end = time.monotonic() + backoff.deadline(self._patience, self._scale)
+        end = time.monotonic() + min(backoff.deadline(self._patience, self._scale), self._patience)
         attempt = 1
         while True:
             try:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from clusterkit.engine.cache import Once
 from clusterkit.engine.exchange import Exchange, Observe, tell_asker
-from clusterkit.engine.retry import Told
+from clusterkit.engine.retry import PATIENCE, Told
 from clusterkit.naming import digest
 
 T = TypeVar("T")
@@ -65,6 +65,8 @@ class CloudConnection:
     """
     scale: float = 1.0
     """how long a second of the real cloud lasts there (1/60 on a sandbox at pace 60)"""
+    patience: float = PATIENCE
+    """for how many seconds a read outside a run is retried"""
     observe: Observe | None = field(default=None, repr=False, compare=False)
     """told of each request before it leaves and after its answer; all clients report to it"""
     throttled: Callable[[str], None] | None = field(default=None, repr=False, compare=False)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from clusterkit.engine.target import CloudConnection, UserLogin
-from clusterkit.environment import SECRETS, SecretKeys
+from clusterkit.environment import SECRETS
 from clusterkit.errors import CredentialsError
 from clusterkit.kube.api import KubeApi
 from clusterkit.naming import digest
@@ -62,12 +61,10 @@ class CredentialSource:
         return (there["metadata"].get("annotations") or {}).get(DEFAULT_CREDENTIALS) == "true"
 
     def _environ(self, namespace: str, name: str, cloud: str) -> dict[str, str]:
-        keys = SECRETS[cloud]
-        data = self._secret(namespace, name, keys.needed)
-        taken = {key: data[key] for key in (*keys.needed, *keys.optional) if data.get(key)}
+        keys, where = SECRETS[cloud], f"Secret {namespace}/{name}"
+        taken = keys.taken(self._secret(namespace, name, keys.needed), where)
         if keys.file:
-            text = taken.pop(keys.needed[0])
-            taken = {keys.file: self._file(text, f"{namespace}/{name}", keys)}
+            taken = {keys.file: self._file(taken[keys.needed[0]], where)}
         return {**taken, **keys.closed}
 
     def _secret(self, namespace: str, name: str, needed: tuple[str, ...]) -> dict[str, str]:
@@ -89,19 +86,8 @@ class CredentialSource:
             raise CredentialsError(f"lacks {', '.join(missing)}", where=where, hint="add it")
         return data
 
-    def _file(self, text: str, secret: str, keys: SecretKeys) -> str:
-        """The path of a file with a key of the kind that is taken; of no other kind, because those
-        may read files, run programs and ask addresses of the operator's network.
-        """
-        try:
-            key = json.loads(text)
-            fits = all(key[name] == value for name, value in keys.like.items())
-        except (ValueError, KeyError, TypeError):
-            fits = False
-        if not fits:
-            wanted = ", ".join(f"{name}: {value}" for name, value in keys.like.items())
-            what = f"{keys.needed[0]} must be a key with {wanted}"
-            raise CredentialsError(what, where=f"Secret {secret}")
+    def _file(self, text: str, secret: str) -> str:
+        """The path of a file with it."""
         file = self._folder / f"{digest(secret, text, length=16)}.json"
         if not file.exists():
             new = file.with_suffix(f".{os.urandom(4).hex()}")

@@ -24,7 +24,7 @@ from clusterkit.engine.events import Event, StepDone, Warned
 from clusterkit.engine.lock import WAITING
 from clusterkit.engine.target import Target
 from clusterkit.engine.words import line
-from clusterkit.errors import Absent, ClusterkitError, Interrupted, NotOurs, Retryable
+from clusterkit.errors import Absent, ClusterkitError, Gone, Interrupted, Retryable
 from clusterkit.kube.conditions import Condition
 from clusterkit.kube.record import Record
 from clusterkit.operator import names, published, wanted
@@ -94,11 +94,10 @@ class Reconciler:
         if body["metadata"]["generation"] < before["metadata"]["generation"]:
             return  # the watch lags behind what was read since
         self.body = body
-        if wanted.asked(before) != wanted.asked(body):
-            self._since = time.monotonic()
-            self._changed.set()
+        lost = wanted.finalized(before) and not wanted.finalized(body)
+        if stop := wanted.asked(before) != wanted.asked(body):
             self.stop.set()
-        elif wanted.annotation(before, names.AT) != wanted.annotation(body, names.AT):
+        if stop or lost or wanted.annotation(before, names.AT) != wanted.annotation(body, names.AT):
             self._since = time.monotonic()
             self._changed.set()
 
@@ -140,21 +139,29 @@ class Reconciler:
         stuck = self._deleting and not isinstance(error, Retryable)
         what = told(error) + (f"; {LET_GO}" if stuck else "")
         with suppress(ClusterkitError):  # the API server may be what failed
-            ready = () if self._deleting or self._ready_told else await self._readiness(error)
+            ready = [] if self._ready_told else [await self._readiness(self._made, error)]
             await self._tell(Condition(kind, self._deleting, reason(error), what), *ready)
+            await self._enter()
         self._failures += 1
         pause = FIRST * 2.0 ** min(self._failures - 1, 10) * self._shared.scale
         return min(self._shared.interval, max(pause, 0.5))
 
-    async def _readiness(self, error: Exception) -> tuple[Condition]:
-        """Whether the cluster answers, of which a look has failed with ``error``."""
-        target = wanted.target_in(self._record.status, self.body["spec"])
-        with suppress(Exception):  # what keeps it from being asked is the error that is told
+    async def _readiness(self, target: Target | None, error: Exception | None = None) -> Condition:
+        """Whether the cluster answers, of which a look may have failed with ``error``."""
+        try:
             if target is not None:
-                return (await ask(published.ready, await ask(self._connected, target)))[:1]
-        return (Condition("Ready", None, reason(error), told(error)),)
+                return (await ask(published.ready, await ask(self._connected, target)))[0]
+        except Exception as refused:  # that keeps it from being asked
+            error = error or refused
+        assert error is not None
+        return Condition("Ready", None, reason(error), told(error))
 
     # -- one look ---------------------------------------------------------------------------------
+
+    @property
+    def _made(self) -> Target | None:
+        """What may have been made."""
+        return wanted.target_in(self._record.status, self.body["spec"])
 
     @property
     def _deleting(self) -> bool:
@@ -167,30 +174,27 @@ class Reconciler:
         if (body := await ask(self._record.read)) is None:
             return None, "Gone"
         self.body = body
-        if self._deleting:
-            return await self._delete()
         if wanted.paused(body):
             await self._tell(PAUSED)
         elif any(c["type"] == "Paused" for c in self._record.status.get("conditions") or ()):
             await self._tell(Condition("Paused", False, "NotPaused"))
-        return await self._sync()
+        return await (self._delete() if self._deleting else self._sync())
 
     async def _sync(self) -> tuple[float, str]:
         observes = wanted.observes(self.body)
         profile = await ask(wanted.profile_of, self.body)
         target = target_of(profile)
-        before = wanted.target_in(self._record.status, self.body["spec"])
-        wanted.check_same(before, target)
+        wanted.check_same(self._made, target)
         cluster = await ask(self._connected, target)
         make = partial(cluster.plan, profile if observes else wanted.owned(profile, self._mark))
-        survey, known = self._shared.survey.since(self._since), before is not None
+        survey, known = self._shared.survey.since(self._since), self._made is not None
         plan = await ask(self._planned, cluster, partial(make, survey=survey), known=known)
         why = "policy: Observe" if observes else "paused"
         observes = observes or wanted.paused(self.body)
         fields: Body = {"plan": summary(plan)}
         what, self.drifted = fields["plan"]["summary"], not plan.empty
         mine: Body = {"target": wanted.recorded(target), "account": plan.account}
-        if not (observes or names.FINALIZER in (self.body["metadata"].get("finalizers") or ())):
+        if not (observes or wanted.finalized(self.body)):
             # from here on something in the cloud may belong to the object
             await ask(self._record.finalizer, names.FINALIZER, add=True)
         if plan.empty or observes:
@@ -226,6 +230,8 @@ class Reconciler:
                 fields = {**fields, "wouldKeep": [f"{k.key}: {k.reason}" for k in kept]}
         self._ran, refused = 0, list[ClusterkitError]()
         if ready.ok:
+            if seen["endpoint"] != self._record.status.get("endpoint"):
+                self._renew_at = 0.0
             try:
                 await self._publish(cluster)
             except ClusterkitError as error:
@@ -233,8 +239,11 @@ class Reconciler:
         await self._tell(*([] if refused else [synced]), ready, **fields, **seen)
         if refused:
             raise refused[0]
-        if ready.ok:
-            await ask(published.write_profile, self._shared.kube, self.body, self._record.status)
+        await self._enter()
+
+    async def _enter(self) -> None:
+        """Tell the inventory what the status says."""
+        await ask(published.write_profile, self._shared.kube, self.body, self._record.status)
 
     async def _publish(self, cluster: Cluster, *, known: bool = False) -> None:
         """``known``: nothing is made in the cluster."""
@@ -250,8 +259,7 @@ class Reconciler:
 
     async def _keep_kubeconfig(self) -> None:
         """Renew it when it is due, also while the spec is refused or the deletion waits."""
-        target = wanted.target_in(self._record.status, self.body["spec"])
-        if target is not None and self._renew_at - time.monotonic() < 1.0:
+        if (target := self._made) is not None and self._renew_at - time.monotonic() < 1.0:
             with suppress(Exception):  # the look has told what is wrong
                 await self._publish(await ask(self._connected, target), known=True)
 
@@ -294,7 +302,10 @@ class Reconciler:
                 what = waited or f"{action}: {done} of {len(plan.todo)} done"
                 going = "Locked" if waited else GOING[action]
                 with suppress(ClusterkitError):  # the API server's trouble is not the run's
-                    await self._tell(Condition(condition, plan.destroy, going, what))
+                    try:
+                        await self._tell(Condition(condition, plan.destroy, going, what))
+                    except Gone:  # and the watch may be broken
+                        stop.set()
                     if self._renew_at and not plan.destroy:
                         await self._publish(cluster)
             outcome = run.result()
@@ -311,22 +322,17 @@ class Reconciler:
     # -- the end ----------------------------------------------------------------------------------
 
     async def _delete(self) -> tuple[float | None, str]:
-        target, spec = wanted.target_in(self._record.status, self.body["spec"]), self.body["spec"]
-        if names.FINALIZER not in (self.body["metadata"].get("finalizers") or ()):
+        target, spec = self._made, self.body["spec"]
+        if not wanted.finalized(self.body):
             return None, "Gone"
         if spec.get("deletionPolicy") == "Orphan" or wanted.observes(self.body):
             return await self._release("Orphaned", "the cluster stays in the cloud as it is")
         if target is None and (target := await ask(self._unrecorded)) is None:
             return await self._release("Orphaned", "nothing in the cloud is known to belong to it")
-        if wanted.paused(self.body):
-            await self._tell(PAUSED, Condition("Deleting", True, "Paused", PAUSED.message))
-            return self._shared.interval, "Paused"
-        if wanted.annotation(self.body, names.CONFIRM) != self.name:
-            metadata = self.body["metadata"]
-            what = "nothing is destroyed until it is confirmed: kubectl annotate -n "
-            what += f"{metadata['namespace']} cloudcluster {self.name} {names.CONFIRM}={self.name}"
-            await self._tell(Condition("Deleting", True, "Unconfirmed", what))
-            return self._shared.interval, "Unconfirmed"
+        if waits := wanted.waits(self.body):
+            await self._tell(Condition("Deleting", True, *waits), await self._readiness(target))
+            await self._enter()
+            return self._shared.interval, waits[0]
         cluster = await ask(self._connected, target)
         make = partial(self._planned, cluster, cluster.plan_destroy, known=True)
         plan = await ask(make)
@@ -348,11 +354,12 @@ class Reconciler:
         """
         target = target_of(wanted.profile_of(self.body))
         cluster = self._connected(target)
-        try:
-            plan = self._planned(cluster, cluster.plan_destroy, known=False)
-        except NotOurs:
+        plan = cluster.plan_destroy()
+        if wanted.owners(plan, target.name) - {self._mark}:
             return None
-        return target if plan.snapshot.states else None
+        # what nobody's tags tell apart is neither destroyed nor let go
+        wanted.check_owner(plan, target.name, self.body, self._mark, known=False)
+        return target if plan.snapshot.states or cluster.locked() else None
 
     async def _release(self, word: str, message: str) -> tuple[None, str]:
         self._shared.post(self.body, "Normal", word, message)

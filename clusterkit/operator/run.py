@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import Context, copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -46,6 +46,9 @@ LOOK = 0.2
 """seconds after which it is seen that the operator is to stop"""
 THREADS = 16
 """for questions to the clouds and to the management cluster"""
+PATIENCE = 15.0
+"""seconds for which a look retries what it asks, on one of those threads: another look follows; an
+emptied bucket of EC2's is full again after five (``engine.retry.PATIENCE``)"""
 FRESH = 10
 """part of the interval after which what clusters ask alike is asked again"""
 RETRIES = (1, 2, 4, *[8] * 10_000)
@@ -172,6 +175,7 @@ async def serve(
     over = asyncio.Event()
     with tempfile.TemporaryDirectory(prefix="clusterkit-operator-") as folder:
         everybody = options.default_credentials
+        base = replace(base, patience=PATIENCE)
         source = CredentialSource(kube, base, Path(folder), everybody=everybody)
         survey = Survey(min(AGE, options.interval / FRESH))
         shared = Shared(kube, source, metrics, fleet, options.interval, base.scale, survey, _post)

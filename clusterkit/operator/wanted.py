@@ -13,11 +13,14 @@ from clusterkit.engine.target import Target
 from clusterkit.errors import Finding, Immutable, NotOurs, ProfileError
 from clusterkit.naming import CLUSTER, digest
 from clusterkit.operator.crd import OWN
-from clusterkit.operator.names import ADOPT, CONFIRM, OWNER, PAUSED
+from clusterkit.operator.names import ADOPT, CONFIRM, FINALIZER, OWNER, PAUSED
 from clusterkit.profile.model import BaseProfile, checked
 from clusterkit.profile.yaml import Document
 
 Body = Mapping[str, Any]
+LONGEST = 63
+"""characters of a CloudCluster's name, which is a label of its kubeconfig Secret
+(https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/)"""
 FIELDS = ("cloud", "name", "region", "account", "home")
 """of a target"""
 
@@ -29,7 +32,11 @@ def profile_of(body: Body) -> BaseProfile:
     must not read the operator's files.
     """
     data = {key: value for key, value in body["spec"].items() if key not in OWN}
-    data.setdefault("name", body["metadata"]["name"])
+    name = body["metadata"]["name"]
+    data.setdefault("name", name)
+    if len(name) > LONGEST:
+        what = f"metadata.name: must be at most {LONGEST} characters, has {len(name)}"
+        raise ProfileError([Finding(what, "metadata", "make a CloudCluster of a shorter name")])
     try:
         return checked(Document(Path("spec"), data), None, model, CLOUDS)
     except ProfileError as error:  # an object has no lines
@@ -83,23 +90,17 @@ def check_owner(plan: Plan, cluster: str, body: Body, mark: str, *, known: bool)
     and nobody has said that this one may have them. ``known``: this one has had a run, which may
     have made what takes no tags of the profile before anything else.
     """
-    seen = {key: getattr(state, "tags", None) or {} for key, state in plan.snapshot.states.items()}
-    # the network it is put in may be that of another cluster, what a lock lies in made for the lock
-    found = {
-        key: tags
-        for key, tags in seen.items()
-        if tags.get(CLUSTER) == cluster and PREFIX not in tags
-    }
-    owners = {tags[OWNER] for tags in found.values() if OWNER in tags}
+    found, name = _tags(plan, cluster), body["metadata"]["name"]
     if known:
         taggable = {each.key for each in plan.steps if getattr(each.kind, "taggable", False)}
         found = {key: tags for key, tags in found.items() if key in taggable}
     name, namespace = body["metadata"]["name"], body["metadata"]["namespace"]
-    if owners - {mark}:
+    if owners(plan, cluster) - {mark}:
         what = "the cluster belongs to another CloudCluster, as its tags in the cloud say"
         hint = "delete this CloudCluster, and make one with another spec.name"
         raise NotOurs(what, where=name, hint=hint)
-    if found and not owners and not observes(body) and annotation(body, ADOPT) != name:
+    adopted = observes(body) or annotation(body, ADOPT) == name
+    if found and not (adopted or owners(plan, cluster)):
         what = "a cluster of this name exists that no CloudCluster has made"
         hint = (
             f"to take it over: kubectl annotate -n {namespace} cloudcluster {name} {ADOPT}={name}"
@@ -107,9 +108,43 @@ def check_owner(plan: Plan, cluster: str, body: Body, mark: str, *, known: bool)
         raise NotOurs(what, where=name, hint=hint)
 
 
+def owners(plan: Plan, cluster: str) -> set[str]:
+    """Which CloudClusters' its things are, as their tags say."""
+    return {tags[OWNER] for tags in _tags(plan, cluster).values() if OWNER in tags}
+
+
+def _tags(plan: Plan, cluster: str) -> dict[str, Mapping[str, str]]:
+    """Those of its things; the network they are in may be that of another cluster, what a lock lies
+    in made for the lock.
+    """
+    seen = {key: getattr(state, "tags", None) or {} for key, state in plan.snapshot.states.items()}
+    return {
+        key: tags
+        for key, tags in seen.items()
+        if tags.get(CLUSTER) == cluster and PREFIX not in tags
+    }
+
+
 def annotation(body: Body, name: str) -> str:
     """The value, empty if it is not there."""
     return str((body["metadata"].get("annotations") or {}).get(name, ""))
+
+
+def finalized(body: Body) -> bool:
+    """Whether it waits for the operator when it is deleted."""
+    return FINALIZER in (body["metadata"].get("finalizers") or ())
+
+
+def waits(body: Body) -> tuple[str, str] | None:
+    """Why a deletion waits: the condition's reason and message; None if it does not."""
+    if paused(body):
+        return "Paused", "nothing is changed while it is paused"
+    metadata, name = body["metadata"], body["metadata"]["name"]
+    if annotation(body, CONFIRM) == name:
+        return None
+    what = "nothing is destroyed until it is confirmed: kubectl annotate -n "
+    what += f"{metadata['namespace']} cloudcluster {name} {CONFIRM}={name}"
+    return "Unconfirmed", what
 
 
 def paused(body: Body) -> bool:

@@ -88,6 +88,17 @@ def test_an_object_of_which_nothing_was_made_goes_at_once(here: World) -> None:
     assert here.get("typo", "tenant-b") is None
 
 
+def test_a_key_that_is_broken_over_lines_is_not_told(here: World, tmp_path: Path) -> None:
+    """HTTP clients refuse it with a message that has the whole of it."""
+    environ = here.sandbox.environment()
+    keys = {key: environ[key] for key in SECRETS["eks"].needed}
+    here.secret("broken", {**keys, "AWS_SESSION_TOKEN": "t0p-\n s3cret"}, "tenant-a")
+    credentials = CredentialSource(here.kube, CloudConnection(), tmp_path, everybody=False)
+    with pytest.raises(CredentialsError, match="AWS_SESSION_TOKEN is broken over lines") as found:
+        credentials.connection(_body("broken"), "eks")
+    assert "s3cret" not in str(found.value)
+
+
 @pytest.mark.parametrize("cloud", CLOUDS)
 def test_each_cloud_takes_its_keys_from_a_secret(here: World, cloud: str, tmp_path: Path) -> None:
     """And nothing else that the Secret holds: no file, no address, no program."""

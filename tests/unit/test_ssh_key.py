@@ -4,6 +4,7 @@ shown."""
 from __future__ import annotations
 
 import base64
+import time
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from clusterkit.profile.problems import Refused
-from clusterkit.profile.ssh_key import read
+from clusterkit.profile.ssh_key import parse, read
 
 Private = ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
@@ -111,3 +112,11 @@ def test_what_is_no_file(tmp_path: Path) -> None:
     assert "it is a directory" in refusal(str(tmp_path), tmp_path)
     assert "home directory" in refusal("~nobody-has-this-name/key.pub", tmp_path)
     assert "does not exist" in refusal("a\0b", tmp_path)
+
+
+def test_a_huge_one_is_refused_soon() -> None:
+    """The operator takes keys from whoever may write a CloudCluster."""
+    began = time.thread_time()
+    with pytest.raises(Refused, match="damaged"):
+        parse(f"ssh-rsa {'A' * 1_200_000}", "ssh_key")
+    assert time.thread_time() - began < 1.0
