@@ -27,6 +27,12 @@ BACKOFF_FIRST = 1.0
 BACKOFF_LONGEST = 60.0
 OPTIONAL_TRIES = 8
 """lists of an optional kind that is throttled, before a plan goes on without it"""
+PROBES = 3
+PROBING = 10.0
+"""lists of an optional kind whose server does not answer, and real seconds they take after which no
+other is begun: one lost answer leaves nothing out, and an endpoint out of reach costs two
+connections that time out
+"""
 COMPARE_TRIES = 8
 """comparisons that ask the cloud (a server-side dry run), before a plan fails"""
 OPTIONAL_PATIENCE = 120.0

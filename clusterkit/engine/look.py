@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,7 +43,15 @@ def look(
     scheduler = Scheduler(threads, place=inventory.scope.place)
     seen = Look()
     failed: list[Exception] = []
+    asked: defaultdict[AnyKind, float] = defaultdict(float)
     give_up = scheduler.now() + backoff.deadline(PATIENCE, scale)
+
+    def listed(kind: AnyKind) -> Named:
+        began = scheduler.now()
+        try:
+            return inventory.owned(kind)
+        finally:
+            asked[kind] += scheduler.now() - began  # without the wait for a thread
 
     def ask(kind: AnyKind, attempt: int = 1) -> None:
         def then(named: Any, error: Exception | None) -> None:
@@ -50,9 +59,11 @@ def look(
                 seen.found[kind] = named
                 return
             again = isinstance(error, Retryable) and not failed and scheduler.now() < give_up
-            if kind.optional and isinstance(error, CloudError):
+            if kind.optional and isinstance(error, Unreachable):
+                again = again and attempt < backoff.PROBES
+                again = again and asked[kind] < backoff.PROBING
+            elif kind.optional and isinstance(error, CloudError):
                 again = again and attempt < backoff.OPTIONAL_TRIES
-                again = again and not isinstance(error, Unreachable)
             if again and isinstance(error, Retryable):
                 delay = backoff.delay(attempt, error.after, scale)
                 scheduler.later(delay, lambda: ask(kind, attempt + 1))
@@ -73,7 +84,7 @@ def look(
             else:
                 failed.append(error)
 
-        scheduler.call(lambda: inventory.owned(kind), then)
+        scheduler.call(lambda: listed(kind), then)
 
     for kind in kinds:
         ask(kind)

@@ -33,6 +33,7 @@ from clusterkit.errors import (
     Gone,
     Immutable,
     NotOurs,
+    Propagating,
     Retryable,
 )
 from clusterkit.naming import CLUSTER
@@ -238,7 +239,8 @@ def _step(wish: Kind[Any, Any], env: Env[Any]) -> Step:
     if have is None:
         holder = None
         if not _homeless(wish, env):
-            with suppress(Absent, Gone):  # what it lies in does not exist yet
+            # what it lies in does not exist yet, or does not know yet who asks
+            with suppress(Absent, Gone, Propagating):
                 holder = wish.taken(env)
         if holder is not None and not _listed_soon(wish, env, holder):
             raise ownership.not_ours(wish, holder.id)

@@ -227,23 +227,22 @@ class Run:
             self._stop_task(task, task.note)
         elif late := task.late(self._scheduler.now(), self._scale):
             self.fail(task, late)
-        else:
-            operation = task.operation
+        elif (operation := task.operation) is not None:
             self._operating[task] = 1
-            if operation is not None:
-                self._scheduler.later(
-                    delay,
-                    lambda: self.call(task, lambda: operation.poll(self._scope), self._polled),
-                )
+            poll = partial(operation.poll, self._scope)
+            self._scheduler.later(delay, lambda: self.call(task, poll, self._polled))
 
     def _polled(self, task: Task, outcome: Any, error: Exception | None) -> None:
         self._operating.pop(task, None)
         pause = task.poll(self._scheduler.now(), self._scale)
         if isinstance(error, Retryable):
             task.attempts += 1
-            self._poll_later(task, max(pause, error.after or 0.0))
+            task.trouble = error
+            delay = max(pause, error.after or 0.0)
+            self._emit(StepRetried(task.key, str(error), delay))
+            self._poll_later(task, delay)
         elif isinstance(outcome, Done) or isinstance(error, Gone):
-            task.operation = None
+            task.operation = task.trouble = None
             task.attempts = 0
             self._touch(task)
             self.wait(task, 0.0)
@@ -253,9 +252,12 @@ class Run:
         elif error is not None:
             self.fail(task, error)
         else:
+            was, task.trouble = task.trouble, None
             if outcome.note and outcome.note != task.note:
                 self.note(task, outcome.note)
                 self._touch(task)
+            elif was is not None:
+                self._emit(StepNoted(task.key, task.note))  # on the screen again
             self._poll_later(task, max(pause, (outcome.after or 0.0) * self._scale))
 
     def _touch(self, task: Task) -> None:
@@ -347,11 +349,8 @@ class Run:
             return
         self._outcome.failed[task.key] = error
         self._emit(StepFailed(task.key, task.op, self._scheduler.now() - task.started, error))
-        if (
-            not self._plan.destroy
-            or not isinstance(error, ClusterkitError)
-            or isinstance(error, Locked)
-        ):
+        bug = not isinstance(error, ClusterkitError)
+        if not self._plan.destroy or bug or isinstance(error, Locked):
             self._halt()
             return
         self._ended.add(task)

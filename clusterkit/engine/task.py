@@ -62,7 +62,7 @@ class Task:
     not_before: float = 0.0
     note: str = ""
     trouble: Retryable | None = None
-    """why the last call was tried again"""
+    """why the last call was tried again; of an operation, the last poll"""
     unprotected: bool = False
     finished: bool = False
     """a sweep that is done stays at hand: a later delete that finds something in the way wakes it
@@ -94,6 +94,8 @@ class Task:
         if self.kind.optional and trouble is not None:
             return trouble
         what = f"timed out: nothing changed for {still / 60:.0f} min; last seen: {self.note}"
+        if self.operation is not None and trouble is not None:
+            what += f", and since then: {trouble}"
         hint = "nothing is lost: the same command again continues"
         return TimedOut(what, where=self.key, hint=hint)
 

@@ -177,8 +177,10 @@ def test_lines_say_whose_they_are() -> None:
             for event in EVENTS + END:
                 for emit in emits:
                     emit(event)
+        plain.of(target("demo"), "b")(Warned("b", "another run works on this cluster"))
         plain.result("a", "failed", "no capacity", ok=False)
     said = out.getvalue().splitlines()
+    assert "  warning: b: another run works on this cluster" in said
     assert said[0] == "up a: 2 to do"
     assert "  a: vpc/main: created in 1.2 s" in said
     assert "  warning: b: ingress/*: Kubernetes does not answer" in said

@@ -595,6 +595,32 @@ def test_an_operation_that_fails_ends_its_step_with_the_clouds_reason() -> None:
     assert str(outcome.failed["poured/p"]) == "poured/p: out of concrete"
 
 
+def test_an_operation_that_cannot_be_asked_about_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not only how it was when it could be asked about."""
+    monkeypatch.setattr(backoff, "LEAST_PATIENCE", 0.1)
+    answers: list[Running | Unreachable] = [Running("1 of 3"), Unreachable("no route to host")]
+
+    class Far:
+        def poll(self, scope: Scope[DictCloud]) -> Running:
+            answer = answers.pop(0) if len(answers) > 1 else answers[0]
+            if isinstance(answer, Unreachable):
+                raise answer
+            return answer
+
+    class Poured(Item):
+        kind = "poured"
+        patience = 0.0
+
+        def create(self, env: Env[DictCloud]) -> Operation[DictCloud]:
+            return Far()
+
+    events: list[Event] = []
+    outcome = up(DictCloud(), Poured(name="p"), kinds=(Poured,), events=events)
+    told = "last seen: 1 of 3, and since then: no route to host"
+    assert told in str(outcome.failed["poured/p"])
+    assert any(isinstance(each, StepRetried) for each in events)
+
+
 def test_what_an_operation_finds_in_use_is_deleted_again() -> None:
     class Poured(Item):
         kind = "poured"
@@ -664,6 +690,24 @@ def test_an_optional_kind_that_cannot_be_reached_is_left_out() -> None:
     assert set(cloud.things) == {"ground/g", "wall/w", "roof/r"}
 
 
+def test_one_lost_answer_leaves_no_optional_kind_out() -> None:
+    class Flaky(Item):
+        kind = "flaky"
+        optional = True
+        lost: ClassVar[list[str]] = ["the first answer"]
+
+        @classmethod
+        def list(cls, scope: Scope[DictCloud]) -> Iterable[Seen]:
+            if cls.lost:
+                raise Unreachable(cls.lost.pop())
+            return super().list(scope)
+
+    cloud = DictCloud()
+    found = planned(cloud, Flaky(name="f"), kinds=(Flaky,))
+    assert not found.warnings
+    assert [step.op for step in found.todo] == ["create"]
+
+
 def test_what_cannot_be_compared_is_left_alone() -> None:
     """It is left out of the plan, not removed as something that nobody wants."""
 
@@ -712,6 +756,26 @@ def test_an_optional_kind_that_is_too_early_is_waited_for(
     until.append(time.monotonic() + 3 * backoff.OPTIONAL_PATIENCE * SCALE)
     assert run(cloud, found).ok
     assert ("young/y" in cloud.things) is early
+
+
+def test_what_is_too_early_for_the_plan_is_waited_for_too() -> None:
+    """A run that was killed as the cluster came up, and the same command again."""
+    refusals = ["not yet"] * (backoff.COMPARE_TRIES + 2)
+
+    class Early(Item):
+        kind = "early"
+        optional = True
+
+        def taken(self, env: Env[DictCloud]) -> Seen | None:
+            if refusals:
+                raise Propagating(refusals.pop())
+            return None
+
+    cloud = DictCloud()
+    found = planned(cloud, Early(name="e"), kinds=(Early,))
+    assert not found.warnings
+    assert run(cloud, found).ok
+    assert "early/e" in cloud.things
 
 
 class Secret(Item):
