@@ -25,6 +25,9 @@ STORAGE_CLASS = "clusterkit-storage-class"
 HOME = "clusterkit-vpc"
 """on what lies in a network that is not ours: the network's id"""
 
+OWNER = "clusterkit-owner"
+"""on everything that an operator made: which CloudCluster it belongs to"""
+
 MACHINE = "clusterkit-machine"
 """on pools: the machine asked for, so that a newer type of the same size changes nothing"""
 

@@ -275,16 +275,18 @@ class Repository(Summarized):
 
     def create(self, env: Env[Clients]) -> None:
         namespace, _, name = self.name.partition("/")
-        cr = env.client.cr
+        cr, refused = env.client.cr, None
         if _namespace(env, self.instance, namespace) is None:
             try:
                 wanted = {"NamespaceName": namespace, "DefaultRepoType": "PRIVATE"}
                 cr("CreateNamespace", InstanceId=self.instance, AutoCreateRepo=False, **wanted)
-            except Rejected:  # created for another repository of ours in the meantime?
-                if _namespace(env, self.instance, namespace) is None:
-                    raise
+            except Rejected as error:
+                refused = error  # maybe created for another repository of ours, and not listed yet
         wanted = {"RepoNamespaceName": namespace, "RepoName": name, **_body(env, self.keep)}
-        cr("CreateRepository", InstanceId=self.instance, **wanted)
+        try:
+            cr("CreateRepository", InstanceId=self.instance, **wanted)
+        except Gone as error:
+            raise refused or error from None
 
     def edits(self, env: Env[Clients], have: RepositoryState) -> Iterator[Edit]:
         why = "delete the repositories there first, or change the profile back"

@@ -16,16 +16,13 @@ from clusterkit.engine.events import Event, RunStarted, Warned
 from clusterkit.engine.lock import Lock
 from clusterkit.errors import Finding
 from clusterkit.fleet import Waiting
-from clusterkit.naming import CLUSTER
-from clusterkit.operator.names import OWNER
 
 
 def operated(plan: Plan, cluster: str) -> Plan:
     """The plan, with a warning if a CloudCluster has made the cluster: its operator makes again
     what is destroyed.
     """
-    of = (getattr(state, "tags", None) or {} for state in plan.snapshot.states.values())
-    if not any(OWNER in tags and tags.get(CLUSTER) == cluster for tags in of):
+    if not plan.snapshot.owners(cluster):
         return plan
     what = "a CloudCluster has made it; while that exists, its operator undoes what is done here"
     found = Finding(what, where=cluster, hint="change or delete the CloudCluster, not the cluster")

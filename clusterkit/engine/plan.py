@@ -15,6 +15,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from clusterkit.engine import backoff, ownership, removal, successor
+from clusterkit.engine.cloud_lock import PREFIX
 from clusterkit.engine.compare import differences, refuse, usable
 from clusterkit.engine.edit import Edit
 from clusterkit.engine.events import Op
@@ -36,7 +37,7 @@ from clusterkit.errors import (
     Propagating,
     Retryable,
 )
-from clusterkit.naming import CLUSTER
+from clusterkit.naming import CLUSTER, OWNER
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,18 @@ class Snapshot:
     """key to state, of what exists once and of what is used without being ours"""
     turn: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
     """held while the plan is applied"""
+
+    def tags(self, cluster: str) -> dict[str, Mapping[str, str]]:
+        """Those of the cluster's own things, by key: the network that they are in may be another
+        cluster's, and what a lock lies in is made for the lock.
+        """
+        every = {key: getattr(state, "tags", None) or {} for key, state in self.states.items()}
+        mine = (key for key, tags in every.items() if tags.get(CLUSTER) == cluster)
+        return {key: every[key] for key in mine if PREFIX not in every[key]}
+
+    def owners(self, cluster: str) -> set[str]:
+        """The CloudClusters that its things belong to, as their tags say."""
+        return {tags[OWNER] for tags in self.tags(cluster).values() if OWNER in tags}
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from clusterkit.cluster import Cluster
-from clusterkit.errors import ClusterkitError, CredentialsError, NotOurs
+from clusterkit.errors import CloudError, ClusterkitError, CredentialsError, NotOurs
 from clusterkit.kube import tokens
 from clusterkit.kube.api import KubeApi, Object
 from clusterkit.kube.conditions import Condition
 from clusterkit.kube.inventory import enter
 from clusterkit.kube.kubeconfig import standalone
 from clusterkit.kube.overview import overview
+from clusterkit.naming import OWNER
 from clusterkit.operator.conditions import reason, told
-from clusterkit.operator.names import GROUP, KIND, OWNER, VERSION, core
+from clusterkit.operator.names import GROUP, KIND, VERSION, core
 
 LIFE = 0.6
 """part of a credential's life after which it is replaced"""
@@ -72,17 +73,20 @@ def write_profile(kube: KubeApi, body: Mapping[str, Any], status: Mapping[str, A
 def _metadata(body: Mapping[str, Any], tail: str = "") -> Object:
     """Of a thing that the garbage collector removes with the CloudCluster."""
     name, namespace, uid = (body["metadata"][key] for key in ("name", "namespace", "uid"))
-    about = {"apiVersion": f"{GROUP}/{VERSION}", "kind": KIND, "name": name, "uid": uid}
-    owners = [{**about, "controller": True}]
+    owner = {"kind": KIND, "name": name, "uid": uid, "controller": True}
+    owners = [{"apiVersion": f"{GROUP}/{VERSION}", **owner}]
     return {"name": f"{name}{tail}", "namespace": namespace, "ownerReferences": owners}
 
 
 def ready(cluster: Cluster) -> tuple[Condition, Object]:
-    """Whether the Kubernetes API answers, and what it says for the status."""
+    """Whether the Kubernetes API answers, and what it says for the status. Nobody knows while the
+    cloud does not say where that is.
+    """
+    server = ""
     try:
-        seen = overview(cluster.kube)
-        seen["endpoint"] = cluster.access().server
+        server = cluster.access().server
+        seen = {**overview(cluster.kube), "endpoint": server}
     except ClusterkitError as error:
-        answered = None if isinstance(error, CredentialsError) else False  # it cannot be asked
-        return Condition("Ready", answered, reason(error), told(error)), {}
+        unknown = isinstance(error, CredentialsError if server else CloudError | CredentialsError)
+        return Condition("Ready", None if unknown else False, reason(error), told(error)), {}
     return Condition("Ready", True, "Running", "the Kubernetes API answers"), seen

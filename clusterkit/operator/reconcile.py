@@ -228,17 +228,15 @@ class Reconciler:
             with suppress(ClusterkitError):  # a protection, say, by which nothing is deleted
                 kept = (await ask(cluster.plan_destroy)).kept
                 fields = {**fields, "wouldKeep": [f"{k.key}: {k.reason}" for k in kept]}
-        self._ran, refused = 0, list[ClusterkitError]()
-        if ready.ok:
-            if seen["endpoint"] != self._record.status.get("endpoint"):
-                self._renew_at = 0.0
-            try:
+        self._ran, said = 0, [ready]  # it is not said to be in sync with a kubeconfig refused
+        if ready.ok and seen["endpoint"] != self._record.status.get("endpoint"):
+            self._renew_at = 0.0
+        try:
+            if ready.ok:
                 await self._publish(cluster)
-            except ClusterkitError as error:
-                refused.append(error)  # and it is not said to be in sync in between
-        await self._tell(*([] if refused else [synced]), ready, **fields, **seen)
-        if refused:
-            raise refused[0]
+            said = [synced, ready]
+        finally:
+            await self._tell(*said, **fields, **seen)
         await self._enter()
 
     async def _enter(self) -> None:
@@ -355,7 +353,7 @@ class Reconciler:
         target = target_of(wanted.profile_of(self.body))
         cluster = self._connected(target)
         plan = cluster.plan_destroy()
-        if wanted.owners(plan, target.name) - {self._mark}:
+        if plan.snapshot.owners(target.name) - {self._mark}:
             return None
         # what nobody's tags tell apart is neither destroyed nor let go
         wanted.check_owner(plan, target.name, self.body, self._mark, known=False)

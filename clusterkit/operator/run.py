@@ -165,7 +165,8 @@ async def serve(
     reached. ``ClusterkitError`` if that cluster does not know CloudClusters.
     """
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
-    kube, metrics, retry = KubeApi(lambda: access), Metrics(), Retry(1.0, _say, stop)
+    kube, metrics = KubeApi(lambda: access), Metrics()
+    retry = Retry(1.0, partial(_LOG.warning, "the management cluster: %s; again in %.0f s"), stop)
     await asyncio.to_thread(retry, partial(_check_installed, kube))
     system = await asyncio.to_thread(retry, lambda: kube.get("/api/v1/namespaces/kube-system"))
     fleet = str((system or {"metadata": {}})["metadata"].get("uid") or access.server)
@@ -209,10 +210,6 @@ async def serve(
             with suppress(asyncio.CancelledError):
                 await works[-1]
             await pages.cleanup()
-
-
-def _say(why: str, seconds: float) -> None:
-    _LOG.warning("the management cluster: %s; again in %.0f s", why, seconds)
 
 
 def _check_installed(kube: KubeApi) -> None:

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from clusterkit.clouds import CLOUDS, model
-from clusterkit.engine.cloud_lock import PREFIX
 from clusterkit.engine.plan import Plan
 from clusterkit.engine.target import Target
 from clusterkit.errors import Finding, Immutable, NotOurs, ProfileError
-from clusterkit.naming import CLUSTER, digest
+from clusterkit.naming import OWNER, digest
+from clusterkit.operator import conditions
 from clusterkit.operator.crd import OWN
-from clusterkit.operator.names import ADOPT, CONFIRM, FINALIZER, OWNER, PAUSED
+from clusterkit.operator.names import ADOPT, CONFIRM, FINALIZER, PAUSED
 from clusterkit.profile.model import BaseProfile, checked
 from clusterkit.profile.yaml import Document
 
@@ -90,39 +90,19 @@ def check_owner(plan: Plan, cluster: str, body: Body, mark: str, *, known: bool)
     and nobody has said that this one may have them. ``known``: this one has had a run, which may
     have made what takes no tags of the profile before anything else.
     """
-    found, name = _tags(plan, cluster), body["metadata"]["name"]
+    found, owners = plan.snapshot.tags(cluster), plan.snapshot.owners(cluster)
     if known:
         taggable = {each.key for each in plan.steps if getattr(each.kind, "taggable", False)}
         found = {key: tags for key, tags in found.items() if key in taggable}
-    name, namespace = body["metadata"]["name"], body["metadata"]["namespace"]
-    if owners(plan, cluster) - {mark}:
+    name = body["metadata"]["name"]
+    if owners - {mark}:
         what = "the cluster belongs to another CloudCluster, as its tags in the cloud say"
         hint = "delete this CloudCluster, and make one with another spec.name"
         raise NotOurs(what, where=name, hint=hint)
     adopted = observes(body) or annotation(body, ADOPT) == name
-    if found and not (adopted or owners(plan, cluster)):
+    if found and not (adopted or owners):
         what = "a cluster of this name exists that no CloudCluster has made"
-        hint = (
-            f"to take it over: kubectl annotate -n {namespace} cloudcluster {name} {ADOPT}={name}"
-        )
-        raise NotOurs(what, where=name, hint=hint)
-
-
-def owners(plan: Plan, cluster: str) -> set[str]:
-    """Which CloudClusters' its things are, as their tags say."""
-    return {tags[OWNER] for tags in _tags(plan, cluster).values() if OWNER in tags}
-
-
-def _tags(plan: Plan, cluster: str) -> dict[str, Mapping[str, str]]:
-    """Those of its things; the network they are in may be that of another cluster, what a lock lies
-    in made for the lock.
-    """
-    seen = {key: getattr(state, "tags", None) or {} for key, state in plan.snapshot.states.items()}
-    return {
-        key: tags
-        for key, tags in seen.items()
-        if tags.get(CLUSTER) == cluster and PREFIX not in tags
-    }
+        raise NotOurs(what, where=name, hint=f"to take it over: {_annotate(body, ADOPT)}")
 
 
 def annotation(body: Body, name: str) -> str:
@@ -138,13 +118,17 @@ def finalized(body: Body) -> bool:
 def waits(body: Body) -> tuple[str, str] | None:
     """Why a deletion waits: the condition's reason and message; None if it does not."""
     if paused(body):
-        return "Paused", "nothing is changed while it is paused"
-    metadata, name = body["metadata"], body["metadata"]["name"]
-    if annotation(body, CONFIRM) == name:
+        return conditions.PAUSED.reason, conditions.PAUSED.message
+    if annotation(body, CONFIRM) == body["metadata"]["name"]:
         return None
-    what = "nothing is destroyed until it is confirmed: kubectl annotate -n "
-    what += f"{metadata['namespace']} cloudcluster {name} {CONFIRM}={name}"
-    return "Unconfirmed", what
+    how = _annotate(body, CONFIRM)
+    return "Unconfirmed", f"nothing is destroyed until it is confirmed: {how}"
+
+
+def _annotate(body: Body, key: str) -> str:
+    """The command with which somebody says that it is meant."""
+    name, namespace = body["metadata"]["name"], body["metadata"]["namespace"]
+    return f"kubectl annotate -n {namespace} cloudcluster {name} {key}={name}"
 
 
 def paused(body: Body) -> bool:

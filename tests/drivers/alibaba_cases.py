@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,16 +47,28 @@ def _scaling(world: World) -> Edits:
     return {}
 
 
+def _available(account: Account, noun: str, **which: str) -> None:
+    """Wait until these are no longer ``Pending``."""
+    plural = f"{noun}es" if noun == "VSwitch" else f"{noun}s"
+    while any(
+        each["Status"] != "Available"
+        for each in account.every(f"vpc:Describe{plural}", plural, noun, **which)
+    ):
+        time.sleep(0.05)
+
+
 def _vpc(world: World) -> Edits:
     """A VPC of somebody else, with VSwitches in two zones."""
     account = Account(world)
     vpc = account("vpc:CreateVpc", CidrBlock="10.9.0.0/16")["VpcId"]
+    _available(account, "Vpc", VpcId=vpc)
     vswitches = [
         account(
             "vpc:CreateVSwitch", VpcId=vpc, ZoneId=f"{REGION}{zone}", CidrBlock=f"10.9.{index}.0/24"
         )["VSwitchId"]
         for index, zone in enumerate("ab")
     ]
+    _available(account, "VSwitch", VpcId=vpc)
     return {**_activated(world), "network": {"existing": {"vpc": vpc, "vswitches": vswitches}}}
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from clusterkit.engine.ownership import adopt
 from clusterkit.errors import ClusterkitError, Immutable, NotOurs, PreflightError
+from clusterkit_sandbox.faults import Rule
 from tests.drivers.alibaba import Account
 from tests.drivers.alibaba_cases import (
     BUILDS,
@@ -54,6 +55,12 @@ def test_pods_log_in_where_the_cloud_says(tmp_path: Path) -> None:
         named = found.load(edited(PERSONAL_CASE.profile, {"registry.host": host}))
         found.settle(found.up(named))
         assert set(auths(found)) == {host, host.replace("-intl", "-intl-vpc")}
+
+
+def test_repositories_are_made_in_a_namespace_that_is_not_listed_yet(tmp_path: Path) -> None:
+    with world(ENTERPRISE_CASE, tmp_path) as found:
+        found.sandbox.faults.set([Rule("cr:CreateNamespace", "late", seconds=2)])
+        found.settle(found.up())
 
 
 def opens(found: World) -> bool:

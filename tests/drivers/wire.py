@@ -25,7 +25,7 @@ _RANDOM = re.compile(
     r"(?<!roleDefinitions/)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
     r"|\b(?:acl|eip|eipalloc|eni|igw|key|lb|lt|nat|ngw|rtb|sg|stb|subnet|vpc|vsw)-[0-9a-z]{8,}"
     r"|ssh-rsa \S+"  # a key that nobody has is made anew each time
-    r"|\b[0-9]{15,}\b|\bc?[0-9a-f]{32,}\b|\b[0-9A-F]{32}\b|(?<=-)[0-9a-f]{6}\b"
+    r"|\b[0-9]{15,}\b|\b(?:c|np)?[0-9a-f]{32,}\b|\b[0-9A-F]{32}\b|(?<=-)[0-9a-f]{6}\b"
 )
 _IGNORED = (
     *("ClientToken", "SnatIp", "clientRequestToken", "client_token"),

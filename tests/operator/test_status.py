@@ -68,6 +68,7 @@ def test_the_inventory_says_when_a_cluster_is_lost(here: World) -> None:
     assert look(kept) == "Drifted"
     assert here.condition("lost", "Ready")["status"] == healthy(here, "lost") == "False"
     here.patch("lost", tags={"clusterkit-odd": "refused"})
+    kept = reconciler(here, Reconciler, here.get("lost") or {})
     with pytest.raises(ProfileError) as refused:
         look(kept)
     asyncio.run(kept._failed(refused.value))
@@ -103,6 +104,23 @@ def test_a_cluster_that_is_there_is_not_said_to_be_made(here: World) -> None:
     here.patch("there", pools=[{**POOLS[0], "count": 1}])
     assert look(reconciler(here, Spy, here.get("there") or {})) == "Changed"
     assert told == ["Running"]
+
+
+def test_a_cluster_whose_cloud_is_down_may_be_ready(here: World) -> None:
+    make(here, "alive")
+    kept = reconciler(here, Reconciler, here.get("alive") or {})
+    here.sandbox.faults.take(Faults.parse("error=1"))
+    try:
+        hasty = replace(kept._shared.credentials._base, patience=0.5)
+        kept._shared.credentials._base = hasty
+        with pytest.raises(ServerError) as failed:
+            look(kept)
+        asyncio.run(kept._failed(failed.value))
+    finally:
+        here.sandbox.faults.take(Faults.parse(""))
+    told = here.condition("alive", "Ready")
+    assert (told["status"], told["reason"]) == ("Unknown", "ServerError")
+    assert healthy(here, "alive") == "Unknown"
 
 
 def test_a_name_that_no_label_takes_is_refused_before_anything_is_made(here: World) -> None:
