@@ -92,6 +92,7 @@ class NodePool(Nodes[Clients, NodePoolState]):
     takes: ClassVar[Durations] = Durations(create=180, delete=780)
     uses: ClassVar[tuple[str, ...]] = ("virtual-network",)
     dies_with: ClassVar[str | None] = "cluster"
+    made_with: ClassVar[str | None] = "cluster"
 
     cluster: Kind[Clients, ClusterState]
     network: Kind[Clients, VirtualNetworkState]

@@ -143,6 +143,8 @@ class Kind(ABC, Generic[C, S]):
     takes: ClassVar[Durations] = Durations()
     dies_with: ClassVar[str | None] = None
     """the kind whose deletion takes this one along"""
+    made_with: ClassVar[str | None] = None
+    """the kind whose create may make this one too"""
     uses: ClassVar[tuple[str, ...]] = ()
     """kinds that cannot be deleted while one of these exists; when its deletion fails, they stay"""
     in_place: ClassVar[frozenset[str]] = frozenset()
@@ -150,9 +152,8 @@ class Kind(ABC, Generic[C, S]):
     unseen: ClassVar[str] = "settings that cannot be changed in place differ"
     """why one takes the place of another whose ``details`` are the same"""
     optional: ClassVar[bool] = False
-    """reached in another way than the cloud (Kubernetes): while it cannot be reached, a plan leaves
-    it out with a warning, and nothing waits for it
-    """
+    """reached in another way (Kubernetes): while that fails, a plan leaves it out with a warning,
+    and nothing waits for it"""
 
     name: str
     tags: tuple[tuple[str, str], ...] = ()

@@ -40,8 +40,10 @@ class Step:
 
     @property
     def made_of(self) -> frozenset[str]:
-        """Keys of what it cannot exist without: its edges but those that are order only."""
-        if self.wish is None:
+        """Keys of what it is made after and cannot exist without: its edges but those that are
+        order only; none if what it lies in may have made it too.
+        """
+        if self.wish is None or self.wish.made_with:
             return frozenset()
         return frozenset(n.key for n in self.wish.needs()) - {n.key for n in self.wish.after}
 

@@ -123,6 +123,7 @@ class NodePool(Nodes[Clients, NodePoolState]):
     takes: ClassVar[Durations] = Durations(create=82, delete=257, early=0.75)
     uses: ClassVar[tuple[str, ...]] = ("iam-service-account",)
     dies_with: ClassVar[str | None] = "cluster"
+    made_with: ClassVar[str | None] = "cluster"
 
     cluster: Kind[Clients, ClusterState]
     account: Kind[Clients, ServiceAccountState]

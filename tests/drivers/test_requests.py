@@ -18,6 +18,7 @@ from clusterkit.eks import registry
 from clusterkit.eks.registry import Repository
 from clusterkit.eks.tags import FEW
 from clusterkit.engine.cache import Survey
+from clusterkit.engine.events import StepRetried
 from clusterkit.errors import CredentialsError, PreflightError
 from clusterkit.naming import CLUSTER
 from clusterkit_sandbox.alibaba.gateway import AlibabaCloud
@@ -45,6 +46,15 @@ def test_unchanged_up_asks_each_question_once(case: Case, tmp_path: Path) -> Non
         assert len(counted) >= 15
         twice = {what: times for what, times in counted.items() if times > 1}
         assert set(twice) <= set(case.apiece), twice
+
+
+@each((*MINIMAL, *FULL))
+def test_a_first_up_makes_nothing_that_is_there(case: Case, tmp_path: Path) -> None:
+    """GKE and AKS make a cluster with its node pools."""
+    with world(case, tmp_path) as there:
+        there.settle(there.up())
+        retried = [event for event in there.events if isinstance(event, StepRetried)]
+        assert retried == []
 
 
 @each(MINIMAL)
