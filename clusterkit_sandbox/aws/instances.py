@@ -20,7 +20,10 @@ ROOT, DISK = "/dev/xvda", 20
 
 
 def cluster_group(ec2: Any, cluster: str, vpc: str) -> str:
-    """Create the cluster's security group."""
+    """Create the cluster's security group. Besides what every group lets out, its members may talk
+    to each other (https://docs.aws.amazon.com/eks/latest/userguide/sec-group-reqs.html, default
+    rules).
+    """
     number = secrets.randbelow(10**9)
     group = ec2.create_security_group(
         f"eks-cluster-sg-{cluster}-{number}", DESCRIPTION, vpc_id=vpc, force=True
@@ -32,6 +35,9 @@ def cluster_group(ec2: Any, cluster: str, vpc: str) -> str:
             "aws:eks:cluster-name": cluster,
         }
     )
+    own = [{"GroupId": group.id}]
+    for admit in (ec2.authorize_security_group_ingress, ec2.authorize_security_group_egress):
+        admit(group.id, "-1", None, None, [], source_groups=own, vpc_id=vpc)
     return str(group.id)
 
 

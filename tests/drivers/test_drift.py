@@ -36,8 +36,7 @@ def _group(found: World, account: Account) -> Any:
 def _empty_group(found: World, account: Account, _: Any) -> None:
     group, ec2 = _group(found, account), account.ec2
     rules = group["IpPermissions"], group["IpPermissionsEgress"]
-    if rules[0]:
-        ec2.revoke_security_group_ingress(GroupId=group["GroupId"], IpPermissions=rules[0])
+    ec2.revoke_security_group_ingress(GroupId=group["GroupId"], IpPermissions=rules[0])
     ec2.revoke_security_group_egress(GroupId=group["GroupId"], IpPermissions=rules[1])
 
 

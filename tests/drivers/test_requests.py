@@ -50,11 +50,12 @@ def test_unchanged_up_asks_each_question_once(case: Case, tmp_path: Path) -> Non
 
 @each((*MINIMAL, *FULL))
 def test_a_first_up_makes_nothing_that_is_there(case: Case, tmp_path: Path) -> None:
-    """GKE and AKS make a cluster with its node pools."""
+    """GKE and AKS make a cluster with its node pools, EKS with rules of its security group."""
     with world(case, tmp_path) as there:
-        there.settle(there.up())
+        there.settle(there.up(observe=there.requests.append))
         retried = [event for event in there.events if isinstance(event, StepRetried)]
         assert retried == []
+        assert "AuthorizeSecurityGroupIngress" not in {seen.operation for seen in there.requests}
 
 
 @each(MINIMAL)
