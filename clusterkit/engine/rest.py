@@ -1,5 +1,4 @@
-"""JSON over HTTPS, for APIs without an SDK worth its weight: Kubernetes, Google Cloud but for GKE,
-Azure's Resource Manager but for AKS.
+"""JSON over HTTPS, for APIs without an SDK worth its weight.
 
 One request is one call: retrying is the engine's. Whatever goes wrong becomes one of
 ``clusterkit.errors`` here, and the observer is told of every request and answer.

@@ -177,7 +177,7 @@ def test_lines_say_whose_they_are() -> None:
             for event in EVENTS + END:
                 for emit in emits:
                     emit(event)
-        plain.of(target("demo"), "b")(Warned("b", "another run works on this cluster"))
+        plain.of(target("demo"), "b")(Warned("demo", "another run works on this cluster"))
         plain.result("a", "failed", "no capacity", ok=False)
     said = out.getvalue().splitlines()
     assert "  warning: b: another run works on this cluster" in said

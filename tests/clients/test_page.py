@@ -33,7 +33,7 @@ def page(user: User) -> Path:
 
 def test_up_and_status_write_their_page(user: User, page: Path) -> None:
     text, profile = page.read_text(), user.home / "page.yaml"
-    for told in ("<h1>page ", "vpc-", "Longest chain", "cluster/page", "eu-west-1"):
+    for told in ("<h1>page ", "vpc-", "Critical path", "cluster/page", "eu-west-1"):
         assert told in text
     assert stat.S_IMODE(page.stat().st_mode) == 0o666 & ~_umask()
     there = user.home / "there.html"
@@ -61,7 +61,7 @@ def test_a_failed_run_has_its_page_and_its_removal_too(user: User) -> None:
     assert "✕ failed" in text
     user.tool("destroy", profile, "--yes", "--report", page)
     assert "clusterkit destroy" in page.read_text()
-    assert "Longest chain" in page.read_text()
+    assert "Critical path" in page.read_text()
 
 
 def test_a_page_that_cannot_be_written_stops_before_anything(user: User) -> None:

@@ -92,6 +92,9 @@ def test_what_cannot_be_asked_is_not_told_as_not_ready(
     error: type[ClusterkitError], status: bool | None
 ) -> None:
     class Refused:
+        def access(self) -> Access:
+            return Access("https://a", "")
+
         @property
         def kube(self) -> KubeApi:
             raise error("no")
