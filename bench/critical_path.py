@@ -36,6 +36,7 @@ PATHS = {
         "alibaba/vswitch/create",
         "alibaba/cluster/create",
         "alibaba/nodepool/create",
+        "kube/node/ready",
     ),
     "eks": (
         "iam/propagation",

@@ -16,6 +16,10 @@ SHARE = 0.02
 EARLY = 0.9
 """the share of its typical length before which a wait seldom ends: the least that was seen of most
 is 0.84 to 0.95 of it (facts/durations.tsv, ``min``); ``Durations.early`` where it is less"""
+AIMED = 1.01
+"""times its typical length: when a wait most likely has just ended. A look at that length itself is
+a moment too early wherever the request that began it took one
+"""
 RARE = 60.0
 """until then a wait is looked at so often: a failure shows within a minute"""
 LATE = 0.04
@@ -61,8 +65,8 @@ def poll(elapsed: float, scale: float, typical: float = 0.0, early: float = EARL
     pause = max(elapsed * LATE, FIRST_POLL * scale)
     if elapsed < early * usual:
         pause = max(pause, early * usual - elapsed)
-    elif elapsed < usual:
-        pause = min(pause, usual - elapsed)  # that is when it most likely ends
+    elif elapsed < AIMED * usual:
+        pause = min(pause, AIMED * usual - elapsed)
     return max(SHORTEST, min(pause, RARE * scale))
 
 
