@@ -12,6 +12,7 @@ import random
 import re
 import shlex
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ from tests.sandbox.test_kube_kubectl import binary
 pytestmark = pytest.mark.client
 RECORDED = Path(__file__).parent / "recorded"
 KUBECTL = "1.32"
+LATER = 20.0
+"""seconds that a controller may take to do what it had done when it was recorded"""
 SAME = 199
 """commands of the 233 that must be answered word for word"""
 NAMES = ("jx", "jenkins", "hook", "casc", "deny", "gc", "lim", "ps", "simple", "high2", "plain")
@@ -139,8 +142,8 @@ def test_kubectl_is_answered_as_by_a_real_server(
     known = {
         int(line.split("\t")[0]) for line in (RECORDED / "differs.tsv").read_text().splitlines()[1:]
     }
-    same, other = 0, []
-    for command in commands(rename):
+
+    def ask(command: Command) -> tuple[bool, str]:
         done = subprocess.run(
             [str(tmp_path / "kubectl"), *shlex.split(command.words)],
             env=cluster,
@@ -151,9 +154,21 @@ def test_kubectl_is_answered_as_by_a_real_server(
             check=False,
         )
         answer = normalise(done.stdout + done.stderr)
-        if done.returncode == command.code and command.output in (None, answer):
-            same += 1
-        elif command.number not in known:
-            other.append(f"{command.number} {command.words}: {done.returncode}\n{answer}")
+        fits = done.returncode == command.code and command.output in (None, answer)
+        return fits, f"{command.number} {command.words}: {done.returncode}\n{answer}"
+
+    same, other = 0, []
+    for command in commands(rename):
+        fits, told = ask(command)
+        # a person typed them: what a controller does every 15 s had been done
+        end = time.monotonic() + LATER
+        while not fits and command.number not in known and command.words.startswith("get "):
+            if time.monotonic() > end:
+                break
+            time.sleep(0.5)
+            fits, told = ask(command)
+        same += fits
+        if not fits and command.number not in known:
+            other.append(told)
     assert not other, "\n".join(other)
     assert same >= SAME, same
