@@ -104,7 +104,6 @@ class Workers:
         with self._changed:
             self._leave(place)
             self._idle += 1
-            found: int | None = None
             with suppress(MemoryError):  # then without waiting
                 self._changed.wait_for(lambda: self._first() is not None, IDLE)
             self._idle -= 1

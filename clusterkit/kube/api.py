@@ -314,10 +314,8 @@ class _Line:
         names in it may come from whoever may name one thing and not the others.
         """
         if _ODD.search(path):
-            what, hint = (
-                f"{path} is not a path of a Kubernetes API",
-                "a name in it has odd characters",
-            )
+            what = f"{path} is not a path of a Kubernetes API"
+            hint = "a name in it has odd characters"
             raise UsageError(what, hint=hint)
         return self.access.server.rstrip("/") + path
 
